@@ -1,7 +1,7 @@
-"""llama.cpp's cache: cells for all tokens of all requests, taken whole when it starts.
+"""llama.cpp's cache: cells for all tokens of all requests, allocated completely at the start.
 
 llama.cpp b10434: src/llama-context.cpp (n_ctx_seq), src/llama-kv-cache.cpp, src/llama-kv-cache-iswa.cpp,
-src/llama-hparams.cpp (n_embd_r, n_embd_s). Each request has cells of its own, since --parallel is given and
+src/llama-hparams.cpp (n_embd_r, n_embd_s). Each request has its own cells, because --parallel is set and
 --kv-unified isn't.
 """
 
@@ -13,7 +13,7 @@ from rackwright.shape.shape import Layers, ModelShape
 _STEP = 256
 _BATCH = 512
 _CPU_BATCH = 256
-"""Tokens that go through the model at once: llama.cpp's own choice, and what rackwright gives it on processors."""
+"""Tokens per batch: llama.cpp's default, and rackwright's setting for CPUs."""
 
 
 def batch_of(asked: Asked, room: Room) -> int:
@@ -21,19 +21,19 @@ def batch_of(asked: Asked, room: Room) -> int:
 
 
 def need(shape: ModelShape, asked: Asked, room: Room, context: int, sequences: int) -> int:
-    """Return the bytes on the GPU that has the most: whole layers are dealt out to them."""
+    """Return the bytes on the GPU with the most; GPUs get whole layers."""
     gpus = max(room.gpus, 1)
     return sum(-(-layers.count // gpus) * _layer(layers, asked, room, context) * sequences for layers in shape.layers)
 
 
 def token_size(layers: Layers, asked: Asked) -> float:
-    """Return the bytes that one layer keeps of a token. Of a latent there are keys alone, the values are in them."""
+    """Return the bytes that one layer keeps per token. A latent has only keys, which include the values."""
     key, value = number_size(asked.key_type), number_size(asked.value_type)
     return layers.heads * (layers.key * key + layers.value * value)
 
 
 def _layer(layers: Layers, asked: Asked, room: Room, context: int) -> int:
-    """Bytes of one layer and one request."""
+    """Return the bytes of one layer for one request."""
     if state := layers.state:
         return 4 * ((state.channels + state.groups * state.group) * state.taps + state.recurrent)
     cells = _padded(context)

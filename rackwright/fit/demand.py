@@ -1,4 +1,4 @@
-"""What is asked of one replica."""
+"""The requirements of one replica."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ TYPES = {
     "q4_0": 18 / 32,
     "iq4_nl": 18 / 32,
 }
-"""Bytes a number takes: vLLM's --dtype and --kv-cache-dtype (vllm/utils/torch_utils.py), llama.cpp's --cache-type-k
+"""Bytes per number: vLLM's --dtype and --kv-cache-dtype (vllm/utils/torch_utils.py), llama.cpp's --cache-type-k
 and -v with the bytes of their blocks (ggml-common.h)."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """Where one replica runs."""
+    """The hardware on which one replica runs."""
 
     memory: int
-    """Bytes of one of its GPUs; of the host's memory that it may take, where it has none."""
+    """Bytes of one of its GPUs; without a GPU, of the host's memory that it may use."""
     gpus: int = 1
-    """On each of its hosts; 0: it runs on the processor."""
+    """On each of its hosts; 0: it runs on the CPU."""
 
     @property
     def on_cpu(self) -> bool:
@@ -54,49 +54,49 @@ ALONE = Widths()
 
 @dataclass(frozen=True)
 class Asked:
-    """How one replica is to run."""
+    """The settings with which one replica is to run."""
 
     engine: Engine
     context: int
-    """Tokens of one request, prompt and answer together."""
+    """Tokens per request, prompt and answer together."""
     parallel: int = 1
-    """Requests at a time."""
+    """Concurrent requests."""
     whole: int | None = None
-    """How many of them must have room for all of `context` at the same time. None: what the engine insists on; for
-    llama.cpp all, for vLLM one: it lets the others wait."""
+    """Number of requests that must have room for the whole `context` at the same time. None: the engine's minimum,
+    which is all for llama.cpp, and one for vLLM, because it lets the others wait."""
     widths: Widths = ALONE
     share: float = 0.9
-    """Of a GPU's memory that vLLM takes."""
+    """Share of a GPU's memory that vLLM uses."""
     cache: int | None = None
-    """Bytes of cache on each GPU, said outright to vLLM instead."""
+    """Bytes of cache on each GPU, if set explicitly for vLLM instead of `share`."""
     key_type: str = "auto"
     value_type: str = "auto"
     type: str = "auto"
-    """Of what vLLM computes with."""
+    """Type of the numbers with which vLLM computes."""
     quantization: str | None = None
-    """That vLLM makes of the weights as it loads them; None: they are as they are stored."""
+    """Quantization by vLLM while it loads the weights; None: the weights stay as they are stored."""
     batch: int | None = None
-    """Tokens that go through the model at once; None: the engine's own choice."""
+    """Tokens per batch; None: the engine's default."""
     eager: bool = False
-    """vLLM without CUDA graphs."""
+    """Whether vLLM runs without CUDA graphs."""
     prefixes: bool = True
     """Whether vLLM keeps states of prefixes for reuse."""
     beyond: bool = False
-    """Whether vLLM was told to take contexts beyond what config.json allows."""
+    """Whether vLLM is set to allow contexts beyond the limit in config.json."""
     uncertain: str | None = None
-    """Why these settings aren't understood here well enough to tell; None: they are."""
+    """Why these settings can't be evaluated; None: they can."""
     full_windows: bool = False
-    """Whether layers with a window keep all tokens nevertheless: vLLM's --disable-hybrid-kv-cache-manager,
+    """Whether layers with a window keep all tokens anyway: vLLM's --disable-hybrid-kv-cache-manager,
     llama.cpp's --swa-full."""
 
     @property
     def must_hold(self) -> int:
-        """Requests that must have room for the whole context at the same time."""
+        """Return the number of requests that must have room for the whole context at the same time."""
         if self.whole is not None:
             return self.whole
         return self.parallel if self.engine == "llama_cpp" else 1
 
 
 def number_size(type: str, default: float = 2.0) -> float:
-    """Return the bytes that one number of this type takes; `auto` and what isn't known take `otherwise`."""
+    """Return the bytes of one number of this type; `default` for `auto` and unknown types."""
     return TYPES.get(type.lower(), default)

@@ -1,4 +1,4 @@
-"""Whether one replica of a model fits, figure by figure."""
+"""Whether one replica of a model fits, with all figures."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rackwright.fit.weights import weights_per_gpu
 from rackwright.shape.shape import Layers, ModelShape
 
 LONGEST = 16_777_216
-"""Tokens; no fleet file asks for more."""
+"""Tokens; the largest context that a fleet file can ask for."""
 SHORTEST = 128
 STEP = 256
 MOST = 65_536
-"""Requests at a time; more are told as so many."""
+"""Concurrent requests; larger numbers are reported as this one."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Bytes are those of the GPU that needs the most, or of the host's memory where there is none."""
+    """Bytes are those of the GPU that needs the most, or of the host's memory if there is no GPU."""
 
     shape: ModelShape
     asked: Asked
@@ -30,7 +30,7 @@ class Fit:
 
     @cached_property
     def budget(self) -> int:
-        """What the engine may take: vLLM its share, unless its cache is said outright."""
+        """Return the bytes that the engine may use: for vLLM its share, unless its cache is set explicitly."""
         if self.asked.engine == "vllm" and self.asked.cache is None:
             return int(self.room.memory * self.asked.share)
         return self.room.memory
@@ -41,76 +41,76 @@ class Fit:
 
     @cached_property
     def overhead(self) -> int:
-        """An estimate; see `overhead.py`."""
+        """Return an estimate; see `overhead.py`."""
         return overhead(self.shape, self.asked, self.room)
 
     @property
     def unknown(self) -> str | None:
-        """Why nobody can tell whether it fits; None: somebody can."""
+        """Return why it is unknown whether it fits; None if it is known."""
         return self.shape.unknown or self.asked.uncertain
 
     @property
     def cache_room(self) -> int:
-        """What is left for the cache; below zero, where weights and overhead alone are too large."""
+        """Return the bytes left for the cache; negative if weights and overhead alone are too large."""
         left = self.budget - self.weights - self.overhead
         return min(left, self.asked.cache) if self.asked.cache is not None else left
 
     @cached_property
     def cache(self) -> int | None:
-        """What must be there for the cache, at the context that is asked for; None: not known."""
+        """Return the bytes of cache that the requested context needs; None if unknown."""
         return self.need(self.asked.context, self.asked.must_hold)
 
     @property
     def left(self) -> int | None:
-        """What stays free of the budget; below zero: what is missing."""
+        """Return the bytes of the budget that stay free; negative if bytes are missing."""
         return None if self.cache is None else self.cache_room - self.cache
 
     @property
     def taken(self) -> int:
-        """What it takes in all, as far as that is known."""
+        """Return the bytes that it uses in total, as far as they are known."""
         cache = self.cache or 0
         return self.weights + self.overhead + (cache if self.asked.cache is None else max(cache, self.asked.cache))
 
     @property
     def refused(self) -> str | None:
-        """Why the engine can't run so at all, whatever the memory; None: nothing is known against it."""
+        """Return why the engine can't run like this with any amount of memory; None if no reason is known."""
         return self._too_long or self._uneven
 
     @property
     def _too_long(self) -> str | None:
-        """llama.cpp gives each request what the model was trained for, and goes on."""
+        """Return why the context is too long. llama.cpp starts anyway, with the trained context for each request."""
         longest, asked = self.shape.context, self.asked
         if asked.engine == "llama_cpp" or asked.beyond or not longest or asked.context <= longest:
             return None
-        return f"it takes {longest} tokens at most, by its config.json, and context asks for {asked.context}"
+        return f"its config.json allows {longest} tokens at most, and context asks for {asked.context}"
 
     @property
     def _uneven(self) -> str | None:
         tensor = self.asked.widths.tensor
         if self.shape.heads and self.shape.heads % tensor:
             return f"its {self.shape.heads} attention heads can't be divided by tensor width {tensor}"
-        # vllm/model_executor/layers/linear.py, QKVParallelLinear: whole heads a GPU, or one for several GPUs.
+        # vllm/model_executor/layers/linear.py, QKVParallelLinear: whole heads per GPU, or one head for several GPUs.
         for heads in sorted({layers.heads for layers in self.shape.layers if layers.heads}):
             if max(heads, tensor) % min(heads, tensor):
-                return f"its {heads} heads of keys and values can't be dealt out to tensor width {tensor}"
+                return f"its {heads} heads of keys and values can't be divided by tensor width {tensor}"
         return None
 
     @property
     def fits(self) -> bool | None:
-        """None: nobody knows, since its cache isn't known; weights and overhead alone would fit."""
+        """Return whether it fits; None if its cache is unknown and weights and overhead alone would fit."""
         if self.refused or self.cache_room < 0:
             return False
         return None if self.left is None else self.left >= 0
 
     @property
     def close(self) -> bool:
-        """Whether it doesn't fit by so little that the estimate of the overhead may be wrong by as much."""
+        """Return whether it misses by so little that the error of the overhead estimate may be the reason."""
         missing = self.overhead if self.left is None else -self.left
         return self.fits is False and not self.refused and missing <= self.overhead // 2
 
     @property
     def per_token(self) -> int | None:
-        """What a further token of a long request takes: windows that are full and states don't grow."""
+        """Return the bytes of one more token of a long request; full windows and states don't grow."""
         if self.unknown:
             return None
         stages = max(self.asked.widths.pipeline, 1)
@@ -127,12 +127,12 @@ class Fit:
 
     @property
     def per_request(self) -> int | None:
-        """What one request of the whole context takes."""
+        """Return the bytes of one request with the whole context."""
         return self.need(self.asked.context, 1)
 
     @cached_property
     def longest(self) -> int | None:
-        """The largest context of one request alone, at most what the model was trained for; None: not known."""
+        """Return the largest context of a single request, at most the trained one; None if unknown."""
         if self.unknown:
             return None
         most = self.shape.context or LONGEST
@@ -150,7 +150,7 @@ class Fit:
 
     @property
     def requests(self) -> int | None:
-        """How many requests have room for the whole context at the same time; None: not known."""
+        """Return how many requests have room for the whole context at the same time; None if unknown."""
         each = self.per_request
         if each is None or self.cache_room < 0:
             return None if each is None else 0
@@ -159,7 +159,7 @@ class Fit:
         return min(self.cache_room // each, MOST) if each else MOST
 
     def need(self, context: int, requests: int) -> int | None:
-        """Return the bytes of cache that so many requests of so many tokens take; None: not known."""
+        """Return the bytes of cache for this number of requests of `context` tokens each; None if unknown."""
         if self.unknown:
             return None
         if self.asked.engine == "llama_cpp":

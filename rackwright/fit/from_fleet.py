@@ -1,4 +1,4 @@
-"""From a model of the fleet file to what is asked of one of its replicas."""
+"""Derive the requirements of a replica from its model in the fleet file."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _VLLM = frozenset(
     "num-gpu-blocks-override kv-cache-dtype-skip-layers hf-overrides mamba-cache-mode mamba-cache-dtype "
     "mamba-ssm-cache-dtype block-size enable-expert-parallel".split()
 )
-"""Arguments that move weights or cache, bring more of them, or change what a token takes: not counted here."""
+"""Arguments that move or add weights or cache, or change the size of a token; they aren't taken into account here."""
 _BEYOND = frozenset(("hf-overrides", "hf-config-path", "VLLM_ALLOW_LONG_MAX_MODEL_LEN"))
-"""Arguments and variables with which vLLM may take longer contexts than the model's config.json allows."""
+"""Arguments and variables that let vLLM exceed the longest context that the model's config.json allows."""
 
 
 def asked_of(
     model: Model, *, gpus: int, hosts: int = 1, context: int | None = None, parallel: int | None = None
 ) -> Asked:
-    """Return what is asked of a replica with so many GPUs on each of so many hosts.
+    """Return the requirements of a replica with `gpus` GPUs on each of `hosts` hosts.
 
-    `context` and `parallel` stand in for what the fleet file says; that many requests must then have room at once.
-    Raise ValueError where its widths don't come out even.
+    `context` and `parallel` override the fleet file; `parallel` requests must then have room at the same time.
+    Raise ValueError if its widths can't be divided evenly.
     """
     runtime, widths = model.runtime, model.runtime.widths(gpus, hosts)
     if isinstance(runtime, Vllm):
@@ -83,7 +83,7 @@ def _vllm(runtime: Vllm, context: int, widths: Widths, *, on_cpu: bool) -> Asked
 
 
 def _adapted(runtime: Vllm) -> str | None:
-    return "what its adapters take isn't counted here" if runtime.adapters else None
+    return "the memory of its adapters isn't taken into account" if runtime.adapters else None
 
 
 def _numbers(args: Mapping[str, object], *names: str) -> Iterable[int]:
@@ -92,9 +92,9 @@ def _numbers(args: Mapping[str, object], *names: str) -> Iterable[int]:
 
 
 def _uncertain(args: Mapping[str, object], not_counted: frozenset[str], *types: str) -> str | None:
-    """Return why the settings aren't understood well enough; None: they are."""
+    """Return why the settings can't be evaluated; None if they can."""
     if strange := sorted({kind for kind in types if kind != "auto" and kind.lower() not in TYPES}):
-        return f"how much a cache of type {', '.join(strange)} takes isn't known here"
+        return f"the size of a cache of type {', '.join(strange)} is unknown"
     if found := sorted(not_counted & set(args)):
-        return f"its args have {', '.join(found)}, which isn't counted here"
+        return f"its args contain {', '.join(found)}, which can't be taken into account"
     return None

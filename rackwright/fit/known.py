@@ -1,4 +1,4 @@
-"""Shapes of well-known models in usual precisions, and which of them a host can serve."""
+"""Shapes of well-known models in common precisions, and which of them a host can serve."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from rackwright.shape.safetensors import Tensor
 from rackwright.shape.shape import ModelShape
 
 CONTEXT = 8192
-"""Tokens that a request must have room for at least, for a model to count as served."""
+"""Tokens for which one request must have room, for the model to count as served."""
 PARALLEL = 64
 _BITS = {"bf16": 16.0, "fp8": 8.0, "4-bit": 4.15625}
-"""A parameter of all but the vocabulary, which stays in 16 bits; 4-bit: AWQ or GPTQ in groups of 128, each with a
-scale of 16 bits and a zero point of 4."""
+"""Bits per parameter, except the vocabulary, which stays in 16 bits; 4-bit: AWQ or GPTQ in groups of 128, each with
+a scale of 16 bits and a zero point of 4."""
 Q4_K_M = 4.85
-"""Bits a parameter of a GGUF file of that name, all in all (llama.cpp, tools/quantize/README.md: 4.89 for Llama 3.1
+"""Average bits per parameter of a GGUF file with that name (llama.cpp, tools/quantize/README.md: 4.89 for Llama 3.1
 8B, 4.83 for 70B)."""
 
 
@@ -40,16 +40,16 @@ class Served:
     name: str
     precision: str
     gpus: int
-    """The fewest with which it does; 0: on the processor."""
+    """The fewest that it needs; 0: it runs on the CPU."""
     context: int
-    """The largest that one request can have with those."""
+    """The largest context of one request with these GPUs."""
     requests: int
-    """Of 8192 tokens that have room at the same time."""
+    """Requests of 8192 tokens that have room at the same time."""
 
 
 @cache
 def known_models() -> tuple[Known, ...]:
-    """Return each well-known model in each precision, the smaller models first, the wider precisions first."""
+    """Return each well-known model in each precision, smaller models and wider precisions first."""
     return tuple(
         Known(one.name, precision, _shape(one, bits))
         for one in PUBLISHED
@@ -59,7 +59,7 @@ def known_models() -> tuple[Known, ...]:
 
 
 def served_by(memory: int | None, gpus: int, ram: int) -> tuple[Served, ...]:
-    """Return what a host serves with so many GPUs of so many bytes each; without any, with llama.cpp and its RAM."""
+    """Return the models that a host can serve: with `gpus` GPUs of `memory` bytes, or else with llama.cpp in RAM."""
     if gpus and memory:
         found = (_on_gpus(one, memory, gpus) for one in known_models())
     else:
@@ -101,14 +101,14 @@ def _shape(one: Published, bits: float) -> ModelShape:
 
 
 def _gguf(one: Published) -> ModelShape:
-    """The same model as a GGUF file, for llama.cpp."""
+    """Return the same model as a GGUF file, for llama.cpp."""
     size = round(one.parameters * Q4_K_M / 8)
     whole = (Tensor("model.layers.0.mlp.weight", "Q4_K", size),)
     return shape_of(json.dumps(dict(one.config)).encode(), whole)
 
 
 def _tensors(one: Published, bits: float) -> tuple[Tensor, ...]:
-    """Tensors with names as the model's own have, so that their bytes count as those do."""
+    """Return tensors with names like the model's own, so that their bytes are counted in the same way."""
     plain = shape_of(json.dumps(dict(one.config)).encode(), ())
     table = plain.vocabulary * plain.hidden
     grouped = sum(each.count * plain.hidden * each.heads * (each.key + each.value) for each in plain.layers)
@@ -127,7 +127,7 @@ def _tensors(one: Published, bits: float) -> tuple[Tensor, ...]:
 
 
 def _bytes(one: Published, bits: float, ends: int) -> float:
-    """Bytes a parameter of all but the vocabulary; of a published checkpoint, its own."""
+    """Return the bytes per parameter, except the vocabulary; for a published checkpoint, from its size."""
     if one.checkpoint is None or bits != _BITS[one.precision]:
         return bits / 8
     return (one.checkpoint - ends) / (one.parameters - ends // 2)

@@ -1,8 +1,8 @@
-"""vLLM's cache: a pool of blocks of one size, from which groups of layers take as many as their kind needs.
+"""vLLM's cache: a pool of equal blocks, from which groups of layers take as many as their kind needs.
 
 vLLM 0.32: vllm/v1/kv_cache_interface.py (what a layer takes), vllm/v1/core/kv_cache_utils.py (get_kv_cache_groups,
-get_max_concurrency_for_kv_cache_config), vllm/platforms/interface.py (_align_hybrid_block_size). Layers of a pipeline
-are taken to be dealt out evenly, each kind by itself.
+get_max_concurrency_for_kv_cache_config), vllm/platforms/interface.py (_align_hybrid_block_size). The layers
+of each kind are assumed to be evenly distributed over a pipeline's stages.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ GIB = 2**30
 _CPU_BLOCK = 128
 _GPU_BLOCK = 16
 _LATENT_BLOCK = 64
-"""Tokens in a block: the choice of the attention backends for processors, for GPUs, and for latents (FlashMLA)."""
-_LATENT_BESIDE_STATES = 128
+"""Tokens per block: the defaults of the attention backends for CPUs, for GPUs, and for latents (FlashMLA)."""
+_LATENT_WITH_STATES = 128
 
 
 @dataclass(frozen=True)
 class Group:
-    """Layers that take their blocks together."""
+    """Layers that allocate their blocks together."""
 
     layers: int
     page: int
     """Bytes of a block of one layer."""
     block: int
-    """Tokens in it; 0: it holds a state."""
+    """Tokens per block; 0: it contains a state."""
     kind: str
     window: int = 0
     states: int = 0
-    """Blocks of one sequence that hold a state."""
+    """Blocks with a state per sequence."""
 
     def blocks(self, context: int, in_flight: int) -> int:
-        """Return the blocks that a sequence of so many tokens takes at most."""
+        """Return the most blocks that a sequence of `context` tokens uses."""
         if self.kind == "state":
             return self.states
         if self.kind == "sliding":
@@ -51,22 +51,22 @@ class Pool:
 
     groups: tuple[Group, ...]
     block: int
-    """Bytes of a block: of the layers of one group together."""
+    """Bytes of a block, for all layers of a group together."""
     in_flight: int
-    """Tokens that may be on their way beyond a window."""
+    """Tokens in flight that may exceed a window."""
 
     def need(self, context: int, sequences: int) -> int:
-        """Return the bytes that so many sequences of so many tokens take at most."""
+        """Return the most bytes that this number of sequences of `context` tokens uses."""
         return self.block * sequences * sum(group.blocks(context, self.in_flight) for group in self.groups)
 
     def sequences(self, context: int, room: int) -> float:
-        """Return how many sequences of so many tokens have room in so many bytes."""
+        """Return how many sequences of `context` tokens fit in `room` bytes."""
         each = sum(group.blocks(context, self.in_flight) for group in self.groups)
         return (room // self.block) / each if each else float("inf")
 
 
 def pool_of(shape: ModelShape, asked: Asked, room: Room) -> Pool | None:
-    """Return the cache of one GPU; None: the model keeps nothing."""
+    """Return the cache of one GPU; None if the model keeps nothing."""
     base = tuple(_group(layers, asked, room) for layers in shape.layers if layers.kind != "none" and layers.count)
     if not base:
         return None
@@ -75,7 +75,7 @@ def pool_of(shape: ModelShape, asked: Asked, room: Room) -> Pool | None:
 
 
 def batch_of(asked: Asked, room: Room) -> int:
-    """Return the tokens that go through the model at once (vllm/engine/arg_utils.py, get_batch_defaults)."""
+    """Return the tokens per batch (vllm/engine/arg_utils.py, get_batch_defaults)."""
     if asked.batch is not None:
         return asked.batch
     if room.on_cpu:
@@ -84,7 +84,7 @@ def batch_of(asked: Asked, room: Room) -> int:
 
 
 def _in_flight(asked: Asked, room: Room) -> int:
-    """Two batches overlap on GPUs, and one a stage more with a pipeline (VllmConfig.max_concurrent_batches)."""
+    """On GPUs, two batches overlap, plus one for each further pipeline stage (VllmConfig.max_concurrent_batches)."""
     stages = asked.widths.pipeline
     return batch_of(asked, room) * (stages if room.on_cpu else stages + 1)
 
@@ -102,9 +102,10 @@ def _group(layers: Layers, asked: Asked, room: Room) -> Group:
 
 
 def token_size(layers: Layers, asked: Asked) -> int:
-    """Return the bytes that one layer keeps of a token on one GPU.
+    """Return the bytes that one layer keeps per token on one GPU.
 
-    A width above the number of heads gives each GPU one head, the same as others have. A latent is whole everywhere.
+    If the width exceeds the number of heads, each GPU has one head, and several have the same one. Every GPU has the
+    whole latent.
     """
     number = number_size(asked.key_type, default=number_size(asked.type))
     if layers.kind == "latent":
@@ -113,7 +114,7 @@ def token_size(layers: Layers, asked: Asked) -> int:
 
 
 def state_size(state: State, asked: Asked, room: Room) -> int:
-    """Return the bytes of one layer's state on one GPU. Processors keep the recurrent part in 32 bits."""
+    """Return the bytes of one layer's state on one GPU. On CPUs, the recurrent part has 32 bits."""
     tensor, number = asked.widths.tensor, number_size(asked.type)
     groups = state.groups if state.groups % tensor == 0 else tensor
     channels = (state.channels + groups * state.group) // tensor
@@ -122,14 +123,14 @@ def state_size(state: State, asked: Asked, room: Room) -> int:
 
 
 def _states(state: State, asked: Asked) -> int:
-    """One, and where prefixes are kept one to go on from; Mamba 2 writes a third inside a prompt (MambaSpec)."""
+    """Return 1, plus 1 to resume from if prefixes are cached; Mamba 2 writes a third in a prompt (MambaSpec)."""
     if not asked.prefixes:
         return 1
     return 3 if state.groups else 2
 
 
 def _joined(groups: Sequence[Group]) -> tuple[Group, ...]:
-    """Layers that take the same share a group."""
+    """Join layers with the same needs into one group."""
     counts: dict[Group, int] = {}
     for group in groups:
         one = replace(group, layers=1)
@@ -138,13 +139,13 @@ def _joined(groups: Sequence[Group]) -> tuple[Group, ...]:
 
 
 def _aligned(groups: tuple[Group, ...]) -> tuple[Group, ...]:
-    """Beside states, blocks of attention become as long as it takes to be as large as a state, which is padded."""
+    """If there are states, lengthen attention blocks until they are as large as a state, and pad the states."""
     largest = max((group.page for group in groups if group.kind == "state"), default=0)
     attention = next((group for group in groups if group.kind != "state"), None)
     if not largest or attention is None:
         return groups
     token = attention.page // attention.block
-    step = max(attention.block, _LATENT_BESIDE_STATES if attention.kind == "latent" else 0)
+    step = max(attention.block, _LATENT_WITH_STATES if attention.kind == "latent" else 0)
     block = step * -(-largest // (step * token))
     return tuple(
         replace(group, page=block * token)
@@ -155,7 +156,7 @@ def _aligned(groups: tuple[Group, ...]) -> tuple[Group, ...]:
 
 
 def _alike(groups: tuple[Group, ...]) -> tuple[Group, ...]:
-    """Of groups of several kinds all pages become as large as the largest: by longer blocks, else by padding."""
+    """If groups have several kinds, enlarge all pages to the largest one: by longer blocks, or else by padding."""
     if _of_one_kind(groups):
         return groups
     largest = max(group.page for group in groups)
@@ -172,11 +173,11 @@ def _of_one_kind(groups: Sequence[Group]) -> bool:
 
 
 def _dealt(groups: tuple[Group, ...]) -> tuple[Group, ...]:
-    """Groups get the same number of layers: that of the smallest kind, or of the largest where it isn't much more."""
+    """Split groups to the same number of layers: the smallest kind's, or the largest's if it isn't much more."""
     if len(groups) == 1:
         return groups
     if _of_one_kind(groups):
-        # Blocks of one group hold pages of several sizes.
+        # Blocks of one group contain pages of several sizes.
         whole = sum(group.layers * group.page for group in groups)
         return (replace(groups[0], layers=1, page=whole),)
     fewest, most = min(group.layers for group in groups), max(group.layers for group in groups)

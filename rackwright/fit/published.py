@@ -1,8 +1,8 @@
-"""Well-known models, as their publishers' config.json and cards describe them: what decides about memory.
+"""Well-known models: the parts of their publishers' config.json and model cards that determine memory use.
 
-Each from its repository's config.json (huggingface.co/NAME), with the number of parameters that the repository names;
-of gpt-oss from its model card (arXiv 2508.10925, table 1: parameters, and the bytes of its 4-bit checkpoint); of
-DeepSeek-V3 without the layer for speculative decoding (arXiv 2412.19437).
+Each is from its repository's config.json (huggingface.co/NAME), with the repository's number of parameters; gpt-oss
+is from its model card (arXiv 2508.10925, table 1: parameters, and the bytes of its 4-bit checkpoint); DeepSeek-V3 is
+without the layer for speculative decoding (arXiv 2412.19437).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class Published:
     parameters: int
     config: Mapping[str, object]
     checkpoint: int | None = None
-    """Bytes of the files as they are published, of what comes in one precision only; None: 16 bits a parameter."""
+    """Bytes of the published files, for a model with only one precision; None: 16 bits per parameter."""
     precision: str = "bf16"
-    """In which it is published."""
+    """Precision in which it is published."""
 
 
 _LLAMA = {

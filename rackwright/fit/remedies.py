@@ -1,4 +1,4 @@
-"""What would make a model fit: each change is tried by the same function that found that it doesn't."""
+"""Changes that would make a model fit; each is tested with the same function that found that it doesn't fit."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _WIDER = (2, 4, 8, 16)
 @dataclass(frozen=True)
 class Change:
     what: str
-    """As it stands in the fleet file, like `context: 24576 instead of 32768`."""
+    """In the form of the fleet file, like `context: 24576 instead of 32768`."""
     fit: Fit
-    """How it fits then."""
+    """The fit with the change."""
     loss: int
-    """0: half of what was asked for is left, or more · 1: model, cache or place change · 2: less is left."""
+    """0: at least half of the requested size remains · 1: model, cache or GPUs change · 2: less than half remains."""
 
 
 def changes(fit: Fit) -> tuple[Change, ...]:
-    """Given what doesn't fit, return the changes each of which makes it fit, the smallest first.
+    """Return the changes that each make a model fit that doesn't, the smallest first.
 
-    Where no single one does, those of two. Empty for what fits, and where nothing but another model or GPU helps.
+    If no single change is enough, return pairs. Empty if it fits, or if only another model or GPU helps.
     """
     if fit.fits is not False:
         return ()
@@ -36,9 +36,9 @@ def changes(fit: Fit) -> tuple[Change, ...]:
 
 
 def memory_that_fits(fit: Fit) -> int | None:
-    """Return the bytes of GPU or host memory with which it would fit as it is asked for; None: not known, or none.
+    """Return the bytes of GPU or host memory with which it would fit unchanged; None if unknown or impossible.
 
-    On a larger card vLLM puts more through the model at once, so that what it takes is asked of that card again.
+    On a larger card vLLM uses larger batches, so the need is computed again for that card.
     """
     if fit.cache is None or fit.refused or fit.cache > (fit.asked.cache or fit.cache):
         return None
@@ -59,7 +59,7 @@ def _candidates(fit: Fit) -> Iterator[Change]:
 
 
 def _pairs(fit: Fit) -> Iterator[Change]:
-    """The first of each two that do, so that the list stays short."""
+    """Yield, for each first change, the first second change with which it fits, so that the list stays short."""
     for first in (*_smaller_cache(fit), *_wider(fit, all_of_them=True), *_quantized(fit)):
         for second in (*_fewer(first.fit), *_shorter(first.fit), *_smaller_cache(first.fit), *_quantized(first.fit)):
             if second.fit.fits is not False:
@@ -87,11 +87,11 @@ def _shorter(fit: Fit) -> Iterator[Change]:
 
 
 def _larger_cache(fit: Fit) -> Iterator[Change]:
-    """Where the cache is said outright, and what is said is too little."""
+    """Yield a larger cache if it is set explicitly and too small."""
     said, need = fit.asked.cache, fit.cache
     if said is not None and need is not None and need > said:
         changed = replace(fit, asked=replace(fit.asked, cache=need))
-        yield Change(f"cache: {-(-need // 2**20)}MiB instead of {said // 2**20}MiB", changed, 0)
+        yield Change(f"kv_cache_memory: {-(-need // 2**20)}MiB instead of {said // 2**20}MiB", changed, 0)
 
 
 def _with_context(fit: Fit, context: int) -> Fit:
@@ -109,7 +109,7 @@ def _smaller_cache(fit: Fit) -> Iterator[Change]:
 
 
 def _wider(fit: Fit, *, all_of_them: bool = False) -> Iterator[Change]:
-    """The smallest number of GPUs with which it fits, or every number."""
+    """Yield the smallest number of GPUs with which it fits, or every number."""
     now = fit.room.gpus
     for gpus in _WIDER if now else ():
         if gpus <= now or gpus % now:
@@ -122,7 +122,7 @@ def _wider(fit: Fit, *, all_of_them: bool = False) -> Iterator[Change]:
 
 
 def _evened(fit: Fit) -> Iterator[Change]:
-    """Where its heads can't be dealt out to so many GPUs: the next fewer, and the next more, to which they can."""
+    """If its heads can't be divided by the number of GPUs, yield the nearest smaller and larger numbers that work."""
     now = fit.room.gpus
     for several in (range(now - 1, 0, -1), range(now + 1, 2 * now)) if fit.refused else ():
         fitting = (evened for gpus in several if (evened := _over(fit, gpus)) and evened.fits)
@@ -131,7 +131,7 @@ def _evened(fit: Fit) -> Iterator[Change]:
 
 
 def _over(fit: Fit, gpus: int) -> Fit | None:
-    """The same with so many GPUs on each of its hosts; None: it can't be dealt out so."""
+    """Return the fit with this number of GPUs on each of its hosts; None if it can't be divided."""
     room = Room(fit.room.memory, gpus)
     if fit.asked.engine == "llama_cpp":
         return replace(fit, room=room)
@@ -142,7 +142,7 @@ def _over(fit: Fit, gpus: int) -> Fit | None:
 
 
 def _quantized(fit: Fit) -> Iterator[Change]:
-    """vLLM makes 8-bit weights of 16-bit ones as it loads them; GGUF files come in several sizes."""
+    """Yield quantization by vLLM from 16 to 8 bits while it loads; GGUF files already come in several sizes."""
     if fit.asked.engine == "vllm" and not fit.asked.quantization and not fit.shape.quantization:
         changed = replace(fit, asked=replace(fit.asked, quantization="fp8"))
         if weights_per_gpu(fit.shape, changed.asked, fit.room) < fit.weights:

@@ -1,4 +1,4 @@
-"""Bytes of the weights on the GPU that has the most of them."""
+"""Bytes of the weights on the GPU with the most."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from rackwright.shape.shape import ModelShape, Weights
 _WIDE = ("F64", "F32")
 _PLAIN = ("F64", "F32", "F16", "BF16")
 _QUANTIZED = {"fp8": 1.0, "fbgemm_fp8": 1.0, "bitsandbytes": 0.53, "int8": 1.0, "experts_int8": 1.0, "mxfp8": 1.03}
-"""What vLLM makes of weights while it loads them → bytes a number; 4-bit blocks of 64 with a scale of their own take
-0.53 (https://arxiv.org/abs/2305.14314, section 3)."""
+"""vLLM's quantization while it loads weights → bytes per number; 4-bit blocks of 64, each with a scale, take 0.53
+(https://arxiv.org/abs/2305.14314, section 3)."""
 
 
 def weights_per_gpu(shape: ModelShape, asked: Asked, room: Room) -> int:
-    """Return the bytes of weights on the GPU, or in the memory of the host, that has the most."""
+    """Return the bytes of weights on the GPU (or in the memory of the host) with the most."""
     if asked.engine == "llama_cpp":
         return _llama_cpp(shape, room)
     return _vllm(shape, asked)
 
 
 def _llama_cpp(shape: ModelShape, room: Room) -> int:
-    """With `-ngl 999` all layers and the output are on GPUs, whole layers on each; the table of input tokens stays on
-    the host, and where it is the output, too, the GPU has a copy (src/llama-model.cpp, load_tensors)."""
+    """With `-ngl 999`, all layers and the output are on GPUs, with whole layers on each. The table of input tokens
+    stays on the host; if it is also the output, the GPU has a copy (src/llama-model.cpp, load_tensors)."""
     weights = shape.weights
     if room.on_cpu:
         return weights.total
@@ -31,8 +31,8 @@ def _llama_cpp(shape: ModelShape, room: Room) -> int:
 
 
 def _vllm(shape: ModelShape, asked: Asked) -> int:
-    """Vocabulary, attention and networks are cut by the tensor width; norms and routers aren't, and each GPU has keys
-    and values of at least one head (vllm/model_executor/layers/linear.py: QKVParallelLinear).
+    """The tensor width divides vocabulary, attention and networks, but not norms and routers. Each GPU has keys and
+    values of at least one head (vllm/model_executor/layers/linear.py: QKVParallelLinear).
     The first stage of a pipeline has the embedding, the last the output."""
     loaded, tensor, stages = _loaded(shape, asked), asked.widths.tensor, asked.widths.pipeline
     ends = loaded.embedding + loaded.head
@@ -46,15 +46,15 @@ def _vllm(shape: ModelShape, asked: Asked) -> int:
 
 
 def _stage(size: int, depth: int, stages: int) -> int:
-    """The largest of so many stages of whole layers."""
+    """Return the largest stage if whole layers are divided into this number of stages."""
     if not depth:
         return -(-size // stages)
     return -(-size * -(-depth // min(stages, depth)) // depth)
 
 
 def _loaded(shape: ModelShape, asked: Asked) -> Weights:
-    """The weights as vLLM has them: wide numbers become those it computes with, and `--quantization` makes all but
-    the vocabulary smaller."""
+    """Return the weights as vLLM loads them: wide numbers are converted to the type with which it computes, and
+    `--quantization` makes all except the vocabulary smaller."""
     weights = shape.weights
     wide = sum(weights.stored.get(kind, 0) for kind in _WIDE)
     narrowed = 1.0

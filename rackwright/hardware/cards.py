@@ -1,4 +1,4 @@
-"""Memory of well-known cards, for who has none at hand."""
+"""Memory of well-known cards, for use without the card at hand."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _CARDS = {
     "V100 16GB": 16_384,
     "T4": 15_360,
 }
-"""MiB that nvidia-smi names as total, with error correction where the card has it."""
+"""Total MiB that nvidia-smi shows, with error correction if the card has it."""
 
 NAMES = tuple(_CARDS)
 
 
 def memory_of(written: str) -> int | None:
-    """Given a card as people or nvidia-smi write it (`H100 80GB`, `NVIDIA L4`), return its bytes; None: not known.
+    """Given a card's name from people or nvidia-smi (`H100 80GB`, `NVIDIA L4`), return its bytes; None if unknown.
 
-    One of two sizes, named without it, isn't known.
+    If a card exists with two sizes and the name doesn't contain the size, it is unknown.
     """
     words = set(_words(written))
     fitting = [name for name in _CARDS if set(_words(name)) <= words]

@@ -1,12 +1,12 @@
-"""The one command that asks a host for its hardware."""
+"""The command that reads a host's hardware."""
 
 from __future__ import annotations
 
 PATIENCE = 20
-"""Seconds that nvidia-smi gets. Without its persistence mode it wakes each card, which takes a second or two."""
+"""Time limit for nvidia-smi, in seconds. Without persistence mode it wakes each card, which takes a second or two."""
 
 MOST_XIDS = 20
-"""Of one number and GPU: what a crashing engine makes by the thousand must not push the others out."""
+"""Limit per number and GPU: the thousands that a crashing engine causes must not displace the others."""
 
 COMMAND = rf"""(
 export LC_ALL=C
@@ -62,8 +62,8 @@ fi
 :
 ) </dev/null 2>/dev/null
 """
-"""A POSIX shell script that changes nothing and prints parts, each after a line of a mark and its name.
+"""A POSIX shell script that changes nothing and prints parts, each after a line with a mark and the part's name.
 
-The mark is made anew each time: what a program calls itself, which nvidia-smi prints, can't be one. Programs' names
-and the clocks, nine tenths of the XML, are left out on the host. A driver that is hung holds nvidia-smi where no
-signal reaches it: the pipe to cat lets go of it. It reads nothing from its standard input."""
+The mark is new each time, so that a program's name, which nvidia-smi prints, can't be the same. The host leaves out
+programs' names and clocks, which are nine tenths of the XML. If the driver hangs, no signal ends nvidia-smi; the pipe
+to cat lets the script continue without it. The script doesn't read its standard input."""

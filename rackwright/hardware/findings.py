@@ -1,4 +1,4 @@
-"""What is wrong, or worth knowing, with a host's GPUs."""
+"""Problems with a host's GPUs, and facts worth knowing."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ REPLACE = "have the GPU replaced"
 _SLOWED = {
     "hw_thermal_slowdown": "it is too hot",
     "sw_thermal_slowdown": "it is too hot",
-    "hw_power_brake_slowdown": "the machine's power supply asks for it",
-    "hw_slowdown": "heat or power supply ask for it",
+    "hw_power_brake_slowdown": "the machine's power supply requests it",
+    "hw_slowdown": "heat or the power supply",
 }
 
 
 class Severity(StrEnum):
     NOTE = "note"
-    """An application's fault, as a rule: nothing is wrong with the hardware."""
+    """Usually an application's error: the hardware is fine."""
     WARNING = "warning"
 
 
@@ -35,24 +35,24 @@ class Finding:
     severity: Severity
     what: str
     next: str | None
-    """What to do; None: nothing, or it depends."""
+    """What to do; None: nothing, or it depends on the situation."""
 
     def __str__(self) -> str:
-        """What stands in a line on the host: `GPU 2: …`."""
+        """Return the text for a line about the host: `GPU 2: …`."""
         return self.what if self.gpu is None else f"GPU {self.gpu}: {self.what}"
 
 
 def findings(hardware: Hardware) -> tuple[Finding, ...]:
-    """Return all that is found, each GPU's in order, then the host's; empty where there is no GPU or no driver.
+    """Return all findings: each GPU's in order, then the host's. Empty without a GPU or a driver.
 
-    That no driver answers is `no_driver`'s.
+    `no_driver` reports that no driver answers.
     """
     gpus = hardware.report.gpus if hardware.report else ()
     return (*(found for gpu in gpus for found in _gpu(gpu)), *_host(hardware, gpus), *_xids(hardware, gpus))
 
 
 def no_driver(hardware: Hardware) -> Finding | None:
-    """Return why NVIDIA's driver serves none of the GPUs that are plugged in; None: it does, or there is none."""
+    """Return why NVIDIA's driver runs none of the installed GPUs; None if it does, or if there are none."""
     if hardware.report and hardware.report.gpus:
         return None
     if not hardware.nvidia and not hardware.smi_error:
@@ -61,11 +61,15 @@ def no_driver(hardware: Hardware) -> Finding | None:
         what = f"libraries and loaded module ({hardware.loaded or 'unknown'}) differ: a reboot is pending"
         return _warn(None, f"{what}; nvidia-smi says: {hardware.smi_error}", "drain the host and reboot it")
     if hardware.nouveau and not hardware.loaded:
-        return _warn(None, "nouveau is loaded in place of NVIDIA's driver", "install NVIDIA's driver and reboot")
+        return _warn(None, "nouveau is loaded instead of NVIDIA's driver", "install NVIDIA's driver and reboot")
     if hardware.smi_error:
-        return _warn(None, f"nvidia-smi says: {hardware.smi_error}", "journalctl -k -g NVRM on the host says why")
+        return _warn(
+            None, f"nvidia-smi says: {hardware.smi_error}", "run journalctl -k -g NVRM on the host to see why"
+        )
     if hardware.report:
-        return _warn(None, "the driver answers, but for no GPU", "journalctl -k -g NVRM on the host says why")
+        return _warn(
+            None, "the driver answers, but reports no GPU", "run journalctl -k -g NVRM on the host to see why"
+        )
     if hardware.loaded:
         return _warn(None, f"module {hardware.loaded} is loaded, nvidia-smi isn't installed", "install nvidia-smi")
     return _warn(None, "no driver is installed", "install NVIDIA's driver")
@@ -81,17 +85,20 @@ def _gpu(gpu: Gpu) -> Iterator[Finding]:
         yield _warn(gpu.index, f"the driver asks for: {gpu.recovery}", RESET)
     if gpu.link and gpu.link_max and gpu.link.width < gpu.link_max.width:
         what = f"PCI Express has {gpu.link.width} of {gpu.link_max.width} lanes"
-        yield _warn(gpu.index, what, "have card, riser and slot looked at, unless the slot has no more")
-    # sw_power_cap is what a busy card reaches; these are not.
+        yield _warn(gpu.index, what, "have card, riser and slot inspected, unless the slot has no more lanes")
+    # A busy card normally reaches sw_power_cap; these reasons aren't normal.
     if why := dict.fromkeys(_SLOWED[name] for name in _SLOWED if name in gpu.throttled):
         heat = "" if gpu.temperature is None else f" ({gpu.temperature} °C)"
-        yield _warn(gpu.index, f"it is slowed down{heat}: {next(iter(why))}", "have cooling and power looked at")
+        yield _warn(gpu.index, f"it is slowed down{heat}: {next(iter(why))}", "have cooling and power inspected")
     if gpu.power.limit and gpu.power.default and gpu.power.limit < gpu.power.default:
-        what = f"it may draw {gpu.power.limit:.0f} W only, {gpu.power.default:.0f} W as delivered"
-        yield _warn(gpu.index, what, f"nvidia-smi -i {gpu.index} -pl {gpu.power.default:.0f}, unless that is meant")
+        what = f"its power limit is {gpu.power.limit:.0f} W, the default is {gpu.power.default:.0f} W"
+        yield _warn(
+            gpu.index, what, f"nvidia-smi -i {gpu.index} -pl {gpu.power.default:.0f}, unless this is intended"
+        )
     if gpu.mig:
         count = len(gpu.mig_devices)
-        what = f"MIG is on, {count} instance{'' if count == 1 else 's'}: it stays so, and no replica can use it"
+        instances = f"{count} instance{'' if count == 1 else 's'}"
+        what = f"MIG is on, {instances}: rackwright leaves it on, and no replica can use this GPU"
         yield _warn(gpu.index, what, None)
     yield from _fabric(gpu)
 
@@ -99,16 +106,16 @@ def _gpu(gpu: Gpu) -> Iterator[Finding]:
 def _memory(gpu: Gpu) -> Iterator[Finding]:
     health = gpu.health
     if health.failed:
-        yield _warn(gpu.index, "it could not take bad memory out", REPLACE)
+        yield _warn(gpu.index, "it could not retire bad memory", REPLACE)
     if health.pending:
-        yield _warn(gpu.index, "bad memory is taken out at the next reset", RESET)
+        yield _warn(gpu.index, "bad memory will be retired at the next reset", RESET)
     if health.uncorrected:
         many = "1 memory error" if health.uncorrected == 1 else f"{health.uncorrected} memory errors"
         yield _warn(gpu.index, f"{many} could not be corrected since the driver was loaded", RESET)
 
 
 def _fabric(gpu: Gpu) -> Iterator[Finding]:
-    after = "look at nvidia-fabricmanager.service; its version must be the driver's"
+    after = "check nvidia-fabricmanager.service; it must have the driver's version"
     if gpu.fabric and gpu.fabric != "Completed":
         yield _warn(gpu.index, f"it has not joined the NVSwitch fabric: {gpu.fabric}", after)
     elif gpu.fabric and gpu.fabric_status not in (None, "Success"):
@@ -130,7 +137,7 @@ def _host(hardware: Hardware, gpus: tuple[Gpu, ...]) -> Iterator[Finding]:
 
 
 def _xids(hardware: Hardware, gpus: tuple[Gpu, ...]) -> Iterator[Finding]:
-    """One for each GPU and number, in the order of the first; in the driver's own words where that is at fault."""
+    """Yield one finding per GPU and number, in order of occurrence; with the driver's text if it's the cause."""
     index = {gpu.pci: gpu.index for gpu in gpus}
     texts = {(xid.pci, xid.number): xid.text for xid in hardware.xids}
     for (pci, number), many in Counter((xid.pci, xid.number) for xid in hardware.xids).items():

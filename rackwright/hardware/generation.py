@@ -1,4 +1,4 @@
-"""Which generation a GPU of NVIDIA is, and which drivers can run it."""
+"""The generation of an NVIDIA GPU, and the drivers that support it."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ _RANGES = (
     (0x3000, 0x30FF, Generation.RUBIN),
     (0x3180, 0x33FF, Generation.BLACKWELL),
 )
-"""First and last device id of display controllers: the PCI ID database of August 2026 (pci.ids, vendor 10de), checked
-against the supported GPUs of open-gpu-kernel-modules 595.45.04 (README.md)."""
+"""First and last device IDs of display controllers, from the PCI ID database of August 2026 (pci.ids, vendor 10de),
+checked against the supported GPUs of open-gpu-kernel-modules 595.45.04 (README.md)."""
 _CODENAMES = {
     "GK": Generation.KEPLER,
     "GM": Generation.MAXWELL,
@@ -84,7 +84,7 @@ _OLDEST = {
 
 
 def generation_of(device: PciDevice) -> Generation:
-    """Return the generation of a GPU: by its device id, else by the chip's name before the card's in its name."""
+    """Return the generation of a GPU, by its device ID, or else by the chip's name in its name."""
     if device.vendor != "10de":
         return Generation.UNKNOWN
     number = int(device.device, 16)
@@ -96,9 +96,9 @@ def generation_of(device: PciDevice) -> Generation:
 
 
 def modules_for(generation: Generation) -> frozenset[Module]:
-    """Return which kernel modules run it; where both do, NVIDIA recommends the open one.
+    """Return the kernel modules that support it. If both do, NVIDIA recommends the open one.
 
-    The open one needs the GPU's system processor, which came with Turing; Grace Hopper and Blackwell have no other.
+    The open one needs the GPU's system processor, which Turing introduced; Grace Hopper and Blackwell need it.
     https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/kernel-modules.html,
     https://developer.nvidia.com/blog/nvidia-transitions-fully-towards-open-source-gpu-kernel-modules/
     """
@@ -110,18 +110,18 @@ def modules_for(generation: Generation) -> frozenset[Module]:
 
 
 def newest_branch(generation: Generation) -> int | None:
-    """Return the last driver branch that runs it; None: every newer one does, or the generation isn't known.
+    """Return the last driver branch that supports it; None if every newer one does, or if the generation is unknown.
 
-    https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/ (CUDA 13 and drivers after 580 leave out Maxwell, Pascal
+    https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/ (CUDA 13 and drivers after 580 drop Maxwell, Pascal
     and Volta), https://packages.debian.org/bullseye/nvidia-kernel-source (Kepler: 470)
     """
     return _NEWEST.get(generation)
 
 
 def oldest_branch(generation: Generation) -> int | None:
-    """Return the first branch that runs a data centre card of it; None: it isn't known, or too old to matter.
+    """Return the first branch that supports a data center card of it; None if unknown or too old to matter.
 
-    Single cards came later, an HGX B200 with 570.133.20 (github.com/NVIDIA/cloud-native-docs, pull request 184). Each
-    branch's release notes have its cards: https://docs.nvidia.com/datacenter/tesla/
+    Some cards came later: HGX B200 with 570.133.20 (github.com/NVIDIA/cloud-native-docs, pull request 184). Each
+    branch's release notes list its cards: https://docs.nvidia.com/datacenter/tesla/
     """
     return _OLDEST.get(generation)

@@ -1,4 +1,4 @@
-"""GPUs as `nvidia-smi -q -x` reports them; `nvidia_smi.py` reads it."""
+"""GPUs as `nvidia-smi -q -x` reports them; `nvidia_smi.py` parses its output."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ class Power:
 
     draw: float | None
     limit: float | None
-    """What the card may draw now."""
+    """The current limit."""
     default: float | None
-    """What it may draw as delivered."""
+    """The factory limit."""
 
 
 @dataclass(frozen=True)
 class MemoryHealth:
-    """What the card's memory has gone through; None: this card doesn't tell."""
+    """Errors and repairs of the card's memory; None: this card doesn't report it."""
 
     ecc: bool | None = None
     """Whether error correction is on."""
     uncorrected: int | None = None
-    """Errors that couldn't be corrected, since the driver was loaded."""
+    """Uncorrected errors since the driver was loaded."""
     uncorrected_ever: int | None = None
     retired_pages: int | None = None
-    """Pages (before Ampere) or rows (since) that are no longer used."""
+    """Pages (before Ampere) or rows (since Ampere) that are no longer used."""
     pending: bool = False
-    """Whether a page, row, channel or core is taken out at the next reset or boot."""
+    """Whether a page, row, channel or core will be retired at the next reset or boot."""
     failed: bool = False
-    """Whether the card could not take a bad row out: it should be replaced."""
+    """Whether the card could not retire a bad row, and should be replaced."""
 
 
 @dataclass(frozen=True)
 class Gpu:
     index: int
-    """As nvidia-smi counts: in the order of PCI addresses."""
+    """nvidia-smi's number: in the order of PCI addresses."""
     name: str
     uuid: str
     """GPU-…"""
@@ -57,30 +57,30 @@ class Gpu:
     health: MemoryHealth
     link: Link | None
     link_max: Link | None
-    """What card and slot could do."""
+    """The most that card and slot support."""
     power: Power
     temperature: int | None
     """Degrees Celsius."""
     throttled: tuple[str, ...]
-    """Why its clocks are held down now: hw_thermal_slowdown, sw_power_cap, …; being idle isn't among them."""
+    """Why its clocks are throttled now: hw_thermal_slowdown, sw_power_cap, …; idle isn't a reason."""
     mig: bool | None
-    """Whether it is cut into instances; None: this card can't be."""
+    """Whether it is divided into instances; None: this card can't be."""
     mig_devices: tuple[str, ...]
     """UUIDs of the instances: MIG-…"""
     fabric: str | None
     """State of the NVSwitch fabric: `Completed`, `In Progress`, …; None: it isn't part of one."""
     nvlinks: int | None = None
-    """Links to other GPUs that are up; None: not told."""
+    """Number of active links to other GPUs; None: not reported."""
     fabric_status: str | None = None
-    """How joining the fabric ended: `Success`, or an error; None: not told."""
+    """How joining the fabric ended: `Success`, or an error; None: not reported."""
     recovery: str | None = None
-    """What the driver asks for: `GPU Reset`, `Node Reboot`, `Drain and Reset`, …; None: nothing, or it can't tell."""
+    """The action that the driver requests: `GPU Reset`, `Node Reboot`, `Drain and Reset`, …; None: none/unknown."""
 
 
 @dataclass(frozen=True)
 class SmiReport:
     driver: str
-    """Of the module and the libraries, like 580.95.05."""
+    """Version of the module and the libraries, like 580.95.05."""
     cuda: str
-    """The newest CUDA that this driver serves, like 13.0."""
+    """The newest CUDA that this driver supports, like 13.0."""
     gpus: tuple[Gpu, ...]

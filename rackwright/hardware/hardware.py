@@ -1,4 +1,4 @@
-"""One host's hardware, and what the output of the command that asks for it says."""
+"""One host's hardware, and the parser for the output of the command that reads it."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
     from rackwright.hardware.gpus import SmiReport
 
 _SAID = 300
-"""Characters of what a failed nvidia-smi said that are kept."""
+"""Characters to keep of a failed nvidia-smi's output."""
 
 
 @dataclass(frozen=True)
 class NumaNode:
     number: int
     cpus: str
-    """As the kernel lists them: 0-31,64-95."""
+    """In the kernel's format: 0-31,64-95."""
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """What isn't there or isn't told is None or empty."""
+    """A host's hardware. What is missing or not reported is None or empty."""
 
     pci: tuple[PciDevice, ...] = ()
     """Display controllers, NVSwitches and network cards only."""
     report: SmiReport | None = None
-    """None: nvidia-smi isn't there or failed, see `smi_error`."""
+    """None: nvidia-smi isn't installed, or failed (see `smi_error`)."""
     smi_error: str | None = None
-    """What nvidia-smi said when it failed, like a mismatch of library and module; None: it is well, or absent."""
+    """Output of a failed nvidia-smi, such as a mismatch of library and module; None: no failure, or not installed."""
     smi_warnings: tuple[str, ...] = ()
-    """What nvidia-smi warned of beside its report, like `infoROM is corrupted at gpu 0000:17:00.0`."""
+    """Warnings of nvidia-smi next to its report, like `infoROM is corrupted at gpu 0000:17:00.0`."""
     loaded: str | None = None
-    """Version of the NVIDIA module that the kernel runs."""
+    """Version of the NVIDIA module in the running kernel."""
     loaded_open: bool = False
     """Whether that module is the open one."""
     nouveau: bool = False
@@ -49,32 +49,32 @@ class Hardware:
     xids: tuple[Xid, ...] = ()
     numa: tuple[NumaNode, ...] = ()
     kernel: str = ""
-    """The running one's release, like 6.12.117+deb13-amd64."""
+    """Release of the running kernel, like 6.12.117+deb13-amd64."""
     secure_boot: bool | None = None
-    """None: not an EFI machine, or it can't be told."""
+    """None: not an EFI machine, or unknown."""
     rdma: tuple[str, ...] = ()
     """Devices in /sys/class/infiniband."""
     memory: int = 0
     """Bytes."""
     cpus: int = 0
-    """Logical ones."""
+    """Logical CPUs."""
     cpu_model: str = ""
     system: str = ""
     """ID and VERSION_ID of os-release, like `debian 13`."""
     architecture: str = ""
-    """As dpkg calls it, like amd64."""
+    """In dpkg's terms, like amd64."""
     vendor: str = ""
-    """Maker and model of the machine, as its firmware tells."""
+    """Manufacturer and model of the machine, from its firmware."""
     dgx: bool = False
     """Whether DGX OS runs on it (/etc/dgx-release)."""
     disks: tuple[tuple[str, int, int], ...] = field(default=())
-    """Mount point, bytes in all, bytes free; no pseudo file systems."""
+    """Mount point, total bytes, free bytes; without pseudo file systems."""
     links: tuple[tuple[str, int], ...] = field(default=())
-    """Network interface that is up, and its megabits a second (0: not told)."""
+    """Each active network interface, and its speed in Mbit/s (0: not reported)."""
 
     @property
     def nvidia(self) -> tuple[PciDevice, ...]:
-        """The GPUs of NVIDIA that are plugged in, whether a driver runs or not."""
+        """Return the installed NVIDIA GPUs, with or without a running driver."""
         return tuple(device for device in self.pci if device.vendor == NVIDIA and device.kind in ("0300", "0302"))
 
     @property
@@ -83,7 +83,7 @@ class Hardware:
 
 
 def parse_hardware(output: str) -> Hardware:
-    """Given what COMMAND printed, return the hardware. Never raises: what can't be read is empty or None."""
+    """Given the output of COMMAND, return the hardware. Never raises: what can't be parsed is empty or None."""
     parts = _parts(output)
     facts = _facts(parts.get("facts", ""))
     report, error, warnings = _smi(parts.get("smi", ""), parts.get("instances", ""))
@@ -143,10 +143,10 @@ def _version(nvrm: str) -> str | None:
 
 
 def _smi(text: str, listing: str) -> tuple[SmiReport | None, str | None, tuple[str, ...]]:
-    """Return the report, or why there is none, and what nvidia-smi warned of."""
+    """Return the report, or the reason why there is none, and nvidia-smi's warnings."""
     if not text:
         return None, None, ()
-    # It brings an XML parser.
+    # The module imports an XML parser, which takes time.
     from rackwright.hardware.nvidia_smi import parse_nvidia_smi, with_instances
 
     *_, code = re.findall(r"^rc ([0-9]{1,3})$", text, re.MULTILINE) or [""]
@@ -162,10 +162,10 @@ def _smi(text: str, listing: str) -> tuple[SmiReport | None, str | None, tuple[s
 
 def _why(code: str, said: str, error: str) -> str:
     if code == "124":
-        return f"gave no answer within {PATIENCE} seconds"
+        return f"no answer within {PATIENCE} seconds"
     if "<nvidia_smi_log>" in said or "<?xml" in said:
         return error
-    return plain(said, _SAID) or f"ended with {code} and said nothing"
+    return plain(said, _SAID) or f"exited with {code} and printed nothing"
 
 
 def _numa(lines: list[str]) -> Iterator[NumaNode]:
@@ -184,6 +184,6 @@ def _links(lines: list[str]) -> Iterator[tuple[str, int]]:
 def _disks(text: str) -> Iterator[tuple[str, int, int]]:
     for line in text.splitlines():
         found = re.fullmatch(r"(\S+) +([0-9]{1,18}) +([0-9]{1,18}) (/.*)", line.strip())
-        # A container's layers are mounted as overlays, too; only its own root is a disk to us.
+        # The layers of containers are mounted as overlays, too; only a root file system counts as a disk.
         if found and (found[1] != "overlay" or found[4] == "/"):
             yield found[4], int(found[2]), int(found[3])

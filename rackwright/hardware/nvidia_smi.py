@@ -1,7 +1,7 @@
-"""What `nvidia-smi -q -x` and `nvidia-smi -L` print, of drivers 418 to 610 (schemas v10 to v13).
+"""Parsers for `nvidia-smi -q -x` and `nvidia-smi -L`, of drivers 418 to 610 (schemas v10 to v13).
 
-The schemas differ in names: what a card or driver doesn't have is `N/A`, `[N/A]`, `None`, `Requested functionality
-has been deprecated`, or isn't there. All of it reads as None here.
+The schemas differ in names. A value that a card or driver doesn't have is `N/A`, `[N/A]`, `None`, `Requested
+functionality has been deprecated`, or missing; each of these is parsed as None.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from rackwright.hardware.gpus import Gpu, Link, MemoryHealth, Power, SmiReport
 from rackwright.hardware.pci import address
 
 LONGEST = 16 * 2**20
-"""Characters; a machine of 16 cards prints about one million."""
+"""Characters; a machine with 16 cards prints about one million."""
 _MIB = 2**20
 _END = "</nvidia_smi_log>"
-_UNTOLD = re.compile(
+_ABSENT = re.compile(
     r"|\[?(n/?a|not supported|unknown( error)?|gpu is lost)\]?|err!|none|-|requested functionality .*", re.IGNORECASE
 )
-_NOT_HELD_DOWN = {"gpu_idle", "applications_clocks_setting", "display_clocks_setting", "sync_boost", "none"}
-"""Reasons of lower clocks that somebody chose, or that cost nothing."""
+_NOT_THROTTLED = {"gpu_idle", "applications_clocks_setting", "display_clocks_setting", "sync_boost", "none"}
+"""Reasons for lower clocks that were chosen, or that cost nothing."""
 _PENDING = (
     "retired_pages/pending_retirement",
     "retired_pages/pending_blacklist",
@@ -42,14 +42,14 @@ _UNCORRECTED = (
 
 
 def parse_nvidia_smi(xml: str) -> SmiReport:
-    """Given the output of `nvidia-smi -q -x`, return its report. Raise ValueError, in words, if it can't be read."""
+    """Given the output of `nvidia-smi -q -x`, return its report. Raise ValueError with the reason if it is bad."""
     root = _root(xml)
     gpus = tuple(_gpu(index, node) for index, node in enumerate(root.iterfind("gpu")))
     return SmiReport(_text(root, "driver_version") or "", _text(root, "cuda_version") or "", gpus)
 
 
 def with_instances(report: SmiReport, listing: str) -> SmiReport:
-    """Given what `nvidia-smi -L` printed, return the report with each card's MIG instances: the XML has no UUIDs."""
+    """Given the output of `nvidia-smi -L`, return the report with each card's MIG instances: the XML has no UUIDs."""
     instances: dict[str, list[str]] = {}
     card = ""
     for line in listing.splitlines():
@@ -64,16 +64,16 @@ def with_instances(report: SmiReport, listing: str) -> SmiReport:
 def _root(xml: str) -> ElementTree.Element:
     if len(xml) > LONGEST:
         raise ValueError(f"nvidia-smi printed {len(xml)} characters, more than {LONGEST}")
-    # Expat reads no outer entities; inner ones could grow without end, and nvidia-smi has none.
+    # Expat reads no external entities; internal ones could expand without limit, and nvidia-smi has none.
     if "<!ENTITY" in xml:
         raise ValueError("nvidia-smi printed an XML entity, which it never does")
-    # Warnings, of a corrupted infoROM for one, stand before or behind.
+    # Warnings, for example about a corrupted infoROM, come before or after the XML.
     begin, end = xml.find("<nvidia_smi_log>"), xml.rfind(_END)
     whole = xml[max(begin, 0) : end + len(_END) if end >= 0 else None]
     try:
         root = ElementTree.fromstring(whole.strip())  # noqa: S314
     except (ElementTree.ParseError, ValueError) as error:
-        raise ValueError(f"nvidia-smi printed no whole XML: {error}") from None
+        raise ValueError(f"nvidia-smi printed incomplete or invalid XML: {error}") from None
     if root.tag != "nvidia_smi_log":
         raise ValueError(f"nvidia-smi printed <{root.tag}>, not <nvidia_smi_log>")
     return root
@@ -136,7 +136,7 @@ def _health(node: ElementTree.Element) -> MemoryHealth:
 
 
 def _uncorrected(node: ElementTree.Element, period: str) -> int | None:
-    """Before Ampere: double_bit/total. Since: DRAM, and SRAM as one (to driver 530) or by how it was noticed."""
+    """Before Ampere: double_bit/total. Since: DRAM, and SRAM in total (to driver 530) or by kind of detection."""
     return _sum(node, *(f"ecc_errors/{period}/{name}" for name in _UNCORRECTED))
 
 
@@ -148,7 +148,7 @@ def _link(node: ElementTree.Element, generation: str, width: str) -> Link | None
 
 
 def _power(node: ElementTree.Element) -> Power:
-    """Driver 530 renamed power_readings; 550 or later split the draw into average and instant."""
+    """Driver 530 renamed power_readings; 550 or later split power_draw into average and instant."""
     readings = ("gpu_power_readings", "power_readings")
 
     def first(*names: str) -> float | None:
@@ -167,13 +167,13 @@ def _throttled(node: ElementTree.Element) -> Iterator[str]:
     for kind in ("event", "throttle"):
         for reason in node.iterfind(f"clocks_{kind}_reasons/*"):
             name = reason.tag.removeprefix(f"clocks_{kind}_reason_")
-            if (reason.text or "").strip() == "Active" and name not in _NOT_HELD_DOWN:
+            if (reason.text or "").strip() == "Active" and name not in _NOT_THROTTLED:
                 yield name
 
 
 def _text(node: ElementTree.Element, path: str) -> str | None:
     text = " ".join((node.findtext(path) or "").split())
-    return None if _UNTOLD.fullmatch(text) else text
+    return None if _ABSENT.fullmatch(text) else text
 
 
 def _number(node: ElementTree.Element, path: str) -> float | None:
@@ -192,6 +192,6 @@ def _whole(node: ElementTree.Element, path: str, default: int) -> int:
 
 
 def _sum(node: ElementTree.Element, *paths: str) -> int | None:
-    """Return what is told, added up; None if none of it is."""
+    """Return the sum of the reported values, or None if none is reported."""
     reply = [number for path in paths if (number := _optional(node, path)) is not None]
     return sum(reply) if reply else None

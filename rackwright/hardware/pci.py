@@ -28,16 +28,16 @@ class PciDevice:
     device: str
     """Four hex digits."""
     name: str = ""
-    """As the host's list of PCI devices has it; empty where it has none."""
+    """From the host's database of PCI devices; empty if it isn't in there."""
     numa: int | None = None
-    """Its NUMA node; None: the host has one, or doesn't tell."""
+    """Its NUMA node; None: the host has only one, or doesn't report it."""
 
 
 def address(text: str) -> str:
-    """Return a PCI address as lspci writes it, 0000:17:00.0.
+    """Return a PCI address in the format of lspci, 0000:17:00.0.
 
-    nvidia-smi gives the domain eight digits, the kernel's log leaves the function out; what is no address is returned
-    in lower case.
+    nvidia-smi prints the domain with eight digits, and the kernel's log omits the function. A text that isn't an
+    address is returned in lower case.
     """
     found = re.fullmatch(r"([0-9a-f]{1,8}):([0-9a-f]{2}):([0-9a-f]{2})(?:\.([0-7]))?", text.strip().lower())
     if not found:
@@ -59,9 +59,9 @@ def parse_lspci(text: str) -> tuple[PciDevice, ...]:
 
 
 def parse_sys_pci(text: str) -> tuple[PciDevice, ...]:
-    """Given lines of address, class, vendor, device and numa_node as /sys/bus/pci/devices has them, return the same.
+    """Given lines with address, class, vendor, device and numa_node from /sys/bus/pci/devices, return the same.
 
-    Lines like `0000:17:00.0 0x030200 0x10de 0x2330 0`; a node of -1 is none.
+    Lines like `0000:17:00.0 0x030200 0x10de 0x2330 0`; a node of -1 means none.
     """
     found = (_SYS.fullmatch(line.strip()) for line in text.splitlines())
     return _kept(
@@ -78,7 +78,7 @@ def parse_sys_pci(text: str) -> tuple[PciDevice, ...]:
 
 
 def merged(listed: tuple[PciDevice, ...], seen: tuple[PciDevice, ...]) -> tuple[PciDevice, ...]:
-    """Given what lspci listed and what /sys has, return each device once: names from the one, NUMA from the other."""
+    """Given the devices of lspci and of /sys, return each one once, with the name from lspci and NUMA from /sys."""
     names = {device.address: device.name for device in listed}
     there = {device.address for device in seen}
     found = [replace(device, name=names.get(device.address, "")) for device in seen]

@@ -11,7 +11,7 @@ from rackwright.hardware.plain_text import plain
 
 _LINE = re.compile(r"NVRM: Xid \((?:PCI:)?(?P<pci>[0-9a-fA-F:.]{7,16})\): (?P<number>\d{1,5})(?:, |$)(?P<text>.*)")
 LONGEST = 200
-"""Characters of a line's text that are kept."""
+"""Characters to keep of a line's text."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Xid:
 
 class Cause(StrEnum):
     APPLICATION = "application"
-    """The engine's own fault, as a rule; restarting it is enough."""
+    """Usually the engine's own error; restarting it is enough."""
     DRIVER = "driver"
     HARDWARE = "hardware"
 
@@ -38,14 +38,14 @@ class Meaning:
 
 
 class Fault(StrEnum):
-    """What an Xid keeps from working."""
+    """What an Xid breaks."""
 
     CARD = "card"
-    """The GPU, until it was reset or the host rebooted."""
+    """The GPU, until it is reset or the host is rebooted."""
     LINK = "link"
-    """The GPU together with others, until then."""
+    """The GPU's work together with other GPUs, until then."""
     ENGINE = "engine"
-    """The process it names, until it was started anew; the GPU is all right."""
+    """The process that it names, until it is restarted; the GPU is fine."""
 
 
 FAULTS = {
@@ -53,57 +53,59 @@ FAULTS = {
     **dict.fromkeys((46, 48, 54, 61, 62, 64, 79, 95, 109, 119, 120, 140, 143, 156, 158, 171, 172), Fault.CARD),
     **dict.fromkeys((74, 136, 144, 145, 146, 147, 148, 149, 150), Fault.LINK),
 }
-"""Those that nothing goes on after, by number.
+"""Xids that break something, by number.
 
-NVIDIA's catalogue (see `meaning`) has an immediate action for each: RESTART_APP is ENGINE; RESET_GPU, RESTART_BM,
-CHECK_MECHANICALS and the workflows that end in them are CARD or LINK. What it says to ignore (63, 92, 121, 137, 157)
-or what only follows another one (45, 154) faults nothing. 43 is to be ignored, too, but its process has to end, which
-an engine that hasn't noticed doesn't."""
+NVIDIA's catalog (see `meaning`) has an immediate action for each: RESTART_APP is ENGINE; RESET_GPU, RESTART_BM,
+CHECK_MECHANICALS and the workflows that end in them are CARD or LINK. Xids that it ignores (63, 92, 121, 137, 157) or
+that only follow another one (45, 154) break nothing. It ignores 43, too, but the process must end, and an engine that
+hasn't noticed the error doesn't."""
 
 _RESTART = "restart the engine that it names"
 _RESET = "drain the host, then reset the GPU (nvidia-smi --gpu-reset) or reboot"
-_REPLACE = "drain the host and reboot; if it comes again, have the GPU replaced"
-_LINK = "drain the host and reboot; if it comes again, have cables, switches and the GPU looked at"
+_REPLACE = "drain the host and reboot; if it happens again, have the GPU replaced"
+_LINK = "drain the host and reboot; if it happens again, have cables, switches and the GPU inspected"
 
 _APPLICATION, _DRIVER, _HARDWARE = Cause
 _MEANINGS = {
-    8: Meaning("a program's work stood still", _APPLICATION, _RESTART),
-    13: Meaning("a program did something that the GPU refuses", _APPLICATION, _RESTART),
+    8: Meaning("a program's work on the GPU stalled", _APPLICATION, _RESTART),
+    13: Meaning("a program sent something that the GPU rejects", _APPLICATION, _RESTART),
     31: Meaning("a program used memory that isn't its own", _APPLICATION, _RESTART),
-    32: Meaning("a program's commands were damaged", _APPLICATION, _RESTART),
-    43: Meaning("a program was stopped after an error of its own", _APPLICATION, _RESTART),
-    45: Meaning("a program was cleaned away, killed or after another error", _APPLICATION, "see the Xid before"),
+    32: Meaning("a program's commands to the GPU were corrupted", _APPLICATION, _RESTART),
+    43: Meaning("a program was stopped after its own error", _APPLICATION, _RESTART),
+    45: Meaning(
+        "a program was cleaned up, because it was killed or after another error", _APPLICATION, "see the Xid before"
+    ),
     46: Meaning("the GPU stopped working", _HARDWARE, _RESET),
     48: Meaning("memory error that could not be corrected", _HARDWARE, _RESET),
-    54: Meaning("the card's power cable isn't plugged in", _HARDWARE, "have its power cables looked at"),
+    54: Meaning("the card's power cable isn't plugged in", _HARDWARE, "have its power cables inspected"),
     61: Meaning("the card's own controller stopped", _HARDWARE, _RESET),
     62: Meaning("the card's own controller halted", _HARDWARE, _RESET),
-    63: Meaning("a row or page of memory is taken out at the next reset", _HARDWARE, _RESET),
-    64: Meaning("a row or page of memory could not be taken out", _HARDWARE, _REPLACE),
-    69: Meaning("a program did something that the GPU refuses", _APPLICATION, _RESTART),
-    74: Meaning("error of an NVLink", _HARDWARE, _LINK),
+    63: Meaning("a row or page of memory will be retired at the next reset", _HARDWARE, _RESET),
+    64: Meaning("a row or page of memory could not be retired", _HARDWARE, _REPLACE),
+    69: Meaning("a program sent something that the GPU rejects", _APPLICATION, _RESTART),
+    74: Meaning("NVLink error", _HARDWARE, _LINK),
     79: Meaning("the GPU has fallen off the bus", _HARDWARE, _REPLACE),
-    92: Meaning("many memory errors that were corrected", _HARDWARE, "watch it; have the GPU replaced if it goes on"),
-    94: Meaning("memory error, only the program that met it was stopped", _HARDWARE, _RESTART),
-    95: Meaning("memory error that may have touched every program on the GPU", _HARDWARE, _RESET),
-    109: Meaning("the GPU didn't change from one program to another in time", _DRIVER, _RESET),
+    92: Meaning(
+        "many memory errors that were corrected", _HARDWARE, "watch it; if it continues, have the GPU replaced"
+    ),
+    94: Meaning("memory error; only the affected program was stopped", _HARDWARE, _RESTART),
+    95: Meaning("memory error that may have affected every program on the GPU", _HARDWARE, _RESET),
+    109: Meaning("the GPU didn't switch between programs in time", _DRIVER, _RESET),
     119: Meaning("the GPU's system processor didn't answer the driver", _DRIVER, _RESET),
     120: Meaning("the GPU's system processor failed", _DRIVER, _RESET),
-    121: Meaning("error of the link between CPU and GPU", _HARDWARE, _LINK),
+    121: Meaning("error in the link between CPU and GPU", _HARDWARE, _LINK),
     136: Meaning("an NVLink didn't come up", _HARDWARE, _LINK),
     140: Meaning("memory errors that could not be corrected", _HARDWARE, _RESET),
     143: Meaning("the GPU didn't start", _HARDWARE, _REPLACE),
-    **{
-        number: Meaning("error of an NVLink", _HARDWARE, _LINK) for number in (137, 144, 145, 146, 147, 148, 149, 150)
-    },
-    154: Meaning("the driver asks for something", _DRIVER, "see the Xid before"),
-    156: Meaning("a part of the GPU is taken out at the next reset", _HARDWARE, _RESET),
-    157: Meaning("a part of the GPU could not be taken out", _HARDWARE, _REPLACE),
+    **{number: Meaning("NVLink error", _HARDWARE, _LINK) for number in (137, 144, 145, 146, 147, 148, 149, 150)},
+    154: Meaning("the driver requests an action", _DRIVER, "see the Xid before"),
+    156: Meaning("a part of the GPU will be disabled at the next reset", _HARDWARE, _RESET),
+    157: Meaning("a part of the GPU could not be disabled", _HARDWARE, _REPLACE),
     158: Meaning("the GPU didn't answer in time", _HARDWARE, _RESET),
     171: Meaning("memory error that could not be corrected", _HARDWARE, _RESET),
-    172: Meaning("error of the GPU's inner memory that could not be corrected", _HARDWARE, _RESET),
+    172: Meaning("error in the GPU's internal memory that could not be corrected", _HARDWARE, _RESET),
 }
-_UNHEARD_OF = Meaning("not a well-known one", _DRIVER, "look it up in NVIDIA's Xid catalogue")
+_UNKNOWN = Meaning("not well known", _DRIVER, "look it up in NVIDIA's Xid catalog")
 
 
 def meaning(number: int) -> Meaning:
@@ -111,14 +113,14 @@ def meaning(number: int) -> Meaning:
 
     https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html, in our words.
     """
-    return _MEANINGS.get(number, _UNHEARD_OF)
+    return _MEANINGS.get(number, _UNKNOWN)
 
 
 def parse_xids(log: str) -> tuple[Xid, ...]:
-    """Given lines of the kernel's log, return their Xids in order; other lines are skipped.
+    """Given lines of the kernel's log, return their Xids in order. Other lines are skipped.
 
     Lines like `NVRM: Xid (PCI:0000:17:00): 79, pid=1234, name=llama-server, GPU has fallen off the bus.`; drivers
-    before 364 leave `PCI:` out, some add the function.
+    before 364 omit `PCI:`, some add the function.
     """
     found = (_LINE.search(line) for line in log.splitlines())
     return tuple(

@@ -1,1 +1,1 @@
-"""The few pyinfra operations and facts that pyinfra lacks. Keywords only; what is satisfied runs nothing."""
+"""The few operations and facts that pyinfra lacks. Keyword arguments only; a satisfied operation runs nothing."""

@@ -1,6 +1,6 @@
 # Usage: admit USER HOME <KEYS
-# Afterwards HOME/.ssh/authorized_keys has exactly these keys, is the user's own and 0600. Done as the user: a link in
-# its home leads no further than the user could go.
+# Set exactly these keys in HOME/.ssh/authorized_keys, owned by the user, mode 0600. This runs as the user, so a link
+# in the home directory reaches only what the user could reach.
 set -eu
 user=$1 home=$2
 exec setpriv --reuid="$user" --regid="$(id -g -- "$user")" --init-groups -- sh -c '

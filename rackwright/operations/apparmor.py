@@ -1,4 +1,4 @@
-"""AppArmor as the kernel has it."""
+"""AppArmor in the running kernel."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rackwright.operations.warnings import note
 
 @operation()
 def apparmor_enforcing(*, unit: str) -> Generator[PyinfraCommand]:
-    """Afterwards this unit loads AppArmor's profiles, now and at boot.
+    """Ensure that this unit loads AppArmor's profiles, now and at boot.
 
-    Where the kernel has AppArmor off, has none, or enforces no profile, that is named, and no unit is touched.
+    If AppArmor is off, missing from the kernel, or enforces no profile, only add a note.
     """
     state = host.get_fact(AppArmorState)
     if state.enabled == "N":
-        note("AppArmor is off: boot the kernel without apparmor=0, and with apparmor among its lsm= if it has one")
+        note("AppArmor is off: boot the kernel without apparmor=0; if it has lsm=, that list must contain apparmor")
     elif state.enabled != "Y":
         note("this kernel has no AppArmor")
     else:

@@ -1,4 +1,4 @@
-"""Settings of apt that others may set as well."""
+"""apt settings that other files may set, too."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from rackwright.operations.warnings import note
 def apt_unopposed(
     *, mark: str, switches: Mapping[str, str], lists: Mapping[str, tuple[str, ...]]
 ) -> Generator[PyinfraCommand]:
-    """Afterwards it is named where apt's settings come to something else than our file, which sets `mark`, says.
+    """Add a note if apt's effective settings differ from our file, which sets `mark`.
 
-    `switches` must have these values, and `lists` no entry beside these. What another file says is left. Changes
-    nothing.
+    `switches` must have these values, and `lists` no other entries. Other files are left alone. Changes nothing.
     """
     found = host.get_fact(AptSettings, words=(mark, *switches, *lists))
     if mark in found:

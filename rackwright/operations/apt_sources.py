@@ -1,4 +1,4 @@
-"""Where apt gets packages: our sources, and the others set aside as long as ours stand."""
+"""The sources from which apt gets packages: ours, and the others, which are set aside while ours are in use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rackwright.operations.facts.apt_sources import APT, ASIDE, OURS, AptSources
 from rackwright.operations.filesystem.own_file import own_file_commands
 from rackwright.operations.packages import LISTS_STAMP
 
-# apt tells the two formats of sources apart by the name's ending. The lists stay: no second update is needed.
+# apt distinguishes the two formats of sources by file extension. The lists stay, so no second update is needed.
 _ANSWERS = (
     'd=$(mktemp -d) && chmod 0755 "$d" && cp -- {path} "$d/new.sources" && '
     'apt-get -q update --error-on=any -o Dir::Etc::sourcelist="$d/new.sources" -o Dir::Etc::sourceparts=/dev/null '
@@ -24,18 +24,18 @@ _ANSWERS = (
 
 @operation()
 def sources_file(*, content: str | None) -> Generator[PyinfraCommand]:
-    """Afterwards apt has these sources (deb822) beside the others, and has read their lists; None: none of ours.
+    """Ensure that apt has these sources (deb822; None: none of ours), and has read their lists. Other sources stay.
 
-    Fails, and changes nothing, where one of them doesn't answer or isn't signed by whom it should be.
+    Fails, and changes nothing, if a source doesn't answer or isn't signed with its key.
     """
     yield from own_file_commands(path=OURS, content=content, check=_ANSWERS)
 
 
 @operation()
 def others_aside(*, aside: bool) -> Generator[PyinfraCommand]:
-    """Afterwards apt reads no sources but ours; or those that were set aside stand at their place again.
+    """Ensure that apt reads only our sources, or (with `aside` False) restore the sources that were set aside.
 
-    What has come to such a place meanwhile is left there, and the older one stays aside.
+    If a file's place has been taken since then, the new file stays, and the old one stays aside.
     """
     found = host.get_fact(AptSources)
     names, source, target = (found.others, APT, ASIDE) if aside else (found.aside, ASIDE, APT)
@@ -51,7 +51,7 @@ def others_aside(*, aside: bool) -> Generator[PyinfraCommand]:
 
 @operation()
 def keyrings_kept(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
-    """Afterwards no key of a mirror of ours is left that isn't named in `keep`."""
+    """Remove all keys of our mirrors that aren't in `keep`."""
     gone = tuple(path for path in host.get_fact(AptSources).keyrings if path not in keep)
     if gone:
         show("\n".join(f"- {path}" for path in gone))

@@ -1,4 +1,4 @@
-"""Rules of the kernel's audit, beside those of others."""
+"""Rules for the kernel's audit system, in addition to those from other sources."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _HEAD = "# Written by rackwright: baseline.auditd of the fleet file.\n"
 
 @operation()
 def audited(*, unit: str, path: str, rules: tuple[str, ...]) -> Generator[PyinfraCommand]:
-    """Afterwards the kernel audits by these rules, and the daemon's unit writes it down, now and at boot.
+    """Ensure that the kernel audits by these rules and that the daemon's unit runs, now and at boot.
 
-    Each rule ends in the same key, `-k KEY`. Where the rules are locked until the next boot they are written only,
-    and so they are where the kernel audits nothing (a container); both is named.
+    Each rule ends with the same key, `-k KEY`. If the rules are locked until the next boot, or the kernel audits
+    nothing (a container), only write the rules and add a note.
     """
     state = host.get_fact(AuditState)
     loaded = state.keys == tuple(rule.rpartition(" ")[2] for rule in rules)
     silent = state.installed and not state.answers
     if silent:
-        note("the kernel audits nothing here (auditctl -s)")
+        note("the kernel doesn't audit here (auditctl -s)")
     elif state.locked and not loaded:
-        note("the kernel's audit rules are locked: new ones act after the next boot")
+        note("the kernel's audit rules are locked: new ones take effect after the next boot")
     yield from write(path=path, content=_HEAD + "".join(f"{rule}\n" for rule in rules), mode="0640")
     if silent:
         return

@@ -1,6 +1,6 @@
-"""A certificate and its key on a host: public files, and the key as an encrypted systemd credential.
+"""A certificate and its key on a host: the certificate as public files, the key as an encrypted systemd credential.
 
-At /etc/rackwright/certificates/: STEM.crt and STEM.ca.crt (0644), STEM.key.cred (0600).
+In /etc/rackwright/certificates/: STEM.crt and STEM.ca.crt (0644), STEM.key.cred (0600).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _BEGIN = StringCommand(f"install -d -m 0755 -o root -g root -- {FOLDER}")
 def issued_certificate(
     *, stem: str, names: tuple[str, ...], client: bool, days: int, issuer: Issuer | None
 ) -> Generator[PyinfraCommand]:
-    """Afterwards the host has a certificate of the fleet's CA for these names, with its key.
+    """Ensure that the host has a certificate from the fleet's CA for these names, with its key.
 
-    A new one is issued only where one is due, and only when the run executes: a plan needs no CA's key.
-    Where none can be issued the operation fails with the reason, and the host keeps what it has.
+    A new one is issued only if it is due, and only when the run executes, so a plan doesn't need the CA's key.
+    If none can be issued, the operation fails with the reason, and the host keeps its files.
     """
     found = host.get_fact(CertificateState, stem=stem)
     ca = issuer.ca_pem if issuer else None
@@ -40,8 +40,8 @@ def issued_certificate(
         if ca:
             yield from write(path=f"{FOLDER}/{stem}.ca.crt", content=ca)
         return
-    show(f"{FOLDER}/{stem}.crt: {reason}; one for {', '.join(names)} is issued\n")
-    # The plan stops at an operation's first command: nothing is issued before it.
+    show(f"{FOLDER}/{stem}.crt: {reason}; a new one for {', '.join(names)} is issued\n")
+    # The plan stops at an operation's first command, so nothing is issued before it.
     yield _BEGIN
     if ca == "" and found.certificate and found.ca:
         yield _failing(_no_ca(stem))
@@ -53,18 +53,18 @@ def issued_certificate(
 
 @operation()
 def own_certificate(*, stem: str, certificate: Issued) -> Generator[PyinfraCommand]:
-    """Afterwards the host has this certificate of the operator's, with its key."""
+    """Ensure that the host has this certificate, which the operator provides, with its key."""
     found = host.get_fact(CertificateState, stem=stem)
     if found.key_fits and _lines(found.certificate) == _lines(certificate.certificate_pem):
         return
-    show(f"{FOLDER}/{stem}.crt: {'the operator has another' if found.certificate else 'there is none'}\n")
+    show(f"{FOLDER}/{stem}.crt: {'differs from the one of the operator' if found.certificate else 'missing'}\n")
     yield _BEGIN
     yield _installing(stem, certificate, None)
 
 
 def _due(found: Kept, names: tuple[str, ...], client: bool, ca: str | None) -> str | None:
     due = certificate_due(found.certificate, names=names, client=client, ca_certificate=ca, now=datetime.now(UTC))
-    return due or (None if found.key_fits else "its key is missing or another's")
+    return due or (None if found.key_fits else "its key is missing or doesn't match")
 
 
 def _issued(stem: str, names: tuple[str, ...], client: bool, days: int, issuer: Issuer) -> StringCommand:
@@ -72,21 +72,21 @@ def _issued(stem: str, names: tuple[str, ...], client: bool, days: int, issuer: 
         issued = issuer.issue(names, client=client, days=days)
         return _installing(stem, issued, issuer.ca_pem)
     except RackwrightError as error:
-        # An exception in here would end the run on every host.
+        # An exception here would end the run on every host.
         return _failing(str(error))
 
 
 def _installing(stem: str, issued: Issued, ca: str | None) -> StringCommand:
-    """All files at once. The key goes over standard input and is on the host's disk only encrypted."""
+    """Install all files at once. The key is sent over standard input, and stored on the host only encrypted."""
     public = {".crt": issued.certificate_pem} | ({".ca.crt": ca} if ca else {})
     new = {suffix: shlex.quote(f"{stem}{suffix}{SUFFIX}") for suffix in (".key.cred", *public)}
     steps = [f"set -e; umask 077; cd {FOLDER}", f"trap 'rm -f -- {' '.join(new.values())}' EXIT"]
-    # Not bound to a TPM: its measurements change with a firmware update, and the key would be lost with them.
+    # Not bound to a TPM: a firmware update changes its measurements, and the key would be lost.
     steps += [f"systemd-creds encrypt --with-key=host --name={shlex.quote(f'{stem}.key')} - {new['.key.cred']}"]
     for suffix, text in public.items():
         steps += [f"printf %s {shlex.quote(text)} >{new[suffix]}", f"chmod 0644 -- {new[suffix]}"]
     steps += [f"chmod 0600 -- {new['.key.cred']}"]
-    # Units compare these times with when they last read the files (see unit.running).
+    # unit.running compares the files' times with the time when a unit last read them.
     steps += [f"mv -fT -- {name} {shlex.quote(stem + suffix)}" for suffix, name in new.items()]
     steps += ["trap - EXIT"]
     return StringCommand(f"( {'; '.join(steps)} )", _stdin=issued.key.reveal())
@@ -94,9 +94,9 @@ def _installing(stem: str, issued: Issued, ca: str | None) -> StringCommand:
 
 def _no_ca(stem: str) -> str:
     return (
-        "this host has a certificate of the fleet's CA, and the CA's own, NAME.ca.crt, is not beside "
+        "this host has a certificate from the fleet's CA, but the CA's certificate, NAME.ca.crt, is not next to "
         "the fleet file; it should be in your colleagues' checkout\n"
-        f"  next: get it from there; or, to begin with a new CA: rm {FOLDER}/{stem}.*"
+        f"  next: get it from there; or, to start a new CA: rm {FOLDER}/{stem}.*"
     )
 
 

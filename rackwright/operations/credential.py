@@ -1,4 +1,4 @@
-"""Secrets of units as systemd credentials that only this host decrypts; compared by content, never by ciphertext."""
+"""Secrets of units as systemd credentials that only this host can decrypt; compared by content, not ciphertext."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rackwright.values.secrets import Secret
 
 @dataclass(frozen=True)
 class Credential:
-    """One secret, encrypted at a path, under the name that a unit loads it by."""
+    """One secret, encrypted at a path, with the name under which a unit loads it."""
 
     path: str
     name: str
@@ -29,14 +29,14 @@ class Credential:
 
 @operation()
 def credentials(*, wanted: tuple[Credential, ...]) -> Generator[PyinfraCommand]:
-    """Afterwards each path (0600, root's) decrypts on this host to its secret; the folders must be there.
+    """Ensure that each path (0600, owned by root) decrypts on this host to its secret. The folders must exist.
 
-    A unit that runs goes on with what it was started with.
+    A running unit keeps the secrets with which it was started.
     """
     found = host.get_fact(CredentialDigests, wanted=tuple((one.path, one.name) for one in wanted))
     differing = [one for one in wanted if found.get(one.path) != _digest(one.secret)]
     if differing:
-        show("\n".join(f"{one.path}: {HIDDEN if one.path in found else 'is new'}" for one in differing))
+        show("\n".join(f"{one.path}: {HIDDEN if one.path in found else 'new'}" for one in differing))
     for one in differing:
         yield _written(one)
 
@@ -46,10 +46,10 @@ def _digest(secret: Secret) -> str:
 
 
 def _written(one: Credential) -> StringCommand:
-    """The secret goes over standard input and is on the host's disk only encrypted."""
+    """The secret is sent over standard input, and stored on the host only encrypted."""
     path, new = shlex.quote(one.path), shlex.quote(one.path + SUFFIX)
-    # Not bound to a TPM: its measurements change with a firmware update, and the secret would be lost with them.
-    # In base64, for a line end would be added to anything else.
+    # Not bound to a TPM: a firmware update changes its measurements, and the secret would be lost.
+    # In base64, because pyinfra adds a newline to its input.
     encrypt = f"base64 -d | systemd-creds encrypt --with-key=host --name={shlex.quote(one.name)} - {new}"
     steps = f"{encrypt} && chmod 0600 -- {new} && mv -fT -- {new} {path}"
     return StringCommand(

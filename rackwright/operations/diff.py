@@ -1,4 +1,4 @@
-"""How an operation of ours tells what it would change: the engine shows it beside the step."""
+"""Diffs of what our operations would change; the runner shows each one with its step."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from difflib import unified_diff
 from pyinfra.context import host
 
 KEY = "diffs"
-"""Where a host's diffs stand in its `connector_data`: operation hash → text."""
+"""The key of a host's diffs in its `connector_data`: operation hash → text."""
 HIDDEN = "content differs"
-"""Shown in place of a diff whose lines are secret."""
+"""Shown instead of a diff that contains a secret."""
 
 
 def show(diff: str) -> None:
-    """Attach a diff to the operation that is running now. Call it before the first `yield`: a plan stops there.
+    """Attach a diff to the current operation. Call it before the first `yield`: a plan stops there.
 
     Raise RuntimeError outside an operation.
     """
@@ -23,7 +23,7 @@ def show(diff: str) -> None:
 
 
 def unified(path: str, before: str | None, after: str | None) -> str:
-    """Return the unified diff of a file's text; None where there is no file."""
+    """Return the unified diff of a file's text before and after; None means that there is no file."""
     lines = unified_diff(
         (before or "").splitlines(),
         (after or "").splitlines(),

@@ -1,4 +1,4 @@
-"""What the running kernel has of the driver, brought to what is installed as far as that goes without a reboot."""
+"""Bring the running kernel's driver to the installed version, as far as that is possible without a reboot."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from rackwright.operations.warnings import note
 from rackwright.roles.nvidia_driver.settings import MODPROBE
 
 PENDING = "reboot pending"
-"""How a note begins that says that only a reboot brings the running kernel to what is installed."""
+"""Start of a note that says that only a reboot makes the kernel use the installed driver."""
 
 
 @operation()
 def nouveau_off(*, content: str) -> Generator[PyinfraCommand]:
-    """Afterwards nothing loads nouveau at boot. The initramfs is made anew only where one brings it."""
+    """Ensure that nouveau isn't loaded at boot. Rebuild the initramfs images only if one contains it."""
     early = host.get_fact(RunningDriver).nouveau_early
     yield from own_file_commands(path=MODPROBE, content=content)
     if early:
-        show("nouveau is in an initramfs: they are made anew")
+        show("nouveau is in an initramfs: all initramfs images are rebuilt")
         yield StringCommand("update-initramfs -u -k all >/dev/null")
 
 
 @operation()
 def modules_at_boot(*, path: str, content: str, peermem: str) -> Generator[PyinfraCommand]:
-    """Afterwards the kernel loads these modules at boot; `peermem` is the content where there are RDMA cards."""
+    """Ensure that the kernel loads these modules at boot. On a host with RDMA cards, `peermem` is the content."""
     yield from own_file_commands(path=path, content=peermem if host.get_fact(RunningDriver).rdma else content)
 
 
 @operation()
 def driver_loaded(*, version: str | None, kernel: str | None) -> Generator[PyinfraCommand]:
-    """Afterwards the running kernel has the module, as far as it can: what needs a reboot is named, never done.
+    """Load the module into the running kernel if possible. If that needs a reboot, add a note; never reboot.
 
-    `version` and `kernel` are the lock's; None: the driver was adopted, and what is installed counts.
+    `version` and `kernel` come from the lock. None: the driver was adopted, and the installed version counts.
     """
     found = host.get_fact(RunningDriver)
     if version is None and (pending := host.get_fact(FoundDriverFact).reboot_pending):
@@ -50,7 +50,7 @@ def driver_loaded(*, version: str | None, kernel: str | None) -> Generator[Pyinf
     elif found.loaded and version and found.loaded != version:
         note(f"{PENDING}: module {found.loaded} runs, {version} is installed")
     elif found.nouveau and not found.loaded:
-        note(f"{PENDING}: nouveau has the GPUs")
+        note(f"{PENDING}: nouveau drives the GPUs")
     elif not found.loaded and not found.loadable:
         note(f"{PENDING}: the running kernel has no NVIDIA module")
     elif kernel and found.kernel not in (None, kernel):
@@ -61,7 +61,7 @@ def driver_loaded(*, version: str | None, kernel: str | None) -> Generator[Pyinf
 
 @operation()
 def next_boot_watched(*, guard: str) -> Generator[PyinfraCommand]:
-    """A kernel of the next boot that can't drive the GPUs is named."""
+    """Add a note if the kernel of the next boot can't drive the GPUs."""
     if unfit := host.get_fact(BootGuard, path=guard):
         note(unfit)
     yield from ()
@@ -69,9 +69,9 @@ def next_boot_watched(*, guard: str) -> Generator[PyinfraCommand]:
 
 @operation()
 def gpu_service(*, unit: str, version: str | None) -> Generator[PyinfraCommand]:
-    """Afterwards this unit starts at boot, and runs if its driver does: with another module it would only fail.
+    """Ensure that this unit starts at boot, and runs if the matching module is loaded; with another, it would fail.
 
-    A driver that was adopted may have no such unit: that is named.
+    If an adopted driver has no such unit, add a note.
     """
     loaded = host.get_fact(RunningDriver).loaded
     if version is None and host.get_fact(UnitState, unit=unit).load == "not-found":

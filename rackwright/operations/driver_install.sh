@@ -1,6 +1,6 @@
-# Usage: install FOLDER KERNEL [PACKAGE…]; $uninstall: a command that takes out what a .run installer left.
-# Every .deb in FOLDER is installed afterwards and the PACKAGEs are gone, the module built for the kernel of the next
-# boot and the running one; or it doesn't build, and nothing but kernels was installed, none of them the default.
+# Usage: install FOLDER KERNEL [PACKAGE…]; $uninstall: a command that removes what a .run installer left.
+# Install every .deb in FOLDER, remove the PACKAGEs, and build the module for the kernel of the next boot and for the
+# running one. If the module doesn't build, only kernels were installed, and none of them is the default.
 set -eu
 folder=$1 kernel=$2
 shift 2
@@ -13,10 +13,10 @@ say() { printf '%s\n' "$*" >&2; }
 work=$(mktemp -d /var/tmp/rackwright-build-XXXXXXXX) ours=''
 mkdir -p /etc/dkms "$work/tree"
 trap 'rm -rf -- "$work" ${ours:+"$ours"}' EXIT
-# Packages' own scripts build nothing: a failure in them would leave half of a set. What a run that lost its power left
-# is ours, too.
+# Keep the packages' scripts from building modules: a failure there would leave half of a set installed. If a run was
+# cut off by a power loss, its file is ours, too.
 if [ ! -e "$disabled" ] || grep -qx rackwright "$disabled"; then ours=$disabled; echo rackwright >"$disabled"; fi
-# What a lost power left half done is done first; nothing builds in it.
+# First finish what a power loss interrupted; this builds nothing.
 dpkg --configure -a
 "$guard" hold || { say "a new kernel could boot without its module; nothing was changed"; exit 1; }
 [ -n "$(find $stamp -mmin -60 2>/dev/null)" ] || { apt update && mkdir -p "${stamp%/*}" && touch $stamp; } || say 'old package lists are used'
@@ -25,7 +25,7 @@ for deb in "$folder"/linux-*.deb; do [ ! -e "$deb" ] || { install "$folder"/linu
 for deb in "$folder"/*dkms*.deb "$folder"/*kernel-source*.deb; do
   [ ! -e "$deb" ] || case $deb in */dkms_*) install "$deb" ;; *) dpkg-deb -x "$deb" "$work/root" ;; esac
 done
-# KERNEL is the set's; where a machine has none of its own, there is nothing to build for but the newest.
+# KERNEL is the set's. If the machine doesn't have it, build for its newest kernel.
 [ -e "/boot/vmlinuz-$kernel" ] || kernel=$(kernels | head -n 1)
 [ -e "/boot/vmlinuz-$(uname -r)" ] && running=$(uname -r) || running=
 [ "$running" != "$kernel" ] || running=
@@ -40,12 +40,12 @@ for conf in "$work"/root/usr/src/*/dkms.conf; do
     log=$work/tree/$name/$version/build/make.log
     { grep -hE ' error: |fatal error: |^ERROR: modpost' "$log" || grep -hE 'Error!|[*][*][*]' "$work/log" "$log"; } 2>/dev/null |
       sed "s,$work/tree/$name/$version/build/,,g" | cut -c 1-240 | head -n 4 >&2
-    if [ "$k" = "$kernel" ]; then "$guard" || true; say 'nothing of the driver was changed; the next boot takes the kernel that it would have taken'; exit 1; fi
+    if [ "$k" = "$kernel" ]; then "$guard" || true; say 'the driver was not changed; the next boot uses the same kernel as before'; exit 1; fi
   done
 done
-# Only what builds takes the place of what is there.
+# The new driver builds, so now the old one may go.
 [ -z "${uninstall:-}" ] || sh -c "$uninstall" >&2
-# NAME- is how apt-get takes one out in the same step.
+# NAME- makes apt-get remove a package in the same step.
 for gone; do shift; set -- "$@" "$gone-"; done
 install "$folder"/*.deb "$@"
 for built in "$work"/tree/*/*/*/*/module; do
@@ -53,13 +53,13 @@ for built in "$work"/tree/*/*/*/*/module; do
   path=${built#"$work/tree/"} name=${path%%/*} rest=${path#*/} version=${rest%%/*}
   k=${rest#*/} k=${k%%/*}
   dkms status -m "$name" -v "$version" | grep -q . || dkms add -m "$name" -v "$version" >/dev/null
-  # A tree of an earlier run may be half a copy.
+  # An earlier run may have left an incomplete copy.
   dkms uninstall -m "$name" -v "$version" -k "$k" >/dev/null 2>&1 || true
   rm -rf -- "/var/lib/dkms/$name/$version/$k"
   mkdir -p "/var/lib/dkms/$name/$version"
   cp -a "$work/tree/$name/$version/$k" "/var/lib/dkms/$name/$version/"
   dkms install -m "$name" -v "$version" -k "$k" --force >"$work/log" 2>&1 || { tail -n 8 "$work/log" >&2; exit 1; }
 done
-# The guard asks the linker for the libraries.
+# The guard reads the libraries from the linker's cache.
 ldconfig
 "$guard"

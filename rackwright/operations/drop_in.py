@@ -1,4 +1,4 @@
-"""Drop-ins of units of ours: what stands beside the unit's file and is part of it."""
+"""Drop-in files of our units."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rackwright.operations.warnings import note
 
 @operation()
 def unit_drop_in(*, path: str, content: str) -> Generator[PyinfraCommand]:
-    """Afterwards systemd has read this drop-in; a unit that runs goes on with what it was started with."""
+    """Ensure that systemd has read this drop-in. A running unit keeps the settings with which it was started."""
     written = list(write(path=path, content=content))
     if written:
         yield StringCommand("mkdir -p --", QuoteString(path.rpartition("/")[0]))
@@ -24,7 +24,7 @@ def unit_drop_in(*, path: str, content: str) -> Generator[PyinfraCommand]:
 
 @operation()
 def no_drop_in(*, path: str) -> Generator[PyinfraCommand]:
-    """Afterwards the drop-in, which is known to be there, is gone, and systemd knows it."""
+    """Remove the drop-in, which is known to exist, and reload systemd."""
     show(f"- {path}")
     yield StringCommand("rm -f --", QuoteString(path))
     yield StringCommand("systemctl daemon-reload")
@@ -32,6 +32,6 @@ def no_drop_in(*, path: str) -> Generator[PyinfraCommand]:
 
 @operation()
 def skipped(*, why: str) -> Generator[PyinfraCommand]:
-    """Nothing is done, and the plan names why."""
+    """Do nothing, and show the reason in the plan."""
     note(why)
     yield from ()

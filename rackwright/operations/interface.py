@@ -1,4 +1,4 @@
-"""Files that must name the interface of an address."""
+"""Files that must contain the name of an address's network interface."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from rackwright.operations.filesystem.file import write
 def file_for_interface(
     *, path: str, address: str, content: Callable[[str], str], check: str
 ) -> Generator[PyinfraCommand]:
-    """Afterwards the file has the content for the interface that has this address. Fails where none has it."""
+    """Ensure that the file has the content for the interface with this address. Fails if no interface has it."""
     interface = host.get_fact(InterfaceOf, address=address)
     if not interface:
-        raise OperationError(f"no interface has {address}; give it to one, or mend the host's service address")
+        raise OperationError(f"no interface has {address}; assign it to one, or correct the host's service address")
     yield from write(path=path, content=content(interface), check=check)

@@ -1,4 +1,4 @@
-"""Settings of the running kernel, where it has others than it should."""
+"""Settings of the running kernel."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from rackwright.operations.warnings import note
 
 @operation()
 def kernel_settings(*, path: str, wanted: Mapping[str, str]) -> Generator[PyinfraCommand]:
-    """Afterwards the kernel has these settings, as far as it has such settings at all; `path` sets them at boot.
+    """Ensure that the running kernel has these settings; the file at `path` sets them at boot.
 
-    What another file in sysctl.d sets otherwise, and wins, is left and named; so is what can't be set here.
+    Add a note for each setting that the kernel doesn't have, that another file in sysctl.d overrides, or that can't
+    be set here; leave these alone.
     """
     found = host.get_fact(KernelSettings, keys=tuple(wanted))
     ours = {path_of(key): " ".join(value.split()) for key, value in wanted.items()}
@@ -32,7 +33,7 @@ def kernel_settings(*, path: str, wanted: Mapping[str, str]) -> Generator[Pyinfr
         pattern = _pattern(setting, ours)
         value = ours[pattern]
         if winner := _winner(setting, pattern, value, others, path):
-            note(f"{winner.file} sets {winner.key}={winner.value}, and wins over ours ({value})")
+            note(f"{winner.file} sets {winner.key}={winner.value}, which overrides ours ({value})")
         elif is_now.value != value and not is_now.writable:
             note(f"{_dotted(setting)} is {is_now.value}, should be {value}, and can't be set here")
         elif is_now.value != value:
@@ -43,12 +44,12 @@ def kernel_settings(*, path: str, wanted: Mapping[str, str]) -> Generator[Pyinfr
 
 
 def _pattern(setting: str, ours: Mapping[str, str]) -> str:
-    """Return which of ours is meant: the setting itself before a pattern, the last of several patterns."""
+    """Return our key for the setting: its own name if we have it, else the last pattern that matches."""
     return setting if setting in ours else [key for key in ours if fnmatchcase(setting, key)][-1]
 
 
 def _winner(setting: str, pattern: str, value: str, others: list[Assignment], path: str) -> Assignment | None:
-    """Return who sets it otherwise after us, as systemd-sysctl(8) reads the files: a name wins over any pattern."""
+    """Return the assignment that overrides ours, by the rules of systemd-sysctl(8): a name overrides any pattern."""
     later = [one for one in others if one.name > path.rpartition("/")[2]]
     if pattern == setting:
         winners = [one for one in later if _key(one) == setting]

@@ -1,4 +1,4 @@
-"""Our table of the packet filter, changed so that nobody is locked out: the old rules come back by themselves."""
+"""Our packet filter table. The old rules return automatically, so a wrong change locks no one out."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _TABLE = "{{ echo '# {sha256}'; nft -s list table {table}; }}"
 
 @operation()
 def table_pending(*, rules: str, boot_file: str, confirm_seconds: int, replace: bool) -> Generator[PyinfraCommand]:
-    """Afterwards these rules act, for `confirm_seconds` (s) unless `table_confirmed` comes; then the old ones again.
+    """Activate these rules for `confirm_seconds` (s); then the old ones return unless `table_confirmed` runs first.
 
-    `rules` replace our table only. `replace` stops ufw and firewalld with it, and starts them again where the old
-    rules come back. Neither acts at boot yet. A table that someone changed since we loaded it is loaded again.
+    `rules` replace only our table. `replace` also stops ufw and firewalld, and starts them again if the old rules
+    return. Nothing changes at boot yet. If someone changed the table since we loaded it, it is loaded again.
     """
     sha256 = hashlib.sha256(rules.encode()).hexdigest()
     state = host.get_fact(FilterState)
@@ -50,14 +50,14 @@ def table_pending(*, rules: str, boot_file: str, confirm_seconds: int, replace: 
 
 @operation()
 def table_confirmed(*, rules: str, replace: bool) -> Generator[PyinfraCommand]:
-    """Afterwards the rules that act stay, and what they replaced doesn't start at boot.
+    """Keep the active rules; with `replace`, ensure that the firewalls that they replaced don't start at boot.
 
-    Fails, and changes nothing at boot, where the old rules came back before.
+    Fails, and changes nothing at boot, if the old rules have already returned.
     """
     sha256 = hashlib.sha256(rules.encode()).hexdigest()
     state = host.get_fact(FilterState)
     if state.pending or not state.acts(sha256):
-        lost = "packet filter: the new rules are not active, the old ones"
+        lost = "packet filter: the new rules are not active; the old ones"
         yield FIREWALL.keep(acts=f"{_table(sha256)} | cmp -s - {LIVE}", lost=lost)
     for foreign in state.enabled if replace else ():
         disable = "ufw --force disable && " if foreign == "ufw" else ""
@@ -74,5 +74,5 @@ def _change(state: Filter, rules: str, boot_file: str) -> str:
     if found is None or found.sha256 != wanted:
         return difference(boot_file, found, rules.encode())
     if state.listed is None:
-        return f"table {TABLE} is gone and comes back"
+        return f"table {TABLE} is missing and is loaded again"
     return unified(f"table {TABLE}", state.listed, state.remembered) or f"table {TABLE} is loaded again"

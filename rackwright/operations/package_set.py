@@ -1,4 +1,4 @@
-"""Sets of Debian packages: kept on the host, installed whole at exactly their versions, and held there."""
+"""Sets of Debian packages: stored on the host, installed together at exact versions, and put on hold."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from rackwright.values.file import File
 
 _INSTALL = (Path(__file__).parent / "driver_install.sh").read_text()
 _DRIVERS = ("*nvidia*", "libcuda*", "libnvcuvid*", "libnvsdm*", "cuda-drivers*", "nvlsm")
-"""What of a set leaves with it: a compiler that came from the same repository stays, and so do kernels."""
-# Their bytes are settled by sha256, so what Debian's archives offer without TLS will do.
+"""Packages that are removed with a set. A compiler from the same repository stays, and so do kernels."""
+# Each file is verified by sha256, so plain HTTP, as Debian's archives offer it, is safe.
 _ANY_SCHEME = ("--proto", "=https,http,file", "--proto-redir", "=https,http")
 
 
 @operation()
 def packages_kept(*, what: str, set: PackageSet, route: Route) -> Generator[PyinfraCommand]:
-    """Afterwards the set's folder has every one of its files, each verified by sha256, root's and read-only.
+    """Ensure that the set's folder has all its files, each verified by sha256, owned by root and read-only.
 
-    They come from where the lock says; of what is there already nothing is fetched again.
+    They are fetched from the sources in the lock; files that are already there are not fetched again.
     """
     files = tuple(_file(package) for package in set.packages)
     if host.get_fact(StoredFolder, path=set.folder).holds(set.digest, files):
@@ -65,11 +65,11 @@ def _fetch_all(what: str, files: tuple[File, ...], route: Route) -> str:
 
 @operation()
 def driver_installed(*, set: PackageSet, kernel: str, guard: str, replace: bool) -> Generator[PyinfraCommand]:
-    """Afterwards the set is installed, its module is there for this kernel of it, and that is what boots next.
+    """Install the set, build its module for this kernel of the set, and make that kernel the next to boot.
 
-    Where the module doesn't build the operation fails with the compiler's words: nothing of the driver was changed,
-    and what the next boot takes is what it took before. Packages of the set that was installed before are taken out,
-    and with `replace` those of a driver that isn't ours, or what a .run installer left; kernels stay.
+    If the module doesn't build, the operation fails with the compiler's errors; the driver and the kernel of the next
+    boot are unchanged. Packages of the previous set are removed, and with `replace` those of a driver that rackwright
+    didn't install, or the files of a .run installer. Kernels stay.
     """
     sets, found = host.get_fact(PackageSets), host.get_fact(InstalledPackages)
     leaving = _leaving(set, replace=replace)
@@ -79,7 +79,7 @@ def driver_installed(*, set: PackageSet, kernel: str, guard: str, replace: bool)
     unfit = host.get_fact(BootGuard, path=guard)
     if not differing and unfit is None and sets.installed.get("driver") == set.name:
         return
-    show("\n".join((*differing, *([unfit] if unfit else []))) or f"set {set.name} becomes the installed one")
+    show("\n".join((*differing, *([unfit] if unfit else []))) or f"set {set.name} is recorded as installed")
     before = f"export uninstall={shlex.quote(uninstall)}\n" if uninstall else ""
     yield StringCommand(detached(f"{before}{_script(set.folder, kernel, *leaving)}\n{_noted('driver', set)}"))
 
@@ -103,12 +103,12 @@ def _script(*arguments: str) -> str:
 
 @operation()
 def set_installed(*, what: str, set: PackageSet) -> Generator[PyinfraCommand]:
-    """Afterwards the set is installed; `what` it is for tells it from other sets."""
+    """Install the set. `what` is its purpose, which distinguishes it from other sets."""
     sets = host.get_fact(PackageSets)
     differing = tuple(_differences(set))
     if not differing and sets.installed.get(what) == set.name:
         return
-    show("\n".join(differing) or f"set {set.name} becomes the installed one")
+    show("\n".join(differing) or f"set {set.name} is recorded as installed")
     options = "--no-install-recommends --allow-downgrades --allow-change-held-packages"
     install = f"{APT} install {options} -- {shlex.quote(set.folder)}/*.deb || exit 1"
     yield StringCommand(detached(f"{install}\n{_noted(what, set)}"))
@@ -118,20 +118,20 @@ def set_installed(*, what: str, set: PackageSet) -> Generator[PyinfraCommand]:
 def hold_packages(
     *, what: str, names: tuple[str, ...] = (), patterns: tuple[str, ...] = (), but: tuple[str, ...] = ()
 ) -> Generator[PyinfraCommand]:
-    """Afterwards apt leaves these packages at their versions, and those installed whose names match a pattern.
+    """Put these packages on hold, and the installed packages whose names match a pattern.
 
-    `but` are patterns of names that none of the others means. Which they are is written down under `what` they are
-    for; those that were held for it before and aren't any more are let go.
+    `but` are patterns of names to exclude. The names are recorded under their purpose, `what`. Packages that were on
+    hold for it, and are no longer named, are released.
     """
     found, known = host.get_fact(InstalledPackages), host.get_fact(PackageSets).on_hold.get(what, ())
     matching = sorted(name for name in found if _matches(name, patterns) and not _matches(name, but))
     wanted = tuple(dict.fromkeys((*names, *matching)))
     loose = tuple(name for name in wanted if name not in found or not found[name].on_hold)
     if loose:
-        show("\n".join(f"{name}: {'not held' if name in found else 'new'} becomes held" for name in loose))
+        show("\n".join(f"{name}: {'put on hold' if name in found else 'new, put on hold'}" for name in loose))
         yield StringCommand(f"apt-mark -q hold -- {shlex.join(loose)} >/dev/null")
     if free := tuple(name for name in known if name not in wanted and name in found and found[name].on_hold):
-        show("\n".join(f"{name}: held becomes free" for name in free))
+        show("\n".join(f"{name}: released from hold" for name in free))
         yield StringCommand(f"apt-mark -q unhold -- {shlex.join(free)} >/dev/null")
     if sorted(wanted) != sorted(known):
         text = shlex.quote(" ".join(wanted))
@@ -140,17 +140,16 @@ def hold_packages(
 
 @operation()
 def unhold_packages(*, what: str, pin: str | None = None) -> Generator[PyinfraCommand]:
-    """Afterwards apt may change what was held for this, and the boot default isn't ours. What is installed stays, its
-    .deb files go.
+    """Release the packages on hold for `what`, and remove our boot default and their .deb files. The packages stay.
 
-    `pin` is the file that names a default.
+    `pin` is the file that sets the boot default.
     """
     sets, found = host.get_fact(PackageSets), host.get_fact(InstalledPackages)
     names = tuple(name for name in sets.on_hold.get(what, ()) if name in found and found[name].on_hold)
     pinned = pin is not None and host.get_fact(PathState, path=pin, unless="none") is not None
     if what not in {*sets.on_hold, *sets.installed} and not pinned:
         return
-    show("\n".join(f"{name}: held becomes free" for name in names) or f"{what}: is the host's own business")
+    show("\n".join(f"{name}: released from hold" for name in names) or f"{what}: rackwright no longer manages it")
     if names:
         yield StringCommand(f"apt-mark -q unhold -- {shlex.join(names)} >/dev/null")
     if pinned:
@@ -163,9 +162,9 @@ def unhold_packages(*, what: str, pin: str | None = None) -> Generator[PyinfraCo
 
 @operation()
 def sets_kept(*, what: str, set: PackageSet) -> Generator[PyinfraCommand]:
-    """Afterwards no folder of packages is left but of what is installed, and of what was before it: one may go back.
+    """Remove all folders of packages except those of the installed set and the one before it, for a rollback.
 
-    To be run after `set` was installed.
+    Run it after `set` was installed.
     """
     found = host.get_fact(PackageSets)
     is_now = found.installed.get(what)
@@ -178,18 +177,18 @@ def sets_kept(*, what: str, set: PackageSet) -> Generator[PyinfraCommand]:
 
 
 def _differences(set: PackageSet) -> Iterator[str]:
-    """Each package that isn't installed at its version. What was installed so by us, and isn't any more, drifted."""
+    """Yield each package that isn't installed at its version. If we had installed that version, it has drifted."""
     sets, found = host.get_fact(PackageSets), host.get_fact(InstalledPackages)
     ours = set.name in sets.installed.values()
     for package in set.packages:
         is_now = found[package.name].version if package.name in found else None
         if is_now != package.version:
-            drifted = " (it drifted)" if ours else ""
+            drifted = " (drifted)" if ours else ""
             yield f"{package.name}: {is_now or 'absent'} becomes {package.version}{drifted}"
 
 
 def _noted(what: str, set: PackageSet) -> str:
-    """What is installed is written down, and what was before."""
+    """Return a script that records the installed set, and the one before it."""
     now, before = f"{ROOT}/{what}.installed", f"{ROOT}/{what}.previous"
     return (
         f'old=$(cat {now} 2>/dev/null || true)\n[ -z "$old" ] || [ "$old" = {set.name} ] || mv -f {now} {before}\n'

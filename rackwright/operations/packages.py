@@ -1,4 +1,4 @@
-"""Debian packages: what is missing is installed, nothing else is touched."""
+"""Debian packages: missing ones are installed, nothing else is touched."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ APT = (
     "-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
 )
 LISTS_STAMP = "/var/lib/apt/periodic/update-success-stamp"
-"""Touched when apt has read all its lists; without it they are read again before something is installed."""
+"""Touched when apt has updated all its lists. If it is missing, they are updated before an installation."""
 
 
 @operation()
 def installed(
     *, packages: tuple[str, ...], unstarted: tuple[str, ...] = (), fresh_minutes: int = 60
 ) -> Generator[PyinfraCommand]:
-    """Afterwards the packages are installed, without what they only recommend.
+    """Install the packages, without the packages that they only recommend.
 
-    Package lists older than `fresh_minutes` are fetched again, if a package is missing. `unstarted` are units that
-    these packages bring and that must neither start nor be enabled by installing them; on a host that has the
-    packages already, its units are left as they are. Waits 300 s for another apt.
+    If a package is missing, package lists older than `fresh_minutes` are updated first. `unstarted` are units of
+    these packages that the installation must neither start nor enable; on a host that already has the packages, the
+    units are left alone. Waits up to 300 s for another apt.
     """
     found = host.get_fact(InstalledPackages)
     missing = tuple(package for package in packages if package not in found)
@@ -41,7 +41,7 @@ def _script(missing: tuple[str, ...], unstarted: tuple[str, ...], fresh_minutes:
     steps = ["set -e"]
     if unstarted:
         units = " ".join(shlex.quote(unit) for unit in unstarted)
-        # A masked unit isn't started by the package's scripts; /run forgets the mask at the next boot by itself.
+        # The package's scripts don't start a masked unit. The mask is in /run, so it ends at the next boot.
         steps += [
             f"systemctl -q mask --runtime -- {units}",
             f"trap 'systemctl -q unmask --runtime -- {units}; systemctl -q disable -- {units}' EXIT",
@@ -55,7 +55,7 @@ def _script(missing: tuple[str, ...], unstarted: tuple[str, ...], fresh_minutes:
 
 
 def detached(script: str) -> str:
-    """Return a command that runs the script as a unit of its own: a lost connection doesn't cut dpkg off midway."""
+    """Return a command that runs the script as its own unit, so that a lost connection doesn't interrupt dpkg."""
     unit = f"rackwright-apt-{hashlib.sha256(script.encode()).hexdigest()[:8]}"
     return (
         f"systemd-run --quiet --wait --collect --expand-environment=no --unit={unit} sh -c {shlex.quote(script)} || "

@@ -1,4 +1,4 @@
-"""People's accounts: who is let in, and who is put out."""
+"""People's accounts: admit people, and remove their access."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from rackwright.roles.people.settings import AUDITORS, OPERATORS, PEOPLE, Person
 FORGET = """[ ! -L "$1/.ssh" ] || rm -f -- "$1/.ssh"
 rm -f -- "$1/.ssh/authorized_keys" "$1/.ssh/authorized_keys2"
 """
-"""Run when nothing of the user runs any more that could put a link in our way."""
+"""Run only after all processes of the user have ended, because they could create links in our way."""
 END_SESSIONS = (Path(__file__).parent / "end_sessions.sh").read_text()
 ADMIT = (Path(__file__).parent / "admit.sh").read_text()
 _SHELL = "/bin/bash"
 _NO_SHELLS = ("nologin", "false")
 _NO_PASSWORD = "*"  # noqa: S105
-"""In shadow(5): no password fits. Unlike "!" it doesn't mean that the account is locked."""
+"""In shadow(5): no password matches. Unlike "!", it doesn't mean that the account is locked."""
 
 
 @operation()
 def people_groups(*, names: tuple[str, ...], groups: tuple[str, ...]) -> Generator[PyinfraCommand]:
-    """Afterwards these groups are there."""
+    """Ensure that these groups exist."""
     missing = [group for group in groups if group not in host.get_fact(PeopleAccounts, names=names).groups]
     for group in missing:
         yield StringCommand("groupadd --system --", QuoteString(group))
@@ -38,10 +38,10 @@ def people_groups(*, names: tuple[str, ...], groups: tuple[str, ...]) -> Generat
 
 @operation()
 def admitted(*, names: tuple[str, ...], person: Person, refused: str | None) -> Generator[PyinfraCommand]:
-    """Afterwards the person may log in with these keys and no others, and is in the groups of the role.
+    """Ensure that the person may log in with exactly these keys, and is in the groups of the role.
 
-    A role that was taken away ends the person's sessions: what is open keeps the groups it began with.
-    With `refused` it fails with these words.
+    If a role was revoked, the person's sessions are ended, because open sessions keep their groups.
+    With `refused`, the operation fails with this message.
     """
     if refused:
         yield _failing(refused)
@@ -54,10 +54,10 @@ def admitted(*, names: tuple[str, ...], person: Person, refused: str | None) -> 
 
 @operation()
 def put_out(*, names: tuple[str, ...], left_alone: tuple[str, ...], login: str | None) -> Generator[PyinfraCommand]:
-    """Afterwards nobody gets in as a user whom we let in once and who isn't among `names` or `left_alone`.
+    """Remove the access of every user that we admitted once and that isn't in `names` or `left_alone`.
 
-    Sessions end, keys and groups are gone, the account is locked and has expired; its home stays. The user that we
-    log in as is never put out: then it fails.
+    The user's sessions end, keys and groups are removed, and the account is locked and expired; its home stays. Fails
+    instead of removing the access of the user that we log in as.
     """
     accounts = host.get_fact(PeopleAccounts, names=names).by_name.values()
     leavers = [
@@ -66,11 +66,11 @@ def put_out(*, names: tuple[str, ...], left_alone: tuple[str, ...], login: str |
     if not leavers:
         return
     if login in [found.name for found in leavers]:
-        yield _failing(f"{login} is the user that this command logs in as: it isn't put out")
+        yield _failing(f"this command logs in as {login}, so it can't remove the access of {login}")
         return
     show("\n".join(line for found in leavers for line in _farewell(found)))
     for found in leavers:
-        # First the door: neither a key nor a password nor cron opens an account that has expired.
+        # Expire the account first: then no key, password or cron job can use it.
         yield StringCommand(f"usermod --lock --expiredate 1 --groups {PEOPLE} --", QuoteString(found.name))
         yield StringCommand(shlex.join(["sh", "-c", END_SESSIONS, "end", found.name]))
         yield StringCommand(shlex.join(["sh", "-c", FORGET, "forget", found.home]))
@@ -130,13 +130,13 @@ def _first_day_out(until: date) -> date:
 
 
 def _lost(person: Person, found: Account | None) -> tuple[str, ...]:
-    """The group of the other role, which the account is still in."""
+    """Return the group of the other role if the account is still in it."""
     other = AUDITORS if person.role == "operator" else OPERATORS
     return (other,) if found and other in found.groups else ()
 
 
 def _reply(person: Person, found: Account | None) -> Iterator[str]:
-    """One line for each key that comes or goes, beside what the account is."""
+    """Yield a line for the account, and one for each key that is added or removed."""
     sign = "+" if found is None else "="
     yield f"{sign} {person.name}, {person.role}"
     before, after = found.fingerprints if found else {}, fingerprints(person.keys)

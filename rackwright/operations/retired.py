@@ -1,4 +1,4 @@
-"""What an earlier run put on the host and the fleet no longer names."""
+"""Removal of what an earlier run created on the host and the fleet no longer contains."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rackwright.operations.facts.ours import OurFiles, OurUnits, OurUsers
 from rackwright.operations.unit import UNITS
 
 _LAST = (".service", ".slice", ".target")
-"""Endings of what timers, sockets and paths start: stopped after them, or it is started again."""
+"""Types of units that timers, sockets and paths start; stopped after these, so that they aren't started again."""
 _REPLICA = re.compile(r"rackwright-([a-z0-9-]+@[0-9]+)\.service")
 _CACHES = "/var/cache/rackwright"
-"""Where engines keep what they compiled, by replica."""
+"""Folder in which engines store compiled code, by replica."""
 
 
 @operation()
 def retired_units(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
-    """Afterwards each rackwright-* unit file that isn't in `keep` is stopped, disabled and gone, with its cache."""
+    """Stop, disable and remove each rackwright-* unit that isn't in `keep`, and its cache."""
     gone = [unit for unit in host.get_fact(OurUnits) if unit not in keep]
     if not gone:
         return
@@ -38,7 +38,7 @@ def retired_units(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
 
 @operation()
 def retired_files(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
-    """Afterwards no probe's script, proxy's folder or certificate of ours that isn't named in `keep` is left."""
+    """Remove each of our probe scripts, proxy folders and certificates that isn't in `keep`."""
     gone = [path for path in host.get_fact(OurFiles) if path not in keep]
     if gone:
         show("\n".join(f"- {path}" for path in gone))
@@ -47,7 +47,7 @@ def retired_files(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
 
 @operation()
 def retired_users(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
-    """Afterwards every user of ours that isn't named in `keep` is gone; its files stay, owned by a number."""
+    """Remove every user of ours that isn't in `keep`. Its files stay, owned by a numeric ID."""
     gone = [user for user in host.get_fact(OurUsers) if user not in keep]
     if gone:
         show("\n".join(f"- {user}" for user in gone))

@@ -1,4 +1,4 @@
-"""How sshd lets people in, changed so that nobody is locked out: the old settings come back by themselves."""
+"""sshd's login settings. The old settings return automatically, so a wrong change locks no one out."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ def sshd_pending(
     overridden: tuple[str, ...] = (),
     opposed: tuple[str, ...] = (),
 ) -> Generator[PyinfraCommand]:
-    """Afterwards sshd admits by `content`, for `confirm_seconds` (s) unless `sshd_confirmed` comes; then as before.
+    """Activate `content` for `confirm_seconds` (s); then the old settings return unless `sshd_confirmed` runs first.
 
-    Sessions that stand live on; at boot the old settings act. `acts` is whether sshd says already what the drop-in
-    does. `keywords`, in lower case, must come out as `content` has them, or nothing changes and the operation fails,
-    as it does where others changed a file that sshd hasn't read yet. With a `problem` it isn't tried. Lines of other
-    files are shown: those that ours has `overridden`, and those `opposed` that win.
+    Open sessions stay; until the confirmation, a boot uses the old settings. `acts`: sshd already reports the
+    drop-in's settings. The effective settings of `keywords`, in lower case, must be those in `content`. If they
+    aren't, or if someone changed a file that sshd hasn't read yet, the operation fails and changes nothing. With a
+    `problem`, it fails at once. Lines of other files are shown: those that ours override (`overridden`), and those
+    that override ours (`opposed`).
     """
     if problem:
         raise FleetError([problem])
@@ -62,17 +63,17 @@ def sshd_pending(
 
 @operation()
 def sshd_confirmed(*, content: str, pending: bool) -> Generator[PyinfraCommand]:
-    """Afterwards the settings that act stay, and act at boot. `pending`: a change waits, or was left behind.
+    """Keep the active settings, also at boot. `pending`: a change waits for confirmation, or was left unconfirmed.
 
-    Fails, and changes nothing at boot, where the old settings came back before.
+    Fails, and changes nothing at boot, if the old settings have already returned.
     """
     if not pending and _is(_found(content), content):
         return
     digest = hashlib.sha256(content.encode()).hexdigest()
     acts = f"{_AS_PENDING} | cmp -s - {PENDING} && [ \"$(sha256sum < {SSHD.new})\" = '{digest}  -' ]"
-    # It was checked when it began to act.
+    # The content was checked when it was activated.
     commands = list(write(path=DROP_IN, content=content))
-    yield SSHD.keep(acts=acts, lost="sshd: the new settings are not active, the old ones")
+    yield SSHD.keep(acts=acts, lost="sshd: the new settings are not active; the old ones")
     yield from commands
     yield StringCommand(f"rm -f {PENDING}")
 
@@ -85,7 +86,7 @@ def _variables(keywords: tuple[str, ...]) -> str:
 
 def _change(found: Found | None, content: str, overridden: tuple[str, ...]) -> str:
     if _is(found, content):
-        return "sshd does something else than its drop-in says: it reads its files again"
+        return "sshd's active settings differ from its drop-in: sshd reads its files again"
     return "\n".join([difference(DROP_IN, found, content.encode()), *(f"overrides {line}" for line in overridden)])
 
 

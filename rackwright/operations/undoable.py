@@ -1,4 +1,4 @@
-"""A change to how one gets into a host, which undoes itself unless a fresh connection proves that we still get in."""
+"""A change to a host's access that is undone automatically unless a new connection proves that it works."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ exit 1; }}
 
 @dataclass(frozen=True)
 class Undoable:
-    """What is changed in this way, by its name: `firewall`, `sshd`."""
+    """One thing that is changed in this way; `what` is its name: `firewall`, `sshd`."""
 
     what: str
 
     @property
     def folder(self) -> str:
-        """Under /run: after a reboot only what was confirmed acts, so nothing is left to undo."""
+        """In /run: after a reboot only confirmed changes are active, so there is nothing to undo."""
         return f"/run/rackwright-{self.what}"
 
     @property
     def new(self) -> str:
-        """The file that `begin` brings."""
+        """The file that `begin` uploads."""
         return f"{self.folder}/new"
 
     @property
     def revert(self) -> str:
-        """The script that brings the old state back; `save` writes it."""
+        """The script that restores the old state; `save` writes it."""
         return f"{self.folder}/revert"
 
     @property
@@ -54,11 +54,11 @@ class Undoable:
     def begin(
         self, content: str, *, check: str, save: str, act: str, seconds: int, note: str = "true"
     ) -> Generator[PyinfraCommand]:
-        """Afterwards the new state acts for `seconds`, then the old one again, unless `keep` comes before.
+        """Activate the new state for `seconds`; then the old one returns unless `keep` runs first.
 
-        `content` stands in `new` by then. Shell commands in this order: `check` fails where it is not good, `save`
-        writes `revert`, `act` changes what acts (at boot the old state still must), `note` follows if it went well.
-        A change that is pending already is undone first: what comes back is what was confirmed last.
+        `content` is written to `new` first. The shell commands run in this order: `check` fails if the content is
+        bad, `save` writes `revert`, `act` activates the new state (but not at boot), and `note` runs if that worked.
+        A change that is already pending is undone first, so the state that returns is the last confirmed one.
         """
         yield StringCommand(f"install -d -m 0700 {self.folder}")
         yield FileUploadCommand(BytesIO(content.encode()), self.new)
@@ -71,8 +71,8 @@ class Undoable:
         )
 
     def keep(self, *, acts: str, lost: str) -> StringCommand:
-        """The timer is stopped afterwards, or the command fails and says that `lost` came back.
+        """Return a command that stops the timer, or fails and says that `lost` came back.
 
-        `acts` is a shell command that fails where the new state doesn't act any more.
+        `acts` is a shell command that fails if the new state is no longer active.
         """
         return StringCommand(_KEEP.format(timer=self.timer, acts=acts, lost=lost))

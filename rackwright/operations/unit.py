@@ -1,4 +1,4 @@
-"""systemd units of ours: their files, and whether they run on what their files say now."""
+"""Our systemd units: their files, and whether they run with the current content of their files."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from rackwright.operations.warnings import note
 
 UNITS = "/etc/systemd/system"
 _LAST_LINES = 12
-"""Of the journal of a unit that failed to start or reload."""
+"""Lines of the journal to show if a unit fails to start or reload."""
 
 
 @operation()
 def systemd_unit(
     *, unit: str, content: str, enabled: bool | None = True, verify: bool = False
 ) -> Generator[PyinfraCommand]:
-    """Afterwards systemd has read this unit file, and starts it at boot (True), doesn't (False) or as before (None).
+    """Ensure that systemd has read this unit file. `enabled`: whether it starts at boot; None: as before.
 
-    `verify` has systemd-analyze read it first; programs that ExecStart= names must be there by then.
-    A unit that runs goes on with what it was started with: see `running`.
+    `verify` checks it with systemd-analyze first; the programs in ExecStart= must exist by then.
+    A running unit keeps the settings with which it was started: see `running`.
     """
-    # A checker of unit files looks at the name's ending: FILE:NAME gives it the final one.
+    # systemd-analyze goes by the name's extension; FILE:NAME passes the final name.
     check = f"systemd-analyze verify --man=no --recursive-errors=no {{path}}:{unit}" if verify else None
     state = _state(unit)
     written = list(write(path=f"{UNITS}/{unit}", content=content, check=check))
@@ -54,11 +54,11 @@ def running(
     restart_files: tuple[str, ...] = (),
     reload_files: tuple[str, ...] = (),
 ) -> Generator[PyinfraCommand]:
-    """Afterwards the unit runs, or still starts, with what these operations and files say now.
+    """Ensure that the unit runs, or is starting, with the current state of these operations and files.
 
-    `restart_if` and `reload_if` are operations of the same run; the plan foresees by them. The files hold where an
-    earlier run was cut off between writing and restarting: one written since the unit last started restarts it, one
-    written since it last started or reloaded reloads it.
+    `restart_if` and `reload_if` are operations of the same run; the plan predicts with them. The files are for the
+    case that an earlier run was interrupted between writing and restarting: a file that was written after the unit's
+    last start restarts it; one that was written after its last start or reload reloads it.
     """
     yield from _run(_state(unit), unit, restart_if, reload_if, restart_files, reload_files)
 
@@ -67,9 +67,9 @@ def running(
 def adopted(
     *, unit: str, restart_if: Sequence[OperationMeta] = (), restart_files: tuple[str, ...] = ()
 ) -> Generator[PyinfraCommand]:
-    """Afterwards this unit of the distribution starts at boot, and runs with what these operations and files say.
+    """Ensure that this unit of the distribution starts at boot, and runs with these operations and files.
 
-    One that somebody masked, or that its own conditions hold back on this host, is left so and named.
+    If the unit is masked, or its own conditions prevent it from running on this host, only add a note.
     """
     yield from adopt(unit=unit, restart_if=restart_if, restart_files=restart_files)
 
@@ -77,7 +77,7 @@ def adopted(
 def adopt(
     *, unit: str, restart_if: Sequence[OperationMeta] = (), restart_files: tuple[str, ...] = ()
 ) -> Generator[PyinfraCommand]:
-    """The commands of `adopted`, for operations that do other things beside it; none: nothing to do."""
+    """Yield the commands of `adopted`, for operations that do other things, too; none if there is nothing to do."""
     state = _state(unit)
     if state.file.startswith("masked"):
         note(f"{unit} is masked")
@@ -85,7 +85,7 @@ def adopt(
     if state.file == "disabled":
         yield StringCommand("systemctl --quiet enable --", QuoteString(unit))
     if state.held_back and not state.runs:
-        note(f"{unit} can't run here: its own conditions don't hold (systemctl status {unit})")
+        note(f"{unit} can't run here: its own conditions aren't met (systemctl status {unit})")
     else:
         yield from _run(state, unit, restart_if, (), restart_files, ())
 
@@ -103,13 +103,13 @@ def _run(
     elif _changed(restart_if) or _written_since(state.started, restart_files):
         yield _systemctl("restart", unit)
     elif _changed(reload_if) or _written_since(state.changed, reload_files):
-        # systemd reloads nothing that starts, or that failed and is about to start again.
+        # systemd can't reload a unit that is starting, or that failed and will be restarted.
         yield _systemctl("restart" if state.active == "activating" else "reload", unit)
 
 
 @operation()
 def stopped(*, unit: str) -> Generator[PyinfraCommand]:
-    """Afterwards the unit doesn't run and isn't started at boot."""
+    """Ensure that the unit doesn't run and isn't started at boot."""
     state = _state(unit)
     if state.runs or state.file == "enabled":
         yield StringCommand("systemctl --quiet disable --now --", QuoteString(unit))
@@ -124,13 +124,13 @@ def _state(unit: str) -> Unit:
 
 
 def _systemctl(verb: str, unit: str) -> StringCommand:
-    # systemctl only says where to read why; whoever reads this at night is on another machine.
+    # systemctl only says where to find the reason, and the operator isn't on this machine.
     said = f"journalctl --quiet --no-pager --output=cat --lines={_LAST_LINES} --unit={shlex.quote(unit)}"
     return StringCommand("systemctl", verb, "--", QuoteString(unit), "||", "{", said, ">&2;", "false;", "}")
 
 
 def _changed(operations: Sequence[OperationMeta]) -> bool:
-    # While a run is prepared, nothing is complete: then what would change counts.
+    # While a run is prepared, no operation is complete, so use the prediction.
     return any(done.did_change() if done.is_complete() else done.will_change for done in operations)
 
 

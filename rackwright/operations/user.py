@@ -1,4 +1,4 @@
-"""System users and groups that nobody logs in as."""
+"""System users and groups without a login."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pyinfra.context import host
 from rackwright.operations.facts.account import Account, GroupExists, UserAccount
 
 COMMENT = "rackwright"
-"""In the comment field of every user of ours: only such a user is ever removed (see retired.py)."""
+"""In the comment field of every user that we create; only such users are ever removed (see retired.py)."""
 NO_SHELL = "/usr/sbin/nologin"
 
 
 @operation()
 def system_group(*, group: str) -> Generator[PyinfraCommand]:
-    """Afterwards the group is there."""
+    """Ensure that the group exists."""
     if not host.get_fact(GroupExists, group=group):
         yield StringCommand("groupadd --system --", QuoteString(group))
 
 
 @operation()
 def system_user(*, user: str, groups: tuple[str, ...] = (), home: str = "/nonexistent") -> Generator[PyinfraCommand]:
-    """Afterwards the user is there, with a group of its own, in these groups too, without a shell to log in with.
+    """Ensure that the user exists, with its own group, in these groups, without a login shell.
 
-    `home` is written down, not made. Groups it has besides are left.
+    `home` is set, but not created. The user's other groups are left alone.
     """
     found = host.get_fact(UserAccount, user=user)
     if found is None:

@@ -1,4 +1,4 @@
-"""What our units have in common that look at something every few seconds: the sandbox, the timer, who is asked."""
+"""Common parts of our units that check something every few seconds: sandbox, timer, socket and answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 LogLevelMax=notice
 """
-"""Whatever such a unit looks at. What it may see of processes and the network, each says itself."""
+"""For every such unit. Each unit sets its own access to processes and the network."""
 
 NO_NETWORK = """\
 PrivateNetwork=yes
@@ -35,7 +35,7 @@ IPAddressDeny=any
 
 
 def timer(why: str, description: str, every_seconds: int) -> str:
-    """Return the timer of a unit of the same name: a look at once, and again so long after the last one ended."""
+    """Return the timer of a unit of the same name: it runs at once, then `every_seconds` after each run's end."""
     return f"""\
 # Made by rackwright: {why}.
 [Unit]
@@ -52,7 +52,7 @@ WantedBy=timers.target
 
 
 def asked_socket(why: str, description: str, listen: str, more: str = "") -> str:
-    """Return the socket that starts one instance of the template of its name for each question."""
+    """Return the socket that starts, for each question, one instance of the template with its name."""
     return f"""\
 # Made by rackwright: {why}.
 [Unit]
@@ -71,7 +71,7 @@ WantedBy=sockets.target
 
 
 def answer(why: str, description: str, command: str) -> str:
-    """Return the template of one answer, which root gives. Its connection is handed to it, and it can open none."""
+    """Return the template unit of one answer, which runs as root. It gets its connection and can't open others."""
     return f"""\
 # Made by rackwright: {why}.
 [Unit]

@@ -1,4 +1,4 @@
-"""Puts onto a host what looks at a replica every few seconds, and what answers when somebody asks for it."""
+"""Installs the units that check a replica every few seconds, and those that answer questions about it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rackwright.operations.unit import UNITS, running, systemd_unit
 
 _SYNTAX = "sh -n {path}"
 Unit = tuple[str, str, str]
-"""What people call it, its name, its text."""
+"""Description, name and text."""
 
 
 def looking(
@@ -20,13 +20,13 @@ def looking(
     answer: Unit,
     started: tuple[Unit, ...],
 ) -> None:
-    """Afterwards scripts (path and text, by kind) and units are written, and timer and socket run.
+    """Write the scripts (path and text, by kind) and the units, and start the timer and the socket.
 
-    `service` is what the timer starts, `answer` the template of which the socket starts one for each question.
+    The timer starts `service`. For each question, the socket starts an instance of the template `answer`.
     """
     for kind, (path, text) in scripts.items():
         checked_file(name=f"Write the {kind} script of {replica}", path=path, content=text, check=_SYNTAX)
-    # systemd reads a template at each new instance, and knows no state of the template itself.
+    # systemd reads a template for each new instance, and has no state for the template.
     called, unit, text = answer
     checked_file(name=f"Write the {called} of {replica}", path=f"{UNITS}/{unit}", content=text)
     called, unit, text = service

@@ -1,4 +1,4 @@
-"""paramiko, imported without what we don't use of it. Every module that needs paramiko takes it from here."""
+"""paramiko, imported without the parts that we don't use. Every module that needs paramiko imports it from here."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from importlib import import_module
 
 from rackwright._fast_imports import stubbed
 
-# It serves `Match exec` in ssh_config alone, which we don't read.
+# paramiko needs it only for `Match exec` in ssh_config, which we don't read.
 sys.modules.setdefault("invoke", None)  # type: ignore[arg-type]
 
-# To find its own version, which it tells every server, it would read what is installed, with e-mail and zip.
+# paramiko sends its version to every server. To find it, it would read all installed packages, with email and zip.
 with stubbed(importlib__metadata={"version": lambda _: "rackwright"}):
     import_module("paramiko")
 import paramiko  # noqa: E402
 
-# What goes wrong is raised, and told once: a host that boots answers without a banner, and that is no traceback.
+# Errors are raised, so logging them would report them twice, with a traceback for each host that is still booting.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 

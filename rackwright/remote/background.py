@@ -1,4 +1,4 @@
-"""Work begun before its result is needed, so that waits for hosts and work on this machine overlap."""
+"""Work that starts before its result is needed, so that waiting for hosts overlaps with work on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 class Background(Generic[Result]):
-    """Something under way."""
+    """Work in progress."""
 
     def __init__(self, work: Callable[[], Result]) -> None:
         import gevent
@@ -21,14 +21,14 @@ class Background(Generic[Result]):
         self._greenlet = gevent.spawn(self._run, work)
 
     def result(self) -> Result:
-        """Wait for it and return what it returned. Raise what it raised."""
+        """Wait for the work and return its result. Raise the exception that it raised."""
         self._greenlet.join()
         if self._error:
             raise self._error
         return self._result
 
     def _run(self, work: Callable[[], Result]) -> None:
-        # gevent prints the traceback of whatever a greenlet raises.
+        # gevent would print a traceback of every exception that a greenlet raises.
         try:
             self._result = work()
         except Exception as error:
@@ -36,12 +36,12 @@ class Background(Generic[Result]):
 
 
 def import_gently(*modules: str) -> None:
-    """Import the modules, and let what is under way go on before and in between. Does nothing the second time."""
+    """Import the modules; let other greenlets run before and in between. Does nothing the second time."""
     if all(module in sys.modules for module in modules):
         return
     import gevent
 
-    # A command takes three exchanges with a host before that works on it.
+    # A host starts to work on a command only after three exchanges.
     gevent.sleep(0.01)
     for module in modules:
         import_module(module)

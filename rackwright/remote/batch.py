@@ -12,7 +12,7 @@ from rackwright.remote.completed import Completed
 
 
 class GarbledBatch(Exception):
-    """The reply isn't what the script prints."""
+    """The reply doesn't have the format that the script prints."""
 
 
 @dataclass(frozen=True)

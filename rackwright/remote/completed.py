@@ -1,4 +1,4 @@
-"""What a command on a host came to."""
+"""The result of a command on a host."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _SIGNALS, _MOST_SIGNALS = 128, 64
 
 
 class CommandTimeout(HostError):
-    """A command took longer than it may. The connection stays good."""
+    """A command exceeded its time limit. The connection can still be used."""
 
 
 @dataclass(frozen=True)
 class Completed:
     exit_status: int
-    """-1, or 128 and the signal's number as shells have it, when a signal ended the command."""
+    """If a signal ended the command: -1, or 128 plus the signal's number, as in shells."""
     stdout_bytes: bytes = field(default=b"", repr=False)
     stderr_bytes: bytes = field(default=b"", repr=False)
     host: str = ""
@@ -29,7 +29,7 @@ class Completed:
 
     @property
     def killed(self) -> bool:
-        """Whether a signal ended it: then nobody knows what it would have printed besides."""
+        """Return whether a signal ended it; its output may then be incomplete."""
         return self.exit_status < 0 or 0 < self.exit_status - _SIGNALS <= _MOST_SIGNALS
 
     @property
@@ -41,16 +41,16 @@ class Completed:
         return self.stderr_bytes.decode(errors="replace")
 
     def last_lines(self, count: int = _LAST_LINES) -> tuple[str, ...]:
-        """Return the last lines that are not blank, of stderr if it has any, else of stdout."""
+        """Return the last nonblank lines of stderr, or of stdout if stderr has none."""
         text = self.stderr if self.stderr.strip() else self.stdout
         return tuple(line for line in text.splitlines() if line.strip())[-count:]
 
     def whole(self, what: str) -> Completed:
-        """Return self, whatever the exit status, unless a signal ended it. Raise HostError as `check` does."""
+        """Return self with any exit status. Raise HostError, as `check` does, only if a signal ended the command."""
         return self.check(what) if self.killed else self
 
     def check(self, what: str) -> Completed:
-        """Return self if the exit status is 0. Raise HostError: `what` failed, with the last lines it printed."""
+        """Return self if the exit status is 0, else raise HostError: `what` failed, with its last lines of output."""
         if self.ok:
             return self
         ended = "was ended by a signal" if self.killed else f"failed with exit status {self.exit_status}"
@@ -59,9 +59,9 @@ class Completed:
 
 
 def checked(answers: Mapping[str, Completed | HostError], what: str) -> dict[str, Completed | HostError]:
-    """Given what came of one command on several hosts, return it with a HostError where the command failed.
+    """Return the results of one command by host, with a HostError for each host on which the command failed.
 
-    For commands that end well whatever they find: there a failed one says nothing, not that there is nothing.
+    For commands that exit with 0 even if they find nothing: a failed one doesn't mean that nothing was found.
     """
     return {name: _checked(answer, what) for name, answer in answers.items()}
 

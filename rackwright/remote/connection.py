@@ -1,4 +1,4 @@
-"""One host: opened when first used, reused for everything that a command of ours does there."""
+"""The connection to one host: opened at first use, reused for everything that a rackwright command does there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rackwright.values.targets import Target
 
 _CHUNK = 256 * 1024
 
-# The stream's end looks the same whether we finished or the connection broke: only a whole file is renamed.
+# The stream ends in the same way when all is sent and when the connection breaks: rename only a complete file.
 _PUT = """set -eu
 target=$(readlink -m -- {path})
 temporary=$(mktemp -- "$(dirname -- "$target")/.rackwright-XXXXXXXXXXXX")
@@ -39,14 +39,14 @@ class Counters:
 
 
 class Connection:
-    """Runs commands on one host as root or as the login user. Opens itself again after a loss."""
+    """Runs commands on one host as root or as the login user. Reconnects if the connection is lost."""
 
     def __init__(self, target: Target, *, transport: Callable[[Target], Transport] | None = None) -> None:
         self.target = target
         self.counters = Counters()
         self._make = transport or open_transport
         self._transport: Transport | None = None
-        # Several greenlets may find the connection closed at once; sshd turns a crowd of logins away.
+        # Several greenlets may find the connection closed at once, and sshd rejects many simultaneous logins.
         self._opening = threading.RLock()
         self._failed: HostError | None = None
         self._sudo_proven = False
@@ -57,11 +57,11 @@ class Connection:
 
     @property
     def login_key(self) -> str | None:
-        """Fingerprint (SHA256:…) of the SSH key that we are logged in with. Raise HostError out of reach."""
+        """Fingerprint (SHA256:…) of the SSH key used to log in. Raise HostError if the host is unreachable."""
         return self._opened().login_key
 
     def open(self) -> None:
-        """Connect unless connected. Raise HostError or HostKeyError with the reason if that can't be done."""
+        """Connect unless already connected. Raise HostError or HostKeyError with the reason if that fails."""
         self._opened()
 
     def run(
@@ -73,10 +73,10 @@ class Connection:
         timeout: float | None = 60,
         limit: int = OUTPUT_LIMIT,
     ) -> Completed:
-        """Run a shell command and return what it came to, whatever its exit status.
+        """Run a shell command and return its result, with any exit status.
 
-        Raise CommandTimeout after `timeout` seconds, HostError if the host can't be reached, sudo refuses, or
-        more than `limit` bytes are printed.
+        Raise CommandTimeout after `timeout` seconds, HostError if the host is unreachable, if sudo refuses, or if
+        the command prints more than `limit` bytes.
         """
         content = stdin.encode() if isinstance(stdin, str) else stdin or b""
         return self._execute(command, [content] if content else [], sudo=sudo, timeout=timeout, limit=limit)
@@ -92,11 +92,11 @@ class Connection:
         progress: Callable[[int, int], None] | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Write a file as root, in one step: afterwards it is whole, or what it was.
+        """Write a file as root, atomically: the file has either the new content, complete, or its old content.
 
-        It is born 0600; without `mode` and `owner` ("user:group") an existing file keeps its own. `size` (bytes) is
-        needed for a stream that can't seek; `progress` gets bytes sent and bytes in all. Memory stays constant.
-        Raise HostError if it can't be written or the connection is lost.
+        A new file has mode 0600. Without `mode` and `owner` ("user:group"), an existing file keeps its own. `size`
+        (bytes) is required for a stream that can't seek. `progress` gets the bytes sent and the total. Memory use is
+        constant. Raise HostError if the file can't be written or the connection is lost.
         """
         stream = io.BytesIO(content) if isinstance(content, bytes) else content
         length = _length(stream) if size is None else size
@@ -110,13 +110,13 @@ class Connection:
         self._execute(script, chunks, sudo=True, timeout=timeout).check(f"writing {path}")
 
     def get(self, path: str, *, limit: int = OUTPUT_LIMIT, timeout: float | None = 60) -> bytes:
-        """Return a file's content, read as root. Raise HostError if it can't be read or is over `limit` bytes."""
+        """Return a file's content, read as root. Raise HostError if it can't be read or exceeds `limit` bytes."""
         return self.run(f"cat -- {quote(path)}", timeout=timeout, limit=limit).check(f"reading {path}").stdout_bytes
 
     def pipe(self, command: str) -> Pipe:
-        """Start a command as root and return its standard input and output as one stream; whoever asks closes it.
+        """Start a command as root and return its standard input and output as one stream. The caller closes it.
 
-        Raise HostError if the host can't be reached, sudo refuses, or no further one is started over this connection.
+        Raise HostError if the host is unreachable, sudo refuses, or the connection accepts no further command.
         """
         transport = self._opened()
         self.counters.commands += 1
@@ -140,7 +140,7 @@ class Connection:
         failed = self._failed
         with self._opening:
             if self._failed is not failed and self._failed:
-                # Whoever waited while somebody else tried in vain need not try as long again.
+                # Another greenlet's attempt failed while this one waited: don't wait as long again.
                 raise self._failed
             if self._transport is None or not self._transport.alive():
                 self.close()
@@ -177,7 +177,7 @@ class Connection:
         return completed
 
     def _prove_password(self) -> None:
-        """A wrong password is found with one try: more would lock the account on some hosts."""
+        """Test the password with a single attempt: on some hosts several failures lock the account."""
         if not self._sudo_proven and self.target.sudo_password is not None:
             command, stdin = sudo_command.proof(self.target.sudo_password)
             self._note_sudo(self._counted(command, [stdin], 30, OUTPUT_LIMIT))
@@ -201,7 +201,7 @@ class Connection:
 
 
 def open_transport(target: Target, jumps: Jumps | None = None) -> Transport:
-    """Given a target, return an open connection to it. Raise HostError with the reason if there is none."""
+    """Return an open connection to the target. Raise HostError with the reason if it can't be opened."""
     if target.address == "@local":
         from rackwright.remote.local import LocalTransport
 

@@ -1,4 +1,4 @@
-"""A socket of this machine that leads to one of a host, over SSH: for what listens there and has no network."""
+"""Forward a socket on this machine over SSH to a socket on a host, for programs there that have no network."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from rackwright.remote.transport import Pipe
 from rackwright.values.targets import Target
 
 SESSIONS = 8
-"""That run over one SSH connection at a time; sshd lets ten (sshd_config, MaxSessions)."""
+"""Concurrent sessions over one SSH connection; sshd allows ten (sshd_config, MaxSessions)."""
 _CHUNK = 65536
 
 
 @contextmanager
 def forwarded(target: Target, path: str, *, connect: Callable[[Target], Connection] = Connection) -> Iterator[Path]:
-    """Within the block a Unix socket of this machine, open to this user alone, leads to the host's socket at `path`.
+    """Within the block, forward a Unix socket on this machine, for this user only, to the host's socket at `path`.
 
-    socat on the host connects, as root. What the host doesn't take shows to whoever connected as a closed connection.
+    socat connects on the host, as root. If the host refuses a connection, the client's connection is closed.
     """
     lines = _Lines(lambda: connect(target), f"exec socat - UNIX-CONNECT:{quote(path)}")
     with tempfile.TemporaryDirectory(prefix="rackwright-") as folder, socket.socket(socket.AF_UNIX) as listener:
@@ -42,7 +42,7 @@ def forwarded(target: Target, path: str, *, connect: Callable[[Target], Connecti
 
 
 class _Lines:
-    """Runs of one command on the host, over as many SSH connections as they need."""
+    """Concurrent runs of one command on the host, over as many SSH connections as needed."""
 
     def __init__(self, connect: Callable[[], Connection], command: str) -> None:
         self._connect, self._command = connect, command
@@ -94,7 +94,7 @@ def _send(client: socket.socket, pipe: Pipe) -> None:
 
 
 def _copy(read: Callable[[int], bytes], write: Callable[[bytes], object], client: socket.socket) -> None:
-    """Copy until the host's side ends; then the client's connection ends too, so that nobody waits for the other."""
+    """Copy until the host's side ends, then end the client's connection too, so that neither side waits forever."""
     with suppress(OSError):
         while content := read(_CHUNK):
             write(content)

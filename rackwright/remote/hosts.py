@@ -20,11 +20,11 @@ from rackwright.values.targets import Target
 Result = TypeVar("Result")
 
 PARALLEL = 64
-"""Hosts that are worked on at the same time."""
+"""Number of hosts that are processed at the same time."""
 
 
 class Remote:
-    """The hosts that one command of ours talks to. A context manager: the connections close at its end."""
+    """The connections of one rackwright command to its hosts. A context manager that closes them at its end."""
 
     def __init__(self, targets: Iterable[Target], *, transport: Callable[[Target], Transport] | None = None) -> None:
         self._jumps = Jumps()
@@ -37,7 +37,7 @@ class Remote:
 
     @property
     def counters(self) -> dict[str, Counters]:
-        """Commands and bytes of each host so far."""
+        """Return the commands and bytes of each host so far."""
         return {name: connection.counters for name, connection in self._connections.items()}
 
     def connection(self, name: str) -> Connection:
@@ -55,31 +55,31 @@ class Remote:
         sudo: bool = True,
         timeout: float | None = 60,
     ) -> dict[str, Completed | HostError]:
-        """Run one command, or each host's own, on all hosts in parallel; return what came of it by host.
+        """Run one command, or each host's own, on all hosts in parallel; return the results by host.
 
-        Of one that a signal ended, a HostError came: what it printed isn't all that it would have.
+        If a signal ended a command, its result is a HostError, because its output may be incomplete.
         """
 
         def run(name: str) -> Completed | HostError:
             text = command if isinstance(command, str) else command[name]
             try:
                 done = self.connection(name).run(text, stdin=stdin, sudo=sudo, timeout=timeout)
-                return done.whole("a command of ours")
+                return done.whole("a rackwright command")
             except HostError as error:
                 return error
 
         return self.each(names, run)
 
     def each(self, names: Iterable[str], work: Callable[[str], Result]) -> dict[str, Result]:
-        """Do the work for every host in parallel and return what it returned, by host, when all have ended.
+        """Do the work for every host in parallel and return the results by host when all have finished.
 
-        Raise what it raised; of several errors, one with all their problems (`together`).
+        Raise the error that the work raised; if there were several, one error with all their problems (`together`).
         """
         from gevent.pool import Pool
 
         ordered = list(dict.fromkeys(names))
         pool = Pool(PARALLEL)
-        # What another host does goes on: killed here, its command would run on over there, unseen.
+        # After an error, wait for the other hosts: a greenlet killed here leaves its command running there, unseen.
         greenlets = [pool.spawn(_outcome, work, name) for name in ordered]
         try:
             done = {name: greenlet.get() for name, greenlet in zip(ordered, greenlets, strict=True)}
@@ -90,7 +90,7 @@ class Remote:
         return {name: one for name, one in done.items() if not isinstance(one, _Failed)}
 
     def open_ahead(self, names: Iterable[str]) -> None:
-        """Begin to connect to these hosts. One out of reach is left to whoever wants to talk to it."""
+        """Start to connect to these hosts in the background. An unreachable host raises no error until it is used."""
         for name in names:
             Background(partial(_try_to_open, self.connection(name)))
 

@@ -1,4 +1,4 @@
-"""Jump hosts, each logged in to once for all the hosts behind it: sshd drops many logins at the same time."""
+"""Jump hosts, with one login for all the hosts behind each: sshd drops many simultaneous logins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class JumpConnection(Protocol):
     """A connection to a jump host."""
 
     def tunnel(self, address: str, port: int) -> Channel:
-        """Return a channel from this host to an address. Raise HostError if it can't reach it."""
+        """Return a channel from this host to an address. Raise HostError if the host can't reach the address."""
 
     def alive(self) -> bool: ...
 
@@ -32,7 +32,7 @@ class Jumps:
     def to(self, target: Target, login: Callable[[Target, Jumps], JumpConnection]) -> JumpConnection | None:
         """Return an open connection to the target's jump host, made by `login` if there is none yet.
 
-        None: the target has no jump host. Raise HostError if the login fails.
+        Return None if the target has no jump host. Raise HostError if the login fails.
         """
         if (jump := jump_target(target)) is None:
             return None
@@ -50,7 +50,7 @@ class Jumps:
 
 
 def jump_target(target: Target) -> Target | None:
-    """Return the target's jump host as a target of its own, pinned in the same file; None if it has none."""
+    """Return the target's jump host as a target, pinned in the same file, or None if it has no jump host."""
     if (jump := target.jump) is None:
         return None
     return replace(

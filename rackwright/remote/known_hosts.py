@@ -20,7 +20,7 @@ from rackwright.values.targets import Target
 @dataclass(frozen=True)
 class HostKey:
     type: str
-    """As in ssh-ed25519."""
+    """For example ssh-ed25519."""
     data: str
     """Base64."""
 
@@ -30,14 +30,14 @@ class HostKey:
 
     @property
     def fingerprint(self) -> str:
-        """The key's SHA256 fingerprint as ssh-keygen -l prints it."""
+        """Return the key's SHA256 fingerprint in the format of ssh-keygen -l."""
         digest = hashlib.sha256(self.blob).digest()
         return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 @dataclass(frozen=True)
 class Pins:
-    """What the files say about one host."""
+    """The entries of the files for one host."""
 
     keys: tuple[HostKey, ...] = ()
     ca: bool = False
@@ -59,13 +59,13 @@ def host_name(target: Target) -> str:
 
 
 def files(target: Target) -> tuple[Path, ...]:
-    """Return the files that are read for the target: the fleet's first, then the user's own."""
+    """Return the files to read for the target: first the fleet's, then the user's."""
     own = (target.known_hosts,) if target.known_hosts else ()
     return (*own, Path("~/.ssh/known_hosts").expanduser())
 
 
 def lookup(target: Target) -> Pins:
-    """Return the target's pinned keys. The first file that has any for it decides."""
+    """Return the target's pinned keys, from the first file that has any for it."""
     found = Pins()
     for path in files(target):
         pins = _pins(_read(path), host_name(target))
@@ -74,7 +74,7 @@ def lookup(target: Target) -> Pins:
 
 
 def pin(known_hosts: Path, target: Target, key: HostKey) -> None:
-    """Write the key as the target's only one into the file, 0644, in one step. Other hosts' lines stay."""
+    """Write the key to the file (atomically, mode 0644) as the target's only key. Other hosts' lines stay."""
     name = host_name(target)
     kept = [text for line in _read(known_hosts) if (text := _without(line, name)) is not None]
     known_hosts.parent.mkdir(parents=True, exist_ok=True)
@@ -136,12 +136,12 @@ def _is(pattern: str, name: str) -> bool:
 
 
 def _glob(pattern: str) -> str:
-    """known_hosts knows * and ? only: a bracket stands for itself."""
+    """Escape brackets: in known_hosts only * and ? are wildcards."""
     return pattern.replace("[", "[[]")
 
 
 def _without(line: _Line, name: str) -> str | None:
-    """Return the line's text with the name taken out, or None if nothing is left of it."""
+    """Return the line's text without the name, or None if it lists no other name."""
     if line.marker or not any(_is(listed, name) for listed in line.names):
         return line.text
     rest = [listed for listed in line.names if not _is(listed, name)]

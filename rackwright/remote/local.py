@@ -1,4 +1,4 @@
-"""The machine the tool runs on, as a host: subprocesses instead of SSH."""
+"""The machine that rackwright runs on, as a host: subprocesses instead of SSH."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LocalTransport:
 
     def execute(self, command: str, stdin: Iterable[bytes], *, timeout: float | None, limit: int) -> Completed:
         deadline = None if timeout is None else time.monotonic() + timeout
-        # A session of its own: Ctrl-C is for us, the running operation ends in its own time.
+        # In its own session: Ctrl-C interrupts rackwright, while the running operation finishes.
         with subprocess.Popen(
             ["/bin/sh", "-c", command],
             stdin=subprocess.PIPE,
@@ -49,7 +49,7 @@ class LocalTransport:
                 timer.cancel()
             if not ended or (deadline and time.monotonic() >= deadline):
                 _kill(process)
-                raise CommandTimeout(f"no end after {timeout:g} s", where=self._host)
+                raise CommandTimeout(f"a command didn't finish within {timeout:g} s", where=self._host)
             status = process.wait()
         if any(stream.overflown for stream in streams):
             raise HostError(f"a command printed more than {limit} bytes", where=self._host)
@@ -62,11 +62,11 @@ class LocalTransport:
         return True
 
     def close(self) -> None:
-        """Nothing is held open between commands."""
+        """Do nothing: no connection is open between commands."""
 
 
 class LocalPipe:
-    """A command of this machine: its standard input and output as one stream."""
+    """A command on this machine: its standard input and output as one stream."""
 
     def __init__(self, command: str) -> None:
         ours, its = socket.socketpair()

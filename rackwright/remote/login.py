@@ -1,4 +1,4 @@
-"""Who we are to a host, and whether the host is who it should be."""
+"""Authentication: our login to a host, and the check of the host's key."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rackwright.values.targets import Target
 
 
 class NoGreeting(HostError):
-    """The port answers, but no SSH session came of it: it may a moment later."""
+    """The port accepts connections, but the SSH handshake failed; a retry may succeed."""
 
 
 class Refuse(paramiko.MissingHostKeyPolicy):
-    """No key is trusted that isn't pinned."""
+    """Trust only pinned keys."""
 
     def __init__(self, target: Target, pins: Pins) -> None:
         self._target, self._pins = target, pins
@@ -26,11 +26,11 @@ class Refuse(paramiko.MissingHostKeyPolicy):
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         presented = host_key(key)
         what = f"unknown host key {presented.fingerprint} ({presented.type})"
-        should = "compare it with what the machine itself shows, then pin it"
+        should = "compare it with the key that the machine shows on its console, then pin it"
         if presented in self._pins.revoked:
             what, should = f"the host key {presented.fingerprint} is marked @revoked", "give the host a new key"
         elif self._pins.ca:
-            should = "the @cert-authority line in known_hosts isn't used: pin the host's own key"
+            should = "the @cert-authority line in known_hosts is ignored; pin the host's own key"
         raise HostKeyError(
             what, where=self._target.name, should=should, next=f"rackwright trust {_name(self._target)}"
         )
@@ -43,7 +43,7 @@ def host_key(key: paramiko.PKey) -> HostKey:
 def log_in(
     client: paramiko.SSHClient, target: Target, stream: socket.socket | paramiko.Channel, *, timeout: float
 ) -> None:
-    """Log in over the stream. Raise HostKeyError or HostError with the reason and what to do."""
+    """Log in over the stream. Raise HostKeyError or HostError with the reason and the remedy."""
     pkey = _given_key(target)
     try:
         client.connect(
@@ -52,7 +52,7 @@ def log_in(
             username=target.user,
             pkey=pkey,
             key_filename=None if pkey else _configured_keys(target),  # type: ignore[arg-type]  # a list is fine
-            # With a key given no other is tried: failed tries lock us out (PerSourcePenalties, MaxAuthTries).
+            # If a key is given, try no other: failed attempts lock us out (PerSourcePenalties, MaxAuthTries).
             allow_agent=pkey is None,
             look_for_keys=pkey is None,
             sock=stream,
@@ -69,11 +69,13 @@ def log_in(
     except (paramiko.SSHException, EOFError, OSError) as error:
         if "No authentication methods available" in str(error):
             raise HostError(
-                "there is no SSH key to log in with",
+                "no SSH key to log in with",
                 where=target.name,
-                should="ssh.key in the fleet file should name one, or ssh-agent should hold one",
+                should="set ssh.key in the fleet file, or add a key to ssh-agent",
             ) from error
-        raise NoGreeting(f"no SSH with {target.address} port {target.port}: {error}", where=target.name) from error
+        raise NoGreeting(
+            f"no SSH session with {target.address} port {target.port}: {error}", where=target.name
+        ) from error
 
 
 def _transport(*arguments: Any, **options: Any) -> paramiko.Transport:
@@ -85,7 +87,7 @@ def _transport(*arguments: Any, **options: Any) -> paramiko.Transport:
 
 
 def key_of(transport: paramiko.Transport) -> str | None:
-    """Return the fingerprint (SHA256:…) of the key that the transport is logged in with."""
+    """Return the fingerprint (SHA256:…) of the key that the transport used to log in."""
     key = getattr(transport.auth_handler, "private_key", None)
     return key.fingerprint if isinstance(key, paramiko.PKey) else None
 
@@ -97,13 +99,13 @@ def _given_key(target: Target) -> paramiko.PKey | None:
     try:
         key = paramiko.PKey.from_path(path)
     except paramiko.PasswordRequiredException as error:
-        held = _from_agent(path)
-        if held is None:
+        loaded = _from_agent(path)
+        if loaded is None:
             raise HostError(
-                f"the SSH key {path} has a passphrase", where=target.name, should="ssh-agent should hold it",
+                f"the SSH key {path} has a passphrase", where=target.name, should="add it to ssh-agent",
                 next=f"ssh-add {path}",
             ) from error  # fmt: skip
-        key = held
+        key = loaded
     except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
         raise HostError(f"the SSH key {path} can't be read: {error}", where=target.name) from error
     certificate = target.certificate or path.with_name(f"{path.name}-cert.pub")
@@ -120,7 +122,7 @@ def _load_certificate(key: paramiko.PKey, path: Path, target: Target) -> None:
 
 
 def _from_agent(path: Path) -> paramiko.PKey | None:
-    """Given an encrypted private key's path, return the agent's key for it, found by the .pub file beside it."""
+    """Given an encrypted private key's path, return the agent's key that matches the .pub file next to it."""
     public = path.with_name(f"{path.name}.pub")
     if not public.exists() or "SSH_AUTH_SOCK" not in os.environ:
         return None
@@ -129,7 +131,7 @@ def _from_agent(path: Path) -> paramiko.PKey | None:
 
 
 def _configured_keys(target: Target) -> list[str]:
-    """The IdentityFile lines of ~/.ssh/config for the target's address."""
+    """Return the IdentityFile lines of ~/.ssh/config for the target's address."""
     path = Path("~/.ssh/config").expanduser()
     if not path.is_file():
         return []
@@ -140,21 +142,21 @@ def _configured_keys(target: Target) -> list[str]:
 def _changed(target: Target, error: paramiko.BadHostKeyException) -> HostKeyError:
     now, pinned = host_key(error.key), host_key(error.expected_key)
     return HostKeyError(
-        f"THE HOST KEY CHANGED: pinned is {pinned.fingerprint} ({pinned.type}), "
-        f"the host shows {now.fingerprint} ({now.type})",
+        f"THE HOST KEY CHANGED: the pinned key is {pinned.fingerprint} ({pinned.type}), "
+        f"the host presents {now.fingerprint} ({now.type})",
         where=target.name,
-        should="either the machine was installed anew or someone answers in its place: "
-        "find out which, and pin the new key only if the machine itself shows it",
+        should="either the machine was reinstalled, or another machine answers in its place: "
+        "find out which, and pin the new key only if the machine shows it on its console",
         next=f"rackwright trust {_name(target)}",
     )
 
 
 def _refused(target: Target, pkey: paramiko.PKey | None) -> HostError:
-    with_what = f"with the key {target.key}" if pkey else "with the keys of the agent and of ~/.ssh"
+    with_what = f"with the key {target.key}" if pkey else "with the keys in ssh-agent and ~/.ssh"
     return HostError(
         f"the login of {target.user} {with_what} was refused",
         where=target.name,
-        should=f"the public key should stand in ~{target.user}/.ssh/authorized_keys on the host",
+        should=f"the public key should be in ~{target.user}/.ssh/authorized_keys on the host",
     )
 
 

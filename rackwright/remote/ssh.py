@@ -23,17 +23,17 @@ _KEEPALIVE_SECONDS = 10
 _LOSS_SECONDS = 40
 _ATTEMPTS = 4
 _CONNECT_FAILED = 2
-"""SSH_OPEN_CONNECT_FAILED of RFC 4254: a jump host was refused, or got no answer."""
+"""SSH_OPEN_CONNECT_FAILED in RFC 4254: the jump host's connection was refused or not answered."""
 
 
 class SshTransport:
     """One logged-in SSH connection, through a jump host if the target names one."""
 
     def __init__(self, target: Target, jumps: Jumps | None = None) -> None:
-        """`jumps` are shared with other hosts; without them this connection closes its own."""
+        """`jumps` are shared with other hosts. Without them, this connection opens and closes its own."""
         self._host = target.name
         self.is_root = target.user == "root"
-        # paramiko closes a connection whose client is forgotten: so the jump's is kept too.
+        # paramiko closes a connection when its client is garbage-collected, so keep the jump host's client too.
         self._jumps, self._jumps_shared = jumps or Jumps(), jumps is not None
         self._client = _connect(target, self._jumps.to(target, SshTransport))
         transport = self._client.get_transport()
@@ -48,7 +48,7 @@ class SshTransport:
             streams = [Collected(read, limit, channel.close) for read in (channel.recv, channel.recv_stderr)]
             _feed(channel, stdin, min(timeout or STALL_SECONDS, STALL_SECONDS))
             if not all(stream.ended(deadline) for stream in streams):
-                raise CommandTimeout(f"no end after {timeout:g} s", where=self._host)
+                raise CommandTimeout(f"a command didn't finish within {timeout:g} s", where=self._host)
             if any(stream.overflown for stream in streams):
                 raise HostError(f"a command printed more than {limit} bytes", where=self._host)
             channel.status_event.wait(None if deadline is None else max(0.1, deadline - time.monotonic()))
@@ -72,7 +72,7 @@ class SshTransport:
             self._jumps.close()
 
     def tunnel(self, address: str, port: int) -> paramiko.Channel:
-        """Return a channel from this host to an address. Raise HostError if it can't reach it."""
+        """Return a channel from this host to an address. Raise HostError if the host can't reach the address."""
         try:
             return self._ssh.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=CONNECT_SECONDS)
         except (paramiko.SSHException, OSError) as error:
@@ -82,7 +82,7 @@ class SshTransport:
 
 
 def reach(target: Target, jump: JumpConnection | None) -> socket.socket | paramiko.Channel:
-    """Return an open stream to the target's SSH port. Raise HostError with the reason if there is none."""
+    """Return an open stream to the target's SSH port. Raise HostError with the reason if it can't be opened."""
     if jump:
         return jump.tunnel(target.address, target.port)
     try:
@@ -93,7 +93,7 @@ def reach(target: Target, jump: JumpConnection | None) -> socket.socket | parami
         reason = "no answer" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
         kind = NotListening if isinstance(error, ConnectionRefusedError) else HostError
         raise kind(f"unreachable at {target.address} port {target.port}: {reason}", where=target.name) from error
-    # paramiko leaves Nagle's algorithm on: 40 ms for every command.
+    # paramiko leaves Nagle's algorithm on, which costs 40 ms per command.
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _LOSS_SECONDS * 1000)
@@ -105,7 +105,7 @@ def _connected(target: Target) -> socket.socket:
         family = socket.AF_INET6 if ip_address(target.address).version == 6 else socket.AF_INET
     except ValueError:
         return socket.create_connection((target.address, target.port), timeout=CONNECT_SECONDS)
-    # gevent would resolve the address in a thread, and make a pool of them for that.
+    # gevent would start a thread pool to resolve the address.
     stream = socket.socket(family)
     try:
         stream.settimeout(CONNECT_SECONDS)
@@ -117,7 +117,7 @@ def _connected(target: Target) -> socket.socket:
 
 
 def _connect(target: Target, jump: JumpConnection | None) -> paramiko.SSHClient:
-    """Log in. sshd turns away some of many logins at the same time (MaxStartups): those try again a little later."""
+    """Log in. Retry after a delay, because sshd rejects some of many simultaneous logins (MaxStartups)."""
     for attempt in range(_ATTEMPTS):
         try:
             return _connect_once(target, jump)
@@ -157,9 +157,9 @@ def _feed(channel: paramiko.Channel, content: Iterable[bytes], stall: float) -> 
             channel.sendall(chunk)
         channel.shutdown_write()
     except TimeoutError:
-        raise CommandTimeout(f"took nothing of what was sent for {stall:g} s") from None
+        raise CommandTimeout(f"a command read none of its input for {stall:g} s") from None
     except OSError:
-        # The command ended without reading on: its exit status and output say why.
+        # The command ended before it read everything: its exit status and output say why.
         return
 
 

@@ -1,4 +1,4 @@
-"""Commands as root for an ordinary user. The password goes through stdin only: never into argv or onto a disk."""
+"""Commands as root for an ordinary user. The password is passed only through stdin, never in argv or on a disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rackwright.remote.completed import Completed
 from rackwright.values.secrets import Secret
 from rackwright.values.targets import Target
 
-# Facts are parsed, sudo's complaints are recognised: both in English.
+# The parsers of facts and of sudo's errors expect English.
 _LOCALE = "LC_ALL=C.UTF-8"
 
 _REFUSALS = {
@@ -21,7 +21,7 @@ _REFUSALS = {
     ),
     r"(password is required|interactive authentication is required|no password was provided|terminal is)": (
         "sudo asks the user {user} for a password",
-        "write sudo: {{password: …}} into the fleet file, or allow {user} NOPASSWD on the host",
+        "set sudo: {{password: …}} in the fleet file, or give {user} NOPASSWD on the host",
     ),
     r"(not in the sudoers|not allowed to (execute|run)|may not run sudo)": (
         "sudo doesn't let the user {user} become root",
@@ -35,7 +35,7 @@ _REFUSALS = {
 
 
 def plain(command: str) -> str:
-    """Return the command for a user's login shell, whatever shell that is."""
+    """Return the command for a user's login shell, which may be any shell."""
     return f"env {_LOCALE} sh -c {quote(command)}"
 
 
@@ -44,10 +44,10 @@ def as_root(command: str) -> str:
 
 
 def as_root_with_password(command: str, password: Secret) -> tuple[str, bytes]:
-    """Return the command, and what its stdin must begin with.
+    """Return the command, and the bytes that its stdin must start with.
 
-    sudo takes the password's line only when it asks; so the command first skips all up to a random line, and a
-    password that sudo didn't want (NOPASSWD, a cached ticket) never reaches what the command reads.
+    sudo reads the password only if it asks for one. So the command first skips its input up to a random line. A
+    password that sudo didn't read (NOPASSWD, a cached ticket) is never part of the command's input.
     """
     marker = secrets.token_hex(16)
     skip = f'while IFS= read -r line && [ "$line" != {marker} ]; do :; done; unset line\n'
@@ -56,12 +56,12 @@ def as_root_with_password(command: str, password: Secret) -> tuple[str, bytes]:
 
 
 def proof(password: Secret) -> tuple[str, bytes]:
-    """Return a command that shows whether the password is right with one try, and its stdin."""
+    """Return a command that tests the password with a single attempt, and its stdin."""
     return "env LC_ALL=C sudo -S -p '' -- true", f"{password.reveal()}\n".encode()
 
 
 def refusal(completed: Completed, target: Target) -> HostError | None:
-    """Given a command that failed under sudo, return why sudo refused it, or None if it wasn't sudo."""
+    """Return sudo's reason for refusing the command, or None if sudo didn't refuse it."""
     if completed.ok:
         return None
     for pattern, (what, should) in _REFUSALS.items():

@@ -1,4 +1,4 @@
-"""One way to run a shell command somewhere: the contract, and how its output is collected."""
+"""The interface of everything that runs shell commands on a host, and the collection of their output."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Protocol
 from rackwright.remote.completed import Completed
 
 OUTPUT_LIMIT = 64 * 2**20
-"""Bytes that one command may print on each of stdout and stderr."""
+"""Most bytes that one command may print on each of stdout and stderr."""
 STALL_SECONDS = 300
-"""A host that takes no byte of what is sent for so long is given up."""
+"""After this time without reading any sent byte, a host counts as lost."""
 
 
 class Pipe(Protocol):
-    """A command that runs: its standard input and output as one stream."""
+    """A running command: its standard input and output as one stream."""
 
     def sendall(self, content: bytes, /) -> object: ...
 
     def recv(self, size: int, /) -> bytes:
-        """Return what it printed next, at most so many bytes; none when it has ended."""
+        """Return the next output, at most `size` bytes; empty when the command has ended."""
 
     def shutdown_write(self) -> None:
-        """Its standard input ends."""
+        """Close the command's standard input."""
 
     def close(self) -> None: ...
 
@@ -32,17 +32,17 @@ class Pipe(Protocol):
 class Transport(Protocol):
     is_root: bool
     login_key: str | None
-    """Fingerprint (SHA256:…) of the SSH key that we are logged in with; None without one."""
+    """Fingerprint (SHA256:…) of the SSH key used to log in; None without one."""
 
     def execute(self, command: str, stdin: Iterable[bytes], *, timeout: float | None, limit: int) -> Completed:
-        """Run the command in a shell, feed it `stdin`, and return what it came to.
+        """Run the command in a shell, feed it `stdin`, and return its result.
 
-        Raise CommandTimeout after `timeout` seconds, HostError if the connection is lost or more than `limit`
-        bytes are printed.
+        Raise CommandTimeout after `timeout` seconds, HostError if the connection is lost or the command prints more
+        than `limit` bytes.
         """
 
     def pipe(self, command: str) -> Pipe:
-        """Start the command in a shell. Raise HostError if the host starts no further one over this connection."""
+        """Start the command in a shell. Raise HostError if the connection accepts no further command."""
 
     def alive(self) -> bool: ...
 
@@ -50,7 +50,7 @@ class Transport(Protocol):
 
 
 class Collected:
-    """Reads a stream to its end in a thread of its own, so that neither of two full pipes blocks the other."""
+    """Reads a stream to its end in its own thread, so that a full stdout pipe can't block stderr, or vice versa."""
 
     def __init__(self, read: Callable[[int], bytes], limit: int, overflow: Callable[[], None]) -> None:
         self._read, self._limit, self._overflow = read, limit, overflow

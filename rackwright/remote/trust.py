@@ -1,4 +1,4 @@
-"""What key a host shows, for `rackwright trust`."""
+"""The key that a host presents, for `rackwright trust`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rackwright.values.targets import Target
 
 
 def scan(target: Target) -> HostKey:
-    """Return the key that the target shows now, trusted or not; nothing is logged in to but a jump host.
+    """Return the key that the target presents now, trusted or not. Log in only to a jump host, if there is one.
 
-    Raise HostError if the target can't be reached, HostKeyError if its jump host's key isn't pinned.
+    Raise HostError if the target is unreachable, HostKeyError if its jump host's key isn't pinned.
     """
     if target.address == "@local":
         raise HostError("is this machine: there is no host key to pin", where=target.name)
@@ -28,6 +28,8 @@ def scan(target: Target) -> HostKey:
         finally:
             transport.close()
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise HostError(f"no SSH with {target.address} port {target.port}: {error}", where=target.name) from error
+        raise HostError(
+            f"no SSH session with {target.address} port {target.port}: {error}", where=target.name
+        ) from error
     finally:
         jumps.close()

@@ -1,7 +1,7 @@
-"""Deploys on hosts: planned, then applied. The only package that drives pyinfra.
+"""Plan and apply deploys on hosts. The only package that drives pyinfra.
 
-    run = Runner(remote).plan(site, {"gpu1": model1, "gpu2": model2})      what would change, nothing is
-    run = Runner(remote).apply(site, {"gpu1": model1, "gpu2": model2})     the same changes, made
+    run = Runner(remote).plan(site, {"gpu1": model1, "gpu2": model2})      shows what would change
+    run = Runner(remote).apply(site, {"gpu1": model1, "gpu2": model2})     makes these changes
 
 A deploy is a function without arguments that reads its host's spec from `pyinfra.context.host.data.spec`.
 """

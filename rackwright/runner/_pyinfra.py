@@ -1,8 +1,8 @@
 """Imports pyinfra without typeguard, packaging and importlib.metadata, which take longer to import than its core.
 
-typeguard checks the arguments of operations; mypy has checked those of our deploys. packaging serves settings such as
-`REQUIRE_PACKAGES` in a pyinfra configuration file, which we don't have. importlib.metadata finds connectors of other
-packages, and we use only our own.
+typeguard checks the arguments of operations, which mypy has already checked in our deploys. packaging is for
+settings such as `REQUIRE_PACKAGES` in a pyinfra configuration file, which we don't have. importlib.metadata finds
+connectors in other packages, and we use only our own.
 """
 
 from __future__ import annotations

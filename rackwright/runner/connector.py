@@ -1,4 +1,4 @@
-"""pyinfra on our own connections: everything runs as root, one connection for all runs of a command."""
+"""pyinfra over our own connections: everything runs as root, with one connection for all runs of a command."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from rackwright.runner.prefetch import Prefetch
 from rackwright.runner.questions import Questions
 
 LINK = "rackwright"
-"""Where a host's Link stands in its `connector_data`."""
+"""The key of a host's Link in its `connector_data`."""
 _OURS = ("_success_exit_codes", "_timeout", "_get_pty", "_stdin", "_sudo_password", "_sudo")
 
 
 @dataclass
 class Link:
-    """What one run knows about one host besides pyinfra."""
+    """What one run knows about one host in addition to pyinfra."""
 
     connection: Connection
     questions: Questions
@@ -36,11 +36,11 @@ class Link:
     operation_seconds: float
     prefetch: Prefetch
     live: bool = False
-    """False in the read-only stage, whose questions go through `questions`; then they go through `ahead`."""
+    """False in the read-only stage, whose questions go through `questions`; later ones go through `prefetch`."""
     asking: bool = False
-    """A fact is being gathered: what runs is a question."""
+    """Whether a fact is being gathered; every command that runs then is a question."""
     last_journal_lines: tuple[str, ...] = ()
-    """Of the command that failed last."""
+    """Of the last command that failed."""
     on_bytes: Callable[[int, int], None] = field(default=lambda _sent, _total: None)
 
 
@@ -64,7 +64,7 @@ class Connector(BaseConnector):
     def run_shell_command(
         self, command: StringCommand | str, print_output: bool = False, print_input: bool = False, **arguments: Any
     ) -> tuple[bool, CommandOutput]:
-        """Run the command as root, or ask it as a question, and return whether it went well and its lines.
+        """Run the command as root, or ask it as a question, and return whether it succeeded, and its output.
 
         Raise HostError if the host is lost, TimeoutError if the command takes too long.
         """
@@ -100,7 +100,7 @@ class Connector(BaseConnector):
         print_input: bool = False,
         **arguments: Any,
     ) -> bool:
-        """Write the file as root in one step, born 0600. Raise HostError if the host is lost or can't write it."""
+        """Write the file as root, atomically; mode 0600 if new. Raise HostError if that fails or the host is lost."""
         self._link.prefetch.forget()
         with get_file_io(cast(Any, filename_or_io), "rb") as content:
             self._link.connection.put(
@@ -120,14 +120,14 @@ class Connector(BaseConnector):
         print_input: bool = False,
         **arguments: Any,
     ) -> bool:
-        """Copy a small file of the host to this machine. Raise HostError if it can't be read."""
+        """Copy a small file from the host to this machine. Raise HostError if it can't be read."""
         with get_file_io(cast(Any, filename_or_io), "wb") as stream:
             cast("IO[bytes]", stream).write(self._link.connection.get(remote_filename))
         return True
 
 
 class AskedHost(Host):
-    """A host whose link knows a question from a change."""
+    """A host whose link distinguishes questions from changes."""
 
     def get_fact(self, *arguments: Any, **options: Any) -> Any:
         link = cast(Link, self.connector_data[LINK])
@@ -149,8 +149,8 @@ class OneHost(Inventory):
 
 
 def shell(command: StringCommand | str, arguments: dict[str, Any]) -> tuple[str, bool]:
-    """Given pyinfra's command and arguments, return the text for a root shell, and whether it holds a secret."""
-    # We are root already: sudo only where another user is asked for.
+    """Given pyinfra's command and arguments, return the text for a root shell, and whether it contains a secret."""
+    # We are already root: use sudo only for another user.
     passed = {key: value for key, value in arguments.items() if key not in _OURS}
     passed["_sudo"] = bool(arguments.get("_sudo_user"))
     if passed.get("_shell_executable") == "sh" and not passed["_sudo"] and not passed.get("_su_user"):
@@ -161,7 +161,7 @@ def shell(command: StringCommand | str, arguments: dict[str, Any]) -> tuple[str,
 
 
 def output(completed: Completed) -> CommandOutput:
-    """Return the lines as pyinfra knows them: all of stdout, then all of stderr."""
+    """Return the lines in pyinfra's form: all of stdout, then all of stderr."""
     streams = (("stdout", completed.stdout), ("stderr", completed.stderr))
     return CommandOutput([OutputLine(name, line) for name, text in streams for line in _lines(text)])
 

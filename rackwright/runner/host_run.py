@@ -1,4 +1,4 @@
-"""One host's part of a run: prepared, then executed, with a step for each operation."""
+"""One host's part of a run: first prepared, then executed, with a step for each operation."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from rackwright.runner.progress import Listener, Progress
 from rackwright.runner.pyinfra_state import current
 
 _LAST_LINES = 10
-# Built-in operations make predictable names there: nobody but root may write to it.
+# Only root may write here, because built-in operations create files with predictable names in it.
 _TEMPORARY = "/root"
 
 log = logging.getLogger("rackwright.runner")
 
 
 class _State(State):
-    """Notes the role around each operation: pyinfra only joins it to the operation's name."""
+    """Records the role of each operation, because pyinfra only makes it part of the operation's name."""
 
     def __init__(self, inventory: OneHost) -> None:
         self.deploys: dict[str, str] = {}
@@ -49,7 +49,7 @@ class _Operation:
 
 
 class HostRun:
-    """Given an open link to a host and its spec, prepare a deploy there, and execute what was prepared."""
+    """Prepares a deploy on one host, given an open link to it and its spec, and then executes it."""
 
     def __init__(self, link: Link, spec: object, listener: Listener | None, *, only: tuple[str, ...] = ()) -> None:
         name = link.connection.name
@@ -73,18 +73,18 @@ class HostRun:
 
     @property
     def prepared(self) -> bool:
-        """The deploy was read to its end."""
+        """Return whether the deploy was read to its end."""
         return self.unreachable is None and self._failure is None
 
     @property
     def changes(self) -> bool:
-        """Something would change."""
+        """Return whether anything would change."""
         return any(operation.changes for operation in self._operations)
 
     def prepare(self, deploy: Callable[[], object], connect: Callable[[], None]) -> None:
-        """Read the deploy against the host. Afterwards `steps` say what would change, or where it failed.
+        """Compare the deploy with the host. After this call, `steps` contains what would change, or what failed.
 
-        `connect` raises HostError if the host is out of reach.
+        `connect` raises HostError if the host is unreachable.
         """
         try:
             connect()
@@ -103,7 +103,7 @@ class HostRun:
             self._operations = [self._planned(key, changes) for key, changes in self._predicted().items()]
 
     def execute(self, stopped: Callable[[], bool]) -> None:
-        """Run the operations in order until one fails or `stopped` says so. `steps` say what came of each."""
+        """Run the operations in order until one fails or `stopped` returns True. `steps` contains the results."""
         self._state.set_stage(StateStage.Execute)
         self._state.is_executing = True
         self._link.live = True
@@ -115,14 +115,14 @@ class HostRun:
                 if not goes_on:
                     operation.step = replace(operation.step, outcome=Outcome.NOT_RUN)
                 elif operation.step.outcome is Outcome.SKIPPED or (not touched and not operation.changes):
-                    # Nobody asked for it, or nothing has changed since the plan found it satisfied.
+                    # Its role was not selected, or the plan found it satisfied and nothing has changed since.
                     self._meta(operation).set_complete(True, [], CommandOutput([]))
                 else:
                     touched = True
                     goes_on = self._run(operation, number)
 
     def _until_next_change(self, place: int) -> Iterator[str]:
-        """The operations after the one at `place` whose questions it doesn't make stale."""
+        """Yield the operations after the one at `place` whose answers it doesn't make stale."""
         for at, operation in enumerate(self._operations[place:]):
             if at:
                 yield operation.key
@@ -130,23 +130,23 @@ class HostRun:
                 return
 
     def withhold(self) -> None:
-        """Nothing is executed: what would have changed is not run."""
+        """Mark the operations that would change something as not run."""
         for operation in self._operations:
             if operation.changes:
                 operation.step = replace(operation.step, outcome=Outcome.NOT_RUN)
 
     def _run(self, operation: _Operation, number: int) -> bool:
         started = time.monotonic()
-        self._tell(operation, number)
+        self._report(operation, number)
         self._host.connector_data.get("notes", {}).pop(operation.key, None)
         self._link.last_journal_lines = ()
-        self._link.on_bytes = lambda sent, total: self._tell(operation, number, sent=sent, total=total)
+        self._link.on_bytes = lambda sent, total: self._report(operation, number, sent=sent, total=total)
         error: Exception | None = None
         try:
             self._link.prefetch.begin(operation.key, self._until_next_change(number - 1))
             goes_on = run_host_op(self._state, self._host, operation.key)
         except Exception as raised:
-            # pyinfra would end the run of every host.
+            # Uncaught, it would end the run on every host.
             error, goes_on = raised, False
         operation.step = replace(
             operation.step,
@@ -158,7 +158,7 @@ class HostRun:
         )
         if operation.step.outcome is Outcome.UNCHANGED:
             operation.step = replace(operation.step, diff=None)
-        self._tell(operation, number, step=operation.step)
+        self._report(operation, number, step=operation.step)
         return goes_on
 
     def _outcome(self, operation: _Operation, goes_on: bool) -> Outcome:
@@ -166,7 +166,7 @@ class HostRun:
             return Outcome.FAILED
         meta = self._meta(operation)
         if not meta.did_succeed():
-            # Its errors are ignored, on its author's word.
+            # Its author has set that its errors are ignored.
             return Outcome.SKIPPED
         return Outcome.CHANGED if meta.did_change() else Outcome.UNCHANGED
 
@@ -208,13 +208,13 @@ class HostRun:
         return roles[-1] if roles else "", name.removeprefix(f"{deploy} | ")
 
     def _failed_to_prepare(self, error: Exception) -> Step:
-        """The operation that was being read is the one that pyinfra numbered but didn't finish."""
+        """Return a failed step for the operation that pyinfra has numbered but not finished."""
         open_ones = [key for key in self._host.op_hash_order if key not in self._state.ops[self._host]]
         role, name = self._named(open_ones[-1]) if open_ones else ("", "prepare")
         lines = self._link.last_journal_lines if "No hosts remaining" in str(error) else ()
         return Step(self._host.name, role, name, Outcome.FAILED, output=lines or _explained(error))
 
-    def _tell(
+    def _report(
         self, operation: _Operation, number: int, *, step: Step | None = None, sent: int = 0, total: int = 0
     ) -> None:
         if self._listener:
@@ -223,7 +223,7 @@ class HostRun:
 
 
 def _reason(error: HostError) -> str:
-    """The error without the host's name, under which it is listed."""
+    """Return the error without the host's name, because it is listed under that name."""
     problem = error.problems[0]
     return str(replace(problem, where=""))
 

@@ -1,6 +1,6 @@
-"""What would change: pyinfra's own prediction, corrected by each operation's `_if`.
+"""Prediction of changes: pyinfra's own, corrected by each operation's `_if`.
 
-pyinfra evaluates an operation before the run but not its conditions, so that every gated restart would count.
+Before a run, pyinfra evaluates operations but not their conditions, so every conditional restart would count.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from pyinfra.api.state import State
 
 
 def predict(state: State, host: Host) -> dict[str, bool]:
-    """Return for each prepared operation, in order, whether it would change something.
+    """Return whether each prepared operation, in order, would change something.
 
-    Conditions like `_if=[other.did_change]` are answered as if everything before had gone as predicted.
+    Conditions like `_if=[other.did_change]` are evaluated as if every earlier operation had run as predicted.
     """
     operations = {key: state.ops[host][key] for key in host.op_hash_order if key in state.ops[host]}
     changes: dict[str, bool] = {}
@@ -36,5 +36,5 @@ def _holds_one(condition: object) -> bool:
     try:
         return not callable(condition) or bool(condition())
     except Exception:
-        # It asks what only the run itself can tell, as in another operation's output: then it counts as a change.
+        # It depends on something known only during the run, such as another operation's output: assume a change.
         return True

@@ -1,4 +1,4 @@
-"""What the engine tells while it works."""
+"""The progress that the runner reports while it works."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rackwright.run import Step
 
 @dataclass(frozen=True)
 class Progress:
-    """One piece of news about one operation on one host."""
+    """The progress of one operation on one host."""
 
     host: str
     role: str
@@ -19,10 +19,10 @@ class Progress:
     """Counted from 1 among the host's operations."""
     total: int
     step: Step | None = None
-    """What it came to; None while it runs."""
+    """The operation's result; None while it runs."""
     bytes_sent: int = 0
     bytes_total: int = 0
-    """Of the file that it uploads; 0 otherwise."""
+    """Size of the file that the operation uploads; 0 if it uploads none."""
 
 
 Listener = Callable[[Progress], None]

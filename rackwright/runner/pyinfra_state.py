@@ -1,7 +1,7 @@
-"""pyinfra keeps one current State for the process; here every host has its own, in its own greenlet.
+"""One pyinfra State per host, each in its own greenlet; pyinfra itself keeps one current State per process.
 
-With a State per host, no host's operations are numbered, named or failed together with another's, and a slow host
-holds nobody up.
+With a State per host, the operations of different hosts are numbered, named and failed separately, and a slow host
+doesn't delay the others.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pyinfra.context import ctx_config, ctx_host, ctx_state
 
 _KEY = "rackwright.state"
 
-# pyinfra would print each failure once more; the engine's steps say it all.
+# The runner's steps already report each failure; pyinfra would print it again.
 logging.getLogger("pyinfra").addHandler(logging.NullHandler())
 logging.getLogger("pyinfra").propagate = False
 
 
 class _PerHost:
-    """What pyinfra's context object reads: the state of this tree of greenlets, or the process's."""
+    """The container of pyinfra's context object: the state of this tree of greenlets, or else of the process."""
 
     def __init__(self) -> None:
         self._process: State | None = None
@@ -43,13 +43,13 @@ class _PerHost:
 
 
 def _tree() -> dict[str, object]:
-    """gevent's own locals that a greenlet shares with those it spawns."""
+    """Return gevent's locals that a greenlet shares with the greenlets that it spawns."""
     return getattr(gevent.getcurrent(), "spawn_tree_locals", None) or {}
 
 
 @contextmanager
 def current(state: State, host: Host) -> Iterator[None]:
-    """Make these pyinfra's current state and host for this greenlet and all that it spawns."""
+    """Make these pyinfra's current state and host for this greenlet and all greenlets that it spawns."""
     context = ctx_state.context
     if not isinstance(context._container, _PerHost):
         context._container = _PerHost()

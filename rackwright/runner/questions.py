@@ -1,8 +1,8 @@
-"""All questions of a plan in one round trip: many as two scripts at once.
+"""Ask all questions of a plan in one round trip; if there are many, as two scripts in parallel.
 
-A plan asks each host the same small, read-only questions as the last plan did. What was asked is remembered (never
-what was answered) and sent ahead; any other question is asked as usual. `Questions` serves the read-only stage alone,
-`ask_together` any.
+A plan asks each host mostly the same small, read-only questions as the last plan. The questions are remembered (never
+the answers) and sent in advance; a question that was not expected is asked when it comes. `Questions` is only for the
+read-only stage, `ask_together` for any stage.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from rackwright.remote import Background, Completed
 from rackwright.remote.batch import Batch, GarbledBatch
 
 BATCH_LIMIT = 32 * 2**20
-"""Bytes of stdout or stderr that a batch may bring; over it the questions are asked singly."""
+"""Most bytes of stdout or stderr in a batch's reply; beyond that, the questions are asked one by one."""
 BATCH_SECONDS = 300
 _FORMAT = "questions/1"
 _KEPT_FILES = 256
 _MANY = 20
-"""Questions from which on they are asked in two halves."""
+"""From this number of questions on, they are asked in two halves."""
 
 log = logging.getLogger("rackwright.runner")
 
 
 class Asks(Protocol):
-    """What this module needs of a connection."""
+    """The part of a connection that this module needs."""
 
     @property
     def name(self) -> str: ...
@@ -63,17 +63,17 @@ class Questions:
         self._answers: dict[str, Completed] | None = None
         self._asking = threading.Lock()
         self.asked: dict[str, None] = {}
-        """In the order in which they came."""
+        """In the order in which they were asked."""
 
     def ask_ahead(self) -> None:
-        """Connect, and send what is foreseen before it is asked for. Raise HostError if the host is out of reach."""
+        """Connect, and send the expected questions in advance. Raise HostError if the host is unreachable."""
         self._connection.open()
         self._foreseen_answers()
 
     def ask(self, question: str, timeout: float, *, secret: bool = False) -> Completed:
-        """Return the answer to a shell command that only reads: the same each time, for nothing changes meanwhile.
+        """Return the answer to a read-only shell command; a repeated question gets the same answer.
 
-        A secret one is asked anew, and neither foreseen nor remembered. Raise HostError if the host can't be asked.
+        A secret question is asked every time and never remembered. Raise HostError if the host can't be asked.
         """
         if secret:
             return self._connection.run(question, timeout=timeout)
@@ -91,7 +91,7 @@ class Questions:
 
 
 def ask_together(connection: Asks, questions: Iterable[str], seconds: float = BATCH_SECONDS) -> dict[str, Completed]:
-    """Return the answers of distinct questions by question; none where the batch fails, and they are asked singly."""
+    """Return the answers to distinct questions, by question. If a batch fails, its answers are missing."""
     asked = tuple(questions)
     paths = ManyPaths.among(asked)
     if not paths.commands:
@@ -111,7 +111,7 @@ def _taken_apart(paths: ManyPaths, answer: Completed) -> dict[str, Completed]:
 
 
 def _in_batches(connection: Asks, asked: tuple[str, ...], seconds: float) -> dict[str, Completed]:
-    """Ask many in two halves at the same time: a host has more than one processor."""
+    """Ask the questions; many are asked in two halves in parallel, because a host has several processors."""
     if len(asked) < _MANY:
         return _in_one_batch(connection, asked, seconds)
     other = Background(lambda: _in_one_batch(connection, asked[1::2], seconds))
@@ -138,13 +138,13 @@ class QuestionMemory:
     """The questions of earlier plans, on this machine's disk, mode 0600: text of commands, never an answer."""
 
     def __init__(self, scope: str | None = None, folder: Path | None = None) -> None:
-        """`scope` names what produces the questions, by default this tool's version and the text of its roles."""
+        """`scope` identifies the source of the questions; by default, this tool's version and its roles' files."""
         self._scope = scope or _sources()
         self._folder = folder or cache_folder("questions")
 
     def recall(self, deploy: str, host: str, spec: object) -> tuple[str, ...]:
-        """Return what the last plan asked this host; else the host with other settings, a sibling, or the host by
-        another deploy: what is asked in vain costs less than what is asked apart."""
+        """Return the questions of the last plan for this host. If there are none, use those for the host with other
+        settings, for another host, or of another deploy: an unneeded question costs less than a separate one."""
         for path in self._candidates(deploy, host, spec):
             try:
                 stored = json.loads(path.read_text(encoding="utf-8"))
@@ -155,7 +155,7 @@ class QuestionMemory:
         return ()
 
     def remember(self, deploy: str, host: str, spec: object, questions: Iterable[str]) -> None:
-        """Store the questions for the next plan. A disk that is full or read-only costs only the speed."""
+        """Store the questions for the next plan. If the disk is full or read-only, the next plan is only slower."""
         folder = self._folder / _digest(self._scope) / _digest(deploy)
         content = json.dumps({"format": _FORMAT, "questions": list(questions)})
         with suppress(OSError):
@@ -203,7 +203,7 @@ def _sources() -> str:
 
 
 def _write(path: Path, content: str) -> None:
-    # mkstemp's files are born 0600.
+    # mkstemp creates files with mode 0600.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(content)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 QUESTION_SECONDS = 60
 OPERATION_SECONDS = 1800
-"""Where an operation sets no `_timeout`."""
+"""For operations that set no `_timeout`."""
 
 Deploy = Callable[[], object]
 
@@ -42,10 +42,10 @@ class Runner:
     def plan(
         self, deploy: Deploy, hosts: Mapping[str, object], *, name: str | None = None, only: tuple[str, ...] = ()
     ) -> Run:
-        """Return what the deploy would change on each host, given each host's spec. Nothing is changed.
+        """Return what the deploy would change on each host, given each host's spec. Change nothing.
 
-        `name` tells apart deploys that ask different questions; by default it is the function's own. `only` names
-        roles; the steps of all others are skipped.
+        `name` distinguishes deploys that ask different questions; the default is the function's name. `only` names
+        roles; the steps of all other roles are skipped.
         """
         return _run(self._prepare(deploy, hosts, name, only))
 
@@ -58,10 +58,10 @@ class Runner:
         only: tuple[str, ...] = (),
         stopping: Stopping = lambda: False,
     ) -> Run:
-        """Make the deploy's changes on each host and return what came of every operation.
+        """Make the deploy's changes on each host and return the result of every operation.
 
-        A host that fails or vanishes doesn't stop the others. Once `stopping` tells True, the running operations
-        end, the rest is not run and the Run is `interrupted`.
+        A host that fails or becomes unreachable doesn't stop the others. Once `stopping` returns True, the running
+        operations finish, the rest is not run, and the Run is `interrupted`.
         """
         prepared = self._prepare(deploy, hosts, name, only)
         ready = {host: part for host, part in prepared.items() if part.prepared and part.changes}
@@ -77,7 +77,7 @@ class Runner:
         title = name or f"{getattr(deploy, '__module__', '')}.{getattr(deploy, '__qualname__', repr(deploy))}"
         questions = {host: self._questions(title, host, spec) for host, spec in hosts.items()}
         asking = {host: Background(of_host.ask_ahead) for host, of_host in questions.items()}
-        # It takes a while: the hosts look for their answers meanwhile.
+        # The imports take a while; during that time the hosts answer.
         import_gently("rackwright.runner._pyinfra", "pyinfra.api", "rackwright.runner.host_run")
         from rackwright.runner.connector import Link
         from rackwright.runner.host_run import HostRun

@@ -1,5 +1,5 @@
-"""What decides how much memory a model needs, read from its own files: sizes of weights, and what each layer keeps.
+"""The facts that determine a model's memory use, read from its files: sizes of weights, and the cache of each layer.
 
-Pure readers: `config.json` with safetensors headers, or GGUF, over anything that gives bytes by range. A kind of
-model that isn't known here gets a shape that says so; nothing is guessed.
+Pure readers: `config.json` with safetensors headers, or GGUF, from any source that returns bytes by range. An unknown
+kind of model gets a shape that says so; nothing is guessed.
 """

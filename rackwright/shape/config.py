@@ -1,4 +1,4 @@
-"""The shape of a model of transformers: its config.json, and the headers of its safetensors files."""
+"""The shape of a transformers model, from its config.json and the headers of its safetensors files."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rackwright.shape.source import ShapeError
 from rackwright.shape.values import Values
 
 LIMIT = 4 * 2**20
-"""Bytes of a config.json; they have some kB."""
+"""Most bytes of a config.json; usually it has a few kB."""
 
 _NESTED = ("text_config", "llm_config", "language_config")
-"""Where a model of several kinds of input has its language model."""
+"""Keys under which a multimodal model has its language model."""
 _EMBEDDING = re.compile(
     r"(^|\.)(embed_tokens|word_embeddings|tok_embeddings|wte|embed_in)\.weight$|^backbone\.embeddings\."
 )
@@ -30,7 +30,7 @@ _USED = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "t
 
 
 def shape_of(config: bytes, tensors: Iterable[Tensor]) -> ModelShape:
-    """Given the content of config.json and all tensors, return the shape. Raise ShapeError if the config is none."""
+    """Given the content of config.json and all tensors, return the shape. Raise ShapeError if the config is bad."""
     top = parse_object(config)
     text = _text_of(top)
     family = text.text("model_type") or Values(top).text("model_type")
@@ -53,7 +53,7 @@ def shape_of(config: bytes, tensors: Iterable[Tensor]) -> ModelShape:
 
 
 def _text_of(top: Mapping[str, object]) -> Values:
-    """The config of the language model, with what stands beside it where it says nothing itself."""
+    """Return the config of the language model, with the top-level values for keys that it doesn't set."""
     whole = Values(top)
     nested = next((found for name in _NESTED if (found := whole.within(name))), None)
     return Values(dict(top) | dict(nested.reply)) if nested else whole
@@ -65,12 +65,12 @@ def _layers(family: str, text: Values) -> tuple[tuple[Layers, ...], str | None]:
     except ShapeError as error:
         return (), f"its config.json {error}"
     if found is None:
-        return (), f"{family or 'a model without model_type'} is no architecture whose cache is known here"
+        return (), f"rackwright doesn't know the cache layout of {family or 'a model without model_type'}"
     return found, None
 
 
 def _left_out(tensor: Tensor, text: Values) -> bool:
-    """Layers for speculative decoding stand beside the model and aren't loaded with it."""
+    """Return whether the tensor is for speculative decoding, which isn't loaded with the model."""
     layer = _LAYER.search(tensor.name)
     depth = text.maybe("num_hidden_layers")
     beyond = bool(layer and depth and not _VISION.search(tensor.name) and int(layer[1]) >= depth)
@@ -78,7 +78,7 @@ def _left_out(tensor: Tensor, text: Values) -> bool:
 
 
 def weights_of(tensors: Iterable[Tensor]) -> Weights:
-    """Return the bytes of the weights, told apart by what an engine does with them."""
+    """Return the bytes of the weights, by what an engine does with them."""
     stored: Counter[str] = Counter()
     parts: Counter[str] = Counter()
     for tensor in tensors:
@@ -103,7 +103,7 @@ def _part(name: str) -> str | None:
 
 
 def _intermediate(text: Values) -> int:
-    """Where experts have no width of their own, like Mixtral's and gpt-oss', `intermediate_size` is one expert's."""
+    """Return the width. If experts have no separate one (Mixtral, gpt-oss), `intermediate_size` is one expert's."""
     plain = text.number("intermediate_size", otherwise=0)
     experts = text.number(*_USED, otherwise=0) * text.number("moe_intermediate_size", otherwise=plain)
     return max(plain, experts)

@@ -1,7 +1,7 @@
-"""Which layers a model of transformers has, and what each keeps, by the `model_type` of its config.json.
+"""The layers of a transformers model, and what each keeps, by the `model_type` of its config.json.
 
-Names and defaults are those of transformers (src/transformers/models/<model_type>/configuration_*.py); which layers
-have a window, where the file doesn't list `layer_types`, is what vLLM 0.32 makes of it (vllm/model_executor/models).
+Names and defaults are from transformers (src/transformers/models/<model_type>/configuration_*.py). If the file
+doesn't list `layer_types`, the layers with a window are those of vLLM 0.32 (vllm/model_executor/models).
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ _PLAIN = frozenset(
     "stablelm internlm2 glm glm4 glm4_moe cohere seed_oss ernie4_5 ernie4_5_moe nemotron apertus arcee "
     "minimax_m2".split()
 )
-"""Layers of one kind, with a window where the config has one; or a list of kinds."""
+"""Layers of one kind, with a window if the config has one; or a list of kinds."""
 _SWITCHED = frozenset(
     "qwen2 qwen2_moe qwen3 qwen3_moe qwen2_vl qwen2_vl_text qwen2_5_vl qwen2_5_vl_text qwen3_vl_text "
     "qwen3_vl_moe_text smollm3".split()
 )
-"""The same, with a switch beside the window, which is off where it isn't told."""
+"""The same, with a switch for the window, which is off by default."""
 _EVERY = {"gemma2": 2, "gemma3_text": 6, "cohere2": 4, "gpt_oss": 2, "exaone4": 4, "olmo3": 4}
-"""Every n-th layer is a full one, the others have a window."""
+"""Every n-th layer has full attention, the others have a window."""
 _LATENT = frozenset("deepseek_v2 deepseek_v3 kimi_k2 pangu_ultra_moe".split())
 
 
 def layers_of(family: str, text: Values) -> tuple[Layers, ...] | None:
-    """Given the `model_type` and the config of the text model, return its layers; None: the kind isn't known here.
+    """Given the `model_type` and the config of the text model, return its layers; None if the kind is unknown.
 
-    Raise ShapeError where the config lacks what its kind needs.
+    Raise ShapeError if the config lacks a value that its kind needs.
     """
     reader = _READERS.get(family)
     return reader(text) if reader else None
 
 
 def _listed(text: Values, depth: int) -> list[Kind] | None:
-    """The kinds of its layers as the config lists them; None: it doesn't."""
+    """Return the kinds of its layers from the config's list; None if it has none."""
     listed = text.texts("layer_types")
     if not listed:
         return None
     if len(listed) < depth or not set(listed[:depth]) <= set(_TYPES):
-        raise ShapeError("has layer_types that aren't known here, or not one for each layer")
+        raise ShapeError("has unknown layer_types, or not one for each layer")
     return [_TYPES[kind] for kind in listed[:depth]]
 
 
@@ -81,7 +81,7 @@ def _windowed(every: int) -> Callable[[Values], tuple[Layers, ...]]:
 
 
 def _pattern(text: Values, depth: int, every: int) -> list[Kind]:
-    """EXAONE 4 has a text like LLLG (local, global) where others have a number."""
+    """Return the kinds by pattern: a number, or, in EXAONE 4, a text like LLLG (local, global)."""
     if marks := text.text("sliding_window_pattern"):
         return ["full" if marks[layer % len(marks)] == "G" else "sliding" for layer in range(depth)]
     step = text.number("sliding_window_pattern", "_sliding_window_pattern", otherwise=every) or every
@@ -100,11 +100,11 @@ _GEMMA3 = {
     "intermediate_size": 9216,
 }
 DEFAULTS = {"gemma3_text": _GEMMA3}
-"""What transformers takes where a published config.json leaves it out."""
+"""Defaults of transformers for values that a published config.json omits."""
 
 
 def _llama4(text: Values) -> tuple[Layers, ...]:
-    """Layers without a position (one in four) look at all tokens, the others at a chunk."""
+    """Return the layers: those without positions (one in four) see all tokens, the others a chunk."""
     depth = text.depth("num_hidden_layers")
     marked = text.numbers("no_rope_layers") or [int((layer + 1) % 4 != 0) for layer in range(depth)]
     kinds: list[Kind] = ["chunked" if mark else "full" for mark in marked[:depth]]

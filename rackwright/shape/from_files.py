@@ -22,25 +22,25 @@ _Header = TypeVar("_Header")
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What the files of a model tell of it."""
+    """The facts in a model's files."""
 
     shape: ModelShape
     template: str
-    """sha256 of the chat template, of nothing where they bring none."""
+    """sha256 of the chat template; of nothing if there is none."""
 
 
 _Reader = Callable[[Mapping[str, Source], list[str]], ModelFacts]
 
 
 def read_shape(files: Mapping[str, Source]) -> ModelShape:
-    """Return the shape alone; see `read_model`."""
+    """Return only the shape; see `read_model`."""
     return read_model(files).shape
 
 
 def read_model(files: Mapping[str, Source]) -> ModelFacts:
-    """Given the files of one model by path, return what they tell; only headers, config and template are read.
+    """Given the files of one model by path, return their facts. Reads only headers, config and template.
 
-    Files that aren't what their names say give a shape that tells so in `unknown`. Raise what a source raises.
+    If a file doesn't have the format that its name says, the shape's `unknown` says so. Raise the errors of a source.
     """
     if parts := sorted(path for path in files if path.endswith(".gguf")):
         return _read(files, parts, _gguf)
@@ -49,13 +49,13 @@ def read_model(files: Mapping[str, Source]) -> ModelFacts:
 
 
 def unreadable(files: Mapping[str, Source], why: str) -> ModelShape:
-    """Return a shape that knows nothing but how many bytes the weights have."""
+    """Return a shape that contains only the bytes of the weights."""
     total = sum(source.size for path, source in files.items() if path.endswith((".gguf", ".safetensors")))
     return ModelShape(architecture="unknown", unknown=why, weights=Weights(total=total, stored={}))
 
 
 def _without_copies(paths: list[str]) -> list[str]:
-    """Mistral's repositories have the same weights twice; engines load those that transformers would."""
+    """Return the paths without copies: Mistral's repositories contain the weights twice, and engines skip one set."""
     plain = [path for path in paths if not PurePosixPath(path).name.startswith("consolidated")]
     return plain or paths
 
@@ -66,7 +66,7 @@ def _read(files: Mapping[str, Source], paths: list[str], reader: _Reader) -> Mod
     except ShapeError as error:
         why = str(error)
     except ValidationError as error:
-        why = f"its files tell of numbers that no model has: {_first(error)}"
+        why = f"its files contain numbers that no model has: {_first(error)}"
     return ModelFacts(unreadable({path: files[path] for path in paths}, why), NONE)
 
 

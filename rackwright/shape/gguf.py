@@ -18,17 +18,17 @@ Scalar = int | float | bool | str
 Value = Scalar | tuple[Scalar, ...]
 
 CHUNK = 2**20
-"""Bytes that are read at once at first; then twice as many each time, up to `LONGEST`."""
+"""Bytes of the first read; each further read is twice as large, up to `LONGEST`."""
 LONGEST = 8 * 2**20
 LIMIT = 64 * 2**20
-"""Bytes of a header: a large vocabulary takes about 16 MB."""
+"""Most bytes of a header; a large vocabulary takes about 16 MB."""
 KEYS = 1000
 STRING = 2**20
-"""Bytes of a string that is read; chat templates have some kB."""
+"""Most bytes of a string that is read; chat templates have a few kB."""
 KEPT = 4096
-"""Items of an array that are kept: per-layer numbers are, vocabularies aren't."""
+"""Most items of an array that is kept: enough for per-layer numbers, but not for vocabularies."""
 ITEMS = 4 * 10**6
-"""Of an array; the largest vocabularies have some hundred thousand."""
+"""Most items of an array; the largest vocabularies have some hundred thousand."""
 DIMENSIONS = 8
 
 _BLOCKS = {
@@ -65,7 +65,7 @@ _BLOCKS = {
     35: ("TQ2_0", 256, 66),
     39: ("MXFP4", 32, 17),
 }
-"""Number of a type → its name, elements and bytes of a block."""
+"""Number of a type → its name, and the elements and bytes of a block."""
 _FIXED = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
 
@@ -74,17 +74,17 @@ _STRING, _ARRAY = 8, 9
 class Gguf:
     metadata: Mapping[str, Value]
     lengths: Mapping[str, int]
-    """Items of each array, also of those whose items aren't kept."""
+    """Number of items of each array, including arrays whose items aren't kept."""
     tensors: tuple[Tensor, ...]
     header: int
-    """Bytes up to where the tensors' own begin, about."""
+    """Approximate bytes before the tensors' data."""
 
 
 def read_gguf(source: Source) -> Gguf:
-    """Return what one file's header says. Raise ShapeError if it is none, or larger than any is."""
+    """Return the content of one file's header. Raise ShapeError if it isn't GGUF, or is too large."""
     reader = _Reader(source)
     if reader.take(4) != b"GGUF":
-        raise ShapeError("doesn't begin with GGUF")
+        raise ShapeError("doesn't start with GGUF")
     version = reader.number("<I")
     if version not in (2, 3):
         raise ShapeError(f"is GGUF of version {version}; 2 and 3 are known here")
@@ -100,7 +100,7 @@ def read_gguf(source: Source) -> Gguf:
 
 
 class _Reader:
-    """Reads on from where it is, a chunk at a time; never back."""
+    """Reads forward in chunks, never back."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -112,7 +112,7 @@ class _Reader:
 
     def take(self, count: int) -> bytes:
         if count > self._size - self.at:
-            raise ShapeError("ends in the middle of its header, or that is longer than any is")
+            raise ShapeError("ends in the middle of its header, or has a header that is too long")
         if self.at + count > self._first + len(self._content):
             self._first, self._content = self.at, self._source.read(self.at, max(count, self._chunk))
             self._chunk = min(2 * self._chunk, LONGEST)
@@ -125,7 +125,7 @@ class _Reader:
 
     def skip(self, count: int) -> None:
         if count > self._size - self.at:
-            raise ShapeError("has an array that ends outside the file, or is longer than any is")
+            raise ShapeError("has an array that ends outside the file, or is too long")
         self.at += count
         if self.at > self._first + len(self._content):
             self._first, self._content = self.at, b""
@@ -147,7 +147,7 @@ class _Reader:
 
 
 def _value(reader: _Reader) -> tuple[Value, int | None]:
-    """Return a value, and how many items it has if it is an array; one that is too long or nested is empty."""
+    """Return a value, and its number of items if it is an array. An array that is too long or nested is empty."""
     kind = reader.number("<I")
     if kind != _ARRAY:
         return _scalar(reader, kind), None
@@ -166,7 +166,7 @@ def _scalar(reader: _Reader, kind: int) -> Scalar:
     if kind == _STRING:
         return reader.text()
     if kind not in _FIXED:
-        raise ShapeError(f"has a value of type {kind}, which the format doesn't know here")
+        raise ShapeError(f"has a value of type {kind}, which isn't valid here")
     form = _FIXED[kind]
     (value,) = struct.unpack(form, reader.take(struct.calcsize(form)))
     found: Scalar = value

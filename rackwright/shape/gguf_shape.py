@@ -1,7 +1,7 @@
-"""The shape of a model as GGUF metadata and tensors tell it.
+"""The shape of a model, from GGUF metadata and tensors.
 
-Keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; those that came later, and which layers have a window
-where the file doesn't say, as llama.cpp b10434 loads them (src/llama-arch.cpp, src/models/*.cpp).
+Keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; later keys, and the layers with a window if the
+file doesn't list them, are those of llama.cpp b10434 (src/llama-arch.cpp, src/models/*.cpp).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _PLAIN = frozenset(
     "command-r olmo olmoe granite granitemoe smollm3 glm4 glm4moe ernie4_5 ernie4_5-moe seed_oss apertus arcee "
     "mistral3 minimax-m2 nemotron".split()
 )
-"""All layers look at all tokens: llama.cpp reads no window for them."""
+"""All layers see all tokens: llama.cpp reads no window for these models."""
 _EVERY = {"gemma2": 2, "gemma3": 6, "cohere2": 4, "gpt-oss": 2, "exaone4": 4, "olmo2": 4}
-"""Every n-th layer is a full one, the others have a window, where the file has one: Olmo 3 is an olmo2 that has."""
+"""Every n-th layer has full attention; the others have a window if the file has one: Olmo 3 is an olmo2 with one."""
 _LATENT = frozenset(("deepseek2",))
 _SPECULATIVE = "nextn_predict_layers"
 _LAYER = re.compile(r"blk\.(\d{1,6})\.")
@@ -33,12 +33,12 @@ _LAYER = re.compile(r"blk\.(\d{1,6})\.")
 def shape_of_gguf(parts: Sequence[Gguf]) -> ModelShape:
     """Given the headers of all parts of one model, in their order, return its shape.
 
-    Raise ShapeError if the first names no architecture.
+    Raise ShapeError if the first one has no architecture.
     """
     metadata = parts[0].metadata
     family = Values(metadata).text("general.architecture")
     if not family:
-        raise ShapeError("names no general.architecture")
+        raise ShapeError("has no general.architecture")
     values = Values(metadata, prefix=f"{family}.")
     layers, unknown = _layers(family, values)
     tensors = [tensor for part in parts for tensor in part.tensors if not _left_out(tensor, values)]
@@ -79,7 +79,7 @@ def _weights(tensors: Sequence[Tensor]) -> Weights:
 
 
 def _quantization(weights: Weights) -> str | None:
-    """The type of most of the bytes, unless that is a plain one."""
+    """Return the type of most of the bytes, unless it is an unquantized one."""
     most = max(weights.stored, key=lambda kind: weights.stored[kind], default="F16")
     return None if most in ("F16", "BF16", "F32") else most
 
@@ -87,7 +87,7 @@ def _quantization(weights: Weights) -> str | None:
 def _layers(family: str, values: Values) -> tuple[tuple[Layers, ...], str | None]:
     reader = _READERS.get(family)
     if reader is None:
-        return (), f"{family} is no architecture whose cache is known here"
+        return (), f"rackwright doesn't know the cache layout of {family}"
     try:
         return reader(values), None
     except ShapeError as error:
@@ -95,22 +95,22 @@ def _layers(family: str, values: Values) -> tuple[tuple[Layers, ...], str | None
 
 
 def _depth(values: Values) -> int:
-    """How many layers there are, without those for speculative decoding, which stand at the end (GLM 4.5)."""
+    """Return the number of layers, without those for speculative decoding, which come last (GLM 4.5)."""
     depth = values.depth("block_count") - values.number(_SPECULATIVE, otherwise=0)
     if depth <= 0:
-        raise ShapeError(f"has no layers but the {_SPECULATIVE}")
+        raise ShapeError(f"has no layers other than the {_SPECULATIVE}")
     return depth
 
 
 def _left_out(tensor: Tensor, values: Values) -> bool:
-    """Layers for speculative decoding aren't loaded (TENSOR_SKIP)."""
+    """Return whether the tensor is for speculative decoding, which isn't loaded (TENSOR_SKIP)."""
     layer = _LAYER.match(tensor.name)
     depth, speculative = values.maybe("block_count"), values.maybe(_SPECULATIVE)
     return bool(layer and depth and speculative and int(layer[1]) >= depth - speculative)
 
 
 def _each(values: Values, name: str, depth: int, *, otherwise: int | None = None) -> tuple[int, ...]:
-    """One number for each layer: a list, or one number for all."""
+    """Return one number for each layer, from a list or from one number for all."""
     listed = values.numbers(name)
     if listed:
         if len(listed) < depth:
@@ -120,7 +120,7 @@ def _each(values: Values, name: str, depth: int, *, otherwise: int | None = None
 
 
 def _attention(values: Values, kinds: Sequence[Kind | None]) -> tuple[Layers, ...]:
-    """Layers of these kinds, each with its own heads; None: it has no attention."""
+    """Return layers of these kinds, each with its own heads; None is a layer without attention."""
     heads = _each(values, "attention.head_count", len(kinds))
     grouped = _each(values, "attention.head_count_kv", len(kinds), otherwise=max(heads))
     dimension = values.number("embedding_length") // max(max(heads), 1)
@@ -154,7 +154,7 @@ def _windowed(every: int) -> Callable[[Values], tuple[Layers, ...]]:
 
 
 def _latent(values: Values) -> tuple[Layers, ...]:
-    """Converted since April 2025, it has one compressed key; before, keys and values of every head."""
+    """Return the layers. Files since April 2025 have one compressed key; older ones, every head's keys and values."""
     depth = _depth(values)
     if values.maybe("attention.key_length_mla") is None:
         return _attention(values, ["full"] * depth)
@@ -182,13 +182,13 @@ def _ssm1(values: Values) -> State:
 
 
 def _mixed(state: Callable[[Values], State]) -> Callable[[Values], tuple[Layers, ...]]:
-    """Layers with heads of keys have attention; of the others, those without a network of their own a state."""
+    """Return a reader. Layers with key heads have attention; of the others, those without a network have a state."""
 
     def read(values: Values) -> tuple[Layers, ...]:
         depth = _depth(values)
         grouped = _each(values, "attention.head_count_kv", depth)
         network = _each(values, "feed_forward_length", depth, otherwise=0)
-        # Nemotron-H alone has layers of a network and nothing else.
+        # Only Nemotron-H has layers with just a network.
         apart = len(set(network)) > 1
         states = sum(not many and not (apart and width) for many, width in zip(grouped, network, strict=True))
         full = sum(map(bool, grouped))

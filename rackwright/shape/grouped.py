@@ -1,4 +1,4 @@
-"""Layers of attention in which several heads share keys and values."""
+"""Attention layers in which several heads share keys and values."""
 
 from __future__ import annotations
 

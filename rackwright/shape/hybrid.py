@@ -1,4 +1,4 @@
-"""Models some of whose layers keep a state that doesn't grow: Mamba, gated delta nets, short convolutions.
+"""Models in which some layers keep a state that doesn't grow: Mamba, gated delta nets, short convolutions.
 
 Shapes of the states: vllm/model_executor/layers/mamba/mamba_utils.py (MambaStateShapeCalculator), with the names that
 each model's own get_mamba_state_shape_from_config takes from its config (vLLM 0.32).
@@ -21,7 +21,7 @@ def of_states(count: int, state: State) -> tuple[Layers, ...]:
 
 
 def nothing(count: int) -> tuple[Layers, ...]:
-    """Return layers that keep nothing: experts or a plain network alone."""
+    """Return layers that keep nothing: only experts or a plain network."""
     return (Layers(kind="none", count=count),) if count else ()
 
 
@@ -102,7 +102,7 @@ def _mixed(text: Values, kinds: tuple[str, ...], state: State, *, key: int | Non
     return (*attention, *of_states(states, state), *nothing(len(kinds) - full - states))
 
 
-def _mamba_beside(text: Values, inner: int) -> State:
+def _mamba2_state(text: Values, inner: int) -> State:
     return mamba2(
         inner=inner,
         groups=text.number("mamba_n_groups"),
@@ -117,15 +117,15 @@ def _mamba_beside(text: Values, inner: int) -> State:
 def _granite(text: Values) -> tuple[Layers, ...]:
     depth, kinds = text.depth("num_hidden_layers"), text.texts("layer_types")
     if len(kinds) != depth:
-        raise ShapeError("doesn't list layer_types, one for each layer")
-    return _mixed(text, kinds, _mamba_beside(text, text.number("mamba_expand") * text.number("hidden_size")))
+        raise ShapeError("doesn't have one layer_types entry for each layer")
+    return _mixed(text, kinds, _mamba2_state(text, text.number("mamba_expand") * text.number("hidden_size")))
 
 
 def _falcon_h1(text: Values) -> tuple[Layers, ...]:
-    """Each layer has attention and a state beside it."""
+    """Return the layers: each has both attention and a state."""
     depth = text.depth("num_hidden_layers")
     inner = text.maybe("mamba_d_ssm") or text.number("mamba_expand") * text.number("hidden_size")
-    return (*grouped(text, ["full"] * depth), *of_states(depth, _mamba_beside(text, inner)))
+    return (*grouped(text, ["full"] * depth), *of_states(depth, _mamba2_state(text, inner)))
 
 
 def _lfm2(text: Values) -> tuple[Layers, ...]:

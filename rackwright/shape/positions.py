@@ -1,6 +1,6 @@
 """The longest context that a config.json allows.
 
-As vLLM derives it (vllm/config/model.py, _get_and_verify_max_len), which starts with no longer one.
+As vLLM derives it (vllm/config/model.py, _get_and_verify_max_len); vLLM doesn't start with a longer one.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from rackwright.shape.values import Values
 
 _STRETCHED = ("su", "longrope", "llama3")
-"""Kinds of RoPE scaling with which `max_position_embeddings` has the stretched figure already."""
+"""Kinds of RoPE scaling for which `max_position_embeddings` already is the stretched length."""
 _LARGEST = 1024
 
 
 def longest_context(family: str, text: Values) -> int | None:
-    """Return how many tokens; None: the config doesn't tell.
+    """Return the number of tokens; None if the config doesn't have it.
 
-    Cohere has `model_max_length` for it. Gemma 3 names a factor that is in its figure already.
+    Cohere uses `model_max_length` for it. Gemma 3 has a factor that its length already includes.
     """
     trained = text.maybe("model_max_length", "max_position_embeddings")
     if trained is None or family.startswith("gemma3"):
@@ -26,7 +26,7 @@ def longest_context(family: str, text: Values) -> int | None:
 
 
 def _scalings(text: Values) -> Iterator[Values]:
-    """One, or one for each kind of layer."""
+    """Yield one scaling, or one for each kind of layer."""
     scaling = text.within("rope_parameters") or text.within("rope_scaling") or Values({})
     yield scaling
     yield from (each for name in scaling.reply if (each := scaling.within(name)))

@@ -1,4 +1,4 @@
-"""Where a model's files are read from, by range: a disk, or a server."""
+"""Sources of a model's files, read by range: a disk or a server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class ShapeError(ValueError):
-    """A file isn't what it should be; the text says what is wrong, without naming it."""
+    """A file isn't valid. The text says what is wrong, without the file's name."""
 
 
 class Source(Protocol):
@@ -19,8 +19,8 @@ class Source(Protocol):
         """Bytes."""
 
     def read(self, first: int, count: int) -> bytes:
-        """Return `count` bytes from `first` on, fewer at the end. Raise OSError or RackwrightError where they can't
-        be had."""
+        """Return `count` bytes from `first` on, fewer at the end. Raise OSError or RackwrightError if they can't
+        be read."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class FileSource:
 
 
 def exactly(source: Source, first: int, count: int) -> bytes:
-    """Return these bytes. Raise ShapeError where the file ends before."""
+    """Return exactly these bytes. Raise ShapeError if the file ends earlier."""
     content = source.read(first, count)
     if len(content) != count:
         raise ShapeError(f"ends after {first + len(content)} bytes, in the middle of its header")
@@ -46,7 +46,7 @@ def exactly(source: Source, first: int, count: int) -> bytes:
 
 
 def whole(source: Source, limit: int) -> bytes:
-    """Return all bytes of a small file. Raise ShapeError where it has more than the limit, or ends before."""
+    """Return all bytes of a small file. Raise ShapeError if it exceeds the limit or ends too early."""
     if source.size > limit:
         raise ShapeError(f"is larger than {limit // 2**20} MiB")
     return exactly(source, 0, source.size)

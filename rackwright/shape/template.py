@@ -1,6 +1,7 @@
-"""The chat template that a model's files bring: how requests become the text that it reads.
+"""The chat template in a model's files, which turns requests into the text that the model reads.
 
-GGUF has it as `tokenizer.chat_template`; transformers as chat_template.jinja, before that in tokenizer_config.json.
+GGUF has it as `tokenizer.chat_template`, transformers as chat_template.jinja or, in older models, in
+tokenizer_config.json.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from rackwright.shape.safetensors import parse_object
 from rackwright.shape.source import ShapeError, Source, whole
 
 LIMIT = 16 * 2**20
-"""Bytes of a tokenizer_config.json, with all its tokens."""
+"""Most bytes of a tokenizer_config.json, which contains all tokens."""
 NONE = hashlib.sha256().hexdigest()
-"""sha256 of a model that brings no template."""
+"""sha256 for a model without a template."""
 
 
 def template_of_gguf(header: Gguf) -> str:
@@ -26,18 +27,18 @@ def template_of_gguf(header: Gguf) -> str:
 
 
 def template_of_folder(files: Mapping[str, Source], folder: PurePosixPath) -> str:
-    """Given files by path, return the sha256 of the template in this folder. Raise what a source raises."""
-    apart, beside = (str(folder / name) for name in ("chat_template.jinja", "tokenizer_config.json"))
+    """Given files by path, return the sha256 of the template in this folder. Raise the errors of a source."""
+    own, config = (str(folder / name) for name in ("chat_template.jinja", "tokenizer_config.json"))
     try:
-        if apart in files:
-            return hashlib.sha256(whole(files[apart], LIMIT)).hexdigest()
-        return _sha256(parse_object(whole(files[beside], LIMIT)).get("chat_template")) if beside in files else NONE
+        if own in files:
+            return hashlib.sha256(whole(files[own], LIMIT)).hexdigest()
+        return _sha256(parse_object(whole(files[config], LIMIT)).get("chat_template")) if config in files else NONE
     except ShapeError:
         return NONE
 
 
 def _sha256(template: object) -> str:
-    """Several with names, as tokenizer_config.json may have them, are one with all of them in it."""
+    """Return the sha256 of a template, or of all of them together if tokenizer_config.json has several."""
     if isinstance(template, list):
         template = json.dumps(template, sort_keys=True)
     return hashlib.sha256(template.encode(errors="replace")).hexdigest() if isinstance(template, str) else NONE

@@ -1,4 +1,4 @@
-"""What config.json or GGUF metadata says, with the types that are asked for; both are written by strangers."""
+"""Typed access to the values of config.json or GGUF metadata, which are untrusted."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ LAYERS = 4096
 
 @dataclass(frozen=True)
 class Values:
-    """Named values; every question is for one type, and a value of another is a ShapeError."""
+    """Named values. Each method returns one type; a number that isn't valid raises ShapeError."""
 
     reply: Mapping[str, object]
     prefix: str = ""
-    """What every name begins with."""
+    """The prefix of every name."""
 
     def number(self, *names: str, otherwise: int | None = None) -> int:
-        """Return the first of these that is told. Raise ShapeError if none is, without `otherwise`, or it is none."""
+        """Return the first of these that is set, or else the default. Raise ShapeError without one, or if bad."""
         found = self.maybe(*names)
         if found is not None:
             return found
         if otherwise is None:
-            raise ShapeError(f"doesn't say {self.prefix}{names[0]}")
+            raise ShapeError(f"has no {self.prefix}{names[0]}")
         return otherwise
 
     def maybe(self, *names: str) -> int | None:
-        """Return the first of these that is told; None: none is."""
+        """Return the first of these that is set; None if none is."""
         for name in names:
             value = self.reply.get(f"{self.prefix}{name}")
             if value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
-                raise ShapeError(f"has {self.prefix}{name} that is no such number: {ascii(value)[:60]}")
+                raise ShapeError(f"has an invalid number for {self.prefix}{name}: {ascii(value)[:60]}")
             return value
         return None
 
     def depth(self, *names: str) -> int:
-        """Return how many layers there are. Raise ShapeError if that is none, or more than any model has."""
+        """Return the number of layers. Raise ShapeError if it isn't valid, or more than any model has."""
         found = self.number(*names)
         if not 0 < found <= LAYERS:
             raise ShapeError(f"has {found} layers; should be 1 to {LAYERS}")
@@ -55,18 +55,18 @@ class Values:
         return value[:200] if isinstance(value, str) else ""
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """Return a list of texts; empty where it isn't told, or is no such list."""
+        """Return a list of texts; empty if it isn't set, or isn't a list."""
         value = self.reply.get(f"{self.prefix}{name}")
         items = value if isinstance(value, list | tuple) and len(value) <= LAYERS else ()
         return tuple(item for item in items if isinstance(item, str))
 
     def numbers(self, name: str) -> tuple[int, ...]:
-        """Return a list of numbers; empty where it isn't told, or is no such list."""
+        """Return a list of numbers; empty if it isn't set, or isn't a list."""
         value = self.reply.get(f"{self.prefix}{name}")
         items = value if isinstance(value, list | tuple) and len(value) <= LAYERS else ()
         return tuple(int(item) for item in items if isinstance(item, int) and 0 <= item <= LARGEST)
 
     def within(self, name: str) -> Values | None:
-        """Return an object in it; None: there is none."""
+        """Return a nested object; None if there is none."""
         value = self.reply.get(name)
         return Values(value) if isinstance(value, dict) else None

@@ -98,7 +98,7 @@ def test_vllm_starts_with_no_longer_context_than_the_model_has():
     asked, roomy = replace(VLLM, context=131_073), Room(800 * GIB)
     found = fit(asked, roomy)
     assert found.fits is False
-    assert found.refused == "it takes 131072 tokens at most, by its config.json, and context asks for 131073"
+    assert found.refused == "its config.json allows 131072 tokens at most, and context asks for 131073"
     assert [change.what for change in changes(found)] == ["context: 131072 instead of 131073"]
     for fine in (replace(asked, context=131_072), replace(asked, beyond=True), replace(LLAMA_CPP, context=131_073)):
         assert fit(fine, roomy).fits

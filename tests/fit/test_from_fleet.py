@@ -40,10 +40,10 @@ def test_llama_cpp_with_args_that_change_the_cache():
 @pytest.mark.parametrize(
     ("kind", "runtime", "why"),
     [
-        ("vllm", {"adapters": {"a": "file:a"}}, "what its adapters take isn't counted here"),
-        ("llama_cpp", {"args": {"n-cpu-moe": 4}}, "its args have n-cpu-moe, which isn't counted here"),
+        ("vllm", {"adapters": {"a": "file:a"}}, "the memory of its adapters isn't taken into account"),
+        ("llama_cpp", {"args": {"n-cpu-moe": 4}}, "its args contain n-cpu-moe, which can't be taken into account"),
         ("llama_cpp", {"args": {"cache-type-k": "turbo4"}}, "a cache of type turbo4"),
-        ("vllm", {"args": {"cpu-offload-gb": 4}}, "its args have cpu-offload-gb"),
+        ("vllm", {"args": {"cpu-offload-gb": 4}}, "its args contain cpu-offload-gb"),
         ("vllm", {"kv_cache_dtype": "nvfp4"}, "a cache of type nvfp4"),
     ],
 )

@@ -116,7 +116,7 @@ def test_where_nothing_helps_nothing_is_offered():
 
 def test_a_cache_that_is_said_outright_and_too_small_is_made_larger():
     found = fit(replace(VLLM, context=8192, cache=GIB // 2), Room(24 * GIB))
-    assert whats(found)[0] == "cache: 1024MiB instead of 512MiB"
+    assert whats(found)[0] == "kv_cache_memory: 1024MiB instead of 512MiB"
     assert not any(what.startswith("cache") for what in whats(fit(replace(VLLM, cache=GIB), Room(12 * GIB))))
 
 

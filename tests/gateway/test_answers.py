@@ -85,8 +85,8 @@ def test_another_answer_of_an_old_worker_is_an_error_that_names_it(
     odd = rf"printf 'Something\033[31m odd\n{'x' * 1000}\n\n'"
     with answered(tmp_path, f"'@!{old} '", odd), pytest.raises(HostError) as caught:
         ACTS[act](gateways)
-    assert f"HAProxy's worker {old}, told '" in str(caught.value)
-    assert "answers: Something [31m odd xxx" in str(caught.value)
+    assert f"HAProxy's worker {old}, asked '" in str(caught.value)
+    assert "answered: Something [31m odd xxx" in str(caught.value)
     assert len(str(caught.value)) < 500
 
 
@@ -94,7 +94,7 @@ def test_another_answer_of_an_old_worker_is_an_error_that_names_it(
 def test_another_answer_of_the_admin_socket_is_an_error(gateways: Gateways, tmp_path: Path, act: str) -> None:
     with (
         answered(tmp_path, "/admin.sock", "echo 'Something odd'; echo"),
-        pytest.raises(HostError, match=r"failed: HAProxy, told '.*Something odd"),
+        pytest.raises(HostError, match=r"failed: HAProxy, asked '.*Something odd"),
     ):
         ACTS[act](gateways)
 
@@ -104,7 +104,7 @@ def test_another_answer_of_the_admin_socket_is_an_error(gateways: Gateways, tmp_
 def test_no_whole_answer_is_an_error(gateways: Gateways, old: int, tmp_path: Path, act: str, answer: str) -> None:
     with (
         answered(tmp_path, f"'@!{old} '", answer),
-        pytest.raises(HostError, match=f"HAProxy's worker {old}, told '"),
+        pytest.raises(HostError, match=f"HAProxy's worker {old}, asked '"),
     ):
         ACTS[act](gateways)
 
@@ -127,7 +127,7 @@ def test_a_worker_that_ends_meanwhile_is_none(gateways: Gateways, old: int, tmp_
 def test_a_master_that_names_no_worker_is_an_error(gateways: Gateways, tmp_path: Path, act: str, answer: str) -> None:
     with (
         answered(tmp_path, "'show proc'", answer),
-        pytest.raises(HostError, match="HAProxy's master names no worker"),
+        pytest.raises(HostError, match="HAProxy's master lists no worker"),
     ):
         ACTS[act](gateways)
 
@@ -163,7 +163,7 @@ def test_a_gateway_that_runs_on_an_earlier_versions_files_knows_no_downtime_and_
     stack.gateway.reload()
     try:
         assert gateways.downtimes() == {}
-        with pytest.raises(HostError, match=r"Unknown map identifier.*\(it runs on other files: apply first\)"):
+        with pytest.raises(HostError, match=r"Unknown map identifier.*\(it runs with other files: apply first\)"):
             gateways.open_downtime("assistant", 60)
     finally:
         file.write_text(now)
@@ -178,7 +178,7 @@ def test_what_waits_for_a_reload_is_told_afterwards(stack: Stack, gateways: Gate
         patch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         for act in OF_WORKERS:
             if act != "servers":
-                with pytest.raises(HostError, match="another command is telling HAProxy something"):
+                with pytest.raises(HostError, match="another command is changing HAProxy; try again later"):
                     ACTS[act](gateways)
         with pytest.raises(Exception, match="exit status 1"):
             stack.gateway.reload()

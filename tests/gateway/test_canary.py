@@ -281,9 +281,9 @@ def test_a_gateway_of_before_canaries_says_so(tried: Tried, own: Stack) -> None:
     before.write_text(text.replace("canaries.map", "others.map"))
     own.gateway.reload()
     try:
-        with pytest.raises(HostError, match=r"Unknown map identifier.*\(it runs on other files: apply first\)"):
+        with pytest.raises(HostError, match=r"Unknown map identifier.*\(it runs with other files: apply first\)"):
             tried.gateways.check_canaries()
-        with pytest.raises(HostError, match=r"Unknown map identifier.*\(it runs on other files: apply first\)"):
+        with pytest.raises(HostError, match=r"Unknown map identifier.*\(it runs with other files: apply first\)"):
             tried.give(5)
     finally:
         before.write_text(text)

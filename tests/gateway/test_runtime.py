@@ -340,7 +340,7 @@ def test_a_worker_that_stays_and_takes_no_keys_is_named(stack: Stack, capfd: pyt
     old = stack.gateway.workers[1]
     with worker_asked(stack, old, "exit 0"), pytest.raises(Exception, match="exit status 1"):
         stack.gateway.script("load_keys")
-    assert f"HAProxy's worker {old}, told 'prepare map" in capfd.readouterr().err
+    assert f"HAProxy's worker {old}, asked 'prepare map" in capfd.readouterr().err
     stack.gateway.script("load_keys")
     assert ended_whole(stack, response)
 

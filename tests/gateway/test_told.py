@@ -52,7 +52,7 @@ def deaf_to(words: str) -> str:
         (
             "add map",
             lambda told: told.open_downtime("assistant", 60),
-            "told 'get map .*times.map assistant'.* found=no",
+            "asked 'get map .*times.map assistant'.* found=no",
         ),
         ("del map", lambda told: told.close_downtime("assistant"), "closing the downtime of assistant .* found=yes"),
         ("add map", lambda told: told.lend_key(KEY, seconds=600), "lending key late failed: .* found=no"),
@@ -174,7 +174,7 @@ def test_the_last_words_of_a_gateway_that_fails_are_told(
     gateways: Gateways, program: Callable[[str, str], None]
 ) -> None:
     program("flock", "printf 'one\\ntwo\\n' >&2; exit 1")
-    with pytest.raises(HostError, match="failed: two another command is telling HAProxy something\n"):
+    with pytest.raises(HostError, match="failed: two another command is changing HAProxy; try again later\n"):
         gateways.open_downtime("assistant", 60)
 
 

@@ -35,14 +35,14 @@ def test_a_healthy_machine_has_none():
 
 def test_each_thing_that_is_wrong_is_said_once():
     assert said(hardware("h100")) == [
-        "GPU 2: bad memory is taken out at the next reset",
+        "GPU 2: bad memory will be retired at the next reset",
         "GPU 2: 1 memory error could not be corrected since the driver was loaded",
         "GPU 2: the driver asks for: Drain and Reset",
         "GPU 4: PCI Express has 8 of 16 lanes",
         "GPU 5: it is slowed down (88 °C): it is too hot",
-        "GPU 6: it may draw 500 W only, 700 W as delivered",
-        "GPU 2: Xid 94 since boot: memory error, only the program that met it was stopped",
-        "GPU 2: Xid 63 since boot: a row or page of memory is taken out at the next reset",
+        "GPU 6: its power limit is 500 W, the default is 700 W",
+        "GPU 2: Xid 94 since boot: memory error; only the affected program was stopped",
+        "GPU 2: Xid 63 since boot: a row or page of memory will be retired at the next reset",
         "GPU 0: Xid 31 since boot: a program used memory that isn't its own",
     ]
 
@@ -67,13 +67,15 @@ def test_a_row_that_could_not_be_taken_out_asks_for_a_new_card():
     (finding,) = findings(changed(hardware("blackwell"), 0, health=failed))
     assert (finding.gpu, finding.what, finding.next) == (
         0,
-        "it could not take bad memory out",
+        "it could not retire bad memory",
         "have the GPU replaced",
     )
 
 
 def test_mig_is_named_and_left():
-    assert said(hardware("a100-mig")) == ["GPU 0: MIG is on, 2 instances: it stays so, and no replica can use it"]
+    assert said(hardware("a100-mig")) == [
+        "GPU 0: MIG is on, 2 instances: rackwright leaves it on, and no replica can use this GPU"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_where_the_driver_is_at_fault_its_last_words_are_shown():
     text = "GPU recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)"
     xids = (Xid(154, "0000:c1:00.0", "other"), *[Xid(154, "0000:c1:00.0", text)] * 19)
     (said_of_it,) = said(replace(hardware("blackwell"), xids=xids))
-    assert said_of_it == f"GPU 0: Xid 154 since boot, 20 times or more: the driver asks for something ({text})"
+    assert said_of_it == f"GPU 0: Xid 154 since boot, 20 times or more: the driver requests an action ({text})"
 
 
 def test_what_nvidia_smi_warns_of():
@@ -129,7 +131,7 @@ CARDS = parse_lspci(output("blackwell-lspci.txt"))
     [
         (Hardware(), None),
         (Hardware(pci=CARDS), "no driver is installed"),
-        (Hardware(pci=CARDS, nouveau=True), "nouveau is loaded in place of NVIDIA's driver"),
+        (Hardware(pci=CARDS, nouveau=True), "nouveau is loaded instead of NVIDIA's driver"),
         (Hardware(pci=CARDS, loaded="580.95.05"), "module 580.95.05 is loaded, nvidia-smi isn't installed"),
         (Hardware(pci=CARDS, smi_error="No devices were found"), "nvidia-smi says: No devices were found"),
         (Hardware(smi_error="command failed"), "nvidia-smi says: command failed"),

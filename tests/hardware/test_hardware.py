@@ -86,10 +86,10 @@ def test_a_whole_machine():
     ("smi", "says"),
     [
         ("", None),
-        ("rc 127\n", "ended with 127 and said nothing"),
-        ("rc 124\n", "gave no answer within 20 seconds"),
+        ("rc 127\n", "exited with 127 and printed nothing"),
+        ("rc 124\n", "no answer within 20 seconds"),
         ("No devices were found\nrc 6\n", "No devices were found"),
-        (f"{output('v100.xml')[:3000]}\nrc 0\n", "nvidia-smi printed no whole XML"),
+        (f"{output('v100.xml')[:3000]}\nrc 0\n", "nvidia-smi printed incomplete or invalid XML"),
     ],
 )
 def test_why_nvidia_smi_tells_nothing(smi: str, says: str | None):
@@ -217,4 +217,4 @@ def test_a_driver_that_is_hung_holds_up_nothing(tmp_path: Path):
     assert quick != COMMAND
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     done = subprocess.run(["/bin/sh", "-c", quick], capture_output=True, text=True, env=environment, timeout=120)
-    assert parse_hardware(done.stdout).smi_error == f"gave no answer within {PATIENCE} seconds"
+    assert parse_hardware(done.stdout).smi_error == f"no answer within {PATIENCE} seconds"

@@ -122,10 +122,10 @@ def test_a_warning_behind_the_report_does_not_spoil_it():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "no whole XML"),
-        ("Failed to initialize NVML", "no whole XML"),
+        ("", "incomplete or invalid XML"),
+        ("Failed to initialize NVML", "incomplete or invalid XML"),
         ("<html></html>", "<html>, not <nvidia_smi_log>"),
-        ("<nvidia_smi_log>\ud800</nvidia_smi_log>", "no whole XML"),
+        ("<nvidia_smi_log>\ud800</nvidia_smi_log>", "incomplete or invalid XML"),
         ('<!DOCTYPE a [<!ENTITY b "bb">]><nvidia_smi_log>&b;</nvidia_smi_log>', "an XML entity"),
         ("<a>" * (LONGEST // 3 + 1), "more than"),
     ],

@@ -55,8 +55,8 @@ def test_whose_fault_the_well_known_ones_are(cause: Cause, numbers: tuple[int, .
 
 
 def test_one_that_is_not_well_known_leads_to_the_catalogue():
-    assert meaning(12345).what == "not a well-known one"
-    assert "catalogue" in meaning(12345).next
+    assert meaning(12345).what == "not well known"
+    assert "catalog" in meaning(12345).next
 
 
 def test_each_that_faults_is_a_well_known_one():

@@ -69,5 +69,5 @@ def test_a_checkout_without_the_authority_fails_and_leaves_the_host_as_it_is(hos
         keeping(CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key"), "two")
     )
     assert run.failed_hosts
-    assert any("NAME.ca.crt, is not beside" in line for step in run.steps for line in step.output)
+    assert any("NAME.ca.crt, is not next to" in line for step in run.steps for line in step.output)
     assert host.tell(f"sha256sum {FOLDER}/*") == before

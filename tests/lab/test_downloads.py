@@ -163,7 +163,7 @@ def test_a_whole_apply_goes_through(operator: Operator, way_out: Mirror, host: L
     assert f"{HUB}:{way_out.hub_port}" in way_out.tunnels()
     assert host.tell(f"ls {SOURCES}") == "rackwright.sources"
     assert host.tell("cat /etc/uv/uv.toml") == "# mine"
-    assert "/etc/uv/uv.toml is the host's own" in operator("plan", "--check").out
+    assert "/etc/uv/uv.toml is not from rackwright" in operator("plan", "--check").out
 
 
 def test_pip_takes_from_the_index_through_the_proxy(operator: Operator, way_out: Mirror, host: LabHost) -> None:

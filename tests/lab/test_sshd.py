@@ -183,7 +183,7 @@ def test_where_the_old_settings_came_back_nothing_is_kept(locked: LabHost) -> No
     locked.applied(pending(seconds=1))
     wait_until(lambda: not locked.holds(f"test -e {PENDING}"))
     run = locked.apply(confirmed())
-    assert said(run) == ["sshd: the new settings are not active, the old ones came back; run: rackwright apply"]
+    assert said(run) == ["sshd: the new settings are not active; the old ones came back; run: rackwright apply"]
     assert locked.tell(f"cat {DROP_IN}") == f"Include {PENDING}"
 
 

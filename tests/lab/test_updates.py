@@ -98,7 +98,7 @@ def test_what_keeps_the_clock_already_is_adopted_and_nothing_installed_beside_it
     assert kept.tell("systemctl is-enabled openntpd") == "enabled"
     assert not kept.holds("test -e /usr/sbin/chronyd")
     assert notes(run) == [
-        "openntpd.service keeps the clock, and gets no servers from the fleet file: write them into its own files"
+        "openntpd.service sets the clock, and rackwright can't configure its servers: write them to its own files"
     ]
     assert kept.plan(clock(TimeSync(servers=("10.0.0.1",)))).changes == 0
     kept.tell(f"systemctl disable --now openntpd; rm {unit}; systemctl daemon-reload")
@@ -106,7 +106,7 @@ def test_what_keeps_the_clock_already_is_adopted_and_nothing_installed_beside_it
 
 def test_where_nothing_keeps_the_clock_chrony_does_and_asks_the_servers_that_are_named(kept: LabHost) -> None:
     run = kept.applied(clock(TimeSync()))
-    held = "chrony.service can't run here: its own conditions don't hold (systemctl status chrony.service)"
+    held = "chrony.service can't run here: its own conditions aren't met (systemctl status chrony.service)"
     assert notes(run) == [held]
     assert kept.plan(clock(TimeSync())).changes == 0
     # A container can't set the clock: chrony may run here all the same, without doing so.
@@ -129,7 +129,7 @@ def test_where_nothing_keeps_the_clock_chrony_does_and_asks_the_servers_that_are
 def test_a_container_gets_the_rules_and_is_told_that_its_kernel_audits_nothing(kept: LabHost) -> None:
     deploy = audit(Auditd(watch=("/etc/postgresql",)))
     run = kept.applied(deploy)
-    assert notes(run) == ["the kernel audits nothing here (auditctl -s)"]
+    assert notes(run) == ["the kernel doesn't audit here (auditctl -s)"]
     assert "-w /etc/postgresql -p wa -k rackwright-" in kept.tell(f"cat {RULES}")
     assert kept.plan(deploy).changes == 0
     # auditctl reads every line before it asks the kernel.

@@ -90,9 +90,9 @@ def test_only_the_authoritys_certificate_is_written_when_only_it_differs(ca: Cer
 @pytest.mark.parametrize(
     ("changes", "names", "reason"),
     [
-        ({"key_fits": False}, NAMES, "its key is missing or another's; one for gpu1, 10.0.0.1 is issued"),
-        ({"certificate": None}, NAMES, "there is none; one for gpu1, 10.0.0.1 is issued"),
-        ({}, ("gpu2",), "it is for 10.0.0.1, gpu1; one for gpu2 is issued"),
+        ({"key_fits": False}, NAMES, "its key is missing or doesn't match; a new one for gpu1, 10.0.0.1 is issued"),
+        ({"certificate": None}, NAMES, "there is none; a new one for gpu1, 10.0.0.1 is issued"),
+        ({}, ("gpu2",), "it is for 10.0.0.1, gpu1; a new one for gpu2 is issued"),
     ],
 )
 def test_the_plan_says_why_a_new_one_is_issued(
@@ -148,7 +148,7 @@ def test_without_the_authoritys_key_the_host_fails_with_the_reason(ca: Certifica
 def test_a_checkout_without_the_authority_does_not_replace_what_hosts_trust(ca: CertificateAuthority) -> None:
     found = kept(ca)
     ca.certificate_file.unlink()
-    assert "NAME.ca.crt, is not beside" in failing(keep(found, ca))
+    assert "NAME.ca.crt, is not next to" in failing(keep(found, ca))
     assert not ca.certificate_file.exists()
 
 

@@ -59,7 +59,7 @@ def test_what_another_file_sets_after_ours_is_named_and_left(
 ) -> None:
     played = settle(wanted, {setting: running}, winner)
     assert played.commands == []
-    assert played.notes == {"Set": f"{winner.file} sets {winner.key}=7, and wins over ours (0)"}
+    assert played.notes == {"Set": f"{winner.file} sets {winner.key}=7, which overrides ours (0)"}
 
 
 @pytest.mark.parametrize(

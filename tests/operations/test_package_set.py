@@ -139,7 +139,7 @@ def test_a_fresh_host_gets_all_and_writes_down_what_it_has() -> None:
 
 def test_what_we_installed_and_somebody_changed_has_drifted() -> None:
     has = HAS | {"nvidia-smi": Installed("590.1-1", on_hold=False)}
-    assert "nvidia-smi: 590.1-1 becomes 580.95.05-1 (it drifted)" in installed(has=has, sets=OURS).diffs["Install"]
+    assert "nvidia-smi: 590.1-1 becomes 580.95.05-1 (drifted)" in installed(has=has, sets=OURS).diffs["Install"]
 
 
 def test_what_was_never_ours_has_not_drifted() -> None:
@@ -283,7 +283,7 @@ def test_what_is_loose_becomes_held_and_nothing_else() -> None:
     names = ("nvidia-smi", "libcuda1", "nvidia-new")
     played = holding({"nvidia-smi": FREE, "libcuda1": FAST}, known(*names), names=names)
     assert played.commands == ["apt-mark -q hold -- nvidia-smi nvidia-new >/dev/null"]
-    assert played.diffs["Hold"] == "nvidia-smi: not held becomes held\nnvidia-new: new becomes held"
+    assert played.diffs["Hold"] == "nvidia-smi: put on hold\nnvidia-new: new, put on hold"
     assert holding(dict.fromkeys(names, FAST), known(*names), names=names).commands == []
 
 

@@ -140,7 +140,7 @@ def test_a_unit_of_the_distribution_runs_now_and_at_boot(state: Unit, commands: 
         (Unit("masked", "inactive", "masked"), "auditd.service is masked"),
         (
             Unit("loaded", "inactive", "enabled", held_back=True),
-            "auditd.service can't run here: its own conditions don't hold (systemctl status auditd.service)",
+            "auditd.service can't run here: its own conditions aren't met (systemctl status auditd.service)",
         ),
     ],
 )

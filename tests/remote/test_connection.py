@@ -73,7 +73,7 @@ def test_a_wrong_password_is_tried_once_and_nothing_else_is_sent() -> None:
         (
             "sudo: a password is required",
             "h1: sudo asks the user ops for a password; "
-            "write sudo: {password: …} into the fleet file, or allow ops NOPASSWD on the host",
+            "set sudo: {password: …} in the fleet file, or give ops NOPASSWD on the host",
         ),
         (
             "ops is not in the sudoers file.",

@@ -41,7 +41,7 @@ def test_a_command_that_takes_too_long_is_ended_with_its_children(here: Connecti
     fifo = tmp_path / "held"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    with pytest.raises(CommandTimeout, match=r"here: no end after 0\.2 s"):
+    with pytest.raises(CommandTimeout, match=r"here: a command didn't finish within 0\.2 s"):
         here.run(f"(exec sleep 60 >{fifo}) & sleep 60", timeout=0.2, sudo=False)
     # The pipe ends when the last process that holds it is gone.
     assert select.select([reader], [], [], 60)[0]
@@ -116,7 +116,7 @@ def test_a_command_that_a_signal_ended_says_nothing_of_its_host(command: str) ->
     with Remote([Target("a", "@local")]) as remote:
         got = remote.run_on(["a"], f"echo half; {command}", sudo=False)["a"]
     assert isinstance(got, HostError)
-    assert str(got).startswith("a: a command of ours was ended by a signal")
+    assert str(got).startswith("a: a rackwright command was ended by a signal")
 
 
 @pytest.mark.parametrize("status", [1, 127, 128, 193, 255])

@@ -153,7 +153,7 @@ def test_a_file_that_is_none_is_told_and_not_asked_for_again(tmp_path, hub):
     hub.repositories["acme/tiny"] = {"m.gguf": b"nonsense" * 100}
     fleet = fleet_of(tmp_path, hub, "hf:acme/tiny")
     lock = resolve_lock(fleet, None)
-    assert "m.gguf doesn't begin with GGUF" in lock.models["assistant"].shape.unknown
+    assert "m.gguf doesn't start with GGUF" in lock.models["assistant"].shape.unknown
     hub.asked.clear()
     assert resolve_lock(fleet, lock) == lock
     assert hub.asked == []

@@ -61,14 +61,16 @@ def test_a_bare_host_gets_package_rules_and_daemon() -> None:
 def test_locked_rules_are_named_and_wait_for_the_next_boot() -> None:
     played = audited(Audit(True, True, True, ()))
     assert played.commands == []
-    assert list(played.notes.values()) == ["the kernel's audit rules are locked: new ones act after the next boot"]
+    assert list(played.notes.values()) == [
+        "the kernel's audit rules are locked: new ones take effect after the next boot"
+    ]
     assert audited(Audit(True, True, True, _LOADED.keys)).notes == {}
 
 
 def test_a_kernel_that_audits_nothing_is_named_and_no_unit_touched() -> None:
     played = audited(Audit(True, False, False, ()), Unit("loaded", "inactive", "disabled"))
     assert played.commands == []
-    assert list(played.notes.values()) == ["the kernel audits nothing here (auditctl -s)"]
+    assert list(played.notes.values()) == ["the kernel doesn't audit here (auditctl -s)"]
 
 
 def test_what_decides_over_the_host_is_watched_and_ones_own_files_too() -> None:

@@ -50,5 +50,5 @@ def test_a_toolkit_that_somebody_changed_has_drifted() -> None:
     has = {TOOLKIT.name: Installed("12.9.0-1", on_hold=False)}
     sets = KeptSets({"cuda": NAME}, {}, (NAME,), {NAME: (TOOLKIT.name,)})
     played = on(has, sets, Stored(SETTINGS.set.digest, {TOOLKIT.file: 9}))
-    assert played.diffs["Install CUDA 12.8"] == "cuda-toolkit-12-8: 12.9.0-1 becomes 12.8.1-1 (it drifted)"
+    assert played.diffs["Install CUDA 12.8"] == "cuda-toolkit-12-8: 12.9.0-1 becomes 12.8.1-1 (drifted)"
     assert played.changed == ["Install CUDA 12.8", "Hold CUDA 12.8"]

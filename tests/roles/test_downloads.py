@@ -87,7 +87,7 @@ def test_kept_sources_stay() -> None:
 def test_a_pip_conf_of_the_hosts_own_is_left_alone(settings: Settings, content: bytes) -> None:
     done = played(settings, pip=text(content))
     assert not [command for command in done.commands if "pip.conf" in command]
-    named = {"Set pip's package index": "/etc/pip.conf is the host's own, and is read in place of ours"}
+    named = {"Set pip's package index": "/etc/pip.conf is not from rackwright, and is used instead of rackwright's"}
     assert done.notes == (named if settings.package_index else {})
 
 

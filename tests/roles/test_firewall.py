@@ -149,7 +149,7 @@ def test_rules_that_act_already_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("state", "diff"),
     [
-        (Filter(None, _SHA256, "table\n"), "table inet rackwright is gone and comes back"),
+        (Filter(None, _SHA256, "table\n"), "table inet rackwright is missing and is loaded again"),
         (Filter("table\nmore\n", _SHA256, "table\n"), "-more"),
         (Filter("table\n"), "-table"),
     ],

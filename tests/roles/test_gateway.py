@@ -139,7 +139,7 @@ def test_a_second_run_changes_nothing() -> None:
     assert play(gateway, settings=SETTINGS, facts=facts()).commands == []
 
 
-KEYS_CHANGED = ["Write the keys' hashes", "Merge them with what was told since", "Have every worker know the keys"]
+KEYS_CHANGED = ["Write the keys' hashes", "Merge them with the keys pushed since", "Load the keys into every worker"]
 
 
 def test_other_keys_are_loaded_without_a_reload() -> None:

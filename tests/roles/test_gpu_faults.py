@@ -76,8 +76,8 @@ def test_lines_that_somebody_recorded_are_read_in_every_form(log: Log) -> None:
     assert log.look(MMU_FAULT) == ["93 0000:01:00.0 engine 0 31 a program used memory that isn't its own"]
     assert log.look(EXCEPTION, SWITCH_TIMEOUT, OFF_THE_BUS, at=98.2)[1:] == [
         "98 0000:44:00.0 card 0 79 the GPU has fallen off the bus",
-        "98 0000:cb:00.0 card 1797828 109 the GPU didn't change from one program to another in time",
-        "98 0000:cb:00.0 engine 0 13 a program did something that the GPU refuses",
+        "98 0000:cb:00.0 card 1797828 109 the GPU didn't switch between programs in time",
+        "98 0000:cb:00.0 engine 0 13 a program sent something that the GPU rejects",
     ]
 
 

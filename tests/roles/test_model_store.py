@@ -15,7 +15,9 @@ from rackwright.values.secrets import Secret
 from tests.fakes import play
 from tests.roles.serving import MODEL, STORE, WEIGHTS
 
-_NO_ROOM = re.compile("has 0.00 GB free, should have 0.27 GB: 0.00 GB are still to come, 0.27 GB stay free")
+_NO_ROOM = re.compile(
+    "has 0.00 GB free, should have 0.27 GB: 0.00 GB are still to be fetched, 0.27 GB must stay free"
+)
 _MISSING = {StoredFolder: Stored(), FreeRoom: Room(free=10**12)}
 
 

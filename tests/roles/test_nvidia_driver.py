@@ -190,9 +190,9 @@ def test_a_drifted_host_says_so() -> None:
     }
     played = on(satisfied() | {InstalledPackages: has})
     assert played.changed == [INSTALL, "Hold driver and kernel"]
-    assert played.diffs[INSTALL] == "nvidia-driver-cuda: 590.1-1 becomes 580.95.05-1 (it drifted)"
+    assert played.diffs[INSTALL] == "nvidia-driver-cuda: 590.1-1 becomes 580.95.05-1 (drifted)"
     assert played.diffs["Hold driver and kernel"] == (
-        "nvidia-driver-cuda: not held becomes held\nnvidia-persistenced: not held becomes held"
+        "nvidia-driver-cuda: put on hold\nnvidia-persistenced: put on hold"
     )
 
 
@@ -270,7 +270,7 @@ def test_the_fabric_manager_runs_only_where_there_is_a_fabric() -> None:
     ("running", "note"),
     [
         (replace(LOADED, loaded="570.86.15"), "reboot pending: module 570.86.15 runs, 580.95.05 is installed"),
-        (Running(nouveau=True, loadable=True), "reboot pending: nouveau has the GPUs"),
+        (Running(nouveau=True, loadable=True), "reboot pending: nouveau drives the GPUs"),
         (Running(), "reboot pending: the running kernel has no NVIDIA module"),
     ],
 )

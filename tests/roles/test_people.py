@@ -159,7 +159,7 @@ def test_refused_accounts_fail_before_they_are_touched():
     ours = frozenset[str]()
     for settings, there, words in (
         (Settings(people=(ANNA,)), replace(ANNA_THERE, groups=ours), "the host already has a user anna"),
-        (Settings(login="ben"), BEN_THERE, "ben is the user that this command logs in as"),
+        (Settings(login="ben"), BEN_THERE, "this command logs in as ben"),
     ):
         with pytest.raises(AssertionError, match="failed"):
             play(people, settings=settings, facts=satisfied(there), answers={words: {"success": False}})

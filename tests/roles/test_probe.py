@@ -398,7 +398,7 @@ def test_an_engine_that_goes_on_after_a_hole_is_up_at_once(bench: Bench) -> None
 
 OFF_THE_BUS = "120 0000:01:00.0 card 0 79 the GPU has fallen off the bus"
 MMU_FAULT = "120 0000:00:00.0 engine 7 31 a program used memory that isn't its own"
-LINK = "120 0000:00:00.0 link 0 74 error of an NVLink"
+LINK = "120 0000:00:00.0 link 0 74 NVLink error"
 
 
 def test_a_card_that_does_not_hold_faults_its_replica_until_somebody_starts_the_engine(bench: Bench) -> None:

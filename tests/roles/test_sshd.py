@@ -183,7 +183,7 @@ def test_a_drop_in_that_has_not_its_way_is_put_to_work_again(told):
     assert not acts(_KEYS, state)
     assert acts(_KEEP, state)
     played = play(sshd, settings=_KEYS, facts=facts(state, _WANTED))
-    assert played.diffs[_PENDING] == "sshd does something else than its drop-in says: it reads its files again"
+    assert played.diffs[_PENDING] == "sshd's active settings differ from its drop-in: sshd reads its files again"
 
 
 def test_a_change_that_was_left_behind_begins_again():

@@ -62,7 +62,7 @@ def test_two_at_once_are_named_and_left() -> None:
     played = sync({"chrony": RUNS, "systemd-timesyncd": RUNS})
     assert played.commands == []
     assert list(played.notes.values()) == [
-        "systemd-timesyncd.service sets the clock as well as chrony.service: stop one of them"
+        "both systemd-timesyncd.service and chrony.service set the clock: stop one of them"
     ]
 
 
@@ -80,7 +80,9 @@ def test_servers_are_written_for_the_daemon_that_is_there_and_told() -> None:
 def test_a_daemon_that_reads_no_file_of_ours_is_named() -> None:
     played = sync({"ntpsec": RUNS}, "10.0.0.1")
     assert played.commands == []
-    assert "ntpsec.service keeps the clock, and gets no servers" in next(iter(played.notes.values()))
+    assert "ntpsec.service sets the clock, and rackwright can't configure its servers" in next(
+        iter(played.notes.values())
+    )
 
 
 def test_servers_that_are_no_longer_named_are_taken_away() -> None:

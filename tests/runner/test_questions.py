@@ -125,9 +125,9 @@ def _dies(_: Completed) -> Completed:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (_cut(0.5), "1 of 3 answers are whole"),
-        (_cut(0), "0 of 3 answers are whole"),
-        (lambda r: Completed(0, r.stdout_bytes, b""), "0 of 3 answers are whole"),
+        (_cut(0.5), "1 of 3 answers are complete"),
+        (_cut(0), "0 of 3 answers are complete"),
+        (lambda r: Completed(0, r.stdout_bytes, b""), "0 of 3 answers are complete"),
         (lambda r: Completed(0, b"Welcome!\n" + r.stdout_bytes + b"logout\n", r.stderr_bytes), "3 of 3"),
         (lambda r: Completed(0, r.stdout_bytes.replace(b" 1 0\n", b" 2 0\n"), r.stderr_bytes), "3 of 3"),
         (lambda r: Completed(0, r.stdout_bytes.replace(b" 1 0\n", b" 1 7\n"), r.stderr_bytes), "don't agree"),

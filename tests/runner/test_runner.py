@@ -208,7 +208,7 @@ def trouble() -> None:
         ("command", ("working", "why")),
         ("live", ("KeyError: 'no such thing'",)),
         ("ours", ("gpu1: is not what it should be; another one",)),
-        ("slow", ("no end after 0.3 s",)),
+        ("slow", ("a command didn't finish within 0.3 s",)),
     ],
 )
 def test_a_failed_operation_ends_its_own_host_only(hosts: Hosts, kind: str, output: tuple[str, ...]) -> None:

@@ -154,12 +154,15 @@ def test_a_language_model_within_a_model_of_images():
 @pytest.mark.parametrize(
     ("config", "why"),
     [
-        ({"model_type": "mystery"}, "mystery is no architecture whose cache is known here"),
-        ({}, "a model without model_type is no architecture"),
-        ({"model_type": "deepseek_v32", "kv_lora_rank": 512}, "deepseek_v32 is no architecture"),
-        ({"model_type": "llama"}, "its config.json doesn't say num_hidden_layers"),
+        ({"model_type": "mystery"}, "rackwright doesn't know the cache layout of mystery"),
+        ({}, "rackwright doesn't know the cache layout of a model without model_type"),
+        (
+            {"model_type": "deepseek_v32", "kv_lora_rank": 512},
+            "rackwright doesn't know the cache layout of deepseek_v32",
+        ),
+        ({"model_type": "llama"}, "its config.json has no num_hidden_layers"),
         ({**BASE, "model_type": "llama", "layer_types": ["full_attention"]}, "not one for each layer"),
-        ({**BASE, "model_type": "llama", "layer_types": ["odd"] * 4}, "aren't known here"),
+        ({**BASE, "model_type": "llama", "layer_types": ["odd"] * 4}, "has unknown layer_types"),
         ({**BASE, "model_type": "llama", "num_attention_heads": 0, "head_dim": None}, "no attention heads"),
         ({**BASE, "model_type": "nemotron_h", "hybrid_override_pattern": "M?"}, "hybrid_override_pattern"),
     ],

@@ -51,7 +51,7 @@ def test_a_file_on_disk_is_read_in_place(tmp_path: Path):
         ({"m.gguf": Bytes(b"GGUF" * 100)}, "m.gguf is GGUF of version"),
         ({"m-00001-of-00002.gguf": Bytes(b"no"), "m-00002-of-00002.gguf": ONE}, "m-00001-of-00002.gguf"),
         ({"model.safetensors": ONE}, "no config.json"),
-        ({"model.safetensors": ONE, "config.json": Bytes(b"[]")}, "config.json is no JSON object"),
+        ({"model.safetensors": ONE, "config.json": Bytes(b"[]")}, "config.json is not a JSON object"),
         ({"model.safetensors": ONE, "config.json": Bytes(b"", claims=2**40)}, "config.json is larger than 4 MiB"),
         ({"model.safetensors": Bytes(b"x" * 100), "config.json": CONFIG}, "model.safetensors has a header"),
         ({"config.json": CONFIG}, "no weights"),

@@ -66,7 +66,7 @@ def key(name: str, kind: int, value: bytes) -> bytes:
     ("content", "said"),
     [
         (b"", "ends in the middle"),
-        (b"PK\x03\x04" + bytes(100), "doesn't begin with GGUF"),
+        (b"PK\x03\x04" + bytes(100), "doesn't start with GGUF"),
         (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "version 1"),
         (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "version"),
         (header(tensors=TENSORS + 1), "tensors; none has more"),

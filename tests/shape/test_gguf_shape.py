@@ -69,7 +69,7 @@ def test_layers_for_speculative_decoding_are_left_out():
     tensors = {"blk.3.ffn_norm.weight": (F32, (10,)), "blk.4.ffn_norm.weight": (F32, (1000,))}
     found = shape("glm4moe", tensors, block_count=5, nextn_predict_layers=1)
     assert (kinds(found), found.weights.total) == ([("full", 4, 2)], 40)
-    assert "no layers but" in (shape("glm4moe", nextn_predict_layers=4).unknown or "")
+    assert "no layers other than" in (shape("glm4moe", nextn_predict_layers=4).unknown or "")
 
 
 def test_a_latent():
@@ -140,8 +140,8 @@ def test_parts_are_added_up():
 @pytest.mark.parametrize(
     ("family", "values", "why"),
     [
-        ("mystery", {}, "mystery is no architecture whose cache is known here"),
-        ("llama", {"block_count": None}, "its metadata doesn't say llama.block_count"),
+        ("mystery", {}, "rackwright doesn't know the cache layout of mystery"),
+        ("llama", {"block_count": None}, "its metadata has no llama.block_count"),
         ("llama", {"block_count": 10**6}, "1000000 layers"),
         ("llama", {"attention__head_count_kv": [1, 2]}, "for 2 of 4 layers"),
     ],

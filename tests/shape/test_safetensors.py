@@ -40,19 +40,19 @@ def whole(header: object) -> bytes:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "no safetensors file"),
-        (b"\xff" * 100, "no safetensors file"),
-        (struct.pack("<Q", 1000) + b"{}", "no safetensors file"),
+        (b"", "isn't a safetensors file"),
+        (b"\xff" * 100, "isn't a safetensors file"),
+        (struct.pack("<Q", 1000) + b"{}", "isn't a safetensors file"),
         (whole(b"not json at all"), "not valid JSON"),
-        (whole([1]), "no JSON object"),
+        (whole([1]), "not a JSON object"),
         (whole(b'{"a":' * 2000 + b"1" + b"}" * 2000), "nested too deep"),
         (whole(b"[" * 100_000), "nested too deep"),
-        (whole({"a": 1}), "otherwise than the format does"),
-        (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0]}}), "otherwise than the format does"),
-        (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [-4, 4]}}), "otherwise than the format does"),
-        (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 1.5]}}), "otherwise than the format does"),
-        (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 2, 4]}}), "otherwise than the format does"),
-        (whole({"a": {"dtype": 4, "shape": [1], "data_offsets": [0, 4]}}), "otherwise than the format does"),
+        (whole({"a": 1}), "don't follow the format"),
+        (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0]}}), "don't follow the format"),
+        (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [-4, 4]}}), "don't follow the format"),
+        (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 1.5]}}), "don't follow the format"),
+        (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 2, 4]}}), "don't follow the format"),
+        (whole({"a": {"dtype": 4, "shape": [1], "data_offsets": [0, 4]}}), "don't follow the format"),
         (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}), "ends outside the file"),
         (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 2**50]}}), "ends outside the file"),
     ],
@@ -64,7 +64,7 @@ def test_what_is_no_such_file_is_told(content: bytes, said: str):
 
 def test_a_header_that_claims_to_be_huge_is_not_read():
     source = Bytes(struct.pack("<Q", LIMIT + 1) + b" " * FIRST, claims=10**15)
-    with pytest.raises(ShapeError, match="no safetensors file"):
+    with pytest.raises(ShapeError, match="isn't a safetensors file"):
         read_safetensors(source)
     assert source.most <= FIRST
 

@@ -17,12 +17,12 @@ def test_a_value_is_of_the_type_that_is_asked_for():
 
 @pytest.mark.parametrize("value", [-1, 2**50, 1.5, "8", True, [1]])
 def test_what_is_no_number_is_told(value: object):
-    with pytest.raises(ShapeError, match="has a that is no such number"):
+    with pytest.raises(ShapeError, match="has an invalid number for a"):
         Values({"a": value}).number("a")
 
 
 def test_what_is_missing_is_named():
-    with pytest.raises(ShapeError, match=r"doesn't say p\.heads"):
+    with pytest.raises(ShapeError, match=r"has no p\.heads"):
         VALUES.number("heads")
 
 

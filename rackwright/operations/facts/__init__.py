@@ -1,1 +1,1 @@
-"""What our operations ask a host, one shell command per question."""
+"""The facts that our operations ask of a host, one shell command per question."""

@@ -1,4 +1,4 @@
-"""Users and groups, through getent: local ones and those of a directory service alike."""
+"""Users and groups, through getent: local ones and those of a directory service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rackwright.operations.facts.people import Accounts, parse_people, people_co
 
 @dataclass(frozen=True)
 class Account:
-    """A user as passwd(5) has it, with the names of all its groups."""
+    """A user's entry in passwd(5), with the names of all its groups."""
 
     home: str
     shell: str
@@ -20,7 +20,7 @@ class Account:
 
 
 class UserAccount(FactBase[Account | None]):
-    """Given a user's name, return its account; None: there is no such user."""
+    """Given a user's name, return its account, or None if there is no such user."""
 
     def command(self, user: str) -> str:
         quoted = shlex.quote(user)
@@ -32,7 +32,7 @@ class UserAccount(FactBase[Account | None]):
 
 
 class GroupExists(FactBase[bool]):
-    """Given a group's name, return whether it is there."""
+    """Given a group's name, return whether it exists."""
 
     def command(self, group: str) -> str:
         return f"getent group -- {shlex.quote(group)} || true"
@@ -46,7 +46,7 @@ class GroupExists(FactBase[bool]):
 
 
 class PeopleAccounts(FactBase[Accounts]):
-    """Given names, return the accounts of these users and of everybody whom we let in once."""
+    """Given names, return the accounts of these users and of all users that we have ever admitted."""
 
     def command(self, names: tuple[str, ...]) -> str:
         return people_command(names)

@@ -1,4 +1,4 @@
-"""Whether AppArmor is at work."""
+"""The state of AppArmor."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pyinfra.api.facts import FactBase
 @dataclass(frozen=True)
 class AppArmor:
     enabled: str = ""
-    """The kernel's word: Y, N, or nothing where it has no AppArmor."""
+    """The kernel's answer: Y, N, or empty if it has no AppArmor."""
     enforced: int = 0
-    """Profiles that are enforced."""
+    """Number of enforced profiles."""
 
 
 class AppArmorState(FactBase[AppArmor]):
-    """Return what the kernel says of AppArmor. Needs root."""
+    """Return the kernel's state of AppArmor. Needs root."""
 
     def command(self) -> str:
         return (

@@ -1,4 +1,4 @@
-"""What apt's settings come to, whichever of its files they stand in."""
+"""apt's effective settings from all its files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LINE = re.compile(r'([A-Za-z0-9:./_-]+) "(.*)";')
 
 
 class AptSettings(FactBase[dict[str, tuple[str, ...]]]):
-    """Return key → values of apt-config(8), for keys that begin with one of these words; a list's key ends in ::."""
+    """Return key → values of apt-config(8) for keys that start with one of these words; a list's key ends with ::."""
 
     def command(self, words: tuple[str, ...]) -> str:
         return f"apt-config dump | grep -E '^({'|'.join(words)})' || true"

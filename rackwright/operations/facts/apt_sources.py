@@ -1,4 +1,4 @@
-"""Which apt sources a host has beside ours, and what an earlier run set aside of them."""
+"""The apt sources of a host that aren't ours, and those that an earlier run set aside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pyinfra.api.facts import FactBase
 APT = "/etc/apt"
 OURS = f"{APT}/sources.list.d/rackwright.sources"
 ASIDE = "/var/lib/rackwright/apt-sources"
-"""What is set aside stands here as it stood below /etc/apt."""
+"""Folder of the files that are set aside, with the same names as below /etc/apt."""
 
 
 @dataclass(frozen=True)
@@ -17,15 +17,15 @@ class Sources:
     """Names below /etc/apt."""
 
     others: tuple[str, ...] = ()
-    """Files of sources that apt reads and that aren't ours."""
+    """Files of sources that apt reads, except ours."""
     aside: tuple[str, ...] = ()
-    """Set aside, with nothing at their old place."""
+    """Files that are set aside, with no file in their old place."""
     keyrings: tuple[str, ...] = ()
-    """Those of our mirrors."""
+    """Keyrings of our mirrors."""
 
 
 class AptSources(FactBase[Sources]):
-    """Return the host's sources. No process is started for it."""
+    """Return the host's sources. The command starts no process."""
 
     def command(self) -> str:
         listed = "sources.list sources.list.d/*.list sources.list.d/*.sources"

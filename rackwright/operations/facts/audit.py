@@ -1,4 +1,4 @@
-"""Which rules the kernel audits by."""
+"""The rules by which the kernel audits."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pyinfra.api.facts import FactBase
 
 @dataclass(frozen=True)
 class Audit:
-    """The kernel's audit, as auditctl(8) tells it."""
+    """The kernel's audit system, as auditctl(8) reports it."""
 
     installed: bool = False
     answers: bool = False
-    """The kernel audits; a container's doesn't."""
+    """Whether the kernel audits; in a container it doesn't."""
     locked: bool = False
-    """Its rules can't be changed before the next boot."""
+    """Whether its rules can't be changed before the next boot."""
     keys: tuple[str, ...] = ()
-    """The key of each loaded rule that has one of ours."""
+    """The keys of the loaded rules that have one of our keys."""
 
 
 class AuditState(FactBase[Audit]):

@@ -1,4 +1,4 @@
-"""One certificate of a host, as the certificate role keeps it."""
+"""One certificate of a host, as the certificate role stores it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MARK, _KEY = "--- ", "key"
 
 @dataclass(frozen=True)
 class Kept:
-    """What stands at FOLDER/STEM.*: never the key, only whether it is the certificate's."""
+    """The files FOLDER/STEM.*; instead of the key, whether it matches the certificate."""
 
     certificate: str | None = None
     """PEM of STEM.crt."""
@@ -26,7 +26,7 @@ class Kept:
 
 
 class CertificateState(FactBase[Kept]):
-    """Given the stem of its files, return a certificate's state. Of the key the host tells its public half only."""
+    """Given the stem of its files, return a certificate's state. The host prints only the public half of the key."""
 
     def command(self, stem: str) -> str:
         path, key = shlex.quote(f"{FOLDER}/{stem}"), shlex.quote(f"{stem}.key")

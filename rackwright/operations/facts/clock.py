@@ -1,4 +1,4 @@
-"""Who keeps a host's clock right."""
+"""The daemon that synchronizes a host's clock."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from rackwright.operations.facts.unit import Unit
 CHRONY = "chrony.service"
 TIMESYNCD = "systemd-timesyncd.service"
 KEEPERS = (CHRONY, "ntpsec.service", "openntpd.service", TIMESYNCD)
-"""Known daemons, the preferred first."""
+"""Known daemons, in order of preference."""
 
 
 def keepers(units: Mapping[str, Unit]) -> tuple[str, ...]:
-    """Return the daemons that keep the clock: those that run, or else are enabled, or else are installed at all.
+    """Return the running time daemons; if there are none, the enabled ones; if there are none, the installed ones.
 
-    A masked one doesn't count: somebody doesn't want it.
+    A masked daemon doesn't count, because an operator has turned it off.
     """
     present = [unit for unit in KEEPERS if units.get(unit, Unit()).load == "loaded"]
     running = tuple(unit for unit in present if units[unit].runs)

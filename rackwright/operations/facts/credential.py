@@ -1,4 +1,4 @@
-"""What the encrypted credentials of a host decrypt to, by digest."""
+"""Digests of a host's decrypted credentials."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pyinfra.api.facts import FactBase
 
 
 class CredentialDigests(FactBase[dict[str, str]]):
-    """Given (path, name) of credentials, return by path the sha256 of what each holds; of nothing, if it is shut."""
+    """Given (path, name) of credentials, return the sha256 of each content by path.
+
+    For a credential that can't be decrypted, it is the sha256 of nothing.
+    """
 
     def command(self, wanted: tuple[tuple[str, str], ...]) -> str:
         each = " ".join(f"{shlex.quote(path)} {shlex.quote(name)}" for path, name in wanted)

@@ -1,4 +1,4 @@
-"""The driver that a host has, and what the running kernel has of it."""
+"""The driver that is installed on a host, and its state in the running kernel."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Running:
     loadable: bool = False
     """Whether the running kernel has an NVIDIA module among its files."""
     nouveau: bool = False
-    """Whether nouveau has the GPUs now."""
+    """Whether nouveau drives the GPUs now."""
     nouveau_early: bool = False
-    """Whether an initramfs brings nouveau."""
+    """Whether an initramfs contains nouveau."""
     rdma: bool = False
-    """Whether there are network cards that could read GPUs' memory."""
+    """Whether there are network cards that can read GPU memory."""
     kernel: str | None = None
-    """Release of the one that runs; None: it isn't the machine's own, as in a container."""
+    """Release of the running kernel; None: it isn't the machine's own, as in a container."""
 
 
 class RunningDriver(FactBase[Running]):
-    """Return the host's state. An initramfs is looked into only where it is older than our word on nouveau."""
+    """Return the host's state. An initramfs is searched only if it isn't newer than our file that blocks nouveau."""
 
     def command(self) -> str:
         return (
@@ -52,7 +52,7 @@ class RunningDriver(FactBase[Running]):
 
 
 class FoundDriverFact(FactBase[FoundDriver]):
-    """Return the driver that the host has."""
+    """Return the driver that is installed on the host."""
 
     def command(self) -> str:
         return FOUND_DRIVER_COMMAND

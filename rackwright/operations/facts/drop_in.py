@@ -1,4 +1,4 @@
-"""Settings that stand in drop-in files, in the order in which their program reads them."""
+"""Settings in drop-in files, in the order in which their program reads them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pyinfra.api.facts import FactBase
 
 _ROOTS = ("/etc", "/run", "/usr/local/lib", "/usr/lib")
-"""A file hides those of the same name in the folders after its own. systemd.unit(5), sysctl.d(5)"""
+"""A file hides files with the same name in later folders. systemd.unit(5), sysctl.d(5)"""
 _HEADER = re.compile(r"==> (/.*\.conf) <==")
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """One `key = value` of a file; a key that is assigned again has its last value."""
+    """One `key = value` in a file. If a key is assigned several times, the last value counts."""
 
     file: str
     key: str
@@ -24,7 +24,7 @@ class Assignment:
 
     @property
     def name(self) -> str:
-        """The file's name: files are read in the order of these, wherever they stand."""
+        """Return the file's name: files are read in the order of their names, across all folders."""
         return self.file.rpartition("/")[2]
 
 
@@ -33,7 +33,7 @@ class DropIns(FactBase[tuple[Assignment, ...]]):
 
     def command(self, folder: str) -> str:
         files = " ".join(f"{root}/{shlex.quote(folder)}/*.conf" for root in _ROOTS)
-        # One process; an empty file has a header, too: it hides others. "--" keeps it from waiting for input.
+        # One process. Empty files need a header, too: they hide others. "--" keeps tail from waiting for input.
         return f"tail -v -n +1 -- {files} 2>/dev/null || true"
 
     @staticmethod

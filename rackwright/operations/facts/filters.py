@@ -1,4 +1,4 @@
-"""Who else filters packets on a host, and what ours admits now. Without pyinfra: asked over a plain connection."""
+"""Other packet filters on a host, and the ports that ours admits. Without pyinfra: for a plain connection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 FORWARDING = "packet forwarding"
-"""By the kernel's switch, on a host with several networks: a router, or containers and virtual machines behind it."""
+"""It is on in the kernel of a host with several networks: a router, or a host of containers or virtual machines."""
 
 FILTERS_COMMAND = """u='firewalld docker kubelet k3s k3s-agent rke2-server rke2-agent'
 if [ -f /etc/ufw/ufw.conf ] && grep -q '^ENABLED=yes' /etc/ufw/ufw.conf; then u="ufw $u"; fi
@@ -17,7 +17,7 @@ if cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding 2>/d
 ip -o addr show up scope global | awk '!seen[$2]++ { print "network " $2 }'; fi
 nft -s list table inet rackwright 2>/dev/null || true
 """
-"""Needs root. ufw's service is active even where ufw was never enabled, so its own switch is asked too."""
+"""Needs root. ufw's service is active even if ufw was never enabled, so ufw's own setting is read, too."""
 
 _UNITS = {"ufw": "ufw", "firewalld": "firewalld", "docker": "Docker"}
 _CHAINS = {"ufw": ("ufw-",), "Docker": ("DOCKER",), "Kubernetes": ("KUBE-", "cali-", "CILIUM_")}
@@ -27,13 +27,13 @@ _ADMITTED = re.compile(r"\b(tcp|udp) dport (\d+)(?:-(\d+))? accept\b")
 @dataclass(frozen=True)
 class Filters:
     active: tuple[str, ...] = ()
-    """Of ufw, firewalld, Docker, Kubernetes and FORWARDING: those that are at work."""
+    """Those of ufw, firewalld, Docker, Kubernetes and FORWARDING that are active."""
     admitted: frozenset[tuple[str, int]] | None = None
-    """Protocol and port of what our own table lets in now; None: it isn't there, so everything gets in."""
+    """Protocols and ports that our table admits now; None: there is no table, so everything is admitted."""
 
 
 def parse_filters(text: str) -> Filters:
-    """Given what FILTERS_COMMAND printed, return who filters and what is admitted."""
+    """Given the output of FILTERS_COMMAND, return the active filters and the admitted ports."""
     lines = text.splitlines()
     active = {_UNITS.get(line.removeprefix("unit "), "Kubernetes") for line in lines if line.startswith("unit ")}
     chains = [line.removeprefix("chain ") for line in lines if line.startswith("chain ")]
@@ -42,7 +42,7 @@ def parse_filters(text: str) -> Filters:
         active.add(FORWARDING)
     if not any(line.startswith("table inet rackwright") for line in lines):
         return Filters(tuple(sorted(active)))
-    # What names a user is for what goes out.
+    # Rules with a user are for outgoing traffic.
     rules = [found for line in lines if "skuid" not in line and (found := _ADMITTED.search(line))]
     return Filters(
         tuple(sorted(active)),

@@ -1,4 +1,4 @@
-"""The driver that a host has already, and whose it is. Without pyinfra: asked over a plain connection as well."""
+"""The driver that a host already has, and its origin. Without pyinfra: also for a plain connection."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _PRECOMPILED = ("linux-modules-nvidia-*", "nvidia-kernel-[0-9]*")
 @dataclass(frozen=True)
 class FoundDriver:
     packages: tuple[tuple[str, str], ...] = ()
-    """Name and version of what is installed and sounds like a driver."""
+    """Name and version of each installed package that may belong to a driver."""
     run: str | None = None
-    """A .run installer's own program, where one installed the driver."""
+    """The program of the .run installer, if one installed the driver."""
     dgx: bool = False
     loaded: str | None = None
-    """Version of the module that the kernel runs."""
+    """Version of the module in the running kernel."""
     ours: str | None = None
     """Name of the set that we installed."""
 
     @property
     def modules(self) -> tuple[tuple[str, str], ...]:
-        """The packages that bring kernel modules."""
+        """Return the packages that contain kernel modules."""
         return tuple(one for one in self.packages if any(fnmatchcase(one[0], name) for name in _MODULES))
 
     @property
@@ -43,7 +43,7 @@ class FoundDriver:
 
     @property
     def reboot_pending(self) -> str | None:
-        """Why only a reboot brings the running kernel to what is installed; None: it needs none."""
+        """Return why only a reboot makes the kernel use the installed driver; None if no reboot is needed."""
         versions = sorted({upstream(version) for name, version in self.modules if not _of_kernel(name)})
         if not versions or self.loaded in versions:
             return None
@@ -52,14 +52,14 @@ class FoundDriver:
 
     @property
     def going(self) -> tuple[str, ...]:
-        """The packages that leave with it: what brings modules, and all of the same version."""
+        """Return the packages to remove with the driver: those with modules, and all of the same version."""
         modules = dict(self.modules)
         versions = {upstream(version) for name, version in modules.items() if not _of_kernel(name)} | {self.loaded}
         return tuple(name for name, version in self.packages if name in modules or upstream(version) in versions)
 
     @property
     def uninstall(self) -> str | None:
-        """The command that takes out what a .run installer left; None: it left nothing."""
+        """Return the command that removes what a .run installer left; None if it left nothing."""
         if self.run is None:
             return None
         return f"{self.run} {'' if self.run.endswith('uninstall') else '--uninstall '}--silent"
@@ -70,12 +70,12 @@ class FoundDriver:
 
 
 def _of_kernel(name: str) -> bool:
-    """Whether a package of modules has its kernel's version, not the driver's."""
+    """Return whether a module package has its kernel's version, not the driver's."""
     return name.startswith("linux-")
 
 
 def parse_found_driver(output: str) -> FoundDriver:
-    """Given what FOUND_DRIVER_COMMAND printed, return what it found."""
+    """Given the output of FOUND_DRIVER_COMMAND, return the driver."""
     reply: dict[str, str] = {}
     packages = []
     for line in output.splitlines():
@@ -89,7 +89,7 @@ def parse_found_driver(output: str) -> FoundDriver:
 
 
 def upstream(version: str) -> str:
-    """Given a package's version, return the driver's in it, like 580.95.05."""
+    """Given a package's version, return the driver version in it, like 580.95.05."""
     version = version.partition(":")[2] or version
     for end in "-+~":
         version = version.partition(end)[0]

@@ -1,4 +1,4 @@
-"""What a host is made of, and what its engines have of it."""
+"""A host's hardware, and the parts of it that its engines use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rackwright.hardware.hardware import COMMAND, Hardware, parse_hardware
 
 
 class HostHardware(FactBase[Hardware]):
-    """Return the host's hardware: one question for all roles."""
+    """Return the host's hardware. All roles share this one question."""
 
     def command(self) -> str:
         return COMMAND
@@ -22,9 +22,9 @@ class HostHardware(FactBase[Hardware]):
 
 
 class GpuFiles(FactBase[dict[str, str]]):
-    """Return each file that names an engine's GPUs, and its text: drop-ins, and what running ones were started with.
+    """Return the path and text of each file with an engine's GPUs: drop-ins, and the files of running engines.
 
-    The latter stand in a folder of the engine's own: only the beginning of a plain file is read there.
+    The engine itself can write to the folder of the latter, so only the start of a regular file is read.
     """
 
     def command(self) -> str:

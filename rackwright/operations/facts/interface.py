@@ -1,4 +1,4 @@
-"""Which interface has an address."""
+"""The network interface that has an address."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyinfra.api.facts import FactBase
 
 
 class InterfaceOf(FactBase[str]):
-    """Given an address, return the interface that has it; nothing where none has."""
+    """Given an address, return the interface that has it; empty if none has it."""
 
     def command(self, address: str) -> str:
         return f"ip -o addr show to {shlex.quote(address)} | awk '{{ print $2; exit }}'"

@@ -12,24 +12,24 @@ from pyinfra.api.facts import FactBase
 @dataclass(frozen=True)
 class Setting:
     value: str
-    """Fields are separated by one space."""
+    """With single spaces between fields."""
     writable: bool
 
 
 def path_of(key: str) -> str:
-    """Given a setting as sysctl.d(5) writes it, return its path below /proc/sys.
+    """Given a setting in the format of sysctl.d(5), return its path below /proc/sys.
 
-    Where the first separator is a dot, dots and slashes change places.
+    If the first separator is a dot, dots and slashes are exchanged.
     """
     first = re.search(r"[./]", key)
     return key.translate(str.maketrans("./", "/.")) if first and first[0] == "." else key
 
 
 class KernelSettings(FactBase[dict[str, Setting]]):
-    """Given settings, in which `*` may stand for a part, return those that are there, by path below /proc/sys."""
+    """Given settings, in which `*` may replace a part, return those that exist, by path below /proc/sys."""
 
     def command(self, keys: tuple[str, ...]) -> str:
-        # Quoted but for the stars. The shell's own `read` would get no more than the first digit of a number.
+        # All is quoted except the stars. The shell's `read` would get only the first digit of a number.
         globs = " ".join("*".join(shlex.quote(part) for part in path_of(key).split("*")) for key in keys)
         return f'cd /proc/sys && for f in {globs}; do [ ! -w "$f" ] || echo "w $f"; done; grep -Hs "" {globs} || true'
 

@@ -1,4 +1,4 @@
-"""Which sockets of a host wait for others, and who holds them. Without pyinfra: asked over a plain connection."""
+"""Listening sockets on a host, and their processes. Without pyinfra: for a plain connection."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import re
 from dataclasses import dataclass
 
 LISTENING_COMMAND = "ss -Hltunp"
-"""Needs root to name processes of other users. Columns as in ss(8): Netid State Recv-Q Send-Q Local Peer Process."""
+"""Needs root to show other users' processes. Columns of ss(8): Netid State Recv-Q Send-Q Local Peer Process."""
 
 _PROCESS = re.compile(r'\("((?:[^"\\]|\\.)*)",pid=(\d+)')
 
 
 @dataclass(frozen=True)
 class Socket:
-    """A TCP socket that listens, or an unconnected UDP socket. `address` is "*" for any."""
+    """A listening TCP socket, or an unconnected UDP socket. `address` is "*" for any."""
 
     protocol: str
     address: str
     port: int
     process: str = ""
-    """Its program's name; nothing where the kernel holds it (NFS, WireGuard)."""
+    """Its program's name; empty if it belongs to the kernel (NFS, WireGuard)."""
     pid: int | None = None
 
     @property
@@ -28,7 +28,7 @@ class Socket:
 
 
 def parse_listening(text: str) -> tuple[Socket, ...]:
-    """Given what LISTENING_COMMAND printed, return its sockets; a line of another shape is left out."""
+    """Given the output of LISTENING_COMMAND, return its sockets. Lines in other formats are skipped."""
     return tuple(socket for line in text.splitlines() if (socket := _socket(line)))
 
 

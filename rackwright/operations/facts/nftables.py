@@ -1,4 +1,4 @@
-"""Our table of the packet filter: what is live, what was loaded last, whether it waits for confirmation."""
+"""Our packet filter table: the live rules, the rules loaded last, and whether they wait for confirmation."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from rackwright.operations.undoable import Undoable
 
 TABLE = "inet rackwright"
 LIVE = "/var/lib/rackwright/firewall.live"
-"""What `nft -s list table` printed right after we loaded it, below a line with the sha256 of the file loaded."""
+"""The output of `nft -s list table` right after we loaded the table, below a line with the loaded file's sha256."""
 FIREWALL = Undoable("firewall")
 _SHOWN = ("Id=", "ActiveState=", "UnitFileState=")
 FOREIGN = ("ufw", "firewalld")
-"""Packet filters that fight over the same input chain."""
+"""Packet filters that compete for the input chain."""
 
 
 @dataclass(frozen=True)
 class Filter:
     listed: str | None = None
-    """The table as it acts now; None: there is none."""
+    """The active table; None: there is none."""
     loaded: str | None = None
     """The sha256 of the file that was loaded last; None: unknown."""
     remembered: str = ""
-    """The table as it was listed then. Another `listed` means that someone changed it since."""
+    """The table as it was listed then. If `listed` differs, someone has changed it since."""
     pending: bool = False
-    """The old rules come back when the timer ends."""
+    """Whether a timer is going to restore the old rules."""
     active: tuple[str, ...] = ()
-    """Of FOREIGN."""
+    """Those of FOREIGN that are active."""
     enabled: tuple[str, ...] = ()
-    """Of FOREIGN: those that would start at boot."""
+    """Those of FOREIGN that start at boot."""
 
     def acts(self, sha256: str) -> bool:
-        """Whether the file with this sha256 is what acts now, unchanged."""
+        """Return whether the file with this sha256 is active and unchanged."""
         return self.listed is not None and self.loaded == sha256 and self.listed == self.remembered
 
 
 class FilterState(FactBase[Filter]):
-    """Return the state of our table, and of packet filters that others brought."""
+    """Return the state of our table and of other packet filters."""
 
     def command(self) -> str:
         units = " ".join((FIREWALL.timer, *(f"{name}.service" for name in FOREIGN)))
         return (
             f"nft -s list table {TABLE} 2>/dev/null | sed 's/^/listed=/'; "
             f"if [ -f {LIVE} ]; then sed 's/^/live=/' {LIVE}; fi; "
-            # ufw's service is active even where ufw itself was never enabled.
+            # ufw's service is active even if ufw itself was never enabled.
             "if [ -f /etc/ufw/ufw.conf ] && grep -q '^ENABLED=yes' /etc/ufw/ufw.conf; then echo ufw=yes; fi; "
             f"systemctl show -p Id,ActiveState,UnitFileState -- {units}"
         )

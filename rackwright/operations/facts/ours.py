@@ -15,7 +15,7 @@ class _Names(FactBase[tuple[str, ...]]):
 
 
 class OurUnits(_Names):
-    """Return every unit file in /etc/systemd/system that is named rackwright-*."""
+    """Return every unit file in /etc/systemd/system with a name like rackwright-*."""
 
     def command(self) -> str:
         return (
@@ -25,9 +25,9 @@ class OurUnits(_Names):
 
 
 class OurFiles(_Names):
-    """Return every script of a probe, folder of a proxy or p2p, file of a certificate, backups, faults or driver.
+    """Return probe scripts, folders of proxies and p2p, and files of certificates, backups, GPU faults and driver.
 
-    What else stands there is one of a kind and always wanted, or not ours.
+    Other files there are always needed, or not ours.
     """
 
     def command(self) -> str:
@@ -46,7 +46,7 @@ class OurFiles(_Names):
 
 
 class OurUsers(_Names):
-    """Return every user named rw-* or rw_* whose comment says that we made it."""
+    """Return every user named rw-* or rw_* whose comment says that we created it."""
 
     def command(self) -> str:
         return """getent passwd | awk -F: '$1 ~ /^rw[-_]/ && $5 ~ /^rackwright(,|$)/ { print $1 }'"""

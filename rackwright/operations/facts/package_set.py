@@ -1,4 +1,4 @@
-"""Which sets of packages a host keeps, and which of them apt installed last."""
+"""The package sets that a host stores, and the sets that apt installed last."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from rackwright.package_set import ROOT
 @dataclass(frozen=True)
 class KeptSets:
     installed: dict[str, str]
-    """What a set is for (driver, cuda) → its name."""
+    """A set's purpose (driver, cuda) → its name."""
     previous: dict[str, str]
     folders: tuple[str, ...]
-    """Names of all that are there."""
+    """Names of all stored sets."""
     names: dict[str, tuple[str, ...]]
-    """Set → the packages whose files its folder holds."""
+    """Set → the packages whose files are in its folder."""
     on_hold: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """What packages are held for → which."""
+    """Purpose → the packages that are on hold for it."""
 
 
 class PackageSets(FactBase[KeptSets]):
-    """Return the host's sets, from the folder of each and what stands written down beside them."""
+    """Return the host's sets, from their folders and the records next to these."""
 
     def command(self) -> str:
         return (

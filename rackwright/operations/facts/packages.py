@@ -1,4 +1,4 @@
-"""Which Debian packages are installed, at which versions."""
+"""The installed Debian packages and their versions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pyinfra.api.facts import FactBase
 class Installed:
     version: str
     on_hold: bool
-    """Whether apt leaves it at this version."""
+    """Whether apt keeps it at this version."""
 
 
 class InstalledPackages(FactBase[dict[str, Installed]]):
-    """Return the packages that are installed and configured: all, for every role asks the same question then."""
+    """Return all installed and configured packages, so that every role asks the same question."""
 
     def command(self) -> str:
-        # A package may be there for a second architecture, too.
+        # A package may also be installed for a second architecture.
         reply = "${db:Status-Status} ${db:Status-Want} ${Package} ${Version} ${Architecture}"
         return f"dpkg-query -W -f '{reply}\\n' | grep -E \" (all|$(dpkg --print-architecture))\\$\""
 
@@ -32,7 +32,7 @@ class InstalledPackages(FactBase[dict[str, Installed]]):
         return dict(_installed(tuple(output)))
 
 
-# A dozen operations get the same answer, of hundreds of lines.
+# A dozen operations parse the same answer, which has hundreds of lines.
 @lru_cache(maxsize=2)
 def _installed(output: tuple[str, ...]) -> Mapping[str, Installed]:
     reply = (line.split() for line in output if line.startswith("installed "))

@@ -1,4 +1,4 @@
-"""What stands at one path of a host."""
+"""The state of one path on a host."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rackwright.operations.filesystem.path_questions import PathQuestion
 
 @dataclass(frozen=True)
 class Found:
-    """A path's state. `sha256` for regular files, `content` where it is another than was asked for, and short."""
+    """A path's state. `sha256` is set for regular files, `content` if it is short and not the expected one."""
 
     kind: str
-    """As `stat -c %F` names it: "regular file", "regular empty file", "directory", "symbolic link"."""
+    """As `stat -c %F` prints it: "regular file", "regular empty file", "directory", "symbolic link"."""
     mode: int
     user: str
     group: str
@@ -29,9 +29,9 @@ class Found:
 
 
 class PathState(FactBase[Found | None]):
-    """Given a path, return what stands there; None: nothing does. Links aren't followed.
+    """Given a path, return its state; None if it doesn't exist. Links aren't followed.
 
-    The content of a file is read unless its sha256 is `unless`; without that it isn't read at all.
+    A file's content is read only if `unless` is given and isn't its sha256.
     """
 
     def command(self, path: str, unless: str | None = None) -> str:
@@ -47,7 +47,7 @@ class PathState(FactBase[Found | None]):
 
 
 class Existing(FactBase[tuple[str, ...]]):
-    """Given paths, return those where something stands, dangling links included."""
+    """Given paths, return those that exist, including dangling links."""
 
     def command(self, paths: tuple[str, ...]) -> str:
         listed = " ".join(shlex.quote(path) for path in paths)

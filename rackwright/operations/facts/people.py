@@ -1,4 +1,4 @@
-"""The people's accounts on a host. Without pyinfra: asked over a plain connection as well."""
+"""People's accounts on a host. Without pyinfra: also for a plain connection."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rackwright.fleet.public_key import keys_in
 from rackwright.roles.people.settings import AUDITORS, OPERATORS, PEOPLE, READERS
 
 _GROUPS = (PEOPLE, OPERATORS, AUDITORS, *READERS)
-# One process each for groups, accounts, their ends, and the key files of all; none but the first where we let nobody
-# in. getent keeps the order it was asked in: the first line is our group, if there is one.
+# One process each for groups, accounts, their expiry, and all key files; only the first if we have admitted no one.
+# getent answers in the order of its arguments: the first line is our group, if it exists.
 _COMMAND = """set -f
 set -- {names}
 echo '-- group'
@@ -50,7 +50,7 @@ fi
 
 @dataclass(frozen=True)
 class Account:
-    """One user, as passwd(5) and shadow(5) have it."""
+    """One user's entries in passwd(5) and shadow(5)."""
 
     name: str
     uid: int
@@ -58,20 +58,20 @@ class Account:
     shell: str = "/bin/bash"
     full_name: str = ""
     groups: frozenset[str] = frozenset()
-    """Of those that we give."""
+    """Only groups that we assign."""
     expires: int | None = None
-    """The first day since 1970 on which it doesn't work."""
+    """The first day on which it is expired, in days since 1970."""
     locked: bool = False
     keys: tuple[str, ...] | None = None
-    """authorized_keys' lines; None where there is no such file, or another thing in its place."""
+    """Lines of authorized_keys; None if there is no such file, or something else in its place."""
     keys_kept: bool = False
-    """Whether that file is the user's own, and 0600."""
+    """Whether that file belongs to the user and has mode 0600."""
     odd: bool = False
-    """A link on the way to the keys, or a second file of keys."""
+    """Whether there is a link in the path of the key file, or a second key file."""
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """Of its keys, with each one's comment."""
+        """Return the fingerprints of its keys, with their comments."""
         return fingerprints(self.keys or ())
 
     @property
@@ -80,7 +80,7 @@ class Account:
 
     @property
     def out(self) -> bool:
-        """Nobody gets in as this user, and it has no rights left that we gave."""
+        """Return whether no one can log in as this user, and all rights that we assigned are gone."""
         away = self.locked and self.expires is not None and self.expires <= 1
         return away and self.groups <= {PEOPLE} and not self.keys and not self.odd
 
@@ -88,18 +88,18 @@ class Account:
 @dataclass(frozen=True)
 class Accounts:
     groups: frozenset[str] = frozenset()
-    """Of those that we give, the ones that are there."""
+    """The groups that we assign and that exist."""
     by_name: Mapping[str, Account] = field(default_factory=dict)
 
 
 def people_command(names: Iterable[str]) -> str:
-    """Return a read-only command, for root, that tells of these users and of everybody whom we let in once."""
+    """Return a read-only command, for root, that lists these users and all users that we have ever admitted."""
     listed = " ".join(shlex.quote(name) for name in names)
     return _COMMAND.format(names=listed, groups=" ".join(_GROUPS), people=PEOPLE)
 
 
 def parse_people(lines: Iterable[str]) -> Accounts:
-    """Given what people_command printed, return the accounts."""
+    """Given the output of people_command, return the accounts."""
     reply = _sections(lines)
     groups = {fields[0]: fields[3].split(",") for fields in map(_fields, reply.get("group", ())) if len(fields) == 4}
     shadow = {fields[0]: fields for fields in map(_fields, reply.get("shadow", ())) if len(fields) > 7}
@@ -128,7 +128,7 @@ def parse_people(lines: Iterable[str]) -> Accounts:
 
 
 def fingerprints(keys: Iterable[str]) -> dict[str, str]:
-    """Given authorized_keys' lines, return each key's fingerprint (SHA256:…) with its comment."""
+    """Given the lines of authorized_keys, return each key's fingerprint (SHA256:…) with its comment."""
     return dict(keys_in(keys))
 
 
@@ -136,7 +136,7 @@ def _sections(lines: Iterable[str]) -> dict[str, list[str]]:
     sections: dict[str, list[str]] = {}
     name = ""
     for line in lines:
-        # A line of keys begins with its file's path: it can't look like a heading.
+        # A line with a key starts with its file's path, so it can't look like a heading.
         if line.startswith("-- "):
             name = line.removeprefix("-- ")
             sections[name] = []

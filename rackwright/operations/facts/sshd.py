@@ -1,4 +1,4 @@
-"""What sshd is told, file by file, and what comes of it."""
+"""sshd's settings in each file, and the effective ones."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from rackwright.operations.undoable import Undoable
 
 SSHD = Undoable("sshd")
 PENDING = f"{SSHD.folder}/pending.conf"
-"""Read before everything else while it is there: our drop-in begins by including it."""
+"""Read before everything else while it exists: our drop-in starts with an Include of it."""
 MAIN = "/etc/ssh/sshd_config"
 FOLDER = "/etc/ssh/sshd_config.d"
 DROP_IN = f"{FOLDER}/00-rackwright.conf"
-"""sshd takes the first value that it reads for a keyword, and reads the folder's files by name."""
+"""sshd uses the first value that it reads for a keyword, and reads the folder's files in the order of their names."""
 _INCLUDED = (f"{FOLDER}/*.conf", FOLDER.removeprefix("/etc/ssh/") + "/*.conf")
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a file that isn't ours."""
+    """A line in a file that isn't ours."""
 
     place: str
     """FILE:LINE"""
@@ -30,26 +30,26 @@ class Line:
     """In lower case."""
     value: str
     first: bool
-    """It is read before our drop-in."""
+    """Whether it is read before our drop-in."""
     match: str = ""
-    """What the Match block around it asks for; nothing: it holds for everyone."""
+    """The condition of the Match block around it; empty: it applies to everyone."""
 
 
 @dataclass(frozen=True)
 class Sshd:
     present: bool = False
     pending: bool = False
-    """A change waits for its confirmation, or was left behind."""
+    """Whether a change waits for confirmation, or was left unconfirmed."""
     included: bool = False
-    """Our folder is read, for everyone."""
+    """Whether our folder is read, for everyone."""
     lines: tuple[Line, ...] = ()
     """In the order in which they are read."""
     effective: Mapping[str, str] = field(default_factory=dict)
-    """Keyword in lower case → value, as `sshd -T` prints them; empty where it has no answer."""
+    """Keyword in lower case → value, as `sshd -T` prints them; empty if it prints nothing."""
 
 
 class SshdState(FactBase[Sshd]):
-    """Given keywords, return what sshd's files say, and what is effective for these keywords."""
+    """Given keywords, return the lines of sshd's files, and the effective settings for these keywords."""
 
     def command(self, keywords: tuple[str, ...]) -> str:
         wanted = "|".join(keyword.lower() for keyword in keywords)
@@ -81,7 +81,7 @@ class SshdState(FactBase[Sshd]):
 
 
 def _read(files: Mapping[str, list[tuple[str, str, str]]]) -> Iterator[Line]:
-    """Yield the lines of others in sshd's order. A Match block ends with its file, or at `Match all`."""
+    """Yield the lines of other files than ours, in sshd's order. A Match block ends with its file or `Match all`."""
     first, match = True, ""
     for place, keyword, value in files.get(MAIN, ()):
         match = _matched(keyword, value, match)

@@ -1,4 +1,4 @@
-"""What a folder of verified files holds, and what has arrived of files that are on their way."""
+"""The content of a folder of verified files, and the parts of files that have already been fetched."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rackwright.values.file import File
 @dataclass(frozen=True)
 class Stored:
     digest: str | None = None
-    """From the folder's marker, written after every file was hashed; None: not there, or not finished."""
+    """From the folder's marker, written after every file was hashed; None: missing or incomplete."""
     sizes: dict[str, int] = field(default_factory=dict)
-    """Bytes by path within the folder."""
+    """Sizes in bytes, by path within the folder."""
 
     def holds(self, digest: str, files: tuple[File, ...]) -> bool:
-        """Whether the folder was verified as this digest, and still has exactly these files by size."""
+        """Return whether the folder was verified with this digest, and still has exactly these files and sizes."""
         return self.digest == digest and self.sizes == {file.path: file.size for file in files}
 
 
 class StoredFolder(FactBase[Stored]):
-    """Given a folder, return its marker and its files' sizes. Cheap: nothing is hashed."""
+    """Given a folder, return its marker and its files' sizes. It is cheap, because nothing is hashed."""
 
     def command(self, path: str) -> str:
         return (
@@ -42,7 +42,7 @@ class StoredFolder(FactBase[Stored]):
 
 
 class Marker(FactBase[str | None]):
-    """Given a folder, return the digest that it was verified as. For one of many files: none of them is listed."""
+    """Given a folder, return the digest with which it was verified. Lists no files, so it suits folders with many."""
 
     def command(self, path: str) -> str:
         return f"cat {shlex.quote(f'{path}/.verified')} 2>/dev/null || true"
@@ -58,15 +58,15 @@ class Marker(FactBase[str | None]):
 @dataclass(frozen=True)
 class Room:
     free: int | None = None
-    """Bytes free for root where the folder is, or will be made; None: df had no answer."""
+    """Free bytes, for root, on the file system of the folder, which may not exist yet; None: df had no answer."""
     arrived: dict[str, int] = field(default_factory=dict)
-    """Bytes by file name of what is on its way."""
+    """Bytes of files that are being fetched, by file name."""
     mounted: bool = True
-    """Whether it is, or will be, on another file system than the system itself."""
+    """Whether the folder is, or will be, on a file system other than the root file system."""
 
 
 class FreeRoom(FactBase[Room]):
-    """Given a folder that may not exist yet, return the space there and what has arrived in its .incoming."""
+    """Given a folder that may not exist yet, return the space there and the files in its .incoming."""
 
     def command(self, root: str) -> str:
         return (
@@ -88,7 +88,7 @@ class FreeRoom(FactBase[Room]):
 
 
 class ReadThrough(FactBase[bool]):
-    """Given a note of read.sh, a folder and its digest, return whether that folder as it is now was read through."""
+    """Given a note of read.sh, a folder and its digest, return whether the current folder was read completely."""
 
     def command(self, note: str, folder: str, digest: str) -> str:
         return (

@@ -1,4 +1,4 @@
-"""What systemctl shows of several units, read without pyinfra."""
+"""Parser for the output of systemctl show about several units, without pyinfra."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 
 def shown_units(output: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Given what `systemctl show -p Id,…` printed for several units, return each one's properties by its Id."""
-    # The order within a block is systemctl's own: a key that comes again begins the next unit's.
+    """Given the output of `systemctl show -p Id,…` for several units, return each unit's properties by its Id."""
+    # systemctl sets the order of keys in a block, so a repeated key starts the next unit's block.
     blocks: list[dict[str, str]] = [{}]
     for key, separator, value in (line.partition("=") for line in output):
         if key in blocks[-1]:

@@ -1,4 +1,4 @@
-"""What systemd knows of one unit."""
+"""The state of units in systemd."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyinfra.api.facts import FactBase
 from rackwright.operations.facts.systemctl_show import shown_units
 
 RUNNING = ("active", "activating", "reloading", "refreshing")
-"""A Type=notify unit that still starts counts: a model takes minutes to load."""
+"""A Type=notify unit that is still starting counts as running, because a model takes minutes to load."""
 _PROPERTIES = (
     "LoadState",
     "ActiveState",
@@ -38,7 +38,7 @@ SYSTEM_UNITS = (
     "systemd-journald.service",
     "systemd-timesyncd.service",
 )
-"""Units of the distribution that the baseline looks after."""
+"""Units of the distribution that the baseline manages."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class Unit:
     load: str = "not-found"
     active: str = "inactive"
     file: str = ""
-    """UnitFileState: enabled, disabled, static, masked, … or nothing where there is no such file."""
+    """UnitFileState: enabled, disabled, static, masked, … or empty if there is no such file."""
     stale: bool = False
-    """The unit's file changed since systemd read it."""
+    """Whether the unit's file has changed since systemd read it."""
     started: float | None = None
-    """When its last start began, seconds since 1970; None: never since boot."""
+    """When its last start began, in seconds since 1970; None: never since boot."""
     changed: float | None = None
-    """When its state changed last; a reload ends with a change."""
+    """When its state last changed; a reload ends with a change."""
     held_back: bool = False
-    """Its own conditions kept it from starting when it last should have, as in a container."""
+    """Whether its own conditions prevented its last start, as in a container."""
 
     @property
     def runs(self) -> bool:
@@ -62,7 +62,7 @@ class Unit:
 
 
 class UnitState(FactBase[Unit]):
-    """Given a unit, return its state. Times: InactiveExitTimestamp, StateChangeTimestamp of systemctl(1)."""
+    """Given a unit, return its state. Times are InactiveExitTimestamp and StateChangeTimestamp of systemctl(1)."""
 
     def command(self, unit: str) -> str:
         return f"systemctl show --timestamp=us+utc -p {','.join(_PROPERTIES)} -- {shlex.quote(unit)}"
@@ -76,9 +76,10 @@ class UnitState(FactBase[Unit]):
 
 
 class OurUnitStates(FactBase[dict[str, Unit]]):
-    """Return the state of every rackwright-* unit that has a file in /etc/systemd/system, templates left out.
+    """Return the state of every rackwright-* unit with a file in /etc/systemd/system, except templates.
 
-    One question for all of a host's units: each call of systemctl costs it as much as everything else about a unit.
+    One question covers all of a host's units, because a call of systemctl costs as much as all other questions about
+    a unit.
     """
 
     def command(self) -> str:
@@ -97,7 +98,7 @@ class OurUnitStates(FactBase[dict[str, Unit]]):
 
 
 class SystemUnitStates(FactBase[dict[str, Unit]]):
-    """Return the state of every unit of SYSTEM_UNITS, installed or not: one question for all roles."""
+    """Return the state of every unit of SYSTEM_UNITS, installed or not. All roles share this one question."""
 
     def command(self) -> str:
         return f"systemctl show --timestamp=us+utc -p Id,{','.join(_PROPERTIES)} -- {' '.join(SYSTEM_UNITS)}"
@@ -110,7 +111,7 @@ class SystemUnitStates(FactBase[dict[str, Unit]]):
         return dict(_units(tuple(output)))
 
 
-# Each operation on a unit gets the same answer.
+# Every operation on a unit parses the same answer.
 @lru_cache(maxsize=4)
 def _units(output: tuple[str, ...]) -> Mapping[str, Unit]:
     return {unit: _unit(reply) for unit, reply in shown_units(output).items()}
@@ -137,9 +138,10 @@ def _seconds(timestamp: str) -> float | None:
 
 
 class WrittenAt(FactBase[dict[str, float]]):
-    """Given files, return when each that is there was written last, in seconds since 1970.
+    """Given files, return when each existing one was last written, in seconds since 1970.
 
-    A file dated in the future (a clock that was set back) is left out: it would look newer than its unit for ever.
+    A file with a time in the future (the clock was set back) is left out, because it would always look newer than
+    its unit.
     """
 
     def command(self, files: tuple[str, ...]) -> str:

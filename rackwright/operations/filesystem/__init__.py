@@ -1,1 +1,1 @@
-"""Files, folders and downloads on a host: whole or not there."""
+"""Files, folders and downloads on a host: complete or absent, never partial."""

@@ -1,4 +1,4 @@
-"""Paths that are gone."""
+"""Removal of paths."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rackwright.operations.facts.path_state import Existing
 
 @operation()
 def absent(*, paths: tuple[str, ...], restart: str | None = None) -> Generator[PyinfraCommand]:
-    """Afterwards nothing stands at these paths; folders go with what is in them, but for other file systems.
+    """Remove these paths, folders with their content, without crossing into other file systems.
 
-    `restart` is the unit that read them: it is restarted if it runs.
+    `restart` is the unit that reads them; it is restarted if it runs.
     """
     found = host.get_fact(Existing, paths=paths) if paths else ()
     if found:

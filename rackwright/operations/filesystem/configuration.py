@@ -1,4 +1,4 @@
-"""Settings of a program that others may set as well."""
+"""A program's settings that other files may set, too."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rackwright.operations.warnings import note
 
 @operation()
 def unopposed(*, path: str, wanted: Mapping[str, str]) -> Generator[PyinfraCommand]:
-    """Afterwards every drop-in file that is read after `path`, and sets one of these keys otherwise, is named.
+    """Add a note for every drop-in file that is read after `path` and sets one of these keys to another value.
 
-    It is left, and wins: it may be there for a reason. Changes nothing.
+    Such a file may be intended, so it is left alone and overrides ours. Changes nothing.
     """
     folder, _, own = path.removeprefix("/etc/").rpartition("/")
     for one in host.get_fact(DropIns, folder=folder):

@@ -1,4 +1,4 @@
-"""Files from the network or the controller, hashed after every copy and never in place before."""
+"""Files from the network or the controller; hashed after every copy, before they are put in place."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from rackwright.values.file import File
 from rackwright.values.secrets import Secret
 
 MARKER = ".verified"
-"""In a folder whose files were all hashed: its digest. A folder without it is made anew."""
+"""File that contains a folder's digest, written after all its files were hashed. A folder without it is recreated."""
 FETCH = (Path(__file__).parent / "fetch.sh").read_text()
 
 
 def incoming(root: str) -> str:
-    """Return the folder below `root` in which files arrive, each under its sha256."""
+    """Return the folder below `root` into which files are fetched, each named by its sha256."""
     return f"{root}/.incoming"
 
 
 def holds(folder: str, digest: str, kept: tuple[File, ...]) -> bool:
-    """Whether the folder was verified as this digest, and has exactly the files that it keeps as they came."""
+    """Return whether the folder was verified with this digest and contains exactly the files in `kept`."""
     if kept:
         return host.get_fact(StoredFolder, path=folder).holds(digest, kept)
     return host.get_fact(Marker, path=folder) == digest
@@ -45,11 +45,11 @@ def fetched(
     route: Route,
     token: Secret | None = None,
 ) -> Generator[PyinfraCommand]:
-    """Afterwards the file's bytes are below `root`, verified, or have long been in `folder` with this digest.
+    """Fetch the file below `root` and verify it, unless `folder` already has this digest.
 
-    `kept` are all files that the folder keeps, compared by size; none: it keeps what an archive unpacks to.
-    https: the host downloads, going on where an earlier run stopped, the token on curl's standard input. file: the
-    controller sends. A wrong sha256 removes the copy and fails the operation, naming what was expected and found.
+    `kept` are all files of the folder, compared by size; empty if the folder contains an unpacked archive.
+    https: the host downloads, resumes an earlier download, and passes the token to curl's standard input. file: the
+    controller sends the file. If the sha256 is wrong, the copy is removed, and the operation fails with both digests.
     """
     if holds(folder, digest, kept):
         return
@@ -61,7 +61,7 @@ def fetched(
 def all_fetched(
     *, what: str, files: tuple[File, ...], root: str, folder: str, digest: str, route: Route
 ) -> Generator[PyinfraCommand]:
-    """Afterwards each file's bytes are below `root` as by `fetched`: for many that a folder is made from."""
+    """Fetch each file below `root`, as `fetched` does, for a folder that is built from many files."""
     if holds(folder, digest, ()):
         return
     sources = sorted({_shown(file.url).rpartition("/")[0] for file in files})
@@ -93,7 +93,7 @@ def _sent(what: str, file: File, source: Path, into: str) -> Generator[PyinfraCo
 
 def _unfit(source: Path, size: int) -> str | None:
     if not source.is_file():
-        return f"{source} is not there on the controller"
+        return f"{source} is missing on the controller"
     if source.stat().st_size != size:
         return (
             f"{source} has {source.stat().st_size} bytes on the controller, should have {size}; run `rackwright lock`"
@@ -112,5 +112,5 @@ def _fetch(
 
 
 def _shown(url: str) -> str:
-    """Without what a signed URL carries after its path."""
+    """Return the URL without its query, which may contain a signature."""
     return url.partition("?")[0]

@@ -1,4 +1,4 @@
-"""A file that is whole or not there: checked before it takes its place, renamed into it."""
+"""A file that is replaced atomically: checked first, then renamed."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def checked_file(
     secret: bool = False,
     folder: bool = False,
 ) -> Generator[PyinfraCommand]:
-    """Afterwards the file has this content, mode and owner, or is as it was and the operation failed.
+    """Ensure that the file has this content, mode and owner. If the operation fails, the file is unchanged.
 
-    `check` is a shell command in which {path} stands for the new file, still under another name; it fails where
-    the content is not good. Content that is a Secret, or with `secret`, is never read back nor shown. With `folder`
-    its folder, one of the system's like sysctl.d, is made where there is none yet.
+    `check` is a shell command that fails if the content is bad; {path} in it is replaced by the new file's temporary
+    name. Content that is a Secret, or is marked `secret`, is neither read back nor shown. With `folder`, the file's
+    folder, such as sysctl.d, is created if it is missing.
     """
     steps = list(write(path=path, content=content, mode=mode, user=user, group=group, check=check, secret=secret))
     if steps and folder:
@@ -45,7 +45,7 @@ def checked_file(
 
 @operation()
 def kept_file(*, path: str, mode: str = "0644", user: str = "root", group: str = "root") -> Generator[PyinfraCommand]:
-    """Afterwards the file is there with this mode and owner, empty if it was not; what it holds is left."""
+    """Ensure that the file exists with this mode and owner. A new file is empty; existing content stays."""
     found = host.get_fact(PathState, path=path)
     if found is None:
         own = f"-m {shlex.quote(mode)} -o {shlex.quote(user)} -g {shlex.quote(group)}"
@@ -64,7 +64,7 @@ def write(
     check: str | None = None,
     secret: bool = False,
 ) -> Generator[PyinfraCommand]:
-    """The commands of `checked_file`, for operations that write a file among other things; none: nothing to do."""
+    """Yield the commands of `checked_file`, for operations that do other things, too; none if nothing is to do."""
     secret = secret or isinstance(content, Secret)
     wanted = _bytes(content)
     digest = hashlib.sha256(wanted).hexdigest()
@@ -79,7 +79,7 @@ def write(
     yield FileUploadCommand(BytesIO(wanted), new)
     steps = [_own(new, mode, user, group)]
     steps += [check.replace("{path}", shlex.quote(new))] if check else []
-    # The time of the rename is the file's: a unit started before it runs on older content (see unit.running).
+    # The file gets the time of the rename, so that unit.running sees that a unit was started before it.
     steps += [f"touch -- {shlex.quote(new)}", f"mv -fT -- {shlex.quote(new)} {shlex.quote(path)}"]
     yield StringCommand(f"{{ {' && '.join(steps)}; }} || {{ rm -f -- {shlex.quote(new)}; false; }}")
 
@@ -95,7 +95,7 @@ def _own(path: str, mode: str, user: str, group: str) -> str:
 
 
 def difference(path: str, found: Found | None, wanted: bytes) -> str:
-    """Given what stands at a path and what should, return the unified diff, or why there can't be one."""
+    """Return the unified diff between the file at a path and the wanted content, or why there is none."""
     if found and found.content is None:
         return f"{path}: {found.kind} is replaced"
     try:

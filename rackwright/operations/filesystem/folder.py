@@ -1,4 +1,4 @@
-"""A folder born with its mode and owner."""
+"""A folder that is created with its mode and owner."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rackwright.operations.facts.path_state import PathState
 
 @operation()
 def folder(*, path: str, mode: str = "0755", user: str = "root", group: str = "root") -> Generator[PyinfraCommand]:
-    """Afterwards the folder is there with this mode and owner; missing parents are made 0755, as root's."""
+    """Ensure that the folder exists with this mode and owner. Missing parents get mode 0755 and belong to root."""
     found = host.get_fact(PathState, path=path)
     if found and found.kind == "directory" and (found.mode, found.user, found.group) == (int(mode, 8), user, group):
         return

@@ -1,4 +1,4 @@
-"""A file that stands only as long as somebody asks for it."""
+"""A file that exists only as long as a setting asks for it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from rackwright.operations.filesystem.file import write
 from rackwright.operations.warnings import note
 
 _NO_DIGEST = "none"
-"""Has the content of any file read."""
+"""Matches no file, so the content of any file is read."""
 
 
 @operation()
 def own_file(
     *, path: str, content: str | None, check: str | None = None, mark: str | None = None
 ) -> Generator[PyinfraCommand]:
-    """Afterwards the file has this content; with None it isn't there.
+    """Ensure that the file has this content, or, with None, that it doesn't exist.
 
-    With `mark`, a file that doesn't begin with it is somebody else's, and is left alone and named. A missing folder
-    is made. `check` is as in `checked_file`.
+    With `mark`, a file that doesn't start with it isn't ours: it is left alone, with a note. A missing folder is
+    created. `check` is the same as in `checked_file`.
     """
     yield from own_file_commands(path=path, content=content, check=check, mark=mark)
 
@@ -35,12 +35,12 @@ def own_file(
 def own_file_commands(
     *, path: str, content: str | None, check: str | None = None, mark: str | None = None
 ) -> Generator[PyinfraCommand]:
-    """The commands of `own_file`, for operations that are one of a kind; none: nothing to do."""
+    """Yield the commands of `own_file`, for other operations; none if there is nothing to do."""
     digest = hashlib.sha256(content.encode()).hexdigest() if content else _NO_DIGEST
     found = host.get_fact(PathState, path=path, unless=digest)
     if found and mark and not _is_ours(found, digest, mark):
         if content:
-            note(f"{path} is the host's own, and is read in place of ours")
+            note(f"{path} is not from rackwright, and is used instead of rackwright's")
         return
     if content:
         written = list(write(path=path, content=content, check=check))

@@ -1,6 +1,6 @@
-"""What a plan asks about paths on a host: the command for one path, and one command for many.
+"""A plan's questions about paths on a host: the command for one path, and one command for many.
 
-Starting processes is what costs the host time. One command needs two of them for any number of paths.
+Most of the host's time goes into starting processes. The command for many paths starts only two.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from dataclasses import dataclass
 from functools import cached_property
 
 CONTENT_LIMIT = 200_000
-"""Bytes: the content of a larger file isn't read for a diff."""
+"""Bytes; the content of a larger file isn't read for a diff."""
 
 _FORMAT = "%F|%a|%U|%G|%s"
-# Of these characters none ends a line or a field, and sha256sum escapes none.
+# None of these characters ends a line or a field, and sha256sum escapes none of them.
 _PLAIN = re.compile(r"/[\w./@:+,-]+", re.ASCII)
 _UNLESS = re.compile(r'"\$\{h%% \*\}" = (\w+) \]')
 
 
 @dataclass(frozen=True)
 class PathQuestion:
-    """What stands at the path; the content of a file too, unless its sha256 is `unless` or none is given."""
+    """Asks for the state of a path; with `unless`, also for a file's content if that isn't its sha256."""
 
     path: str
     unless: str | None = None
 
     @property
     def command(self) -> str:
-        """Prints nothing if the path doesn't exist. Else a line with kind, mode, user, group and size; of a file also
-        its sha256, and its content in Base64, each on a line."""
+        """The command. It prints nothing if the path doesn't exist. If it does, it prints a line with kind, mode,
+        user, group and size; for a file, its sha256 and its content in Base64 follow, each on a line."""
         longer = f'[ "${{s##*|}}" -gt {CONTENT_LIMIT} ]'
         same = f'[ "${{h%% *}}" = {shlex.quote(self.unless or "")} ]'
         read = f'; {same} || {longer} || base64 -w 0 -- "$f"' if self.unless else ""
@@ -43,24 +43,24 @@ class PathQuestion:
 
 @dataclass(frozen=True)
 class ManyPaths:
-    """Questions of paths that are asked together."""
+    """Questions about paths that are asked together."""
 
     questions: tuple[PathQuestion, ...]
 
     @cached_property
     def commands(self) -> frozenset[str]:
-        """What each of them reads when it is asked singly."""
+        """The commands that would ask them one by one."""
         return frozenset(question.command for question in self.questions)
 
     @staticmethod
     def among(commands: Iterable[str]) -> ManyPaths:
-        """Return those of the commands that ask for a path whose name has no special characters."""
+        """Select the commands that ask about a path without special characters in its name."""
         found = (_read(command) for command in commands)
         return ManyPaths(tuple(question for question in found if question))
 
     @property
     def command(self) -> str:
-        """Prints a line for each path that exists, an empty line, then the sha256 of each file."""
+        """The command. It prints a line for each existing path, an empty line, then the sha256 of each file."""
         paths = " ".join(dict.fromkeys(question.path for question in self.questions))
         return (
             f"export LC_ALL=C; set -- {paths}; stat -c '{_FORMAT}|%n' -- \"$@\" 2>/dev/null; echo; "
@@ -69,9 +69,9 @@ class ManyPaths:
         )
 
     def answers(self, output: str) -> Mapping[str, str]:
-        """Return by command what each question would have printed.
+        """Return the output that each question would have printed, by command.
 
-        Missing are those that must be asked singly: of a file whose content is wanted, or that couldn't be read.
+        Questions that must be asked separately are missing: a file's content is wanted, or it couldn't be read.
         """
         states, _, sums = output.partition("\n\n")
         stands = {path: state for state, _, path in (line.rpartition("|") for line in states.splitlines())}
@@ -90,7 +90,7 @@ def _said(question: PathQuestion, stands: Mapping[str, str], hashed: Mapping[str
 
 
 def _read(command: str) -> PathQuestion | None:
-    """Return the question that reads exactly like this."""
+    """Return the question that has exactly this command."""
     name, _, rest = command.removeprefix("f=").partition(";")
     unless = _UNLESS.search(rest)
     question = PathQuestion(name, unless[1] if unless else None)

@@ -1,6 +1,6 @@
 # Usage: place INCOMING FOLDER DIGEST [SHA256 PATH]…
-# Afterwards FOLDER has every file, root's and read-only, and the marker; until then nothing stands there, or
-# what stood there before. The files have been verified: they are linked, not copied.
+# Put every file into FOLDER, owned by root and read-only, with the marker. FOLDER is replaced atomically. The files
+# have been verified, and are linked, not copied.
 set -eu
 umask 022
 incoming=$1 folder=$2 digest=$3

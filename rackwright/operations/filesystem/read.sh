@@ -1,7 +1,7 @@
 # Usage: read WHAT FOLDER DIGEST WRITER NOTE UNMOUNTED [SHA256 PATH]…
-# Afterwards NOTE says that this host has read every file of FOLDER, which WRITER put there, and each was as it should
-# be. Else the exit status isn't 0, and files that aren't are named. UNMOUNTED is said where FOLDER is of the host's own
-# disk. The note is of the folder as it is now: one that was put there again is read again.
+# Read every file of FOLDER, which WRITER created, and record in NOTE that all are correct. If some aren't, fail and list
+# them. UNMOUNTED is the error if FOLDER is on the host's own disk. NOTE is valid only for the current folder: if it is
+# replaced, it is read again.
 set -eu
 umask 022
 what=$1 folder=$2 digest=$3 writer=$4 note=$5 unmounted=$6
@@ -11,18 +11,18 @@ on=$folder
 while [ ! -d "$on" ]; do on=$(dirname -- "$on"); done
 [ "$(stat -c %d -- "$on")" != "$(stat -c %d -- /)" ] || fail "$unmounted"
 [ "$(cat -- "$folder/.verified" 2>/dev/null)" = "$digest" ] ||
-  fail "$folder isn't there, or not whole; should be put there by $writer, for the folder is shared. If $writer is away, \
-say so in the fleet file (out: REASON), and the next host that serves the model puts it there"
+  fail "$folder is missing or incomplete. It is shared, and $writer should create it. If $writer is down, set \
+disabled: REASON for it in the fleet file; then the next host that serves the model creates the folder"
 seen=$(stat -c '%i %Y' -- "$folder/.verified")
 wrong=
 while [ $# -ge 2 ]; do
-  if [ ! -f "$folder/$2" ]; then wrong="$wrong $2 (isn't there)"
+  if [ ! -f "$folder/$2" ]; then wrong="$wrong $2 (missing)"
   else
     found=$(sha256sum < "$folder/$2" | cut -d ' ' -f 1)
     [ "$found" = "$1" ] || wrong="$wrong $2 (${found:-unreadable}, should be $1)"
   fi
   shift 2
 done
-[ -z "$wrong" ] || fail "read here, these differ from the lock:$wrong"
+[ -z "$wrong" ] || fail "as read on this host, these files differ from the lock:$wrong"
 mkdir -p -- "$note"
 printf '%s %s %s\n' "$digest" "$seen" "$folder" > "$note/.verified"

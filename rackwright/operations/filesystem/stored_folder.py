@@ -1,4 +1,4 @@
-"""Folders of verified files: room for them, and their move into place, whole."""
+"""Folders of verified files: space for them, and atomic placement."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rackwright.values.file import File
 
 
 def placing(name: str) -> str:
-    """Return the text of a script that puts a folder in place, with what all of them do at the end."""
+    """Return the text of a script that puts a folder in place, with the shared function that does it."""
     folder = Path(__file__).parent
     return (folder / "put_in_place.sh").read_text() + (folder / f"{name}.sh").read_text()
 
@@ -25,13 +25,13 @@ def placing(name: str) -> str:
 PLACE, UNPACK = placing("place"), placing("unpack")
 READ = (Path(__file__).parent / "read.sh").read_text()
 READ_HERE = "/var/lib/rackwright/read"
-"""Notes of the folders that this host has read where another one wrote them."""
+"""Records of the shared folders that this host has read, which another host wrote."""
 MARGIN = 256 * 2**20
-"""Bytes that stay free beyond the files."""
+"""Bytes that must stay free in addition to the files."""
 
 
 def unmounted(root: str) -> str:
-    """Return what is wrong where a shared folder is the host's own."""
+    """Return the error for a shared folder that is on the host's own disk."""
     return f"{root} is on the host's own disk, should be mounted: the fleet file says that hosts share it"
 
 
@@ -46,10 +46,10 @@ def room_made(
     kept: bool = True,
     shared: bool = False,
 ) -> Generator[PyinfraCommand]:
-    """Afterwards `root` is there with space for what is still missing of these files, or the operation failed.
+    """Ensure that `root` exists and has space for the files that are still missing; fail if it has too little.
 
-    `kept`: the folder keeps the files themselves, else what they unpack to. `shared`: other hosts see it, too, so it
-    has to be mounted.
+    `kept`: the folder keeps the files themselves, not their unpacked content. `shared`: other hosts see the folder,
+    too, so it must be mounted.
     """
     if holds(folder, digest, files if kept else ()):
         return
@@ -62,7 +62,7 @@ def room_made(
     if room.free is not None and room.free < missing + MARGIN:
         wrong = (
             f"{what}: {root} has {room.free / 1e9:.2f} GB free, should have {(missing + MARGIN) / 1e9:.2f} GB: "
-            f"{missing / 1e9:.2f} GB are still to come, {MARGIN / 1e9:.2f} GB stay free"
+            f"{missing / 1e9:.2f} GB are still to be fetched, {MARGIN / 1e9:.2f} GB must stay free"
         )
         yield StringCommand(f"printf '%s\\n' {shlex.quote(wrong)} >&2; false")
         return
@@ -72,9 +72,9 @@ def room_made(
 
 @operation()
 def placed(*, what: str, files: tuple[File, ...], root: str, folder: str, digest: str) -> Generator[PyinfraCommand]:
-    """Afterwards `folder` has exactly these files, each verified, root's and read-only; never a part of them.
+    """Put exactly these files into `folder`, atomically, each verified, owned by root and read-only.
 
-    A folder whose marker or sizes aren't right is replaced. Its parent is made.
+    A folder with a wrong marker or wrong sizes is replaced. Its parent is created.
     """
     if host.get_fact(StoredFolder, path=folder).holds(digest, files):
         return
@@ -89,13 +89,13 @@ def placed(*, what: str, files: tuple[File, ...], root: str, folder: str, digest
 def unpacked(
     *, archive: File, root: str, folder: str, program: str, proof: tuple[str, ...]
 ) -> Generator[PyinfraCommand]:
-    """Afterwards `folder` has the program and what stands beside it in the archive, root's and read-only.
+    """Unpack the program, with the files next to it in the archive, to `folder`, owned by root and read-only.
 
-    The program has run once with the arguments `proof`, before anything was put in place.
+    Before anything is put in place, the program is run once with the arguments `proof`.
     """
     if host.get_fact(Marker, path=folder) == archive.sha256:
         return
-    show(f"{folder}: {program} out of {archive.path}\n")
+    show(f"{folder}: {program} from {archive.path}\n")
     source = f"{incoming(root)}/{archive.sha256}.verified"
     yield StringCommand(shlex.join(("sh", "-c", UNPACK, "unpack", source, folder, archive.sha256, program, *proof)))
 
@@ -104,9 +104,9 @@ def unpacked(
 def read_here(
     *, what: str, files: tuple[File, ...], root: str, folder: str, digest: str, writer: str
 ) -> Generator[PyinfraCommand]:
-    """Afterwards this host has read every file of a folder that another one writes, and each was as it should be.
+    """Ensure that this host has read every file of a folder that another host writes, and that all are correct.
 
-    Fails, naming each file that isn't, where the folder isn't mounted, isn't there or not whole yet.
+    Fails if the folder isn't mounted, is missing or incomplete, or if files are wrong; lists these.
     """
     note = f"{READ_HERE}/{what}/{digest[:16]}"
     whole = host.get_fact(StoredFolder, path=folder).holds(digest, files)

@@ -1,4 +1,4 @@
-"""A Python program in a folder of its own, from wheels that were verified."""
+"""A Python program in its own folder, from verified wheels."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ INSTALL = placing("wheels")
 def wheels_installed(
     *, python: str, wheels: tuple[File, ...], root: str, folder: str, digest: str, module: str
 ) -> Generator[PyinfraCommand]:
-    """Afterwards `folder` is a virtual environment of that interpreter with exactly these wheels, read-only.
+    """Create a virtual environment of that interpreter with exactly these wheels in `folder`, read-only.
 
-    The modules were imported once, as nobody, before anything was put in place.
+    Before anything is put in place, `module` is imported once, as an unprivileged user.
     """
     if host.get_fact(Marker, path=folder) == digest:
         return

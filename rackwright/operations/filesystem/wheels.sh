@@ -1,12 +1,12 @@
 # Usage: wheels PYTHON INCOMING FOLDER DIGEST MODULE [SHA256 NAME]…
-# Afterwards FOLDER is a virtual environment of PYTHON with these wheels, root's and read-only, and has the marker;
-# MODULE was imported once, as nobody. Until then nothing stands there, or what stood there before.
+# Create a virtual environment of PYTHON with these wheels in FOLDER, owned by root and read-only, with the marker.
+# First, MODULE is imported once, as an unprivileged user. FOLDER is replaced atomically.
 set -eu
 umask 022
 python=$1 incoming=$2 folder=$3 digest=$4 module=$5
 shift 5
 fail() { printf '%s: %s\n' "$folder" "$1" >&2; exit 1; }
-[ -x "$python" ] || fail "no $python on this host; install it, or name another with python: in the fleet file"
+[ -x "$python" ] || fail "no $python on this host; install it, or set python: in the fleet file to another interpreter"
 partial=$folder.partial wheels=$folder.wheels
 rm -rf -- "$partial" "$wheels"
 trap 'rm -rf -- "$partial" "$wheels"' EXIT
@@ -17,17 +17,17 @@ while [ $# -ge 2 ]; do
   names="$names $1"
   shift 2
 done
-"$python" -I -m venv -- "$partial" || fail "$python makes no virtual environment; is its package venv there?"
-# Neither an index nor a setting of this host has a say: these files, each verified, and nothing else.
+"$python" -I -m venv -- "$partial" || fail "$python can't create a virtual environment; is its venv package installed?"
+# No index and no setting of this host: install these verified files and nothing else.
 "$partial/bin/python" -I -m pip --isolated --quiet --no-cache-dir --disable-pip-version-check install \
   --no-index --no-deps --no-compile --root-user-action=ignore -- "$wheels"/*.whl
 "$partial/bin/python" -I -m pip --isolated --quiet uninstall --yes --root-user-action=ignore pip
-# Programs name their interpreter by its full path, and the folder moves.
+# Programs contain the full path of their interpreter, and the folder is going to be moved.
 find "$partial/bin" -type f -exec sed -i "1s|^#!$partial/|#!$folder/|" {} +
 "$partial/bin/python" -I -m compileall -q -j 0 "$partial/lib" >/dev/null 2>&1 || :
 chown -R root:root -- "$partial"
 chmod -R u=rwX,go=rX,a-st -- "$partial"
-# Import alone: a CPU, or a driver that isn't there yet, must not matter.
+# Only import it, so that the CPU, or a driver that isn't installed yet, doesn't matter.
 said=$(cd / && setpriv --reuid=nobody --regid=nogroup --clear-groups \
   env -i HOME=/nonexistent PATH=/usr/bin:/bin "$partial/bin/python" -I -c "import $module" 2>&1) ||
   fail "$module can't be imported: $(printf '%s' "$said" | tail -n 3)"

@@ -1,1 +1,1 @@
-"""One HAProxy of ours under systemd, with its keys, its check and its reload; both proxies are one."""
+"""HAProxy under systemd, with its keys, check and reload; for the gateway and the host proxy."""

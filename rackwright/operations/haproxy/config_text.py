@@ -1,4 +1,4 @@
-"""Jinja for configuration files: an undefined value is an error, lines of control vanish."""
+"""Jinja for configuration files: an undefined value is an error, and lines with only control tags are removed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _HERE = Path(__file__).parent / "templates"
 
 
 def render(folder: Path, template: str, **values: object) -> str:
-    """Return the template of this folder, or of the shared ones, with the values filled in."""
+    """Return the template from this folder, or from the shared templates, with the values filled in."""
     return _environment(folder).get_template(template).render(**values)
 
 
 @cache
 def _environment(folder: Path) -> Environment:
-    """It keeps its templates: they are compiled once, however many hosts there are."""
-    # Jinja takes its time to import, and most commands render nothing.
+    """Return the folder's environment, which compiles each template only once, for any number of hosts."""
+    # Importing Jinja takes time, and most commands render nothing.
     import jinja2
 
     return jinja2.Environment(
@@ -41,12 +41,12 @@ def _environment(folder: Path) -> Environment:
 
 
 def _compiled() -> BytecodeCache | None:
-    """Where templates are kept as compiled: to compile them takes longer than to fill them in."""
+    """Return the cache of compiled templates, because compiling takes longer than filling in."""
     from jinja2 import FileSystemBytecodeCache
 
     class Kept(FileSystemBytecodeCache):
         def dump_bytecode(self, bucket: Bucket) -> None:
-            # A disk that is full costs only the speed.
+            # If the disk is full, the next run is only slower.
             with suppress(OSError):
                 super().dump_bytecode(bucket)
 
@@ -54,7 +54,7 @@ def _compiled() -> BytecodeCache | None:
     with suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         about = folder.stat()
-        # What stands there is run: nobody else may have put it there, also where root has somebody's home.
+        # The files are executed, so only this user may write to the folder, even if root uses another user's home.
         if about.st_uid == os.geteuid() and not about.st_mode & 0o022:
             return Kept(str(folder), f"{__version__}-%s")
     return None

@@ -1,4 +1,4 @@
-"""API keys of a gateway: in its files, and in the memory of its workers without a reload."""
+"""A gateway's API keys: in its files, and, without a reload, in the memory of its workers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rackwright.operations.haproxy.paths import Paths
 
 
 class KeysMerged(FactBase[bool]):
-    """Given the script of a proxy's keys, return whether keys.map is what it should be."""
+    """Given the script for a proxy's keys, return whether keys.map is up to date."""
 
     def command(self, script: str) -> str:
         return f"{shlex.quote(script)} are_merged 2>/dev/null && echo yes || echo no"
@@ -34,15 +34,15 @@ class KeysMerged(FactBase[bool]):
 
 @dataclass(frozen=True)
 class Known:
-    """What a proxy knows of keys, as a file of keys says it."""
+    """The keys that a proxy knows, in the format of a key file."""
 
     sha256: str
     text: str | None
-    """None: it is too long to be shown."""
+    """None: it is too long to show."""
 
 
 class KnownKeys(FactBase[Known | None]):
-    """Given the script of a proxy's keys, return what was applied and told since; None: nothing was ever applied."""
+    """Given the script for a proxy's keys, return the keys applied and pushed so far; None if none were applied."""
 
     def command(self, script: str) -> str:
         known = f"k=$({shlex.quote(script)} known 2>/dev/null)"
@@ -56,7 +56,7 @@ class KnownKeys(FactBase[Known | None]):
 
 
 class KeysLoaded(FactBase[bool]):
-    """Given keys.map and the stamp that its last loading left, return whether it was loaded since it was written."""
+    """Given keys.map and the stamp of its last loading, return whether it was loaded since it was written."""
 
     def command(self, keys: str, stamp: str) -> str:
         k, s = shlex.quote(keys), shlex.quote(stamp)
@@ -72,12 +72,12 @@ class KeysLoaded(FactBase[bool]):
 
 @operation()
 def keys_applied(*, script: str, path: str, content: str) -> Generator[PyinfraCommand]:
-    """Afterwards the proxy knows the keys that the keys file has. The diff tells them by id and owner.
+    """Write the key file if the proxy doesn't know all its keys. The diff shows keys by id and owner.
 
-    Where it was told of all that is new by then, the file stays as it was.
+    If all new keys have already been pushed to the proxy, the file is unchanged.
     """
     known = host.get_fact(KnownKeys, script=script)
-    # A shell takes the ends of the last lines away, and gives one back.
+    # The shell removes all trailing newlines, and printf adds one.
     if known and known.sha256 == sha256((content.rstrip("\n") + "\n").encode()).hexdigest():
         return
     steps = list(write(path=path, content=content, mode="0600", secret=True))
@@ -94,13 +94,13 @@ def _difference(known: Known | None, content: str) -> str:
 
 
 def _reply(content: str) -> str:
-    """Given a file of keys, return its lines for people."""
+    """Given a key file, return its lines for people."""
     return "\n".join(sorted(line.partition(" # ")[2] for line in content.splitlines() if " # " in line))
 
 
 @operation()
 def keys_merged(*, script: str, written: tuple[OperationMeta, ...]) -> Generator[PyinfraCommand]:
-    """Afterwards keys.map has of each key what is newer: as it was applied, or as this proxy was told since."""
+    """Ensure that keys.map has each key's newer entry: the applied one, or the one pushed to this proxy since."""
     changed = any(one.did_change() if one.is_complete() else one.will_change for one in written)
     if changed or not host.get_fact(KeysMerged, script=script):
         yield StringCommand(QuoteString(script), "alone merge")
@@ -108,7 +108,7 @@ def keys_merged(*, script: str, written: tuple[OperationMeta, ...]) -> Generator
 
 @operation()
 def keys_loaded(*, script: str, paths: Paths, written: OperationMeta) -> Generator[PyinfraCommand]:
-    """Afterwards every worker, one that only finishes its answers too, knows the keys of keys.map and no others."""
+    """Ensure that every worker, even one that is only finishing its answers, knows exactly the keys in keys.map."""
     loaded = host.get_fact(KeysLoaded, keys=f"{paths.configuration}/keys.map", stamp=f"{paths.run}/keys.loaded")
     changed = written.did_change() if written.is_complete() else written.will_change
     if changed or not loaded:

@@ -1,4 +1,4 @@
-"""Where one HAProxy of ours keeps its files."""
+"""Paths of one HAProxy's files."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from rackwright.values.network import Address
 
 DRAINS = "/var/lib/rackwright/drains"
-"""One file per drained server, named as the server: what is drained by hand stays drained over a reboot."""
+"""One file per drained server, with the server's name, so that a manual drain survives a reboot."""
 
 WORKERS = Path(__file__).parent / "templates" / "workers.sh"
-"""Shell functions that ask and tell HAProxy's workers. They need $run and $configuration."""
+"""Shell functions that send questions and commands to HAProxy's workers. They need $run and $configuration."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Folders of one proxy on its host. Tests put them elsewhere."""
+    """Folders of one proxy on its host. Tests use other ones."""
 
     configuration: str
     """Rendered files."""
@@ -28,5 +28,5 @@ class Paths:
 
 
 def endpoint(address: Address, port: int) -> str:
-    """Return ADDRESS:PORT as HAProxy reads it."""
+    """Return ADDRESS:PORT in HAProxy's format."""
     return f"[{address}]:{port}" if isinstance(address, IPv6Address) else f"{address}:{port}"

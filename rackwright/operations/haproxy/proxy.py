@@ -1,4 +1,4 @@
-"""What both proxies are on a host: a checked configuration, a script for root's part, a unit that only reloads."""
+"""Common parts of both proxies: a checked configuration, a script for root's part, a unit that only reloads."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Proxy:
-    """One HAProxy of ours."""
+    """One HAProxy."""
 
     unit: str
     """Without .service."""
     description: str
     paths: Paths
     certificates: tuple[str, ...]
-    """Names of the certificate role's files it needs."""
+    """Stems of the certificate role's files that it needs."""
     capabilities: str = ""
     groups: tuple[str, ...] = ()
     drains: str | None = None
-    """Folder of the drains it keeps."""
+    """Folder in which it records drains."""
 
     @property
     def script(self) -> str:
@@ -63,18 +63,18 @@ class Proxy:
 
 
 def proxy_running(proxy: Proxy, *, haproxy_cfg: str, files: Mapping[str, str], keys: str | None = None) -> None:
-    """Afterwards the proxy runs on these files. A change reloads it: answers under way go on to their end.
+    """Run the proxy with these files. A change reloads it; answers in progress are finished.
 
-    A changed unit file acts at the next start, because a restart would cut answers. Debian's haproxy.service isn't
-    started by installing the package, and is left alone where the package was there before.
+    A changed unit file takes effect at the next start, because a restart would cut answers off. Installing the
+    package doesn't start Debian's haproxy.service; if the package is already installed, the service is left alone.
     """
     unit, paths = f"{proxy.unit}.service", proxy.paths
     installed(
         name="Install HAProxy, socat and curl", packages=("haproxy", "socat", "curl"), unstarted=("haproxy.service",)
     )
-    folder(name="Make the proxy's folder", path=paths.configuration)
+    folder(name="Create the proxy's folder", path=paths.configuration)
     if proxy.drains:
-        folder(name="Make the folder of drains", path=proxy.drains)
+        folder(name="Create the folder for drains", path=proxy.drains)
     script = _script("Write the proxy's script", proxy.script, proxy.script_text())
     written = [
         checked_file(name=f"Write {name}", path=f"{paths.configuration}/{name}", content=content)
@@ -93,7 +93,7 @@ def proxy_running(proxy: Proxy, *, haproxy_cfg: str, files: Mapping[str, str], k
         read += [f"{paths.certificates}/{name}{suffix}" for suffix in (".crt", ".ca.crt", ".key.cred")]
     running(name=f"Run {unit}", unit=unit, reload_if=[script, *written, configuration], reload_files=tuple(read))
     if merged:
-        keys_loaded(name="Have every worker know the keys", script=proxy.script, paths=paths, written=merged)
+        keys_loaded(name="Load the keys into every worker", script=proxy.script, paths=paths, written=merged)
 
 
 def _script(name: str, path: str, content: str) -> OperationMeta:
@@ -101,7 +101,7 @@ def _script(name: str, path: str, content: str) -> OperationMeta:
 
 
 def _keys(proxy: Proxy, content: str) -> OperationMeta:
-    """Before HAProxy starts for the first time: it reads keys.map."""
+    """Write the keys. This comes before HAProxy's first start, because HAProxy reads keys.map."""
     script = _script("Write the keys' script", proxy.keys_script, proxy.keys_text())
     applied = keys_applied(
         name="Write the keys' hashes",
@@ -110,5 +110,5 @@ def _keys(proxy: Proxy, content: str) -> OperationMeta:
         content=content,
     )
     return keys_merged(
-        name="Merge them with what was told since", script=proxy.keys_script, written=(script, applied)
+        name="Merge them with the keys pushed since", script=proxy.keys_script, written=(script, applied)
     )

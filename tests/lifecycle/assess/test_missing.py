@@ -94,7 +94,7 @@ def test_each_thing_of_the_machine_is_told_alone(machine: dict[str, Any], severi
 @pytest.mark.parametrize(
     ("health", "severity", "what"),
     [
-        (MemoryHealth(ecc=True, failed=True), BLOCKS, "GPU 0: it could not take bad memory out"),
+        (MemoryHealth(ecc=True, failed=True), BLOCKS, "GPU 0: it could not retire bad memory"),
         (MemoryHealth(ecc=False), ADVISES, "GPU 0: could correct memory errors, but ECC is off"),
         (MemoryHealth(), ADVISES, "GPU 0: a consumer card"),
     ],
@@ -115,7 +115,7 @@ def test_a_card_in_a_narrow_slot_and_one_that_is_half_plugged_in_are_told() -> N
 
 def test_a_limit_below_what_the_card_was_delivered_with_is_told() -> None:
     capped = gpu(0, power=replace(gpu(0).power, limit=500.0))
-    assert said(hardware(1, gpus=(capped,))) == [(WARNS, "GPU 0: it may draw 500 W only, 700 W as delivered")]
+    assert said(hardware(1, gpus=(capped,))) == [(WARNS, "GPU 0: its power limit is 500 W, the default is 700 W")]
 
 
 @pytest.mark.parametrize(

@@ -105,9 +105,9 @@ def test_replicas_on_the_processor_share_its_memory(tmp_path: Path):
         (0, plain(), Memory(GIB, None), "the host's memory isn't known; rackwright fit --ram"),
         (
             1,
-            plain(unknown="mystery is no architecture", layers=()),
+            plain(unknown="rackwright doesn't know the cache layout of mystery", layers=()),
             Memory(80 * GIB, GIB),
-            "mystery is no architecture",
+            "rackwright doesn't know the cache layout of mystery",
         ),
     ],
 )
@@ -198,12 +198,17 @@ def test_what_is_close_is_a_warning_and_not_refused(tmp_path: Path):
 
 def test_what_is_not_known_warns_and_is_not_refused(tmp_path: Path):
     fleet = fleet_of(tmp_path, 1, 1)
-    unknown = plain(unknown="mystery is no architecture", layers=())
+    unknown = plain(unknown="rackwright doesn't know the cache layout of mystery", layers=())
     (condition,) = judge_fit(fleet, lock_of(fleet, unknown), "gpu1", on(24 * GIB))
-    assert (condition.state, condition.found) == (State.WARNING, "assistant: mystery is no architecture")
+    assert (condition.state, condition.found) == (
+        State.WARNING,
+        "assistant: rackwright doesn't know the cache layout of mystery",
+    )
     survey = survey_of(gpu1=on(24 * GIB))
     refuse_unfit(downloads_of(fleet, unknown), survey)
-    assert doubts(downloads_of(fleet, unknown), survey) == ("assistant: mystery is no architecture",)
+    assert doubts(downloads_of(fleet, unknown), survey) == (
+        "assistant: rackwright doesn't know the cache layout of mystery",
+    )
     assert len(doubts(downloads_of(fleet, None), survey)) == 1
 
 

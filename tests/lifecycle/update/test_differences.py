@@ -90,7 +90,7 @@ def test_shapes_tell_weights_types_and_the_longest_context():
 @pytest.mark.parametrize(
     ("trained", "runtime", "refused"),
     [
-        (2048, VLLM, ("it takes 2048 tokens at most, by its config.json, and context asks for 4096",)),
+        (2048, VLLM, ("its config.json allows 2048 tokens at most, and context asks for 4096",)),
         (8192, VLLM, ()),
         (2048, None, ()),
     ],

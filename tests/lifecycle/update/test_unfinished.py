@@ -76,7 +76,7 @@ def test_what_could_not_be_written_is_not_put_back_to_an_earlier_version(world: 
 def test_an_act_that_was_given_up_and_comes_after_its_put_back_changes_nothing(world: World, act: str) -> None:
     host = world.hosts["gpu1"]
     host.slow = act
-    with pytest.raises(RackwrightError, match="no end after 60 s"):
+    with pytest.raises(RackwrightError, match="a command didn't finish within 60 s"):
         update(world)
     assert host.late
     assert on(world) == {"v1"}

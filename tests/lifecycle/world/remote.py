@@ -81,7 +81,7 @@ class SimulatedConnection:
         words = split(command)
         if host.slow in words:
             host.late, host.slow = (words, stdin), None
-            raise CommandTimeout("no end after 60 s", where=self.name)
+            raise CommandTimeout("a command didn't finish within 60 s", where=self.name)
         done = self._act(host, words, stdin)
         if host.late and "revert" in words:
             self._act(host, *host.late)

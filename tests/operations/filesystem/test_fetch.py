@@ -68,7 +68,7 @@ def test_a_plan_names_where_they_come_from_and_nothing_signed() -> None:
 
 def test_a_file_that_the_controller_lacks_is_told_and_not_sent(tmp_path: Path) -> None:
     there = FILES[0].model_copy(update={"url": (tmp_path / "a.whl").as_uri()})
-    for content, wrong in ((None, "is not there on the controller"), (b"four", "has 4 bytes on the controller")):
+    for content, wrong in ((None, "is missing on the controller"), (b"four", "has 4 bytes on the controller")):
         if content:
             (tmp_path / "a.whl").write_bytes(content)
         commands = fetched(None, there).commands

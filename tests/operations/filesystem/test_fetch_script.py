@@ -92,7 +92,7 @@ def test_after_five_tries_in_which_nothing_arrives_it_ends_and_keeps_what_there_
     fetch.plan = ["4 18"] + ["keep 7"] * 9
     assert fetch() == (
         1,
-        "a model: 4 of 10 bytes arrived (curl exit 7); they are kept, and the next apply goes on from there",
+        "a model: 4 of 10 bytes arrived (curl exit 7); they are kept, and the next apply resumes the download",
     )
     assert len(fetch.asked) == 6
     assert len((fetch.stands("naps") or b"").splitlines()) == 4
@@ -132,7 +132,7 @@ def test_other_bytes_are_removed_and_both_digests_named(fetch: Fetch) -> None:
 def test_two_runs_do_not_fetch_one_file(fetch: Fetch) -> None:
     with (fetch.folder / "into.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert fetch() == (1, "a model: is being fetched by another run; wait for its end")
+        assert fetch() == (1, "a model: another run is fetching it; wait until that run has ended")
     assert fetch.asked == []
 
 

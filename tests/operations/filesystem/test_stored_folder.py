@@ -154,15 +154,15 @@ def test_what_differs_where_it_is_read_is_named_and_not_noted(root: Path) -> Non
     done = read(root, wrong, "part/one.gguf", good, "missing.gguf")
     assert done.returncode == 1
     assert f"part/one.gguf ({good}, should be {wrong})" in done.stderr
-    assert " missing.gguf (isn't there)" in done.stderr
+    assert " missing.gguf (missing)" in done.stderr
     assert not (root / "note").exists()
 
 
 def test_a_folder_that_is_not_there_yet_names_who_should_write_it(root: Path) -> None:
     done = read(root)
     assert done.returncode == 1
-    assert "isn't there, or not whole; should be put there by gpu1, for the folder is shared" in done.stderr
-    assert "If gpu1 is away, say so in the fleet file (out: REASON)" in done.stderr
+    assert "is missing or incomplete. It is shared, and gpu1 should create it." in done.stderr
+    assert "If gpu1 is down, set disabled: REASON for it in the fleet file" in done.stderr
 
 
 def test_what_reads_through_is_short_and_shellcheck_finds_nothing() -> None:

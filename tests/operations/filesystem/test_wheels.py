@@ -181,8 +181,8 @@ def test_an_interpreter_that_is_not_there_is_named_before_anything_is_made(host:
     done = host.install(TINY, python="/usr/bin/python3.99")
     assert (done.returncode, done.stderr) == (
         1,
-        f"{host.folder}: no /usr/bin/python3.99 on this host; install it, or name another with python: "
-        "in the fleet file\n",
+        f"{host.folder}: no /usr/bin/python3.99 on this host; install it, or set python: "
+        "in the fleet file to another interpreter\n",
     )
     assert not host.folder.exists()
 

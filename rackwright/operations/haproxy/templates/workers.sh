@@ -1,15 +1,15 @@
 ask() { printf '%s\n' "$2" | socat -t 60 - "UNIX-CONNECT:$run/$1.sock"; } # SOCKET COMMAND
 
-# Until this shell ends: what is told to every worker must not meet a reload, or two that write the same map.
+# Lock until this shell ends: commands to all workers must not overlap with a reload or with another writer of a map.
 lock() {
     exec 9<"$configuration"
-    flock -w 45 9 || { echo 'another command is telling HAProxy something'; exit 1; } >&2
+    flock -w 45 9 || { echo 'another command is changing HAProxy; try again later'; exit 1; } >&2
 }
 
 # [new|old]: process ids.
 workers() {
     processes=$(ask master 'show proc') || processes=
-    case $processes in *' worker '*) ;; *) echo "HAProxy's master names no worker" >&2; exit 1 ;; esac
+    case $processes in *' worker '*) ;; *) echo "HAProxy's master lists no worker" >&2; exit 1 ;; esac
     printf '%s\n' "$processes" | awk -v asked="${1:-}" '/^#/ { group = /^# old/ ? "old" : "new" }
         $2 == "worker" && (asked == "" || asked == group) { print $1 }'
 }
@@ -22,22 +22,22 @@ each() {
     for pid in $pids; do "$function" "$pid" "$@"; done
 }
 
-# PID COMMAND. A worker that is gone isn't asked: HAProxy's master sometimes keeps the connection open then.
+# PID COMMAND. Don't ask a worker that has ended: HAProxy's master sometimes keeps such a connection open.
 worker() {
     [ ! -e "/proc/$1/exe" ] || printf '@!%s %s\n' "$1" "$2" | socat -t 10 - "UNIX-CONNECT:$run/master.sock"
 }
 
-# PID|admin COMMAND: $said is the whole answer. Returns 1 where the worker is gone.
+# PID|admin COMMAND: set $said to the complete answer. Return 1 if the worker has ended.
 answer() {
     answer_tries=100 answer_until=$(($(date +%s) + 30))
     while [ "$1" = admin ] || [ -e "/proc/$1/exe" ]; do
         case $1 in admin) said=$(ask admin "$2"; echo .) ;; *) said=$(worker "$1" "$2"; echo .) ;; esac
-        # A blank line ends each answer; the master's own words for a worker that it doesn't reach have none.
+        # A blank line ends each answer, but not the master's error message for a worker that it can't reach.
         case $said in "
 ." | *"
 
 .") said=${said%??}; said=${said%?}; return 0 ;; esac
-        # One whose last request ended answers nobody, and may take a while to be gone.
+        # A worker whose last request has finished doesn't answer, and may take a while to end.
         [ "$1" != admin ] && [ $((answer_tries -= 1)) -gt 0 ] && [ "$(date +%s)" -lt "$answer_until" ] ||
             unexpected "$1" "$2"
         sleep 0.2
@@ -45,28 +45,28 @@ answer() {
     return 1
 }
 
-# PID|admin COMMAND: what $said has isn't the expected answer.
+# PID|admin COMMAND: report that $said isn't the expected answer.
 unexpected() {
     case $said in "Unknown map "* | "Unknown command: "*)
-        # An earlier version started it: it ends with its answers, and can't be told more.
+        # An earlier version started this worker: it ends after its answers, and doesn't know the command.
         [ "$1" = admin ] || ! workers old | grep -qx "$1" || return 0
-        said="$said (it runs on other files: apply first)" ;;
+        said="$said (it runs with other files: apply first)" ;;
     esac
     who="HAProxy's worker $1"
     [ "$1" != admin ] || who=HAProxy
-    printf "%s, told '%.100s', answers: %s\n" "$who" "${2%%
+    printf "%s, asked '%.100s', answered: %s\n" "$who" "${2%%
 *}" "${said%.}" |
         LC_ALL=C tr -c '[:print:]' ' ' | cut -c 1-300 >&2
     exit 1
 }
 
-# PID COMMAND [PATTERN]: afterwards the worker has done it, or is gone. It has nothing to say then, or what fits PATTERN.
+# PID COMMAND [PATTERN]: run the command in the worker, unless it has ended. The answer must be empty or match PATTERN.
 tell() {
     answer "$1" "$2" || return 0
     case $said in '' | ${3:-}) ;; *) unexpected "$1" "$2" ;; esac
 }
 
-# PID MAP KEY VALUE. A second `add map` would make a second entry, and what is deleted first is missing for a moment.
+# PID MAP KEY VALUE. A second `add map` would create a duplicate, and an entry deleted first would be missing briefly.
 put() {
     answer "$1" "get map $2 $3" || return 0
     case $said in
@@ -76,5 +76,5 @@ put() {
     esac
 }
 
-# PID: a worker that was replaced leaves to the next one what it still gets.
+# PID: a replaced worker passes the requests that it still gets to the next worker.
 pass_on() { put "$1" "$configuration/replaced.map" replaced yes; }
