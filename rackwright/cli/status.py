@@ -84,9 +84,9 @@ def _text(found: Status) -> str:
     for entry in found.replicas:
         flight = "-" if entry.in_flight is None else str(entry.in_flight)
         state = f"{entry.state}: {entry.reason}" if entry.reason else entry.state
-        rows.append((entry.replica, state, entry.traffic, flight, entry.version, entry.pending or "-"))
+        rows.append((entry.replica, state, entry.traffic_text, flight, entry.version, entry.pending or "-"))
     lines = list(table(rows))
-    lines += [f"host {host.host}: {host.state}" for host in found.hosts if host.state != "ok"]
+    lines += [f"host {host.host}: {host.state}: {host.reason}" for host in found.hosts if host.reason]
     lines += [f"host {host.host}: pending: {host.pending}" for host in found.hosts if host.pending]
     lines += [f"driver {host.host}: {host.driver}" for host in found.hosts if host.driver]
     lines += [f"gpu {gpu.host}/{gpu.index}: {gpu}" for gpu in found.gpus]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from rackwright.errors import HostError, LeasedError
 from rackwright.fleet.fleet import Replica
@@ -24,6 +25,21 @@ from rackwright.roles.certificate.ends import parse as parse_ends
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.journal import Entry, open_rollout
 from rackwright.state.lease import Lease
+
+
+class Traffic(StrEnum):
+    """Whether the gateways send requests to a replica."""
+
+    YES = "yes"
+    NO = "no"
+    DRAINED = "drained"
+    UNKNOWN = "unknown"
+
+
+class HostState(StrEnum):
+    OK = "ok"
+    DISABLED = "disabled"
+    UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True)
@@ -49,8 +65,7 @@ class ReplicaStatus:
     """loading, ready, busy, hung, faulted, stopped; unknown; not installed; unreachable."""
     reason: str | None
     """Why it doesn't serve, if that is known."""
-    traffic: str
-    """yes; no; drained, with the reason, who, since when, and its share as a canary; or unknown."""
+    traffic: Traffic
     in_flight: int | None
     version: str
     """Runtime and first digits of the model's digest in the lock."""
@@ -61,17 +76,27 @@ class ReplicaStatus:
     canary: float | None = None
     """Percentage of new conversations that it gets as a canary while it is drained; None: it isn't a canary."""
 
+    @property
+    def traffic_text(self) -> str:
+        """The traffic; if it is drained, also why, by which operator and since when, and its share as a canary."""
+        if self.drained is None:
+            return self.traffic
+        since = self.drained.since[:16].replace("T", " ")
+        share = "" if self.canary is None else f"; canary: {self.canary:g} % of the conversations"
+        return f"drained: {self.drained.reason} ({self.drained.who.partition(' ')[0]}, since {since} UTC){share}"
+
 
 @dataclass(frozen=True)
 class HostStatus:
     host: str
-    state: str
-    """ok, or unreachable or disabled with the reason."""
+    state: HostState
     pending: str | None
     certificates: Mapping[str, int]
     """Stem → days until the certificate ends; 0 if it has ended or can't be read."""
     driver: str | None = None
     """Version, CUDA and module of the GPU driver; None: there is none, or it doesn't answer."""
+    reason: str | None = None
+    """Why it is disabled or unreachable."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +134,9 @@ class Status:
     def healthy(self) -> bool:
         """Whether every host answers or is disabled, every replica takes requests or is drained, and no backup has an
         alarm."""
-        serving = all(replica.traffic == "yes" or replica.traffic.startswith("drained") for replica in self.replicas)
-        saved = not any(backup.alarms for backup in self.backups)
-        return (
-            serving
-            and saved
-            and not self.notes
-            and all(host.state == "ok" or host.state.startswith("disabled: ") for host in self.hosts)
-        )
+        serving = all(replica.traffic in (Traffic.YES, Traffic.DRAINED) for replica in self.replicas)
+        reached = all(host.state is not HostState.UNREACHABLE for host in self.hosts)
+        return serving and reached and not self.notes and not any(backup.alarms for backup in self.backups)
 
 
 def status(session: Session) -> Status:
@@ -197,13 +217,14 @@ def _at_work(session: Session, surveyed: Survey, notes: list[str]) -> tuple[Leas
 
 def _host(session: Session, surveyed: Survey, name: str, certificates: Mapping[str, int]) -> HostStatus:
     if reason := session.fleet.file.hosts[name].disabled:
-        return HostStatus(name, f"disabled: {reason}", None, certificates)
+        return HostStatus(name, HostState.DISABLED, None, certificates, reason=reason)
     if reason := surveyed.unreachable.get(name):
-        return HostStatus(name, f"unreachable: {reason}", None, certificates)
-    record = surveyed.hosts[name].record
-    lock = None if lock_digest(session.lock) in record else "another lock was applied" if record else "never applied"
-    pending = "; ".join(text for text in (lock, surveyed.hosts[name].driver.reboot_pending) if text) or None
-    return HostStatus(name, "ok", pending, certificates, driver_of(surveyed.hosts[name].hardware))
+        return HostStatus(name, HostState.UNREACHABLE, None, certificates, reason=reason)
+    host = surveyed.hosts[name]
+    other = "never applied" if host.applied_lock is None else "another lock was applied"
+    lock = None if host.applied_lock == lock_digest(session.lock) else other
+    pending = "; ".join(text for text in (lock, host.driver.reboot_pending) if text) or None
+    return HostStatus(name, HostState.OK, pending, certificates, driver_of(host.hardware))
 
 
 def _backups(session: Session, surveyed: Survey) -> Iterator[BackupStatus]:
@@ -247,17 +268,12 @@ def _replica(
     )
 
 
-def _traffic(server: ServerState | None) -> str:
+def _traffic(server: ServerState | None) -> Traffic:
     if server is None:
-        return "unknown"
+        return Traffic.UNKNOWN
     if server.drained:
-        record = server.record
-        if record is None:
-            return "drained"
-        since = f"{record.who.partition(' ')[0]}, since {record.time:%Y-%m-%d %H:%M} UTC"
-        share = f"; canary: {server.canary.percent:g} % of the conversations" if server.canary else ""
-        return f"drained: {record.reason} ({since}){share}"
-    return "yes" if server.up else "no"
+        return Traffic.DRAINED
+    return Traffic.YES if server.up else Traffic.NO
 
 
 def _drained(server: ServerState | None) -> Drained | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rackwright.errors import RackwrightError
 from rackwright.state.formats import Moment, parse
 from rackwright.state.shell import FOLDER, Shell, call
 from rackwright.values.base import Stored
@@ -42,7 +43,14 @@ def write_record(shell: Shell, record: Record, *, folder: str = FOLDER) -> None:
     call(shell, WRITE, folder, "record.json", stdin=content, what="writing the record")
 
 
-def read_record(shell: Shell, *, folder: str = FOLDER) -> Record | None:
-    """Return the host's record, None if there is none. Raise RackwrightError if it is damaged or too new."""
-    text = call(shell, READ, folder, "record.json", what="reading the record")
-    return parse(Record, "record", text, f"{shell.name}: {folder}/record.json") if text else None
+def applied_lock(text: str) -> str | None:
+    """Given the text of a host's record.json, return the digest of the lock that was applied there.
+
+    Return None if there is no record, and "" if it is damaged or of a newer rackwright: the next apply replaces it.
+    """
+    if not text.strip():
+        return None
+    try:
+        return parse(Record, "record", text, "record.json").lock
+    except RackwrightError:
+        return ""

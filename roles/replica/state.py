@@ -30,6 +30,8 @@ done
 """
 """For root, or the `started` digests are missing. Prints blocks of `key=value` lines that begin with `replica=`."""
 _ILLEGAL_INSTRUCTION = 4
+STATES = ("loading", "ready", "busy", "hung", "faulted", "stopped", "unknown")
+"""The probe's; unknown: it hasn't looked yet."""
 SERVING = ("ready", "busy")
 """The probe's states in which an engine gets requests."""
 
@@ -79,11 +81,6 @@ class ReplicaState:
     def was_given(self, unit: str) -> bool:
         """Return whether the unit with this sha256 is written, or the last engine was started on it."""
         return self.is_written(unit) or self.started == unit
-
-    @property
-    def outdated(self) -> bool:
-        """Whether the running engine was started on a unit other than the written one."""
-        return self.active == "active" and self.started not in (None, self.wanted)
 
     @property
     def serves(self) -> bool:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from rackwright.cli.status import _text
 from rackwright.lifecycle.gpus.status import driver_of, gpu_statuses
-from rackwright.lifecycle.status import HostStatus, Status
+from rackwright.lifecycle.status import HostState, HostStatus, Status
 from rackwright.state.journal import Entry, Event
 from tests.hardware.outputs import hardware
 
@@ -12,7 +12,10 @@ from tests.hardware.outputs import hardware
 def test_gpus_and_their_driver_stand_below_the_replicas():
     machine = hardware("h100", facts="loaded 550.163.01\nnvrm Open Kernel Module\n")
     found = Status(
-        hosts=(HostStatus("gate1", "ok", None, {}), HostStatus("gpu1", "ok", None, {}, driver_of(machine))),
+        hosts=(
+            HostStatus("gate1", HostState.OK, None, {}),
+            HostStatus("gpu1", HostState.OK, None, {}, driver_of(machine)),
+        ),
         replicas=(),
         backups=(),
         lease=None,

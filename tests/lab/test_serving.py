@@ -133,7 +133,7 @@ def test_an_apply_brings_an_engine_that_answers_and_the_next_changes_nothing(rea
     assert parse_answer(answer), answer
     assert parse_answer(ready.host.tell(ask_command(ready.replica, "other")))
     assert ready.agent() == "up"
-    assert not ready.state().outdated
+    assert ready.state().runs(ready.state().wanted)
     assert ready.host.plan(ready.deploy).changes == 0
     assert ready.host.applied(ready.deploy).changes == 0
 
@@ -181,11 +181,11 @@ def test_a_changed_unit_never_restarts_a_running_engine_but_shows_as_outdated(re
     kept = ready.replica
     ready.replica = kept.model_copy(update={"stop_seconds": 31})
     ready.host.applied(ready.deploy)
-    assert ready.state().outdated
+    assert not ready.state().runs(ready.state().wanted)
     assert ready.host.tell(f"systemctl show -P MainPID {kept.unit}") == before
     ready.replica = kept
     ready.host.applied(ready.deploy)
-    assert not ready.state().outdated
+    assert ready.state().runs(ready.state().wanted)
 
 
 def test_an_engine_with_full_slots_and_a_queue_stays_up(ready: Serving) -> None:

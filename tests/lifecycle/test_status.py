@@ -1,19 +1,59 @@
-"""What status says of a replica's traffic."""
+"""What status says of a replica's traffic, and when it calls a fleet healthy."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from rackwright.gateway import CanaryShare, DrainRecord, ServerState
-from rackwright.lifecycle.status import _traffic
+from rackwright.lifecycle.status import (
+    Drained,
+    HostState,
+    HostStatus,
+    ReplicaStatus,
+    Status,
+    Traffic,
+    _drained,
+    _traffic,
+)
 
 MOMENT = datetime(2026, 11, 27, 3, 15, tzinfo=UTC)
+RECORD = DrainRecord(who="ada (SHA256:x) on laptop", reason="model update assistant", manual=False, time=MOMENT)
+SERVER = ServerState("gpu1", "assistant@1", True, True, 3, RECORD, CanaryShare(5.0, MOMENT, "r1"))
+REPLICA = ReplicaStatus("gpu1/assistant@1", "assistant", ("assistant",), "ready", None, Traffic.YES, 0, "b1", None)
+HOST = HostStatus("gpu1", HostState.OK, None, {})
+WELL = Status((HOST,), (REPLICA,), (), None, (), ())
 
 
 def test_a_canary_is_drained_and_says_what_it_gets():
-    record = DrainRecord(who="ada (SHA256:x) on laptop", reason="model update assistant", manual=False, time=MOMENT)
-    state = ServerState("gpu1", "assistant@1", True, True, 3, record, CanaryShare(5.0, MOMENT, "r1"))
-    assert _traffic(state) == (
+    assert _traffic(SERVER) is Traffic.DRAINED
+    one = replace(REPLICA, traffic=Traffic.DRAINED, drained=_drained(SERVER), canary=5.0)
+    assert one.traffic_text == (
         "drained: model update assistant (ada, since 2026-11-27 03:15 UTC); canary: 5 % of the conversations"
     )
-    assert _traffic(ServerState("gpu1", "assistant@1", True, True, 3, record)).endswith("UTC)")
+    assert replace(one, canary=None).traffic_text.endswith("UTC)")
+
+
+def test_one_that_was_drained_without_a_record_says_so_alone():
+    server = replace(SERVER, record=None)
+    assert (_traffic(server), _drained(server)) == (Traffic.DRAINED, None)
+    assert replace(REPLICA, traffic=Traffic.DRAINED).traffic_text == "drained"
+
+
+@pytest.mark.parametrize(
+    ("host", "replica", "healthy"),
+    [
+        (HOST, REPLICA, True),
+        (replace(HOST, state=HostState.DISABLED, reason="RMA 4711"), REPLICA, True),
+        (replace(HOST, state=HostState.UNREACHABLE, reason="no route"), REPLICA, False),
+        (HOST, replace(REPLICA, traffic=Traffic.DRAINED, drained=Drained("fan", "ada", "2026", manual=True)), True),
+        (HOST, replace(REPLICA, traffic=Traffic.NO), False),
+        (HOST, replace(REPLICA, traffic=Traffic.UNKNOWN), False),
+    ],
+)
+def test_a_fleet_is_healthy_when_all_that_should_serve_does(
+    host: HostStatus, replica: ReplicaStatus, healthy: bool
+) -> None:
+    assert replace(WELL, hosts=(host,), replicas=(replica,)).healthy is healthy

@@ -2,17 +2,10 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
-from rackwright.errors import RackwrightError
-from rackwright.report.verdict_document import parse_verdict, verdict_document
+from rackwright.report.verdict_document import verdict_document
 from tests.verdict.verdicts import VERDICT
 
 TEXT = json.dumps(verdict_document(VERDICT))
-
-
-def test_what_is_written_is_read_again():
-    assert parse_verdict(TEXT, "here") == VERDICT
 
 
 def test_the_document_is_plain_json_with_its_format_first():
@@ -35,12 +28,3 @@ def test_the_document_is_plain_json_with_its_format_first():
         "needed": None,
         "decides": True,
     }
-
-
-def test_unknown_keys_are_ignored_and_a_newer_or_damaged_one_is_refused():
-    assert parse_verdict(TEXT.replace('"count"', '"mood": 1, "count"'), "here") == VERDICT
-    with pytest.raises(RackwrightError, match=r"here: was written by a newer rackwright \(verdict/2\)"):
-        parse_verdict(TEXT.replace("verdict/1", "verdict/2"), "here")
-    for damaged in ("", "{}", TEXT.replace("FAIL", "MAYBE"), TEXT.replace('"estimate"', '"guess"')):
-        with pytest.raises(RackwrightError, match=r"here: is damaged: .*; should be of format verdict/1"):
-            parse_verdict(damaged, "here")

@@ -160,8 +160,14 @@ def test_states_tell_the_outdated_the_crashed_and_the_stopped() -> None:
         "replica=b@1\nActiveState=failed\nResult=core-dump\nExecMainStatus=4\nwanted=1\nstarted=\nstate=ready\n"
         "replica=a@1\nActiveState=active\nResult=success\nNRestarts=2\nwanted=2\nstarted=1\nstate=busy\nsince=5\n"
     )
-    assert (first.replica, first.outdated, first.serves, first.since, first.restarts) == ("a@1", True, True, 5, 2)
-    assert (second.probe, second.outdated) == ("stopped", False)
+    assert (first.replica, not first.runs(first.wanted), first.serves, first.since, first.restarts) == (
+        "a@1",
+        True,
+        True,
+        5,
+        2,
+    )
+    assert (second.probe, second.active == "active" and not second.runs(second.wanted)) == ("stopped", False)
     assert (second.crash or "").startswith("illegal instruction")
 
 

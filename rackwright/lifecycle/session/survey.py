@@ -25,6 +25,7 @@ from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import ReplicaState
 from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.state.control import ControlRecord, parse_control, read_command
+from rackwright.state.record import applied_lock
 
 CONNECTED_COMMAND = """p=$$
 while [ "${p:-1}" -gt 1 ]; do
@@ -79,8 +80,8 @@ class Surveyed:
     filters: Filters
     replicas: Mapping[str, ReplicaState]
     """By replica name, without those that aren't installed yet."""
-    record: str
-    """Content of its record.json; empty: it has none."""
+    applied_lock: str | None
+    """Digest of the lock that was applied last; "" if the host's record can't be read; None: it has no record."""
     connected: Connected | None
     """None if the host is this machine."""
     drains: Mapping[str, DrainRecord]
@@ -147,7 +148,7 @@ def surveyed_of(parts: list[Completed], name: str) -> Surveyed:
         listening=tuple(socket for socket in parse_listening(report["listening"]) if socket.pid not in our_pids),
         filters=parse_filters(report["filters"]),
         replicas={state.replica: state for state in parse_replicas(report["replicas"])},
-        record=report["record"].strip(),
+        applied_lock=applied_lock(report["record"]),
         connected=Connected(*ends) if len(ends) == 2 else None,
         drains=parse_drains(report["drains"]),
         backup=parse_backup(report["backup"]),

@@ -50,7 +50,7 @@ class Session:
     def remember(self, *, failed: tuple[str, ...] = (), known: bool = False) -> None:
         steps = [Step(name, "replica", "Run it", Outcome.CHANGED) for name in self.hosts]
         steps += [Step(name, "replica", "Run it", Outcome.FAILED) for name in failed]
-        hosts = {name: SimpleNamespace(record="", control=self.known.get(name)) for name in self.hosts}
+        hosts = {name: SimpleNamespace(applied_lock=None, control=self.known.get(name)) for name in self.hosts}
         surveyed = SimpleNamespace(hosts=hosts, control=RECORD)
         owner = SimpleNamespace(who="anna", why="apply")
         lease_session: Any = SimpleNamespace(lease=SimpleNamespace(owner=owner), run="20261128T000000Z-aaaa")
