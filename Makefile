@@ -14,7 +14,7 @@ HEAVY = python -m tests.heavy.need $(if $(BASE),--base "$(BASE)") $(if $(RECORD)
 WORKERS = -n 2 $(BY_FILE)
 BY_FILE = --dist loadfile --no-loadscope-reorder
 # The tests that cover the sources under [tool.coverage.run] in pyproject.toml.
-COVERING = $(addprefix tests/lifecycle/,drain prune rollout test_fenced.py test_key.py test_put_back.py test_standing.py update/test_unfinished.py) \
+COVERING = $(addprefix tests/lifecycle/,drain prune rollout test_fenced.py test_key.py rollout/test_revert.py update/test_replica_progress.py update/test_unfinished.py) \
 	tests/lifecycle/canary/test_updates.py tests/cli/test_key.py tests/cli/test_key_pull.py tests/cli/test_not_stale.py tests/runner tests/fleet/test_keys_file.py tests/state
 
 .DEFAULT_GOAL := help
