@@ -62,7 +62,7 @@ class Batch:
     def _all(self, output: bytes) -> list[tuple[bytes, int]]:
         texts, numbers, statuses, rest = self._frames(output)
         if numbers != list(range(self.count)) or rest:
-            raise GarbledBatch(f"{len(numbers)} of {self.count} answers are whole")
+            raise GarbledBatch(f"{len(numbers)} of {self.count} answers are complete")
         return list(zip(texts, statuses, strict=True))
 
     def _frames(self, output: bytes) -> tuple[list[bytes], list[int], list[int], bytes]:

@@ -63,6 +63,6 @@ def test_a_replica_is_drained_from_its_act_to_its_return_and_to_the_end_without_
         (20.0, f"{FIRST}: return: back at every gateway"),
         (21.0, f"{FIRST}: done: the previous version serves"),
         (25.0, f"{SECOND}: act: asked for"),
-        (26.0, "error: gpu2/assistant@1: it could not be reverted"),
+        (26.0, "error: gpu2/assistant@1  it could not be reverted"),
     ]
     assert list(drained(1000, steps)) == [Drained(FIRST, 1008, 1020), Drained(SECOND, 1025)]
