@@ -55,14 +55,15 @@ def test_what_is_sent_to_a_replica_while_it_is_drained_has_reached_it(one: Acces
 
 def test_a_replica_is_drained_from_its_act_to_its_return_and_to_the_end_without_one() -> None:
     steps = [
-        (1.0, f"{FIRST}: gate: asked for"),
-        (2.0, f"{FIRST}: drain: no new requests"),
-        (8.0, f"{FIRST}: act: asked for"),
-        (9.0, f"{FIRST}: put back: it refuses to start"),
-        (10.0, f"{FIRST}: act: what ran before"),
-        (20.0, f"{FIRST}: return: back at every gateway"),
-        (21.0, f"{FIRST}: done: the previous version serves"),
-        (25.0, f"{SECOND}: act: asked for"),
-        (26.0, "error: gpu2/assistant@1  it could not be reverted"),
+        (1.0, f"{FIRST}  checking that it may go down"),
+        (2.0, f"{FIRST}  draining"),
+        (3.0, f"{FIRST}  draining (3 in flight)"),
+        (8.0, f"{FIRST}  updating"),
+        (9.0, f"{FIRST}  reverting: it refuses to start"),
+        (10.0, f"{FIRST}  restarting: the previous version"),
+        (20.0, f"{FIRST}  undraining at every gateway"),
+        (21.0, f"{FIRST}  reverted: the previous version serves"),
+        (25.0, f"{SECOND}  updating"),
+        (26.0, "error: gpu2/assistant@1: it could not be reverted"),
     ]
     assert list(drained(1000, steps)) == [Drained(FIRST, 1008, 1020), Drained(SECOND, 1025)]
