@@ -112,7 +112,7 @@ def test_an_apply_killed_while_it_changes_hosts_is_finished_by_the_next(site: Op
 def test_an_apply_killed_while_it_restarts_engines_is_finished_by_the_next(site: Operator, lab: Lab) -> None:
     parallel = change_parallel(site)
     kill_when(site.start("apply", "--yes"), "gpu1/assistant@1  restarting")
-    assert site.replicas()["gpu1/assistant@1"]["traffic"].startswith("drained: apply")
+    assert site.replicas()["gpu1/assistant@1"]["drained"]["reason"].startswith("apply")
     assert site("plan", "--json").json["returns"] == ["gpu1/assistant@1"]
     # The minute that a dead operator's lease has left passes.
     lab.exec("gate1", "sed -i -E '1s/[0-9]+$/1/' /var/lib/rackwright/control/lease")
@@ -175,7 +175,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_apply_returns_what_it_left(si
     assert said.splitlines()[-1] == "error: interrupted"
     assert "Traceback" not in said
     assert site("lease", "show", "--json").json["lease"] is None
-    assert site.replicas()["gpu1/assistant@1"]["traffic"].startswith("drained: restart")
+    assert site.replicas()["gpu1/assistant@1"]["drained"]["reason"].startswith("restart")
     site("apply", "--yes")
     assert site.replicas()["gpu1/assistant@1"]["traffic"] == "yes"
 

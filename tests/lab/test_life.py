@@ -142,7 +142,7 @@ def test_verify_looks_at_each_host_from_another_one_and_finds_what_is_open_besid
 ) -> None:
     seen = {proof["host"]: proof for proof in site("verify", "--json").json["proofs"] if "opens to" in proof["what"]}
     assert seen["gate1"]["what"].startswith(f"{lab_fleet.hosts['gate1']} opens to host gpu1 only")
-    assert seen["gate1"]["found"].startswith("443, of 1")
+    assert seen["gate1"]["found"].startswith("443 open of 1")
     assert seen["gpu2"]["found"].startswith("nothing, of 1")
     lab.exec("gpu2", "nft add rule inet rackwright input tcp dport 9100 accept")
     found = site("verify", "--json", check=12).json
@@ -200,7 +200,7 @@ def test_a_packet_filter_that_would_shut_us_out_is_refused_before_it_is_loaded(s
 
 def test_a_drained_replica_gets_nothing_and_comes_back(site: Operator) -> None:
     site("drain", "gpu1/assistant@1", "--reason", "fan replacement", "--yes")
-    assert site.replicas()["gpu1/assistant@1"]["traffic"].startswith("drained: fan replacement")
+    assert site.replicas()["gpu1/assistant@1"]["drained"]["reason"] == "fan replacement"
     refused = site("drain", "gpu2", "--reason", "too", "--yes", check=1)
     assert "assistant would be left without a healthy replica" in refused.err
     site("undrain", "gpu1/assistant@1")

@@ -120,7 +120,7 @@ def test_a_wrong_sudo_password_and_a_missing_one_are_told_apart(spare: Target) -
         "spare1: sudo refused the password; "
         "sudo.password in the fleet file should refer to the password of the user ops"
     )
-    with pytest.raises(HostError, match=r"spare1: sudo asks the user ops for a password; write sudo: \{password"):
+    with pytest.raises(HostError, match=r"spare1: sudo asks the user ops for a password; set sudo: \{password"):
         Connection(spare).run("id")
 
 
