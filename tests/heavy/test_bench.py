@@ -169,7 +169,7 @@ def test_a_search_ends_with_the_knee_or_says_that_there_is_none(site: Operator) 
     found = said.json["bench"]
     assert (said.code == 0) is (found["knee"] is not None)
     assert found["searched"]
-    assert len(found["steps"]) > 1 or found["why_ended"].startswith("already at 0.2 a second")
+    assert len(found["steps"]) > 1 or found["why_ended"].startswith("already at 0.2 per second")
 
 
 def test_where_clients_stand_elsewhere_the_gateway_is_not_measured(site: Operator) -> None:
