@@ -229,7 +229,7 @@ def test_the_account_that_the_tool_logs_in_with_is_never_put_out(house: House) -
     house.apply()
     house.people()
     refused = house.apply(check=10)
-    assert f"{ours}, whom this command logs in as, has left" in refused.err
+    assert f"{ours}, the user that this command logs in as, has left" in refused.err
     assert "rackwright-operators" in house.tell(f"id -nG {ours}").split()
     for host in ("gate1", "gpu1"):
         house.tell(f"gpasswd -d {ours} rackwright-people; gpasswd -d {ours} rackwright-operators", host)
