@@ -139,7 +139,7 @@ def test_a_replica_is_measured_past_the_gateway(site: Operator) -> None:
 def test_verify_full_holds_the_service_to_its_objectives(site: Operator) -> None:
     site.edit("    context: 2048", f"    objectives: {EASY}\n    context: 2048")
     met = site("verify", "--full", "--json", timeout=LONG).json
-    tried = [proof for proof in met["proofs"] if "by 20 requests, 1 a second" in proof["what"]]
+    tried = [proof for proof in met["proofs"] if "with 20 requests, 1 a second" in proof["what"]]
     assert [proof["what"].split(": ")[1].split()[0] for proof in tried] == [
         "ttft_p95",
         "tpot_p95",

@@ -207,7 +207,7 @@ def test_one_that_is_more_than_twice_as_slow_fails_by_what_clients_see(
     old = model.digest
     slower = WIDE.replace("ttft_median: 100%", "ttft_median: 25%")
     # Without a golden set, whose times could tell before any client did.
-    say(site, canary(share="[50]", min_requests=40, limit="5m", thresholds=slower))
+    say(site, canary(share="[50]", min_requests=40, max_duration="5m", thresholds=slower))
     becomes(model, "slow")
     # In one piece, so that their first byte is their last, and long enough that the engine has most of the time.
     pieces = replace(plan, rhythm="ccclccccc", rate=1.5, tokens=8, long_tokens=12)
@@ -222,7 +222,7 @@ def test_a_doubtful_one_pauses_with_the_old_version_at_full_weight(
     site: Operator, model: Versions, lab: Lab, plan: Plan
 ) -> None:
     old = model.digest
-    say(site, canary(share="[20]", thresholds=WIDE.replace("errors: 20%", "errors: 1%"), limit="20s"))
+    say(site, canary(share="[20]", thresholds=WIDE.replace("errors: 20%", "errors: 1%"), max_duration="20s"))
     becomes(model, "Q2_K")
     _, told = refused(site, lab, plan)
     assert "INCONCLUSIVE: " in told, told
