@@ -346,7 +346,7 @@ def test_an_apply_ends_with_a_first_snapshot_of_what_it_left_and_the_next_change
 ) -> None:
     said = site("apply", "--yes")
     assert "First snapshots" in said.err
-    assert "gate1: snapshot at own: good" in said.err
+    assert "gate1: snapshot at own: done" in said.err
     assert site("apply", "--yes", "--json").json["changed"] == 0
     assert backups.restic("own", "dump latest /var/lib/rackwright/fleet/test.yml") == site.path.read_text().strip()
     listed = site("backup", "list", "--json").json["snapshots"]
