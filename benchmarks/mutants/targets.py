@@ -25,7 +25,8 @@ def _under(folder: str, names: str) -> tuple[str, ...]:
 
 _ROLLOUT_TESTS = _under(
     "tests/lifecycle",
-    "rollout/test_change.py rollout/test_procedure.py rollout/test_revert.py update/test_unfinished.py test_fenced.py",
+    "rollout/test_change.py rollout/test_procedure.py rollout/test_revert.py update/test_unfinished.py "
+    "test_fenced.py",
 )
 
 TARGETS = (
@@ -34,7 +35,10 @@ TARGETS = (
         "unfinished",
         ("rackwright/lifecycle/update/unfinished.py",),
         (
-            *_under("tests/lifecycle", "update/test_replica_progress.py update/test_unfinished.py rollout/test_revert.py test_fenced.py"),
+            *_under(
+                "tests/lifecycle",
+                "update/test_replica_progress.py update/test_unfinished.py rollout/test_revert.py test_fenced.py",
+            ),
             "tests/lifecycle/canary/test_updates.py",
         ),
         35,
