@@ -86,7 +86,7 @@ def elsewhere(site: Operator, folder: Path) -> Operator:
 def test_it_is_ended_by_somebody_else(
     model: Versions, lab: Lab, tmp_path: Path, moment: str, number: int, verb: str | None
 ) -> None:
-    site, before = model.downloads, model.digest
+    site, before = model.site, model.digest
     model.good(f"{moment} {number}")
     killed(site, moment, number)
     if verb is None:
