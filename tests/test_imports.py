@@ -71,9 +71,17 @@ def test_the_fleet_never_uses_the_network(module):
 
 
 @pytest.mark.parametrize("package", sorted({path.parent for path in MODULES.values()}))
-def test_a_package_has_at_most_25_modules(package):
+def test_a_package_stays_small(package):
     modules = [path.stem for path in package.glob("*.py") if path.stem != "__init__"]
     assert len(modules) <= MOST_MODULES, f"{package} has {len(modules)} modules: subpackages by topic"
+
+
+def test_no_two_modules_have_names_that_differ_by_an_ending():
+    """Roles have modules of their own. `models` is a key and `model` a command; ssh and sshd are programs."""
+    paths = [path for module, path in MODULES.items() if not re.match(r"rackwright\.(roles|deploys)\b", module)]
+    names = {path.parent.name if path.stem == "__init__" else path.stem for path in paths}
+    alike = {(one, other) for one in names for other in names if re.fullmatch(f"{one}(s|es|d|ed|r|er|ing)", other)}
+    assert alike == {("model", "models"), ("ssh", "sshd")}
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("rackwright.lab")])

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from rackwright.lifecycle.session.session import PLAN_MODULES
 from tests.needless import NEEDLESS, ONLY_FOR_CHANGES
 
 HEAVY = (
@@ -110,3 +111,8 @@ def test_an_apply_imports_what_changes_hosts_only_when_something_is_to_change():
 @pytest.mark.parametrize("name", ONLY_FOR_CHANGES)
 def test_what_only_changes_need_is_there(name):
     assert importlib.util.find_spec(f"rackwright.lifecycle.{name}")
+
+
+@pytest.mark.parametrize("module", PLAN_MODULES)
+def test_each_module_that_a_plan_imports_early_exists(module):
+    assert importlib.util.find_spec(module)

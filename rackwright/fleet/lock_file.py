@@ -40,22 +40,22 @@ def write_lock(path: Path, lock: Lock) -> None:
     write_stored(path, HEADER, lock)
 
 
-def require_match(fleet: Fleet, lock: Lock, *, besides: Collection[Place] = ()) -> None:
+def require_match(fleet: Fleet, lock: Lock, *, ignoring: Collection[Place] = ()) -> None:
     """Raise FleetError with every difference between fleet file and lock; see `mismatches`."""
-    if problems := mismatches(fleet, lock, besides=besides):
+    if problems := mismatches(fleet, lock, ignoring=ignoring):
         raise FleetError(problems)
 
 
-def mismatches(fleet: Fleet, lock: Lock, *, besides: Collection[Place] = ()) -> tuple[Problem, ...]:
+def mismatches(fleet: Fleet, lock: Lock, *, ignoring: Collection[Place] = ()) -> tuple[Problem, ...]:
     """Return each setting of the fleet file that changed since the lock was written; empty if the lock matches.
 
-    Differences at or below the places in `besides` are left out.
+    Differences at or below the places in `ignoring` are left out.
     """
     where = str(fleet.sibling("lock"))
     if lock.fleet != fleet.file.fleet:
         return (Problem(where, f"is of fleet {lock.fleet}, not {fleet.file.fleet}", next=RUN),)
     found = (*_models(fleet, lock), *_runtimes(fleet, lock), *_drivers(fleet, lock), *_ports(fleet, lock))
-    left = [(place, what) for place, what in dict.fromkeys(found) if not _below(place, besides)]
+    left = [(place, what) for place, what in dict.fromkeys(found) if not _below(place, ignoring)]
     return tuple(Problem(f"{where} {'.'.join(place)}", what, next=RUN) for place, what in left)
 
 

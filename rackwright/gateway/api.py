@@ -54,8 +54,8 @@ class Gateways:
 
     def servers(self) -> dict[str, ServerState]:
         """Return every replica that any gateway has, by HOST/MODEL@N."""
-        reply = self._run(STATES + SHOW_DRAINS, "asking for states")
-        return merged({name: parse_states(text) for name, text in reply.items()})
+        states = self._run(STATES + SHOW_DRAINS, "asking for states")
+        return merged({name: parse_states(text) for name, text in states.items()})
 
     def in_flight(self, address: str) -> int:
         """Given HOST/MODEL@N, return its requests in flight over all gateways and workers."""

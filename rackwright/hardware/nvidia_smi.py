@@ -193,5 +193,5 @@ def _whole(node: ElementTree.Element, path: str, default: int) -> int:
 
 def _sum(node: ElementTree.Element, *paths: str) -> int | None:
     """Return the sum of the reported values, or None if none is reported."""
-    reply = [number for path in paths if (number := _optional(node, path)) is not None]
-    return sum(reply) if reply else None
+    numbers = [number for path in paths if (number := _optional(node, path)) is not None]
+    return sum(numbers) if numbers else None

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from shlex import quote
 
 from rackwright.remote.completed import Completed
@@ -54,17 +55,18 @@ class Batch:
 
     def whole(self, output: bytes) -> list[Completed]:
         """Return the answers that are whole in this standard output, from the first on; without standard error."""
-        texts, numbers, statuses, _ = self._frames(output)
-        in_order = [number == place for place, number in enumerate(numbers)]
-        good = in_order.index(False) if False in in_order else len(numbers)
-        return [Completed(status, text) for text, status in zip(texts[:good], statuses[:good], strict=True)]
+        frames, _ = self._frames(output)
+        good = takewhile(lambda counted: counted[0] == counted[1][0], enumerate(frames))
+        return [Completed(status, text) for _, (_, text, status) in good]
 
     def _all(self, output: bytes) -> list[tuple[bytes, int]]:
-        texts, numbers, statuses, rest = self._frames(output)
-        if numbers != list(range(self.count)) or rest:
-            raise GarbledBatch(f"{len(numbers)} of {self.count} answers are complete")
-        return list(zip(texts, statuses, strict=True))
+        frames, rest = self._frames(output)
+        if [number for number, _, _ in frames] != list(range(self.count)) or rest:
+            raise GarbledBatch(f"{len(frames)} of {self.count} answers are complete")
+        return [(text, status) for _, text, status in frames]
 
-    def _frames(self, output: bytes) -> tuple[list[bytes], list[int], list[int], bytes]:
+    def _frames(self, output: bytes) -> tuple[list[tuple[int, bytes, int]], bytes]:
+        """Return number, text and exit status of each answer that is whole, and what follows the last one."""
         pieces = re.split(rb"\n%s (\d{1,6}) (\d{1,3})\n" % self.marker.encode(), output)
-        return pieces[:-1:3], list(map(int, pieces[1::3])), list(map(int, pieces[2::3])), pieces[-1]
+        texts, numbers, statuses = pieces[:-1:3], map(int, pieces[1::3]), map(int, pieces[2::3])
+        return list(zip(numbers, texts, statuses, strict=True)), pieces[-1]

@@ -43,7 +43,7 @@ def resolve_lock(
             problems += error.problems
     problems += refused_licenses(fleet, models)
     try:
-        runtimes = resolver.runtimes(anew=kinds(fleet) if upgrade else ())
+        runtimes = resolver.runtimes(reread=kinds(fleet) if upgrade else ())
     except FleetError as error:
         problems += error.problems
     if problems:

@@ -94,8 +94,8 @@ class Resolver:
         except UnfitFiles as error:
             raise FleetError([Problem(where, f"{source} {error}", error.should)]) from None
 
-    def runtimes(self, *, anew: Collection[str] = ()) -> dict[str, RuntimeLock]:
-        """Return <kind>-<version> → runtime entry. Local builds of the kinds in `anew` are read again.
+    def runtimes(self, *, reread: Collection[str] = ()) -> dict[str, RuntimeLock]:
+        """Return <kind>-<version> → runtime entry. Local builds of the kinds in `reread` are read again.
 
         Raise FleetError if one can't be resolved.
         """
@@ -106,7 +106,7 @@ class Resolver:
             key = runtime.key
             if key not in locked:
                 kept = self.previous.runtimes.get(key) if self.previous else None
-                locked[key] = runtimes.settle(runtime, kept, where, anew=runtime.kind in anew)
+                locked[key] = runtimes.settle(runtime, kept, where, reread=runtime.kind in reread)
             elif locked[key].build != runtime.build:
                 what = f"is another build of {runtime.kind} {runtime.version} than another model's"
                 raise FleetError([Problem(f"{where}.build", what, "should be the same build, or another version")])

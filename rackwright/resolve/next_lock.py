@@ -36,7 +36,7 @@ def updated_model(
     """
     require_model(fleet, lock, name)
     source = _at(fleet, name, to) if to else None
-    require_match(fleet, lock, besides=(("models", name), *_runtimes_of(fleet, lock, name), *_ports_of(fleet, name)))
+    require_match(fleet, lock, ignoring=(("models", name), *_runtimes_of(fleet, lock, name), *_ports_of(fleet, name)))
     download_files(fleet)
     resolver = Resolver(fleet, lock, Sources(fleet, upgrade=True, on_progress=on_progress))
     entry = resolver.model(name, source)
@@ -55,15 +55,15 @@ def updated_runtimes(fleet: Fleet, lock: Lock, kind: str | None = None, *, on_pr
     here = kinds(fleet)
     if kind is not None and kind not in here:
         raise unknown(kind, tuple(sorted(here)), "runtime")
-    anew = here if kind is None else {kind}
+    reread = here if kind is None else {kind}
     locked = {key: runtime.kind for key, runtime in lock.runtimes.items()}
     asked = {model.runtime.key: model.runtime.kind for model in fleet.file.models.values()}
     # Without a kind, this includes kinds that no model uses any more.
-    besides = [("runtimes", key) for key, of in (locked | asked).items() if kind is None or of == kind]
-    require_match(fleet, lock, besides=besides)
+    ignoring = [("runtimes", key) for key, of in (locked | asked).items() if kind is None or of == kind]
+    require_match(fleet, lock, ignoring=ignoring)
     download_files(fleet)
     resolver = Resolver(fleet, lock, Sources(fleet, upgrade=False, on_progress=on_progress))
-    return lock.model_copy(update={"runtimes": resolver.runtimes(anew=anew)})
+    return lock.model_copy(update={"runtimes": resolver.runtimes(reread=reread)})
 
 
 def rolled_back(fleet: Fleet, lock: Lock, name: str) -> Lock:
@@ -79,7 +79,7 @@ def rolled_back(fleet: Fleet, lock: Lock, name: str) -> Lock:
         raise RackwrightError(what, where=f"{fleet.sibling('lock')} models.{name}", next=hint)
     then = now.previous.model_copy(update={"previous": now.alone})
     back = _with_model(lock, name, then)
-    require_match(fleet, back, besides=(("models", name, "source"), ("models", name, "files")))
+    require_match(fleet, back, ignoring=(("models", name, "source"), ("models", name, "files")))
     return back
 
 

@@ -41,14 +41,14 @@ class Runtimes:
     web: Callable[[], Web]
     """Creates the Web on first use."""
 
-    def settle(self, runtime: Runtime, kept: RuntimeLock | None, where: str, *, anew: bool = False) -> RuntimeLock:
+    def settle(self, runtime: Runtime, kept: RuntimeLock | None, where: str, *, reread: bool = False) -> RuntimeLock:
         """Return the entry: `kept`, if the settings are unchanged. Raise FleetError if it can't be resolved.
 
-        With `anew`, a local build is read again in any case.
+        With `reread`, a local build is read again in any case.
         """
         question = runtime_question(self.fleet, runtime)
         local = (runtime.build or "").startswith("file:")
-        if kept and kept.question == question and not (local and anew):
+        if kept and kept.question == question and not (local and reread):
             return kept
         files = self._wheels(runtime, where) if isinstance(runtime, Vllm) else (self._archive(runtime, where),)
         return question.model_copy(update={"files": files})

@@ -34,19 +34,19 @@ def shape_of(config: bytes, tensors: Iterable[Tensor]) -> ModelShape:
     top = parse_object(config)
     text = _text_of(top)
     family = text.text("model_type") or Values(top).text("model_type")
-    text = Values(DEFAULTS.get(family, {}) | dict(text.reply))
+    text = Values(DEFAULTS.get(family, {}) | dict(text.content))
     layers, unknown = _layers(family, text)
     return ModelShape(
         architecture=family or "unknown",
         unknown=unknown,
         weights=weights_of(tensor for tensor in tensors if not _left_out(tensor, text)),
         layers=layers,
-        hidden=text.number("hidden_size", otherwise=0),
+        hidden=text.number("hidden_size", default=0),
         intermediate=_intermediate(text),
-        heads=text.number("num_attention_heads", otherwise=0),
-        vocabulary=text.number("vocab_size", otherwise=0),
+        heads=text.number("num_attention_heads", default=0),
+        vocabulary=text.number("vocab_size", default=0),
         context=longest_context(family, text),
-        used=text.number(*_USED, otherwise=0),
+        used=text.number(*_USED, default=0),
         type=text.text("dtype") or text.text("torch_dtype") or "bfloat16",
         quantization=_quantization(top, text),
     )
@@ -56,7 +56,7 @@ def _text_of(top: Mapping[str, object]) -> Values:
     """Return the config of the language model, with the top-level values for keys that it doesn't set."""
     whole = Values(top)
     nested = next((found for name in _NESTED if (found := whole.within(name))), None)
-    return Values(dict(top) | dict(nested.reply)) if nested else whole
+    return Values(dict(top) | dict(nested.content)) if nested else whole
 
 
 def _layers(family: str, text: Values) -> tuple[tuple[Layers, ...], str | None]:
@@ -104,8 +104,8 @@ def _part(name: str) -> str | None:
 
 def _intermediate(text: Values) -> int:
     """Return the width. If experts have no separate one (Mixtral, gpt-oss), `intermediate_size` is one expert's."""
-    plain = text.number("intermediate_size", otherwise=0)
-    experts = text.number(*_USED, otherwise=0) * text.number("moe_intermediate_size", otherwise=plain)
+    plain = text.number("intermediate_size", default=0)
+    experts = text.number(*_USED, default=0) * text.number("moe_intermediate_size", default=plain)
     return max(plain, experts)
 
 

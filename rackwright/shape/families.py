@@ -65,7 +65,7 @@ def _plain(text: Values) -> tuple[Layers, ...]:
 
 def _switched(text: Values) -> tuple[Layers, ...]:
     depth = text.depth("num_hidden_layers")
-    first = text.number("max_window_layers", otherwise=0) if text.flag("use_sliding_window") else depth
+    first = text.number("max_window_layers", default=0) if text.flag("use_sliding_window") else depth
     kinds: list[Kind] = ["sliding" if layer >= first else "full" for layer in range(depth)]
     return grouped(text, _listed(text, depth) or kinds)
 
@@ -84,7 +84,7 @@ def _pattern(text: Values, depth: int, every: int) -> list[Kind]:
     """Return the kinds by pattern: a number, or, in EXAONE 4, a text like LLLG (local, global)."""
     if marks := text.text("sliding_window_pattern"):
         return ["full" if marks[layer % len(marks)] == "G" else "sliding" for layer in range(depth)]
-    step = text.number("sliding_window_pattern", "_sliding_window_pattern", otherwise=every) or every
+    step = text.number("sliding_window_pattern", "_sliding_window_pattern", default=every) or every
     return ["full" if (layer + 1) % step == 0 else "sliding" for layer in range(depth)]
 
 

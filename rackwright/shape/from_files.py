@@ -71,8 +71,8 @@ def _read(files: Mapping[str, Source], paths: list[str], reader: _Reader) -> Mod
 
 
 def _first(error: ValidationError) -> str:
-    reply = error.errors(include_url=False)[0]
-    return f"{error.title} {'.'.join(map(str, reply['loc']))} is {ascii(reply['input'])[:60]}"
+    first = error.errors(include_url=False)[0]
+    return f"{error.title} {'.'.join(map(str, first['loc']))} is {ascii(first['input'])[:60]}"
 
 
 def _headers(files: Mapping[str, Source], paths: list[str], read: Callable[[Source], _Header]) -> Iterator[_Header]:

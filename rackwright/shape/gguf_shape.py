@@ -48,23 +48,23 @@ def shape_of_gguf(parts: Sequence[Gguf]) -> ModelShape:
         unknown=unknown,
         weights=weights,
         layers=layers,
-        hidden=values.number("embedding_length", otherwise=0),
+        hidden=values.number("embedding_length", default=0),
         intermediate=max((*values.numbers("feed_forward_length"), _scalar(values, "feed_forward_length"))),
         heads=max((*values.numbers("attention.head_count"), _scalar(values, "attention.head_count"))),
         vocabulary=_vocabulary(values, parts[0].lengths),
         context=values.maybe("context_length"),
-        used=values.number("expert_used_count", otherwise=0),
+        used=values.number("expert_used_count", default=0),
         type="float16",
         quantization=_quantization(weights),
     )
 
 
 def _scalar(values: Values, name: str) -> int:
-    return 0 if values.numbers(name) else values.number(name, otherwise=0)
+    return 0 if values.numbers(name) else values.number(name, default=0)
 
 
 def _vocabulary(values: Values, lengths: Mapping[str, int]) -> int:
-    return lengths.get("tokenizer.ggml.tokens") or values.number("vocab_size", otherwise=0)
+    return lengths.get("tokenizer.ggml.tokens") or values.number("vocab_size", default=0)
 
 
 def _weights(tensors: Sequence[Tensor]) -> Weights:
@@ -96,7 +96,7 @@ def _layers(family: str, values: Values) -> tuple[tuple[Layers, ...], str | None
 
 def _depth(values: Values) -> int:
     """Return the number of layers, without those for speculative decoding, which come last (GLM 4.5)."""
-    depth = values.depth("block_count") - values.number(_SPECULATIVE, otherwise=0)
+    depth = values.depth("block_count") - values.number(_SPECULATIVE, default=0)
     if depth <= 0:
         raise ShapeError(f"has no layers other than the {_SPECULATIVE}")
     return depth
@@ -109,23 +109,23 @@ def _left_out(tensor: Tensor, values: Values) -> bool:
     return bool(layer and depth and speculative and int(layer[1]) >= depth - speculative)
 
 
-def _each(values: Values, name: str, depth: int, *, otherwise: int | None = None) -> tuple[int, ...]:
+def _each(values: Values, name: str, depth: int, *, default: int | None = None) -> tuple[int, ...]:
     """Return one number for each layer, from a list or from one number for all."""
     listed = values.numbers(name)
     if listed:
         if len(listed) < depth:
             raise ShapeError(f"has {name} for {len(listed)} of {depth} layers")
         return listed[:depth]
-    return (values.number(name, otherwise=otherwise),) * depth
+    return (values.number(name, default=default),) * depth
 
 
 def _attention(values: Values, kinds: Sequence[Kind | None]) -> tuple[Layers, ...]:
     """Return layers of these kinds, each with its own heads; None is a layer without attention."""
     heads = _each(values, "attention.head_count", len(kinds))
-    grouped = _each(values, "attention.head_count_kv", len(kinds), otherwise=max(heads))
+    grouped = _each(values, "attention.head_count_kv", len(kinds), default=max(heads))
     dimension = values.number("embedding_length") // max(max(heads), 1)
-    key = values.number("attention.key_length", otherwise=dimension)
-    value = values.number("attention.value_length", otherwise=dimension)
+    key = values.number("attention.key_length", default=dimension)
+    value = values.number("attention.value_length", default=dimension)
     window = values.maybe("attention.sliding_window") or None
     found = Counter((kind, many) for kind, many in zip(kinds, grouped, strict=True) if kind)
     return tuple(
@@ -146,7 +146,7 @@ def _windowed(every: int) -> Callable[[Values], tuple[Layers, ...]]:
             return _attention(values, ["full"] * depth)
         marks = values.numbers("attention.sliding_window_pattern")[:depth]
         if len(marks) != depth:
-            step = values.number("attention.sliding_window_pattern", otherwise=every) if not marks else every
+            step = values.number("attention.sliding_window_pattern", default=every) if not marks else every
             marks = tuple(int(layer % max(step, 1) < step - 1) for layer in range(depth))
         return _attention(values, ["sliding" if mark else "full" for mark in marks])
 
@@ -187,7 +187,7 @@ def _mixed(state: Callable[[Values], State]) -> Callable[[Values], tuple[Layers,
     def read(values: Values) -> tuple[Layers, ...]:
         depth = _depth(values)
         grouped = _each(values, "attention.head_count_kv", depth)
-        network = _each(values, "feed_forward_length", depth, otherwise=0)
+        network = _each(values, "feed_forward_length", depth, default=0)
         # Only Nemotron-H has layers with just a network.
         apart = len(set(network)) > 1
         states = sum(not many and not (apart and width) for many, width in zip(grouped, network, strict=True))
@@ -204,7 +204,7 @@ def _falcon_h1(values: Values) -> tuple[Layers, ...]:
 
 
 def _delta_net(values: Values) -> tuple[Layers, ...]:
-    depth, every = _depth(values), values.number("full_attention_interval", otherwise=4) or 1
+    depth, every = _depth(values), values.number("full_attention_interval", default=4) or 1
     kinds: list[Kind | None] = [None if (layer + 1) % every else "full" for layer in range(depth)]
     inner, heads = values.number("ssm.inner_size"), values.number("ssm.time_step_rank")
     state = delta_net(

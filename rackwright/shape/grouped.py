@@ -24,7 +24,7 @@ def grouped(
 ) -> tuple[Layers, ...]:
     """Return the layers of these kinds, each with the same heads."""
     dimension = key or head_dimension(text)
-    many = heads or text.number("num_key_value_heads", "num_kv_heads", otherwise=text.number("num_attention_heads"))
+    many = heads or text.number("num_key_value_heads", "num_kv_heads", default=text.number("num_attention_heads"))
     windows = {"sliding": text.maybe("sliding_window") or None, "chunked": text.maybe("attention_chunk_size") or None}
     return tuple(
         Layers(kind=kind, count=count, heads=many, key=dimension, value=dimension, window=windows.get(kind))

@@ -46,7 +46,7 @@ def delta_net(*, key_heads: int, key: int, value_heads: int, value: int, taps: i
 
 
 def _gated_delta_net(text: Values) -> tuple[Layers, ...]:
-    depth, every = text.depth("num_hidden_layers"), text.number("full_attention_interval", otherwise=4) or 1
+    depth, every = text.depth("num_hidden_layers"), text.number("full_attention_interval", default=4) or 1
     listed = text.texts("layer_types")[:depth]
     full = listed.count("full_attention") if listed else depth // every
     state = delta_net(
@@ -133,7 +133,7 @@ def _lfm2(text: Values) -> tuple[Layers, ...]:
     if not kinds:
         full = set(text.numbers("full_attn_idxs"))
         kinds = tuple("full_attention" if layer in full else "conv" for layer in range(depth))
-    channels = text.number("conv_dim", otherwise=text.number("hidden_size"))
+    channels = text.number("conv_dim", default=text.number("hidden_size"))
     return _mixed(text, kinds, State(channels=channels, taps=text.number("conv_L_cache") - 1))
 
 

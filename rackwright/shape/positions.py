@@ -29,12 +29,12 @@ def _scalings(text: Values) -> Iterator[Values]:
     """Yield one scaling, or one for each kind of layer."""
     scaling = text.within("rope_parameters") or text.within("rope_scaling") or Values({})
     yield scaling
-    yield from (each for name in scaling.reply if (each := scaling.within(name)))
+    yield from (each for name in scaling.content if (each := scaling.within(name)))
 
 
 def _stretched(rope: Values, trained: int) -> int:
-    kind, factor = rope.text("rope_type") or rope.text("type"), rope.reply.get("factor")
+    kind, factor = rope.text("rope_type") or rope.text("type"), rope.content.get("factor")
     if kind in _STRETCHED or not isinstance(factor, int | float) or not 1 <= factor <= _LARGEST:
         return trained
-    base = rope.number("original_max_position_embeddings", otherwise=trained) if kind == "yarn" else trained
+    base = rope.number("original_max_position_embeddings", default=trained) if kind == "yarn" else trained
     return int(base * factor)

@@ -71,10 +71,10 @@ _PLAIN = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def _tensors(header: dict[str, object], room: int) -> Iterator[Tensor]:
-    for name, reply in header.items():
+    for name, entry in header.items():
         if name == "__metadata__":
             continue
-        fields = reply if isinstance(reply, dict) else {}
+        fields = entry if isinstance(entry, dict) else {}
         kind, offsets = fields.get("dtype"), _offsets(fields.get("data_offsets"))
         if not isinstance(kind, str) or offsets is None:
             raise ShapeError("has a header whose tensors don't follow the format")

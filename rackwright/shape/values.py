@@ -15,23 +15,23 @@ LAYERS = 4096
 class Values:
     """Named values. Each method returns one type; a number that isn't valid raises ShapeError."""
 
-    reply: Mapping[str, object]
+    content: Mapping[str, object]
     prefix: str = ""
     """The prefix of every name."""
 
-    def number(self, *names: str, otherwise: int | None = None) -> int:
+    def number(self, *names: str, default: int | None = None) -> int:
         """Return the first of these that is set, or else the default. Raise ShapeError without one, or if bad."""
         found = self.maybe(*names)
         if found is not None:
             return found
-        if otherwise is None:
+        if default is None:
             raise ShapeError(f"has no {self.prefix}{names[0]}")
-        return otherwise
+        return default
 
     def maybe(self, *names: str) -> int | None:
         """Return the first of these that is set; None if none is."""
         for name in names:
-            value = self.reply.get(f"{self.prefix}{name}")
+            value = self.content.get(f"{self.prefix}{name}")
             if value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
@@ -46,27 +46,27 @@ class Values:
             raise ShapeError(f"has {found} layers; should be 1 to {LAYERS}")
         return found
 
-    def flag(self, name: str, *, otherwise: bool = False) -> bool:
-        value = self.reply.get(f"{self.prefix}{name}")
-        return value if isinstance(value, bool) else otherwise
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        value = self.content.get(f"{self.prefix}{name}")
+        return value if isinstance(value, bool) else default
 
     def text(self, name: str) -> str:
-        value = self.reply.get(f"{self.prefix}{name}")
+        value = self.content.get(f"{self.prefix}{name}")
         return value[:200] if isinstance(value, str) else ""
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a list of texts; empty if it isn't set, or isn't a list."""
-        value = self.reply.get(f"{self.prefix}{name}")
+        value = self.content.get(f"{self.prefix}{name}")
         items = value if isinstance(value, list | tuple) and len(value) <= LAYERS else ()
         return tuple(item for item in items if isinstance(item, str))
 
     def numbers(self, name: str) -> tuple[int, ...]:
         """Return a list of numbers; empty if it isn't set, or isn't a list."""
-        value = self.reply.get(f"{self.prefix}{name}")
+        value = self.content.get(f"{self.prefix}{name}")
         items = value if isinstance(value, list | tuple) and len(value) <= LAYERS else ()
         return tuple(int(item) for item in items if isinstance(item, int) and 0 <= item <= LARGEST)
 
     def within(self, name: str) -> Values | None:
         """Return a nested object; None if there is none."""
-        value = self.reply.get(name)
+        value = self.content.get(name)
         return Values(value) if isinstance(value, dict) else None

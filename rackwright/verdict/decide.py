@@ -97,8 +97,8 @@ def _left_to_clients(comparison: Comparison, figures: set[Figure]) -> Comparison
     The golden set is asked while the candidate serves no clients. That shows if it is much slower, but hardly if it
     is as fast.
     """
-    reply = {figure for name, (figure, _) in _TIMES.items() if figures & times.FIGURES[name].keys()}
-    if comparison.word is not Word.INCONCLUSIVE or comparison.figure not in reply:
+    measured = {figure for name, (figure, _) in _TIMES.items() if figures & times.FIGURES[name].keys()}
+    if comparison.word is not Word.INCONCLUSIVE or comparison.figure not in measured:
         return comparison
     return replace(comparison, decides=False, why=f"{comparison.why}; the times of clients' requests decide")
 

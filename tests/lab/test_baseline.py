@@ -67,7 +67,9 @@ def test_a_later_file_that_wins_is_named_and_left(plain: LabHost) -> None:
     later = "/etc/systemd/journald.conf.d/90-site.conf"
     plain.tell(f"printf '[Journal]\\nSystemMaxUse=80M\\n' >{later}")
     run = plain.applied(deploy)
-    assert [step.note for step in run.notes] == [f"{later} sets SystemMaxUse=80M, and is read after ours (100000000)"]
+    assert [step.note for step in run.notes] == [
+        f"{later} sets SystemMaxUse=80M, and is read after rackwright's (100000000)"
+    ]
     assert (run.changes, plain.tell(f"tail -n 1 {later}; rm {later}")) == (0, "SystemMaxUse=80M")
 
 

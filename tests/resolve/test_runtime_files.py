@@ -39,7 +39,7 @@ def fleet(tmp_path: Path, index: StandInIndex | None = None, **runtime: Any) -> 
 
 def settled(of: Fleet, kept: RuntimeLock | None = None, *, upgrade: bool = False) -> RuntimeLock:
     return Runtimes(of, Web).settle(
-        of.file.models["assistant"].runtime, kept, "site.yml models.a.runtime", anew=upgrade
+        of.file.models["assistant"].runtime, kept, "site.yml models.a.runtime", reread=upgrade
     )
 
 

@@ -9,7 +9,7 @@ VALUES = Values({"p.a": 3, "p.none": None, "p.text": "x", "p.flag": True, "p.lis
 
 
 def test_a_value_is_of_the_type_that_is_asked_for():
-    assert (VALUES.number("a"), VALUES.number("none", "a"), VALUES.number("z", otherwise=7)) == (3, 3, 7)
+    assert (VALUES.number("a"), VALUES.number("none", "a"), VALUES.number("z", default=7)) == (3, 3, 7)
     assert (VALUES.maybe("z"), VALUES.text("text"), VALUES.text("a"), VALUES.flag("flag")) == (None, "x", "", True)
     assert (VALUES.numbers("list"), VALUES.numbers("a"), VALUES.texts("list")) == ((1, 2), (), ())
     assert Values({"within": {"a": 1}}).within("within") == Values({"a": 1})

@@ -42,30 +42,30 @@ class Seen:
     _lots: Random = field(default_factory=lambda: Random(20261128))  # noqa: S311 (no secret)
 
     def answers(self, *, streamed: bool) -> int:
-        return sum(reply.streamed is streamed and reply.request.ttft is not None for reply in self._kept)
+        return sum(logged.streamed is streamed and logged.request.ttft is not None for logged in self._kept)
 
     @property
     def with_tokens(self) -> int:
         """Return the number of conversations with a known time per token."""
-        return len({reply.request.conversation for reply in self._kept if reply.request.tpot is not None})
+        return len({logged.request.conversation for logged in self._kept if logged.request.tpot is not None})
 
     def traffic(self, *, streams: bool, tokens: bool) -> Traffic:
         """Return the kept requests, with times to the first token only of streams, or only of the other answers
         (`streams`), and with times per token if `tokens`."""
         return Traffic(
-            tuple(_without(reply, ttft=reply.streamed is not streams, tpot=not tokens) for reply in self._kept)
+            tuple(_without(logged, ttft=logged.streamed is not streams, tpot=not tokens) for logged in self._kept)
         )
 
     def add(self, found: Iterable[LoggedRequest]) -> None:
-        for reply in found:
+        for logged in found:
             self.count += 1
-            self._kept += self._drawn([reply], self._share)
+            self._kept += self._drawn([logged], self._share)
         while len(self._kept) > MOST:
             self._share /= 2
             self._kept = self._drawn(self._kept, 0.5)
 
     def _drawn(self, found: Iterable[LoggedRequest], share: float) -> list[LoggedRequest]:
-        return [reply for reply in found if self._lots.random() < share]
+        return [logged for logged in found if self._lots.random() < share]
 
 
 def traffic_of(running: Seen, candidate: Seen) -> tuple[Traffic, Traffic]:
@@ -79,8 +79,8 @@ def traffic_of(running: Seen, candidate: Seen) -> tuple[Traffic, Traffic]:
     return running.traffic(streams=streams, tokens=tokens), candidate.traffic(streams=streams, tokens=tokens)
 
 
-def _without(reply: LoggedRequest, *, ttft: bool, tpot: bool) -> Request:
-    request = replace(reply.request, ttft=None) if ttft else reply.request
+def _without(logged: LoggedRequest, *, ttft: bool, tpot: bool) -> Request:
+    request = replace(logged.request, ttft=None) if ttft else logged.request
     return replace(request, tpot=None) if tpot else request
 
 

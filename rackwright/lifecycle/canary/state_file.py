@@ -63,7 +63,7 @@ class Keeper:
 
     def _write(self, outcome: Outcome, share: float, why: str, verdict: Verdict | None) -> None:
         self.lease_session.check()
-        reply = CanaryVerdict(
+        kept = CanaryVerdict(
             run=self.run,
             rollout=self.rollout.id,
             what=self.rollout.what,
@@ -80,7 +80,7 @@ class Keeper:
             verdict=verdict,
         )
         try:
-            write_verdict(self.session.remote.connection(self.session.fleet.control[0]), reply)
+            write_verdict(self.session.remote.connection(self.session.fleet.control[0]), kept)
         except HostError as error:
             # The verdict is valid even without its report.
             self.console.say(f"{self.replica.address}: its report could not be stored: {error.problems[0]}")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rackwright.runner import Progress, Runner
 
 
-_PLAN_MODULES = tuple(
+PLAN_MODULES = tuple(
     f"rackwright.{name}"
     for name in (
         "gateway",
@@ -77,7 +77,7 @@ class Session:
         from rackwright.remote import import_gently
 
         self.remote.open_ahead(dict.fromkeys((*others, *self.hosts)))
-        import_gently(*_PLAN_MODULES)
+        import_gently(*PLAN_MODULES)
 
     @property
     def store(self) -> FileStore:

@@ -21,5 +21,5 @@ def unopposed(*, path: str, wanted: Mapping[str, str]) -> Generator[PyinfraComma
     folder, _, own = path.removeprefix("/etc/").rpartition("/")
     for one in host.get_fact(DropIns, folder=folder):
         if one.name > own and one.key in wanted and one.value != wanted[one.key]:
-            note(f"{one.file} sets {one.key}={one.value}, and is read after ours ({wanted[one.key]})")
+            note(f"{one.file} sets {one.key}={one.value}, and is read after rackwright's ({wanted[one.key]})")
     yield from ()

@@ -17,8 +17,8 @@ def look(*found: Assignment) -> Played:
 def test_a_later_file_that_sets_the_same_key_otherwise_is_named_and_left() -> None:
     played = look(Assignment(f"{_FOLDER}/90-site.conf", "A", "7"), Assignment("/run/systemd/x/95-b.conf", "B", "8"))
     assert played.notes == {
-        "Look": f"{_FOLDER}/90-site.conf sets A=7, and is read after ours (1)\n"
-        "/run/systemd/x/95-b.conf sets B=8, and is read after ours (2)"
+        "Look": f"{_FOLDER}/90-site.conf sets A=7, and is read after rackwright's (1)\n"
+        "/run/systemd/x/95-b.conf sets B=8, and is read after rackwright's (2)"
     }
     assert played.commands == []
 

@@ -1,0 +1,51 @@
+"""What an operator reads while a rollout goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rackwright.errors import ProofError
+from rackwright.lifecycle.rollout.change import Revert
+from tests.lifecycle.simulation import Gateways, change, replicas, rollout
+
+
+def progress(requests: list[int], **said: object) -> list[str]:
+    """Return the lines of one replica's change; `requests`: how many are in flight at each look."""
+    one, two = replicas(2)
+    run, _ = rollout(Gateways(up={one.address, two.address}, requests={one.address: requests}), size=2)
+    lines: list[str] = []
+    made = replace(change(one, **said), doing="updating")  # type: ignore[arg-type]
+    try:
+        replace(run, say=lines.append).run([made])
+    except ProofError:
+        lines.append("failed")
+    return lines
+
+
+def test_each_phase_is_a_line_after_the_replicas_address():
+    assert progress([3, 3, 0]) == [
+        "gpu1/assistant@1  checking that it may go down",
+        "gpu1/assistant@1  draining",
+        "gpu1/assistant@1  draining (3 in flight)",
+        "gpu1/assistant@1  updating",
+        "gpu1/assistant@1  proving: real tokens at its socket, then through every gateway",
+        "gpu1/assistant@1  undraining at every gateway",
+        "gpu1/assistant@1  soaking for 5 s",
+        "gpu1/assistant@1  done",
+    ]
+
+
+def test_an_idle_replica_has_no_line_of_requests_in_flight():
+    assert not any("in flight" in line for line in progress([0]))
+
+
+def test_a_revert_says_why_and_what_serves_then():
+    back = Revert(lambda: None, lambda: None)
+    lines = progress([0], prove=lambda: "HTTP 500", revert=back)
+    assert lines[4:] == [
+        "gpu1/assistant@1  reverting: not proven after 20 s: HTTP 500",
+        "gpu1/assistant@1  restarting: the previous version",
+        "gpu1/assistant@1  undraining at every gateway",
+        "gpu1/assistant@1  reverted: the previous version serves",
+        "failed",
+    ]
