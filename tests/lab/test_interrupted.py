@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from rackwright.lab.hosts import Lab
+from rackwright.lifecycle.apply.stages import SETTLE
 from tests.lab.engines import change_parallel, pid
 from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab
@@ -159,8 +160,10 @@ def test_ctrl_c_while_an_engine_is_awaited_names_it_and_it_comes_all_the_same(si
         "nft add table inet blind; nft add chain inet blind out '{ type filter hook output priority 0; }'; "
         f"nft add rule inet blind out ip daddr {lab.fleet().hosts['gpu2']} tcp dport 8100 drop",
     )
-    said = interrupted(site.start("apply", "--yes"), "] wait until every engine answers")
-    lab.exec("gate1", "nft delete table inet blind")
+    try:
+        said = interrupted(site.start("apply", "--yes"), f"] {SETTLE}")
+    finally:
+        lab.exec("gate1", "nft delete table inet blind")
     assert "error: interrupted; not ready yet: gpu2/assistant@1" in said
     assert site("lease", "show", "--json").json["lease"] is None
     wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "yes", 60)
