@@ -195,7 +195,7 @@ def test_it_answers_in_each_width(site: Operator, lab: Lab, width: str) -> None:
     site("lock")
     site("apply", "--yes", "--allow-outage", timeout=900)
     assert site("verify", "--json").json["failed"] == 0
-    flag = f"--{width.partition(':')[0]}-parallel-size"
+    flag = f"--{width.partition(':')[0].replace('_', '-')}"
     assert flag in lab.exec("gpu2", f"systemctl cat {UNIT}").out
 
 
