@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from rackwright.errors import HostError
@@ -14,6 +16,13 @@ from rackwright.state.shell import FOLDER
 from rackwright.values.targets import Target
 
 Result = TypeVar("Result")
+
+
+def without_curl(folder: Path) -> Path:
+    """Return the folder as a PATH with what scripts need, except curl."""
+    for name in ("sh", "mktemp", "rm"):
+        (folder / name).symlink_to(shutil.which(name) or name)
+    return folder
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from shlex import quote
@@ -14,6 +15,7 @@ from rackwright.remote.batch import Batch
 
 SECONDS = 120
 """Longest wait for one answer."""
+_ANSWER = re.compile(r"(.*)\n(\d+) ([\d.]+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,9 @@ def ask_engine(session: Session, replica: Replica, bodies: Sequence[str]) -> lis
     batch = batch_of(unit_of(session, replica).socket, bodies)
     seconds = len(bodies) * SECONDS + 30
     done = session.remote.connection(replica.host).run("sh -s", stdin=batch.script, timeout=seconds)
-    replies = [_reply(part.stdout) for part in batch.whole(done.stdout_bytes)]
+    # Without curl, or if it was killed, a command ends without status and time.
+    answers = [answer for part in batch.whole(done.stdout_bytes) if (answer := _ANSWER.fullmatch(part.stdout))]
+    replies = [Reply(int(status), body, float(time)) for body, status, time in map(re.Match.groups, answers)]
     if len(replies) != len(bodies):
         raise RackwrightError(
             f"only {len(replies)} of {len(bodies)} questions were completed",
@@ -46,9 +50,3 @@ def batch_of(socket: str, bodies: Sequence[str]) -> Batch:
     curl += ["--data-binary", "@-", "http://engine/v1/chat/completions"]
     # printf is built into the shell, so the body is in no process's arguments.
     return Batch.of(f"printf '%s\\n' {quote(body)} | {' '.join(curl)}" for body in bodies)
-
-
-def _reply(output: str) -> Reply:
-    body, _, figures = output.rpartition("\n")
-    status, seconds = figures.split()
-    return Reply(int(status), body, float(seconds))

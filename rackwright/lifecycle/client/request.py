@@ -21,6 +21,7 @@ _UNHEARD = (7, 28, 52, 56)
 """Exit codes of curl(1): failed to connect; timeout; nothing was returned; receiving failed."""
 _FIGURES = "figures:"
 """What curl writes after an answer begins with this."""
+_ANSWER = re.compile(rf"(.*)\n{_FIGURES} (\d+) ([\d.]+) (\d+) replica=(\S*) (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -113,20 +114,18 @@ def ask(asker: Asker, ca: str, requests: tuple[Request, ...]) -> tuple[Response,
     """Send the requests one after another; return the responses. `ca`: PEM of the CA to trust."""
     batch = Batch.of(map(_curl, requests), setup=_trusting(ca))
     output = asker.shell(batch.script, sum(request.seconds for request in requests) + 30)
-    found = batch.whole(output.encode())
+    # Without curl, or if it was killed, a command ends without figures.
+    found = [answer for part in batch.whole(output.encode()) if (answer := _ANSWER.fullmatch(part.stdout))]
     if len(found) != len(requests):
         raise RackwrightError(
             f"{len(found)} of {len(requests)} requests finished",
             where=asker.where,
             should="curl should be installed there",
         )
-    return tuple(_response(part.stdout) for part in found)
-
-
-def _response(output: str) -> Response:
-    body, _, figures = output.rpartition(f"\n{_FIGURES} ")
-    status, seconds, code, replica, problem = figures.split(" ", 4)
-    return Response(int(status), body, float(seconds), problem, int(code), replica.removeprefix("replica="))
+    return tuple(
+        Response(int(status), body, float(seconds), problem, int(code), replica)
+        for body, status, seconds, code, replica, problem in (answer.groups() for answer in found)
+    )
 
 
 def certificate_end(asker: Asker, ca: str, request: Request) -> datetime | None:
@@ -146,7 +145,7 @@ def _trusting(ca: str) -> str:
 
 
 def _curl(request: Request) -> str:
-    reply = "%{http_code} %{time_total} %{exitcode} replica=%header{x-rackwright-replica} %{errormsg}"
+    figures = "%{http_code} %{time_total} %{exitcode} replica=%header{x-rackwright-replica} %{errormsg}"
     options = [
         f'url = "{request.scheme}://{request.domain}:{request.port}{request.path}"',
         f'resolve = "{request.domain}:{request.port}:{bracketed(request.address)}"',
@@ -154,7 +153,7 @@ def _curl(request: Request) -> str:
         "connect-timeout = 5",
         "silent",
         'noproxy = "*"',
-        f'write-out = "\\n{_FIGURES} {reply}"',
+        f'write-out = "\\n{_FIGURES} {figures}"',
     ]
     if request.key:
         options.append(f'header = "Authorization: Bearer {request.key.reveal()}"')

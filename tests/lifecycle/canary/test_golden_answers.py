@@ -19,7 +19,7 @@ from rackwright.lifecycle.rollout.change import Paused, Undecided, nothing
 from rackwright.remote.completed import Completed
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.simulation import Clock
-from tests.shells import LocalShell
+from tests.shells import LocalShell, without_curl
 from tests.stand_in_engine import StandInEngine, stand_in_engine
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -135,6 +135,12 @@ def test_a_host_that_is_gone_is_an_error(session):
 
 def test_a_host_without_curl_is_named(session, monkeypatch):
     monkeypatch.setattr(Shell, "run", lambda self, *_, **__: Completed(127, b"", b"sh: curl: not found", self.name))
+    with pytest.raises(RackwrightError, match="gpu1/assistant@1: only 0 of 1 questions were completed"):
+        ask_engine(session, session.fleet.replicas[0], ["{}"])
+
+
+def test_a_host_whose_shell_runs_and_finds_no_curl_is_named(session, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(without_curl(tmp_path)))
     with pytest.raises(RackwrightError, match="gpu1/assistant@1: only 0 of 1 questions were completed"):
         ask_engine(session, session.fleet.replicas[0], ["{}"])
 

@@ -4,6 +4,7 @@ import json
 import socket
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ import pytest
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.client.request import FromController, Request, Response, ask
 from rackwright.values.secrets import Secret
+from tests.shells import without_curl
 
 
 @dataclass
@@ -34,6 +36,12 @@ def test_the_key_stands_in_what_the_shell_reads_and_in_no_argument():
     assert all("rw-secret" not in line for line in records.script.splitlines() if line.startswith("curl"))
     assert "rw-secret" in records.script
     assert "rw-secret" not in repr(Request("10.0.0.1", "llm.example", key=key))
+
+
+def test_a_place_without_curl_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(without_curl(tmp_path)))
+    with pytest.raises(RackwrightError, match="the controller: 0 of 1 requests finished; curl should be installed"):
+        ask(FromController(), "PEM", (Request("127.0.0.1", "llm.example"),))
 
 
 def test_an_address_that_refuses_is_a_response_with_a_problem():
