@@ -140,10 +140,10 @@ def _listed(session: Session, place: Place) -> Iterator[Listed]:
     words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock --host {quote(host)}"
     answer = session.remote.connection(host).run(words, timeout=180).check("asking the repository")
     try:
-        reply = json.loads(answer.stdout)
+        snapshots = json.loads(answer.stdout)
     except ValueError:
         raise HostError("restic didn't return a list of snapshots", where=host) from None
-    for one in reply or ():
+    for one in snapshots or ():
         summary = one.get("summary") or {}
         files, total = summary.get("total_files_processed"), summary.get("total_bytes_processed")
         yield Listed(host, name, one["id"], f"{one['time'][:19]}Z", files, total)
@@ -222,16 +222,16 @@ class ResticProgress:
         self._console, self._what, self._tenth = console, what, 0
 
     def __call__(self, line: str) -> None:
-        reply: dict[str, float] = {}
+        status: dict[str, float] = {}
         with suppress(ValueError):
-            reply = json.loads(line)
-        if not isinstance(reply, dict) or "percent_done" not in reply:
+            status = json.loads(line)
+        if not isinstance(status, dict) or "percent_done" not in status:
             return
-        tenth = int(reply["percent_done"] * 10)
+        tenth = int(status["percent_done"] * 10)
         if tenth > self._tenth:
             self._tenth = tenth
-            left = reply.get("seconds_remaining")
+            left = status.get("seconds_remaining")
             self._console.say(
-                f"{self._what}: {size(int(reply.get('bytes_done', 0)))} of {size(int(reply.get('total_bytes', 0)))}"
+                f"{self._what}: {size(int(status.get('bytes_done', 0)))} of {size(int(status.get('total_bytes', 0)))}"
                 + (f", {duration(left)} left" if left else "")
             )

@@ -32,7 +32,7 @@ from rackwright.run import new_run_id
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.formats import utc_now
 from rackwright.state.operator import Operator
-from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, pushed_line, unknown_to, with_told
+from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, pushed_line, unknown_to, with_pushed
 from rackwright.values.amounts import parse_duration
 from rackwright.values.secrets import Secret
 
@@ -167,10 +167,10 @@ def pushed_keys(remote: Remote, gateways: tuple[str, ...]) -> tuple[PushedKey, .
     )
 
 
-def refuse_unknown_keys(fleet: Fleet, reply: Iterable[PushedKey]) -> None:
+def refuse_unknown_keys(fleet: Fleet, pushed: Iterable[PushedKey]) -> None:
     """Raise LeasedError if gateways have API keys that are missing or older in the keys file."""
     path = fleet.sibling("keys.yml")
-    unknown = unknown_to(read_keys_file(path), reply)
+    unknown = unknown_to(read_keys_file(path), pushed)
     if unknown:
         raise LeasedError(
             "API keys were changed with another copy of this file:\n  " + "\n  ".join(map(str, unknown)),
@@ -194,7 +194,7 @@ def pull_keys(fleet: Fleet) -> tuple[PushedKey, ...]:
         file = read_keys_file(path)
         unknown = unknown_to(file, pushed_keys(remote, fleet.gateways))
     if unknown:
-        pulled = with_told(file, unknown)
+        pulled = with_pushed(file, unknown)
         write_keys(path, pulled.keys, pulled.revoked)
     return unknown
 

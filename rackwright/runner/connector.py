@@ -39,8 +39,8 @@ class Link:
     """False in the read-only stage, whose questions go through `questions`; later ones go through `prefetch`."""
     asking: bool = False
     """Whether a fact is being gathered; every command that runs then is a question."""
-    last_journal_lines: tuple[str, ...] = ()
-    """Of the last command that failed."""
+    failed_lines: tuple[str, ...] = ()
+    """The last lines that the last failed command printed, or that it took too long."""
     on_bytes: Callable[[int, int], None] = field(default=lambda _sent, _total: None)
 
 
@@ -72,11 +72,11 @@ class Connector(BaseConnector):
         try:
             completed = self._completed(text, secret, arguments)
         except CommandTimeout as error:
-            self._link.last_journal_lines = (error.problems[0].what,)
+            self._link.failed_lines = (error.problems[0].what,)
             raise TimeoutError(str(error)) from error
         good = completed.exit_status in (arguments.get("_success_exit_codes") or (0,))
         if not good:
-            self._link.last_journal_lines = completed.last_lines()
+            self._link.failed_lines = completed.last_lines()
         return good, output(completed)
 
     def _completed(self, text: str, secret: bool, arguments: dict[str, Any]) -> Completed:

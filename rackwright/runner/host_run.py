@@ -139,7 +139,7 @@ class HostRun:
         started = time.monotonic()
         self._report(operation, number)
         self._host.connector_data.get("notes", {}).pop(operation.key, None)
-        self._link.last_journal_lines = ()
+        self._link.failed_lines = ()
         self._link.on_bytes = lambda sent, total: self._report(operation, number, sent=sent, total=total)
         error: Exception | None = None
         try:
@@ -175,7 +175,7 @@ class HostRun:
             return _explained(error)
         printed = self._meta(operation)._combined_output
         lines = tuple(line for line in printed.output_lines if line.strip()) if printed else ()
-        return (lines or self._link.last_journal_lines)[-_LAST_LINES:]
+        return (lines or self._link.failed_lines)[-_LAST_LINES:]
 
     def _meta(self, operation: _Operation) -> OperationMeta:
         return self._state.ops[self._host][operation.key].operation_meta
@@ -211,7 +211,7 @@ class HostRun:
         """Return a failed step for the operation that pyinfra has numbered but not finished."""
         open_ones = [key for key in self._host.op_hash_order if key not in self._state.ops[self._host]]
         role, name = self._named(open_ones[-1]) if open_ones else ("", "prepare")
-        lines = self._link.last_journal_lines if "No hosts remaining" in str(error) else ()
+        lines = self._link.failed_lines if "No hosts remaining" in str(error) else ()
         return Step(self._host.name, role, name, Outcome.FAILED, output=lines or _explained(error))
 
     def _report(

@@ -47,30 +47,30 @@ def parse_pushed(text: str, where: str) -> tuple[PushedKey, ...]:
     )
 
 
-def unknown_to(file: KeysFile, reply: Iterable[PushedKey]) -> tuple[PushedKey, ...]:
+def unknown_to(file: KeysFile, pushed: Iterable[PushedKey]) -> tuple[PushedKey, ...]:
     """Return the keys that were added, changed or revoked with another copy, if this keys file lacks that change."""
     latest: dict[str, PushedKey] = {}
-    for one in reply:
+    for one in pushed:
         known = latest.get(one.key.sha256)
         if known is None or (one.revoked, one.key.version) > (known.revoked, known.key.version):
             latest[one.key.sha256] = one
     return tuple(one for one in latest.values() if _is_news(file, one))
 
 
-def _is_news(file: KeysFile, reply: PushedKey) -> bool:
-    if any(key.sha256 == reply.key.sha256 for key in file.revoked):
+def _is_news(file: KeysFile, pushed: PushedKey) -> bool:
+    if any(key.sha256 == pushed.key.sha256 for key in file.revoked):
         return False
-    if reply.revoked:
+    if pushed.revoked:
         # The revocation must reach gateways that were missed, even if this copy never had the key.
         return True
-    known = next((key for key in file.keys if key.sha256 == reply.key.sha256), None)
-    return known is None or reply.key.version > known.version
+    known = next((key for key in file.keys if key.sha256 == pushed.key.sha256), None)
+    return known is None or pushed.key.version > known.version
 
 
-def with_told(file: KeysFile, reply: Iterable[PushedKey]) -> KeysFile:
+def with_pushed(file: KeysFile, pushed: Iterable[PushedKey]) -> KeysFile:
     """Return the keys file with these pushed keys. Raise UsageError if two keys have the same id."""
     keys, revoked = {key.sha256: key for key in file.keys}, [*file.revoked]
-    for one in reply:
+    for one in pushed:
         if one.revoked:
             keys.pop(one.key.sha256, None)
             revoked.append(_revoked(one.key, one.when))

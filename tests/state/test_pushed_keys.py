@@ -14,7 +14,7 @@ from rackwright.fleet.keys_file import ApiKey, KeysFile, RevokedKey, as_gateway_
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.roles.gateway.settings import FOLDER
 from rackwright.roles.gateway.settings import RevokedKey as GoneAtGateway
-from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, pushed_line, unknown_to, with_told
+from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, pushed_line, unknown_to, with_pushed
 
 THEN = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)
 LATER = THEN + timedelta(days=1)
@@ -56,7 +56,7 @@ def test_what_a_keys_file_does_not_know_is_told_with_who_and_when(
     file: KeysFile, news: PushedKey, said: str | None
 ) -> None:
     assert [str(one) for one in unknown_to(file, [news])] == ([said] if said else [])
-    after = with_told(file, unknown_to(file, [news]))
+    after = with_pushed(file, unknown_to(file, [news]))
     assert unknown_to(after, [news]) == ()
 
 
@@ -68,14 +68,14 @@ def test_of_what_several_gateways_say_the_newest_counts() -> None:
 def test_pulled_a_keys_file_has_it_all() -> None:
     gone = key("gone")
     news = [told(EDITED), told(gone, revoked=True), told(key("new"))]
-    after = with_told(KeysFile(keys=(CI, gone)), news)
+    after = with_pushed(KeysFile(keys=(CI, gone)), news)
     assert {one.id: one.concurrency for one in after.keys} == {"ci": 4, "new": None}
     assert after.revoked == (revoked(gone),)
 
 
 def test_two_keys_of_one_id_are_the_operators_to_sort_out() -> None:
     with pytest.raises(UsageError, match="ci: another operator has given this id to another key"):
-        with_told(KeysFile(keys=(CI,)), [told(key("ci", sha="another"))])
+        with_pushed(KeysFile(keys=(CI,)), [told(key("ci", sha="another"))])
 
 
 def news_of(folder: Path, applied: str | None, told: str | None) -> tuple[PushedKey, ...]:

@@ -81,24 +81,24 @@ class HostAccess:
 
 def parse(output: str) -> HostAccess:
     """Parse the output of SCRIPT."""
-    reply: dict[str, list[list[str]]] = {}
+    lines: dict[str, list[list[str]]] = {}
     for line in output.splitlines():
         word, _, rest = line.partition(" ")
-        reply.setdefault(word, []).append(rest.split(" ", 1) if word in ("key", "sudo") else rest.split(" "))
-    users = {name: _user(name, int(uid), reply) for name, uid in reply.get("user", ())}
-    begins = next((words[0] for words in reply.get("begins", ()) if words[0]), None)
-    others = tuple(" ".join(words) for words in reply.get("other", ()))
+        lines.setdefault(word, []).append(rest.split(" ", 1) if word in ("key", "sudo") else rest.split(" "))
+    users = {name: _user(name, int(uid), lines) for name, uid in lines.get("user", ())}
+    begins = next((words[0] for words in lines.get("begins", ()) if words[0]), None)
+    others = tuple(" ".join(words) for words in lines.get("other", ()))
     return HostAccess(users, _moment(begins) if begins else None, others)
 
 
-def _user(name: str, uid: int, reply: Mapping[str, list[list[str]]]) -> User:
-    logins = (words for words in reply.get("login", ()) if words[0] == name and len(words) == 4)
+def _user(name: str, uid: int, lines: Mapping[str, list[list[str]]]) -> User:
+    logins = (words for words in lines.get("login", ()) if words[0] == name and len(words) == 4)
     return User(
         name=name,
         uid=uid,
-        keys=dict(keys_in(_of(name, reply.get("key", ())))),
-        password=[name] in reply.get("password", ()),
-        sudo=tuple(_of(name, reply.get("sudo", ()))),
+        keys=dict(keys_in(_of(name, lines.get("key", ())))),
+        password=[name] in lines.get("password", ()),
+        sudo=tuple(_of(name, lines.get("sudo", ()))),
         uses={key: Use(_moment(seconds), address) for _, key, seconds, address in logins},
     )
 

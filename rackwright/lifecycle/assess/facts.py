@@ -52,8 +52,8 @@ def _machine(hardware: Hardware, machine: Machine) -> Iterator[Fact]:
         yield Fact("machine", "clock", "synchronized" if machine.synchronised else "not synchronized")
 
 
-def _system(reply: str) -> str:
-    identity, _, version = reply.partition(" ")
+def _system(release: str) -> str:
+    identity, _, version = release.partition(" ")
     return f"{identity.capitalize()} {version}".strip() or "unknown system"
 
 
@@ -122,10 +122,10 @@ def _network(hardware: Hardware) -> Iterator[Fact]:
 
 
 def _power(hardware: Hardware, machine: Machine) -> Iterator[Fact]:
-    reply = figures(hardware, machine)
-    if reply.watts:
-        yield Fact("power", "drawn now", f"{reply.watts} W")
-    if reply.gpu_watts:
-        yield Fact("power", "limit of all GPUs", f"{reply.gpu_watts:.0f} W")
-    if not (reply.watts or reply.gpu_watts):
+    sizes = figures(hardware, machine)
+    if sizes.watts:
+        yield Fact("power", "drawn now", f"{sizes.watts} W")
+    if sizes.gpu_watts:
+        yield Fact("power", "limit of all GPUs", f"{sizes.gpu_watts:.0f} W")
+    if not (sizes.watts or sizes.gpu_watts):
         yield Fact("power", "drawn now", "unknown (no ipmitool, or no management controller)")

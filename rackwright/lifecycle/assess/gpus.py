@@ -84,7 +84,7 @@ def driver_missing(hardware: Hardware, driver: Driver | None) -> Iterator[Missin
         yield Missing("driver", Severity.WARNS, what, f"reboot it; if that doesn't help, {_MANAGE}")
     else:
         yield Missing("driver", Severity.WARNS, "no driver yet", _proposal(hardware, driver))
-    yield from _prefetch(hardware)
+    yield from _obstacles(hardware)
 
 
 def _there(hardware: Hardware, report: SmiReport, driver: Driver | None) -> Iterator[Missing]:
@@ -124,7 +124,7 @@ def _proposal(hardware: Hardware, driver: Driver | None) -> str:
     return f"install one manually: the fleet file has driver.manage: {driver.manage}"
 
 
-def _prefetch(hardware: Hardware) -> Iterator[Missing]:
+def _obstacles(hardware: Hardware) -> Iterator[Missing]:
     if hardware.nouveau:
         what = "the GPUs use the nouveau driver, which no engine supports"
         yield Missing("driver", Severity.WARNS, what, "rackwright apply --reboot: disables nouveau")

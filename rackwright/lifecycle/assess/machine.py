@@ -88,8 +88,8 @@ def parse_machine(output: str) -> Machine:
     """Parse the script's output. Unknown values are None or empty."""
     answers = parse(output)
     total, _, free = answers.one("models").partition(" ")
-    container = _reply(answers, "container")
-    virtual = container or _reply(answers, "virtual")
+    container = _known(answers, "container")
+    virtual = container or _known(answers, "virtual")
     return Machine(
         systemd=bool(answers.one("systemd")),
         virtual=virtual,
@@ -106,7 +106,7 @@ def parse_machine(output: str) -> Machine:
     )
 
 
-def _reply(answers: Answers, key: str) -> str | None:
+def _known(answers: Answers, key: str) -> str | None:
     return None if answers.one(key) in ("", "none") else answers.one(key)
 
 

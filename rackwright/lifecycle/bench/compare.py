@@ -90,19 +90,19 @@ def _differences(now: Bench, then: Bench) -> Iterator[Difference]:
 
 
 def _throughput(figure: str, before: float, after: float) -> Difference:
-    reply = (
+    trend = (
         Trend.NOISE if before / CLOSE < after < before * CLOSE else Trend.BETTER if after > before else Trend.WORSE
     )
-    return Difference(figure, "/s", before, after, reply)
+    return Difference(figure, "/s", before, after, trend)
 
 
 def _times(figure: str, percentile: str, then: Spread, now: Spread) -> Difference:
     before, after = getattr(then, percentile), getattr(now, percentile)
     intervals = then.between.get(percentile), now.between.get(percentile)
-    return Difference(figure, "s", before, after, _reply(*intervals))
+    return Difference(figure, "s", before, after, _trend(*intervals))
 
 
-def _reply(then: tuple[float, float] | None, now: tuple[float, float] | None) -> Trend:
+def _trend(then: tuple[float, float] | None, now: tuple[float, float] | None) -> Trend:
     if then is None or now is None:
         return Trend.UNKNOWN
     if now[0] > then[1]:

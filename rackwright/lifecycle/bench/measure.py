@@ -123,13 +123,13 @@ def _run(tool: Tool, order: Order, folder: str) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
         if process.returncode:
             said.seek(0)
-            raise RackwrightError(f"failed:\n    {_last_words(said.read(), order.way)}", where=tool.name)
+            raise RackwrightError(f"failed:\n    {_last_lines(said.read(), order.way)}", where=tool.name)
 
 
-def _last_words(said: str, way: Way) -> str:
+def _last_lines(said: str, way: Way) -> str:
     """Return the last lines of the output, without the API key: an error about the input quotes it."""
-    reply = said.replace(way.key.reveal(), repr(way.key)) if way.key else said
-    return "\n    ".join(reply.strip().splitlines()[-4:])
+    text = said.replace(way.key.reveal(), repr(way.key)) if way.key else said
+    return "\n    ".join(text.strip().splitlines()[-4:])
 
 
 def _environment(load: Load) -> dict[str, str]:

@@ -37,26 +37,26 @@ class AccessLogs:
         lines are returned by a later read."""
         commands = {gateway: read_command(self.model, after) for gateway, after in self._after.items()}
         lines: list[Access] = []
-        for gateway, reply in self._run(commands).items():
-            if _WHOLE not in reply:
+        for gateway, output in self._run(commands).items():
+            if _WHOLE not in output:
                 raise HostError("journalctl failed", where=gateway, next=f"rackwright logs {gateway}")
-            found, cursor = parse_lines(reply)
+            found, cursor = parse_lines(output)
             lines += found
             self._after[gateway] = f"--after-cursor={cursor}" if cursor else self._after[gateway]
         return lines
 
     def _run(self, commands: dict[str, str]) -> dict[str, str]:
         done = self.session.remote.run_on(tuple(commands), commands, timeout=TIMEOUT)
-        reply: dict[str, str] = {}
+        outputs: dict[str, str] = {}
         failed: list[str] = []
         for gateway, result in done.items():
             if isinstance(result, HostError):
                 failed.append(str(result.problems[0]))
             else:
-                reply[gateway] = result.check("reading the access log").stdout
+                outputs[gateway] = result.check("reading the access log").stdout
         if failed:
             raise HostError("; ".join(failed), next="rackwright status")
-        return reply
+        return outputs
 
 
 def read_command(model: str, after: str) -> str:
@@ -66,14 +66,14 @@ def read_command(model: str, after: str) -> str:
     return f"{{ {journal} && echo {quote(_WHOLE)}; }} | grep -E {quote(wanted)} || true"
 
 
-def parse_lines(reply: str) -> tuple[list[Access], str | None]:
+def parse_lines(output: str) -> tuple[list[Access], str | None]:
     """Given the command's output, return the lines and the cursor of the last one, None if there was nothing new."""
-    cursor = re.findall(rf"^{_CURSOR}(\S+)$", reply, re.MULTILINE)
-    return list(_lines(reply)), cursor[-1] if cursor else None
+    cursor = re.findall(rf"^{_CURSOR}(\S+)$", output, re.MULTILINE)
+    return list(_lines(output)), cursor[-1] if cursor else None
 
 
-def _lines(reply: str) -> Iterator[Access]:
-    for line in reply.split("\n"):
+def _lines(output: str) -> Iterator[Access]:
+    for line in output.split("\n"):
         # journald may truncate a line.
         with suppress(ValueError):
             yield parse_access(line)

@@ -88,10 +88,10 @@ class FromController:
         # gevent's subprocess: work over other hosts' connections continues in parallel.
         from gevent import subprocess
 
-        reply: str = subprocess.run(
+        output: str = subprocess.run(
             ["sh", "-s"], input=script, capture_output=True, text=True, timeout=timeout, check=False
         ).stdout
-        return reply
+        return output
 
 
 @dataclass(frozen=True)

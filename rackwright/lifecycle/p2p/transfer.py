@@ -116,11 +116,11 @@ def look(session: Session, batch: Batch) -> dict[str, Has | HostError]:
 
 def parse(output: str) -> Has:
     """Parse the output of LOOK."""
-    reply = dict(line.partition(" ")[::2] for line in output.splitlines())
-    free, arrived = reply.get("free", ""), reply.get("arrived", "")
+    found = dict(line.partition(" ")[::2] for line in output.splitlines())
+    free, arrived = found.get("free", ""), found.get("arrived", "")
     return Has(
-        whole="whole" in reply,
+        whole="whole" in found,
         free=int(free) if free.isdigit() else None,
         arrived=int(arrived) if arrived.isdigit() else 0,
-        mounted="unmounted" not in reply,
+        mounted="unmounted" not in found,
     )

@@ -38,7 +38,7 @@ def prove(
     looked = session.remote.each(hosts_of(session, replica), lambda host: _look(session, replica, host))
     waiting = {host: reason for host, one in looked.items() if (reason := not_yet(one.identity, one.seen))}
     if waiting:
-        return _reply(replica, waiting)
+        return _joined(replica, waiting)
     _require_identity(replica, looked)
     seen = looked[replica.host].seen
     if seen.answer is None:
@@ -65,17 +65,17 @@ def _look(session: Session, replica: Replica, host: str) -> _Looked:
 
 
 def _require_identity(replica: Replica, looked: dict[str, _Looked]) -> None:
-    wrong = {host: "; ".join(reply) for host, one in looked.items() if (reply := mismatches(one.identity, one.seen))}
+    wrong = {host: "; ".join(found) for host, one in looked.items() if (found := mismatches(one.identity, one.seen))}
     if wrong:
         raise ProofError(
-            _reply(replica, wrong),
+            _joined(replica, wrong),
             where=replica.address,
             should="it should run what the lock says, with the arguments in its unit",
             next="rackwright apply",
         )
 
 
-def _reply(replica: Replica, reasons: dict[str, str]) -> str:
+def _joined(replica: Replica, reasons: dict[str, str]) -> str:
     """Join the reasons. Those of a replica with several hosts name the host."""
     return "; ".join(f"{host}: {reason}" if replica.members else reason for host, reason in reasons.items())
 

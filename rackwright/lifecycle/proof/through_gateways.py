@@ -36,8 +36,8 @@ def through_gateways(session: Session, replica: Replica) -> str | None:
     server = server_of(session.fleet, session.lock, replica).name
     note_lent_key(session, "proof")
     with session.gateways.temporary_key(sha256, id="proof", seconds=_KEY_SECONDS, server=server):
-        reply = session.remote.each(session.fleet.gateways, partial(_through, session, replica, key))
-    return "; ".join(f"{gateway}: {reason}" for gateway, reason in reply.items() if reason) or None
+        reasons = session.remote.each(session.fleet.gateways, partial(_through, session, replica, key))
+    return "; ".join(f"{gateway}: {reason}" for gateway, reason in reasons.items() if reason) or None
 
 
 def _through(session: Session, replica: Replica, key: Secret, gateway: str) -> str | None:

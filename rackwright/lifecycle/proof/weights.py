@@ -42,8 +42,8 @@ def whole_weights(session: Session, replica: Replica) -> str | None:
     If not, return which files differ, and on which host. Reads every byte while the engine serves, which takes
     minutes for large models. Raise HostError if a host can't be asked.
     """
-    reply = session.remote.each(hosts_of(session, replica), lambda host: _on_host(session, replica, host))
-    return "; ".join(f"{host}: {wrong}" for host, wrong in reply.items() if wrong) or None
+    differences = session.remote.each(hosts_of(session, replica), lambda host: _on_host(session, replica, host))
+    return "; ".join(f"{host}: {wrong}" for host, wrong in differences.items() if wrong) or None
 
 
 def _on_host(session: Session, replica: Replica, host: str) -> str | None:
@@ -66,8 +66,8 @@ def hash_list(stored: Mapping[str, StoredModel]) -> str:
 def what_differs(stored: Mapping[str, StoredModel], output: str) -> str | None:
     """Given the command's output, return every file that differs or wasn't hashed; None: there is none."""
     lines = (line.rpartition(": ") for line in output.splitlines())
-    reply = dict.fromkeys(_files(stored), "") | {path: word for path, _, word in lines}
-    return "; ".join(f"{path} {_SAID.get(word, word)}" for path, word in reply.items() if word != "OK") or None
+    words = dict.fromkeys(_files(stored), "") | {path: word for path, _, word in lines}
+    return "; ".join(f"{path} {_SAID.get(word, word)}" for path, word in words.items() if word != "OK") or None
 
 
 def _files(stored: Mapping[str, StoredModel]) -> dict[str, str]:

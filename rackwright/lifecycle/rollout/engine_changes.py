@@ -178,9 +178,9 @@ class Engines:
 
     def _check_unit(self, replica: Replica) -> None:
         looked = self.session.remote.connection(replica.host).run(REPLICAS_COMMAND)
-        reply = looked.check("looking at the engine").stdout
+        output = looked.check("looking at the engine").stdout
         wanted = unit_digest(unit_of(self.session, replica))
-        if any(state.replica == replica.name and not state.is_written(wanted) for state in parse_replicas(reply)):
+        if any(state.replica == replica.name and not state.is_written(wanted) for state in parse_replicas(output)):
             raise RackwrightError(
                 "its unit isn't the one that fleet file and lock ask for, and a restart doesn't change it",
                 where=replica.address,
@@ -222,9 +222,9 @@ def _probe_now(session: Session, replica: Replica) -> str | None:
     """
     spec, connection = session.hosts[replica.host], session.remote.connection(replica.host)
     (probe,) = (one for one in spec.probes if one.replica == replica.name)
-    reply = state_of(connection.run(look_command(probe), timeout=LOOK_SECONDS).stdout)
-    if reply not in SERVING:
-        return f"its probe says {reply}"
+    state = state_of(connection.run(look_command(probe), timeout=LOOK_SECONDS).stdout)
+    if state not in SERVING:
+        return f"its probe says {state}"
     for proxied in spec.host_proxy.replicas if spec.host_proxy else ():
         if proxied.replica == replica.name:
             connection.run(works_command(proxied))

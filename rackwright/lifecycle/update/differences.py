@@ -132,8 +132,8 @@ def _new(old: Mapping[str, File], new: Mapping[str, File]) -> int:
 
 
 def _of_shapes(before: ModelLock | None, after: ModelLock, ask: Callable[[ModelShape], T | None]) -> Pair[T]:
-    reply = [ask(entry.shape) if entry and entry.shape else None for entry in (before, after)]
-    return Pair(*reply)
+    both = [ask(entry.shape) if entry and entry.shape else None for entry in (before, after)]
+    return Pair(*both)
 
 
 def _types(shape: ModelShape) -> str | None:

@@ -70,28 +70,30 @@ def scan(session: Session) -> tuple[Scan, ...]:
     """
     from rackwright.remote import Background
 
-    looks = tuple(look for host, reply in _reply(session).items() for look in _looks(session, host, reply))
+    looks = tuple(look for host, output in _listeners(session).items() for look in _looks(session, host, output))
     scans = [Background(partial(open_ports, look.asker, tuple(look.doors), look.ports)) for look in looks]
     return tuple(
         found for look, running in zip(looks, scans, strict=True) for found in _scans(look, running.result())
     )
 
 
-def _reply(session: Session) -> dict[str, str]:
+def _listeners(session: Session) -> dict[str, str]:
     """Return each host's own listeners and forwarding rules."""
-    reply = {}
+    listeners = {}
     asked = session.remote.run_on(tuple(session.hosts), f"{LISTENING_COMMAND} && {{ {FORWARDED_COMMAND}; }}")
     for name, answer in checked(asked, "listing the listening ports").items():
         if isinstance(answer, HostError):
             raise answer
-        reply[name] = answer.stdout
-    return reply
+        listeners[name] = answer.stdout
+    return listeners
 
 
-def _looks(session: Session, host: str, reply: str) -> Iterator[_Look]:
+def _looks(session: Session, host: str, output: str) -> Iterator[_Look]:
     doors = _doors(session, host)
     for asker in _askers(session, host) if doors else ():
-        yield _Look(host, asker, doors, _ports(session, reply), session.hosts[host].firewall, parse_listening(reply))
+        yield _Look(
+            host, asker, doors, _ports(session, output), session.hosts[host].firewall, parse_listening(output)
+        )
 
 
 def _doors(session: Session, host: str) -> dict[str, At]:
@@ -113,13 +115,13 @@ def _askers(session: Session, host: str) -> Iterator[Asker]:
         yield FromController()
 
 
-def _ports(session: Session, reply: str) -> tuple[int, ...]:
+def _ports(session: Session, output: str) -> tuple[int, ...]:
     ports = {*range(1, 1025), *NOTABLE}
     ports |= {port for host in session.lock.ports.values() for port in host.values()}
     openings = [opening for model in session.hosts.values() for opening in model.firewall.openings]
     ports |= {port for opening in openings for port in (opening.port, opening.last) if port}
-    ports |= {found.port for found in parse_listening(reply) if found.protocol == "tcp" and not found.is_loopback}
-    ports |= set(forwarded(reply))
+    ports |= {found.port for found in parse_listening(output) if found.protocol == "tcp" and not found.is_loopback}
+    ports |= set(forwarded(output))
     return tuple(sorted(ports))
 
 

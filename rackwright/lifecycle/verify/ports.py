@@ -27,16 +27,16 @@ def open_ports(asker: Asker, addresses: tuple[str, ...], ports: tuple[int, ...])
     Raise RackwrightError if not every port was tried.
     """
     output = asker.shell(_script(addresses, ports), 60)
-    reply = [line.split("|") for line in output.splitlines() if line.count("|") == 2]
-    if len(reply) != len(addresses) * len(ports):
+    tried = [line.split("|") for line in output.splitlines() if line.count("|") == 2]
+    if len(tried) != len(addresses) * len(ports):
         raise RackwrightError(
-            f"{len(reply)} of {len(addresses) * len(ports)} ports were tried",
+            f"{len(tried)} of {len(addresses) * len(ports)} ports were tried",
             where=asker.where,
             should="curl should be installed there",
         )
     return tuple(
         sorted(
-            (OpenPort(addresses[int(number)], _port(url), source) for number, url, source in reply if source),
+            (OpenPort(addresses[int(number)], _port(url), source) for number, url, source in tried if source),
             key=lambda found: (addresses.index(found.address), found.port),
         )
     )

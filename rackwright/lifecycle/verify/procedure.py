@@ -55,14 +55,14 @@ def verify(session: Session, asker: Asker, tell: Callable[[Proof], None]) -> tup
     key, sha256 = new_key("verify")
     note_lent_key(session, "verify")
     with session.gateways.temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
-        proofs = [*_reply(_gateways(session, asker, key), tell)]
+        proofs = [*_reported(_gateways(session, asker, key), tell)]
     rest = (*_serving(session), *_as_locked(session), *_as_described(session), *_backups(session))
     seen = (*(proof for port in closed for proof in port.result()), *map(_scanned, scanning.result()))
-    proofs += _reply((*seen, *rest), tell)
+    proofs += _reported((*seen, *rest), tell)
     return tuple(proofs)
 
 
-def _reply(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterator[Proof]:
+def _reported(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterator[Proof]:
     for proof in proofs:
         tell(proof)
         yield proof
@@ -207,8 +207,8 @@ def _as_described(session: Session) -> Iterator[Proof]:
 def _judged(run: Run, host: str) -> tuple[bool, str]:
     if host in run.failed_hosts:
         return False, run.unreachable.get(host, "could not be checked")
-    reply = [step for step in run.of(host) if step.outcome is Outcome.WOULD_CHANGE]
-    against = [f"{step.role}: would change: {step.operation}" for step in reply]
+    steps = [step for step in run.of(host) if step.outcome is Outcome.WOULD_CHANGE]
+    against = [f"{step.role}: would change: {step.operation}" for step in steps]
     against += [f"{step.role}: {step.note}".replace("\n", "; ") for step in run.notes if step.host == host]
     return not against, "; ".join(against) or "nothing would change"
 

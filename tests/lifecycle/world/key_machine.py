@@ -109,7 +109,7 @@ class KeyMachine(RuleBasedStateMachine):
         told = procedure.pushed_keys(self.remote, GATEWAYS)  # type: ignore[arg-type]
         file = self.file(who)
         try:
-            self.write(who, procedure.with_told(file, procedure.unknown_to(file, told)))
+            self.write(who, procedure.with_pushed(file, procedure.unknown_to(file, told)))
         except UsageError:
             return
 
