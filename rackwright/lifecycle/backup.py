@@ -74,7 +74,7 @@ def places(session: Session, to: str | None = None) -> tuple[Place, ...]:
 
     Raise UsageError if there is none.
     """
-    saved = {name: model.backup.repositories for name, model in session.hosts.items() if model.backup}
+    saved = {name: spec.backup.repositories for name, spec in session.hosts.items() if spec.backup}
     if not saved:
         raise UsageError(
             "the fleet file sets no backup for these hosts", where="backup", should="this command needs one"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.apply.plan import Plan, plan
-from rackwright.lifecycle.apply.stages import LOOK, SAVE, Applied, Options, begin
+from rackwright.lifecycle.apply.stages import SAVE, SURVEY, Applied, Options, begin
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.remember import compared, note_changes, refuse_stale_checkout, remember
@@ -28,7 +28,7 @@ def apply(session: Session, options: Options, console: Console, show: Callable[[
     from rackwright.remote import Background
 
     with leased(session, "apply", console) as lease_session:
-        begin(session, console, LOOK)
+        begin(session, console, SURVEY)
         comparing = Background(lambda: compared(session))
         planned = plan(session, only=options.only)
         refuse_moved(session.fleet, planned.surveyed.control)

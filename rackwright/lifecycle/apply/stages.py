@@ -15,7 +15,7 @@ from rackwright.run import Run
 if TYPE_CHECKING:
     from rackwright.lifecycle.p2p.procedure import Transferred
 
-LOOK = "Survey the hosts"
+SURVEY = "Survey the hosts"
 ENTRY = "Folders, packet filter and sshd"
 HOSTS = "Base system"
 GPUS = "GPUs: driver and kernel"
@@ -24,7 +24,7 @@ SERVICE = "Engines and gateways"
 SETTLE = "Wait until every engine answers"
 RESTART = "Restart engines, one at a time"
 SAVE = "First snapshots"
-STAGES = (LOOK, ENTRY, HOSTS, GPUS, WEIGHTS, SERVICE, SETTLE, RESTART, SAVE)
+STAGES = (SURVEY, ENTRY, HOSTS, GPUS, WEIGHTS, SERVICE, SETTLE, RESTART, SAVE)
 """GPUS only if the fleet file has drivers, WEIGHTS only if hosts get weights from one another."""
 
 

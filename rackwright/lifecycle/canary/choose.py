@@ -13,9 +13,9 @@ from rackwright.fleet.golden.golden_set import GoldenSet
 from rackwright.fleet.sections.canary import Canary
 from rackwright.gateway import parts_of
 from rackwright.lifecycle.canary.golden_answers import Questions, golden_set_of
+from rackwright.lifecycle.canary.keeper import Keeper
 from rackwright.lifecycle.canary.logs import AccessLogs
 from rackwright.lifecycle.canary.observe import Watch
-from rackwright.lifecycle.canary.state_file import Keeper
 from rackwright.lifecycle.canary.trial import Tried
 from rackwright.lifecycle.canary.verdict import fewest_conversations
 from rackwright.lifecycle.rollout.change import Enter, Paused, SystemClock

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.sections.canary import Canary
+from rackwright.lifecycle.canary.keeper import Keeper
 from rackwright.lifecycle.canary.observe import Watch
-from rackwright.lifecycle.canary.state_file import Keeper
 from rackwright.lifecycle.canary.steps import Moment, Next, following, growth_for, is_due, is_hopeless
 from rackwright.lifecycle.canary.verdict import verdict_on
 from rackwright.lifecycle.rollout.change import Act, Change, Clock, Enter, Paused, Undecided

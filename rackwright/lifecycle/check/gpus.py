@@ -87,8 +87,8 @@ def _served(host: str, built: str, driver: str, newest: str, wanted: str) -> Con
     if verdict is Verdict.MINOR:
         found += ": runs only if the build has code for this very GPU; code to be compiled on it (PTX) fails"
         return Condition(host, "cuda", State.WARNING, found)
-    next = "install a newer driver, or use a build with an older CUDA"
-    return Condition(host, "cuda", State.FAILED, f"{found}: doesn't run", next)
+    remedy = "install a newer driver, or use a build with an older CUDA"
+    return Condition(host, "cuda", State.FAILED, f"{found}: doesn't run", remedy)
 
 
 def _found(host: str, finding: Finding) -> Condition:

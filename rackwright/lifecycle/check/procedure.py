@@ -81,8 +81,8 @@ def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     lock = _lock(fleet)
     if lock is None or mismatches(fleet, lock):
         return Checked(tuple(conditions))
-    models = host_specs(fleet, lock, credentials=Credentials(download_files=download_files(fleet)))
-    conditions += _ask(fleet, lock, {name: models[name] for name in hosts})
+    specs = host_specs(fleet, lock, credentials=Credentials(download_files=download_files(fleet)))
+    conditions += _ask(fleet, lock, {name: specs[name] for name in hosts})
     return Checked(tuple(conditions))
 
 

@@ -220,6 +220,6 @@ def _certificates(spec: HostSpec, answers: Answers, controller_time: float) -> I
 def _reaches(host: str, asked: Asked, answer: str) -> Condition:
     code = answer.rpartition(" ")[2]
     if code in _BAD_CODES or (asked.exact and code[:1] not in ("2", "3") and code != "405"):
-        next = f"check {asked.key} and downloads.proxy"
-        return Condition(host, "reaches", State.FAILED, f"{asked.url}: {answer}", next)
+        remedy = f"check {asked.key} and downloads.proxy"
+        return Condition(host, "reaches", State.FAILED, f"{asked.url}: {answer}", remedy)
     return Condition(host, "reaches", State.OK, f"{asked.url} answers {code}")

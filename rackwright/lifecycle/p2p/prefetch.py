@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from rackwright.lifecycle.p2p.procedure import Transferred, stage
+from rackwright.lifecycle.p2p.procedure import Transferred, transfer
 from rackwright.lifecycle.p2p.receivers import writers
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
@@ -39,7 +39,7 @@ def prefetch_weights(
         going.change(own_weights, [host])
         return host in going.hosts
 
-    transferred = stage(session, going.hosts, console, stopping, fetch)
+    transferred = transfer(session, going.hosts, console, stopping, fetch)
     writing = {writer for host in going.hosts for writer in writers(session, host)}
     going.change(own_weights, [host for host in going.hosts if host in writing])
     return Prefetch(going.run, transferred)

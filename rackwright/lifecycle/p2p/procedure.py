@@ -40,7 +40,7 @@ class Transferred:
     """Host → why it doesn't have the model; it may still fetch it from the source."""
 
 
-def stage(
+def transfer(
     session: Session, hosts: Iterable[str], console: Console, stopping: Stopping, fetch: Fetch
 ) -> tuple[Transferred, ...]:
     """Copy the weights of their models to these hosts, from host to host; return what was transferred.
@@ -52,11 +52,13 @@ def stage(
     return tuple(
         transferred
         for batch in batches(session, hosts)
-        if not stopping() and (transferred := _stage(session, batch, console, stopping, fetch))
+        if not stopping() and (transferred := _transfer(session, batch, console, stopping, fetch))
     )
 
 
-def _stage(session: Session, batch: Batch, console: Console, stopping: Stopping, fetch: Fetch) -> Transferred | None:
+def _transfer(
+    session: Session, batch: Batch, console: Console, stopping: Stopping, fetch: Fetch
+) -> Transferred | None:
     found = look(session, batch)
     has = {host: one for host, one in found.items() if isinstance(one, Has)}
     whole = [host for host, one in has.items() if one.whole]

@@ -88,17 +88,15 @@ def batches(session: Session, hosts: Iterable[str]) -> Iterator[Batch]:
     roots: dict[tuple[str, str], dict[str, str]] = {}
     models: dict[tuple[str, str], StoredModel] = {}
     for host in hosts:
-        model = session.hosts[host]
-        if model.p2p is None or model.model_store is None:
+        spec = session.hosts[host]
+        if spec.p2p is None or spec.model_store is None:
             continue
-        for stored in model.model_store.own.models:
+        for stored in spec.model_store.own.models:
             # Two models with the same files have a folder each.
             key = stored.name, stored.digest
             models[key] = stored
-            roots.setdefault(key, {})[host] = model.model_store.root
-    shared = frozenset(
-        host for host, model in session.hosts.items() if model.model_store and model.model_store.shared
-    )
+            roots.setdefault(key, {})[host] = spec.model_store.root
+    shared = frozenset(host for host, spec in session.hosts.items() if spec.model_store and spec.model_store.shared)
     yield from (Batch(models[key], where, shared) for key, where in roots.items() if len(where) > 1)
 
 

@@ -195,7 +195,7 @@ class Rollout:
         if not drained_manually:
             self._enter(Phase.UNDRAIN, change, "at every gateway")
             self.traffic.undrain(change.replica)
-        self._enter(Phase.DONE, change, "reverted; it did not serve before, either")
+        self._enter(Phase.DONE, change, "done, but not proven: it did not serve before, either")
 
     def _until_proven(self, change: Change, prove: Proof, seconds: int) -> None:
         deadline = self.clock.now() + seconds

@@ -105,7 +105,7 @@ def open_session(
         lock = read_lock(fleet.sibling("lock"))
         require_match(fleet, lock)
     names = hosts_named(fleet, limit)
-    models = desired(fleet, lock)
+    specs = desired(fleet, lock)
     with Remote(targets(fleet)) as remote:
         runner = Runner(remote, memory=QuestionMemory(), on_step=progress)
-        yield Session(fleet, lock, {name: models[name] for name in names}, remote, runner)
+        yield Session(fleet, lock, {name: specs[name] for name in names}, remote, runner)

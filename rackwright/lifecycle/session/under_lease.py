@@ -50,8 +50,8 @@ def apply_leased(
     changed until then.
     """
     lease_session.check()
-    models = {name: session.hosts[name] for name in hosts}
-    run = session.runner.apply(deploy, models, only=only, stopping=lambda: stopping() or not lease_session.holds())
+    specs = {name: session.hosts[name] for name in hosts}
+    run = session.runner.apply(deploy, specs, only=only, stopping=lambda: stopping() or not lease_session.holds())
     if not lease_session.holds():
         with failure_audited(session, lease_session, run):
             lease_session.check()

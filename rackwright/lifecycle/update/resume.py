@@ -43,11 +43,11 @@ def opened(fleet: Fleet) -> OpenRollout | None:
     """Return the open rollout, None if there is none. This changes nothing."""
     with control_store(fleet) as (store, _):
         entries = store.entries()
-        begun = open_rollout(entries)
-        if begun is None:
+        opening = open_rollout(entries)
+        if opening is None:
             return None
-        lines = tuple(entry for entry in entries if entry.rollout == begun.rollout)
-        return OpenRollout(read_rollout(store, begun.rollout), lines, store.show())
+        lines = tuple(entry for entry in entries if entry.rollout == opening.rollout)
+        return OpenRollout(read_rollout(store, opening.rollout), lines, store.show())
 
 
 def required(fleet: Fleet) -> OpenRollout:
@@ -87,7 +87,7 @@ def abort(session: Session, rollout: Rollout, console: Console, reason: str) -> 
             raise _still_open(error, rollout) from None
 
 
-def leave(fleet: Fleet, begun: Entry, reason: str) -> None:
+def leave(fleet: Fleet, opening: Entry, reason: str) -> None:
     """Close the rollout, leave every replica as it is, and write that to the control host's audit log.
 
     This needs only the journal: no other record of the rollout, and no other host. Raise LeasedError if another
@@ -96,16 +96,16 @@ def leave(fleet: Fleet, begun: Entry, reason: str) -> None:
     operator = operator_of(fleet)
     with (
         control_store(fleet) as (store, shell),
-        hold(store, owner(operator.who, operator.machine, f"rollout abort: {begun.detail}")) as lease_session,
+        hold(store, owner(operator.who, operator.machine, f"rollout abort: {opening.detail}")) as lease_session,
     ):
-        _refuse_ended(lease_session, begun.rollout)
-        lease_session.write(Event.CLOSED, begun.rollout, detail=f"unchanged: {reason}")
+        _refuse_ended(lease_session, opening.rollout)
+        lease_session.write(Event.CLOSED, opening.rollout, detail=f"unchanged: {reason}")
         act = Act(
             time=utc_now(),
             operator=operator.who,
             run=lease_session.run,
             command=lease_session.lease.owner.why,
-            what=f"left the rollout {begun.rollout} as it was; reason: {reason}",
+            what=f"left the rollout {opening.rollout} as it was; reason: {reason}",
             outcome="done",
         )
         write_audit(shell, act)

@@ -118,7 +118,7 @@ def _askers(session: Session, host: str) -> Iterator[Asker]:
 def _ports(session: Session, output: str) -> tuple[int, ...]:
     ports = {*range(1, 1025), *NOTABLE}
     ports |= {port for host in session.lock.ports.values() for port in host.values()}
-    openings = [opening for model in session.hosts.values() for opening in model.firewall.openings]
+    openings = [opening for spec in session.hosts.values() for opening in spec.firewall.openings]
     ports |= {port for opening in openings for port in (opening.port, opening.last) if port}
     ports |= {found.port for found in parse_listening(output) if found.protocol == "tcp" and not found.is_loopback}
     ports |= set(forwarded(output))

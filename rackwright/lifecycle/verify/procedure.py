@@ -144,9 +144,7 @@ def _scanned(found: Scan) -> Proof:
 
 def _serving(session: Session) -> Iterator[Proof]:
     """Prove that each host's replicas serve, according to their probes."""
-    placed = {
-        name: [probe.replica for probe in model.probes] for name, model in session.hosts.items() if model.probes
-    }
+    placed = {name: [probe.replica for probe in spec.probes] for name, spec in session.hosts.items() if spec.probes}
     answers = session.remote.run_on(placed, REPLICAS_COMMAND)
     for name, answer in checked(answers, "reading the state of its replicas").items():
         if isinstance(answer, HostError):
@@ -184,7 +182,7 @@ def _proven(session: Session, replica: Replica) -> Proof:
 
 def _backups(session: Session) -> Iterator[Proof]:
     """Prove each host's backups from its own state. Asks no repository."""
-    saved = {name: model.backup for name, model in session.hosts.items() if model.backup}
+    saved = {name: spec.backup for name, spec in session.hosts.items() if spec.backup}
     answers = session.remote.run_on(saved, BACKUP_COMMAND)
     for name, answer in checked(answers, "reading the state of its backups").items():
         for repository in saved[name].repositories:

@@ -115,10 +115,9 @@ class World:
 
     def install(self, monkeypatch: Any) -> None:
         """Its hosts are those that the procedure works on; time passes while it sleeps."""
-        from rackwright.lifecycle.p2p import follow
-        from rackwright.lifecycle.p2p import procedure as stage
+        from rackwright.lifecycle.p2p import follow, procedure
 
-        monkeypatch.setattr(stage, "look", lambda session, batch: {host: self.has[host] for host in batch.roots})
+        monkeypatch.setattr(procedure, "look", lambda session, batch: {host: self.has[host] for host in batch.roots})
         monkeypatch.setattr(unit, "start", self.start)
         monkeypatch.setattr(unit, "torrent_of", lambda shell: b"torrent")
         monkeypatch.setattr(unit, "look", self.look)
@@ -127,7 +126,7 @@ class World:
             monkeypatch.setattr(unit, how, self.end(how))
         clock = SimpleNamespace(sleep=self.sleep, monotonic=lambda: self.seconds)
         monkeypatch.setattr(follow, "time", clock)
-        monkeypatch.setattr(stage, "time", clock)
+        monkeypatch.setattr(procedure, "time", clock)
 
 
 def settings_of(number: int) -> Settings:

@@ -28,12 +28,12 @@ def changes(
         done.append(({ready_for_p2p: "ready", own_weights: "own weights"}[deploy], *hosts))
         return Run(unreachable={host: "gone" for host in hosts if host in failing})
 
-    def stage(session: Any, hosts: tuple[str, ...], console: object, stopping: object, fetch: Any) -> tuple[()]:
+    def transfer(session: Any, hosts: tuple[str, ...], console: object, stopping: object, fetch: Any) -> tuple[()]:
         done.append(("stage", *hosts))
         assert fetch("a") is ("a" not in failing)
         return ()
 
-    monkeypatch.setattr(prefetch, "stage", stage)
+    monkeypatch.setattr(prefetch, "transfer", transfer)
     found = prefetch_weights(session, session.hosts, Console(), lambda: False, change)  # type: ignore[arg-type]
     return done, found.run
 

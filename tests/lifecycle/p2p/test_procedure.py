@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rackwright.errors import HostError, SecretError
-from rackwright.lifecycle.p2p.procedure import Transferred, stage
+from rackwright.lifecycle.p2p.procedure import Transferred, transfer
 from rackwright.lifecycle.p2p.transfer import Has
 from rackwright.lifecycle.p2p.unit import Status
 from rackwright.roles.model_store.settings import Settings as ModelStore
@@ -35,7 +35,7 @@ def run(
         return fetched
 
     session = world.session(first, **stores)
-    return stage(session, session.hosts, console or Console(), lambda: False, fetch), fetches  # type: ignore[arg-type]
+    return transfer(session, session.hosts, console or Console(), lambda: False, fetch), fetches  # type: ignore[arg-type]
 
 
 def test_one_host_fetches_and_the_others_get_it_from_host_to_host(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_ctrl_c_ends_the_units_and_leaves_what_arrived(monkeypatch: pytest.Monke
     world.install(monkeypatch)
     session = world.session()
     asked = iter([False] * 5 + [True] * 100)
-    stage(session, session.hosts, Console(), lambda: next(asked), lambda _: True)  # type: ignore[arg-type]
+    transfer(session, session.hosts, Console(), lambda: next(asked), lambda _: True)  # type: ignore[arg-type]
     assert world.ended == {"a": "clean", "b": "stop"}
 
 

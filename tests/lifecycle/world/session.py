@@ -18,7 +18,7 @@ from rackwright.fleet.lock_file import NEXT
 from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle import restart
 from rackwright.lifecycle.canary import choose, trial
-from rackwright.lifecycle.canary import state_file as keep
+from rackwright.lifecycle.canary import keeper as keep
 from rackwright.lifecycle.rollout import engine_changes as engines
 from rackwright.lifecycle.session import control_host as control
 from rackwright.lifecycle.session import move_control_host as move_control

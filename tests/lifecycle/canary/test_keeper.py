@@ -11,8 +11,8 @@ import pytest
 
 from rackwright.errors import HostError, LeasedError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.canary import state_file as keep
-from rackwright.lifecycle.canary.state_file import Keeper
+from rackwright.lifecycle.canary import keeper as keep
+from rackwright.lifecycle.canary.keeper import Keeper
 from rackwright.state.canaries import CanaryVerdict, Progress, read_trial
 from rackwright.state.lease_session import LeaseSession, hold, owner
 from rackwright.state.store import FileStore
