@@ -61,13 +61,13 @@ def apply(
 
     with (
         Console(quiet=context.json, yes=yes) as console,
-        open_session(context.fleet, limit=limit, progress=console.on_step) as site,
+        open_session(context.fleet, limit=limit, progress=console.on_step) as session,
     ):
-        site.connect_ahead(site.fleet.control[0])
+        session.connect_ahead(session.fleet.control[0])
         from rackwright.lifecycle.apply.procedure import apply as carry_out
         from rackwright.lifecycle.apply.stages import Options
 
-        applied = carry_out(site, Options(only, close_ports, allow_outage, reboot, not_stale), console, show)
+        applied = carry_out(session, Options(only, close_ports, allow_outage, reboot, not_stale), console, show)
     _answer(context, applied)
     if applied.failure:
         raise applied.failure

@@ -69,8 +69,8 @@ def list_(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
     from rackwright.lifecycle.session.session import open_session
     from rackwright.report.words import size
 
-    with open_session(context.fleet, limit=hosts) as site:
-        found, problems = listed(site, places(site, to))
+    with open_session(context.fleet, limit=hosts) as session:
+        found, problems = listed(session, places(session, to))
     rows = [("HOST", "REPOSITORY", "SNAPSHOT", "TIME", "FILES", "SIZE")]
     for one in found:
         counted = "-" if one.files is None else str(one.files)
@@ -90,8 +90,8 @@ def _make(context: Context, verb: Verb, hosts: tuple[str, ...], to: str | None) 
     from rackwright.lifecycle.backup import make, places
     from rackwright.lifecycle.session.session import open_session
 
-    with Console(quiet=context.json, yes=True) as console, open_session(context.fleet, limit=hosts) as site:
-        made = make(site, verb, places(site, to), console)
+    with Console(quiet=context.json, yes=True) as console, open_session(context.fleet, limit=hosts) as session:
+        made = make(session, verb, places(session, to), console)
     document = [
         {
             "host": one.host,

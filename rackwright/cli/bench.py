@@ -98,9 +98,9 @@ def _measured(context: Context, wanted: Wanted) -> Benched:
     from rackwright.lifecycle.client.origin import choose_asker
     from rackwright.lifecycle.session.session import open_session
 
-    with open_session(context.fleet) as site:
-        reply = Listener(step=lambda step: context.note(sent_briefly(step)), say=context.note)
-        return measure(site, choose_asker(site), wanted, reply)
+    with open_session(context.fleet) as session:
+        listener = Listener(step=lambda step: context.note(sent_briefly(step)), say=context.note)
+        return measure(session, choose_asker(session), wanted, listener)
 
 
 def _answer(context: Context, found: Benched, *, compared: bool, html: Path | None) -> int:

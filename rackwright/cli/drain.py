@@ -28,7 +28,7 @@ def drain(context: Context, name: str, reason: str, allow_outage: bool, yes: boo
 
     replicas = replicas_named(context.fleet, name)
     addresses = [replica.address for replica in replicas]
-    with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet) as site:
+    with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet) as session:
         console.confirm(f"Drain {', '.join(addresses)}?")
-        carry_out(site, replicas, console, reason=reason, allow_outage=allow_outage)
+        carry_out(session, replicas, console, reason=reason, allow_outage=allow_outage)
     context.answer({"drained": addresses, "reason": reason}, f"drained: {', '.join(addresses)}")

@@ -74,10 +74,10 @@ def add(context: Context, /, id: str, owner: str, models: tuple[str, ...], later
     from rackwright.lifecycle.key import Terms, add_key
 
     added, text = add_key(context.fleet, id, Terms(owner=owner, models=models, **terms))
-    reply = _reply(context, added, "add", later=later)
+    results = _push(context, added, "add", later=later)
     shown = text.reveal()
-    context.answer({**_document(added), "key": shown, "gateways": reply}, shown)
-    return _code(reply)
+    context.answer({**_document(added), "key": shown, "gateways": results}, shown)
+    return _code(results)
 
 
 @key.command()
@@ -113,9 +113,9 @@ def edit(
     if said == Terms():
         raise UsageError("no option says what to change", where=id, next="rackwright key edit --help")
     changed = edit_key(context.fleet, id, said)
-    reply = _reply(context, changed, "edit", later=later)
-    context.answer({**_document(changed), "gateways": reply}, f"{changed.id} of {changed.owner}: {may(changed)}")
-    return _code(reply)
+    results = _push(context, changed, "edit", later=later)
+    context.answer({**_document(changed), "gateways": results}, f"{changed.id} of {changed.owner}: {may(changed)}")
+    return _code(results)
 
 
 @key.command(name="list")
@@ -146,9 +146,9 @@ def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
 
     found = find_key(context.fleet, id)
     confirm(f"Revoke {found.id} of {found.owner}?", yes=yes)
-    reply = _reply(context, found, "revoke", revoke_key(context.fleet, id), later=later)
-    context.answer({"revoked": _document(found), "gateways": reply}, f"{found.id} of {found.owner} is revoked")
-    return _code(reply)
+    results = _push(context, found, "revoke", revoke_key(context.fleet, id), later=later)
+    context.answer({"revoked": _document(found), "gateways": results}, f"{found.id} of {found.owner} is revoked")
+    return _code(results)
 
 
 @key.command()
@@ -167,23 +167,23 @@ def pull(context: Context) -> None:
     context.answer(document, "\n".join(map(str, pulled)) or "the keys file already has every key")
 
 
-def _reply(
+def _push(
     context: Context, key: ApiKey, verb: Verb, gone: RevokedKey | None = None, *, later: bool
 ) -> Mapping[str, str | None]:
     """Update the gateways. Print to standard error which could not be updated; with --json, the document has it."""
     from rackwright.lifecycle.key import push_key
 
-    reply = {} if later else push_key(context.fleet, key, verb, gone)
-    missed = {host: problem for host, problem in reply.items() if problem}
+    results = {} if later else push_key(context.fleet, key, verb, gone)
+    missed = {host: problem for host, problem in results.items() if problem}
     for host, problem in missed.items():
         context.note(f"{host} was not updated: {problem}")
     if later or missed:
         context.note("next: rackwright apply")
-    return reply
+    return results
 
 
-def _code(reply: Mapping[str, str | None]) -> int:
-    return ExitCode.HOSTS_FAILED if any(reply.values()) else ExitCode.DONE
+def _code(results: Mapping[str, str | None]) -> int:
+    return ExitCode.HOSTS_FAILED if any(results.values()) else ExitCode.DONE
 
 
 def _document(one: ApiKey) -> dict[str, Json]:

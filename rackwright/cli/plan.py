@@ -29,11 +29,11 @@ def plan(context: Context, check: bool, only: tuple[str, ...], limit: tuple[str,
     hosts_needed()
     from rackwright.lifecycle.session.session import open_session
 
-    with open_session(context.fleet, limit=limit) as site:
-        site.connect_ahead()
+    with open_session(context.fleet, limit=limit) as session:
+        session.connect_ahead()
         from rackwright.lifecycle.apply.plan import plan as look
 
-        planned = look(site, only=only)
+        planned = look(session, only=only)
     context.answer(plan_document(planned), plan_view(planned))
     if planned.run.failed_hosts:
         return ExitCode.HOSTS_FAILED
@@ -48,11 +48,17 @@ def plan_document(planned: Plan) -> dict[str, Json]:
     run = document(planned.run)
     returns = [replica.address for replica in planned.returns]
     drains = [{"gateway": drain.gateway, "replica": drain.replica.address} for drain in planned.drains]
-    reply: dict[str, Json] = {"closing": closing, "restarts": restarts, "returns": returns, "drains": drains}
-    reply |= {"deferred": [{"replica": waiting.replica.address, "why": waiting.why} for waiting in planned.deferred]}
-    reply |= {"doubts": list(planned.doubts)}
-    reply |= {"first_snapshots": [{"host": host, "repository": name} for host, name in planned.first_snapshots]}
-    return {**run, **_totals(run), **reply}
+    return {
+        **run,
+        **_totals(run),
+        "closing": closing,
+        "restarts": restarts,
+        "returns": returns,
+        "drains": drains,
+        "deferred": [{"replica": waiting.replica.address, "why": waiting.why} for waiting in planned.deferred],
+        "doubts": list(planned.doubts),
+        "first_snapshots": [{"host": host, "repository": name} for host, name in planned.first_snapshots],
+    }
 
 
 def plan_view(planned: Plan) -> str:

@@ -29,8 +29,8 @@ def restart(context: Context, name: str, allow_outage: bool, yes: bool) -> None:
     addresses = [replica.address for replica in replicas]
     with (
         Console(quiet=context.json, yes=yes) as console,
-        open_session(context.fleet, progress=console.on_step) as site,
+        open_session(context.fleet, progress=console.on_step) as session,
     ):
         console.confirm(f"Restart {', '.join(addresses)}?")
-        carry_out(site, replicas, console, allow_outage=allow_outage)
+        carry_out(session, replicas, console, allow_outage=allow_outage)
     context.answer({"restarted": addresses}, f"restarted: {', '.join(addresses)}")

@@ -66,10 +66,10 @@ def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> Non
     found = found if canary else found.model_copy(update={"canaries": ()})
     with (
         Console(quiet=context.json, yes=yes) as console,
-        open_session(context.fleet, progress=console.on_step, lock=found.after) as site,
+        open_session(context.fleet, progress=console.on_step, lock=found.after) as session,
     ):
         console.confirm(f"Resume {found.what}, started by {found.who}?")
-        done = [replica.address for replica in carry_out(site, found, console)]
+        done = [replica.address for replica in carry_out(session, found, console)]
     context.answer({"rollout": found.id, "what": found.what, "changed": done}, f"{found.what}: {', '.join(done)}")
 
 
@@ -96,10 +96,10 @@ def _reverted(context: Context, reason: str, allow_outage: bool, yes: bool) -> t
     found = _agreed(required(context.fleet).rollout, allow_outage)
     with (
         Console(quiet=context.json, yes=yes) as console,
-        open_session(context.fleet, progress=console.on_step, lock=found.after) as site,
+        open_session(context.fleet, progress=console.on_step, lock=found.after) as session,
     ):
         console.confirm(f"Abort {found.what}, started by {found.who}, and restore the previous version?")
-        abort(site, found, console, reason)
+        abort(session, found, console, reason)
     return found.id, found.what
 
 

@@ -36,18 +36,18 @@ def status(context: Context, watch: bool, limit: tuple[str, ...]) -> int:
     hosts_needed()
     from rackwright.lifecycle.session.session import open_session
 
-    with open_session(context.fleet, limit=limit) as site:
+    with open_session(context.fleet, limit=limit) as session:
         while watch and not context.json:
-            _show(context, site, clear=True)
+            _show(context, session, clear=True)
             time.sleep(2)
-        found = _show(context, site, clear=False)
+        found = _show(context, session, clear=False)
     return ExitCode.DONE if found.healthy else ExitCode.NOT_PROVEN
 
 
-def _show(context: Context, site: Session, *, clear: bool) -> Status:
+def _show(context: Context, session: Session, *, clear: bool) -> Status:
     from rackwright.lifecycle.status import status as look
 
-    found = look(site)
+    found = look(session)
     if clear:
         click.clear()
     document = {

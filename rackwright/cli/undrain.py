@@ -22,6 +22,6 @@ def undrain(context: Context, name: str) -> None:
 
     replicas = replicas_named(context.fleet, name)
     addresses = [replica.address for replica in replicas]
-    with Console(quiet=context.json, yes=True) as console, open_session(context.fleet) as site:
-        carry_out(site, replicas, console)
+    with Console(quiet=context.json, yes=True) as console, open_session(context.fleet) as session:
+        carry_out(session, replicas, console)
     context.answer({"undrained": addresses}, f"undrained: {', '.join(addresses)}")

@@ -34,15 +34,15 @@ def verify(context: Context, full: bool) -> int:
         if not context.json:
             click.echo(f"{'ok  ' if proof.passed else 'FAIL'} {proof.host:<12} {proof.what}: {proof.found}")
 
-    with open_session(context.fleet) as site:
-        asker = choose_asker(site)
+    with open_session(context.fleet) as session:
+        asker = choose_asker(session)
         if not context.json:
             click.echo(f"asked from {asker.where}")
-        proofs = prove(site, asker, show)
+        proofs = prove(session, asker, show)
         if full:
             from rackwright.lifecycle.verify.acceptance import accept
 
-            proofs += accept(site, asker, show, context.note)
+            proofs += accept(session, asker, show, context.note)
     failed = [proof for proof in proofs if not proof.passed]
     document = {
         "asked_from": asker.where,

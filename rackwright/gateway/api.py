@@ -126,7 +126,7 @@ class Gateways:
         self._run(script, f"setting the canary's share of {address}")
 
     def check_canaries(self) -> None:
-        """Raise HostError if a gateway can't give a canary its share, as one configured by an older version."""
+        """Raise HostError if a gateway can't give a canary its share, for example with an older configuration."""
         self._run(CHECK_CANARIES, "asking for canaries")
 
     def end_canary(self, model: str) -> None:

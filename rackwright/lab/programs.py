@@ -42,7 +42,7 @@ def missing(programs: Mapping[str, str] = OF_LAB) -> list[str]:
 
 
 def ensure(programs: Mapping[str, str] = OF_LAB) -> None:
-    """Install missing `programs`. Raise RackwrightError without root, or if one is missing and there is no apt."""
+    """Install missing `programs`. Raise RackwrightError without root, or if the installation fails."""
     if os.geteuid() != 0:
         raise RackwrightError(
             "needs root, because its hosts boot systems of their own",

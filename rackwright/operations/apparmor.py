@@ -9,8 +9,8 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.facts.apparmor import AppArmorState
+from rackwright.operations.plan_notes import note
 from rackwright.operations.unit import adopt
-from rackwright.operations.warnings import note
 
 
 @operation()

@@ -10,8 +10,8 @@ from pyinfra.context import host
 
 from rackwright.operations.facts.audit import AuditState
 from rackwright.operations.filesystem.file import write
+from rackwright.operations.plan_notes import note
 from rackwright.operations.unit import adopt
-from rackwright.operations.warnings import note
 
 _HEAD = "# Written by rackwright: baseline.auditd of the fleet file.\n"
 

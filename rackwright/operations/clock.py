@@ -12,7 +12,7 @@ from rackwright.operations.facts.clock import CHRONY, KEEPERS, TIMESYNCD, keeper
 from rackwright.operations.facts.path_state import Existing
 from rackwright.operations.facts.unit import SystemUnitStates, Unit
 from rackwright.operations.filesystem.file import write
-from rackwright.operations.warnings import note
+from rackwright.operations.plan_notes import note
 
 _HEAD = "# Written by rackwright: baseline.time_sync of the fleet file.\n"
 _RELOAD = {

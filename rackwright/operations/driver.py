@@ -14,8 +14,8 @@ from rackwright.operations.facts.boot_guard import BootGuard
 from rackwright.operations.facts.driver import FoundDriverFact, RunningDriver
 from rackwright.operations.facts.unit import UnitState
 from rackwright.operations.filesystem.own_file import own_file_commands
+from rackwright.operations.plan_notes import note
 from rackwright.operations.unit import adopt
-from rackwright.operations.warnings import note
 from rackwright.roles.nvidia_driver.settings import MODPROBE
 
 PENDING = "reboot pending"

@@ -9,7 +9,7 @@ from pyinfra.api.operation import operation
 
 from rackwright.operations.diff import show
 from rackwright.operations.filesystem.file import write
-from rackwright.operations.warnings import note
+from rackwright.operations.plan_notes import note
 
 
 @operation()

@@ -13,7 +13,7 @@ from pyinfra.context import host
 from rackwright.operations.diff import show
 from rackwright.operations.facts.drop_in import Assignment, DropIns
 from rackwright.operations.facts.kernel import KernelSettings, path_of
-from rackwright.operations.warnings import note
+from rackwright.operations.plan_notes import note
 
 
 @operation()

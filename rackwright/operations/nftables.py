@@ -21,8 +21,8 @@ nft -s list table {table} >> {before} 2>/dev/null || true
 echo 'nft -f {before}; rm -f {live}' > {revert}
 for u in {foreign}; do if systemctl -q is-active "$u"; then echo "systemctl start $u" >> {revert}; fi; done"""
 _NOTE = """for u in {foreign}; do if systemctl -q is-active "$u"; then systemctl stop "$u"; fi; done
-{table} > {live}"""
-_TABLE = "{{ echo '# {sha256}'; nft -s list table {table}; }}"
+{listing} > {live}"""
+_LISTING = "{{ echo '# {sha256}'; nft -s list table {table}; }}"
 
 
 @operation()
@@ -43,7 +43,7 @@ def table_pending(*, rules: str, boot_file: str, confirm_seconds: int, replace: 
         check=f"nft -c -f {FIREWALL.new}",
         save=_SAVE.format(table=TABLE, before=_BEFORE, live=LIVE, revert=FIREWALL.revert, foreign=foreign),
         act=f"nft -f {FIREWALL.new}",
-        note=_NOTE.format(foreign=foreign, table=_table(sha256), live=LIVE),
+        note=_NOTE.format(foreign=foreign, listing=_listing(sha256), live=LIVE),
         seconds=confirm_seconds,
     )
 
@@ -58,14 +58,14 @@ def table_confirmed(*, rules: str, replace: bool) -> Generator[PyinfraCommand]:
     state = host.get_fact(FilterState)
     if state.pending or not state.acts(sha256):
         lost = "packet filter: the new rules are not active; the old ones"
-        yield FIREWALL.keep(acts=f"{_table(sha256)} | cmp -s - {LIVE}", lost=lost)
+        yield FIREWALL.keep(acts=f"{_listing(sha256)} | cmp -s - {LIVE}", lost=lost)
     for foreign in state.enabled if replace else ():
         disable = "ufw --force disable && " if foreign == "ufw" else ""
         yield StringCommand(f"{disable}systemctl --quiet disable --now {foreign}")
 
 
-def _table(sha256: str) -> str:
-    return _TABLE.format(sha256=sha256, table=TABLE)
+def _listing(sha256: str) -> str:
+    return _LISTING.format(sha256=sha256, table=TABLE)
 
 
 def _change(state: Filter, rules: str, boot_file: str) -> str:

@@ -48,7 +48,7 @@ def admitted(*, names: tuple[str, ...], person: Person, refused: str | None) -> 
         return
     found = host.get_fact(PeopleAccounts, names=names).by_name.get(person.name)
     if commands := [*_account(person, found), *_keys(person, found), *_sessions(person, found)]:
-        show("\n".join(_reply(person, found)))
+        show("\n".join(_summary(person, found)))
         yield from commands
 
 
@@ -135,7 +135,7 @@ def _lost(person: Person, found: Account | None) -> tuple[str, ...]:
     return (other,) if found and other in found.groups else ()
 
 
-def _reply(person: Person, found: Account | None) -> Iterator[str]:
+def _summary(person: Person, found: Account | None) -> Iterator[str]:
     """Yield a line for the account, and one for each key that is added or removed."""
     sign = "+" if found is None else "="
     yield f"{sign} {person.name}, {person.role}"

@@ -16,7 +16,7 @@ from rackwright.operations.diff import show
 from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.sshd import DROP_IN, PENDING, SSHD
 from rackwright.operations.filesystem.file import difference, write
-from rackwright.operations.warnings import note
+from rackwright.operations.plan_notes import note
 
 INCLUDE = f"Include {PENDING}"
 """The first line of our drop-in."""

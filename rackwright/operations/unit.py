@@ -18,7 +18,7 @@ from rackwright.operations.facts.unit import (
     WrittenAt,
 )
 from rackwright.operations.filesystem.file import write
-from rackwright.operations.warnings import note
+from rackwright.operations.plan_notes import note
 
 UNITS = "/etc/systemd/system"
 _LAST_LINES = 12

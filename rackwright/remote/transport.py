@@ -12,7 +12,7 @@ from rackwright.remote.completed import Completed
 OUTPUT_LIMIT = 64 * 2**20
 """Most bytes that one command may print on each of stdout and stderr."""
 STALL_SECONDS = 300
-"""After this time without reading any sent byte, a host counts as lost."""
+"""A host that reads none of the sent bytes for this long counts as lost."""
 
 
 class Pipe(Protocol):

@@ -65,7 +65,7 @@ class Live:
             os.write(self._stream.fileno(), _HEARD)
 
     def on_step(self, progress: Progress) -> None:
-        """Show one progress event of the runner. A step that changed or failed something leaves a line."""
+        """Show one progress event of the runner. A step with an outcome in REPORTED leaves a line."""
         self._display.host(progress, self._transfer(progress))
         if progress.step and progress.step.outcome in REPORTED:
             self._display.line(_line(progress.step), COLORS.get(progress.step.outcome))

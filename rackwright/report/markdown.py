@@ -38,9 +38,9 @@ def _notes(run: Run) -> Iterator[str]:
 
 
 def _roles(steps: tuple[Step, ...]) -> Iterator[str]:
-    for role, reply in by_role(steps):
+    for role, reported in by_role(steps):
         yield from ("", f"**{role}**", "")
-        for step in reply:
+        for step in reported:
             yield f"- {step.outcome.value}: {escaped(step.operation)}"
             detail = "\n".join(step.output) if step.outcome is Outcome.FAILED else step.diff
             if detail:

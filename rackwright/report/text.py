@@ -57,9 +57,9 @@ def _planned(run: Run, host: str) -> Iterator[str]:
 
 
 def _roles(steps: tuple[Step, ...], *, diffs: bool) -> Iterator[str]:
-    for role, reply in by_role(steps):
+    for role, reported in by_role(steps):
         yield f"  {role}"
-        for step in reply:
+        for step in reported:
             yield f"    {_styled(step)}"
             if diffs and step.diff:
                 yield from (f"        {_diff_line(line)}" for line in safe(step.diff).splitlines())

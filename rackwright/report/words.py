@@ -28,8 +28,8 @@ def hosts_of(run: Run) -> tuple[str, ...]:
 
 def by_role(steps: Iterable[Step]) -> Iterator[tuple[str, tuple[Step, ...]]]:
     """Given one host's steps, yield those with a reported outcome, role by role, in their order."""
-    reply = [step for step in steps if step.outcome in REPORTED]
-    for role, group in groupby(reply, key=lambda step: step.role):
+    reported = [step for step in steps if step.outcome in REPORTED]
+    for role, group in groupby(reported, key=lambda step: step.role):
         yield role, tuple(group)
 
 

@@ -58,8 +58,8 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
             console.confirm("Update these replicas, one at a time?")
             return outages
 
-        with open_session(fleet, progress=console.on_step, lock=after) as site:
-            done = update(site, Asked(what, before, models, agreed.canary, agreed.not_stale), console, ask)
+        with open_session(fleet, progress=console.on_step, lock=after) as session:
+            done = update(session, Asked(what, before, models, agreed.canary, agreed.not_stale), console, ask)
     for problem in mismatches(fleet, after):
         context.note(f"{problem.where}: {problem.what}: change the fleet file, too, or the next apply refuses")
     names = [replica.address for replica in done.replicas]

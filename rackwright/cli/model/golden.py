@@ -32,7 +32,7 @@ def golden(context: Context, file: Path) -> None:
         "checks": dict(checks.most_common()),
         "with_format": with_format,
     }
-    reply = f"{counted(len(found.prompts), 'prompt')} ({kinds}), {with_format} with a format; sha256 {found.digest}"
+    summary = f"{counted(len(found.prompts), 'prompt')} ({kinds}), {with_format} with a format; sha256 {found.digest}"
     if with_format < LEAST:
-        reply += f"\nvalid formats are not compared: {with_format} of the {LEAST} prompts that are needed"
-    context.answer(document, f"{file}: {reply}")
+        summary += f"\nvalid formats are not compared: {with_format} of the {LEAST} prompts that are needed"
+    context.answer(document, f"{file}: {summary}")

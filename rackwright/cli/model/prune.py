@@ -32,8 +32,8 @@ def prune(context: Context, limit: tuple[str, ...], dry_run: bool, yes: bool) ->
     from rackwright.lifecycle.session.session import open_session
     from rackwright.report.words import safe, size
 
-    with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet, limit=limit) as site:
-        pruned = carry_out(site, console, rehearsed=dry_run)
+    with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet, limit=limit) as session:
+        pruned = carry_out(session, console, rehearsed=dry_run)
     for host, problem in pruned.problems.items():
         context.note(safe(f"{host}: {problem}"))
     verb = "would be removed" if dry_run else "removed"

@@ -23,8 +23,8 @@ def as_text(found: Assessment) -> str:
 def totals(found: Assessment) -> str:
     """Return the number of hosts with each verdict, in one line."""
     counts = ((len(found.with_verdict(verdict)), verdict) for verdict in Verdict)
-    reply = ", ".join(f"{number} {verdict}" for number, verdict in counts if number)
-    return f"{counted(len(found.hosts), 'host')}: {reply or 'none asked'}"
+    verdicts = ", ".join(f"{number} {verdict}" for number, verdict in counts if number)
+    return f"{counted(len(found.hosts), 'host')}: {verdicts or 'none asked'}"
 
 
 def headline(host: Assessed) -> str:
@@ -38,8 +38,8 @@ def _block(host: Assessed) -> Iterator[str]:
     if host.unreachable:
         yield from (f"  {line}" for line in host.unreachable.splitlines())
     for group in GROUPS:
-        if reply := host.facts_of(group):
-            line = f"  {group:<8} " + "; ".join(f"{fact.name}: {fact.value}" for fact in reply)
+        if facts := host.facts_of(group):
+            line = f"  {group:<8} " + "; ".join(f"{fact.name}: {fact.value}" for fact in facts)
             yield from _wrapped(line)
     yield from _serves(host)
     for missing in host.missing:

@@ -96,14 +96,14 @@ def as_document(placed: Sequence[Placed], unreachable: Mapping[str, str]) -> dic
 
 
 def _document(one: Placed) -> dict[str, Json]:
-    reply: dict[str, Json] = {
+    document: dict[str, Json] = {
         "model": one.model,
         "replicas": list(one.replicas),
         "gpus": one.gpus,
         "fits": one.fit.fits if one.fit else None,
         "verdict": verdict(one),
     }
-    return reply | (_figures(one.fit) if one.fit else {})
+    return document | (_figures(one.fit) if one.fit else {})
 
 
 def _figures(fit: Fit) -> dict[str, Json]:

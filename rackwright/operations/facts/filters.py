@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 FORWARDING = "packet forwarding"
-"""It is on in the kernel of a host with several networks: a router, or a host of containers or virtual machines."""
+"""By the kernel, on a host with several networks: a router, or a host of containers or virtual machines."""
 
 FILTERS_COMMAND = """u='firewalld docker kubelet k3s k3s-agent rke2-server rke2-agent'
 if [ -f /etc/ufw/ufw.conf ] && grep -q '^ENABLED=yes' /etc/ufw/ufw.conf; then u="ufw $u"; fi

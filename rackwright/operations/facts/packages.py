@@ -21,8 +21,8 @@ class InstalledPackages(FactBase[dict[str, Installed]]):
 
     def command(self) -> str:
         # A package may also be installed for a second architecture.
-        reply = "${db:Status-Status} ${db:Status-Want} ${Package} ${Version} ${Architecture}"
-        return f"dpkg-query -W -f '{reply}\\n' | grep -E \" (all|$(dpkg --print-architecture))\\$\""
+        fields = "${db:Status-Status} ${db:Status-Want} ${Package} ${Version} ${Architecture}"
+        return f"dpkg-query -W -f '{fields}\\n' | grep -E \" (all|$(dpkg --print-architecture))\\$\""
 
     @staticmethod
     def default() -> dict[str, Installed]:
@@ -35,5 +35,5 @@ class InstalledPackages(FactBase[dict[str, Installed]]):
 # A dozen operations parse the same answer, which has hundreds of lines.
 @lru_cache(maxsize=2)
 def _installed(output: tuple[str, ...]) -> Mapping[str, Installed]:
-    reply = (line.split() for line in output if line.startswith("installed "))
-    return {name: Installed(version, want == "hold") for _, want, name, version, _ in reply}
+    rows = (line.split() for line in output if line.startswith("installed "))
+    return {name: Installed(version, want == "hold") for _, want, name, version, _ in rows}

@@ -100,12 +100,14 @@ def people_command(names: Iterable[str]) -> str:
 
 def parse_people(lines: Iterable[str]) -> Accounts:
     """Given the output of people_command, return the accounts."""
-    reply = _sections(lines)
-    groups = {fields[0]: fields[3].split(",") for fields in map(_fields, reply.get("group", ())) if len(fields) == 4}
-    shadow = {fields[0]: fields for fields in map(_fields, reply.get("shadow", ())) if len(fields) > 7}
-    kept = {path: f"{mode} {user}" for mode, user, path in (line.split(" ", 2) for line in reply.get("stat", ()))}
+    sections = _sections(lines)
+    groups = {
+        fields[0]: fields[3].split(",") for fields in map(_fields, sections.get("group", ())) if len(fields) == 4
+    }
+    shadow = {fields[0]: fields for fields in map(_fields, sections.get("shadow", ())) if len(fields) > 7}
+    kept = {path: f"{mode} {user}" for mode, user, path in (line.split(" ", 2) for line in sections.get("stat", ()))}
     accounts = {}
-    for fields in map(_fields, reply.get("passwd", ())):
+    for fields in map(_fields, sections.get("passwd", ())):
         if len(fields) != 7 or not fields[2].isdigit():
             continue
         name, _, uid, _, comment, home, shell = fields
@@ -120,9 +122,9 @@ def parse_people(lines: Iterable[str]) -> Accounts:
             groups=frozenset(group for group, members in groups.items() if name in members),
             expires=int(expires) if expires.isdigit() else None,
             locked=secret.startswith("!"),
-            keys=_keys(path, reply.get("keys", [])) if path in kept else None,
+            keys=_keys(path, sections.get("keys", [])) if path in kept else None,
             keys_kept=kept.get(path) == f"600 {name}",
-            odd=name in reply.get("odd", ()),
+            odd=name in sections.get("odd", ()),
         )
     return Accounts(frozenset(groups), accounts)
 

@@ -114,18 +114,19 @@ class SystemUnitStates(FactBase[dict[str, Unit]]):
 # Every operation on a unit parses the same answer.
 @lru_cache(maxsize=4)
 def _units(output: tuple[str, ...]) -> Mapping[str, Unit]:
-    return {unit: _unit(reply) for unit, reply in shown_units(output).items()}
+    return {unit: _unit(properties) for unit, properties in shown_units(output).items()}
 
 
-def _unit(reply: dict[str, str]) -> Unit:
+def _unit(properties: dict[str, str]) -> Unit:
     return Unit(
-        load=reply.get("LoadState", "not-found"),
-        active=reply.get("ActiveState", "inactive"),
-        file=reply.get("UnitFileState", ""),
-        stale=reply.get("NeedDaemonReload") == "yes",
-        started=_seconds(reply.get("InactiveExitTimestamp", "")),
-        changed=_seconds(reply.get("StateChangeTimestamp", "")),
-        held_back=reply.get("ConditionResult") == "no" and _seconds(reply.get("ConditionTimestamp", "")) is not None,
+        load=properties.get("LoadState", "not-found"),
+        active=properties.get("ActiveState", "inactive"),
+        file=properties.get("UnitFileState", ""),
+        stale=properties.get("NeedDaemonReload") == "yes",
+        started=_seconds(properties.get("InactiveExitTimestamp", "")),
+        changed=_seconds(properties.get("StateChangeTimestamp", "")),
+        held_back=properties.get("ConditionResult") == "no"
+        and _seconds(properties.get("ConditionTimestamp", "")) is not None,
     )
 
 

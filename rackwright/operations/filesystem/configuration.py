@@ -9,7 +9,7 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.facts.drop_in import DropIns
-from rackwright.operations.warnings import note
+from rackwright.operations.plan_notes import note
 
 
 @operation()

@@ -65,8 +65,8 @@ def all_fetched(
     if holds(folder, digest, ()):
         return
     sources = sorted({_shown(file.url).rpartition("/")[0] for file in files})
-    reply = "".join(f"  from {source}\n" for source in sources[:3]) + ("  …\n" if len(sources) > 3 else "")
-    show(f"{what}: {len(files)} files, {sum(file.size for file in files) / 1e9:.3f} GB\n{reply}")
+    origins = "".join(f"  from {source}\n" for source in sources[:3]) + ("  …\n" if len(sources) > 3 else "")
+    show(f"{what}: {len(files)} files, {sum(file.size for file in files) / 1e9:.3f} GB\n{origins}")
     yield from _arriving(what, files, root, route, None)
 
 

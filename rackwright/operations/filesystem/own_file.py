@@ -14,7 +14,7 @@ from pyinfra.context import host
 from rackwright.operations.diff import show
 from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.filesystem.file import write
-from rackwright.operations.warnings import note
+from rackwright.operations.plan_notes import note
 
 _NO_DIGEST = "none"
 """Matches no file, so the content of any file is read."""

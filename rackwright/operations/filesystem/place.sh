@@ -1,5 +1,5 @@
 # Usage: place INCOMING FOLDER DIGEST [SHA256 PATH]…
-# Put every file into FOLDER, owned by root and read-only, with the marker. FOLDER is replaced atomically. The files
+# Put every file into FOLDER, owned by root and read-only, with the marker. FOLDER is never incomplete. The files
 # have been verified, and are linked, not copied.
 set -eu
 umask 022

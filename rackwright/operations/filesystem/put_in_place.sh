@@ -1,5 +1,5 @@
 # Usage: put_in_place PARTIAL FOLDER
-# Replace FOLDER by PARTIAL, after all its data is on disk.
+# Replace FOLDER with PARTIAL, after all data of PARTIAL is on disk.
 put_in_place() {
   sync -f -- "$1"
   if [ -e "$2" ]; then

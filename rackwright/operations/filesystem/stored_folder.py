@@ -1,4 +1,4 @@
-"""Folders of verified files: space for them, and atomic placement."""
+"""Folders of verified files: space for them, and their move into place when complete."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def room_made(
 
 @operation()
 def placed(*, what: str, files: tuple[File, ...], root: str, folder: str, digest: str) -> Generator[PyinfraCommand]:
-    """Put exactly these files into `folder`, atomically, each verified, owned by root and read-only.
+    """Put exactly these files into `folder`, all at once, each verified, owned by root and read-only.
 
     A folder with a wrong marker or wrong sizes is replaced. Its parent is created.
     """

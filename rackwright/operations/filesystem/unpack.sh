@@ -1,6 +1,6 @@
 # Usage: unpack ARCHIVE FOLDER DIGEST PROGRAM [ARGUMENT…]
 # Put the files next to PROGRAM in the archive into FOLDER, owned by root and read-only, with the marker. First, PROGRAM
-# is run once with these arguments, as an unprivileged user. FOLDER is replaced atomically.
+# is run once with these arguments, as an unprivileged user. FOLDER is never incomplete.
 set -eu
 umask 022
 archive=$1 folder=$2 digest=$3 program=$4

@@ -1,6 +1,6 @@
 # Usage: wheels PYTHON INCOMING FOLDER DIGEST MODULE [SHA256 NAME]…
 # Create a virtual environment of PYTHON with these wheels in FOLDER, owned by root and read-only, with the marker.
-# First, MODULE is imported once, as an unprivileged user. FOLDER is replaced atomically.
+# First, MODULE is imported once, as an unprivileged user. FOLDER is never incomplete.
 set -eu
 umask 022
 python=$1 incoming=$2 folder=$3 digest=$4 module=$5

@@ -89,11 +89,11 @@ def keys_applied(*, script: str, path: str, content: str) -> Generator[PyinfraCo
 def _difference(known: Known | None, content: str) -> str:
     if known and known.text is None:
         return "API keys differ"
-    before = _reply(known.text) if known and known.text is not None else None
-    return unified("API keys", before, _reply(content)) or "entries of the same API keys differ"
+    before = _for_people(known.text) if known and known.text is not None else None
+    return unified("API keys", before, _for_people(content)) or "entries of the same API keys differ"
 
 
-def _reply(content: str) -> str:
+def _for_people(content: str) -> str:
     """Given a key file, return its lines for people."""
     return "\n".join(sorted(line.partition(" # ")[2] for line in content.splitlines() if " # " in line))
 

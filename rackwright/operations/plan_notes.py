@@ -16,6 +16,6 @@ def note(text: str) -> None:
     if host.current_op_hash is None:
         raise RuntimeError("a note belongs to an operation: call note() inside one")
     notes = host.connector_data.setdefault(KEY, {})
-    reply = notes.get(host.current_op_hash, "").splitlines()
+    earlier = notes.get(host.current_op_hash, "").splitlines()
     # An operation is read twice: for the plan, and when it runs.
-    notes[host.current_op_hash] = "\n".join(dict.fromkeys([*reply, text]))
+    notes[host.current_op_hash] = "\n".join(dict.fromkeys([*earlier, text]))
