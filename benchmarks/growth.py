@@ -51,7 +51,7 @@ def spread(fleet: BenchFleet, count: int) -> BenchFleet:
     pins.parent.mkdir(parents=True, exist_ok=True)
     pins.write_text("".join(f"{address} {key}\n" for address, key in key_of.items()))
     spread_hosts: LabFleet = replace(fleet.hosts, hosts=hosts, known_hosts=pins)
-    return BenchFleet(fleet.lab, spread_hosts)
+    return BenchFleet(fleet.lab, spread_hosts, fleet.served)
 
 
 def measure(fleet: BenchFleet, count: int, runs: int) -> list[Cost]:

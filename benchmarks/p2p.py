@@ -2,8 +2,8 @@
 
 A first host and four others, each link shaped both ways (tc tbf). Base is rsync over ssh to one host, and the
 same bytes hashed there. Beside it, in the same run: rsync to one after another and to all at once, and our
-p2p: all well, one host off at 40 %, one at a quarter of the rate, one whose process is killed at half.
-Seconds are from the beginning, starting of units included, until every host that is well had all bytes,
+peer-to-peer transfer: all well, one host off at 40 %, one at a quarter of the rate, one whose process is killed at
+half. Seconds are from the beginning, starting of units included, until every host that is well had all bytes,
 hashed. `memory` is what the controller's process takes for 100 MB and for all of it.
 
 Targets: ≤ 1.15 times one host; ≤ 1.3 with a dead one; the others ≤ 1.4 with a slow one.
@@ -95,9 +95,9 @@ def transferred(hosts: Shaped, listener: Listener | None = None, *, besides: str
     with tempfile.TemporaryDirectory() as folder, Remote(hosts.targets()) as remote:
         for host in hosts.fleet.hosts:
             remote.connection(host).open()
-        site = hosts.site(remote, Path(folder), HOSTS)
+        session = hosts.session(remote, Path(folder), HOSTS)
         listener.began = time.monotonic()
-        (done,) = stage(site, site.models, listener, lambda: False, lambda _: False)  # type: ignore[arg-type]
+        (done,) = stage(session, session.hosts, listener, lambda: False, lambda _: False)  # type: ignore[arg-type]
     well = [host for host in HOSTS if host != besides]
     assert not set(well) & set(done.failed), done.failed
     assert all(hosts.whole(host) for host in well)
@@ -141,7 +141,7 @@ def measured(hosts: Shaped, parts: list[str], link: float) -> dict[str, float]:
 
 
 def memory(parts: list[str], megabytes: int) -> dict[str, float]:
-    """Peak of a controller's process of its own that stages so much, in MB."""
+    """Peak of a controller's process of its own that transfers so much, in MB."""
     if "memory" not in parts:
         return {}
     import sys

@@ -1,4 +1,4 @@
-"""Lab hosts with shaped links, files on the first of them, and what it takes to stage these to the others."""
+"""Lab hosts with shaped links, files on the first of them, and what it takes to transfer these to the others."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class Shaped:
             for name, address in fleet.hosts.items()
         )
 
-    def site(self, remote: Any, folder: Path, hosts: tuple[str, ...]) -> Any:
-        """What the procedure reads of a site, with these hosts behind the first."""
+    def session(self, remote: Any, folder: Path, hosts: tuple[str, ...]) -> Any:
+        """What the procedure reads of a session, with these hosts behind the first."""
         issuer = CertificateAuthority("bench", folder / "ca.crt", folder / "ca.key")
         addresses = {name: ip_address(address) for name, address in self.fleet.hosts.items()}
-        models = {
+        specs = {
             name: SimpleNamespace(
                 p2p=Settings(address=addresses[name], port=8301, peers=tuple(addresses.values())),
                 model_store=ModelStore(models=(self.model,)),
@@ -63,7 +63,7 @@ class Shaped:
             for name in (FIRST, *hosts)
         }
         section = SimpleNamespace(from_=FIRST)
-        return SimpleNamespace(models=models, remote=remote, fleet=SimpleNamespace(file=SimpleNamespace(p2p=section)))
+        return SimpleNamespace(hosts=specs, remote=remote, fleet=SimpleNamespace(file=SimpleNamespace(p2p=section)))
 
     def forget(self) -> None:
         """No host but the first has anything of the files."""

@@ -57,7 +57,7 @@ class Change:
     """What is done under the load."""
 
     words: tuple[str, ...] = ()
-    """The command; none: `by_hand`."""
+    """The command; none: `manual`."""
     prepare: Callable[[BenchFleet, int], None] = lambda _fleet, _round: None
     """Before the load, each round."""
     manual: Callable[[BenchFleet], Steps] | None = None
@@ -93,7 +93,7 @@ def new_runtime(fleet: BenchFleet, number: int) -> None:
 
 
 def reload(fleet: BenchFleet) -> Steps:
-    """All proxies anew, again and again."""
+    """All proxies are reloaded, again and again."""
     for _ in range(20):
         for host in fleet.hosts.hosts:
             unit = "rackwright-gateway" if host == GATEWAY else "rackwright-host-proxy"
@@ -108,9 +108,9 @@ def drain(fleet: BenchFleet) -> Steps:
     for replica in [f"{host}/assistant@1" for host in fleet.hosts.hosts if host != GATEWAY] * 3:
         fleet.lab.exec(GATEWAY, "systemctl reload rackwright-gateway")
         fleet("drain", replica, "--reason", "bench", "--yes")
-        steps.append((time.time() - began, f"{replica}: act: drained"))
+        steps.append((time.time() - began, f"{replica}  drained"))
         time.sleep(5)
-        steps.append((time.time() - began, f"{replica}: return: undrained"))
+        steps.append((time.time() - began, f"{replica}  undraining at every gateway"))
         fleet("undrain", replica)
     return tuple(steps)
 
@@ -211,11 +211,11 @@ def measure(fleet: BenchFleet, change: Change, plan: Plan) -> Round:
 
 
 def drained(began: float, steps: Iterable[tuple[float, str]]) -> Iterator[Drained]:
-    """Yield when replicas were drained and empty: each from its act to its return."""
+    """Yield when replicas were drained and empty: each from its act to its undrain."""
     since: dict[str, float] = {}
     for at, text in steps:
         replica, _, step = text.partition("  ")
-        if step.startswith(("updating", "restarting", "reverting")):
+        if step.startswith(("updating", "restarting", "drained")):
             since.setdefault(replica, began + at)
         elif step.startswith("undraining ") and replica in since:
             yield Drained(replica, since.pop(replica), began + at)

@@ -120,12 +120,12 @@ def parse(output: str) -> BackupState:
 def _stored(text: str) -> dict[str, str]:
     """Return the values of a state file. If it can't be read, no good snapshot is known."""
     try:
-        reply = json.loads(text)
+        document = json.loads(text)
     except ValueError:
         return {"run_failed": "its state file can't be read"}
-    if not isinstance(reply, dict) or reply.get("format") != "backup/1":
+    if not isinstance(document, dict) or document.get("format") != "backup/1":
         return {"run_failed": "its state file has another format"}
-    return {str(key): str(value) for key, value in reply.items()}
+    return {str(key): str(value) for key, value in document.items()}
 
 
 def _state(name: str, stored: Mapping[str, str], units: Mapping[str, Mapping[str, str]], now: int) -> RepositoryState:

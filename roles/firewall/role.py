@@ -1,4 +1,4 @@
-"""Load a host's packet filter, and make it permanent after a fresh connection has proven that it still works."""
+"""Load a host's packet filter, and make it permanent after a fresh connection has proven that ssh still works."""
 
 from __future__ import annotations
 

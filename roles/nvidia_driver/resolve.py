@@ -104,21 +104,21 @@ def script(asked: Asked, sources: Sources, folder: str) -> str:
 def parse(output: str, sources: Sources) -> Resolved:
     """Given the script's output, return the set. Raise ValueError if it isn't complete."""
     head, _, toolkit = output.partition("\ntoolkit\n")
-    reply = dict(line.split(" ", 1) for line in head.splitlines() if line.startswith(("version ", "install ")))
+    values = dict(line.split(" ", 1) for line in head.splitlines() if line.startswith(("version ", "install ")))
     packages = tuple(_packages(head))
     releases = [re.match(r"linux-image-(?:unsigned-)?(\d\S*)", package.name) for package in packages]
     kernel = next((match[1] for match in releases if match), None)
-    if not packages or kernel is None or set(reply) != {"version", "install"}:
+    if not packages or kernel is None or set(values) != {"version", "install"}:
         raise ValueError(f"apt printed no complete set: {output.strip()[-300:] or 'no output'}")
     for package in packages:
         # Fabric Manager works only with a driver of exactly its own version.
-        same = re.match(rf"([0-9]+:)?{re.escape(reply['version'])}(?![.0-9])", package.version)
+        same = re.match(rf"([0-9]+:)?{re.escape(values['version'])}(?![.0-9])", package.version)
         if "fabricmanager" in package.name and not same:
-            raise ValueError(f"{package.name} {package.version} is not for driver {reply['version']}")
+            raise ValueError(f"{package.name} {package.version} is not for driver {values['version']}")
     return Resolved(
-        version=reply["version"],
+        version=values["version"],
         kernel=kernel,
-        install=tuple(name.partition("=")[0] for name in reply["install"].split()),
+        install=tuple(name.partition("=")[0] for name in values["install"].split()),
         packages=tuple(package for package in packages if _belongs(package, sources)),
         toolkit=tuple(package for package in _packages(toolkit) if _belongs(package, sources)),
     )

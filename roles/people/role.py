@@ -18,8 +18,8 @@ from rackwright.roles.people.settings import AUDITORS, OPERATORS, PEOPLE, SUDOER
 
 @deploy("people")
 def people(*, settings: Settings) -> None:
-    """Ensure that these people may log in with the rights of their role. Others lose access that they had from
-    rackwright immediately."""
+    """Ensure that these people may log in with the rights of their role. Others immediately lose the access that
+    rackwright gave them."""
     names = settings.names
     put_out(
         name="Remove the access of people who left", names=names, left_alone=settings.left_alone, login=settings.login

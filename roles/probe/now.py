@@ -16,5 +16,5 @@ def look_command(settings: Settings) -> str:
 
 def state_of(output: str) -> str:
     """Given the command's output, return the state, like ready or loading, or unknown if there is none."""
-    reply = dict(line.partition("=")[::2] for line in output.splitlines())
-    return reply.get("state", "unknown")
+    values = dict(line.partition("=")[::2] for line in output.splitlines())
+    return values.get("state", "unknown")

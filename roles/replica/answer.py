@@ -86,17 +86,17 @@ def parse_answer(output: str) -> Answer | None:
     return Answer(text=text, by=By.WORDS, tokens=tuple(Token(text=word) for word in text.split()))
 
 
-def _tokens(reply: Any) -> list[Token]:
+def _tokens(logprobs: Any) -> list[Token]:
     """Parse llama-server's form (`content`, as in chat completions) or vLLM's (`tokens`, `top_logprobs`)."""
-    if "content" in reply:
+    if "content" in logprobs:
         return [
             Token(
                 text=one["token"],
                 candidates=_likeliest((top["token"], top["logprob"]) for top in one["top_logprobs"]),
             )
-            for one in reply["content"] or ()
+            for one in logprobs["content"] or ()
         ]
-    places = zip(reply.get("tokens") or (), reply.get("top_logprobs") or (), strict=True)
+    places = zip(logprobs.get("tokens") or (), logprobs.get("top_logprobs") or (), strict=True)
     return [Token(text=text, candidates=_likeliest((top or {}).items())) for text, top in places]
 
 

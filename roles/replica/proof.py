@@ -71,7 +71,7 @@ def ask_command(settings: Settings, served_name: str, seconds: int = 60, *, toke
 def parse(output: str, said: str = "") -> Seen:
     """Given the command's output, and its error output, return what was seen."""
     look, _, answer = output.partition(f"\n{_ANSWER}\n")
-    reply: dict[str, str] = {}
+    values: dict[str, str] = {}
     markers: dict[str, str] = {}
     command: list[str] = []
     for key, _, value in (line.partition("=") for line in look.splitlines()):
@@ -81,12 +81,12 @@ def parse(output: str, said: str = "") -> Seen:
             digest, _, folder = value.partition(" ")
             markers[folder] = digest
         else:
-            reply[key] = value
+            values[key] = value
     return Seen(
-        active=reply.get("ActiveState", "inactive"),
-        runs=reply.get("MainPID", "0") != "0",
-        started=reply.get("started") or None,
-        program=reply.get("program", ""),
+        active=values.get("ActiveState", "inactive"),
+        runs=values.get("MainPID", "0") != "0",
+        started=values.get("started") or None,
+        program=values.get("program", ""),
         command=tuple(command),
         markers=markers,
         answer=parse_answer(answer),

@@ -110,26 +110,26 @@ def parse(output: str) -> tuple[ReplicaState, ...]:
     return tuple(sorted((_state(block) for block in blocks), key=lambda state: state.replica))
 
 
-def _state(reply: dict[str, str]) -> ReplicaState:
-    active = reply.get("ActiveState", "inactive")
-    probe = reply.get("state", "unknown")
+def _state(block: dict[str, str]) -> ReplicaState:
+    active = block.get("ActiveState", "inactive")
+    probe = block.get("state", "unknown")
     if active not in ("active", "reloading") and probe in SERVING:
         # The engine ended after the probe's last look.
         probe = "stopped"
     return ReplicaState(
-        replica=reply["replica"],
+        replica=block["replica"],
         active=active,
         probe=probe,
-        since=_number(reply.get("since")),
-        started=reply.get("started") or None,
-        wanted=reply.get("wanted", ""),
-        restarts=_number(reply.get("NRestarts")) or 0,
-        crash=_crash(reply.get("Result", "success"), _number(reply.get("ExecMainStatus"))),
-        gpus=_uuids(reply.get("gpus", "")),
-        gpus_in_use=_uuids(reply.get("gpus_in_use", "")),
-        gpus_digest=reply.get("gpus_digest") or None,
-        weights=tuple(reply.get("weights", "").split()),
-        reason=reply.get("reason") or None if probe in ("hung", "faulted") else None,
+        since=_number(block.get("since")),
+        started=block.get("started") or None,
+        wanted=block.get("wanted", ""),
+        restarts=_number(block.get("NRestarts")) or 0,
+        crash=_crash(block.get("Result", "success"), _number(block.get("ExecMainStatus"))),
+        gpus=_uuids(block.get("gpus", "")),
+        gpus_in_use=_uuids(block.get("gpus_in_use", "")),
+        gpus_digest=block.get("gpus_digest") or None,
+        weights=tuple(block.get("weights", "").split()),
+        reason=block.get("reason") or None if probe in ("hung", "faulted") else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Allow logins with keys only, and make this permanent after a fresh connection has proven that it still works."""
+"""Allow logins with keys only, and make this permanent after a fresh connection has proven that logins still work."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ class Settings(Frozen):
     manage: Manage = "yes"
     """`no` leaves sshd as it is."""
     # YAML 1.1 reads no as a boolean.
-    root_login: Annotated[Literal["keys", "no"], BeforeValidator(lambda reply: "no" if reply is False else reply)] = (
+    root_login: Annotated[Literal["keys", "no"], BeforeValidator(lambda value: "no" if value is False else value)] = (
         "keys"
     )
     """Whether root may log in with a key. If the host is stricter, it stays so."""

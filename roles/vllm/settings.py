@@ -269,7 +269,7 @@ def _python_version(python: str) -> str:
 
 
 def _is_owned(name: str) -> bool:
-    """argparse accepts the beginning of a long name, and each switch also has a --no-… form."""
+    """Return whether the name is owned, or argparse reads it as owned: it accepts beginnings, and a --no-… form."""
     name = name.removeprefix("no-")
     return name not in _FREE and any(owned.startswith(name) for owned in OWNED)
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Made by rackwright. Usage: run.sh NAME: make one snapshot; it counts as good only if its content is checked.
+# Made by rackwright. Usage: run.sh NAME: make one snapshot; it counts as good only if it has all files that it must have.
 verb=run
 . /etc/rackwright/backup/common.sh
 

@@ -38,7 +38,7 @@ stays_down() {
   esac
 }
 
-# The replica's other members, as its group's last look found them. `spare`: until then, an engine that lost one may be stuck.
+# The replica's other members, as its group's last look found them. Until `spare`, an engine that lost one may be stuck.
 members() {
   [ -f "$group" ] || { [ -z "$group" ] || echo "wait its other members are not being checked"; return; }
   old=$(($(date +%s) - $(stat -c %Y "$group"))) # For files that an older group's script wrote.

@@ -1,7 +1,7 @@
 # Engines of one replica start together or not at all, because an engine doesn't notice on its own that another is gone.
 # The first member checks the others: if one that had joined was restarted, the first one restarts, too. The others check
 # the first: if it was restarted, they restart. Writes reason= for the probe: why the replica can't serve now, or nothing.
-# Also writes, in uptime, looked= and spare=: until then, TCP may not have resent data that a network failure lost.
+# Also writes looked= and spare=, in uptime. Until spare, TCP may not have resent data that a network failure lost.
 set -eu; umask 022; seen='' first='' joined='' last='' gone=0 spare=0
 while IFS='=' read -r key value; do
   case $key in seen | first | joined | last | gone | spare) export "$key=$value" ;; esac
@@ -12,7 +12,7 @@ hear() { curl -q -s --noproxy '*' --connect-timeout 2 --max-time 3 "telnet://$1"
   head -c 200 | head -n 1 | tr -dc 'a-z0-9= '; }
 say() { echo "$unit: $1" | systemd-cat -t rackwright -p warning; }
 part() { set -- " $1 " "$2"; case $1 in *" $2="*) set -- "${1##*" $2="}"; echo "${1%% *}" ;; esac; }
-anew() { # An engine that has lost a member finishes nothing, so there is no time for a drain.
+restart_engine() { # An engine that has lost a member finishes nothing, so there is no time for a drain.
   say "$1: restarting"
   systemctl kill --kill-whom=all --signal=KILL -- "$unit" || :
   systemctl restart --no-block -- "$unit"
@@ -50,4 +50,4 @@ fi
 printf '%s=%s\n' seen "$own" first "$first" joined "$joined" last "$reason" reason "$reason" \
   gone "$gone" spare "$spare" looked "$up" >"$file.new"
 mv -f "$file.new" "$file"
-[ -z "$again" ] || [ -z "$own" ] || anew "$again"
+[ -z "$again" ] || [ -z "$own" ] || restart_engine "$again"

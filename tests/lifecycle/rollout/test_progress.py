@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from benchmarks.rollout import drained
 from rackwright.errors import ProofError
 from rackwright.lifecycle.rollout.change import Revert
+from tests.lab.access import Drained
 from tests.lifecycle.simulation import Gateways, change, replicas, rollout
 
 
@@ -49,3 +51,7 @@ def test_a_revert_says_why_and_what_serves_then():
         "gpu1/assistant@1  reverted: the previous version serves",
         "failed",
     ]
+
+
+def test_the_rollout_benchmark_reads_from_the_lines_when_a_replica_was_drained():
+    assert list(drained(100, enumerate(progress([0])))) == [Drained("gpu1/assistant@1", since=102, until=104)]
