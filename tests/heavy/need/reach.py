@@ -15,7 +15,7 @@ COMMON = (
     *(
         f"rackwright.{name}"
         for name in (
-            "_lean cache cli errors fleet launch operations package_set ports remote "
+            "_fast_imports cache cli errors fleet launch operations package_set ports remote "
             "report resolve route run runner state stopping values"
         ).split()
     ),
