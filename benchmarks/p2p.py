@@ -67,7 +67,11 @@ def one(hosts: Shaped) -> float:
 
 
 def one_after_another(hosts: Shaped) -> float:
-    return timed(hosts, lambda: [rsync(hosts, host) for host in HOSTS])
+    def run() -> None:
+        for host in HOSTS:
+            rsync(hosts, host)
+
+    return timed(hosts, run)
 
 
 def all_at_once(hosts: Shaped) -> float:
@@ -87,7 +91,7 @@ def timed(hosts: Shaped, work: Callable[[], object]) -> float:
 
 def transferred(hosts: Shaped, listener: Listener | None = None, *, besides: str = "") -> float:
     """Return seconds until each host, but for one, had the files, hashed."""
-    from rackwright.lifecycle.p2p.procedure import stage
+    from rackwright.lifecycle.p2p.procedure import transfer
     from rackwright.remote import Remote
 
     hosts.forget()
@@ -97,7 +101,7 @@ def transferred(hosts: Shaped, listener: Listener | None = None, *, besides: str
             remote.connection(host).open()
         session = hosts.session(remote, Path(folder), HOSTS)
         listener.began = time.monotonic()
-        (done,) = stage(session, session.hosts, listener, lambda: False, lambda _: False)  # type: ignore[arg-type]
+        (done,) = transfer(session, session.hosts, listener, lambda: False, lambda _: False)  # type: ignore[arg-type]
     well = [host for host in HOSTS if host != besides]
     assert not set(well) & set(done.failed), done.failed
     assert all(hosts.whole(host) for host in well)

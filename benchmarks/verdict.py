@@ -118,7 +118,7 @@ def measure_time(runs: int) -> bool:
     """Print how long a verdict takes; return whether that is little enough."""
     argv = [sys.executable, "-m", "benchmarks.verdict", "one"]
     samples = [json.loads(whole(argv, environment()).out) for _ in range(runs)]
-    seconds, cpu = (median(sample[number] for sample in samples) for number in (0, 1))
+    seconds, cpu = (float(median(sample[number] for sample in samples)) for number in (0, 1))
     keep("verdict", [{"seconds": sample[0], "cpu": sample[1]} for sample in samples])
     requests, pairs = samples[0][2:]
     print(f"{requests} requests, {pairs} golden pairs: {seconds:.2f} s, CPU {cpu:.2f} s, median of {runs}")
