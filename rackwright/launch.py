@@ -36,11 +36,9 @@ class Versioned(Frozen):
     @property
     def answering(self) -> tuple[str, ...]:
         """Settings in the fleet file that may change an answer, as NAME=JSON; without kind, version and build."""
-        reply = self.model_dump(mode="json", exclude_defaults=True)
-        left = self.answers_alike | {"kind", "version", "build"}
-        return tuple(
-            f"{name}={json.dumps(reply[name], sort_keys=True)}" for name in sorted(reply) if name not in left
-        )
+        left_out = {*self.answers_alike, "kind", "version", "build"}
+        given = self.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
+        return tuple(f"{name}={json.dumps(value, sort_keys=True)}" for name, value in sorted(given.items()))
 
     @property
     def key(self) -> str:
@@ -133,7 +131,7 @@ class Engine:
     gpus: int
     """The number of GPUs on each of its hosts; 0 means that it computes on the CPU."""
     stop_seconds: int
-    """The longest time to finish requests in flight after it was asked to stop."""
+    """The longest time to finish requests in flight after it is asked to stop."""
     member: Member | None = None
     """None if the replica runs on a single host."""
     adapters: tuple[Adapter, ...] = ()

@@ -14,8 +14,8 @@ def pyinfra_hosts(fleet: Fleet) -> list[tuple[str, HostData]]:
     """Return each host in service with its data. Raise FleetError if no lock matches the fleet file."""
     lock = read_lock(fleet.sibling("lock"))
     require_match(fleet, lock)
-    models = desired(fleet, lock)
-    return [(_name(fleet, name), _data(fleet, name) | {"spec": model}) for name, model in models.items()]
+    specs = desired(fleet, lock)
+    return [(_name(fleet, name), _data(fleet, name) | {"spec": spec}) for name, spec in specs.items()]
 
 
 def _name(fleet: Fleet, name: str) -> str:

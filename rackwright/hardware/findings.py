@@ -137,7 +137,7 @@ def _host(hardware: Hardware, gpus: tuple[Gpu, ...]) -> Iterator[Finding]:
 
 
 def _xids(hardware: Hardware, gpus: tuple[Gpu, ...]) -> Iterator[Finding]:
-    """Yield one finding per GPU and number, in order of occurrence; with the driver's text if it's the cause."""
+    """Yield one finding per GPU and number, in order of occurrence. If the driver is the cause, add its text."""
     index = {gpu.pci: gpu.index for gpu in gpus}
     texts = {(xid.pci, xid.number): xid.text for xid in hardware.xids}
     for (pci, number), many in Counter((xid.pci, xid.number) for xid in hardware.xids).items():

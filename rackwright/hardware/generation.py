@@ -98,7 +98,8 @@ def generation_of(device: PciDevice) -> Generation:
 def modules_for(generation: Generation) -> frozenset[Module]:
     """Return the kernel modules that support it. If both do, NVIDIA recommends the open one.
 
-    The open one needs the GPU's system processor, which Turing introduced; Grace Hopper and Blackwell need it.
+    The open one needs the GPU's system processor, which Turing introduced. Only the open one supports Grace Hopper
+    and Blackwell.
     https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/kernel-modules.html,
     https://developer.nvidia.com/blog/nvidia-transitions-fully-towards-open-source-gpu-kernel-modules/
     """

@@ -184,6 +184,6 @@ def _links(lines: list[str]) -> Iterator[tuple[str, int]]:
 def _disks(text: str) -> Iterator[tuple[str, int, int]]:
     for line in text.splitlines():
         found = re.fullmatch(r"(\S+) +([0-9]{1,18}) +([0-9]{1,18}) (/.*)", line.strip())
-        # The layers of containers are mounted as overlays, too; only a root file system counts as a disk.
+        # A container's layers are mounted as overlays, too; an overlay counts only if it is the root file system.
         if found and (found[1] != "overlay" or found[4] == "/"):
             yield found[4], int(found[2]), int(found[3])

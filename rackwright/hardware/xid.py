@@ -56,9 +56,9 @@ FAULTS = {
 """Xids that break something, by number.
 
 NVIDIA's catalog (see `meaning`) has an immediate action for each: RESTART_APP is ENGINE; RESET_GPU, RESTART_BM,
-CHECK_MECHANICALS and the workflows that end in them are CARD or LINK. Xids that it ignores (63, 92, 121, 137, 157) or
-that only follow another one (45, 154) break nothing. It ignores 43, too, but the process must end, and an engine that
-hasn't noticed the error doesn't."""
+CHECK_MECHANICALS and the workflows that end in them are CARD or LINK. Xids that it says to ignore (63, 92, 121, 137,
+157) or that only follow another one (45, 154) break nothing. It says to ignore 43, too, but the process must end, and
+an engine that hasn't noticed the error doesn't."""
 
 _RESTART = "restart the engine that it names"
 _RESET = "drain the host, then reset the GPU (nvidia-smi --gpu-reset) or reboot"

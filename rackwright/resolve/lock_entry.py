@@ -36,7 +36,7 @@ class Resolver:
         parsed = parse_source(text)
         choice = partial(choose, glob=_glob(parsed), loads=asked.runtime.loads)
         found = self.sources.settle(text, kept, choice, f"{where}.source", said=asked.license)
-        shape, template = self._reply(parsed, found.files, kept)
+        shape, template = self._facts(parsed, found.files, kept)
         answer = ModelLock(
             source=asked.source,
             revision=found.revision,
@@ -49,7 +49,7 @@ class Resolver:
         )
         return _after(kept, answer) if kept else answer
 
-    def _reply(
+    def _facts(
         self, source: object, files: tuple[File, ...], kept: ModelLock | None
     ) -> tuple[ModelShape | None, str | None]:
         """Return shape and template: the current lock's if it has them and the files are the same; else new ones."""
@@ -57,8 +57,8 @@ class Resolver:
         if shape is not None and template is not None:
             return shape, template
         token = self.sources.hub.token if isinstance(source, HubSource) else None
-        reply = model_facts(files, self.sources.web, token)
-        return (shape or reply.shape, reply.template) if reply else (shape, None)
+        facts = model_facts(files, self.sources.web, token)
+        return (shape or facts.shape, facts.template) if facts else (shape, None)
 
     def _adapters(self, asked: Model, kept: Mapping[str, AdapterLock], where: str) -> dict[str, AdapterLock]:
         adapters: dict[str, AdapterLock] = {}

@@ -35,7 +35,7 @@ def default_build(runtime: LlamaCpp) -> str:
 
 @dataclass(frozen=True)
 class Runtimes:
-    """Resolves runtimes, each only once."""
+    """Resolves runtimes to their files."""
 
     fleet: Fleet
     web: Callable[[], Web]

@@ -20,7 +20,7 @@ class Values:
     """The prefix of every name."""
 
     def number(self, *names: str, default: int | None = None) -> int:
-        """Return the first of these that is set, or else the default. Raise ShapeError without one, or if bad."""
+        """Return the first of these that is set, else the default. Raise ShapeError if it is missing or invalid."""
         found = self.maybe(*names)
         if found is not None:
             return found

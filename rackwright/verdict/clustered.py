@@ -28,7 +28,7 @@ class Clustered:
         return one, other
 
     def interval(self, chance: float, times: float = 1.0) -> Interval:
-        """Return the interval that contains the share with this chance, for `times` as many conversations.
+        """Return the interval of the share with this chance, if there were `times` times as many conversations.
 
         The upper end is Stringer's bound (Proceedings of the Business and Economic Statistics Section, ASA, 1963,
         405-411; Bickel, International Statistical Review 60 (1992), 197-209), the lower one its mirror image.

@@ -30,7 +30,7 @@ def fewest(allowed: float, at: Chances) -> int:
 
 
 def _difference(first: Clustered, second: Clustered, at: Chances, times: float) -> Difference:
-    """Return the difference, estimated for `times` as many conversations like these."""
+    """Return the difference, estimated for `times` times as many conversations like these."""
     plain, wide = (_between(first, second, chance, times) for chance in (at.plain, at.wide))
     return Difference(second.share.value - first.share.value, plain, wide, _noise(first))
 

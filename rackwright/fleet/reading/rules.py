@@ -33,7 +33,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     _check_served_names(root, findings)
     _check_sources(root, folder, findings)
     _check_licenses(root, findings)
-    _check_site(draft, folder, findings)
+    _check_downloads(draft, folder, findings)
     _check_drivers(draft, folder, findings)
     _check_runtimes(root, findings)
     _check_replicas(draft, findings)
@@ -133,7 +133,7 @@ def _check_licenses(root: Entries, findings: Findings) -> None:
             findings.add(said, "is not one of the licenses that this file allows", "add it to licenses")
 
 
-def _check_site(draft: Draft, folder: Path, findings: Findings) -> None:
+def _check_downloads(draft: Draft, folder: Path, findings: Findings) -> None:
     _check_path(draft.root.get("downloads", "ca_bundle"), folder, findings)
     for mirror in draft.apt_mirrors():
         _check_path(mirror.get("key"), folder, findings)

@@ -42,7 +42,7 @@ class Thresholds(Frozen):
     """The permitted rise of the median time per output token, as a share of the running version's."""
     tpot_p95: Rise | None = None
     formats: Rise | None = None
-    """The permitted fall of answers with a valid format, as a share of the golden set."""
+    """The permitted fall of answers with a valid format, as a share of the prompts that ask for one."""
     golden: Rise | None = None
     """The permitted fall of passed checks, as a share of the golden set."""
 
@@ -63,6 +63,5 @@ class Canary(Frozen):
     @model_validator(mode="after")
     def _can_end(self) -> Canary:
         if self.max_duration < self.min_duration:
-            should = "should be at least min_duration"
-            raise ValueError(f"max_duration is shorter than min_duration; {should}")
+            raise ValueError("max_duration is shorter than min_duration; should be at least min_duration")
         return self

@@ -14,11 +14,11 @@ from rackwright.values.text import Manage, Name, Shape
 
 _TAKEN = frozenset(
     """_apt adm audio backup bin cdrom chrony daemon dialout dip disk dnsmasq docker floppy fwupd-refresh games gnats
-    haproxy input irc keepalived kmem kvm landscape list lp lxd mail man messagebus news nogroup
+    haproxy input irc keepalived kmem kvm landscape list lp lxd mail man messagebus news nobody nogroup
     nvidia-persistenced operator plugdev pollinate polkitd postfix postgres proxy redis render root rtkit sasl
     sgx shadow src sshd staff sudo sync sys syslog tape tcpdump tss tty usbmux users utmp uucp uuidd video voice
     wheel www-data""".split()
-) | {"nobody"}
+)
 """Users and groups of Debian, Ubuntu and common services; a person's user has a group with its name, too."""
 
 
