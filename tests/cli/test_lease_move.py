@@ -88,7 +88,7 @@ class Fleet:
     def move(self, *options: str, answers: str = "") -> Ran:
         return rackwright("-f", self.path, "lease", "move", *options, answers=answers)
 
-    # A Talk.
+    # A Console.
 
     def say(self, text: str) -> None:
         self.said.append(text)
