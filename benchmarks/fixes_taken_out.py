@@ -56,7 +56,7 @@ def lease_that_is_believed() -> Iterator[None]:
 @contextmanager
 def control_host_of_the_file() -> Iterator[None]:
     """Point 5: the control host is whichever the fleet file names first."""
-    with patch.object(leased, "keep_control", lambda *_: None):
+    with patch.object(leased, "record_control_host", lambda *_: None):
         yield
 
 

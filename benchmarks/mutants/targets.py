@@ -46,14 +46,17 @@ TARGETS = (
     Target(
         "store",
         _under("rackwright/state", "store.py scripts.py lease.py lease_session.py"),
-        _under("tests/state", "test_lease_session.py test_store.py"),
+        _under("tests/state", "test_lease_session.py test_store.py test_stored_journal.py"),
         50,
     ),
     Target("journal", ("rackwright/state/journal.py",), ("tests/state/test_journal.py",), 15),
     Target(
         "prune",
         _under("rackwright/lifecycle/prune", "procedure.py scripts.py"),
-        ("tests/lifecycle/prune/test_procedure.py", "tests/cli/model/test_prune.py"),
+        (
+            *_under("tests/lifecycle/prune", "test_procedure.py test_needed.py test_scripts.py"),
+            "tests/cli/model/test_prune.py",
+        ),
         40,
     ),
     Target(

@@ -43,6 +43,7 @@ ROLES = (
             "tests/roles/test_sandboxes.py",
             "tests/roles/test_probe_evidence.py",
             "tests/roles/test_probe.py",
+            "tests/roles/test_probe_agent.py",
             "tests/roles/test_probe_looks.py",
         ),
         34,

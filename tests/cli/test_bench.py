@@ -17,7 +17,7 @@ from rackwright.lifecycle.bench import Benched
 from rackwright.lifecycle.bench.compare import compare
 from rackwright.lifecycle.bench.objectives import verdicts
 from rackwright.lifecycle.client import origin as asker
-from rackwright.lifecycle.session import session as sites
+from rackwright.lifecycle.session import session as sessions
 from tests.cli.command_line import rackwright
 from tests.lifecycle.bench.steps import bench, spread, step
 
@@ -135,7 +135,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         asked.append(wanted)
         return asked[0]
 
-    monkeypatch.setattr(sites, "open_session", open_session)
+    monkeypatch.setattr(sessions, "open_session", open_session)
     monkeypatch.setattr(asker, "choose_asker", lambda site: None)
     monkeypatch.setattr(library, "bench", measure)
     return asked

@@ -18,7 +18,7 @@ def test_what_clients_must_trust_is_shown_with_the_fingerprint_that_openssl_show
     assert document == {"file": str(path), "sha256": expected, "pem": path.read_text()}
 
 
-def test_an_ca_that_is_not_made_yet_says_what_makes_it(site):
+def test_a_ca_that_is_not_made_yet_says_what_makes_it(site):
     ran = rackwright("-f", site, "ca", "show")
     assert ran.exit_code == 1
     assert "the first apply creates the fleet's CA" in ran.stderr

@@ -14,7 +14,7 @@ from rackwright.fleet.keys_file import ApiKey, as_gateway_keys, read_keys, read_
 from rackwright.fleet.load import load_fleet
 from rackwright.lifecycle import key as keys
 from rackwright.lifecycle.key import Terms, add_key, edit_key, revoke_key
-from rackwright.lifecycle.session.remember import compared
+from rackwright.lifecycle.session.remember import Compared, compared
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.roles.gateway.settings import RevokedKey
 from rackwright.state.formats import utc_now
@@ -59,10 +59,10 @@ class Desks:
             with self.gateway(name).joinpath("keys.pushed").open("a") as file:
                 file.write(f"{said}{key.sha256} {'revoked' if revoked else key.version} @ {note}\n")
 
-    def apply(self, path: Path) -> None:
+    def apply(self, path: Path) -> Compared:
         """As far as an apply looks whether these files may be applied."""
         fleet = load_fleet(path)
-        compared(SimpleNamespace(fleet=fleet, remote=FolderHosts(self.hosts)))
+        return compared(SimpleNamespace(fleet=fleet, remote=FolderHosts(self.hosts)))
 
     def refused(self, path: Path) -> str:
         with pytest.raises(LeasedError) as caught:
@@ -132,7 +132,7 @@ def test_what_waits_to_be_applied_is_no_older_copy(desks: Desks) -> None:
         lambda fleet: revoke_key(fleet, "leaked"),
     ):
         act(load_fleet(desks.anna))
-        desks.apply(desks.anna)
+        assert desks.apply(desks.anna).difference is None
 
 
 def test_pulled_the_copy_is_as_the_other_and_may_be_applied(desks: Desks) -> None:

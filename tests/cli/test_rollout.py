@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rackwright.lifecycle.session import session as site_module
+from rackwright.lifecycle.session import session as session_module
 from rackwright.lifecycle.update import resume
 from rackwright.state.audit import write_audit
 from rackwright.state.journal import Event
@@ -74,7 +74,7 @@ def test_an_outage_can_be_agreed_to_when_it_is_ended(site, monkeypatch, verb, be
 
     monkeypatch.setattr(resume, "required", lambda _: SimpleNamespace(rollout=rollout))
     monkeypatch.setattr(resume, verb, carry_out)
-    monkeypatch.setattr(site_module, "open_session", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(session_module, "open_session", lambda *_, **__: nullcontext())
     assert rackwright("-f", site, "rollout", verb, "-y", *words).exit_code == 0
     assert done == [agreed]
 

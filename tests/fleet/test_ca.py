@@ -102,7 +102,7 @@ def test_the_key_of_another_ca_is_refused(ca):
         ca.issue(("gpu2",), client=False, days=90)
 
 
-def test_an_ca_that_has_ended_is_named_with_what_to_do(ca):
+def test_a_ca_that_has_ended_is_named_with_what_to_do(ca):
     ca.issue(("gpu1",), client=False, days=30)
     late = replace(ca, clock=lambda: ca.clock() + timedelta(days=3653))
     with pytest.raises(RackwrightError) as caught:

@@ -66,7 +66,8 @@ def test_a_bundle_with_a_private_key_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"\x99\x01\x0d", b"\xc6\x33", ARMORED])
 def test_a_keyring_is_openpgp(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "key").write_bytes(content)
-    download_files(fleet_at(tmp_path, apt_mirror=MIRROR | {"key": "key"}))
+    found = download_files(fleet_at(tmp_path, apt_mirror=MIRROR | {"key": "key"}))
+    assert [keyring.content for keyring in found.keyrings.values()] == [content]
 
 
 def test_the_fleets_own_addresses_never_go_through_the_proxy(tmp_path: Path) -> None:

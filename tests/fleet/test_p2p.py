@@ -19,7 +19,7 @@ from rackwright.values.file import File
 from tests.fleet.test_load import GOOD
 
 PLACED = GOOD.replace("on: gpu1", "on: [gpu1, gpu2]")
-STAGED = f"{PLACED}p2p: {{rate: 400Mbit}}\n"
+WITH_P2P = f"{PLACED}p2p: {{rate: 400Mbit}}\n"
 FILE = File(path="m.gguf", size=1, sha256="1" * 64, url="https://huggingface.co/acme/tiny/resolve/c/m.gguf")
 
 
@@ -29,7 +29,7 @@ def fleet(tmp_path: Path, text: str) -> Fleet:
     return load_fleet(path)
 
 
-def models(tmp_path: Path, text: str = STAGED) -> dict[str, HostSpec]:
+def models(tmp_path: Path, text: str = WITH_P2P) -> dict[str, HostSpec]:
     of = fleet(tmp_path, text)
     entry = ModelLock(source="hf:acme/tiny", digest=model_digest([FILE]), files=(FILE,))
     lock = Lock(
@@ -78,7 +78,7 @@ def test_without_the_section_or_anyone_to_share_with_there_is_no_part_and_no_por
 
 
 def test_the_port_is_open_to_the_other_serving_hosts_in_the_fabric_network_alone(tmp_path: Path) -> None:
-    text = STAGED.replace("10.0.0.11}", "10.0.0.11, fabric: 10.40.0.11}").replace(
+    text = WITH_P2P.replace("10.0.0.11}", "10.0.0.11, fabric: 10.40.0.11}").replace(
         "10.0.0.12}", "10.0.0.12, fabric: 10.40.0.12}"
     )
     filtered = rules(models(tmp_path, text)["gpu1"].firewall)
@@ -107,7 +107,7 @@ def test_what_is_wrong_in_the_section_is_told(tmp_path: Path, section: str, said
 
 
 def test_a_host_that_others_cannot_reach_and_one_that_is_out_are_refused(tmp_path: Path) -> None:
-    unreached = STAGED.replace("address: 10.0.0.12", "address: gpu2.acme.internal, service: 10.0.0.12")
+    unreached = WITH_P2P.replace("address: 10.0.0.12", "address: gpu2.acme.internal, service: 10.0.0.12")
     with pytest.raises(
         FleetError, match=r"gpu2 has no address that other hosts can reach; give hosts\.gpu2 a fabric"
     ):
@@ -118,7 +118,7 @@ def test_a_host_that_others_cannot_reach_and_one_that_is_out_are_refused(tmp_pat
 
 
 def test_a_port_that_the_firewall_allows_to_others_is_refused(tmp_path: Path) -> None:
-    allowed = STAGED.replace(
+    allowed = WITH_P2P.replace(
         "clients_from: [10.0.0.0/8]",
         "clients_from: [10.0.0.0/8], allow: [{on: gpu1, from: 10.9.0.1, port: 8301, why: mine}]",
     )

@@ -77,7 +77,7 @@ def test_a_certificate_does_not_outlive_its_ca():
 
 
 @pytest.mark.parametrize("left", [timedelta(days=20), timedelta(days=1), timedelta(hours=12), timedelta(seconds=1)])
-def test_in_its_last_days_an_ca_issues_what_ends_with_it_and_is_not_due_again(left):
+def test_in_its_last_days_a_ca_issues_what_ends_with_it_and_is_not_due_again(left):
     end = x509.load_pem_x509_certificate(CA.encode()).not_valid_after_utc
     found = issued(now=end - left)
     assert parsed(found).not_valid_after_utc == end
@@ -85,7 +85,7 @@ def test_in_its_last_days_an_ca_issues_what_ends_with_it_and_is_not_due_again(le
     assert due(found.certificate_pem, now=end) == f"it expires on {end:%Y-%m-%d}"
 
 
-def test_an_ca_that_has_ended_issues_nothing():
+def test_a_ca_that_has_ended_issues_nothing():
     end = x509.load_pem_x509_certificate(CA.encode()).not_valid_after_utc
     with pytest.raises(ValueError, match=f"the CA expired on {end:%Y-%m-%d}"):
         issued(now=end)

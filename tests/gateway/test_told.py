@@ -179,5 +179,10 @@ def test_the_last_words_of_a_gateway_that_fails_are_told(
 
 
 def test_a_share_of_nothing_only_ends_the_canarys(gateways: Gateways, program: Callable[[str, str], None]) -> None:
+    gateways.drain(ASSISTANT, who="rollout", reason="update", manual=False)
+    gateways.set_canary(ASSISTANT, 5, digest="d", rollout="r")
+    assert gateways.servers()[ASSISTANT].canary is not None
     program("socat", deaf_to("add map"))
     gateways.set_canary(ASSISTANT, 0, digest="d", rollout="r")
+    assert gateways.servers()[ASSISTANT].canary is None
+    gateways.undrain(ASSISTANT)

@@ -62,7 +62,7 @@ gpg -q --batch --yes --default-key archive@lab.internal --clearsign -o InRelease
 
 
 @dataclass(frozen=True)
-class Session:
+class Site:
     host: LabHost
     operator: Operator
 
@@ -87,7 +87,7 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Session:
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A host whose driver an apply has installed, with a kernel for which it builds."""
     site = _site(lab, "gpu1", tmp_path_factory)
     site.offers(OLD, BUILDS)
@@ -97,26 +97,26 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Session:
     return site
 
 
-def _site(lab: Lab, name: str, factory: pytest.TempPathFactory) -> Session:
+def _site(lab: Lab, name: str, factory: pytest.TempPathFactory) -> Site:
     host = LabHost(lab, lab.fleet(), name)
     made = alone(factory.mktemp(name), host.target(), admins=str(lab.fleet().subnet), defaults=fleet_file.BASELINE)
-    return Session(host, made)
+    return Site(host, made)
 
 
-def test_the_module_is_built_all_is_held_and_a_second_apply_changes_nothing(site: Session) -> None:
+def test_the_module_is_built_all_is_held_and_a_second_apply_changes_nothing(site: Site) -> None:
     assert site.modules(BUILDS) == site.library() == OLD
     held = site.host.tell("apt-mark showhold").split()
     assert {"nvidia-kernel-open-dkms", "libnvidia-ml1", f"linux-image-{BUILDS.release}"} <= set(held)
     assert site.operator("apply", "--yes", "--json").json["changed"] == 0
 
 
-def test_the_running_kernel_is_not_passed_over(site: Session) -> None:
+def test_the_running_kernel_is_not_passed_over(site: Site) -> None:
     """A container runs a kernel that isn't its own."""
     told = site.operator("plan").out
     assert "reboot pending: the running kernel has no NVIDIA module" in told
 
 
-def test_the_lock_keeps_its_answer_and_asks_no_host(site: Session) -> None:
+def test_the_lock_keeps_its_answer_and_asks_no_host(site: Site) -> None:
     lock = site.operator.path.with_suffix(".lock")
     before = lock.read_text()
     site.host.lab.freeze("gpu1")
@@ -127,7 +127,7 @@ def test_the_lock_keeps_its_answer_and_asks_no_host(site: Session) -> None:
     assert lock.read_text() == before
 
 
-def test_a_drifted_set_is_found_by_plan_and_brought_back(site: Session) -> None:
+def test_a_drifted_set_is_found_by_plan_and_brought_back(site: Site) -> None:
     site.host.tell("apt-mark -q unhold nvidia-driver-cuda && apt-get -qq -y remove nvidia-driver-cuda")
     told = site.operator("plan").out
     assert "nvidia-driver-cuda: absent becomes 580.95.05-1 (drifted)" in told
@@ -139,7 +139,7 @@ def test_a_drifted_set_is_found_by_plan_and_brought_back(site: Session) -> None:
     assert "libnvidia-ml1" in site.host.tell("apt-mark showhold").split()
 
 
-def test_the_toolkit_comes_only_when_asked_and_is_let_go_when_not(site: Session) -> None:
+def test_the_toolkit_comes_only_when_asked_and_is_let_go_when_not(site: Site) -> None:
     assert not site.host.holds("[ -e /usr/local/cuda-12.8 ]")
     driver = site.host.tell(f"cat {ROOT}/driver.installed")
     site.operator.edit('branch: "580"', 'branch: "580", cuda: "12.8"')
@@ -156,7 +156,7 @@ def test_the_toolkit_comes_only_when_asked_and_is_let_go_when_not(site: Session)
     assert site.operator("apply", "--yes", "--json").json["changed"] == 0
 
 
-def test_nothing_that_needs_gpus_starts_before_their_fabric_is_complete(site: Session) -> None:
+def test_nothing_that_needs_gpus_starts_before_their_fabric_is_complete(site: Site) -> None:
     """nvidia-smi is a stand-in. What is started after the unit stands for an engine: a container has no module."""
     site.host.tell(f"cat >/usr/local/bin/nvidia-smi <<'END'\n{_SMI}END\nchmod +x /usr/local/bin/nvidia-smi")
     site.host.tell("echo 'In Progress' >/run/fabric; systemctl start --no-block rackwright-gpus.service")
@@ -175,7 +175,7 @@ def test_nothing_that_needs_gpus_starts_before_their_fabric_is_complete(site: Se
         site.host.tell(f"systemctl stop engine.service {UNIT}; rm /usr/local/bin/nvidia-smi")
 
 
-def test_a_kernel_for_which_the_module_doesnt_build_changes_nothing_but_says_why(site: Session) -> None:
+def test_a_kernel_for_which_the_module_doesnt_build_changes_nothing_but_says_why(site: Site) -> None:
     before = (site.library(), site.modules(BUILDS))
     site.offers(OLD, BUILDS, BREAKS)
     locked = site.operator.path.with_suffix(".lock").read_text()
@@ -190,7 +190,7 @@ def test_a_kernel_for_which_the_module_doesnt_build_changes_nothing_but_says_why
     _goes_back_though_the_newer_kernel_is_there(site, locked)
 
 
-def _goes_back_though_the_newer_kernel_is_there(site: Session, locked: str) -> None:
+def _goes_back_though_the_newer_kernel_is_there(site: Site, locked: str) -> None:
     site.operator.path.with_suffix(".lock").write_text(locked)
     site.operator("apply", "--yes")
     assert f"GRUB_TOP_LEVEL=/boot/vmlinuz-{BUILDS.release}" in site.host.tell(f"cat {PIN}")
@@ -202,17 +202,17 @@ def _goes_back_though_the_newer_kernel_is_there(site: Session, locked: str) -> N
     assert not site.host.holds(f"[ -e {PIN} ]")
 
 
-def test_a_kernel_installed_by_hand_doesnt_boot_without_the_driver(site: Session) -> None:
+def test_a_kernel_installed_by_hand_doesnt_boot_without_the_driver(site: Site) -> None:
     site.host.tell(repository(OLD, BREAKS))
     names = f"{FOLDER}/linux-image-{BREAKS.release}_1_amd64.deb {FOLDER}/linux-headers-{BREAKS.release}_1_amd64.deb"
-    manual = site.host.lab.exec("gpu1", f"DEBIAN_FRONTEND=noninteractive dpkg -i {names} 2>&1", check=False)
+    installed = site.host.lab.exec("gpu1", f"DEBIAN_FRONTEND=noninteractive dpkg -i {names} 2>&1", check=False)
     booted = site.host.tell(f"cat {PIN} 2>/dev/null || true")
     # Where DKMS's own hook fails, GRUB's isn't run, and what boots stays what it was.
-    assert manual.code != 0 or f"vmlinuz-{BUILDS.release}" in booted
+    assert installed.code != 0 or f"vmlinuz-{BUILDS.release}" in booted
     site.host.tell(f"dpkg --purge --force-all linux-image-{BREAKS.release} linux-headers-{BREAKS.release}; {GUARD}")
 
 
-def test_a_new_driver_takes_the_old_ones_place_and_goes_back_without_the_repository(site: Session) -> None:
+def test_a_new_driver_takes_the_old_ones_place_and_goes_back_without_the_repository(site: Site) -> None:
     locked = site.operator.path.with_suffix(".lock").read_text()
     first = site.host.tell(f"cat {ROOT}/driver.installed")
     site.host.tell(f"rm -f {FOLDER}/*{BREAKS.release}*")
@@ -228,7 +228,7 @@ def test_a_new_driver_takes_the_old_ones_place_and_goes_back_without_the_reposit
     assert site.operator("apply", "--yes", "--json").json["changed"] == 0
 
 
-def test_secure_boot_names_the_key_that_must_be_enrolled(site: Session) -> None:
+def test_secure_boot_names_the_key_that_must_be_enrolled(site: Site) -> None:
     """A stand-in of mokutil's: the container has no firmware."""
     site.host.tell("printf '#!/bin/sh\\n[ $1 != --sb-state ] || echo SecureBoot enabled\\n' >/usr/bin/mokutil")
     site.host.tell("chmod +x /usr/bin/mokutil")
@@ -239,7 +239,7 @@ def test_secure_boot_names_the_key_that_must_be_enrolled(site: Session) -> None:
 
 
 @pytest.fixture(scope="module")
-def taken(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Session:
+def taken(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A host on which somebody else installed a driver."""
     site = _site(lab, "gpu2", tmp_path_factory)
     site.offers(OLD, BUILDS)
@@ -250,7 +250,7 @@ def taken(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Session:
     return site
 
 
-def test_a_repository_is_signed_by_the_key_that_was_named_or_nothing_is_locked(taken: Session) -> None:
+def test_a_repository_is_signed_by_the_key_that_was_named_or_nothing_is_locked(taken: Site) -> None:
     """Through apt's own verification, with the keyring within its sources."""
     taken.host.tell(_SIGNED.format(folder=FOLDER))
     lock, text = taken.operator.path.with_suffix(".lock"), taken.operator.path.read_text()
@@ -269,21 +269,21 @@ def test_a_repository_is_signed_by_the_key_that_was_named_or_nothing_is_locked(t
     taken.operator("lock")
 
 
-def test_a_driver_of_somebody_elses_is_named_and_refused(taken: Session) -> None:
+def test_a_driver_of_somebody_elses_is_named_and_refused(taken: Site) -> None:
     refused = taken.operator("plan", check=10)
     assert f"it already has a driver: nvidia-kernel-open-dkms {OLD}-1" in refused.err
     assert "manage: adopt" in refused.err
     assert taken.library() == OLD
 
 
-def test_left_alone_it_is_not_even_held(taken: Session) -> None:
+def test_left_alone_it_is_not_even_held(taken: Site) -> None:
     taken.operator.edit("driver: {on: gpu2,", "driver: {on: gpu2, manage: no,")
     taken.operator("apply", "--yes")
     assert taken.host.tell("apt-mark showhold") == ""
     assert not taken.host.holds(f"[ -e {GUARD} ]")
 
 
-def test_adopted_it_is_held_and_guarded_and_stays(taken: Session) -> None:
+def test_adopted_it_is_held_and_guarded_and_stays(taken: Site) -> None:
     taken.operator.edit("gpu2, manage: no", "gpu2, manage: adopt")
     taken.operator("apply", "--yes")
     assert taken.library() == OLD
@@ -292,7 +292,7 @@ def test_adopted_it_is_held_and_guarded_and_stays(taken: Session) -> None:
     assert taken.operator("apply", "--yes", "--json").json["changed"] == 0
 
 
-def test_replaced_it_makes_way(taken: Session) -> None:
+def test_replaced_it_makes_way(taken: Site) -> None:
     taken.host.tell(
         "printf '#!/bin/sh\\nrm -- \"$0\"\\n' >/usr/bin/nvidia-uninstall; chmod +x /usr/bin/nvidia-uninstall"
     )
@@ -303,7 +303,7 @@ def test_replaced_it_makes_way(taken: Session) -> None:
     assert taken.operator("apply", "--yes", "--json").json["changed"] == 0
 
 
-def test_what_the_fleet_no_longer_asks_for_goes(taken: Session) -> None:
+def test_what_the_fleet_no_longer_asks_for_goes(taken: Site) -> None:
     taken.operator.edit("gpu2, manage: replace", "gpu2, manage: no")
     taken.operator("apply", "--yes")
     assert not taken.host.holds(f"[ -e {GUARD} ] || [ -e /etc/systemd/system/rackwright-gpus.service ]")

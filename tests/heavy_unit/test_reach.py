@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.heavy.need.files import heavy_files
-from tests.heavy.need.reach import touching
+from tests.heavy.need.reach import COMMON, touching
+from tests.import_graph import MODULES, TESTS
 
 
 def touched(*changed: str) -> set[str]:
@@ -51,6 +52,10 @@ def test_a_change_touches(changed, expected):
 def test_what_a_covered_module_imports_directly_touches_too_and_what_that_imports_does_not():
     assert "bench" in touched("rackwright/lifecycle/client/request.py")
     assert "members" not in touched("rackwright/lifecycle/client/request.py")
+
+
+def test_what_nearly_everything_imports_is_there():
+    assert set(COMMON) <= {*MODULES, *TESTS}
 
 
 def test_pins_of_wheels_touch_who_uses_vllm():

@@ -30,7 +30,7 @@ main()
 """
 STALE = "git can't tell which are newer. Apply them? [y/N]: "
 APPLY = "Apply this? [y/N]: "
-GAP = "Accept that? [y/N]: "
+DOWNTIME = "Accept that? [y/N]: "
 UPDATE = "Update these replicas, one at a time? [y/N]: "
 PRUNE = "Remove 1 item? [y/N]: "
 MOVE = "Move lease and journal from gate1 to gpu1? [y/N]: "
@@ -101,7 +101,7 @@ def test_apply(site: Operator, model: Versions, lab: Lab) -> None:
 def test_update(site: Operator, model: Versions, lab: Lab) -> None:
     model.good("two")
     with asked(site, "model", "update", "assistant") as terminal:
-        for question in (GAP, UPDATE):
+        for question in (DOWNTIME, UPDATE):
             answer_late(site, lab, terminal, question)
         assert terminal.end() == 0, terminal.shown
     assert "gpu1/assistant@1" in terminal.shown.splitlines()[-1]

@@ -66,7 +66,7 @@ def test_a_load_that_nobody_looked_at_for_a_minute_has_its_time_anew(tmp_path: P
 @pytest.mark.parametrize(
     "stepped", [None, 0, 3600, -3600], ids=["older group", "", "clock went back", "clock went on"]
 )
-def test_a_bond_that_nobody_renews_takes_its_replica_out(
+def test_a_replica_group_that_nobody_renews_takes_its_replica_out(
     bench: Bench, age: int, state: str, stepped: int | None
 ) -> None:
     """Also where the clock was set since; of what an older group wrote, its file's time tells."""
@@ -82,7 +82,7 @@ def test_a_bond_that_nobody_renews_takes_its_replica_out(
         assert bench.told("reason") == "its other members are not being checked"
 
 
-def test_a_bond_that_never_looked_takes_its_replica_out(bench: Bench) -> None:
+def test_a_replica_group_that_never_looked_takes_its_replica_out(bench: Bench) -> None:
     bench.bind()
     assert bench.look(100) == "faulted"
     assert bench.told("reason") == "its other members are not being checked"

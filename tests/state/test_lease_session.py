@@ -37,6 +37,8 @@ def test_an_interrupted_block_releases_its_lease(store):
 def test_a_host_that_is_gone_at_the_end_is_no_error(store):
     with hold(store, ANNA):
         store.shell.gone = True
+    store.shell.gone = False
+    assert store.show().owner == ANNA
 
 
 def test_a_second_operator_is_refused_and_the_first_goes_on(store):

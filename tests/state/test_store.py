@@ -13,20 +13,14 @@ import pytest
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.remote.completed import Completed
-from rackwright.state.journal import Entry, Event, open_rollout, parse_journal
+from rackwright.state.journal import Entry, Event
 from rackwright.state.lease import Owner
-from rackwright.state.scripts import JOURNAL_KEPT, READ
-from rackwright.state.shell import command
+from rackwright.state.scripts import JOURNAL_KEPT
 from rackwright.state.store import KEPT, FileStore
 from tests.shells import LocalShell
 
 ANNA = Owner(who="anna@laptop", machine="laptop", why="apply", run="20261125T040500Z-1a2b")
 BEN = Owner(who="ben@desk", machine="desk", why="restart 'gpu1'; rm -rf $HOME `id`", run="20261125T040501Z-ffff")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FileStore:
-    return FileStore(LocalShell(), str(tmp_path / "var lib" / "control"))
 
 
 def expire(store: FileStore) -> None:
@@ -40,6 +34,16 @@ def entry(event: Event = Event.INTENT, rollout: str = "r1", **more: str) -> Entr
     return Entry(
         time=datetime(2026, 11, 25, tzinfo=UTC), rollout=rollout, run="r1", operator="anna", event=event, **more
     )
+
+
+def grown(store: FileStore, *lines: Entry) -> Path:
+    """A journal that is long enough to be trimmed at the next line; these are its first."""
+    journal = Path(store.folder, "journal")
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    old = entry(rollout="old", detail="x" * 1000).line()
+    text = "".join(one.line() for one in lines) + old * (2 * JOURNAL_KEPT // len(old) + 1)
+    journal.write_text(text)
+    return journal
 
 
 def test_a_taken_lease_is_shown_with_its_owner(store):
@@ -274,113 +278,6 @@ def test_the_folder_is_for_root_only(store):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_entries_come_back_as_they_were_written(store):
-    lease = store.acquire(ANNA)
-    written = (entry(detail="a \"quote\" $(id) \\n 'x' ü"), entry(Event.OUTCOME, subject="gpu1/assistant@1"))
-    for one in written:
-        store.append(lease, one)
-    assert store.entries() == written
-
-
-def test_a_torn_line_is_left_out_and_the_next_one_stands_alone(store):
-    lease = store.acquire(ANNA)
-    store.append(lease, entry())
-    with Path(store.folder, "journal").open("a") as journal:
-        journal.write('{"format":"journal/1","time"')
-    assert len(store.entries()) == 1
-    store.append(lease, entry(Event.OUTCOME))
-    assert [one.event for one in store.entries()] == [Event.INTENT, Event.OUTCOME]
-
-
-def grown(store: FileStore, *lines: Entry) -> Path:
-    """A journal that is long enough to be trimmed at the next line; these are its first."""
-    journal = Path(store.folder, "journal")
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    old = entry(rollout="old", detail="x" * 1000).line()
-    text = "".join(one.line() for one in lines) + old * (2 * JOURNAL_KEPT // len(old) + 1)
-    journal.write_text(text)
-    return journal
-
-
-def test_a_journal_does_not_grow_for_ever_and_its_last_lines_stay(store: FileStore) -> None:
-    lease = store.acquire(ANNA)
-    journal = grown(store)
-    for number in range(20):
-        store.append(lease, entry(detail=f"{number}"))
-    assert journal.stat().st_size <= JOURNAL_KEPT + 30_000
-    assert [one.detail for one in store.entries()[-21:]] == ["x" * 1000, *map(str, range(20))]
-    assert sorted(path.name for path in journal.parent.iterdir()) == ["journal", "lease", "lock", "token"]
-
-
-OPENED = entry(Event.OPENED, "open", detail='one, "event":"closed"}')
-CLOSED = entry(Event.CLOSED, "open", detail="it")
-TORN = entry(Event.CLOSED, "open", detail='{"a":"b"} and more').line().partition(" and more")[0]
-
-
-def test_all_lines_of_the_open_rollout_stay(store: FileStore) -> None:
-    lease = store.acquire(ANNA)
-    opened = (OPENED, entry(rollout="open"), entry(rollout="other"), entry(rollout="open"))
-    before = (entry(Event.OPENED, "done"), entry(rollout="done"), entry(Event.CLOSED, "done"))
-    grown(store, *before, *opened)
-    store.append(lease, entry(rollout="open", detail="last"))
-    entries = store.entries()
-    assert [one for one in entries if one.rollout == "open"] == [opened[0], opened[1], opened[3], entries[-1]]
-    assert open_rollout(entries) == OPENED
-    assert not [one for one in entries if one.rollout in ("done", "other")]
-    store.append(lease, CLOSED)
-    assert open_rollout(store.entries()) is None
-
-
-def test_a_torn_line_closes_no_rollout(store: FileStore) -> None:
-    """Its writer never heard that it was written: the rollout is open, and its lines stay."""
-    lease = store.acquire(ANNA)
-    journal = grown(store, OPENED)
-    journal.write_text(OPENED.line() + TORN + "\n" + journal.read_text().removeprefix(OPENED.line()))
-    store.append(lease, entry())
-    assert open_rollout(store.entries()) == OPENED
-
-
-def test_a_journal_that_is_longer_than_a_command_may_print_is_read(store: FileStore) -> None:
-    """One that grew before journals were trimmed."""
-    grown(store, OPENED)
-    read = LocalShell().run(command(READ, store.folder))
-    assert len(read.stdout_bytes) <= JOURNAL_KEPT + 3000
-    assert open_rollout(store.entries()) == OPENED
-
-
-@pytest.mark.parametrize("cut", range(0, len(CLOSED.line()) - 1, 7))
-def test_a_journal_says_the_same_before_and_after_it_is_trimmed(store: FileStore, cut: int) -> None:
-    """Torn anywhere."""
-    lease = store.acquire(ANNA)
-    journal = grown(store, OPENED)
-    torn = CLOSED.line()[: len(CLOSED.line()) - 1 - cut]
-    journal.write_text(OPENED.line() + torn + "\n" + journal.read_text().removeprefix(OPENED.line()))
-    expected = open_rollout(parse_journal(journal.read_text(), "gate1"))
-    store.append(lease, entry())
-    assert open_rollout(parse_journal(journal.read_text(), "gate1")) == open_rollout(store.entries()) == expected
-
-
-def test_a_journal_that_can_not_be_trimmed_has_the_new_line_all_the_same(store: FileStore) -> None:
-    lease = store.acquire(ANNA)
-    journal = grown(store, OPENED)
-    Path(f"{journal}.new").mkdir()
-    size = journal.stat().st_size
-    store.append(lease, entry(detail="last"))
-    assert journal.stat().st_size > size
-    assert store.entries()[-1].detail == "last"
-
-
-def test_a_newer_journal_is_refused_and_unknown_keys_are_ignored(store):
-    store.append(store.acquire(ANNA), entry())
-    journal = Path(store.folder, "journal")
-    line = journal.read_text()
-    journal.write_text(line.replace('"run"', '"colour":"red","run"'))
-    assert len(store.entries()) == 1
-    journal.write_text(line.replace("journal/1", "journal/2"))
-    with pytest.raises(RackwrightError, match=r"gate1: journal: was written by a newer rackwright \(journal/2\)"):
-        store.entries()
-
-
 def test_a_newer_lease_is_neither_read_nor_overwritten(store):
     store.acquire(ANNA)
     lease = Path(store.folder, "lease")
@@ -408,14 +305,6 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", holder], check=False).returncode == -9
     assert store.acquire(BEN).previous.owner == ANNA
-
-
-def test_a_rollout_is_open_until_it_is_closed():
-    opened = entry(Event.OPENED, "r2")
-    done = [entry(Event.OPENED, "r1"), entry(Event.CLOSED, "r1"), opened, entry(Event.INTENT, "r2")]
-    assert open_rollout(done) == opened
-    assert open_rollout([*done, entry(Event.CLOSED, "r2")]) is None
-    assert open_rollout([]) is None
 
 
 @pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])

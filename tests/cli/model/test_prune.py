@@ -11,7 +11,7 @@ from rackwright.cli.model.prune import prune
 from rackwright.lifecycle.prune import procedure
 from rackwright.lifecycle.prune.procedure import Pruned
 from rackwright.lifecycle.prune.scripts import Weights
-from rackwright.lifecycle.session import session as sites
+from rackwright.lifecycle.session import session as sessions
 
 OLD = Weights(f"assistant/{'a' * 16}", "assistant", "a" * 16, 4_700_000_000, 86_400, used=False)
 
@@ -25,11 +25,11 @@ def found(monkeypatch):
         def open_session(fleet, **_):
             yield SimpleNamespace()
 
-        def carry_out(site, console, *, rehearsed: bool):
+        def carry_out(session, console, *, rehearsed: bool):
             asked.append(rehearsed)
             return pruned
 
-        monkeypatch.setattr(sites, "open_session", open_session)
+        monkeypatch.setattr(sessions, "open_session", open_session)
         monkeypatch.setattr(procedure, "prune", carry_out)
         return asked
 

@@ -98,7 +98,7 @@ def _in(module: str, packages: Iterable[str]) -> bool:
 
 def _owner(path: str) -> str | None:
     """Of a file that isn't Python: the module of the same name beside it, else the folder of its package."""
-    others = PurePosixPath(path).with_suffix(".py")
-    if str(others) in _PATHS:
-        return str(others)
-    return next((str(parent) for parent in others.parents if str(parent / "__init__.py") in _PATHS), None)
+    module = PurePosixPath(path).with_suffix(".py")
+    if str(module) in _PATHS:
+        return str(module)
+    return next((str(parent) for parent in module.parents if str(parent / "__init__.py") in _PATHS), None)

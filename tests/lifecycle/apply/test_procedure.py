@@ -48,7 +48,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def carried_out(*deferred: Deferred) -> list[str]:
     """Carry out a plan on one host where OLD restarts; return what was said."""
     fleet = type("Fleet", (), {"replicas_on": lambda _, host: (OLD, NEW, CROWDED, WITHOUT)})()
-    session = type("Site", (), {"fleet": fleet, "hosts": {"gpu1": None}})()
+    session = type("Session", (), {"fleet": fleet, "hosts": {"gpu1": None}})()
     console = Console()
     work = carry_out.Work(cast("Any", session), cast("Any", None), Options(), cast("Any", console), lambda: False)
     planned = cast("Plan", type("Plan", (), {"restarts": (Restart(OLD, "other"),), "deferred": deferred})())

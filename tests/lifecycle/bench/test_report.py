@@ -102,10 +102,10 @@ def test_thousands_of_requests_have_intervals_as_well():
 
 def test_an_interval_holds_the_percentile_as_often_as_it_says():
     dice = random.Random(1)  # noqa: S311
-    lease_session = 0
+    inside = 0
     for _ in range(400):
         found = spread([dice.random() for _ in range(60)])
         assert found is not None
         low, high = found.between["p50"]
-        lease_session += low <= 0.5 <= high
-    assert 0.93 < lease_session / 400 <= 1
+        inside += low <= 0.5 <= high
+    assert 0.93 < inside / 400 <= 1

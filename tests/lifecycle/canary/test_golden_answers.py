@@ -63,7 +63,7 @@ def session(tmp_path: Path, engine: StandInEngine, monkeypatch: pytest.MonkeyPat
 def questions(session: Any, *prompts: Prompt, **said: Any) -> Questions:
     golden = GoldenSet(prompts, "f" * 64)
     stopping, check, tell = (said.get("stopping", lambda: False), said.get("check", nothing), said.get("tell", len))
-    return Questions(session, golden, "assistant", said.get("limit", 60), Clock(), stopping, check, tell)
+    return Questions(session, golden, "assistant", said.get("max_duration", 60), Clock(), stopping, check, tell)
 
 
 def test_both_are_asked_and_the_running_one_twice(session, engine):

@@ -11,7 +11,7 @@ from rackwright.fleet.sections.baseline import Baseline
 from rackwright.lifecycle.check.requirements import judge, parse, script
 from rackwright.lifecycle.check.result import Asked, State
 from rackwright.roles.backup.settings import Settings as Backup
-from rackwright.roles.downloads.settings import Settings as Session
+from rackwright.roles.downloads.settings import Settings as Downloads
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.layout.settings import Settings as Layout
@@ -173,8 +173,8 @@ def test_servers_are_asked_through_proxy_and_authorities_by_a_real_shell(tmp_pat
     tell = 'for a; do last=$a; done; case $last in *good) echo 200;; *) echo "no route"; echo " 000";; esac'
     (tmp_path / "curl").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n{tell}\n')
     (tmp_path / "curl").chmod(0o755)
-    session = Session(route=Route(proxy="http://proxy:3128", no_proxy=("acme.internal",)), ca_bundle="PEM\n")
-    text = script(replace(HOST, downloads=session), (Asked("https://m/good", "x"), Asked("https://m/bad one", "x")))
+    downloads = Downloads(route=Route(proxy="http://proxy:3128", no_proxy=("acme.internal",)), ca_bundle="PEM\n")
+    text = script(replace(HOST, downloads=downloads), (Asked("https://m/good", "x"), Asked("https://m/bad one", "x")))
     environment = {"PATH": f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin"}
     done = subprocess.run(["sh", "-c", text], input="PEM\n", capture_output=True, text=True, env=environment)
     assert sorted(parse(done.stdout).values["url"]) == ["0 200", "1 no route  000"]

@@ -142,7 +142,7 @@ def test_hosts_are_asked_once_and_who_does_not_answer_is_told():
     assert unreachable == {"gpu2": "no route to host"}
 
 
-def downloads_of(fleet: Fleet, shape: ModelShape | None) -> Session:
+def session_of(fleet: Fleet, shape: ModelShape | None) -> Session:
     return Session(fleet, lock_of(fleet, shape), {}, cast("Any", None), cast("Any", None))
 
 
@@ -155,8 +155,8 @@ def test_what_fits_is_one_line(tmp_path: Path):
     (condition,) = judge_fit(fleet, lock_of(fleet, plain()), "gpu1", on(24 * GIB))
     assert (condition.what, condition.state, condition.next) == ("fit", State.OK, None)
     assert condition.found.startswith("assistant: 10.7 GB of weights and 1.1 GB of cache; ")
-    refuse_unfit(downloads_of(fleet, plain()), survey_of(gpu1=on(24 * GIB)))
-    assert doubts(downloads_of(fleet, plain()), survey_of(gpu1=on(24 * GIB))) == ()
+    refuse_unfit(session_of(fleet, plain()), survey_of(gpu1=on(24 * GIB)))
+    assert doubts(session_of(fleet, plain()), survey_of(gpu1=on(24 * GIB))) == ()
 
 
 def test_what_does_not_fit_is_refused_with_the_smallest_change(tmp_path: Path):
@@ -167,7 +167,7 @@ def test_what_does_not_fit_is_refused_with_the_smallest_change(tmp_path: Path):
     assert "17.2 GB of cache for 1 x 131072 tokens; each GPU has 23.2 GB for it" in condition.found
     assert (condition.next or "").endswith("instead of 131072 · rackwright fit assistant")
     with pytest.raises(FleetError) as raised:
-        refuse_unfit(downloads_of(fleet, plain()), survey_of(gpu1=on(24 * GIB)))
+        refuse_unfit(session_of(fleet, plain()), survey_of(gpu1=on(24 * GIB)))
     (problem,) = raised.value.problems
     assert (problem.where, problem.next) == ("gpu1: models.assistant", "rackwright fit assistant")
     assert problem.what.startswith("doesn't fit there: ")
@@ -178,7 +178,7 @@ def test_every_host_and_model_that_does_not_fit_is_named_at_once(tmp_path: Path)
     fleet = fleet_of(tmp_path, 1, runtime=LLAMA_CPP, cpu1=["other@1"])
     tight = survey_of(gpu1=on(8 * GIB), cpu1=replace(on(8 * GIB), memory=8 * GIB))
     with pytest.raises(FleetError) as raised:
-        refuse_unfit(downloads_of(fleet, plain()), tight)
+        refuse_unfit(session_of(fleet, plain()), tight)
     assert [problem.where for problem in raised.value.problems] == ["gpu1: models.assistant", "cpu1: models.other"]
 
 
@@ -191,8 +191,8 @@ def test_what_is_close_is_a_warning_and_not_refused(tmp_path: Path):
     close = on(int((placed.fit.taken - placed.fit.overhead // 4) / 0.9))
     (condition,) = judge_fit(fleet, lock, "gpu1", close)
     assert condition.state is State.WARNING
-    refuse_unfit(downloads_of(fleet, plain()), survey_of(gpu1=close))
-    (doubt,) = doubts(downloads_of(fleet, plain()), survey_of(gpu1=close))
+    refuse_unfit(session_of(fleet, plain()), survey_of(gpu1=close))
+    (doubt,) = doubts(session_of(fleet, plain()), survey_of(gpu1=close))
     assert doubt.startswith("assistant: might not fit, it is close: ")
 
 
@@ -205,18 +205,18 @@ def test_what_is_not_known_warns_and_is_not_refused(tmp_path: Path):
         "assistant: rackwright doesn't know the cache layout of mystery",
     )
     survey = survey_of(gpu1=on(24 * GIB))
-    refuse_unfit(downloads_of(fleet, unknown), survey)
-    assert doubts(downloads_of(fleet, unknown), survey) == (
+    refuse_unfit(session_of(fleet, unknown), survey)
+    assert doubts(session_of(fleet, unknown), survey) == (
         "assistant: rackwright doesn't know the cache layout of mystery",
     )
-    assert len(doubts(downloads_of(fleet, None), survey)) == 1
+    assert len(doubts(session_of(fleet, None), survey)) == 1
 
 
 def test_before_a_driver_runs_nothing_is_refused_and_no_doubt_told(tmp_path: Path):
     fleet = fleet_of(tmp_path, 1)
     bare = replace(on(GIB), report=None)
-    refuse_unfit(downloads_of(fleet, plain()), survey_of(gpu1=bare))
-    assert doubts(downloads_of(fleet, plain()), survey_of(gpu1=bare)) == ()
+    refuse_unfit(session_of(fleet, plain()), survey_of(gpu1=bare))
+    assert doubts(session_of(fleet, plain()), survey_of(gpu1=bare)) == ()
     (condition,) = judge_fit(fleet, lock_of(fleet, plain()), "gpu1", bare)
     assert condition.state is State.WARNING
 

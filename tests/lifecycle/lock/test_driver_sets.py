@@ -234,12 +234,12 @@ def test_hosts_that_differ_in_what_they_need_are_asked_apart(hosts: Hosts) -> No
 
 
 def test_an_answer_is_kept_and_nobody_is_asked(hosts: Hosts, request: pytest.FixtureRequest) -> None:
-    session = fleet(entry("gpu1", "gpu2"))
-    found = resolve_drivers(session, None, upgrade=False)
+    of_two = fleet(entry("gpu1", "gpu2"))
+    found = resolve_drivers(of_two, None, upgrade=False)
     request.getfixturevalue("nobody")
-    assert resolve_drivers(session, locked(*found.values()), upgrade=False) == found
+    assert resolve_drivers(of_two, locked(*found.values()), upgrade=False) == found
     with pytest.raises(AssertionError, match="a host was asked"):
-        resolve_drivers(session, locked(*found.values()), upgrade=True)
+        resolve_drivers(of_two, locked(*found.values()), upgrade=True)
 
 
 @pytest.mark.usefixtures("nobody")
@@ -279,9 +279,9 @@ def test_an_upgrade_asks_again(hosts: Hosts) -> None:
 # What goes wrong.
 
 
-def problems(session: Fleet) -> list[str]:
+def problems(of: Fleet) -> list[str]:
     with pytest.raises(FleetError) as caught:
-        resolve_drivers(session, None, upgrade=False)
+        resolve_drivers(of, None, upgrade=False)
     return [str(problem) for problem in caught.value.problems]
 
 

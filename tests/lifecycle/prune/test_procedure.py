@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, Literal
@@ -16,15 +15,11 @@ from typing import IO, Any, Literal
 import pytest
 
 from rackwright.errors import FleetError, LeasedError, Problem, RackwrightError
-from rackwright.fleet.lock import Lock, ModelLock, model_digest
-from rackwright.fleet.lock_file import write_lock
 from rackwright.fleet.sections.hosts import Store
 from rackwright.lifecycle.prune import procedure as pruning
-from rackwright.lifecycle.prune.procedure import Keep, Pruned, needed, needed_by, prune
-from rackwright.lifecycle.prune.scripts import LOOK, REMOVE, Found, parse
-from rackwright.roles.p2p.settings import UNIT
+from rackwright.lifecycle.prune.procedure import Keep, Pruned, prune
+from rackwright.lifecycle.prune.scripts import REMOVE, Found
 from rackwright.state.shell import command
-from rackwright.values.file import File
 from tests.shells import LocalShell
 
 OLD, NOW, LEFT = "a" * 64, "b" * 64, "c" * 64
@@ -205,23 +200,6 @@ def test_what_an_engine_has_mapped_stays(tmp_path, audited):
     assert folder.exists()
 
 
-def test_what_a_unit_names_stays_whether_it_runs_or_not(tmp_path):
-    root, units = tmp_path / "models", tmp_path / "units"
-    folder = placed(root, "assistant", OLD)
-    units.mkdir()
-    look = command(LOOK.replace("/etc/systemd/system", str(units)), root)
-
-    def used() -> bool:
-        (weights,) = parse(LocalShell().run(look).stdout, str(root)).weights
-        return weights.used
-
-    assert not used()
-    (units / "rackwright-assistant@1.service").write_text(f'ExecStart="llama-server" \\\n  "{folder}/model.gguf"\n')
-    assert used()
-    (units / "rackwright-assistant@1.service").write_text(f"BindReadOnlyPaths=/opt/x {folder}\n")
-    assert used()
-
-
 def test_files_on_their_way_go_unless_a_lock_needs_them_or_they_are_being_fetched(tmp_path, audited):
     unneeded, half, wanted = (
         arrived(tmp_path, "d" * 64, ".verified"),
@@ -230,8 +208,8 @@ def test_files_on_their_way_go_unless_a_lock_needs_them_or_they_are_being_fetche
     )
     arrived(tmp_path, "d" * 64, ".lock")
     lock = arrived(tmp_path, "e" * 64, ".lock")
-    with lock.open("w") as lease_session:
-        fcntl.flock(lease_session, fcntl.LOCK_EX)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         done = pruned(site_of(tmp_path))
         assert [one.digest for one in done.removed["gpu1"]] == ["d" * 64]
         assert done.problems == {"gpu1": f".incoming/{'e' * 64}: is being fetched, so it stays"}
@@ -288,43 +266,6 @@ def test_an_interrupted_removal_is_found_again(tmp_path, audited):
     (folder / "model.gguf").unlink()
     assert len(pruned(site_of(tmp_path)).removed["gpu1"]) == 1
     assert not folder.exists()
-
-
-def test_a_removal_that_fails_says_so_and_leaves_the_marker(tmp_path):
-    folder = placed(tmp_path, "assistant", OLD)
-    answer = LocalShell().run(command(f"find() {{ return 1; }}\n{REMOVE}", tmp_path, f"assistant/{OLD[:16]}"))
-    assert (answer.exit_status, answer.stdout) == (1, "")
-    assert (folder / ".verified").exists()
-
-
-def lock_of(**files: str) -> Lock:
-    """Given model → what its file has, return a lock of it."""
-    models = {}
-    for name, content in files.items():
-        kept = (File(path="m.gguf", size=1, sha256=sha256(content.encode()).hexdigest(), url="file:m.gguf"),)
-        models[name] = ModelLock(source="file:m.gguf", digest=model_digest(kept), files=kept)
-    return Lock(fleet="acme", models=models, runtimes={}, ports={})
-
-
-def test_what_is_needed_stands_in_the_lock_in_the_next_and_in_the_one_that_was_applied_last(tmp_path, monkeypatch):
-    now, following, colleagues = lock_of(assistant="now"), lock_of(assistant="next"), lock_of(coder="a colleague's")
-    applied = None
-    monkeypatch.setattr(pruning, "read_applied", lambda shell: applied)
-    fleet = SimpleNamespace(sibling=lambda suffix: tmp_path / f"site.{suffix}", control=("gate1",))
-    session: Any = SimpleNamespace(lock=now, fleet=fleet, remote=SimpleNamespace(connection=lambda host: None))
-    assert needed(session) == needed_by(now)
-    write_lock(tmp_path / "site.lock.next", following)
-    assert needed(session) == needed_by(now, following)
-    write_lock(tmp_path / "applied", colleagues)
-    files = {"fleets/site.lock": (tmp_path / "applied").read_bytes()}
-    applied = SimpleNamespace(about=SimpleNamespace(fleet_file="fleets/site.yml"), files=files)
-    assert needed(session) == needed_by(now, following, colleagues)
-    assert needed(session).digests == {
-        lock.models[name].digest for lock in (now, following) for name in lock.models
-    } | {colleagues.models["coder"].digest}
-    (tmp_path / "site.lock.next").write_text("no lock")
-    with pytest.raises(FleetError):
-        needed(session)
 
 
 def test_of_a_shared_folder_what_any_host_uses_stays_and_one_host_removes(tmp_path, audited, monkeypatch):
@@ -385,35 +326,6 @@ def test_what_came_in_part_from_another_host_goes_when_no_lock_has_it(tmp_path, 
     (one,) = pruned(site_of(tmp_path)).removed["gpu1"]
     assert one.path == f".p2p/{OLD[:16]}"
     assert [path.name for path in (tmp_path / ".p2p").iterdir()] == [NOW[:16]]
-
-
-def test_what_lost_its_marker_after_the_look_stays(tmp_path):
-    folder = placed(tmp_path, "assistant", OLD, marker=LEFT)
-    answer = LocalShell().run(command(REMOVE, tmp_path, f"assistant/{OLD[:16]}"))
-    assert (answer.exit_status, answer.stdout) == (1, "")
-    assert answer.stderr.strip() == f"assistant/{OLD[:16]}: has lost its marker, so it stays"
-    assert (folder / "model.gguf").exists()
-
-
-@pytest.mark.parametrize("active", [True, False])
-def test_what_is_arriving_from_another_host_stays_until_that_has_ended(tmp_path, active):
-    part = tmp_path / ".p2p" / OLD[:16]
-    part.mkdir(parents=True)
-    (part / "a").write_text("half")
-    asked = tmp_path / "asked"
-    systemctl = f'systemctl() {{ echo "$@" >"{asked}"; return {0 if active else 3}; }}\n'
-    answer = LocalShell().run(command(systemctl + REMOVE, tmp_path, f".p2p/{OLD[:16]}"))
-    assert asked.read_text() == f"is-active -q {UNIT}\n"
-    assert (answer.ok, part.exists()) == (not active, active)
-
-
-def test_the_version_before_is_needed_for_the_way_back():
-    lock = lock_of(assistant="now")
-    (now,) = lock.models.values()
-    (before,) = lock_of(assistant="before").models.values()
-    keep = needed_by(lock.model_copy(update={"models": {"assistant": now.model_copy(update={"previous": before})}}))
-    assert keep.digests == {now.digest, before.digest}
-    assert keep.files == {now.files[0].sha256, before.files[0].sha256}
 
 
 def test_the_lease_is_checked_before_each_host_removes(tmp_path, audited, monkeypatch):

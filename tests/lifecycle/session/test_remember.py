@@ -28,9 +28,9 @@ class Session:
         self.recorded: list[str] = []
         self.applied: list[str] = []
         self.known: dict[str, ControlRecord] = {}
-        self.report: list[str] = []
+        self.control_recorded: list[str] = []
         self.went_out_from_here: list[str] = []
-        monkeypatch.setattr(module, "write_control", lambda host, record: self.report.append(host))
+        monkeypatch.setattr(module, "write_control", lambda host, record: self.control_recorded.append(host))
         monkeypatch.setattr(module, "write_record", lambda host, record: self.recorded.append(host))
         monkeypatch.setattr(module, "write_applied", lambda host, applied: self.applied.append(host))
         monkeypatch.setattr(module, "write_audit", lambda host, act: None)
@@ -69,7 +69,7 @@ def test_every_host_knows_the_control_host(monkeypatch):
     session = Session(monkeypatch, "gate1", "gpu1", "gpu2")
     session.known = {"gate1": RECORD, "gpu2": RECORD.model_copy(update={"number": 1})}
     session.remember()
-    assert session.report == ["gpu1", "gpu2"]
+    assert session.control_recorded == ["gpu1", "gpu2"]
 
 
 def test_also_when_the_apply_was_limited_to_others(monkeypatch):

@@ -58,5 +58,5 @@ def answer_late(world: World, process: Process, seconds: float) -> None:
             confirm("Update these replicas, one at a time?", yes=False)
     finally:
         os.close(ours)
-    lease_session = [control for control in before if control.held_by(process, world.now)]
-    assert lease_session == before or process.slept, "the lease ended while its holder read a question"
+    held = [control for control in before if control.held_by(process, world.now)]
+    assert held == before or process.slept, "the lease ended while its holder read a question"

@@ -56,7 +56,7 @@ ROLLOUT = {"max_unavailable": 1, "drain_timeout": "5s", "soak": "12s", "start_ti
 
 
 class Quiet:
-    """A Talk."""
+    """A Console."""
 
     def stage(self, what: str, stages: Sequence[str]) -> None: ...
 
@@ -251,7 +251,7 @@ class Desk:
         before = self.lock
         after = make_lock(self.world.fleet, {**versions(before), **asked})
         write_lock(self.world.fleet.sibling(NEXT), after)
-        session = self._site(after, allow_outage=allow_outage)
+        session = self._session(after, allow_outage=allow_outage)
         with self._at_work(session):
             update.update(
                 session,
@@ -263,26 +263,26 @@ class Desk:
     def resume(self, *, canary: bool = True) -> None:
         rollout = self._rollout()
         rollout = rollout if canary else rollout.model_copy(update={"canaries": ()})
-        session = self._site(rollout.after, allow_outage=bool(rollout.outages))
+        session = self._session(rollout.after, allow_outage=bool(rollout.outages))
         with self._at_work(session):
             resume.resume(session, rollout, Quiet())
 
     def abort(self, lock: Lock | None = None) -> None:
         """`lock`: one by which units have other texts, as by another fleet file."""
         rollout = self._rollout()
-        session = self._site(lock or rollout.after, allow_outage=bool(rollout.outages))
+        session = self._session(lock or rollout.after, allow_outage=bool(rollout.outages))
         with self._at_work(session):
             resume.abort(session, rollout, Quiet(), "asked for")
 
     def leave(self) -> None:
         """As `rollout abort --leave`: it is closed, and every replica runs what it runs now."""
         rollout = self._rollout()
-        session = self._site(rollout.after)
+        session = self._session(rollout.after)
         with self._at_work(session), leased(session, "abort", Quiet(), rollout=True) as lease_session:
             lease_session.write(Event.CLOSED, rollout.id, detail="unchanged")
 
     def restart(self, replicas: tuple[Replica, ...]) -> None:
-        session = self._site(self.lock)
+        session = self._session(self.lock)
         with self._at_work(session):
             restart.restart(session, replicas, Quiet())
 
@@ -307,7 +307,7 @@ class Desk:
             raise UsageError("no rollout is open")
         return read_rollout(MemoryStore(self.world, Process(self.who), self.control), opened.rollout)
 
-    def _site(self, lock: Lock, *, allow_outage: bool = False) -> SimulatedSession:
+    def _session(self, lock: Lock, *, allow_outage: bool = False) -> SimulatedSession:
         process = Process(self.who, allow_outage=allow_outage)
         return SimulatedSession(self.world, process, lock, self._fleet())
 
@@ -322,7 +322,7 @@ class Desk:
 
     def move(self, *, former_gone: bool = False) -> None:
         """As `lease move`."""
-        session = self._site(self.lock)
+        session = self._session(self.lock)
         with self._at_work(session), moving(session):
             move_control.move_control(session.fleet, Quiet(), former_gone=former_gone)
 

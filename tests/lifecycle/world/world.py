@@ -197,8 +197,8 @@ class World:
         return newest.host
 
     def refuse_unleased(self, process: Process, what: str) -> None:
-        lease_session = self.control_of(self.control_host).held_by(process, self.now)
-        assert lease_session or process.manual, f"{process.who} changes something without the fleet's lease: {what}"
+        leased = self.control_of(self.control_host).held_by(process, self.now)
+        assert leased or process.manual, f"{process.who} changes something without the fleet's lease: {what}"
 
     def in_flight(self, address: str) -> int:
         return int(self.requests.get(address, 0.0) > self.now)
