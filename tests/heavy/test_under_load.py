@@ -17,10 +17,11 @@ from rackwright.lab.artefacts import RELEASE
 from rackwright.lab.hosts import Lab
 from rackwright.roles.gateway.access_log import Access
 from tests.lab.access import Drained, accesses, lost_by, reached
+from tests.lab.blind import blind
 from tests.lab.engines import pid
 from tests.lab.load import Plan, loaded
 from tests.lab.load.sample import read
-from tests.lab.operator import Operator, operator
+from tests.lab.operator import Operator, operator, read_until
 from tests.lab.paced import model, paced, runtime
 from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
@@ -209,9 +210,16 @@ def test_an_apply_restarts_nothing_before_the_gateways_see_what_it_changed(
     site.path.write_text(site.path.read_text().replace("parallel: 64", "parallel: 65"))
     lab.exec("gpu2", "systemctl stop rackwright-host-proxy")
     wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "no")
-    said: list[str] = []
-    unharmed(lab, plan, lambda: said.append(site("apply", "--yes").err))
-    assert "gpu2/assistant@1: ready, but a gateway doesn't see it yet" in said[0]
+
+    def change() -> None:
+        with blind(lab, "gate1", "gpu2"):
+            applying = site.start("apply", "--yes")
+            read_until(applying, "gpu2/assistant@1: ready, but a gateway doesn't see it yet")
+            assert [pid(lab, host) for host in SERVING] == before
+        said, _ = applying.communicate(timeout=300)
+        assert applying.returncode == 0, said
+
+    unharmed(lab, plan, change)
     assert not set(before) & {pid(lab, host) for host in SERVING}
 
 

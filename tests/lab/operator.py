@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rackwright.lab import artefacts, fleet_file
 from rackwright.lab.artefacts import Artefacts
 from rackwright.lab.hosts import LabFleet
@@ -83,6 +85,13 @@ def operator(folder: Path, fleet: LabFleet, served: Artefacts | None = None) -> 
     made = Operator(path)
     made("lock")
     return made
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    """Read what a started command prints up to the line with this text. Fail if it ends without it."""
+    assert process.stdout is not None
+    if not any(text in line for line in process.stdout):
+        pytest.fail(f"it ended without {text!r}")
 
 
 def _at_a_terminal() -> None:

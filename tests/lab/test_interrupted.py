@@ -11,8 +11,9 @@ import pytest
 
 from rackwright.lab.hosts import Lab
 from rackwright.lifecycle.apply.stages import SETTLE
+from tests.lab.blind import blind
 from tests.lab.engines import change_parallel, pid
-from tests.lab.operator import Operator, operator
+from tests.lab.operator import Operator, operator, read_until
 from tests.lab.standard import standard_lab
 from tests.times.recorder import spent
 from tests.waiting import wait_until
@@ -54,12 +55,6 @@ def kill_when(process: subprocess.Popen[str], text: str) -> None:
     read_until(process, text)
     process.kill()
     process.wait()
-
-
-def read_until(process: subprocess.Popen[str], text: str) -> None:
-    assert process.stdout is not None
-    if not any(text in line for line in process.stdout):
-        pytest.fail(f"it ended without {text!r}")
 
 
 def test_a_gateway_that_fails_before_it_has_a_proxy_is_not_asked(bare: Operator, lab: Lab) -> None:
@@ -155,15 +150,8 @@ def test_ctrl_c_while_an_engine_is_awaited_names_it_and_it_comes_all_the_same(si
     lab.exec("gpu2", "systemctl stop rackwright-assistant@1")
     wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "no", 30)
     # It starts again, and the gateway can't see that.
-    lab.exec(
-        "gate1",
-        "nft add table inet blind; nft add chain inet blind out '{ type filter hook output priority 0; }'; "
-        f"nft add rule inet blind out ip daddr {lab.fleet().hosts['gpu2']} tcp dport 8100 drop",
-    )
-    try:
+    with blind(lab, "gate1", "gpu2"):
         said = interrupted(site.start("apply", "--yes"), f"] {SETTLE}")
-    finally:
-        lab.exec("gate1", "nft delete table inet blind")
     assert "error: interrupted; not ready yet: gpu2/assistant@1" in said
     assert site("lease", "show", "--json").json["lease"] is None
     wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "yes", 60)
