@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from types import FrameType
 
 Stopping = Callable[[], bool]
@@ -53,3 +55,27 @@ def interrupt(_number: int, _frame: FrameType | None) -> None:
     if gevent.getcurrent() is hub.parent and not monkey.is_module_patched("threading"):
         raise KeyboardInterrupt
     hub.loop.run_callback(hub.parent.throw, KeyboardInterrupt)
+
+
+@cache
+def wake_on_signals() -> object:
+    """Ensure that gevent's loop wakes up for every signal. Call this in the main thread, once gevent may be imported.
+
+    Python runs a handler only between two instructions. Without this, a Ctrl-C that arrives just before the loop
+    waits has no effect until something else wakes the loop; at a question, nothing else does. Return what watches.
+    """
+    import gevent
+
+    reading, writing = os.pipe()
+    for descriptor in (reading, writing):
+        os.set_blocking(descriptor, False)
+    # Without a reference, it doesn't keep alive a loop that has nothing else to wait for.
+    watcher = gevent.get_hub().loop.io(reading, 1, ref=False)
+    watcher.start(_drain, reading)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    return watcher
+
+
+def _drain(descriptor: int) -> None:
+    with suppress(BlockingIOError):
+        os.read(descriptor, 4096)

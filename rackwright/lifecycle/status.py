@@ -27,7 +27,7 @@ from rackwright.state.journal import Entry, open_rollout
 from rackwright.state.lease import Lease
 
 
-class Traffic(StrEnum):
+class TrafficState(StrEnum):
     """Whether the gateways send requests to a replica."""
 
     YES = "yes"
@@ -65,7 +65,7 @@ class ReplicaStatus:
     """loading, ready, busy, hung, faulted, stopped; unknown; not installed; unreachable."""
     reason: str | None
     """Why it doesn't serve, if that is known."""
-    traffic: Traffic
+    traffic: TrafficState
     in_flight: int | None
     version: str
     """Runtime and first digits of the model's digest in the lock."""
@@ -134,7 +134,7 @@ class Status:
     def healthy(self) -> bool:
         """Whether every host answers or is disabled, every replica takes requests or is drained, and no backup has an
         alarm."""
-        serving = all(replica.traffic in (Traffic.YES, Traffic.DRAINED) for replica in self.replicas)
+        serving = all(replica.traffic in (TrafficState.YES, TrafficState.DRAINED) for replica in self.replicas)
         reached = all(host.state is not HostState.UNREACHABLE for host in self.hosts)
         return serving and reached and not self.notes and not any(backup.alarms for backup in self.backups)
 
@@ -268,12 +268,12 @@ def _replica(
     )
 
 
-def _traffic(server: ServerState | None) -> Traffic:
+def _traffic(server: ServerState | None) -> TrafficState:
     if server is None:
-        return Traffic.UNKNOWN
+        return TrafficState.UNKNOWN
     if server.drained:
-        return Traffic.DRAINED
-    return Traffic.YES if server.up else Traffic.NO
+        return TrafficState.DRAINED
+    return TrafficState.YES if server.up else TrafficState.NO
 
 
 def _drained(server: ServerState | None) -> Drained | None:

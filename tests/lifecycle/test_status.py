@@ -14,7 +14,7 @@ from rackwright.lifecycle.status import (
     HostStatus,
     ReplicaStatus,
     Status,
-    Traffic,
+    TrafficState,
     _drained,
     _traffic,
 )
@@ -22,14 +22,16 @@ from rackwright.lifecycle.status import (
 MOMENT = datetime(2026, 11, 27, 3, 15, tzinfo=UTC)
 RECORD = DrainRecord(who="ada (SHA256:x) on laptop", reason="model update assistant", manual=False, time=MOMENT)
 SERVER = ServerState("gpu1", "assistant@1", True, True, 3, RECORD, CanaryShare(5.0, MOMENT, "r1"))
-REPLICA = ReplicaStatus("gpu1/assistant@1", "assistant", ("assistant",), "ready", None, Traffic.YES, 0, "b1", None)
+REPLICA = ReplicaStatus(
+    "gpu1/assistant@1", "assistant", ("assistant",), "ready", None, TrafficState.YES, 0, "b1", None
+)
 HOST = HostStatus("gpu1", HostState.OK, None, {})
 WELL = Status((HOST,), (REPLICA,), (), None, (), ())
 
 
 def test_a_canary_is_drained_and_says_what_it_gets():
-    assert _traffic(SERVER) is Traffic.DRAINED
-    one = replace(REPLICA, traffic=Traffic.DRAINED, drained=_drained(SERVER), canary=5.0)
+    assert _traffic(SERVER) is TrafficState.DRAINED
+    one = replace(REPLICA, traffic=TrafficState.DRAINED, drained=_drained(SERVER), canary=5.0)
     assert one.traffic_text == (
         "drained: model update assistant (ada, since 2026-11-27 03:15 UTC); canary: 5 % of the conversations"
     )
@@ -38,8 +40,8 @@ def test_a_canary_is_drained_and_says_what_it_gets():
 
 def test_one_that_was_drained_without_a_record_says_so_alone():
     server = replace(SERVER, record=None)
-    assert (_traffic(server), _drained(server)) == (Traffic.DRAINED, None)
-    assert replace(REPLICA, traffic=Traffic.DRAINED).traffic_text == "drained"
+    assert (_traffic(server), _drained(server)) == (TrafficState.DRAINED, None)
+    assert replace(REPLICA, traffic=TrafficState.DRAINED).traffic_text == "drained"
 
 
 @pytest.mark.parametrize(
@@ -48,9 +50,13 @@ def test_one_that_was_drained_without_a_record_says_so_alone():
         (HOST, REPLICA, True),
         (replace(HOST, state=HostState.DISABLED, reason="RMA 4711"), REPLICA, True),
         (replace(HOST, state=HostState.UNREACHABLE, reason="no route"), REPLICA, False),
-        (HOST, replace(REPLICA, traffic=Traffic.DRAINED, drained=Drained("fan", "ada", "2026", manual=True)), True),
-        (HOST, replace(REPLICA, traffic=Traffic.NO), False),
-        (HOST, replace(REPLICA, traffic=Traffic.UNKNOWN), False),
+        (
+            HOST,
+            replace(REPLICA, traffic=TrafficState.DRAINED, drained=Drained("fan", "ada", "2026", manual=True)),
+            True,
+        ),
+        (HOST, replace(REPLICA, traffic=TrafficState.NO), False),
+        (HOST, replace(REPLICA, traffic=TrafficState.UNKNOWN), False),
     ],
 )
 def test_a_fleet_is_healthy_when_all_that_should_serve_does(

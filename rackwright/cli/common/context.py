@@ -51,7 +51,7 @@ def hosts_needed() -> None:
     """Make sockets and threads cooperative. Call this before importing anything that reaches hosts."""
     from gevent import events, monkey
 
-    from rackwright.stopping import interrupt
+    from rackwright.stopping import interrupt, wake_on_signals
 
     if not monkey.is_module_patched("socket"):
         # gevent would search all installed packages for plugins a dozen times.
@@ -63,3 +63,4 @@ def hosts_needed() -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.default_int_handler:
                 signal.signal(number, interrupt)
+        wake_on_signals()

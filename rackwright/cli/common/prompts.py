@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from rackwright.stopping import wake_on_signals
+
 MAX_BYTES = 4096
 """Of one answer. The rest of a longer one is ignored."""
 
@@ -17,6 +19,7 @@ def read_answer(prompt: str = "") -> str:
     """
     from gevent.socket import wait_read
 
+    wake_on_signals()
     sys.stderr.write(prompt)
     sys.stderr.flush()
     descriptor, line = sys.stdin.fileno(), bytearray()

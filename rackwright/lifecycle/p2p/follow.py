@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from rackwright.errors import HostError
 from rackwright.lifecycle.p2p import unit
 from rackwright.lifecycle.p2p.chain import before, gaps, overtaken
-from rackwright.lifecycle.p2p.transfer import Batch
+from rackwright.lifecycle.p2p.transfer import Transfer
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
 from rackwright.roles.p2p.settings import Settings
@@ -29,7 +29,7 @@ STILL_SECONDS = 60
 class Course:
     """A running peer-to-peer transfer."""
 
-    batch: Batch
+    transfer: Transfer
     order: tuple[str, ...]
     settings: dict[str, Settings]
     arrived: dict[str, int] = field(default_factory=dict)
@@ -53,7 +53,7 @@ def follow(
 ) -> None:
     """Return when every host is done or has failed (`course` says which), or when the operator stops."""
     start = clock()
-    course.arrived = dict.fromkeys(course.order, 0) | {course.order[0]: course.batch.bytes}
+    course.arrived = dict.fromkeys(course.order, 0) | {course.order[0]: course.transfer.bytes}
     session.remote.each(course.open, lambda host: _follow(session, course, console, stopping, clock, start, host))
 
 
@@ -66,7 +66,7 @@ def _follow(
     start: float,
     host: str,
 ) -> None:
-    batch, heard, moved = course.batch, clock(), clock()
+    transfer, heard, moved = course.transfer, clock(), clock()
     shell = session.remote.connection(host)
     while not stopping():
         try:
@@ -81,22 +81,22 @@ def _follow(
         if status.bytes > course.arrived[host]:
             moved = clock()
             course.arrived[host] = status.bytes
-        console.arriving(host, batch.what, status.bytes, batch.bytes, status.rate)
+        console.arriving(host, transfer.what, status.bytes, transfer.bytes, status.rate)
         if status.state == "done":
-            course.arrived[host], course.done[host] = batch.bytes, clock() - start
-            console.say(f"{host}: {batch.what} has arrived")
+            course.arrived[host], course.done[host] = transfer.bytes, clock() - start
+            console.say(f"{host}: {transfer.what} has arrived")
             return
         if why := _hopeless(course, status, clock() - moved):
             _failed(course, console, host, why)
             return
         _let_others_pass(session, course)
-        near = status.bytes + 2 * POLL_SECONDS * status.rate >= batch.bytes
+        near = status.bytes + 2 * POLL_SECONDS * status.rate >= transfer.bytes
         time.sleep(SOON_SECONDS if near else POLL_SECONDS)
 
 
 def _failed(course: Course, console: Console, host: str, why: str) -> None:
     course.failed[host] = why
-    console.say(f"{host}: {course.batch.what} didn't arrive: {why}")
+    console.say(f"{host}: {course.transfer.what} didn't arrive: {why}")
 
 
 def _hopeless(course: Course, status: unit.Status, still: float) -> str | None:
@@ -109,7 +109,7 @@ def _hopeless(course: Course, status: unit.Status, still: float) -> str | None:
 
 def _let_others_pass(session: Session, course: Course) -> None:
     """Move a slow host to the end of the order, and send the hosts that move up their new peers."""
-    order = overtaken(course.order, course.arrived, course.batch.bytes, course.gaps_before)
+    order = overtaken(course.order, course.arrived, course.transfer.bytes, course.gaps_before)
     if order == course.order:
         return
     earlier = {host: course.peers(host) for host in course.open}

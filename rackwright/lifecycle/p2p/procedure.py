@@ -12,7 +12,7 @@ from rackwright.errors import HostError, RackwrightError, SecretError
 from rackwright.lifecycle.p2p import unit
 from rackwright.lifecycle.p2p.chain import chain, first_of
 from rackwright.lifecycle.p2p.follow import Course, follow
-from rackwright.lifecycle.p2p.transfer import Batch, Has, batches, look
+from rackwright.lifecycle.p2p.transfer import Has, Transfer, look, transfers
 from rackwright.lifecycle.p2p.unit import Part
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
@@ -51,34 +51,34 @@ def transfer(
     """
     return tuple(
         transferred
-        for batch in batches(session, hosts)
-        if not stopping() and (transferred := _transfer(session, batch, console, stopping, fetch))
+        for transfer in transfers(session, hosts)
+        if not stopping() and (transferred := _transfer(session, transfer, console, stopping, fetch))
     )
 
 
 def _transfer(
-    session: Session, batch: Batch, console: Console, stopping: Stopping, fetch: Fetch
+    session: Session, transfer: Transfer, console: Console, stopping: Stopping, fetch: Fetch
 ) -> Transferred | None:
-    found = look(session, batch)
+    found = look(session, transfer)
     has = {host: one for host, one in found.items() if isinstance(one, Has)}
     whole = [host for host, one in has.items() if one.whole]
     lacking = [host for host, one in has.items() if not one.whole]
     lost = {host: one.problems[0].what for host, one in found.items() if isinstance(one, HostError)}
-    lost |= {host: why for host in lacking if (why := has[host].refuses(batch, host))}
+    lost |= {host: why for host in lacking if (why := has[host].refuses(transfer, host))}
     lacking = [host for host in lacking if host not in lost]
     if not lacking or len(whole) + len(lacking) < 2:
         return None
     section = session.fleet.file.p2p
     first = first_of([*whole, *lacking], whole, section.from_ if section else None)
     if first not in whole and not fetch(first):
-        console.say(f"{batch.what}: {first} could not fetch it, so each host fetches it from the source")
+        console.say(f"{transfer.what}: {first} could not fetch it, so each host fetches it from the source")
         return None
     order = chain([host for host in lacking if host != first], first)
     if len(order) < 2:
         return None
-    course = Course(batch, order, _settings(session, order), failed=lost)
+    course = Course(transfer, order, _settings(session, order), failed=lost)
     _move(session, course, console, stopping)
-    return Transferred(batch.model.name, batch.model.digest, batch.bytes, first, course.done, course.failed)
+    return Transferred(transfer.model.name, transfer.model.digest, transfer.bytes, first, course.done, course.failed)
 
 
 def _settings(session: Session, hosts: Iterable[str]) -> dict[str, Settings]:
@@ -86,17 +86,17 @@ def _settings(session: Session, hosts: Iterable[str]) -> dict[str, Settings]:
 
 
 def _move(session: Session, course: Course, console: Console, stopping: Stopping) -> None:
-    name = f"p2p-{course.batch.model.digest[:16]}-{token_hex(8)}"
+    name = f"p2p-{course.transfer.model.digest[:16]}-{token_hex(8)}"
     first = course.order[0]
-    console.say(f"{course.batch.what}: {' → '.join(course.order)}")
+    console.say(f"{course.transfer.what}: {' → '.join(course.order)}")
     try:
         parts = {host: _part(session, course, name, host) for host in course.order}
     except SecretError as error:
-        console.say(f"{course.batch.what}: each host fetches it from the source: {error.problems[0]}")
+        console.say(f"{course.transfer.what}: each host fetches it from the source: {error.problems[0]}")
         course.failed |= dict.fromkeys(course.order[1:], "no certificate")
         return
     try:
-        console.say(f"{first}: reading {course.batch.bytes / 1e9:.2f} GB")
+        console.say(f"{first}: reading {course.transfer.bytes / 1e9:.2f} GB")
         torrent = _begin(session, parts[first], stopping)
         if torrent is None:
             return
@@ -105,7 +105,7 @@ def _move(session: Session, course: Course, console: Console, stopping: Stopping
     except HostError as error:
         why = f"{first}, which the others copy from: {error.problems[0].what}"
         course.failed |= dict.fromkeys(course.open, why)
-        console.say(f"{course.batch.what}: {why}; each host fetches it from the source")
+        console.say(f"{course.transfer.what}: {why}; each host fetches it from the source")
     finally:
         _end(session, course, stopping)
 
@@ -119,7 +119,7 @@ def _part(session: Session, course: Course, name: str, host: str) -> Part:
     return Part(
         host=host,
         settings=course.settings[host],
-        batch=course.batch,
+        transfer=course.transfer,
         first=host == course.order[0],
         torrent_name=name,
         issued=issued,
@@ -145,7 +145,7 @@ def _join(session: Session, course: Course, parts: dict[str, Part], torrent: byt
             unit.start(session.remote.connection(host), replace(parts[host], torrent=torrent))
         except HostError as error:
             course.failed[host] = error.problems[0].what
-            console.say(f"{host}: can't transfer {course.batch.what}: {course.failed[host]}")
+            console.say(f"{host}: can't transfer {course.transfer.what}: {course.failed[host]}")
 
     session.remote.each(course.order[1:], join)
 
@@ -160,13 +160,13 @@ def _end(session: Session, course: Course, stopping: Stopping) -> None:
         shell = session.remote.connection(host)
         try:
             if host == course.order[0]:
-                unit.clean(shell, course.batch)
+                unit.clean(shell, course.transfer)
             elif host in course.done:
-                unit.place(shell, course.batch)
+                unit.place(shell, course.transfer)
             elif stopping():
                 unit.stop(shell)
             else:
-                unit.give_up(shell, course.batch)
+                unit.give_up(shell, course.transfer)
         except RackwrightError as error:
             if host in course.done:
                 del course.done[host]

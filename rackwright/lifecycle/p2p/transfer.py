@@ -29,7 +29,7 @@ echo "arrived $(du -s -B1 -- "$4" 2>/dev/null | cut -f 1)"
 
 
 @dataclass(frozen=True)
-class Batch:
+class Transfer:
     """One model's files and the hosts that should have them."""
 
     model: StoredModel
@@ -61,7 +61,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Has:
-    """How much of a batch one host has."""
+    """How much of a transfer one host has."""
 
     whole: bool = False
     free: int | None = None
@@ -71,19 +71,19 @@ class Has:
     mounted: bool = True
     """Whether its folder of models is on another file system than /."""
 
-    def refuses(self, batch: Batch, host: str) -> str | None:
-        """Return why the rest of the batch can't arrive there, or None."""
+    def refuses(self, transfer: Transfer, host: str) -> str | None:
+        """Return why the rest of the transfer can't arrive there, or None."""
         if self.whole:
             return None
-        if host in batch.shared and not self.mounted:
-            return unmounted(batch.roots[host])
-        missing = max(0, batch.bytes - self.arrived)
+        if host in transfer.shared and not self.mounted:
+            return unmounted(transfer.roots[host])
+        missing = max(0, transfer.bytes - self.arrived)
         if self.free is None or self.free >= missing + MARGIN:
             return None
         return f"has {self.free / 1e9:.2f} GB free, should have {(missing + MARGIN) / 1e9:.2f} GB"
 
 
-def batches(session: Session, hosts: Iterable[str]) -> Iterator[Batch]:
+def transfers(session: Session, hosts: Iterable[str]) -> Iterator[Transfer]:
     """Yield each model that several of these hosts need, among the hosts that use peer-to-peer transfer."""
     roots: dict[tuple[str, str], dict[str, str]] = {}
     models: dict[tuple[str, str], StoredModel] = {}
@@ -97,14 +97,14 @@ def batches(session: Session, hosts: Iterable[str]) -> Iterator[Batch]:
             models[key] = stored
             roots.setdefault(key, {})[host] = spec.model_store.root
     shared = frozenset(host for host, spec in session.hosts.items() if spec.model_store and spec.model_store.shared)
-    yield from (Batch(models[key], where, shared) for key, where in roots.items() if len(where) > 1)
+    yield from (Transfer(models[key], where, shared) for key, where in roots.items() if len(where) > 1)
 
 
-def look(session: Session, batch: Batch) -> dict[str, Has | HostError]:
-    """Return how much of the batch each of its hosts has, or why the host can't be asked."""
+def look(session: Session, transfer: Transfer) -> dict[str, Has | HostError]:
+    """Return how much of the transfer each of its hosts has, or why the host can't be asked."""
     asked = {
-        host: command(LOOK, root, batch.folder(host), batch.model.digest, batch.arriving(host))
-        for host, root in batch.roots.items()
+        host: command(LOOK, root, transfer.folder(host), transfer.model.digest, transfer.arriving(host))
+        for host, root in transfer.roots.items()
     }
     answers = checked(session.remote.run_on(asked, asked), "looking for weights")
     return {

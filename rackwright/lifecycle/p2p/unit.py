@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from rackwright.errors import HostError
 from rackwright.lifecycle.p2p import scripts
-from rackwright.lifecycle.p2p.transfer import Batch
+from rackwright.lifecycle.p2p.transfer import Transfer
 from rackwright.operations.filesystem.stored_folder import MARGIN, PLACE
 from rackwright.remote import Connection
 from rackwright.report.words import safe
@@ -79,7 +79,7 @@ class Part:
 
     host: str
     settings: Settings
-    batch: Batch
+    transfer: Transfer
     first: bool
     torrent_name: str
     issued: Issued
@@ -92,13 +92,13 @@ class Part:
 
 def start(shell: Connection, part: Part) -> None:
     """Start the unit. Raise HostError if it can't be started."""
-    batch, host = part.batch, part.host
-    words = [word for file in _contents(batch) for word in file]
-    folder = batch.folder(host) if part.first else ""
-    where = (batch.roots[host], batch.arriving(host), folder, f"{batch.folder(host)}.partial")
+    transfer, host = part.transfer, part.host
+    words = [word for file in _contents(transfer) for word in file]
+    folder = transfer.folder(host) if part.first else ""
+    where = (transfer.roots[host], transfer.arriving(host), folder, f"{transfer.folder(host)}.partial")
     arguments = (*where, *words, "--", *_systemd_run(part))
     done = shell.run(command(scripts.START, *arguments), stdin=_packed(part), timeout=120)
-    done.check(f"starting the peer-to-peer transfer of {batch.what}")
+    done.check(f"starting the peer-to-peer transfer of {transfer.what}")
 
 
 def look(shell: Connection) -> Status:
@@ -134,37 +134,37 @@ def stop(shell: Connection) -> None:
     shell.run(scripts.STOP, timeout=60).check("ending the peer-to-peer transfer")
 
 
-def clean(shell: Connection, batch: Batch) -> None:
+def clean(shell: Connection, transfer: Transfer) -> None:
     """Remove the unit, and the files that had arrived or were linked to be passed on."""
-    shell.run(command(scripts.CLEAN, batch.arriving(shell.name)), timeout=60).check(
+    shell.run(command(scripts.CLEAN, transfer.arriving(shell.name)), timeout=60).check(
         "ending the peer-to-peer transfer"
     )
 
 
-def give_up(shell: Connection, batch: Batch) -> None:
+def give_up(shell: Connection, transfer: Transfer) -> None:
     """Remove the unit as `stop` does; also remove arrived files if there is no space to fetch all files."""
-    needed = str(batch.bytes + MARGIN)
-    shell.run(command(scripts.GIVE_UP, batch.arriving(shell.name), needed), timeout=60).check(
+    needed = str(transfer.bytes + MARGIN)
+    shell.run(command(scripts.GIVE_UP, transfer.arriving(shell.name), needed), timeout=60).check(
         "ending the peer-to-peer transfer"
     )
 
 
-def place(shell: Connection, batch: Batch) -> None:
+def place(shell: Connection, transfer: Transfer) -> None:
     """Remove the unit, and put the files that arrived, which it has hashed, into the model's folder, read-only."""
-    words = [word for file in batch.model.files for word in (file.sha256, file.path)]
-    folder = batch.folder(shell.name)
-    arguments = (batch.arriving(shell.name), PLACE, folder, batch.model.digest, *words)
-    shell.run(command(scripts.FINISH, *arguments), timeout=600).check(f"putting {batch.what} in place")
+    words = [word for file in transfer.model.files for word in (file.sha256, file.path)]
+    folder = transfer.folder(shell.name)
+    arguments = (transfer.arriving(shell.name), PLACE, folder, transfer.model.digest, *words)
+    shell.run(command(scripts.FINISH, *arguments), timeout=600).check(f"putting {transfer.what} in place")
 
 
-def _contents(batch: Batch) -> list[tuple[str, str]]:
+def _contents(transfer: Transfer) -> list[tuple[str, str]]:
     """Return sha256 and one path of each content."""
-    return list({file.sha256: (file.sha256, file.path) for file in batch.model.files if file.size}.values())
+    return list({file.sha256: (file.sha256, file.path) for file in transfer.model.files if file.size}.values())
 
 
 def _systemd_run(part: Part) -> list[str]:
     allowed = [f"IPAddressAllow={peer}" for peer in part.settings.peers]
-    writable = f"ReadWritePaths={part.batch.arriving(part.host)}"
+    writable = f"ReadWritePaths={part.transfer.arriving(part.host)}"
     properties = [f"--property={one}" for one in (*_PROPERTIES, *allowed, writable)]
     unit = [f"--unit={UNIT}", "--collect", "--quiet", "--service-type=exec", "--expand-environment=no"]
     return [*unit, "--description=rackwright: weights from host to host", *properties, "/usr/bin/python3", PROGRAM]
@@ -172,13 +172,13 @@ def _systemd_run(part: Part) -> list[str]:
 
 def _packed(part: Part) -> bytes:
     plan = {
-        "what": part.batch.what,
+        "what": part.transfer.what,
         "torrent": part.torrent_name,
-        "folder": part.batch.arriving(part.host),
+        "folder": part.transfer.arriving(part.host),
         "address": str(part.settings.address),
         "port": part.settings.port,
         "rate": part.settings.rate or 0,
-        "files": part.batch.files,
+        "files": part.transfer.files,
         "first": part.first,
         "idle": IDLE_SECONDS,
     }

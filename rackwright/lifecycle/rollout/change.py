@@ -39,7 +39,7 @@ class Undecided(Paused):
     exit_code = ExitCode.NOT_PROVEN
 
 
-class Traffic(Protocol):
+class RolloutTraffic(Protocol):
     """What a rollout needs from the gateways."""
 
     def healthy(self, model: str) -> set[str]:

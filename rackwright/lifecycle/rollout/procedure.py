@@ -1,6 +1,6 @@
 """One procedure for every change under traffic: gate, drain, act, prove, canary, undrain, soak; replica by replica.
 
-Acts and proofs are passed to it as functions, and the gateways as `Traffic`. A change that fails is reverted.
+Acts and proofs are passed to it as functions, and the gateways as `RolloutTraffic`. A change that fails is reverted.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from rackwright.lifecycle.rollout.change import (
     Phase,
     Proof,
     Revert,
+    RolloutTraffic,
     Rules,
-    Traffic,
     Trial,
     untried,
 )
@@ -33,7 +33,7 @@ LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Rollout:
-    traffic: Traffic
+    traffic: RolloutTraffic
     rules: Rules
     size: Callable[[str], int]
     """Model → how many replicas it should have."""

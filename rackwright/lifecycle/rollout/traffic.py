@@ -1,4 +1,4 @@
-"""The gateways as `Traffic` of a rollout."""
+"""The gateways as a rollout needs them."""
 
 from __future__ import annotations
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from rackwright.errors import ExitCode
 from tests.terminal import at_terminal, python
+from tests.waiting import wait_until
 
 ASKS = """
 from rackwright.cli.common.context import hosts_needed
@@ -37,6 +39,12 @@ confirm("First?", yes=False)
 confirm("Second?", yes=False)
 print("both were agreed to")
 """
+ELSEWHERE = """
+import signal, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+"""
+"""Another thread takes the signal, so the main thread's system call goes on."""
 
 
 def test_a_lease_is_renewed_while_a_question_waits(tmp_path):
@@ -75,6 +83,16 @@ def test_a_question_that_is_left_ends_the_command(typed):
         terminal.type(typed)
         assert terminal.end() != 0
     assert "both were agreed to" not in terminal.shown
+    assert "Second?" not in terminal.shown
+
+
+def test_ctrl_c_ends_a_question_even_if_nothing_interrupts_the_wait_itself():
+    """As when it arrives just before the wait begins: its handler is due, but the loop waits already."""
+    with at_terminal(python(ELSEWHERE + TWICE)) as terminal:
+        terminal.read_until("First?")
+        wait_until(lambda: "State:\tS" in Path(f"/proc/{terminal.process.pid}/status").read_text())
+        terminal.type("\x03")
+        assert terminal.end(30) != 0
     assert "Second?" not in terminal.shown
 
 

@@ -117,7 +117,9 @@ class World:
         """Its hosts are those that the procedure works on; time passes while it sleeps."""
         from rackwright.lifecycle.p2p import follow, procedure
 
-        monkeypatch.setattr(procedure, "look", lambda session, batch: {host: self.has[host] for host in batch.roots})
+        monkeypatch.setattr(
+            procedure, "look", lambda session, transfer: {host: self.has[host] for host in transfer.roots}
+        )
         monkeypatch.setattr(unit, "start", self.start)
         monkeypatch.setattr(unit, "torrent_of", lambda shell: b"torrent")
         monkeypatch.setattr(unit, "look", self.look)

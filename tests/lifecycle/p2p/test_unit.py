@@ -17,9 +17,8 @@ from typing import Any, cast
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.lifecycle.p2p import scripts, unit
-from rackwright.lifecycle.p2p import transfer as batch
-from rackwright.lifecycle.p2p.transfer import Batch, Has, parse
+from rackwright.lifecycle.p2p import scripts, transfer, unit
+from rackwright.lifecycle.p2p.transfer import Has, Transfer, parse
 from rackwright.lifecycle.p2p.unit import Part, Status
 from rackwright.remote.completed import Completed
 from rackwright.roles.model_store.settings import StoredModel
@@ -81,19 +80,21 @@ def shell(host: Host) -> Any:
     return cast("Any", host)
 
 
-def batch_of(host: Host) -> Batch:
+def transfer_of(host: Host) -> Transfer:
     files = tuple(
         File(path=path, size=len(content), sha256=sha256(content).hexdigest(), url=f"https://x.example/{path}")
         for path, content in CONTENT.items()
     )
-    return Batch(StoredModel(name="assistant", digest=DIGEST, files=files), {host.name: str(host.folder / "models")})
+    return Transfer(
+        StoredModel(name="assistant", digest=DIGEST, files=files), {host.name: str(host.folder / "models")}
+    )
 
 
 def part_of(host: Host, *, first: bool) -> Part:
     return Part(
         host=host.name,
         settings=settings_of(0),
-        batch=batch_of(host),
+        transfer=transfer_of(host),
         first=first,
         torrent_name="p2p-d-1",
         issued=Issued("certificate", Secret("the private key")),
@@ -104,7 +105,7 @@ def part_of(host: Host, *, first: bool) -> Part:
 
 
 def arrive(host: Host) -> None:
-    arriving = Path(batch_of(host).arriving(host.name))
+    arriving = Path(transfer_of(host).arriving(host.name))
     arriving.mkdir(parents=True)
     for content in CONTENT.values():
         if content:
@@ -113,7 +114,7 @@ def arrive(host: Host) -> None:
 
 
 SCRIPTS = {
-    "look": batch.LOOK,
+    "look": transfer.LOOK,
     "start": scripts.START,
     "status": scripts.LOOK,
     "torrent": scripts.TORRENT,
@@ -147,7 +148,7 @@ def test_the_key_is_in_no_argument_and_its_file_is_for_its_owner_alone(host: Hos
 def test_the_unit_reaches_its_peers_alone_and_writes_where_files_arrive_alone(host: Host) -> None:
     unit.start(shell(host), part_of(host, first=False))
     (line,) = (line for line in host.asked.splitlines() if "systemd-run" in line)
-    arriving = batch_of(host).arriving(host.name)
+    arriving = transfer_of(host).arriving(host.name)
     for word in (
         f"--unit={UNIT}",
         "--collect",
@@ -170,7 +171,7 @@ def test_no_key_stays_where_the_unit_does_not_start(host: Host) -> None:
 
 
 def test_the_first_host_passes_on_what_it_serves_by_links(host: Host) -> None:
-    of = batch_of(host)
+    of = transfer_of(host)
     folder = Path(of.folder(host.name))
     for path, content in CONTENT.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -188,7 +189,7 @@ def test_the_first_host_passes_on_what_it_serves_by_links(host: Host) -> None:
 
 
 def test_what_arrived_is_put_in_place_whole_and_nothing_else_stays(host: Host) -> None:
-    of = batch_of(host)
+    of = transfer_of(host)
     arrive(host)
     unit.place(shell(host), of)
     folder = Path(of.folder(host.name))
@@ -200,7 +201,7 @@ def test_what_arrived_is_put_in_place_whole_and_nothing_else_stays(host: Host) -
 
 
 def test_a_placing_that_was_cut_off_is_done_again(host: Host) -> None:
-    of = batch_of(host)
+    of = transfer_of(host)
     arrive(host)
     arriving = Path(of.arriving(host.name))
     name = sha256(b"weights").hexdigest()
@@ -210,7 +211,7 @@ def test_a_placing_that_was_cut_off_is_done_again(host: Host) -> None:
 
 
 def test_one_that_was_cut_off_and_has_to_begin_anew_goes_on_from_what_it_had(host: Host) -> None:
-    of = batch_of(host)
+    of = transfer_of(host)
     arrive(host)
     arriving = Path(of.arriving(host.name))
     name = sha256(b"weights").hexdigest()
@@ -228,7 +229,7 @@ def test_one_that_was_cut_off_and_has_to_begin_anew_goes_on_from_what_it_had(hos
 
 
 def test_nothing_that_is_linked_from_elsewhere_is_given_to_the_unit_s_user(host: Host) -> None:
-    of = batch_of(host)
+    of = transfer_of(host)
     arrive(host)
     arriving, other = Path(of.arriving(host.name)), host.folder / "served"
     other.write_bytes(b"served")
@@ -241,18 +242,18 @@ def test_nothing_that_is_linked_from_elsewhere_is_given_to_the_unit_s_user(host:
 
 
 def test_what_the_first_host_serves_stays_root_s(host: Host) -> None:
-    folder = Path(batch_of(host).folder(host.name))
+    folder = Path(transfer_of(host).folder(host.name))
     for path, content in CONTENT.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
     unit.start(shell(host), part_of(host, first=True))
-    arriving = batch_of(host).arriving(host.name)
+    arriving = transfer_of(host).arriving(host.name)
     assert f"chown {USER}:{USER} -- {arriving}" in host.asked
     assert f"chown -R {USER}:{USER} -- {arriving}" not in host.asked
 
 
 def test_links_that_a_unit_left_are_neither_followed_nor_put_in_place(host: Host) -> None:
-    of = batch_of(host)
+    of = transfer_of(host)
     arrive(host)
     arriving, elsewhere = Path(of.arriving(host.name)), host.folder / "elsewhere"
     (arriving / f"{sha256(b'').hexdigest()}.verified").symlink_to(elsewhere)
@@ -271,19 +272,19 @@ def test_links_that_a_unit_left_are_neither_followed_nor_put_in_place(host: Host
 
 def test_a_file_that_has_no_bytes_has_none(host: Host) -> None:
     arrive(host)
-    (Path(batch_of(host).arriving(host.name)) / f"{sha256(b'').hexdigest()}.verified").write_bytes(b"the unit's")
-    unit.place(shell(host), batch_of(host))
-    assert (Path(batch_of(host).folder(host.name)) / "empty.txt").read_bytes() == b""
+    (Path(transfer_of(host).arriving(host.name)) / f"{sha256(b'').hexdigest()}.verified").write_bytes(b"the unit's")
+    unit.place(shell(host), transfer_of(host))
+    assert (Path(transfer_of(host).folder(host.name)) / "empty.txt").read_bytes() == b""
 
 
 def test_nothing_is_taken_from_a_unit_that_does_not_end_and_none_begins_beside_it(host: Host) -> None:
     arrive(host)
     (host.folder / "active").touch()
     with pytest.raises(HostError, match=f"in place failed .*\n.*{UNIT} does not end"):
-        unit.place(shell(host), batch_of(host))
+        unit.place(shell(host), transfer_of(host))
     with pytest.raises(HostError, match=f"{UNIT} does not end"):
         unit.start(shell(host), part_of(host, first=False))
-    assert not Path(batch_of(host).folder(host.name)).exists()
+    assert not Path(transfer_of(host).folder(host.name)).exists()
 
 
 def test_what_a_download_had_fetched_of_it_goes_when_it_is_whole(host: Host) -> None:
@@ -293,12 +294,12 @@ def test_what_a_download_had_fetched_of_it_goes_when_it_is_whole(host: Host) -> 
     name = sha256(b"weights").hexdigest()
     for path in (name, f"{name}.lock", f"{sha256(b'{}').hexdigest()}.verified", "f" * 64):
         (incoming / path).touch()
-    unit.place(shell(host), batch_of(host))
+    unit.place(shell(host), transfer_of(host))
     assert [path.name for path in incoming.iterdir()] == ["f" * 64]
 
 
 def test_no_key_stays_that_a_start_cut_off_left(host: Host) -> None:
-    for end in (unit.stop, lambda shell: unit.clean(shell, batch_of(host))):
+    for end in (unit.stop, lambda shell: unit.clean(shell, transfer_of(host))):
         (host.folder / "run").mkdir()
         (host.folder / "run" / "key.pem").touch()
         end(shell(host))
@@ -311,14 +312,14 @@ def test_what_arrived_goes_where_the_host_could_not_fetch_all_beside_it(host: Ho
     arrive(host)
     host.bin("df").write_text(f"#!/bin/sh\necho Avail\necho ' {free}'\n")
     host.bin("df").chmod(0o755)
-    unit.give_up(shell(host), batch_of(host))
-    assert Path(batch_of(host).arriving(host.name)).exists() is stays
+    unit.give_up(shell(host), transfer_of(host))
+    assert Path(transfer_of(host).arriving(host.name)).exists() is stays
     assert (host.folder / "models" / ".p2p").exists() is stays
 
 
 def test_a_file_that_is_missing_puts_nothing_in_place(host: Host) -> None:
     arrive(host)
-    of = batch_of(host)
+    of = transfer_of(host)
     (Path(of.arriving(host.name)) / sha256(b"weights").hexdigest()).unlink()
     with pytest.raises(HostError, match="putting assistant dddddddddddddddd in place failed"):
         unit.place(shell(host), of)
@@ -407,9 +408,9 @@ def test_root_follows_no_link_that_a_unit_planted(unit_folder: Host) -> None:
 
 
 def test_what_a_host_has_is_seen_and_what_is_of_no_more_use_goes(host: Host) -> None:
-    of = batch_of(host)
+    of = transfer_of(host)
     arrive(host)
-    look = command(batch.LOOK, of.roots[host.name], of.folder(host.name), DIGEST, of.arriving(host.name))
+    look = command(transfer.LOOK, of.roots[host.name], of.folder(host.name), DIGEST, of.arriving(host.name))
     found = parse(host.run(look).stdout)
     assert not found.whole
     assert found.free
@@ -421,7 +422,7 @@ def test_what_a_host_has_is_seen_and_what_is_of_no_more_use_goes(host: Host) -> 
 
 
 def test_a_host_needs_room_for_what_has_not_arrived_yet(host: Host) -> None:
-    of = batch_of(host)
+    of = transfer_of(host)
     assert Has(free=None).refuses(of, host.name) is None
     assert Has(free=256 * 2**20 + 9).refuses(of, host.name) is None
     assert Has(free=256 * 2**20 + 8).refuses(of, host.name) == "has 0.27 GB free, should have 0.27 GB"
@@ -429,7 +430,7 @@ def test_a_host_needs_room_for_what_has_not_arrived_yet(host: Host) -> None:
 
 
 def test_nothing_arrives_in_a_shared_folder_that_is_not_mounted(host: Host) -> None:
-    of = batch_of(host)
+    of = transfer_of(host)
     shared = replace(of, shared=frozenset({host.name}))
     own = Has(mounted=False)
     assert own.refuses(of, host.name) is None
@@ -442,8 +443,8 @@ def test_nothing_arrives_in_a_shared_folder_that_is_not_mounted(host: Host) -> N
 
 @pytest.mark.parametrize("mounted", [True, False])
 def test_it_is_seen_where_files_would_arrive(host: Host, mounted: bool) -> None:
-    of = batch_of(host)
+    of = transfer_of(host)
     host.bin("stat").write_text(f'#!/bin/sh\ncase "$*" in *" /") echo 1 ;; *) echo {2 if mounted else 1} ;; esac\n')
     host.bin("stat").chmod(0o755)
-    look = command(batch.LOOK, of.roots[host.name], of.folder(host.name), DIGEST, of.arriving(host.name))
+    look = command(transfer.LOOK, of.roots[host.name], of.folder(host.name), DIGEST, of.arriving(host.name))
     assert parse(host.run(look).stdout).mounted is mounted
