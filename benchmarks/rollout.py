@@ -284,9 +284,8 @@ def plan_of(fleet: BenchFleet, folder: Path, options: argparse.Namespace) -> Pla
 
 
 def between(steps: Iterable[tuple[float, str]]) -> float:
-    """Return the seconds from the first replica's gate to when the last one is done: without the looks at all hosts
-    before and after."""
-    at = [seconds for seconds, text in steps if ": gate: " in text or ": done: " in text]
+    """Return the seconds from the first to the last line about a replica: without the surveys before and after."""
+    at = [seconds for seconds, text in steps if "/" in text.partition("  ")[0] and text.partition("  ")[2]]
     return at[-1] - at[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.rollout import drained
+from benchmarks.rollout import between, drained
 from rackwright.errors import ProofError
 from rackwright.lifecycle.rollout.change import Revert
 from tests.lab.access import Drained
@@ -55,3 +55,8 @@ def test_a_revert_says_why_and_what_serves_then():
 
 def test_the_rollout_benchmark_reads_from_the_lines_when_a_replica_was_drained():
     assert list(drained(100, enumerate(progress([0])))) == [Drained("gpu1/assistant@1", since=102, until=104)]
+
+
+def test_the_rollout_benchmark_measures_from_the_first_to_the_last_line_about_a_replica():
+    lines = ["[1/3] Survey the hosts", *progress([0]), "[3/3] Record", "  rackwright status"]
+    assert between(enumerate(lines)) == len(progress([0])) - 1
