@@ -94,8 +94,8 @@ def timed(hosts: Shaped, work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def transferred(hosts: Shaped, listener: Listener | None = None, *, besides: str = "") -> float:
-    """Return the seconds until each host, except `besides`, has the files, hashed."""
+def transferred(hosts: Shaped, listener: Listener | None = None, *, except_for: str = "") -> float:
+    """Return the seconds until each host, except `except_for`, has the files, hashed."""
     from rackwright.lifecycle.p2p.procedure import transfer
     from rackwright.remote import Remote
 
@@ -107,7 +107,7 @@ def transferred(hosts: Shaped, listener: Listener | None = None, *, besides: str
         session = hosts.session(remote, Path(folder), HOSTS)
         listener.began = time.monotonic()
         (done,) = transfer(session, session.hosts, listener, lambda: False, lambda _: False)  # type: ignore[arg-type]
-    well = [host for host in HOSTS if host != besides]
+    well = [host for host in HOSTS if host != except_for]
     assert not set(well) & set(done.failed), done.failed
     assert all(hosts.whole(host) for host in well)
     return max(listener.arrived[host] for host in well)
@@ -116,7 +116,7 @@ def transferred(hosts: Shaped, listener: Listener | None = None, *, besides: str
 def dead(hosts: Shaped, link: float) -> float:
     listener = Listener(DEAD, 0.4, lambda: hosts.lab.kill(DEAD))
     try:
-        return transferred(hosts, listener, besides=DEAD)
+        return transferred(hosts, listener, except_for=DEAD)
     finally:
         hosts.lab.start(DEAD)
         hosts.shape(DEAD, link)
@@ -125,7 +125,7 @@ def dead(hosts: Shaped, link: float) -> float:
 def slow(hosts: Shaped, link: float) -> float:
     hosts.shape(SLOW, link / 4)
     try:
-        return transferred(hosts, besides=SLOW)
+        return transferred(hosts, except_for=SLOW)
     finally:
         hosts.shape(SLOW, link)
 
