@@ -1,10 +1,12 @@
-"""An apply that finds nothing to change, against a playbook of ansible-core for the same state of the same hosts.
+"""An apply that finds nothing to change, compared with an ansible-core playbook for the same state of the same hosts.
 
-Whole processes, from start to exit, in alternating order. Printed are medians, and the medians of the pairs' ratios:
-of wall clock, and of CPU time (user and system, of the process and its children), which depends little on what else
-the machine does. Targets: wall clock ≥ 50 times on one serving host (five pairs), ≥ 100 on eight hosts (three pairs);
-our CPU time ≤ 0.4 s on one host. Beside it one host at 20 ms round trip, an apply that remembers no questions, and
-how many commands and bytes either side needs.
+Both are timed as whole processes, from start to exit, in pairs of alternating order. The script prints medians, and
+the medians of the pairs' ratios, of wall-clock time and of CPU time. CPU time is the user and system time of the
+process and its children. It depends little on other load on the machine.
+
+Targets: ansible takes at least 50 times as long on one serving host (five pairs), and 100 times on eight hosts (three
+pairs); rackwright's CPU time on one host is at most 0.4 s. The script also measures one host at a round trip of 20
+ms, an apply with an empty question cache, and how many commands and bytes each side sends.
 
     python -m benchmarks.apply_vs_ansible [--pairs 5] [--pairs-of-eight 3] [--keep] [one|far|eight …]
 """
@@ -28,13 +30,13 @@ ONE, EIGHT = ("gpu1",), (GATEWAY, *(f"gpu{number}" for number in range(1, 8)))
 SETTINGS = ("one", "far", "eight")
 ROUND_TRIP = 0.020
 TARGETS = {"one": 50.0, "eight": 100.0}
-"""Least ratio of wall clock."""
+"""Lowest ratio of wall-clock time."""
 CPU = {"one": 0.4}
-"""Most seconds of our CPU time."""
+"""Highest CPU time of rackwright, in seconds."""
 
 
 class Peers:
-    """Both sides, on the same satisfied hosts."""
+    """Both sides, on the same hosts, on which neither has anything to change."""
 
     def __init__(self, fleet: BenchFleet, hosts: tuple[str, ...], reached: dict[str, str] | None = None) -> None:
         self.fleet, self.hosts = fleet, hosts
@@ -52,7 +54,7 @@ class Peers:
         return self.fleet("apply", "--yes", *self._limited, cache=cache)
 
     def cold(self) -> Cost:
-        """No questions are remembered."""
+        """Apply with an empty question cache."""
         with tempfile.TemporaryDirectory() as cache:
             return self.ours(Path(cache))
 
@@ -75,14 +77,14 @@ class Peers:
 
 
 def measured(name: str, peers: Peers, count: int, extra: dict[str, object]) -> tuple[dict[str, object], bool]:
-    """Take the samples of one setting, print them, and return them raw, with whether the targets are met."""
+    """Take and print the samples of one setting; return them, and whether the targets are met."""
     taken = pairs(count, peers.ours, peers.theirs)
     cold = [peers.cold() for _ in range(count)]
     ours = median(taken.ours)
     print(f"\n{name}: {len(peers.hosts)} host(s), {count} pairs")
     tasks = f"{peers.recap.tasks} tasks and loop items, {peers.recap.skipped} skipped"
     print(f"  rackwright apply       {shown(ours)}   {peers.operations} operations, 0 changed{_most(name)}")
-    print(f"  - without questions    {shown(median(cold))}")
+    print(f"  - empty cache          {shown(median(cold))}")
     print(f"  ansible-playbook       {shown(median(taken.theirs))}   {tasks}, 0 changed")
     print(f"  ratio                  {taken.ratio:8.1f}    CPU {taken.cpu_ratio:6.1f}{_least(name)}", flush=True)
     raw = {**taken.raw(), "cold": [asdict(cost) for cost in cold], **extra}
@@ -99,10 +101,10 @@ def _least(name: str) -> str:
 
 
 def traffic(peers: Peers, between: Wire) -> dict[str, object]:
-    """Print and return what one run of either side sends, and how many commands it starts on the hosts."""
+    """Print and return what one run of each side sends, and how many commands it starts on the hosts."""
     found: dict[str, object] = {}
     runs: dict[str, Callable[[], object]] = {"rackwright": peers.ours, "ansible": peers.theirs}
-    # A connection that ControlPersist kept from the last run would not be counted.
+    # A connection that ControlPersist has kept from an earlier run would not be counted.
     _forget_connections(peers)
     for name, run in runs.items():
         before, commands = between.carried, _commands(peers.fleet)
@@ -121,26 +123,26 @@ def _carried(carried: Carried) -> str:
 
 
 def _commands(fleet: BenchFleet) -> int:
-    """Return how many commands sudo has logged on all hosts: both sides start each of theirs by it."""
+    """Return how many commands sudo has logged on all hosts: both sides run all commands with sudo."""
     count = "journalctl -q --sync; journalctl -q _COMM=sudo -o cat | grep -c COMMAND= || true"
     return sum(int(fleet.lab.exec(host, count).out) for host in fleet.hosts.hosts)
 
 
 def _forget_connections(peers: Peers) -> None:
-    """Masters that ControlPersist keeps end when their sessions do: sshd ends them."""
+    """End the connections that ControlPersist keeps open, by ending their sshd sessions."""
     for host in peers.fleet.hosts.hosts:
         peers.fleet.lab.exec(host, f"pkill -u {peers.fleet.hosts.user} sshd || true")
 
 
 @contextmanager
 def far(fleet: BenchFleet) -> Iterator[tuple[Peers, Wire]]:
-    """Both sides reach the hosts over the same 20 ms."""
+    """Both sides reach the hosts at the same round trip of 20 ms."""
     with wire(fleet.hosts.hosts, ROUND_TRIP) as between:
         yield Peers(fleet, ONE, dict(between.reached)), between
 
 
 def measured_all(wanted: list[str], options: argparse.Namespace) -> bool:
-    """Measure each setting that is wanted, keep its samples, and return whether all targets are met."""
+    """Measure each wanted setting and keep its samples; return whether all targets are met."""
     met: list[bool] = []
 
     def note(name: str, peers: Peers, count: int, extra: dict[str, object]) -> None:
@@ -162,13 +164,13 @@ def measured_all(wanted: list[str], options: argparse.Namespace) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("settings", nargs="*", help=f"of {', '.join(SETTINGS)}; by default all")
+    parser.add_argument("settings", nargs="*", help=f"{', '.join(SETTINGS)}; default: all")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--pairs-of-eight", type=int, default=3)
-    parser.add_argument("--keep", action="store_true", help="leave the lab up")
+    parser.add_argument("--keep", action="store_true", help="leave the lab running")
     options = parser.parse_args()
     if unknown := set(options.settings) - set(SETTINGS):
-        parser.error(f"no setting {', '.join(sorted(unknown))}")
+        parser.error(f"no such setting: {', '.join(sorted(unknown))}")
     return 0 if measured_all(options.settings or list(SETTINGS), options) else 1
 
 

@@ -1,8 +1,8 @@
-"""From bare hosts to the first token: `apply` of a lab fleet, then one question through its gateway.
+"""The time from bare hosts to the first token: `apply` of a lab fleet, then one question through its gateway.
 
-Bare are the hosts as the lab makes them: Debian with systemd and sshd. Model, runtime and .deb files are in this
-machine's caches, so that no network outside is measured. There is no peer and no target: it is the breakdown that
-counts.
+Bare hosts are as the lab creates them: Debian with systemd and sshd. The model, the runtime and the .deb files come
+from caches on this machine, so the internet connection isn't measured. There is no peer and no target: the breakdown
+by role is what matters.
 
     python -m benchmarks.first_token [--runs 3] [--keep]
 """
@@ -32,11 +32,11 @@ class First:
 
     apply: float
     token: float
-    """From the end of apply to the first token."""
+    """From the question, after apply has ended, to the first token."""
     roles: dict[str, float]
-    """The host that took longest in that role."""
+    """Each role on the host on which it took longest."""
     rest: float
-    """Of apply beside the operations of the host that took longest: questions, connections, loading the engines."""
+    """The part of apply outside the operations of the slowest host: questions, connections, engines that load."""
 
     @property
     def whole(self) -> float:
@@ -44,7 +44,7 @@ class First:
 
 
 def measure(fleet: BenchFleet) -> First:
-    """Given bare hosts, apply and ask."""
+    """Given bare hosts, run apply and ask one question."""
     key = json.loads(fleet("--json", "key", "add", "bench", "--owner", "bench", "--later").out)["key"]
     ran = fleet("--json", "apply", "--yes", "--close-ports")
     token = first_token(fleet, key)
@@ -54,7 +54,7 @@ def measure(fleet: BenchFleet) -> First:
 
 
 def by_role(steps: list[dict[str, Any]]) -> dict[str, float]:
-    """Return each role's seconds on the host that took longest in it: hosts work at the same time."""
+    """Return the seconds of each role on the host on which it took longest: hosts work at the same time."""
     seconds: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for step in steps:
         seconds[step["role"]][step["host"]] += step["seconds"]
@@ -71,12 +71,12 @@ def first_token(fleet: BenchFleet, key: str) -> float:
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as curl:
         assert curl.stdin is not None
         assert curl.stdout is not None
-        # Not in the arguments: everybody on this machine can read those.
+        # Not in the arguments, which every user of this machine can read.
         curl.stdin.write(f'header = "Authorization: Bearer {key}"\n')
         curl.stdin.close()
         seconds = next((time.perf_counter() - began for line in curl.stdout if _is_token(line)), None)
         curl.stdout.read()
-    assert seconds is not None, "no token came"
+    assert seconds is not None, "no token arrived"
     return seconds
 
 
@@ -89,7 +89,7 @@ def _is_token(line: str) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--keep", action="store_true", help="leave the last run's lab up")
+    parser.add_argument("--keep", action="store_true", help="leave the last run's lab running")
     options = parser.parse_args()
     taken = []
     for number in range(options.runs):
@@ -101,7 +101,7 @@ def main() -> int:
     print(f"  apply               {median(first.apply for first in taken):6.1f} s")
     for role in taken[0].roles:
         print(f"    {role:17} {median(first.roles[role] for first in taken):6.2f} s on the slowest host")
-    print(f"    {'beside roles':17} {median(first.rest for first in taken):6.2f} s")
+    print(f"    {'outside roles':17} {median(first.rest for first in taken):6.2f} s")
     print(f"  first answer        {median(first.token for first in taken):6.2f} s")
     return 0
 

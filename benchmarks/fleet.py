@@ -1,4 +1,4 @@
-"""The lab fleet that the scripts measure: its hosts, its fleet file, and our program on it."""
+"""The lab fleet that the scripts measure: its hosts, its fleet file, and rackwright commands on it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rackwright.lab.hosts import Lab, LabFleet, LabSpec
 LAB = "bench"
 BIN = Path(sys.executable).parent
 GATEWAY = "gate1"
-# Nobody has the private keys.
+# No one has the private keys.
 PEOPLE = """
 people:
   anna:
@@ -53,7 +53,7 @@ class BenchFleet:
         return self.path.with_suffix(".known_hosts")
 
     def environment(self, cache: Path | None = None) -> dict[str, str]:
-        """Of an operator with a home of its own. `cache` is where questions are remembered."""
+        """Return the environment of an operator with a home of its own. `cache`: the folder of the question cache."""
         return environment(XDG_CONFIG_HOME=str(self.folder / "config"), XDG_CACHE_HOME=str(cache or self.cache))
 
     @property
@@ -61,14 +61,14 @@ class BenchFleet:
         return self.folder / "cache"
 
     def write(self, reached: Mapping[str, str] | None = None) -> None:
-        """The fleet file and its lock stand; `reached` are other addresses for the controller to use, by host."""
+        """Write the fleet file and its lock. `reached`: other addresses for the controller to connect to, by host."""
         lab = fleet_file.fleet_text(self.hosts, self.served)
         text = lab.replace(fleet_file.BASELINE, fleet_file.WHOLE_BASELINE)
         assert text != lab
         keys = {line.split()[0]: line.partition(" ")[2] for line in self.hosts.known_hosts.read_text().splitlines()}
         pins = [f"{address} {key}" for address, key in keys.items()]
         for host, address in self.hosts.hosts.items():
-            # Written out: what stands on the hosts follows from it, however the controller reaches them.
+            # Explicit, so that the files on the hosts are the same, however the controller connects to them.
             now = (reached or {}).get(host, address)
             text = text.replace(f"{{address: {address}}}", f"{{address: {now}, service: {address}}}")
             pins.append(f"{now} {keys[address]}")
@@ -85,14 +85,14 @@ class BenchFleet:
         return whole(self.argv(*words), self.environment(cache), expect=expect)
 
     def edit(self, old: str, new: str) -> None:
-        """The fleet file says something else, and the lock answers it."""
+        """Replace text in the fleet file, and lock again."""
         text = self.path.read_text()
         assert old in text, old
         self.path.write_text(text.replace(old, new))
         self("lock")
 
     def satisfy(self) -> None:
-        """An apply finds nothing to change any more."""
+        """Run apply, and check that a second apply finds nothing to change."""
         self("apply", "--yes", "--close-ports")
         assert self.applied()["changed"] == 0
 
@@ -104,9 +104,9 @@ class BenchFleet:
 def bench_fleet(
     hosts: tuple[str, ...], *, keep: bool, fresh: bool = False, served: Artefacts | None = None
 ) -> Iterator[BenchFleet]:
-    """The lab has these hosts, reused or new, and a fleet file; afterwards it is gone unless kept.
+    """Within the block, the lab has these hosts and a fleet file. Then the lab is removed, unless `keep` is set.
 
-    `served`: a model and a runtime in place of the lab's real ones.
+    `fresh`: all hosts are new. `served`: a model and a runtime in place of the lab's real ones.
     """
     lab = Lab(LAB)
     if fresh:
@@ -119,7 +119,7 @@ def bench_fleet(
 
 
 def grown(lab: Lab, hosts: tuple[str, ...], served: Artefacts | None = None) -> BenchFleet:
-    """The lab has these hosts too."""
+    """Add these hosts to the lab, and write its fleet file."""
     fleet = BenchFleet(lab, lab.up(LabSpec(hosts=hosts), say=print), served or artefacts.ensure(lambda _: None))
     fleet.write()
     return fleet

@@ -1,7 +1,8 @@
-"""What the gateway adds to a request: our two proxies as rendered, against one bare HAProxy with TLS.
+"""The latency that gateway and host proxy add to a request, compared with one bare HAProxy with TLS.
 
-Both stand in front of the same constant responder (a third HAProxy on a unix socket) and are asked in turn over
-kept-alive connections: 1 kB in, 1 kB out. Target: added median ≤ 1 ms.
+Gateway and host proxy have the configuration that rackwright renders. Both sides forward to the same responder, a
+third HAProxy on a unix socket that always sends the same answer. They get requests in turn, over connections that
+stay open: 1 kB in, 1 kB out. Target: the median is at most 1 ms higher.
 
     python -m benchmarks.gateway_overhead [--requests 3000]
 """
@@ -34,7 +35,7 @@ _DEFAULTS = "defaults\n mode http\n timeout connect 5s\n timeout client 60s\n ti
 
 @contextmanager
 def haproxy(configuration: str) -> Iterator[None]:
-    """Run a HAProxy on this configuration."""
+    """Run a HAProxy with this configuration."""
     with tempfile.TemporaryDirectory(prefix="rw-") as folder:
         path = Path(folder, "haproxy.cfg")
         path.write_text(configuration)
@@ -48,7 +49,7 @@ def haproxy(configuration: str) -> Iterator[None]:
 
 @contextmanager
 def responder(path: Path) -> Iterator[StandInEngine]:
-    """Answer every request at the socket with the same kilobyte."""
+    """Answer every request at the socket with the same kilobyte of text."""
     answer = f"http-request return status 200 content-type application/json string '{ANSWER}'"
     with haproxy(f"{_DEFAULTS}frontend constant\n bind unix@{path} mode 666\n {answer}\n"):
         eventually(lambda: _connects(path))
@@ -106,7 +107,7 @@ def measure(requests: int) -> dict[str, list[float]]:
         for number in range(requests + 100):
             for name in ("bare", "gateway") if number % 2 else ("gateway", "bare"):
                 took = ask(connections[name])
-                # The first hundred warm up.
+                # The first hundred are a warm-up.
                 if number >= 100:
                     samples[name].append(took)
     return samples

@@ -1,11 +1,11 @@
-"""What one more host costs the controller: the same plan over 1, 8, 32 and 128 host names.
+"""How the controller's CPU time and memory grow with the number of hosts: one plan of 1, 8, 32 and 128 hosts.
 
-The names are spread over a few lab hosts, each of which answers under many addresses: for the controller each name
-is a host of its own, with its connection, its questions and its steps. What the lab hosts take is not counted. The
-control host and gateway is one more, and not in the plan.
+The hosts are a few lab hosts that answer at many addresses. To the controller, each address is a host with its own
+connection, questions and steps. The time that the lab hosts need isn't counted. One more host is the control host and
+the gateway; it isn't in the plan.
 
-Targets: CPU seconds and peak memory for each host of the plan don't rise from 8 names to 128, and neither does
-what each further host adds, within 15 %.
+Targets: CPU time and peak memory per host rise by at most 15 % from 8 hosts to 128. So does the cost of each
+additional host, from the step between 8 and 32 hosts to the step between 32 and 128.
 
     python -m benchmarks.growth [--runs 3] [--keep]
 """
@@ -24,13 +24,13 @@ from rackwright.lab.hosts import LabFleet
 COUNTS = (1, 8, 32, 128)
 SERVING = ("gpu1", "gpu2", "gpu3")
 TOLERANCE = 1.15
-# One sshd stands for forty hosts: as forty would, it takes all their logins at once.
+# One sshd represents about forty hosts, so it must accept as many logins at once as they would.
 _MANY_LOGINS = "echo 'MaxStartups 500' >/etc/ssh/sshd_config.d/10-bench.conf && systemctl reload ssh"
 
 
 @dataclass(frozen=True)
 class Point:
-    """Medians of one count of hosts."""
+    """Medians for one number of hosts."""
 
     hosts: int
     cpu: float
@@ -38,7 +38,7 @@ class Point:
 
 
 def spread(fleet: BenchFleet, count: int) -> BenchFleet:
-    """Return the fleet with `count` serving names; each lab host has the addresses of its names."""
+    """Return a fleet with `count` serving hosts. Each lab host gets the addresses of those that it represents."""
     hosts, keys = {GATEWAY: fleet.hosts.hosts[GATEWAY]}, fleet.hosts.known_hosts.read_text().splitlines()
     key_of = {line.split()[0]: line.partition(" ")[2] for line in keys}
     for number in range(count):
@@ -55,7 +55,7 @@ def spread(fleet: BenchFleet, count: int) -> BenchFleet:
 
 
 def measure(fleet: BenchFleet, count: int, runs: int) -> list[Cost]:
-    """Return what each run of the plan took; the first, which learns the questions, is left out."""
+    """Return the cost of each run of the plan, without the first, which fills the question cache."""
     wide = spread(fleet, count)
     wide.write()
     names = [host for host in wide.hosts.hosts if host != GATEWAY]
@@ -68,26 +68,26 @@ def point(count: int, costs: list[Cost]) -> Point:
 
 
 def rises(points: list[Point]) -> list[str]:
-    """Return what rises with the count of hosts, in words."""
+    """Return what rises with the number of hosts, in words."""
     found = []
     eight, most = points[1], points[-1]
     further = [_further(one, other) for one, other in pairwise(points)]
     for what in ("cpu", "peak_mb"):
         if getattr(most, what) / most.hosts > getattr(eight, what) / eight.hosts * TOLERANCE:
-            found.append(f"{what} for each host: {eight.hosts} → {most.hosts}")
+            found.append(f"{what} per host: {eight.hosts} → {most.hosts}")
         if getattr(further[-1], what) > getattr(further[-2], what) * TOLERANCE:
-            found.append(f"{what} that each further host adds")
+            found.append(f"{what} per additional host")
     return found
 
 
 def _further(one: Point, other: Point) -> Point:
-    """What each host added between two points."""
+    """Return the cost of each additional host between two points."""
     added = other.hosts - one.hosts
     return Point(added, (other.cpu - one.cpu) / added, (other.peak_mb - one.peak_mb) / added)
 
 
 def table(points: list[Point]) -> str:
-    lines = ["hosts   CPU s   each ms   further ms    peak MB   each MB   further MB"]
+    lines = ["hosts   CPU s   ms/host   ms/added    peak MB   MB/host   MB/added"]
     for one, other in pairwise([Point(0, 0.0, 0.0), *points]):
         further = _further(one, other) if one.hosts else None
         more = (f"{further.cpu * 1000:10.1f}", f"{further.peak_mb:10.2f}") if further else ("-".rjust(10),) * 2
@@ -101,7 +101,7 @@ def table(points: list[Point]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--keep", action="store_true", help="leave the lab up")
+    parser.add_argument("--keep", action="store_true", help="leave the lab running")
     options = parser.parse_args()
     with bench_fleet((GATEWAY, *SERVING), keep=options.keep, fresh=True) as fleet:
         fleet.satisfy()

@@ -1,4 +1,4 @@
-"""What every script here shares: whole processes with what they cost, pairs in alternating order, raw samples."""
+"""What the scripts share: timing a whole process, pairs in alternating order, and raw samples."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ RAW = Path(__file__).parent / "raw"
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one process and its children, from its start to its exit."""
+    """What one process and its children use, from its start to its exit."""
 
     seconds: float
     cpu: float
-    """Seconds of user and system time on this machine, of the process and of all that it waited for."""
+    """User and system time on this machine, in seconds, of the process and all processes that it waited for."""
     peak_mb: float
-    """Largest resident size of the process or one of its children."""
+    """Largest resident size of the process or of one of its children."""
 
 
 class Ran(NamedTuple):
@@ -35,7 +35,7 @@ class Ran(NamedTuple):
 
 
 def whole(argv: Sequence[str], environment: Mapping[str, str], *, cwd: Path | None = None, expect: int = 0) -> Ran:
-    """Run the program to its end. Fail with what it printed unless it exits with `expect`."""
+    """Run the program until it exits. Fail with its output unless it exits with `expect`."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         began = time.perf_counter()
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, cwd=cwd)
@@ -51,25 +51,25 @@ def whole(argv: Sequence[str], environment: Mapping[str, str], *, cwd: Path | No
 
 
 def environment(**added: str) -> dict[str, str]:
-    """This process's own, but both sides may keep their bytecode, as an installed program does."""
+    """Return this process's environment. Both sides may write bytecode, as installed programs do."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | added
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Samples of two peers, measured in turn: the first pair A B, the second B A, and so on."""
+    """Samples of two sides, measured in turn: the first pair A B, the second B A, and so on."""
 
     ours: tuple[Cost, ...]
     theirs: tuple[Cost, ...]
 
     @property
     def ratio(self) -> float:
-        """Median over the pairs of how many times as long theirs took."""
+        """How many times as long theirs took: the median of the pairs."""
         return self._ratio(lambda cost: cost.seconds)
 
     @property
     def cpu_ratio(self) -> float:
-        """Median over the pairs of how many times as much CPU time theirs took: it depends little on neighbors."""
+        """How many times as much CPU time theirs took: the median of the pairs. It depends little on other load."""
         return self._ratio(lambda cost: cost.cpu)
 
     def _ratio(self, of: Callable[[Cost], float]) -> float:
@@ -86,7 +86,7 @@ class Pairs:
 
 
 def pairs(count: int, ours: Callable[[], Cost], theirs: Callable[[], Cost]) -> Pairs:
-    """Run both `count` times. What drifts on the machine, a cache or a load, hits both alike."""
+    """Run both `count` times, in turn, so that a change of the machine's caches or load affects both."""
     taken: dict[str, list[Cost]] = {"ours": [], "theirs": []}
     for number in range(count):
         order = [("ours", ours), ("theirs", theirs)]
@@ -96,7 +96,7 @@ def pairs(count: int, ours: Callable[[], Cost], theirs: Callable[[], Cost]) -> P
 
 
 def median(costs: Sequence[Cost]) -> Cost:
-    """Each figure's own median."""
+    """Return the median of each figure."""
     return Cost(
         *(statistics.median(values) for values in zip(*(asdict(cost).values() for cost in costs), strict=True))
     )
@@ -107,7 +107,7 @@ def shown(cost: Cost) -> str:
 
 
 def keep(name: str, samples: object) -> None:
-    """Write the raw samples to raw/NAME.json, with the machine they are from."""
+    """Write the raw samples to raw/NAME.json, with the number of cores and the load average."""
     RAW.mkdir(exist_ok=True)
     load = [round(value, 2) for value in os.getloadavg()]
     document = {"cores": os.cpu_count(), "load_at_end": load, "samples": samples}

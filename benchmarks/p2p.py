@@ -1,12 +1,17 @@
-"""Weights to four hosts: how many times as long as to one, with every host well and with one that isn't.
+"""How long peer-to-peer transfer takes to copy weights to four hosts, compared with rsync to one host.
 
-A first host and four others, each link shaped both ways (tc tbf). Base is rsync over ssh to one host, and the
-same bytes hashed there. Beside it, in the same run: rsync to one after another and to all at once, and our
-peer-to-peer transfer: all well, one host off at 40 %, one at a quarter of the rate, one whose process is killed at
-half. Seconds are from the beginning, starting of units included, until every host that is well had all bytes,
-hashed. `memory` is what the controller's process takes for 100 MB and for all of it.
+One host has the files, four others get them. The bandwidth of each host is limited in both directions (tc tbf). The
+base is rsync over ssh to one host, which then hashes the files. The same run measures:
 
-Targets: ≤ 1.15 times one host; ≤ 1.3 with a dead one; the others ≤ 1.4 with a slow one.
+- rsync: rsync to all four hosts, one after another and all at once
+- well, dead, slow, killed: peer-to-peer transfer with all hosts well, with one host that is switched off when it has
+  40 % of the data, with one host at a quarter of the bandwidth, and with one host whose process is killed at 50 %
+- memory: the peak memory of the controller's process, for 100 MB and for all of the data
+
+The time ends when every host without a problem (in `killed`, every host) has all files, hashed. It includes the start
+of the units.
+
+Targets: at most 1.15 times the time to one host; 1.3 times with a dead host; 1.4 times with a slow one.
 
     python -m benchmarks.p2p [rsync] [well] [dead] [slow] [killed] [memory] [--runs 1] [--megabytes 1000]
                                  [--link 200] [--keep]
@@ -34,7 +39,7 @@ PARTS = ("rsync", "well", "dead", "slow", "killed", "memory")
 
 @dataclass
 class Listener:
-    """Notes when each host had all of it; does something once, when a host has so large a share."""
+    """Note when each host has all files. Call `at` once, when `host` has this share of the data."""
 
     host: str = ""
     share: float = 2
@@ -55,7 +60,7 @@ class Listener:
 
 
 def rsync(hosts: Shaped, to: str) -> None:
-    """The files are on the host afterwards, and hashed there."""
+    """Copy the files to the host, and hash them there."""
     address = hosts.fleet.hosts[to]
     ssh = f"ssh -i {KEY} -o StrictHostKeyChecking=no -o Compression=no"
     hosts.lab.exec(FIRST, f"rsync -r --whole-file -e '{ssh}' {FOLDER}/ ops@{address}:bench/", timeout=3600)
@@ -89,8 +94,8 @@ def timed(hosts: Shaped, work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def transferred(hosts: Shaped, listener: Listener | None = None, *, besides: str = "") -> float:
-    """Return seconds until each host, but for one, had the files, hashed."""
+def transferred(hosts: Shaped, listener: Listener | None = None, *, except_for: str = "") -> float:
+    """Return the seconds until each host, except `except_for`, has the files, hashed."""
     from rackwright.lifecycle.p2p.procedure import transfer
     from rackwright.remote import Remote
 
@@ -102,7 +107,7 @@ def transferred(hosts: Shaped, listener: Listener | None = None, *, besides: str
         session = hosts.session(remote, Path(folder), HOSTS)
         listener.began = time.monotonic()
         (done,) = transfer(session, session.hosts, listener, lambda: False, lambda _: False)  # type: ignore[arg-type]
-    well = [host for host in HOSTS if host != besides]
+    well = [host for host in HOSTS if host != except_for]
     assert not set(well) & set(done.failed), done.failed
     assert all(hosts.whole(host) for host in well)
     return max(listener.arrived[host] for host in well)
@@ -111,7 +116,7 @@ def transferred(hosts: Shaped, listener: Listener | None = None, *, besides: str
 def dead(hosts: Shaped, link: float) -> float:
     listener = Listener(DEAD, 0.4, lambda: hosts.lab.kill(DEAD))
     try:
-        return transferred(hosts, listener, besides=DEAD)
+        return transferred(hosts, listener, except_for=DEAD)
     finally:
         hosts.lab.start(DEAD)
         hosts.shape(DEAD, link)
@@ -120,7 +125,7 @@ def dead(hosts: Shaped, link: float) -> float:
 def slow(hosts: Shaped, link: float) -> float:
     hosts.shape(SLOW, link / 4)
     try:
-        return transferred(hosts, besides=SLOW)
+        return transferred(hosts, except_for=SLOW)
     finally:
         hosts.shape(SLOW, link)
 
@@ -131,7 +136,7 @@ def killed(hosts: Shaped) -> float:
 
 
 def measured(hosts: Shaped, parts: list[str], link: float) -> dict[str, float]:
-    """Seconds of each part, base first."""
+    """Return the seconds of each part, the base first."""
     found = {"one": one(hosts)}
     if "rsync" in parts:
         found |= {"rsync one after another": one_after_another(hosts), "rsync all at once": all_at_once(hosts)}
@@ -145,7 +150,7 @@ def measured(hosts: Shaped, parts: list[str], link: float) -> dict[str, float]:
 
 
 def memory(parts: list[str], megabytes: int) -> dict[str, float]:
-    """Peak of a controller's process of its own that transfers so much, in MB."""
+    """Return the peak memory in MB of a controller's process that transfers 100 MB, and of one that transfers all."""
     if "memory" not in parts:
         return {}
     import sys
@@ -163,7 +168,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--link", type=float, default=200, metavar="MBIT")
-    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--keep", action="store_true", help="leave the lab running")
     parser.add_argument("--only-peak", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -193,7 +198,7 @@ def main() -> int:
 
 
 def told(runs: list[dict[str, float]], peaks: dict[str, float]) -> int:
-    """Print medians and ratios to one host; return 1 if a target is missed."""
+    """Print medians, and their ratios to rsync to one host; return 1 if a target is missed."""
     missed = 0
     for name in runs[0]:
         ratio = median(run[name] / run["one"] for run in runs)

@@ -1,4 +1,4 @@
-"""Lab hosts with shaped links, files on the first of them, and what it takes to transfer these to the others."""
+"""Lab hosts with limited bandwidth, files on the first of them, and all that a transfer to the others needs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FILES = 8
 DIGEST = "b" * 64
 FOLDER = f"/srv/models/bench/{DIGEST[:16]}"
 KEY = "/home/ops/.ssh/bench"
-# A key of this lab alone, so that rsync gets from host to host as it does for an operator.
+# A key of this lab only, so that rsync can log in from host to host, as it does for an operator.
 _KEY = f"[ -e {KEY} ] || ssh-keygen -q -t ed25519 -N '' -f {KEY}; chown ops:ops {KEY} {KEY}.pub; cat {KEY}.pub"
 
 
@@ -51,7 +51,7 @@ class Shaped:
         )
 
     def session(self, remote: Any, folder: Path, hosts: tuple[str, ...]) -> Any:
-        """What the procedure reads of a session, with these hosts behind the first."""
+        """Return the parts of a session that the procedure reads, with these hosts behind the first."""
         issuer = CertificateAuthority("bench", folder / "ca.crt", folder / "ca.key")
         addresses = {name: ip_address(address) for name, address in self.fleet.hosts.items()}
         specs = {
@@ -66,12 +66,12 @@ class Shaped:
         return SimpleNamespace(hosts=specs, remote=remote, fleet=SimpleNamespace(file=SimpleNamespace(p2p=section)))
 
     def forget(self) -> None:
-        """No host but the first has anything of the files."""
+        """Remove the files from all hosts except the first."""
         for host in HOSTS:
             self.lab.exec(host, "rm -rf /srv/models /home/ops/bench; mkdir /srv/models")
 
     def shape(self, host: str, mbit: float) -> None:
-        """The host sends and receives so many Mbit/s at most."""
+        """Limit what the host sends and receives to this rate."""
         shaped = f"root tbf rate {mbit}mbit burst 128kb latency 50ms"
         self.lab.exec(host, f"tc qdisc replace dev eth0 {shaped}")
         link = containers.link_on_controller(self.lab.name, host)
@@ -83,7 +83,7 @@ class Shaped:
 
 @contextmanager
 def shaped_hosts(megabytes: int, mbit: float, *, keep: bool) -> Iterator[Shaped]:
-    """The lab has these hosts, what both ways need, and the files; afterwards it is gone unless kept."""
+    """Within the block, the lab has the hosts, the programs of both sides, and the files. Then remove or keep it."""
     lab = Lab(LAB)
     try:
         fleet = lab.up(LabSpec(hosts=(FIRST, *HOSTS)), say=print)

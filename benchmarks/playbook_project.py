@@ -1,4 +1,4 @@
-"""The playbook's folder as its user would have it: inventory, variables, and the files that it copies."""
+"""Write the folder of the playbook, as a user of Ansible would have it: inventory, variables, and files to copy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLLECT = (
     "etc/fail2ban/jail.d/rackwright.conf etc/apt/apt.conf.d etc/needrestart/conf.d "
     "etc/audit/rules.d/60-rackwright.rules etc/sudoers.d/rackwright-people home/anna/.ssh home/ben/.ssh | base64 -w 0"
 )
-# What ansible needs of a host, and rackwright doesn't: all of Python, and its binding of apt.
+# Ansible needs these on a host, and rackwright doesn't: all of Python, and its apt module.
 _PYTHON = "DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends python3 python3-apt"
 _FOLDERS = ["/etc/rackwright", "/etc/rackwright/certificates", "/var/lib/rackwright"]
 _RUNTIME = "/opt/rackwright/runtimes/llama_cpp-b10434"
@@ -39,13 +39,13 @@ class Playbook:
 @dataclass(frozen=True)
 class Recap:
     tasks: int
-    """Results: tasks, and of a loop each of its items."""
+    """Results of tasks; each item of a loop is one."""
     changed: int
     skipped: int
 
 
 def project(fleet: BenchFleet, reached: dict[str, str] | None = None) -> Playbook:
-    """Given hosts that our apply has satisfied, write the playbook that keeps the same state."""
+    """Given hosts after `rackwright apply`, write the playbook for the same state."""
     folder = fleet.folder / "ansible"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(_SOURCE, folder)
@@ -60,7 +60,7 @@ def project(fleet: BenchFleet, reached: dict[str, str] | None = None) -> Playboo
 
 
 def recap(out: str) -> Recap:
-    """Given what ansible-playbook printed, return its counts over all hosts."""
+    """Given the output of ansible-playbook, return its counts, summed over all hosts."""
     table = out.partition("PLAY RECAP")[2]
     assert table, out[-2000:]
     changed, skipped = (sum(map(int, re.findall(rf"\b{word}=(\d+)", table))) for word in ("changed", "skipped"))

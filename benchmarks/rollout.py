@@ -1,10 +1,12 @@
-"""What clients lose while a fleet changes, and how much longer it takes than it has to.
+"""How many requests clients lose while a fleet changes, and how long the change takes.
 
-A constant load on the gateways by the openai library (tests/lab/load), each request judged by its client and looked
-for in the gateways' log, while one command changes two or three serving hosts. The engine is a paced stand-in
-(tests/lab/paced) that loads for half a minute, or the real llama-server with --real. Target: no request lost; the
-command takes at most 1.2 times the sum of drain, load and proof of each replica. `reloads` and `drain` reload the
-gateway meanwhile, again and again, while clients keep their connections: no request may reach a drained replica.
+The openai library puts a constant load on the gateway (tests/lab/load) while one command changes two or three serving
+hosts. Each request is judged by its client and looked up in the gateway's log. The engine is a stand-in that sends
+tokens at a fixed pace and loads for half a minute (tests/lab/paced), or with --real the real llama-server.
+
+Targets: no request is lost, and the command takes at most 1.2 times the unavoidable time, the sum of drain, load and
+proof of each replica. `reloads` and `drain` also reload the gateway again and again while clients keep their
+connections: no request may reach a drained replica.
 
     python -m benchmarks.rollout [restart] [reloads] [drain] [reload] [update] [rollback] [runtime] [broken]
                                  [--replicas 2] [--least 5000] [--rate 60] [--real] [--keep]
@@ -40,36 +42,37 @@ from tests.lab.paced import model, paced, runtime
 TARGET = 1.2
 LOAD, PACE = 30.0, 0.05
 PROOF_TOKENS = 3 * 16
-"""At the socket, and twice through the gateway."""
-# A lab that was kept knows the key of the last run.
+"""Sixteen at the socket, and sixteen in each of two answers through the gateway."""
+# Different in each run, because a lab that was kept still has the key of the last run.
 KEY = f"load-{os.getpid()}"
 RELEASES = ("b10434", "b10435")
 RELOAD_SECONDS = 2.0
-# No divisor in common with the load's rhythm: each kind comes over each connection. At the usual rate one is idle for
-# three seconds between two requests, so that an old worker still has many when a drain follows a reload.
+# It has no divisor in common with the load's rhythm, so each kind of request uses each connection. At the usual rate,
+# a connection is idle for three seconds between two requests, so an old worker still has many when a drain follows a
+# reload.
 KEPT = 100
 Steps = tuple[tuple[float, str], ...]
-"""Seconds from a change's beginning, and what was said then."""
+"""Seconds since the change started, and what the command printed then."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is done under the load."""
+    """What happens under the load."""
 
     words: tuple[str, ...] = ()
-    """The command; none: `manual`."""
+    """The command; empty: `manual` is called."""
     prepare: Callable[[BenchFleet, int], None] = lambda _fleet, _round: None
-    """Before the load, each round."""
+    """Called before the load of each round."""
     manual: Callable[[BenchFleet], Steps] | None = None
     exits: int = 0
     reloads: bool = False
-    """Whether the gateway is reloaded all the while."""
+    """Whether the gateway is reloaded again and again during the change."""
     kept: int = 1
-    """Clients that keep their connections, asked in turn."""
+    """Number of clients that keep their connections; they send requests in turn."""
 
 
 def new_model(fleet: BenchFleet, number: int, words: str = "") -> None:
-    """The fleet's source has other bytes: behind its last tensor where it is the real one."""
+    """Change the bytes of the model's source. In the real model, they are added after its last tensor."""
     path = fleet.served.model.path
     if fleet.served.runtime == artefacts.ensure(lambda _: None).runtime:
         path.write_bytes(artefacts.ensure(lambda _: None).model.path.read_bytes() + bytes(number + 1))
@@ -78,14 +81,14 @@ def new_model(fleet: BenchFleet, number: int, words: str = "") -> None:
 
 
 def one_before(fleet: BenchFleet, _number: int) -> None:
-    """The lock knows a version to go back to."""
+    """Make sure that the lock has a previous version."""
     if "previous:" not in fleet.path.with_suffix(".lock").read_text():
         new_model(fleet, 0)
         fleet("model", "update", "assistant", "--yes")
 
 
 def new_runtime(fleet: BenchFleet, number: int) -> None:
-    """The fleet file names another release."""
+    """Name another release in the fleet file."""
     old, new = RELEASES[number % 2], RELEASES[(number + 1) % 2]
     runtime(fleet.served.runtime.path, f"load={LOAD} pace={PACE}", new)
     text = fleet.path.read_text()
@@ -93,7 +96,7 @@ def new_runtime(fleet: BenchFleet, number: int) -> None:
 
 
 def reload(fleet: BenchFleet) -> Steps:
-    """All proxies are reloaded, again and again."""
+    """Reload all proxies, again and again."""
     for _ in range(20):
         for host in fleet.hosts.hosts:
             unit = "rackwright-gateway" if host == GATEWAY else "rackwright-host-proxy"
@@ -103,7 +106,7 @@ def reload(fleet: BenchFleet) -> Steps:
 
 
 def drain(fleet: BenchFleet) -> Steps:
-    """Each replica in turn is drained just after a reload, while kept connections are still the old worker's."""
+    """Drain each replica in turn just after a reload, while the old worker still has kept connections."""
     began, steps = time.time(), []
     for replica in [f"{host}/assistant@1" for host in fleet.hosts.hosts if host != GATEWAY] * 3:
         fleet.lab.exec(GATEWAY, "systemctl reload rackwright-gateway")
@@ -117,7 +120,7 @@ def drain(fleet: BenchFleet) -> Steps:
 
 @contextmanager
 def reloading(fleet: BenchFleet, *, wanted: bool) -> Iterator[None]:
-    """Within the block the gateway is reloaded all the while."""
+    """Within the block, reload the gateway again and again, if wanted."""
     over = threading.Event()
 
     def again() -> None:
@@ -157,23 +160,23 @@ class Round:
     """Seconds since 1970."""
     seconds: float
     unavoidable: float
-    """Sum of each replica's drain, load and proof; 0 where none was changed, or it isn't known."""
+    """Sum of each replica's drain, load and proof; 0 if no replica was changed or the sum isn't known."""
     steps: Steps
     samples: tuple[Sample, ...]
     lost: tuple[str, ...]
-    """Those too that reached a drained replica."""
+    """Including those that reached a drained replica."""
     kept: int
-    """Requests over kept connections that began while a replica was drained."""
+    """Requests over kept connections that started while a replica was drained."""
 
     @property
     def during(self) -> tuple[Sample, ...]:
-        """Requests that were under way at some time of the change."""
+        """Requests that were in progress at some time during the change."""
         end = self.began + self.seconds
         return tuple(one for one in self.samples if one.began < end and one.began + one.seconds > self.began)
 
 
 def told(fleet: BenchFleet, change: Change) -> Steps:
-    """Make the change; return when the command said what."""
+    """Make the change; return the lines that the command printed, each with its time."""
     if change.manual:
         return change.manual(fleet)
     began, steps = time.time(), []
@@ -202,7 +205,7 @@ def measure(fleet: BenchFleet, change: Change, plan: Plan) -> Round:
         load.stop()
         samples = load.samples
     log = {key: one for key, one in accesses(fleet.lab, (GATEWAY,), KEY).items() if key not in log_before}
-    # How long a real engine loads isn't known beforehand, nor how long a bad one is waited for.
+    # It isn't known in advance how long a real engine loads, or how long rackwright waits for a broken one.
     least = unavoidable(began, steps, log.values()) if plan.exact and not change.exits else 0.0
     empty = list(drained(began, steps))
     lost = (*lost_by(log, samples), *reached(log.values(), empty))
@@ -211,7 +214,7 @@ def measure(fleet: BenchFleet, change: Change, plan: Plan) -> Round:
 
 
 def drained(began: float, steps: Iterable[tuple[float, str]]) -> Iterator[Drained]:
-    """Yield when replicas were drained and empty: each from its act to its undrain."""
+    """Yield the times during which replicas were drained and empty: each from its act to its undrain."""
     since: dict[str, float] = {}
     for at, text in steps:
         replica, _, step = text.partition("  ")
@@ -223,21 +226,21 @@ def drained(began: float, steps: Iterable[tuple[float, str]]) -> Iterator[Draine
 
 
 def unavoidable(began: float, steps: Iterable[tuple[float, str]], log: Collection[Access]) -> float:
-    """Return the sum of each drained replica's drain, load and proof: a drain is over when the last of the requests
-    that the replica had is."""
+    """Return the sum of each drained replica's drain, load and proof. A drain ends when the last request that the
+    replica already had ends."""
     drains = [(text.partition("  ")[0], began + at) for at, text in steps if text.endswith("  draining")]
     return sum(last_end(replica, at, log) - at + LOAD + PROOF_TOKENS * PACE for replica, at in drains)
 
 
 def last_end(replica: str, at: float, log: Iterable[Access]) -> float:
-    """Return when the last of the requests ended that the replica had at this time."""
+    """Return the time at which the last request that the replica had at this time ended."""
     began = ((one.time.timestamp(), one) for one in log if one.replica == replica)
     return max([at, *(begun + (one.total_ms or 0) / 1000 for begun, one in began if begun <= at)])
 
 
 def line(began: float, sample: Sample) -> str:
-    """A sample as raw/ keeps it: when, how long, its first token, kind, connection, tokens, what served it (the last
-    four letters of its name), failure."""
+    """Return the sample as one line for raw/: start, duration, time of the first token, kind, connection, tokens, the
+    version that served it (last four letters of its name), failure."""
     connection = "kept" if sample.kept_alive else "new"
     first = "-" if sample.first is None else f"{sample.first:.3f}"
     kind = sample.kind.replace(" ", "-")
@@ -261,7 +264,7 @@ def raw(rounds: list[Round]) -> list[dict[str, object]]:
 
 
 def real(folder: Path) -> Artefacts:
-    """The lab's own model, in a file that may change, and its own runtime."""
+    """Return the lab's own runtime and a copy of its model, which may be changed."""
     made = artefacts.ensure(lambda _: None)
     own = folder / "model.gguf"
     own.write_bytes(made.model.path.read_bytes())
@@ -278,7 +281,7 @@ def plan_of(fleet: BenchFleet, folder: Path, options: argparse.Namespace) -> Pla
         rate=options.rate or (0.5 if options.real else 60),
     )
     if options.real:
-        # A third are long streams, and a CPU that computes for all of them.
+        # A third of the requests are long streams, and one CPU computes all of them.
         return replace(plan, rhythm="lsc", exact=False, long_tokens=60)
     return plan
 
@@ -290,13 +293,13 @@ def between(steps: Iterable[tuple[float, str]]) -> float:
 
 
 def show(name: str, rounds: list[Round]) -> bool:
-    """Print what came of it; return whether the targets were met."""
+    """Print the results; return whether the targets were met."""
     during = [sample for one in rounds for sample in one.during]
     asked, lost = len(during), sum(len(one.lost) for one in rounds)
     long = sum(sample.kind is Kind.LONG for sample in during)
     kept = sum(one.kept for one in rounds)
     print(f"{name:9} {len(rounds)} rounds, {asked} requests during them, {long} long streams: {lost} lost")
-    print(f"          {kept} of them over kept connections while a replica was drained")
+    print(f"          {kept} of the requests over kept connections while a replica was drained")
     for text in [text for one in rounds for text in one.lost][:10]:
         print(f"          {text}")
     if not all(one.unavoidable for one in rounds):
@@ -304,7 +307,8 @@ def show(name: str, rounds: list[Round]) -> bool:
     ratios = [one.seconds / one.unavoidable for one in rounds]
     times = ", ".join(f"{one.seconds:.1f} s for {one.unavoidable:.1f} s" for one in rounds)
     within = median(between(one.steps) / one.unavoidable for one in rounds)
-    print(f"          {times}: {median(ratios):.2f} times the unavoidable, {within:.2f} within the rollout")
+    print(f"          {times}: {median(ratios):.2f} times the unavoidable time")
+    print(f"          from the first gate phase to the last replica's end: {within:.2f} times the unavoidable time")
     return not lost and median(ratios) <= TARGET
 
 
@@ -312,10 +316,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("changes", nargs="*", metavar="change", help=", ".join(CHANGES))
     parser.add_argument("--replicas", type=int, default=2)
-    parser.add_argument("--least", type=int, default=5000, help="requests that each change must have been under")
-    parser.add_argument("--rate", type=float, help="requests a second; 60, or 0.5 of the real engine")
-    parser.add_argument("--real", action="store_true", help="the real engine, at a rate that this machine can take")
-    parser.add_argument("--keep", action="store_true")
+    parser.add_argument(
+        "--least", type=int, default=5000, help="repeat each change until so many requests were in progress during it"
+    )
+    parser.add_argument("--rate", type=float, help="requests per second; default: 60, or 0.5 with --real")
+    parser.add_argument(
+        "--real", action="store_true", help="use the real engine, at a rate that two cores can handle"
+    )
+    parser.add_argument("--keep", action="store_true", help="leave the lab running")
     options = parser.parse_args()
     names = options.changes or list(CHANGES)
     if unknown := set(names) - set(CHANGES):

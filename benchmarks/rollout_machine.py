@@ -1,6 +1,7 @@
-"""Ten thousand random histories of a fleet: `python -m benchmarks.rollout_machine [COUNT] [SEED]`.
+"""Run rollouts in ten thousand random histories of a fleet: `python -m benchmarks.rollout_machine [COUNT] [SEED]`.
 
-The real procedures run on tests/lifecycle/world. No peer publishes such a figure.
+The real procedures run on a simulated fleet (tests/lifecycle/world). The script stops with an error at the first
+history that fails. There is no peer.
 """
 
 from __future__ import annotations

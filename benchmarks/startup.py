@@ -1,6 +1,7 @@
-"""How long it takes to start: our help and our check of a fleet file, against `ansible --version`, in turn.
+"""How long `rackwright --help` and `rackwright check --offline` take, compared with `ansible --version`.
 
-Targets: each at most half of ansible's median. On a quiet machine also 0.25 s and 0.5 s, which is printed.
+The three commands run one after another. Targets: each median is at most half of ansible's. The limits for a quiet
+machine, 0.25 s and 0.5 s, are only printed.
 
     python -m benchmarks.startup [--runs 15]
 """
@@ -21,11 +22,11 @@ from rackwright.lab.hosts import LabFleet
 
 QUIET = {"help": 0.25, "check": 0.5}
 SHARE = 0.5
-"""Of what ansible takes."""
+"""Of the time that ansible takes."""
 
 
 def fleet_files(folder: Path) -> Path:
-    """Return a lab's fleet file with its lock beside it; no host has to be there."""
+    """Write a lab's fleet file and its lock; return the file's path. No host has to exist."""
     subnet = IPv4Network("10.213.0.0/24")
     hosts = {name: str(subnet[number]) for number, name in enumerate(("gate1", "gpu1", "gpu2"), 11)}
     path = folder / "startup.yml"
@@ -45,12 +46,12 @@ def commands(fleet: Path) -> dict[str, list[str]]:
 
 
 def measure(runs: int) -> dict[str, list[Cost]]:
-    """Return each command's samples; the order turns round with each run."""
+    """Return the samples of each command. Every second run has the reverse order."""
     with tempfile.TemporaryDirectory() as folder:
         asked = commands(fleet_files(Path(folder)))
         samples: dict[str, list[Cost]] = {name: [] for name in asked}
         for argv in asked.values():
-            # The first run writes bytecode.
+            # The first run writes bytecode and isn't counted.
             whole(argv, environment())
         for number in range(runs):
             for name in asked if number % 2 == 0 else reversed(asked):
@@ -72,7 +73,7 @@ def main() -> int:
         if quiet is not None:
             missed |= share > SHARE
             is_quick = "within" if cost.seconds <= quiet else "over"
-            verdict = f"target ≤ {SHARE:.0%};  {is_quick} {quiet} s, meant for a quiet machine"
+            verdict = f"target ≤ {SHARE:.0%};  {is_quick} the limit of {quiet} s for a quiet machine"
         print(f"{name:8} {shown(cost)}   {share:6.1%} of ansible's   {verdict}")
     return 1 if missed else 0
 

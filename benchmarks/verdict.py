@@ -1,17 +1,18 @@
 """How long a verdict takes, and how often it is wrong.
 
-`time`: the verdict of 10,000 requests and 500 golden pairs, each run a process of its own: importing scipy is in it,
-simulating the traffic isn't. Target: 5 s, the median of runs; its ratio to that is printed.
+`time`: how long a verdict on 10,000 requests and 500 golden pairs takes. Each run is a separate process. The time
+includes the import of scipy, but not the simulation of the traffic. Target: the median of the runs is at most 5 s;
+its ratio to that limit is printed.
 
-`error`: simulated pairs of each kind, with all of the product's resamples and as many looks as a canary with a golden
-set has. Targets: at most 5 % FAIL of equal candidates, and of those that are as bad as is just allowed in all nine
-comparisons at once; at least 98 % FAIL of those that are twice as slow, and of those that lack layers; at least 80 %
-PASS of equal ones of which much was seen.
+`error`: how often the verdict on simulated candidates is wrong. It uses as many resamples as rackwright does, and
+allows for as many verdicts as a canary with a golden set has. Targets: at most 5 % FAIL among equal candidates, and
+among candidates exactly as bad as allowed in all nine comparisons at once; at least 98 % FAIL among candidates that
+are twice as slow, and among those that lack layers; at least 80 % PASS among equal candidates with much data.
 
-`clustered`: how often one figure alone PASSes a candidate that is too bad, of conversations that fail whole, or are
-slow as a whole. Target: at most 5 %.
+`clustered`: how often one figure alone gets a PASS although the candidate is at the threshold or worse. Errors hit
+whole conversations, and times within a conversation are alike. Target: at most 5 %.
 
-`takes`: of how many requests and prompts an equal candidate passes; docs/verdict.md has them.
+`takes`: how many requests and prompts an equal candidate needs to PASS. docs/verdict.md has the results.
 
     python -m benchmarks.verdict [time] [error] [clustered] [takes] [--runs 7] [--pairs 1000]
 """
@@ -43,12 +44,12 @@ from tests.verdict.takes import LOOKS, takes
 LIMIT = 5.0
 """Seconds."""
 LARGE = Size(running=3000, candidate=345, prompts=500)
-"""Ten thousand requests."""
+"""About ten thousand requests."""
 LITTLE = Size(running=150, candidate=100, prompts=150)
-"""Three hundred requests of the candidate."""
+"""About three hundred requests to the candidate."""
 MUCH = Size(running=3000, candidate=2000, prompts=600)
 SEEN = Size(running=1200, candidate=400, prompts=600)
-"""As where the share is 25 %."""
+"""As with a canary share of 25 %."""
 
 
 FLAWLESS = Version(errors=0)
@@ -60,7 +61,7 @@ MANY = Size(running=4500, candidate=1500)
 
 @dataclass(frozen=True)
 class Kind:
-    """Of candidates, and the share of them that may or must get a word."""
+    """A kind of candidates, and the share of them that may or must get this word as the verdict."""
 
     name: str
     candidate: Version
@@ -73,16 +74,16 @@ class Kind:
 
 KINDS = (
     Kind("equal", EQUAL, Word.FAIL, most=0.05),
-    Kind("as bad as is just allowed", EDGE, Word.FAIL, most=0.05, thresholds=AT_EDGE),
+    Kind("exactly as bad as allowed", EDGE, Word.FAIL, most=0.05, thresholds=AT_EDGE),
     Kind("twice as slow", Version(slowness=2), Word.FAIL, least=0.98),
     Kind("lacks layers", Version(score=0.04, formats=0.5), Word.FAIL, least=0.98),
-    Kind("equal, much seen", EQUAL, Word.PASS, least=0.8, size=MUCH),
+    Kind("equal, with much data", EQUAL, Word.PASS, least=0.8, size=MUCH),
 )
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Candidates whose conversations are alike in themselves, and the figure that they are too bad in."""
+    """Candidates whose requests are alike within a conversation, and the figure in which they are too bad."""
 
     name: str
     figure: Figure
@@ -93,20 +94,32 @@ class Cluster:
 
 
 CLUSTERS = (
-    Cluster("3 % fail, conversations whole; 20 of 50 requests", Figure.ERRORS, Version(errors=0, broken=0.03), LONG),
-    Cluster("3 % fail, conversations whole; 200 of 10", Figure.ERRORS, Version(errors=0, broken=0.03), TENS),
-    Cluster("as many as is just allowed, whole; 600 of 3", Figure.ERRORS, Version(errors=0, broken=0.01), THREES),
-    Cluster("… whole, and some of both versions fail as ever", Figure.ERRORS, Version(broken=0.01), MANY, EQUAL),
-    Cluster("… whole, with one look; 600 of 3", Figure.ERRORS, Version(errors=0, broken=0.01), THREES, looks=1),
-    Cluster("p95 as is just allowed; 20 of 10", Figure.TTFT_P95, Version(slowness=1.5), LONG),
+    Cluster("3 % of conversations fail; 20 of 50 requests", Figure.ERRORS, Version(errors=0, broken=0.03), LONG),
+    Cluster("3 % of conversations fail; 200 of 10 requests", Figure.ERRORS, Version(errors=0, broken=0.03), TENS),
+    Cluster("1 % of conversations fail; 600 of 3 requests", Figure.ERRORS, Version(errors=0, broken=0.01), THREES),
     Cluster(
-        "p95 as is just allowed; 200 of 10, with one look", Figure.TTFT_P95, Version(slowness=1.5), TENS, looks=1
+        "1 % of conversations fail, and single requests of both versions; 1500 of 3 requests",
+        Figure.ERRORS,
+        Version(broken=0.01),
+        MANY,
+        EQUAL,
+    ),
+    Cluster(
+        "1 % of conversations fail; 600 of 3 requests, judged once",
+        Figure.ERRORS,
+        Version(errors=0, broken=0.01),
+        THREES,
+        looks=1,
+    ),
+    Cluster("p95 at the threshold; 20 of 50 requests", Figure.TTFT_P95, Version(slowness=1.5), LONG),
+    Cluster(
+        "p95 at the threshold; 200 of 10 requests, judged once", Figure.TTFT_P95, Version(slowness=1.5), TENS, looks=1
     ),
 )
 
 
 def one() -> None:
-    """Print what one verdict takes, in seconds and in seconds of CPU, and of what."""
+    """Print the time and CPU time of one verdict, and its numbers of requests and prompts, as JSON."""
     found = evidence(np.random.default_rng(1), EQUAL, size=LARGE)
     requests = len(found.running.requests) + len(found.candidate.requests)
     began, cpu = time.perf_counter(), time.process_time()
@@ -115,19 +128,19 @@ def one() -> None:
 
 
 def measure_time(runs: int) -> bool:
-    """Print how long a verdict takes; return whether that is little enough."""
+    """Print how long a verdict takes; return whether that is within the limit."""
     argv = [sys.executable, "-m", "benchmarks.verdict", "one"]
     samples = [json.loads(whole(argv, environment()).out) for _ in range(runs)]
     seconds, cpu = (float(median(sample[number] for sample in samples)) for number in (0, 1))
     keep("verdict", [{"seconds": sample[0], "cpu": sample[1]} for sample in samples])
     requests, pairs = samples[0][2:]
-    print(f"{requests} requests, {pairs} golden pairs: {seconds:.2f} s, CPU {cpu:.2f} s, median of {runs}")
+    print(f"{requests} requests, {pairs} golden pairs: {seconds:.2f} s, CPU {cpu:.2f} s, median of {runs} runs")
     print(f"ratio to the limit of {LIMIT:g} s: {seconds / LIMIT:.2f}")
     return seconds <= LIMIT
 
 
 def measure_error(pairs: int) -> bool:
-    """Print how the simulated pairs came out; return whether it is as it should be."""
+    """Print the verdicts on the simulated pairs; return whether the targets are met."""
     counts = {kind.name: _words(kind, pairs) for kind in KINDS}
     keep("verdict_error", counts)
     return all(kind.least <= counts[kind.name][kind.word] / pairs <= kind.most for kind in KINDS)
@@ -142,7 +155,7 @@ def _words(kind: Kind, pairs: int) -> Counter[Word]:
 
 
 def measure_clustered(pairs: int) -> bool:
-    """Print how often a figure passes what it shouldn't; return whether that is seldom enough."""
+    """Print how often a figure passes although it shouldn't; return whether the target is met."""
     counts = {cluster.name: _passes(cluster, pairs) for cluster in CLUSTERS}
     keep("verdict_clustered", {"pairs": pairs, "pass": counts})
     return all(count / pairs <= ERROR for count in counts.values())
@@ -152,7 +165,7 @@ def _passes(cluster: Cluster, pairs: int) -> int:
     rng = np.random.default_rng(13)
     words = (_word(cluster, rng) for _ in range(pairs))
     count = sum(word is Word.PASS for word in words)
-    print(f"{cluster.name}: {count} of {pairs} {cluster.figure} PASS", flush=True)
+    print(f"{cluster.name}: {cluster.figure} PASS for {count} of {pairs}", flush=True)
     return count
 
 
@@ -167,16 +180,17 @@ def _word(cluster: Cluster, rng: np.random.Generator) -> Word:
 
 
 def measure_takes() -> None:
-    """Print how much it takes that a canary passes which is seen to be exactly as good as the running version."""
-    print(f"a canary with a golden set, {LOOKS} looks")
+    """Print how much data a canary needs to PASS if it turns out exactly as good as the running version."""
+    print(f"for a canary with a golden set, judged up to {LOOKS} times:")
     alike, unlike, failing, prompts, turning = takes()
     print(
-        f"errors: {alike} conversations as long as each other, {unlike} that aren't, {failing} where one in 100 fails"
+        f"errors: {alike} conversations of equal length, {unlike} of different lengths; {failing} if one request in "
+        "100 fails too"
     )
-    print(f"golden score, valid formats: {prompts} prompts, {turning} where one in ten comes out otherwise")
+    print(f"golden score, valid formats: {prompts} prompts; {turning} if one answer in ten turns out differently")
     for share in (0.0, 0.002, 0.004, 0.01):
-        told = ", ".join(f"{_equal(share, count):.0%} of {count:,}" for count in (1000, 1500, 2000))
-        print(f"errors PASS where {share:.1%} of both versions' requests fail, simulated, by conversations: {told}")
+        told = ", ".join(f"{_equal(share, count):.0%} with {count:,}" for count in (1000, 1500, 2000))
+        print(f"errors PASS, simulated, if {share:.1%} of requests fail in both versions, by conversations: {told}")
     rng = np.random.default_rng(17)
     found = [decide(evidence(rng, EQUAL, size=SEEN), looks=LOOKS).comparisons for _ in range(20)]
     for same in zip(*found, strict=True):
@@ -185,7 +199,7 @@ def measure_takes() -> None:
 
 
 def _equal(share: float, conversations: int) -> float:
-    """Return how often errors PASS a candidate that fails as many as the running version."""
+    """Return how often errors PASS if the candidate fails as many requests as the running version."""
     version, size = Version(errors=share), Size(running=3 * conversations, candidate=conversations)
     same = Cluster("equal", Figure.ERRORS, version, size, running=version)
     rng = np.random.default_rng(19)
@@ -193,7 +207,7 @@ def _equal(share: float, conversations: int) -> float:
 
 
 def _would_take(found: Comparison) -> float:
-    """Return from how many it would pass, were the difference that is seen none: intervals narrow with the root."""
+    """Return how many it would take to PASS if there were no difference. Intervals narrow with the square root."""
     if found.difference is None:
         return math.inf
     seen = harm(found.figure, found.difference, found.threshold)
@@ -202,7 +216,7 @@ def _would_take(found: Comparison) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("parts", nargs="*", help="of time, error, clustered, takes; by default all")
+    parser.add_argument("parts", nargs="*", help="time, error, clustered, takes; default: all")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--pairs", type=int, default=1000)
     options = parser.parse_args()

@@ -1,7 +1,7 @@
-"""A wire to sshd that can be long, and that counts: one loopback address for each host, port 22.
+"""A proxy for sshd that adds a delay and counts connections and bytes: one loopback address for each host, port 22.
 
-It delays what goes through by half the round trip each way and limits nothing else. It runs in a process of its
-own, so that it takes no CPU time from the program it stands in front of.
+It delays all data by half of the round trip each way, and limits nothing else. It runs in a process of its own, so
+that its CPU time isn't counted as that of the program that connects through it.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ class Carried:
 @dataclass(frozen=True)
 class Wire:
     reached: Mapping[str, str]
-    """Loopback address by host."""
+    """Loopback addresses by host."""
     _counts: SynchronizedArray[int]
 
     @property
     def carried(self) -> Carried:
-        """All hosts', so far."""
+        """Counts of all hosts until now."""
         return Carried(*self._counts[:])
 
 
 @contextmanager
 def wire(hosts: Mapping[str, str], round_trip: float = 0.0) -> Iterator[Wire]:
-    """Given addresses by host and a round trip in seconds, give each host a loopback address with that distance."""
+    """Given addresses by host, give each host a loopback address with this round trip, in seconds."""
     context = multiprocessing.get_context("fork")
     counts, listening = context.Array("q", 3), context.Event()
     reached = {host: f"127.213.0.{number}" for number, host in enumerate(hosts, 11)}
@@ -78,7 +78,7 @@ class _Way:
 
     async def carry(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
         self.counts[0] += 1
-        # The handshake of TCP, which ends at this proxy at once.
+        # The delay of TCP's handshake, which the client has already completed with this proxy.
         await asyncio.sleep(self.round_trip)
         far_in, far_out = await asyncio.open_connection(self.there, 22)
         await asyncio.gather(self._one_way(near_in, far_out, 1), self._one_way(far_in, near_out, 2))

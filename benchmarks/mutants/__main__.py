@@ -1,11 +1,12 @@
-"""How many wrong lines the unit tests notice.
+"""How many wrong lines the unit tests find.
 
-Each mutant is one small change of the product in a copy of this checkout. The tests that stand beside it in
-`targets.py` should fail. Which mutants are tried is drawn with a seed. Those of `named.py` are tried each time.
-A survivor has a line in `explained.tsv`. Exits 1 where less than 90 % are killed, or a survivor is not explained.
+A mutant is one small change of rackwright in a copy of this checkout. The tests that `targets.py` lists for its
+module should fail. A seed determines the sample of mutants; those in `named.py` are tried every time. A survivor
+needs a line in `explained.tsv`. The command exits with 1 if less than 90 % are killed, or if a survivor has no
+explanation.
 
-With `--seed` other mutants are tried, `--each` of each target. Tests were written for the recorded sample's
-survivors, so only other mutants estimate what goes unnoticed. The result is printed and not kept.
+`--seed` tries other mutants, `--each` of each target. Tests were written for the survivors of the recorded sample, so
+only other mutants show how many mistakes the tests still miss. The results are printed and not kept.
 
     python -m benchmarks.mutants [TARGET …] [--again] [--list] [--seed 30] [--each 6]
 """
@@ -30,9 +31,9 @@ from benchmarks.mutants.trial import ROOT, Tried, copied, limits_of, tried
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", nargs="*", choices=[[], *(target.name for target in TARGETS)])
-    parser.add_argument("--again", action="store_true", help="only those that survived last time, and new ones")
+    parser.add_argument("--again", action="store_true", help="try only mutants that survived last time, and new ones")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--each", type=int, default=6, help="of each target, with another seed")
+    parser.add_argument("--each", type=int, default=6, help="number of mutants of each target, with another seed")
     parser.add_argument("--list", action="store_true", help="show the mutants without running a test")
     wanted = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -58,7 +59,7 @@ def _list(mutants: list[Mutation]) -> None:
 
 
 def _try(target: Target, mutants: list[Mutation], *, again_only: bool) -> None:
-    """Each result is kept at once: whoever interrupts a run goes on with --again."""
+    """Keep each result at once, so that --again can continue an interrupted run."""
     due, kept = again(target, mutants) if again_only else (mutants, [])
     for one in _run(target, due):
         kept.append(one)

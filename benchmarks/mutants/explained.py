@@ -1,4 +1,4 @@
-"""Why a mutant may survive: explained.tsv has one line each, of module, text before, text after and reason."""
+"""Why a mutant may survive: explained.tsv has one line for each, with module, text before, text after and reason."""
 
 from __future__ import annotations
 

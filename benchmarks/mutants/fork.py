@@ -1,4 +1,4 @@
-"""pytest in a child that has imported what all tests need: a mutant costs its tests, and not a start of Python."""
+"""Run pytest in a fork that has imported what all tests need: a mutant costs its tests, but no start of Python."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ class Mutation:
     was: str
     """The lines that it changes, without indentation."""
     becomes: str
-    """What stands there instead; empty: nothing."""
+    """The new text; empty: the lines are removed."""
     text: str
     """The whole file."""
 
     @property
     def place(self) -> tuple[int, str]:
-        """Of all that one operator does to one line, a sample takes at most one."""
+        """A sample takes at most one mutant with the same place."""
         return self.line, self.kind
 
 

@@ -9,7 +9,7 @@ from benchmarks.mutants.targets import Target
 
 _LIFECYCLE, _STATE, _GATEWAY = "rackwright/lifecycle", "rackwright/state", "rackwright/gateway"
 
-# (module, what it does wrong, text that stands there once, what stands there instead)
+# (module, what it does wrong, text that the module has exactly once, new text)
 NAMED = (
     (f"{_LIFECYCLE}/update/unfinished.py", "an engine on another unit counts as whole", "state.runs(unit)", "True"),
     (
@@ -59,7 +59,7 @@ NAMED = (
 
 
 def named(root: Path, target: Target) -> list[Mutation]:
-    """Return the target's named mutants. Fail where the text that one changes isn't there exactly once."""
+    """Return the target's named mutants. Fail if a module doesn't have the text exactly once."""
     found = []
     for module, wrong, was, becomes in NAMED:
         if module in target.modules:

@@ -1,4 +1,4 @@
-"""What cosmic-ray's own operators leave out: statements, operands and built-in functions."""
+"""Operators that cosmic-ray lacks: for statements, operands, filters and built-in functions."""
 
 from __future__ import annotations
 

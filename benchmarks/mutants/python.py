@@ -1,4 +1,4 @@
-"""The mutants of a Python module: of its code by cosmic-ray's operators and ours, of the shell in its strings."""
+"""The mutants of a Python module: of its code, by cosmic-ray's operators and ours, and of shell in its strings."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _in_strings(module: str, code: str) -> Iterator[Mutation]:
 
 
 def _strings(tree: ast.Module) -> Iterator[tuple[int, int]]:
-    """Yield where strings of several lines stand that aren't docstrings: here, those are scripts."""
+    """Yield the places of strings of several lines that aren't docstrings: here, those are scripts."""
     texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     formatted = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):

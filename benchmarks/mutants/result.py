@@ -1,4 +1,4 @@
-"""What the tests said of each mutant, kept in benchmarks/raw/mutants.json, and the score."""
+"""The outcome of each mutant, kept in benchmarks/raw/mutants.json, and the score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mutants of a shell script: a line or a command is missing, a test is turned round, a mode is open."""
+"""The mutants of a shell script: a line or a command is removed, a test is negated, a mode is too open."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _variants(line: str) -> Iterator[tuple[str, str]]:
 
 
 def _commands(line: str) -> Iterator[str]:
-    """Yield what stands between semicolons and could be missing."""
+    """Yield the commands between semicolons that can be removed."""
     for part in re.findall(r"[^;]*; ", line):
         if not _STRUCTURE.match(part.strip().rstrip(";")) and _whole(part):
             yield part

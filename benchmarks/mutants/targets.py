@@ -1,4 +1,4 @@
-"""Which modules are mutated, which unit tests should notice, and how many mutants of each group are tried."""
+"""Which modules are mutated, which unit tests should fail, and how many mutants of each group are tried."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SEED = 29
 
 @dataclass(frozen=True)
 class Target:
-    """Modules that are mutated together, as the same tests are theirs."""
+    """Modules that are mutated together, because they have the same tests."""
 
     name: str
     modules: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""One mutant after another in a copy of this checkout, each with the tests that should notice it."""
+"""Try one mutant after another in a copy of this checkout, each with the tests that should fail."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Mutants of what Python's tools can't mutate: templates, shell scripts, and the Python that writes such text."""
+"""Mutants of text that tools for Python can't mutate: templates, shell scripts, and text in Python strings."""

@@ -1,4 +1,4 @@
-"""The mutants of a role, and a sample of them that a seed decides."""
+"""The mutants of a role, and a sample of them that a seed determines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to a line: each mutant changes one thing."""
+"""How a line is changed: each mutant changes one thing."""
 
 from __future__ import annotations
 

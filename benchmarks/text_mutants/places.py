@@ -1,4 +1,4 @@
-"""The lines of a file that can be mutated: no comments, no docstrings, and of Python only what its strings say."""
+"""The lines of a file that can be mutated: no comments, no docstrings, and in Python only strings."""
 
 from __future__ import annotations
 
@@ -60,6 +60,6 @@ def _strings(text: str) -> Iterator[Place]:
 
 
 def _docstrings(text: str) -> set[int]:
-    """Return the first lines of strings that stand for themselves: those of modules, functions and names."""
+    """Return the first lines of docstrings: those of modules, functions and names."""
     nodes = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Expr))
     return {node.lineno for node in nodes if isinstance(node.value, ast.Constant)}

@@ -1,4 +1,4 @@
-"""Which texts belong to a role, and which unit tests should notice when one of them is wrong."""
+"""Which files belong to a role, and which unit tests should fail if one of them is wrong."""
 
 from __future__ import annotations
 

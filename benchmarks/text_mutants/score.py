@@ -1,4 +1,4 @@
-"""How many mutants of each role were killed, and what is known of those that weren't."""
+"""How many mutants of each role were killed, and why the others survived."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The unit tests over a mutant, in a copy of the tree."""
+"""Run the unit tests on a mutant, in a copy of the checkout."""
 
 from __future__ import annotations
 
