@@ -178,7 +178,7 @@ def test_a_key_that_is_not_there_cannot_be_revoked(site, told):
     assert "ana: no key with this id; did you mean anna?" in ran.stderr
 
 
-def test_later_tells_nobody(site, told):
+def test_with_later_no_gateway_gets_the_key(site, told):
     ran = rackwright("-f", site, "key", "add", "ci", "--owner", "CI", "--later")
     assert told.calls == []
     assert ran.stderr == "next: rackwright apply\n"

@@ -96,7 +96,7 @@ def test_keys_are_for_haproxy_alone_at_every_moment(
     assert not [mode for mode in seen.read_text().split() if mode[-1] != "0"]
 
 
-def test_a_replica_that_no_gateway_has_is_neither_drained_nor_returned(stack: Stack, gateways: Gateways) -> None:
+def test_a_replica_that_no_gateway_has_is_neither_drained_nor_undrained(stack: Stack, gateways: Gateways) -> None:
     for act in (lambda: gateways.drain(UNKNOWN, who="ada", reason="x"), lambda: gateways.undrain(UNKNOWN)):
         with pytest.raises(HostError, match=r"failed: this gateway has no such server\n"):
             act()

@@ -105,7 +105,7 @@ def test_whoever_was_told_of_it_all_knows_what_the_keys_file_says(
 
 
 def test_before_the_first_apply_nothing_is_known(folder: Folder) -> None:
-    """Not: that there are no keys. A fleet without any must be told so, too."""
+    """Not: that there are no keys. A gateway of a fleet without any must get that, too."""
     assert folder("known") == 1
     assert not (folder.path / "keys.map").exists()
     assert folder.merged("") == {}
