@@ -209,7 +209,7 @@ def test_an_undrained_canary_takes_its_part_and_no_share(tried: Tried) -> None:
     assert "assistant" not in Path(tried.stack.gateway.paths.configuration, "canaries.map").read_text()
 
 
-def test_who_is_at_work_sees_what_it_gets(tried: Tried) -> None:
+def test_the_state_of_a_canary_has_its_share(tried: Tried) -> None:
     tried.give(12.5)
     states = tried.gateways.servers()
     assert states[RUNNING].canary is None

@@ -175,7 +175,7 @@ def test_past_its_end_a_downtime_says_one_second(stack: Stack, gateways: Gateway
     assert (response.getheader("retry-after"), code(response)) == ("1", "model_updating")
 
 
-def test_refused_it_is_told_at_once_when_to_come_back(stack: Stack, gateways: Gateways, refusing: None) -> None:
+def test_a_refused_request_gets_a_retry_after_at_once(stack: Stack, gateways: Gateways, refusing: None) -> None:
     take_away(gateways, seconds=300)
     response = stack.send()
     assert 290 < int(response.getheader("retry-after") or 0) <= 300

@@ -149,7 +149,7 @@ def test_keys_that_an_apply_has_not_loaded_yet_are_still_to_be_loaded(
     stack.gateway.forget_keys()
 
 
-def test_where_no_apply_has_put_keys_none_is_told(stack: Stack, gateways: Gateways) -> None:
+def test_before_the_first_apply_a_gateway_takes_no_key(stack: Stack, gateways: Gateways) -> None:
     """Its map would be made of this key alone."""
     folder = Path(stack.gateway.paths.configuration)
     before = (folder / "keys.map").read_text()

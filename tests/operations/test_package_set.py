@@ -137,7 +137,7 @@ def test_a_fresh_host_gets_all_and_writes_down_what_it_has() -> None:
     assert "drifted" not in played.diffs["Install"]
 
 
-def test_what_we_installed_and_somebody_changed_has_drifted() -> None:
+def test_what_we_installed_and_was_changed_since_has_drifted() -> None:
     has = HAS | {"nvidia-smi": Installed("590.1-1", on_hold=False)}
     assert "nvidia-smi: 590.1-1 becomes 580.95.05-1 (drifted)" in installed(has=has, sets=OURS).diffs["Install"]
 
@@ -155,7 +155,7 @@ def test_a_kernel_that_can_not_drive_the_gpus_has_the_set_installed_again() -> N
     assert why in played.diffs["Install"]
 
 
-def test_the_same_packages_by_somebody_else_become_ours() -> None:
+def test_the_same_packages_installed_by_others_become_ours() -> None:
     assert len(installed(has=HAS).commands) == 1
 
 

@@ -13,7 +13,7 @@ def test_the_serving_host_runs_its_units_and_starts_them_at_boot(gpu1: Host, uni
     assert service.is_enabled
 
 
-def test_the_gateway_listens_on_443_only_beside_ssh(gate1: Host) -> None:
+def test_the_gateway_listens_on_443_and_not_on_80(gate1: Host) -> None:
     assert gate1.service("rackwright-gateway").is_running
     address = gate1.backend.hostname
     assert gate1.socket(f"tcp://{address}:443").is_listening

@@ -51,7 +51,7 @@ def test_the_last_report_is_shown(site, keep):
     assert "time to first token" in text
 
 
-def test_one_that_is_open_or_without_a_verdict_is_told(site, keep):
+def test_an_open_canary_without_a_verdict_is_shown_as_open(site, keep):
     keep(verdict(outcome="open", verdict=None, why="errors are few"))
     text = rackwright("model", "verdict", "assistant", "-f", site).stdout
     assert "was open when last checked, at 25 % of the conversations" in text

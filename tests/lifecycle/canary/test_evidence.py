@@ -73,7 +73,7 @@ def test_conversations_that_are_older_than_any_of_the_canary_are_left_out():
     assert [one.request.conversation for one in asked_of_running(lines, BESIDE, 5)] == ["500"]
 
 
-def test_who_left_before_the_first_byte_has_waited_so_long():
+def test_a_client_that_left_before_the_first_byte_counts_with_the_time_it_waited():
     left = {"end": "client_aborted", "first_byte_ms": None, "total_ms": 60_050}
     assert of(**left) == [Request("7", error=False, ttft=60.0)]
     assert of(**left, queued_ms=None) == []

@@ -36,7 +36,7 @@ def test_a_slow_host_goes_behind_those_that_wait_for_it() -> None:
     assert overtaken("abcde", arrived, TOTAL, {}) == ("a", "b", "d", "e", "c")
 
 
-def test_a_slow_host_that_holds_up_nobody_stays_where_it_is() -> None:
+def test_a_slow_host_that_holds_up_no_other_stays_where_it_is() -> None:
     arrived = {"a": TOTAL, "b": 700_000_000, "c": 600_000_000, "d": 200_000_000}
     assert overtaken("abcd", arrived, TOTAL, {}) == ("a", "b", "c", "d")
     assert overtaken("abcde", arrived | {"e": TOTAL}, TOTAL, {}) == ("a", "b", "c", "d", "e")

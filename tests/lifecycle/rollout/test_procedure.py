@@ -231,7 +231,7 @@ def test_a_replica_that_does_not_serve_is_changed_whatever_else_is_down():
     assert one.address in gateways.healthy("assistant")
 
 
-def test_the_gate_looks_after_what_must_be_right_before():
+def test_the_gate_counts_healthy_replicas_after_the_check():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     run, _ = rollout(gateways, size=2)

@@ -63,7 +63,7 @@ def test_a_replica_that_is_down_from_the_beginning_comes_first(world: World) -> 
     assert on(world) == {"v2"}
 
 
-def test_what_could_not_be_written_is_not_put_back_to_an_earlier_version(world: World) -> None:
+def test_what_could_not_be_written_is_not_reverted_to_an_earlier_version(world: World) -> None:
     update(world)
     world.hosts["gpu1"].full = True
     with pytest.raises(RackwrightError, match="No space left"):
