@@ -92,7 +92,7 @@ class _Page(HTMLParser):
         self.text += data
 
 
-def test_the_page_stands_alone_and_escapes_what_hosts_say() -> None:
+def test_the_page_is_self_contained_and_escapes_what_hosts_report() -> None:
     page = _Page(as_html(Assessment.of((BLOCKED, replace(WARNED, host=EVIL))), utc_now()))
     assert "script" not in page.tags
     assert page.text.count('<script>alert("x")</script>&') >= 3

@@ -32,7 +32,7 @@ def found(monkeypatch):
     return reads
 
 
-def test_each_act_is_told_with_when_where_who_what_and_outcome(site, found):
+def test_each_act_is_listed_with_time_host_operator_command_and_outcome(site, found):
     asked = found(Audit((noted("gate1", 1), noted("gpu1", 2)), {}, ()))
     ran = rackwright("-f", site, "audit", "--who", "anna", "--run", "r1")
     assert ran.exit_code == 0

@@ -98,7 +98,7 @@ class _Page(HTMLParser):
         self.text += data
 
 
-def test_the_page_stands_alone_and_escapes_what_came_from_elsewhere():
+def test_the_page_is_self_contained_and_escapes_foreign_text():
     found = benched(FAILED.model_copy(update={"remarks": (EVIL,)}), who=EVIL, objectives=OBJECTIVES)
     page = _Page(as_html(found, compare(found.bench, found.earlier), OBJECTIVES))
     assert "script" not in page.tags

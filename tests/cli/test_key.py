@@ -146,7 +146,7 @@ def test_an_edit_that_cannot_be_changes_nothing(site, told, arguments, error):
     assert len(told.calls) == 1
 
 
-def test_a_gateway_that_was_not_told_of_an_edit_is_exit_code_3(site, told):
+def test_a_gateway_that_does_not_get_an_edit_makes_exit_code_3(site, told):
     rackwright("-f", site, "key", "add", "ci", "--owner", "CI")
     told.answers["gate1"] = "unreachable"
     ran = rackwright("-f", site, "key", "edit", "ci", "--concurrency", "1")
@@ -178,7 +178,7 @@ def test_a_key_that_is_not_there_cannot_be_revoked(site, told):
     assert "ana: no key with this id; did you mean anna?" in ran.stderr
 
 
-def test_later_tells_nobody(site, told):
+def test_with_later_no_gateway_gets_the_key(site, told):
     ran = rackwright("-f", site, "key", "add", "ci", "--owner", "CI", "--later")
     assert told.calls == []
     assert ran.stderr == "next: rackwright apply\n"

@@ -162,7 +162,7 @@ def test_nothing_is_pulled_while_a_gateway_can_not_be_asked(desks: Desks) -> Non
     assert [key.id for key in desks.keys(desks.anna)] == ["leaked"]
 
 
-def test_two_who_gave_one_id_are_told(desks: Desks) -> None:
+def test_an_id_that_two_operators_gave_to_two_keys_is_refused(desks: Desks) -> None:
     write_keys(load_fleet(desks.ben).sibling("keys.yml"), ())
     other, _ = add_key(load_fleet(desks.ben), "leaked", Terms(owner="ben"))
     desks.tell(other)

@@ -164,7 +164,7 @@ def test_nothing_is_moved_that_is_there(fleet: Fleet) -> None:
     assert ran.document == {"control_host": "gate1", "former": None, "copied": False}
 
 
-def test_while_somebody_is_at_work_it_stays(fleet: Fleet) -> None:
+def test_the_control_host_does_not_move_while_another_operator_has_the_lease(fleet: Fleet) -> None:
     fleet.write(**TURNED)
     with hold(fleet.store("gate1"), BEN):
         ran = fleet.move("--yes")
@@ -213,7 +213,7 @@ def test_a_rollout_that_a_lost_control_host_had_open_is_closed_when_it_comes_bac
         raise AssertionError
 
 
-def test_whoever_works_by_the_lost_ones_lease_is_heeded_when_it_comes_back(fleet: Fleet) -> None:
+def test_a_lease_on_a_lost_control_host_counts_when_that_host_is_back(fleet: Fleet) -> None:
     fleet.hosts["gate1"].gone = True
     fleet.write(**OUT)
     fleet.move("--yes", "--former-gone")

@@ -25,7 +25,7 @@ from tests.cli.command_line import rackwright
         (("runtime", "update", "--no-canary"), False),
     ],
 )
-def test_updates_do_unless_they_are_told_otherwise(site, monkeypatch, words, tried):
+def test_updates_try_a_canary_first_unless_no_canary_is_given(site, monkeypatch, words, tried):
     told = []
     for module in (model_update, runtime):
         monkeypatch.setattr(module, "change_lock", lambda *said: told.append(said[-1].canary))
@@ -34,7 +34,7 @@ def test_updates_do_unless_they_are_told_otherwise(site, monkeypatch, words, tri
 
 
 @pytest.mark.parametrize(("words", "canaries"), [((), ("assistant",)), (("--no-canary",), ())])
-def test_who_resumes_may_do_without(site, monkeypatch, words, canaries):
+def test_a_resume_can_skip_the_canary(site, monkeypatch, words, canaries):
     found = SimpleNamespace(id="r", after=None, what="update", who="ada", canaries=("assistant",))
     seen = []
     found.model_copy = lambda update: SimpleNamespace(**{**vars(found), **update})

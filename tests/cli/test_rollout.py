@@ -79,7 +79,7 @@ def test_an_outage_can_be_agreed_to_when_it_is_ended(site, monkeypatch, verb, be
     assert done == [agreed]
 
 
-def test_nobody_leaves_one_that_somebody_is_at(site, store):
+def test_a_rollout_can_not_be_left_while_another_operator_has_the_lease(site, store):
     begin(store)
     done = rackwright("-f", site, "rollout", "abort", "--leave", "-y")
     assert (done.exit_code, store.entries()[-1].event) == (11, Event.OPENED)

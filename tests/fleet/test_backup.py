@@ -96,7 +96,7 @@ def test_each_host_has_a_repository_of_its_own_below_the_url(tmp_path: Path) -> 
     assert settings.check == "Sun 04:30"
 
 
-def test_a_rest_server_is_reached_as_the_site_says(tmp_path: Path) -> None:
+def test_a_rest_server_is_reached_as_the_downloads_key_says(tmp_path: Path) -> None:
     site = {"proxy": "http://proxy:3128", "no_proxy": ["10.0.0.0/8"], "ca_bundle": "ca.pem"}
     near = {**WEB, "name": "near", "url": "rest:https://10.0.0.7:8000/acme"}
     written = make_fleet(tmp_path / "acme.yml", backup={"to": [DISK, SSH, WEB, near]}, downloads=site)

@@ -291,7 +291,7 @@ def test_a_toolkit_is_there_only_where_it_was_asked_for() -> None:
     assert cuda_of(gpu_fleet({"branch": "580"}), lock, "gpu1") is None
 
 
-def test_updates_pass_over_every_package_of_the_set_and_what_the_site_named() -> None:
+def test_updates_exclude_every_package_of_the_set_and_what_the_fleet_file_excludes() -> None:
     baseline = Baseline.model_validate({"updates": {"exclude": ["postgresql-17"]}}).decided()
     settings = driver_settings(gpu_fleet({"branch": "580"}), with_drivers(make_driver()), "gpu1")
     excluded = updates_beside(settings, baseline).updates.exclude

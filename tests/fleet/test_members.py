@@ -110,7 +110,7 @@ def test_no_port_of_members_is_anothers(tmp_path: Path) -> None:
     assert not any(8100 <= port < 8300 or port >= EPHEMERAL[0] for port in {*taken, 28600})
 
 
-def test_an_engine_with_a_network_reaches_its_other_members_and_nobody_else(tmp_path: Path) -> None:
+def test_an_engine_with_a_network_reaches_its_other_members_only(tmp_path: Path) -> None:
     of = fleet(tmp_path)
     (confined,) = confined_to_members(of, "gpu2")
     assert confined.user == "rw-assistant"

@@ -87,7 +87,7 @@ def problems(tmp_path: Path, old: str, new: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("old", "new", "said"), CASES.values(), ids=CASES)
-def test_what_is_wrong_is_told_where_it_stands(tmp_path: Path, old: str, new: str, said: list[str]) -> None:
+def test_each_problem_is_reported_with_its_line(tmp_path: Path, old: str, new: str, said: list[str]) -> None:
     found = problems(tmp_path, old, new)
     assert [line[: len(one)] if one.endswith("; ") else line for line, one in zip(found, said, strict=True)] == said
 
@@ -104,7 +104,7 @@ def test_a_group_within_the_list_is_all_of_its_hosts(tmp_path: Path) -> None:
     assert fleet(tmp_path, "[[gpu1, gpu2]]", "[[pair, gpu3]]").replicas[0].members == ("gpu1", "gpu2", "gpu3")
 
 
-def test_one_name_on_all_its_hosts_is_nobody_elses_there(tmp_path: Path) -> None:
+def test_a_replica_has_one_name_on_all_its_hosts_and_no_other_replica_has_it_there(tmp_path: Path) -> None:
     found = fleet(tmp_path, "- {on: [[gpu1, gpu2]], gpus: 8}", "- {on: [gpu2, [gpu1, gpu2], gpu1, pair], gpus: 1}")
     assert [(replica.name, replica.hosts) for replica in found.replicas] == [
         ("assistant@1", ("gpu2",)),

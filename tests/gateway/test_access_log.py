@@ -53,7 +53,7 @@ def test_a_refused_request_names_what_is_known(stack: Stack) -> None:
     assert (scoped.status, scoped.end, scoped.model, scoped.replica) == (403, "refused", "assistant", None)
 
 
-def test_who_connects_and_asks_nothing_leaves_no_line(stack: Stack) -> None:
+def test_a_connection_without_a_request_leaves_no_line(stack: Stack) -> None:
     before, open_now, taken = len(stack.log.lines), clients(stack, "scur"), clients(stack, "conn_tot")
     with socket.create_connection(("127.0.0.1", stack.settings.port)):
         eventually(lambda: clients(stack, "conn_tot") > taken)

@@ -110,8 +110,8 @@ def test_no_whole_answer_is_an_error(gateways: Gateways, old: int, tmp_path: Pat
 
 
 @pytest.mark.parametrize("act", OF_WORKERS)
-def test_a_worker_that_ends_meanwhile_is_none(gateways: Gateways, old: int, tmp_path: Path, act: str) -> None:
-    """It answers nobody twice, then it is gone."""
+def test_a_worker_that_ends_meanwhile_is_no_error(gateways: Gateways, old: int, tmp_path: Path, act: str) -> None:
+    """Twice it gives no answer, then it is gone."""
     asked = tmp_path / "asked"
     ends = (
         f"echo >>{asked}; [ $(wc -l <{asked}) -gt 2 ] || exit 0\n"

@@ -134,9 +134,7 @@ def test_clients_with_one_instruction_are_told_apart_by_their_first_message(trie
 
 
 @pytest.mark.parametrize("turns", [[("user", "你好 {}")], [("system", "be brief"), ("user", "Привет {}")]])
-def test_who_can_t_be_told_apart_stays_unless_the_client_says_which_conversation_it_is(
-    tried: Tried, turns: Turns
-) -> None:
+def test_a_conversation_that_can_t_be_identified_stays_unless_the_client_names_it(tried: Tried, turns: Turns) -> None:
     """HAProxy reads no text with \\uXXXX beyond Latin-1, which is how some clients write all that isn't English."""
     tried.give(100, rollout="escaped")
     seen = [tried.ask([(role, text.format(number)) for role, text in turns]) for number in range(3)]
@@ -144,14 +142,14 @@ def test_who_can_t_be_told_apart_stays_unless_the_client_says_which_conversation
     assert tried.ask(turns, conversation="talk-1").canary is True
 
 
-def test_what_somebody_drained_by_hand_gets_no_share(tried: Tried) -> None:
+def test_a_manually_drained_replica_gets_no_share(tried: Tried) -> None:
     tried.gateways.drain(CANARY, who="carla", reason="looks odd")
     with pytest.raises(HostError, match="an operator drained it manually"):
         tried.give(30)
     assert tried.gateways.servers()[CANARY].canary is None
 
 
-def test_each_rollout_deals_out_anew(tried: Tried) -> None:
+def test_each_rollout_deals_conversations_out_again(tried: Tried) -> None:
     dealt = []
     for rollout in ("one", "two"):
         tried.give(50, rollout=rollout)
@@ -203,7 +201,7 @@ def test_without_a_share_the_canary_gets_nothing(tried: Tried, end: str) -> None
         assert (seen.replica, seen.canary, seen.digest) == (RUNNING, None, DIGEST)
 
 
-def test_what_is_returned_takes_its_part_and_no_share(tried: Tried) -> None:
+def test_an_undrained_canary_takes_its_part_and_no_share(tried: Tried) -> None:
     tried.give(1, rollout="returned")
     tried.gateways.undrain(CANARY)
     assert tried.gateways.servers()[CANARY].canary is None
@@ -211,7 +209,7 @@ def test_what_is_returned_takes_its_part_and_no_share(tried: Tried) -> None:
     assert "assistant" not in Path(tried.stack.gateway.paths.configuration, "canaries.map").read_text()
 
 
-def test_who_is_at_work_sees_what_it_gets(tried: Tried) -> None:
+def test_the_state_of_a_canary_has_its_share(tried: Tried) -> None:
     tried.give(12.5)
     states = tried.gateways.servers()
     assert states[RUNNING].canary is None
@@ -262,7 +260,7 @@ def test_a_key_that_proves_one_replica_is_no_conversation(tried: Tried) -> None:
         assert (seen.replica, seen.canary) == (RUNNING, None)
 
 
-def test_no_client_learns_who_answered(tried: Tried) -> None:
+def test_no_client_learns_which_replica_answered(tried: Tried) -> None:
     tried.give(100)
     response = tried.stack.send()
     response.read()

@@ -52,7 +52,7 @@ def test_what_was_drained_takes_nothing_before_the_unit_has_drained_it_again(sta
     assert stack.engines["assistant"].requests == []
 
 
-def test_one_that_is_returned_then_serves(stack: Stack, drains: Path) -> None:
+def test_a_replica_that_is_undrained_then_serves(stack: Stack, drains: Path) -> None:
     server = stack.servers["assistant"]
     stack.gateway.stop()
     (drains / server).write_text(DRAIN)

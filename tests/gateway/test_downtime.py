@@ -73,14 +73,14 @@ def waiting(stack: Stack, requests: int = 1) -> bool:
 
 
 def hold(stack: Stack, pool: ThreadPoolExecutor, **request: bool | bytes) -> Future[HTTPResponse]:
-    """Send a request and return when the gateway holds it."""
+    """Send a request and return when the gateway has queued it."""
     response = pool.submit(lambda: stack.send(**request))  # type: ignore[arg-type]
     eventually(lambda: waiting(stack))
     return response
 
 
-def held_and_unread(stack: Stack, gateways: Gateways) -> HTTPConnection:
-    """Send a request that the gateway holds, to an engine that will not end its answer; nobody reads that."""
+def queued_and_unread(stack: Stack, gateways: Gateways) -> HTTPConnection:
+    """Send a request that the gateway queues, to an engine that will not end its answer; no client reads that."""
     take_away(gateways)
     stack.engines["assistant"].hold = True
     connection = stack.connect()
@@ -104,7 +104,7 @@ def code(response: HTTPResponse) -> str:
     return str(json.loads(response.read())["error"]["code"])
 
 
-def test_a_held_request_is_answered_when_the_replica_is_back(
+def test_a_queued_request_is_answered_when_the_replica_is_back(
     stack: Stack, gateways: Gateways, pool: ThreadPoolExecutor
 ) -> None:
     take_away(gateways)
@@ -118,7 +118,9 @@ def test_a_held_request_is_answered_when_the_replica_is_back(
     assert (seen.end, seen.replica, bool(seen.queued_ms)) == ("completed", ASSISTANT, True)
 
 
-def test_a_held_stream_comes_whole_and_unbuffered(stack: Stack, gateways: Gateways, pool: ThreadPoolExecutor) -> None:
+def test_a_queued_stream_comes_whole_and_unbuffered(
+    stack: Stack, gateways: Gateways, pool: ThreadPoolExecutor
+) -> None:
     take_away(gateways)
     engine = stack.engines["assistant"]
     engine.hold = True
@@ -129,7 +131,7 @@ def test_a_held_stream_comes_whole_and_unbuffered(stack: Stack, gateways: Gatewa
     assert response.result().read().endswith(b"data: 4\n\ndata: [DONE]\n\n")
 
 
-def test_many_are_held_and_none_fails(stack: Stack, gateways: Gateways) -> None:
+def test_many_requests_are_queued_and_none_fails(stack: Stack, gateways: Gateways) -> None:
     take_away(gateways)
     with ThreadPoolExecutor(40) as pool:
         responses = [pool.submit(stack.send) for _ in range(40)]
@@ -138,7 +140,7 @@ def test_many_are_held_and_none_fails(stack: Stack, gateways: Gateways) -> None:
         assert {response.result().status for response in responses} == {200}
 
 
-def test_held_for_too_long_it_is_told_when_to_come_back(stack: Stack, gateways: Gateways) -> None:
+def test_a_request_that_is_queued_for_too_long_gets_a_retry_after(stack: Stack, gateways: Gateways) -> None:
     take_away(gateways)
     response = stack.send()
     assert 20 < int(response.getheader("retry-after") or 0) <= 30
@@ -151,7 +153,7 @@ def test_held_for_too_long_it_is_told_when_to_come_back(stack: Stack, gateways: 
     assert 2000 <= seen.queued_ms <= seen.total_ms + 50
 
 
-def test_a_held_request_looks_now_and_then_and_sleeps_between(
+def test_a_queued_request_checks_now_and_then_and_sleeps_between_checks(
     stack: Stack, gateways: Gateways, pool: ThreadPoolExecutor
 ) -> None:
     take_away(gateways)
@@ -173,7 +175,7 @@ def test_past_its_end_a_downtime_says_one_second(stack: Stack, gateways: Gateway
     assert (response.getheader("retry-after"), code(response)) == ("1", "model_updating")
 
 
-def test_refused_it_is_told_at_once_when_to_come_back(stack: Stack, gateways: Gateways, refusing: None) -> None:
+def test_a_refused_request_gets_a_retry_after_at_once(stack: Stack, gateways: Gateways, refusing: None) -> None:
     take_away(gateways, seconds=300)
     response = stack.send()
     assert 290 < int(response.getheader("retry-after") or 0) <= 300
@@ -183,7 +185,7 @@ def test_refused_it_is_told_at_once_when_to_come_back(stack: Stack, gateways: Ga
     assert seen.queued_ms is None
 
 
-def test_nobody_else_waits(stack: Stack, gateways: Gateways, pool: ThreadPoolExecutor) -> None:
+def test_no_other_request_is_queued(stack: Stack, gateways: Gateways, pool: ThreadPoolExecutor) -> None:
     gateways.open_downtime("assistant", 30)
     assert stack.send().status == 200
     take_away(gateways)
@@ -219,7 +221,7 @@ def test_a_downtime_that_is_closed_lets_go_of_what_waits(
 
 def test_the_request_of_a_client_that_left_keeps_no_engine_busy(stack: Stack, gateways: Gateways) -> None:
     engine, before = stack.engines["assistant"], len(stack.log.lines)
-    connection = held_and_unread(stack, gateways)
+    connection = queued_and_unread(stack, gateways)
     connection.sock.shutdown(socket.SHUT_RDWR)
     gateways.undrain(ASSISTANT)
     seen = last_completion(stack, before)
@@ -234,7 +236,7 @@ def test_the_request_of_a_client_that_left_keeps_no_engine_busy(stack: Stack, ga
 
 def test_a_client_that_leaves_once_its_request_was_let_go_frees_the_engine(stack: Stack, gateways: Gateways) -> None:
     engine, before = stack.engines["assistant"], len(stack.log.lines)
-    connection = held_and_unread(stack, gateways)
+    connection = queued_and_unread(stack, gateways)
     gateways.undrain(ASSISTANT)
     eventually(lambda: engine.requests)
     connection.sock.shutdown(socket.SHUT_RDWR)

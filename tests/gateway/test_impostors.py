@@ -62,7 +62,7 @@ def at_the_address_of_gate2(stack: Stack, certificate: Path) -> Iterator[Imposto
 
 
 @pytest.mark.parametrize(("who", "told"), [("gate2", b"HAProxyS"), ("gate9", b""), ("a stranger", b"")])
-def test_only_who_has_the_other_gateways_certificate_is_told(
+def test_only_a_host_with_the_other_gateways_certificate_gets_the_counts(
     stack: Stack, tmp_path: Path, who: str, told: bytes
 ) -> None:
     ca, name = (CertificateAuthority(tmp_path), "gate2") if who == "a stranger" else (stack.ca, who)

@@ -70,7 +70,7 @@ def test_requests_of_all_gateways_count_together(pair: Pair) -> None:
     in_one_minute(work)
 
 
-def test_a_gateway_that_starts_anew_learns_from_the_other_what_was_used(pair: Pair) -> None:
+def test_a_restarted_gateway_learns_from_the_other_what_was_used(pair: Pair) -> None:
     def work() -> None:
         key = limited(requests_per_minute=2)
         pair.put(key)
@@ -121,7 +121,7 @@ def test_a_gateway_is_known_by_its_certificate(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("certificate", [None, "host-proxy"])
-def test_who_has_no_gateways_certificate_is_told_nothing(pair: Pair, certificate: str | None) -> None:
+def test_a_client_without_a_gateways_certificate_learns_nothing(pair: Pair, certificate: str | None) -> None:
     context = ssl.create_default_context(cadata=pair.first.ca.pem)
     context.check_hostname = False
     if certificate:

@@ -68,7 +68,7 @@ def test_a_reload_that_does_not_hear_how_servers_are_changes_nothing(
 
 
 @pytest.mark.parametrize("said", [None, b""], ids=["nobody", "nothing"])
-def test_keys_that_no_worker_was_told_of_do_not_count_as_loaded(stack: Stack, said: bytes | None) -> None:
+def test_keys_that_no_worker_got_do_not_count_as_loaded(stack: Stack, said: bytes | None) -> None:
     loaded = Path(stack.gateway.paths.run, "keys.loaded")
     stack.gateway.script("load_keys")
     loaded.unlink()

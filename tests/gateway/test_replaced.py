@@ -87,7 +87,7 @@ def test_what_is_drained_after_a_reload_gets_none_of_them(
     assert Counter(ask(pair, connection) for connection in kept) == {(200, SECOND): KEPT}
 
 
-def test_what_was_returned_after_a_reload_gets_its_part(
+def test_a_replica_that_is_undrained_after_a_reload_gets_its_part(
     pair: Stack, gateways: Gateways, kept: list[HTTPSConnection]
 ) -> None:
     for address in (FIRST, SECOND):
@@ -141,7 +141,7 @@ def test_two_reloads_later_it_is_passed_on_twice(
     assert Counter(ask(pair, connection) for connection in kept) == {(200, SECOND): KEPT}
 
 
-def test_held_requests_go_to_no_replica_that_is_drained_by_hand(pair: Stack, gateways: Gateways) -> None:
+def test_queued_requests_go_to_no_manually_drained_replica(pair: Stack, gateways: Gateways) -> None:
     gateways.drain(SECOND, who="ada", reason="fan", manual=True)
     gateways.drain(FIRST, who="run", reason="update", manual=False)
     gateways.open_downtime("assistant", 60)
@@ -153,7 +153,7 @@ def test_held_requests_go_to_no_replica_that_is_drained_by_hand(pair: Stack, gat
         assert Counter(one.result() for one in asked) == {(200, FIRST): 8}
 
 
-def test_a_held_request_counts_once_and_its_time_of_waiting_goes_on(pair: Stack, gateways: Gateways) -> None:
+def test_a_queued_request_counts_once_and_its_time_in_the_queue_goes_on(pair: Stack, gateways: Gateways) -> None:
     gateways.put_key(Key(id="limited", sha256=digest(KEYS["limited"]), requests_per_minute=1), note="{}")
     for address in (FIRST, SECOND):
         gateways.drain(address, who="run", reason="update", manual=False)
@@ -254,10 +254,10 @@ def test_a_keys_requests_at_a_time_hold_for_them(
     pair.gateway.forget_keys()
 
 
-def test_a_worker_that_nobody_told_that_it_was_replaced_hears_it_with_a_drain(
+def test_a_worker_that_does_not_know_that_it_was_replaced_learns_it_with_a_drain(
     pair: Stack, gateways: Gateways, kept: list[HTTPSConnection]
 ) -> None:
-    """Somebody reloaded HAProxy by hand, or a reload failed halfway."""
+    """HAProxy was reloaded manually, or a reload failed halfway."""
     pair.gateway.ask("reload", "master")
     _, old = pair.gateway.workers
     asked = f"@!{old} get map {pair.gateway.paths.configuration}/replaced.map replaced"

@@ -316,7 +316,7 @@ def worker_asked(stack: Stack, pid: int, answer: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("silences", [0, 2])
 def test_a_worker_that_ends_while_keys_are_loaded_needs_none(stack: Stack, tmp_path: Path, silences: int) -> None:
-    """At once, or after it was asked in vain: what ends answers nobody, and may take a while."""
+    """At once, or after it was asked in vain: a worker that ends gives no answer, and may take a while."""
     response = held_stream(stack)
     stack.gateway.reload()
     old = stack.gateway.workers[1]

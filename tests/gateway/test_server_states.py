@@ -43,7 +43,7 @@ def test_a_server_takes_requests_only_up_and_undrained() -> None:
     assert (state(admin=8).up, state(admin=8).takes_requests) == (True, False)
 
 
-def test_a_drain_is_held_by_a_person_unless_its_record_says_otherwise() -> None:
+def test_a_drain_is_manual_unless_its_record_says_that_it_is_not() -> None:
     assert state(admin=8).drained_manually
     assert state(admin=8, record=RECORD).drained_manually
     assert not state(admin=8, record=RECORD.replace("true", "false")).drained_manually
@@ -117,7 +117,7 @@ class Interrupted:
         (None, HostError, "gate2: lending key verify failed: no socket"),
     ],
 )
-def test_a_temporary_key_that_only_some_gateways_got_is_taken_back(
+def test_a_temporary_key_that_only_some_gateways_got_is_removed(
     by: BaseException | None, error: type[BaseException], words: str
 ) -> None:
     remote = Interrupted(by)

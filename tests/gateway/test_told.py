@@ -96,7 +96,7 @@ def test_keys_are_for_haproxy_alone_at_every_moment(
     assert not [mode for mode in seen.read_text().split() if mode[-1] != "0"]
 
 
-def test_a_replica_that_no_gateway_has_is_neither_drained_nor_returned(stack: Stack, gateways: Gateways) -> None:
+def test_a_replica_that_no_gateway_has_is_neither_drained_nor_undrained(stack: Stack, gateways: Gateways) -> None:
     for act in (lambda: gateways.drain(UNKNOWN, who="ada", reason="x"), lambda: gateways.undrain(UNKNOWN)):
         with pytest.raises(HostError, match=r"failed: this gateway has no such server\n"):
             act()
@@ -149,7 +149,7 @@ def test_keys_that_an_apply_has_not_loaded_yet_are_still_to_be_loaded(
     stack.gateway.forget_keys()
 
 
-def test_where_no_apply_has_put_keys_none_is_told(stack: Stack, gateways: Gateways) -> None:
+def test_before_the_first_apply_a_gateway_takes_no_key(stack: Stack, gateways: Gateways) -> None:
     """Its map would be made of this key alone."""
     folder = Path(stack.gateway.paths.configuration)
     before = (folder / "keys.map").read_text()

@@ -55,7 +55,7 @@ def test_a_healthy_card_of_an_nvswitch_machine():
     )
 
 
-def test_cards_that_are_not_well():
+def test_cards_that_are_not_healthy():
     _, _, remapped, _, narrow, hot, limited, _ = gpus("h100")
     assert remapped.health == MemoryHealth(ecc=True, uncorrected=1, uncorrected_ever=3, retired_pages=1, pending=True)
     assert remapped.recovery == "Drain and Reset"

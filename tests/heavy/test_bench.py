@@ -113,7 +113,7 @@ def test_it_is_kept_on_the_control_host_and_written_down(site: Operator, lab: La
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_ends_it_ends_its_load_and_removes_its_key(site: Operator, lab: Lab, told: signal.Signals) -> None:
+def test_a_signal_ends_the_load_and_removes_its_key(site: Operator, lab: Lab, told: signal.Signals) -> None:
     tool = f"{site.environment['XDG_CACHE_HOME']}/rackwright/tools/"
     running = site.start("bench", "assistant", "--rate", "0.1", "--requests", "100", "--answer-tokens", "4")
     wait_until(lambda: any(tool in text and "bench/driver.py" in text for text in processes()), 300)
@@ -172,7 +172,7 @@ def test_a_search_ends_with_the_knee_or_says_that_there_is_none(site: Operator) 
     assert len(found["steps"]) > 1 or found["why_ended"].startswith("already at 0.2 per second")
 
 
-def test_where_clients_stand_elsewhere_the_gateway_is_not_measured(site: Operator) -> None:
+def test_outside_of_the_clients_networks_the_gateway_is_not_measured(site: Operator) -> None:
     before = site.path.read_text()
     (line,) = [line for line in before.splitlines() if "clients_from" in line]
     site.edit(line, "  clients_from: [198.51.100.0/24]")

@@ -103,7 +103,7 @@ def _site(lab: Lab, name: str, factory: pytest.TempPathFactory) -> Site:
     return Site(host, made)
 
 
-def test_the_module_is_built_all_is_held_and_a_second_apply_changes_nothing(site: Site) -> None:
+def test_the_module_is_built_the_packages_are_on_hold_and_a_second_apply_changes_nothing(site: Site) -> None:
     assert site.modules(BUILDS) == site.library() == OLD
     held = site.host.tell("apt-mark showhold").split()
     assert {"nvidia-kernel-open-dkms", "libnvidia-ml1", f"linux-image-{BUILDS.release}"} <= set(held)
@@ -157,7 +157,7 @@ def test_the_toolkit_comes_only_when_asked_and_is_let_go_when_not(site: Site) ->
 
 
 def test_nothing_that_needs_gpus_starts_before_their_fabric_is_complete(site: Site) -> None:
-    """nvidia-smi is a stand-in. What is started after the unit stands for an engine: a container has no module."""
+    """nvidia-smi is a stand-in. What is started after the unit replaces an engine: a container has no module."""
     site.host.tell(f"cat >/usr/local/bin/nvidia-smi <<'END'\n{_SMI}END\nchmod +x /usr/local/bin/nvidia-smi")
     site.host.tell("echo 'In Progress' >/run/fabric; systemctl start --no-block rackwright-gpus.service")
     needs = f"-p Requires={UNIT} -p After={UNIT}"
@@ -269,21 +269,21 @@ def test_a_repository_is_signed_by_the_key_that_was_named_or_nothing_is_locked(t
     taken.operator("lock")
 
 
-def test_a_driver_of_somebody_elses_is_named_and_refused(taken: Site) -> None:
+def test_a_foreign_driver_is_named_and_refused(taken: Site) -> None:
     refused = taken.operator("plan", check=10)
     assert f"it already has a driver: nvidia-kernel-open-dkms {OLD}-1" in refused.err
     assert "manage: adopt" in refused.err
     assert taken.library() == OLD
 
 
-def test_left_alone_it_is_not_even_held(taken: Site) -> None:
+def test_with_manage_no_nothing_is_on_hold(taken: Site) -> None:
     taken.operator.edit("driver: {on: gpu2,", "driver: {on: gpu2, manage: no,")
     taken.operator("apply", "--yes")
     assert taken.host.tell("apt-mark showhold") == ""
     assert not taken.host.holds(f"[ -e {GUARD} ]")
 
 
-def test_adopted_it_is_held_and_guarded_and_stays(taken: Site) -> None:
+def test_an_adopted_driver_is_on_hold_and_guarded_and_stays(taken: Site) -> None:
     taken.operator.edit("gpu2, manage: no", "gpu2, manage: adopt")
     taken.operator("apply", "--yes")
     assert taken.library() == OLD

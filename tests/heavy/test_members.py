@@ -124,7 +124,7 @@ def test_a_second_apply_changes_nothing(site: Operator) -> None:
     assert (said["changed"], said["failed"], said["restarted"]) == (0, 0, [])
 
 
-def test_its_ports_are_open_to_members_alone_and_engines_reach_nobody_else(site: Operator, lab: Lab) -> None:
+def test_its_ports_are_open_to_members_only_and_engines_reach_members_only(site: Operator, lab: Lab) -> None:
     assert reaches(lab, "gpu2", FABRIC["gpu1"], 28100)
     assert not reaches(lab, "gate1", FABRIC["gpu1"], 28100)
     gateway = lab.fleet().hosts["gate1"]

@@ -83,7 +83,7 @@ def elsewhere(site: Operator, folder: Path) -> Operator:
 
 
 @pytest.mark.parametrize(("moment", "number", "verb"), EVERY if os.environ.get("EVERY_KILL") else SOME)
-def test_it_is_ended_by_somebody_else(
+def test_another_operator_ends_the_rollout(
     model: Versions, lab: Lab, tmp_path: Path, moment: str, number: int, verb: str | None
 ) -> None:
     site, before = model.site, model.digest

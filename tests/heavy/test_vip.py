@@ -67,7 +67,7 @@ def test_one_gateway_has_the_address_and_answers_there(site: Operator, lab: Lab,
     assert exposure.loose(lab, "gate1") == {}
 
 
-def test_a_gateway_that_hangs_loses_the_address_and_takes_none_from_who_has_it(
+def test_a_gateway_that_hangs_loses_the_address_and_leaves_it_to_the_other(
     site: Operator, lab: Lab, vip: str
 ) -> None:
     (holder,) = holders(lab, vip)

@@ -58,6 +58,6 @@ def test_what_nearly_everything_imports_is_there():
     assert set(COMMON) <= {*MODULES, *TESTS}
 
 
-def test_pins_of_wheels_touch_who_uses_vllm():
+def test_pins_of_wheels_touch_the_files_that_use_vllm():
     assert {"vllm", "vllm_cache", "vllm_states", "members"} <= touched("rackwright/lab/vllm.txt")
     assert "vip" not in touched("rackwright/lab/vllm.txt")

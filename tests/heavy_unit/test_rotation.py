@@ -34,12 +34,12 @@ def test_a_share_is_a_fifth_of_the_time_and_one_file_at_most(seconds):
     assert sum(seconds[name] for name in turn) <= sum(seconds.values()) / LIMIT + max(seconds.values())
 
 
-def test_who_passed_longest_ago_comes_first():
+def test_the_file_that_passed_longest_ago_comes_first():
     known = record(4, a=4, b=2, c=3, d=4, e=4)
     assert share(known, 5, list(known.passed), list(known.passed)) == ["test_b.py"]
 
 
-def test_who_never_passed_has_its_turn():
+def test_a_file_that_never_passed_has_its_turn():
     known = record(4, a=4, b=2)
     assert "test_new.py" in share(known, 5, [*known.passed, "test_new.py"], [*known.passed, "test_new.py"])
 

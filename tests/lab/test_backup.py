@@ -211,7 +211,7 @@ def test_a_target_that_is_not_mounted_is_not_written_to(backups: Backups) -> Non
     assert left == ""
 
 
-def test_a_repository_that_is_gone_is_not_made_anew_nor_another_taken_for_it(backups: Backups) -> None:
+def test_a_missing_repository_is_not_created_again_and_another_is_not_taken_for_it(backups: Backups) -> None:
     host = backups.host
     host.tell("mv /srv/disk/gate1 /srv/disk/away")
     gone = backups.run("disk")
@@ -310,7 +310,7 @@ def test_a_flipped_bit_that_a_plain_check_misses_is_found_by_the_part_that_reads
     assert mended.part == part
 
 
-def test_a_dead_timer_is_an_alarm_and_the_next_apply_mends_it(backups: Backups) -> None:
+def test_a_dead_timer_is_an_alarm_and_the_next_apply_repairs_it(backups: Backups) -> None:
     for death in ("stop", "disable"):
         backups.host.tell(f"systemctl {death} rackwright-backup@disk.timer")
         assert backups.state("disk").alarms == ("rackwright-backup@disk.timer is dead",)

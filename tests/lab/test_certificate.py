@@ -63,7 +63,7 @@ def test_a_lost_or_foreign_key_and_another_name_are_seen(host: LabHost, tmp_path
     assert "DNS:two" in host.tell(f"openssl x509 -in {FOLDER}/gateway.crt -noout -ext subjectAltName")
 
 
-def test_a_checkout_without_the_authority_fails_and_leaves_the_host_as_it_is(host: LabHost, tmp_path: Path) -> None:
+def test_a_checkout_without_the_ca_fails_and_leaves_the_host_as_it_is(host: LabHost, tmp_path: Path) -> None:
     before = host.tell(f"sha256sum {FOLDER}/*")
     run = host.apply(
         keeping(CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key"), "two")

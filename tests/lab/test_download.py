@@ -158,7 +158,7 @@ def test_plain_http_is_refused_at_once(server: Server, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("ca", ["another", "none"])
-def test_an_unknown_authority_is_refused_at_once(server: Server, folder: Path, tmp_path: Path, ca: str) -> None:
+def test_an_unknown_ca_is_refused_at_once(server: Server, folder: Path, tmp_path: Path, ca: str) -> None:
     server.certificate.write_text("")
     if ca == "another":
         self_signed(tmp_path / "another.key", server.certificate)

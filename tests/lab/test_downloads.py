@@ -119,7 +119,7 @@ def installing(package: str) -> Callable[[], None]:
     return deploy
 
 
-def test_without_the_sites_keys_nothing_is_reached(operator: Operator, way_out: Mirror, host: LabHost) -> None:
+def test_without_the_downloads_keys_nothing_is_reached(operator: Operator, way_out: Mirror, host: LabHost) -> None:
     whole = operator.path.read_text()
     operator.path.write_text(without_site(operator, way_out))
     assert f"{HUB}: can't be reached" in operator("lock", check=1).err
@@ -140,7 +140,7 @@ def test_check_asks_mirror_index_and_hub_as_downloads_will(operator: Operator, w
     assert f"https://{INDEX}/nothing/: 404\n     next: check downloads.package_index and downloads.proxy" in said
 
 
-def test_a_mirror_that_somebody_else_signed_changes_nothing(way_out: Mirror, host: LabHost) -> None:
+def test_a_mirror_with_an_unknown_signature_changes_nothing(way_out: Mirror, host: LabHost) -> None:
     before = host.tell(f"ls {SOURCES}")
     keyring = Keyring(content=way_out.key("stranger").encode())
     foreign = AptMirror(url=way_out.apt, suites=("lab",), components=("main",), keyring=keyring)

@@ -74,7 +74,7 @@ def test_each_engine_gets_a_gpu_of_its_own_and_keeps_it(site: Operator, lab: Lab
     assert (again["changed"], again["restarted"]) == (0, [])
 
 
-def test_a_card_that_falls_off_the_bus_takes_its_replica_out_until_somebody_starts_it(
+def test_a_card_that_falls_off_the_bus_takes_its_replica_out_until_an_operator_starts_it(
     site: Operator, lab: Lab
 ) -> None:
     for pci, uuid in zip(ADDRESSES, (FIRST, SECOND), strict=True):
@@ -96,7 +96,7 @@ def test_a_card_that_falls_off_the_bus_takes_its_replica_out_until_somebody_star
     wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "yes")
 
 
-def test_an_engine_whose_work_a_card_broke_off_is_started_anew_with_evidence(site: Operator, lab: Lab) -> None:
+def test_an_engine_whose_work_a_card_broke_off_is_restarted_with_evidence(site: Operator, lab: Lab) -> None:
     before = pid(lab, "gpu1", unit(1))
     card = ADDRESSES[0].removesuffix(".0")
     kernel_says(lab, "gpu1", f"NVRM: Xid (PCI:{card}): 31, pid={before}, name=llama-server, Ch 00000008")

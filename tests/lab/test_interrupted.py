@@ -119,7 +119,7 @@ def test_an_apply_killed_while_it_restarts_engines_is_finished_by_the_next(site:
         assert parallel in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
 
 
-def test_ctrl_c_ends_after_the_running_operation_and_gives_the_lease_back(site: Operator, lab: Lab) -> None:
+def test_ctrl_c_ends_after_the_running_operation_and_releases_the_lease(site: Operator, lab: Lab) -> None:
     recorded = lab.exec("gpu1", "cat /var/lib/rackwright/record.json").out
     change_parallel(site)
     said = interrupted(site.start("apply", "--yes"), "+ gpu")
@@ -158,7 +158,7 @@ def test_ctrl_c_while_an_engine_is_awaited_names_it_and_it_comes_all_the_same(si
     assert site("apply", "--yes", "--json").json["changed"] == 0
 
 
-def test_a_second_ctrl_c_ends_at_once_and_the_next_apply_returns_what_it_left(site: Operator) -> None:
+def test_a_second_ctrl_c_ends_at_once_and_the_next_apply_undrains_what_it_left(site: Operator) -> None:
     restarting = site.start("restart", "gpu1/assistant@1", "--yes")
     read_until(restarting, "gpu1/assistant@1  restarting")
     restarting.send_signal(signal.SIGINT)
@@ -171,7 +171,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_apply_returns_what_it_left(si
     assert site.replicas()["gpu1/assistant@1"]["traffic"] == "yes"
 
 
-def test_a_dead_host_is_named_and_stops_nobody(site: Operator, lab: Lab) -> None:
+def test_a_dead_host_is_named_and_stops_no_other(site: Operator, lab: Lab) -> None:
     lab.kill("gpu2")
     said = site("apply", "--yes", "--json", check=3)
     assert said.json["failed_hosts"] == ["gpu2"]

@@ -137,7 +137,7 @@ def test_verify_proves_the_service(site: Operator) -> None:
     }
 
 
-def test_verify_looks_at_each_host_from_another_one_and_finds_what_is_open_besides(
+def test_verify_scans_each_host_from_another_one_and_finds_what_else_is_open(
     site: Operator, lab: Lab, lab_fleet: LabFleet
 ) -> None:
     seen = {proof["host"]: proof for proof in site("verify", "--json").json["proofs"] if "opens to" in proof["what"]}
@@ -284,7 +284,7 @@ def test_what_the_fleet_no_longer_names_is_removed(site: Operator, lab: Lab) -> 
     site("apply", "--yes")
 
 
-def test_where_clients_stand_elsewhere_a_host_of_the_fleet_asks(site: Operator) -> None:
+def test_verify_asks_from_a_host_of_the_fleet_if_the_controller_may_not(site: Operator) -> None:
     clients = re.search(r"clients_from: \[(.*)\]", site.path.read_text())
     assert clients is not None
     site.edit(f"clients_from: [{clients[1]}]", "clients_from: [198.51.100.0/24]")

@@ -178,7 +178,7 @@ def test_a_unit_that_systemd_cannot_read_never_takes_its_place(host: LabHost) ->
     assert not host.holds("ls /etc/systemd/system/rackwright-bad*")
 
 
-def test_units_and_users_that_nobody_names_are_removed(host: LabHost) -> None:
+def test_units_and_users_that_are_not_kept_are_removed(host: LabHost) -> None:
     def deploy() -> None:
         from rackwright.operations.retired import retired_units, retired_users
 

@@ -67,13 +67,13 @@ def proven_through_gateways(session: Session, replica: Replica) -> None:
     wait_until(lambda: through_gateways(session, replica) is None)
 
 
-def all_returned(session: Session) -> None:
+def all_serve(session: Session) -> None:
     for replica in session.fleet.replicas:
         proven_through_gateways(session, replica)
     wait_until(lambda: all(state.takes_requests for state in session.gateways.servers().values()))
 
 
-def test_the_first_answer_is_recorded_and_the_next_engine_is_held_to_it(session: Session, lab: Lab) -> None:
+def test_the_first_answer_is_recorded_and_the_next_engine_must_match_it(session: Session, lab: Lab) -> None:
     first, second = session.fleet.replicas
     said: list[str] = []
     lab.exec("gate1", "rm -r /var/lib/rackwright/golden")
@@ -99,13 +99,11 @@ def test_an_engine_that_starts_is_not_proven_yet_and_not_refused(session: Sessio
     proven(session)
 
 
-def test_a_returned_replica_answers_through_the_gateway(session: Session) -> None:
-    all_returned(session)
+def test_an_undrained_replica_answers_through_the_gateway(session: Session) -> None:
+    all_serve(session)
 
 
-def test_one_that_is_drained_answers_whoever_proves_it_and_one_that_is_down_does_not(
-    session: Session, lab: Lab
-) -> None:
+def test_a_drained_replica_answers_its_proof_and_one_that_is_down_does_not(session: Session, lab: Lab) -> None:
     first = session.fleet.replicas[0]
     proven_through_gateways(session, first)
     session.gateways.drain(first.address, who="tests", reason="try")
@@ -177,7 +175,7 @@ def test_weights_that_went_bad_under_their_name_are_refused_by_the_answer(sessio
 
 
 def test_verify_says_that_replicas_run_what_the_lock_says(applied: Operator, session: Session) -> None:
-    all_returned(session)
+    all_serve(session)
     said = applied("verify", "--json").json
     what = "assistant@1 runs what the lock says and answers as recorded"
     found = {proof["host"]: proof["found"] for proof in said["proofs"] if proof["what"] == what}

@@ -278,7 +278,7 @@ def test_a_stopped_engine_is_down_and_stays_so_until_an_apply(ready: Serving) ->
     ready.until("ready")
 
 
-def test_a_state_that_nobody_renews_counts_as_down(ready: Serving) -> None:
+def test_a_state_that_is_not_renewed_counts_as_down(ready: Serving) -> None:
     older = f"sed -i s/^looked=.*/looked=-3600/ /run/rackwright-state/{NAME}"
     ready.host.tell(f"systemctl stop {ready.probe.timer} {ready.probe.service} && {older}")
     assert ready.agent() == "down"

@@ -131,7 +131,7 @@ def test_keys_alone_get_in_ssh_audit_finds_no_failure_and_a_second_run_changes_n
     assert not locked.holds(f"test -e {PENDING} || systemctl -q is-active {SSHD.timer}")
 
 
-def test_a_session_that_stands_lives_on(locked: LabHost) -> None:
+def test_an_open_session_stays_open(locked: LabHost) -> None:
     from rackwright.remote import Remote
 
     with Remote([locked.target()]) as remote:

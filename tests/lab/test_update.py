@@ -111,7 +111,7 @@ def test_a_controller_that_died_is_resumed_on_another_machine(
     assert site("plan", "--json").json["changed"] == 0
 
 
-def test_ctrl_c_leaves_it_open_and_abort_puts_back_what_ran_before(site: Operator, model: Versions, lab: Lab) -> None:
+def test_ctrl_c_leaves_the_rollout_open_and_abort_reverts_it(site: Operator, model: Versions, lab: Lab) -> None:
     old = model.locked
     model.good("four")
     said = interrupted(site.start("model", "update", "assistant", "--yes"), at="gpu1/assistant@1  updating")

@@ -90,7 +90,7 @@ def update(settings: Updates) -> Callable[[], None]:
     return deploy
 
 
-def test_what_keeps_the_clock_already_is_adopted_and_nothing_installed_beside_it(kept: LabHost) -> None:
+def test_a_daemon_that_sets_the_clock_already_is_adopted_and_no_other_is_installed(kept: LabHost) -> None:
     unit = "/etc/systemd/system/openntpd.service"
     kept.tell(f"printf '[Service]\\nExecStart=sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n' >{unit}")
     kept.tell("systemctl daemon-reload; systemctl start openntpd")

@@ -53,7 +53,7 @@ def test_what_is_sent_to_a_replica_while_it_is_drained_has_reached_it(one: Acces
     assert told == ([f"reached {FIRST} while it was drained: an-id"] if found else [])
 
 
-def test_a_replica_is_drained_from_its_act_to_its_return_and_to_the_end_without_one() -> None:
+def test_a_replica_is_drained_from_its_act_until_it_is_undrained_or_to_the_end() -> None:
     steps = [
         (1.0, f"{FIRST}  checking that it may go down"),
         (2.0, f"{FIRST}  draining"),

@@ -109,7 +109,7 @@ def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(session, 
 
 
 @pytest.mark.usefixtures("as_planned")
-def test_only_an_engine_whose_unit_becomes_another_is_put_back_by_an_apply(session, acts, monkeypatch):
+def test_an_apply_reverts_only_an_engine_whose_unit_changes(session, acts, monkeypatch):
     """What is kept of one that only gets other GPUs is what it ran before its last update."""
     made = []
     monkeypatch.setattr(carry_out, "roll", lambda session, lease_session, changes, *_, **__: made.extend(changes))
@@ -119,7 +119,7 @@ def test_only_an_engine_whose_unit_becomes_another_is_put_back_by_an_apply(sessi
     assert [change.revert is not None for change in made] == [True, False]
 
 
-def test_what_an_apply_returns_to_the_gateways_is_written_there(session, acts, monkeypatch):
+def test_what_an_apply_undrains_is_in_the_gateways_audit_log(session, acts, monkeypatch):
     def settled(session, lease_session, gateways, console, replicas, stopping, returned):
         for replica in replicas:
             returned(replica.address)
@@ -151,7 +151,7 @@ def test_without_the_role_of_engines_none_is_waited_for(session, monkeypatch):
         )
 
 
-def test_settling_tells_of_what_it_returned(session, monkeypatch):
+def test_settling_reports_what_it_undrained(session, monkeypatch):
     states = iter(
         (
             {"drained": True, "drained_manually": False, "takes_requests": False},
@@ -170,7 +170,7 @@ def test_settling_tells_of_what_it_returned(session, monkeypatch):
     assert told == [REPLICA.address]
 
 
-def test_settling_returns_nothing_without_the_lease(session, monkeypatch):
+def test_settling_undrains_nothing_without_the_lease(session, monkeypatch):
     gateways = SimpleNamespace(
         hosts=("gate1",),
         servers=lambda: {

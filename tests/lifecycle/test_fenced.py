@@ -35,7 +35,7 @@ def ticks(world: World, case: Case) -> int:
 
 @pytest.mark.parametrize("way", [Desk.resume, Desk.abort])
 @pytest.mark.parametrize("name", NAMES)
-def test_who_was_overtaken_changes_nothing_more(tmp_path: Path, name: str, way: Callable[[Desk], None]) -> None:
+def test_an_overtaken_command_changes_nothing_more(tmp_path: Path, name: str, way: Callable[[Desk], None]) -> None:
     begin = Beginning(world_of(tmp_path, CASES[name], 2))
     count = ticks(begin.world(), CASES[name])
     assert count > 20
@@ -44,7 +44,7 @@ def test_who_was_overtaken_changes_nothing_more(tmp_path: Path, name: str, way: 
 
 
 @pytest.mark.parametrize("tick", range(1, 9))
-def test_who_sleeps_while_requests_do_not_end_gives_nothing_back(tmp_path: Path, tick: int) -> None:
+def test_a_command_that_sleeps_while_requests_do_not_end_undrains_nothing(tmp_path: Path, tick: int) -> None:
     world = world_of(tmp_path, CASES["a good update"], 2)
     world.requests["gpu1/assistant@1"] = world.now + 1000
     assert overtaken(world, CASES["a good update"], Desk.abort, tick)

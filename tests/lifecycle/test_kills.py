@@ -180,7 +180,7 @@ def title(name: str, size: int) -> str:
 
 
 @pytest.mark.parametrize(("name", "size"), KILLED, ids=[title(*killed) for killed in KILLED])
-def test_whenever_it_ends_somebody_else_ends_it_well(tmp_path: Path, name: str, size: int) -> None:
+def test_whenever_it_is_cut_short_another_operator_can_end_it(tmp_path: Path, name: str, size: int) -> None:
     case = CASES[name]
     begin = Beginning(world_of(tmp_path, case, size))
     world = begin.world()

@@ -40,7 +40,7 @@ def keep(found: Kept, issuer: Issuer | None, *, names: tuple[str, ...] = NAMES, 
     return play(role, facts={CertificateState: found, PathState: state})
 
 
-def test_a_bare_host_gets_certificate_authority_and_encrypted_key(ca: CertificateAuthority) -> None:
+def test_a_bare_host_gets_certificate_ca_and_encrypted_key(ca: CertificateAuthority) -> None:
     made, install = keep(Kept(), ca).commands
     assert made == f"install -d -m 0755 -o root -g root -- {FOLDER}"
     assert "BEGIN CERTIFICATE" in install
@@ -81,7 +81,7 @@ def test_a_good_certificate_is_left_alone(ca: CertificateAuthority) -> None:
     assert played.commands == []
 
 
-def test_only_the_authoritys_certificate_is_written_when_only_it_differs(ca: CertificateAuthority) -> None:
+def test_only_the_cas_certificate_is_written_when_only_it_differs(ca: CertificateAuthority) -> None:
     played = keep(kept(ca), ca, on_disk="old")
     assert list(played.uploads) == [f"{FOLDER}/host-proxy.ca.crt.rackwright-new"]
     assert "systemd-creds" not in " ".join(played.commands)
@@ -138,14 +138,14 @@ def failing(played: Played) -> str:
     return played.commands[1]
 
 
-def test_without_the_authoritys_key_the_host_fails_with_the_reason(ca: CertificateAuthority) -> None:
+def test_without_the_cas_key_the_host_fails_with_the_reason(ca: CertificateAuthority) -> None:
     assert isinstance(ca.key_source, Path)
     ca.key_source.unlink()
     assert "a certificate for gpu1 is due; should be the key of" in failing(keep(Kept(), ca))
     assert "no CA to issue it" in failing(keep(Kept(), None))
 
 
-def test_a_checkout_without_the_authority_does_not_replace_what_hosts_trust(ca: CertificateAuthority) -> None:
+def test_a_checkout_without_the_ca_does_not_replace_what_hosts_trust(ca: CertificateAuthority) -> None:
     found = kept(ca)
     ca.certificate_file.unlink()
     assert "NAME.ca.crt, is not next to" in failing(keep(found, ca))

@@ -137,7 +137,7 @@ def test_a_fresh_host_gets_all_and_writes_down_what_it_has() -> None:
     assert "drifted" not in played.diffs["Install"]
 
 
-def test_what_we_installed_and_somebody_changed_has_drifted() -> None:
+def test_what_we_installed_and_was_changed_since_has_drifted() -> None:
     has = HAS | {"nvidia-smi": Installed("590.1-1", on_hold=False)}
     assert "nvidia-smi: 590.1-1 becomes 580.95.05-1 (drifted)" in installed(has=has, sets=OURS).diffs["Install"]
 
@@ -155,7 +155,7 @@ def test_a_kernel_that_can_not_drive_the_gpus_has_the_set_installed_again() -> N
     assert why in played.diffs["Install"]
 
 
-def test_the_same_packages_by_somebody_else_become_ours() -> None:
+def test_the_same_packages_installed_by_others_become_ours() -> None:
     assert len(installed(has=HAS).commands) == 1
 
 
@@ -279,7 +279,7 @@ def known(*names: str) -> KeptSets:
 FREE, FAST = Installed("1", on_hold=False), Installed("1", on_hold=True)
 
 
-def test_what_is_loose_becomes_held_and_nothing_else() -> None:
+def test_only_packages_that_are_not_on_hold_are_put_on_hold() -> None:
     names = ("nvidia-smi", "libcuda1", "nvidia-new")
     played = holding({"nvidia-smi": FREE, "libcuda1": FAST}, known(*names), names=names)
     assert played.commands == ["apt-mark -q hold -- nvidia-smi nvidia-new >/dev/null"]
@@ -287,7 +287,7 @@ def test_what_is_loose_becomes_held_and_nothing_else() -> None:
     assert holding(dict.fromkeys(names, FAST), known(*names), names=names).commands == []
 
 
-def test_what_is_held_is_written_down() -> None:
+def test_packages_on_hold_are_written_down() -> None:
     (command,) = holding({"nvidia-smi": FAST}, names=("nvidia-smi",)).commands
     assert command.endswith("nvidia-smi >/var/lib/rackwright/packages/driver.held")
 
@@ -301,7 +301,7 @@ def test_patterns_hold_what_is_installed() -> None:
     assert holding({"bash": FREE}, patterns=patterns).commands == []
 
 
-def test_what_was_held_is_let_go_and_stays_installed() -> None:
+def test_what_was_on_hold_is_taken_off_hold_and_stays_installed() -> None:
     def role() -> None:
         unhold_packages(name="Let go", what="driver", pin="/etc/default/grub.d/zz-rackwright.cfg")
 

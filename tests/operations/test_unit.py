@@ -144,7 +144,7 @@ def test_a_unit_of_the_distribution_runs_now_and_at_boot(state: Unit, commands: 
         ),
     ],
 )
-def test_what_somebody_or_the_unit_itself_holds_back_is_named_and_left(state: Unit, note: str) -> None:
+def test_a_unit_that_is_masked_or_whose_conditions_are_not_met_is_named_and_left(state: Unit, note: str) -> None:
     played = adopt(state)
     assert played.commands == []
     assert played.notes == {"Adopt": note}

@@ -29,7 +29,7 @@ def raising(**errors: Exception):
 def test_what_a_host_does_comes_to_its_end_though_another_failed(
     remote: Remote, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A command whose greenlet is killed goes on over there, and what is put back meanwhile meets it."""
+    """A command whose greenlet is killed goes on over there, and what is reverted meanwhile meets it."""
     failed, ended = Event(), []
 
     def work(name: str) -> None:
@@ -65,7 +65,7 @@ def test_one_error_is_raised_as_it_is(remote: Remote) -> None:
 
 
 def test_a_lost_lease_comes_before_what_hosts_say(remote: Remote) -> None:
-    """Whoever lost it puts nothing back."""
+    """A command that lost it reverts nothing."""
     with pytest.raises(LeasedError) as caught:
         remote.each("ab", raising(a=HostError("no space", where="a"), b=LeasedError("this run's lease has ended")))
     assert [problem.what for problem in caught.value.problems] == ["this run's lease has ended", "no space"]

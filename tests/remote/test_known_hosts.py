@@ -67,7 +67,7 @@ def test_the_fleets_own_file_wins_over_the_users(tmp_path: Path) -> None:
     assert lookup(target(path)).keys == (ED,)
 
 
-def test_a_certificate_authority_is_told_apart_from_a_key(tmp_path: Path) -> None:
+def test_a_ca_is_distinguished_from_a_key(tmp_path: Path) -> None:
     path = tmp_path / "known_hosts"
     path.write_text(f"@cert-authority 10.0.0.* {ED.type} {ED.data}\n")
     pins = lookup(target(path))

@@ -10,7 +10,7 @@ from rackwright.remote.ssh import reach
 from rackwright.values.targets import Target
 
 
-def test_a_port_at_which_nobody_listens_is_told_apart() -> None:
+def test_a_port_at_which_nothing_listens_has_its_own_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         reach(Target("gpu1", "127.0.0.1", port=port), None).close()

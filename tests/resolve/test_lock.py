@@ -286,7 +286,7 @@ def test_a_proxys_password_is_in_no_error_and_no_log(hub, caplog):
     assert "pa55word" not in caplog.text
 
 
-def test_a_private_authority_is_trusted_where_the_site_names_it_and_nowhere_else(tmp_path):
+def test_a_private_ca_is_trusted_where_the_fleet_file_names_it_and_nowhere_else(tmp_path):
     ca = CertificateAuthority(tmp_path)
     ca.issue("hub", ("127.0.0.1",), client=False)
     (tmp_path / "ca.pem").write_text(ca.pem)
@@ -307,7 +307,7 @@ def test_a_private_authority_is_trusted_where_the_site_names_it_and_nowhere_else
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
-def test_past_the_sites_proxy_nothing_goes_through_the_environments(hub, monkeypatch, variable):
+def test_what_bypasses_the_fleet_files_proxy_does_not_use_the_environments(hub, monkeypatch, variable):
     with StandInHub({}) as gone:
         monkeypatch.setenv(variable, gone.url)
         route = Route(proxy=gone.url, no_proxy=("127.0.0.0/8",))

@@ -195,7 +195,7 @@ def test_a_lock_without_shapes_is_written_as_before_there_were_any(tmp_path, hub
 
 
 def test_parts_are_asked_for_as_downloads_go(hub):
-    """Through the site's proxy: nobody listens there, so nothing comes."""
+    """Through the fleet file's proxy: nothing listens there, so nothing comes."""
     hub.plain["a"] = b"0123456789"
     assert Web().part(f"{hub.url}/plain/a", 2, 3) == b"234"
     assert Web().part(f"{hub.url}/moved/a", 8, 100) == b"89"

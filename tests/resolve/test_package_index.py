@@ -25,7 +25,7 @@ def test_packages_come_the_way_that_the_fleet_file_says(monkeypatch, route, envi
     assert Index(None, route).environment == {"PATH": "/bin", **environment}
 
 
-def test_the_way_is_that_of_the_fleet_files_site(tmp_path):
+def test_the_index_and_the_proxy_are_those_of_the_fleet_file(tmp_path):
     site = {"package_index": "https://pypi.acme.internal/simple", "proxy": "http://proxy:3128"}
     index = index_of(make_fleet(tmp_path / "site.yml", downloads=site))
     assert (index.url, index.route.proxy) == ("https://pypi.acme.internal/simple", "http://proxy:3128")

@@ -53,7 +53,7 @@ def refusal(of: Fleet) -> str:
     return str(caught.value)
 
 
-def test_a_version_is_the_wheels_of_the_sites_index(tmp_path: Path, index: StandInIndex) -> None:
+def test_a_version_is_the_wheels_of_the_fleet_files_index(tmp_path: Path, index: StandInIndex) -> None:
     of = fleet(tmp_path, index)
     lock = settled(of)
     assert paths(lock) == {VLLM.name, TORCH.name}

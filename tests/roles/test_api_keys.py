@@ -95,7 +95,7 @@ def test_of_each_key_what_is_newer_counts(
     ],
     ids="added changed revoked none".split(),
 )
-def test_whoever_was_told_of_it_all_knows_what_the_keys_file_says(
+def test_a_gateway_that_got_every_change_knows_what_the_keys_file_says(
     folder: Folder, applied: str, told: str, file: str
 ) -> None:
     """Then an apply has nothing to write. Within each key the lines are in the order of their bytes."""
@@ -105,7 +105,7 @@ def test_whoever_was_told_of_it_all_knows_what_the_keys_file_says(
 
 
 def test_before_the_first_apply_nothing_is_known(folder: Folder) -> None:
-    """Not: that there are no keys. A fleet without any must be told so, too."""
+    """Not: that there are no keys. A gateway of a fleet without any must get that, too."""
     assert folder("known") == 1
     assert not (folder.path / "keys.map").exists()
     assert folder.merged("") == {}
@@ -124,7 +124,7 @@ def test_revocations_are_kept_once(folder: Folder) -> None:
     assert (folder.path / "keys.pushed").read_text().count("revoked #") == 2
 
 
-def test_what_somebody_wrote_into_keys_map_is_seen(folder: Folder) -> None:
+def test_a_manual_edit_of_keys_map_is_noticed(folder: Folder) -> None:
     folder.merged(key_lines(key()))
     (folder.path / "keys.map").write_text("x y\n")
     assert folder("are_merged") != 0

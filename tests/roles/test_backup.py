@@ -62,7 +62,7 @@ def test_no_secret_is_in_a_script_a_unit_or_a_command() -> None:
         (("vault",), "export NO_PROXY='*'"),
     ],
 )
-def test_the_sites_proxy_counts_and_what_the_machine_itself_is_set_to_does_not(
+def test_the_fleet_files_proxy_counts_and_what_the_machine_itself_is_set_to_does_not(
     no_proxy: tuple[str, ...], line: str
 ) -> None:
     route = Route(proxy="http://proxy:3128", no_proxy=no_proxy)

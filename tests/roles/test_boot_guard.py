@@ -256,7 +256,7 @@ def test_a_menu_that_could_not_be_written_is_no_hold_and_is_tried_again(machine:
     assert (machine.run("hold").returncode, machine.pinned, machine.grubs) == (0, OLDER, 1)
 
 
-def test_a_pin_leaves_when_the_newest_kernel_is_well_again(machine: Machine) -> None:
+def test_a_pin_is_removed_when_the_newest_kernel_fits_again(machine: Machine) -> None:
     machine.kernel(OLDER)
     machine.kernel(NEWER, None)
     machine.run()

@@ -44,7 +44,7 @@ def played(settings: Settings, **facts: object) -> Played:
     return play(downloads, facts=known, settings=settings)
 
 
-def test_a_site_that_says_nothing_changes_nothing() -> None:
+def test_without_settings_nothing_changes() -> None:
     assert played(Settings(), sources=_DEBIAN).changed == []
 
 

@@ -70,7 +70,7 @@ def test_what_an_engine_still_runs_with_is_given_away_last() -> None:
     assert gave({"a": 1, "new": 1}, {"a": "01"}, {"a": "01"}, pair) == {"a": "0", "new": "1"}
 
 
-def test_who_comes_too_late_gets_none_and_the_others_get_theirs() -> None:
+def test_a_replica_that_comes_too_late_gets_no_gpu_and_the_others_get_theirs() -> None:
     found = assign(DEVICES[:3], {"a": 2, "b": 2, "c": 1}, {}, {})
     assert {name: len(devices) for name, devices in found.devices.items()} == {"a": 2, "c": 1}
     assert found.without == {"b": "needs 2 GPUs, but 1 of 3 without MIG are free"}

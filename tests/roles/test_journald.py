@@ -51,7 +51,7 @@ def facts(text: str | None, *, written: float = 1.0) -> Mapping[object, object]:
     }
 
 
-def test_the_journal_stands_on_disk_within_bounds() -> None:
+def test_the_journal_is_kept_on_disk_within_its_limits() -> None:
     assert _TEXT.splitlines()[1:] == [
         "[Journal]",
         "Storage=persistent",

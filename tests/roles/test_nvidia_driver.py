@@ -79,9 +79,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("manage", ["yes", "adopt", "replace", "no"])
 @pytest.mark.parametrize(("found", "refused"), REFUSED)
-def test_a_driver_of_somebody_else_is_named_and_refused(
-    found: FoundDriver, refused: dict[str, str], manage: Any
-) -> None:
+def test_a_foreign_driver_is_named_and_refused(found: FoundDriver, refused: dict[str, str], manage: Any) -> None:
     settings = None if manage == "no" else replace_settings(manage)
     told = [problem.what for problem in refusals(found, settings, Hardware())]
     assert told == ([refused[manage]] if manage in refused else [])
@@ -208,7 +206,7 @@ def test_a_machine_that_is_another_by_now_is_refused_until_it_is_locked_anew() -
     assert problem.what == "its set has open modules, which don't support 1db6"
 
 
-def test_an_adopted_driver_is_held_and_watched_and_nothing_is_installed() -> None:
+def test_an_adopted_driver_is_on_hold_and_watched_and_nothing_is_installed() -> None:
     settings = Settings(manage="adopt", gpus=8)
     has = {name: Installed("550.163.01-2", on_hold=False) for name in ("nvidia-smi", "linux-image-amd64", "bash")}
     facts = {InstalledPackages: has, RunningDriver: replace(LOADED, loaded="550.163.01")}

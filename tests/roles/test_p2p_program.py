@@ -29,7 +29,7 @@ def test_files_arrive_whole_at_every_host_each_from_the_one_before(chain: Make) 
 
 
 @pytest.mark.parametrize("wrong", ["another CA", "another p2p's name"])
-def test_who_has_no_certificate_of_this_transfer_gets_no_byte(chain: Make, wrong: str) -> None:
+def test_a_host_without_a_certificate_of_this_transfer_gets_no_byte(chain: Make, wrong: str) -> None:
     hosts = chain(2 * MEGABYTE)
     if wrong == "another CA":
         hosts.start(1, issuer=CertificateAuthority())

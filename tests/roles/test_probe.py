@@ -268,7 +268,7 @@ def test_an_idle_engine_is_asked_for_a_token_only_now_and_then(bench: Bench) -> 
     assert bench.look(116, completion=28) == "hung"
 
 
-def test_an_engine_started_anew_is_asked_at_once(bench: Bench) -> None:
+def test_a_restarted_engine_is_asked_at_once(bench: Bench) -> None:
     bench.look(100)
     assert bench.look(102, completion=28, invocation="two") == "loading"
     assert bench.look(104, invocation="two") == "ready"

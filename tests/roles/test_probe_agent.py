@@ -53,7 +53,7 @@ def test_the_agent_says_up_for_fresh_ready_and_busy_alone(
 
 @pytest.mark.parametrize(("age", "answer"), [(0, "up"), (60, "down")])
 def test_a_state_that_an_older_probe_wrote_is_as_old_as_its_file(tmp_path: Path, age: int, answer: str) -> None:
-    """Else an apply that brings the new scripts takes every replica out until its probe looks again."""
+    """Else an apply that brings the new scripts takes every replica out until its probe runs again."""
     file = tmp_path / "state"
     file.write_text("state=ready\n")
     dated(file, age)

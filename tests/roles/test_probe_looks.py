@@ -66,7 +66,7 @@ def test_a_load_that_nobody_looked_at_for_a_minute_has_its_time_anew(tmp_path: P
 @pytest.mark.parametrize(
     "stepped", [None, 0, 3600, -3600], ids=["older group", "", "clock went back", "clock went on"]
 )
-def test_a_replica_group_that_nobody_renews_takes_its_replica_out(
+def test_a_replica_group_that_is_not_renewed_takes_its_replica_out(
     bench: Bench, age: int, state: str, stepped: int | None
 ) -> None:
     """Also where the clock was set since; of what an older group wrote, its file's time tells."""

@@ -162,7 +162,7 @@ def members(tmp_path: Path) -> Members:
 
 
 @pytest.mark.parametrize("order", [("a", "b", "ab"), ("ab", "b", "a")])
-def test_members_join_whoever_is_started_first_and_nothing_is_started_twice(
+def test_members_join_whichever_starts_first_and_nothing_is_started_twice(
     tmp_path: Path, order: tuple[str, ...]
 ) -> None:
     members = Members(tmp_path)

@@ -140,7 +140,7 @@ def revert(unit: RealUnit, version: str) -> bool:
     return unit.run(revert_command(settings(version), "back"))
 
 
-def test_what_ran_before_is_put_back_as_often_as_one_likes(unit: RealUnit) -> None:
+def test_a_revert_can_be_repeated(unit: RealUnit) -> None:
     assert take(unit, "v2")
     unit.restart()
     assert revert(unit, "v2")
@@ -148,7 +148,7 @@ def test_what_ran_before_is_put_back_as_often_as_one_likes(unit: RealUnit) -> No
     assert unit.version == "v1"
 
 
-def test_what_was_never_taken_is_not_changed_by_a_put_back(unit: RealUnit) -> None:
+def test_a_revert_of_what_was_never_taken_changes_nothing(unit: RealUnit) -> None:
     """An update to v2 long ago; one to v3 can't be written: what runs is v2, and not v1."""
     assert take(unit, "v2")
     unit.restart()
@@ -156,7 +156,7 @@ def test_what_was_never_taken_is_not_changed_by_a_put_back(unit: RealUnit) -> No
     assert unit.version == "v2"
 
 
-def test_one_that_was_put_back_and_not_restarted_can_be_taken_and_put_back_again(unit: RealUnit) -> None:
+def test_a_reverted_unit_that_was_not_restarted_can_be_taken_and_reverted_again(unit: RealUnit) -> None:
     assert take(unit, "v2")
     unit.restart()
     assert revert(unit, "v2")
@@ -222,8 +222,8 @@ def until(happened: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_put_back_waits_for_the_act_that_is_still_under_way(unit: RealUnit, slow: Path) -> None:
-    """Else it finds nothing to put back, and the act then writes what nobody has proven."""
+def test_a_revert_waits_for_the_act_that_is_still_under_way(unit: RealUnit, slow: Path) -> None:
+    """Else it finds nothing to revert, and the act then writes what was never proven."""
     late = under_way(unit)
     begin = unit.begun(begin_command(settings("v2"), "back"))
     until(lambda: waits_for(unit.acts) or begin.poll() is not None)

@@ -36,7 +36,7 @@ def sync(units: dict[str, Unit], *servers: str, there: tuple[str, ...] = ()) -> 
         ({"systemd-timesyncd": MASKED, "chrony": ABSENT}, ()),
     ],
 )
-def test_who_runs_is_kept_before_who_is_enabled_before_who_is_there(
+def test_a_running_daemon_is_kept_before_an_enabled_one_and_that_before_an_installed_one(
     units: dict[str, Unit], kept: tuple[str, ...]
 ) -> None:
     named = {f"{name}.service": unit for name, unit in units.items()}
@@ -44,12 +44,12 @@ def test_who_runs_is_kept_before_who_is_enabled_before_who_is_there(
 
 
 @pytest.mark.parametrize("name", ["chrony", "ntpsec", "openntpd", "systemd-timesyncd"])
-def test_who_keeps_the_clock_already_is_adopted_and_nothing_changes(name: str) -> None:
+def test_a_daemon_that_sets_the_clock_already_is_adopted_and_nothing_changes(name: str) -> None:
     played = sync({name: RUNS})
     assert (played.commands, played.notes) == ([], {})
 
 
-def test_where_nobody_does_chrony_is_installed_and_only_then() -> None:
+def test_chrony_is_installed_only_where_no_daemon_sets_the_clock() -> None:
     assert "install --no-install-recommends -- chrony" in sync({}).commands[0]
     assert "install" not in " ".join(sync({"systemd-timesyncd": OFF}).commands)
     assert sync({"systemd-timesyncd": OFF}).commands == [

@@ -67,7 +67,7 @@ def test_one_that_is_being_promoted_is_known_by_its_own_line() -> None:
     assert not promoting(lines, "r2")
 
 
-def test_a_replica_was_away_from_its_act_until_it_was_returned() -> None:
+def test_a_replica_was_unavailable_from_its_act_until_it_was_undrained() -> None:
     other = entry(after=6, subject="gpu1/other@1", phase="gate")
     lines = [entry(phase="drain"), entry(after=5, phase="act"), other]
     lines += [entry(after=20, phase="prove"), entry(after=38, phase="undrain")]

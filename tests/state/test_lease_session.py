@@ -21,7 +21,7 @@ def store(tmp_path):
     return FileStore(LocalShell(), str(tmp_path / "control"))
 
 
-def test_a_lease_is_held_within_the_block_and_gone_after_it(store):
+def test_a_lease_is_taken_within_the_block_and_released_after_it(store):
     with hold(store, ANNA) as lease_session:
         assert store.show().owner == ANNA
         assert lease_session.run == "r1"
@@ -167,7 +167,7 @@ def test_the_control_host_is_asked_before_a_change_unless_it_was_just_asked(stor
             lease_session.check()
 
 
-def test_who_was_away_for_longer_than_a_lease_asks_before_the_next_change(store, clock):
+def test_a_command_that_slept_for_longer_than_a_lease_asks_before_the_next_change(store, clock):
     with hold(store, ANNA) as lease_session:
         clock.time += 3600
         assert not lease_session.holds()

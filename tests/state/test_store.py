@@ -170,7 +170,7 @@ class Prefixed(LocalShell):
         return super().run(f"{self.words}\n{command}", **more)
 
 
-def test_who_does_not_get_the_lock_changes_nothing(store):
+def test_a_command_that_does_not_get_the_lock_changes_nothing(store):
     lease = store.acquire(ANNA)
     shell = Prefixed()
     shell.words = "flock() { return 1; }"

@@ -78,7 +78,7 @@ def test_a_candidate_at_the_threshold_passes_no_more_often_than_is_promised(conv
     assert chance_of(Word.PASS, rate, conversations, 3, running, looks) <= ERROR / looks
 
 
-def test_a_lone_error_of_the_running_version_does_not_vouch_for_conversations_of_the_candidate():
+def test_a_lone_error_of_the_running_version_does_not_excuse_conversations_of_the_candidate():
     """What it fails are single requests. The candidate may fail in another way: whole conversations."""
     assert judged(lone_errors(400, 10, 4), traffic(60, 20)).word is Word.INCONCLUSIVE
 
@@ -140,7 +140,7 @@ def test_what_is_a_little_too_bad_says_how_many_conversations_would_fail_it():
     assert judged(traffic(300 * more, 3), traffic(100 * more, 3, 4 * more)).word is Word.FAIL
 
 
-def test_what_lies_at_the_threshold_says_that_nobody_knows():
+def test_a_candidate_at_the_threshold_says_that_the_number_needed_is_unknown():
     found = judged(traffic(300), traffic(100, failing=1))
     assert (found.word, found.needed) == (Word.INCONCLUSIVE, None)
     assert found.why.endswith("not enough conversations: 100, and the number needed can't be estimated")

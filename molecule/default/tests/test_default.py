@@ -13,7 +13,7 @@ def test_the_serving_host_runs_its_units_and_starts_them_at_boot(gpu1: Host, uni
     assert service.is_enabled
 
 
-def test_the_gateway_listens_on_443_only_beside_ssh(gate1: Host) -> None:
+def test_the_gateway_listens_on_443_and_not_on_80(gate1: Host) -> None:
     assert gate1.service("rackwright-gateway").is_running
     address = gate1.backend.hostname
     assert gate1.socket(f"tcp://{address}:443").is_listening
@@ -42,14 +42,14 @@ def test_private_keys_are_encrypted_and_roots_alone(gpu1: Host, path: str) -> No
     assert not file.contains("PRIVATE KEY")
 
 
-def test_the_journal_stands_on_disk_within_bounds(gpu1: Host) -> None:
+def test_the_journal_is_kept_on_disk_within_its_limits(gpu1: Host) -> None:
     assert gpu1.file("/etc/systemd/journald.conf.d/60-rackwright.conf").contains("^SystemMaxUse=4294967296$")
     assert gpu1.file("/var/log/journal").is_directory
     assert gpu1.service("systemd-journald").is_running
 
 
 @pytest.mark.parametrize("setting", ["accept_redirects", "send_redirects", "accept_source_route"])
-def test_nobody_in_the_network_moves_routes(gpu1: Host, setting: str) -> None:
+def test_no_other_host_can_change_routes(gpu1: Host, setting: str) -> None:
     assert gpu1.sysctl(f"net.ipv4.conf.eth0.{setting}") == 0
 
 

@@ -144,7 +144,7 @@ def test_an_answer_is_text_or_one_document(command):
     assert rackwright("status", "--json").document == {"replicas": ["ä"]}
 
 
-def test_a_note_stands_beside_the_answer_and_not_where_json_puts_errors(command):
+def test_a_note_goes_to_stderr_unless_the_output_is_json(command):
     command(lambda context, yes: context.note("by the way"))
     assert rackwright("status").stderr == "by the way\n"
     assert rackwright("status", "--json").stderr == ""

@@ -57,7 +57,7 @@ def test_a_lease_is_renewed_while_a_question_waits(tmp_path):
 
 
 @pytest.mark.parametrize(("typed", "said"), [("n\n", "not confirmed, nothing was changed"), ("\n", "not confirmed")])
-def test_who_does_not_agree_is_told_that_nothing_was_changed(tmp_path, typed, said):
+def test_an_operator_who_declines_reads_that_nothing_was_changed(tmp_path, typed, said):
     with at_terminal(python(ASKS.format(folder=str(tmp_path)))) as terminal:
         terminal.read_until("Apply this?")
         terminal.type(typed)

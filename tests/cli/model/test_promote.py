@@ -58,7 +58,7 @@ def promote(here: Path, there: Path, name: str = "assistant") -> subprocess.Comp
         ({"locked": False}, 10, "staging.lock"),
     ],
 )
-def test_what_the_other_site_does_not_have_is_told(
+def test_what_the_other_fleet_lacks_is_reported(
     tmp_path: Path, other: dict[str, bool | str], code: int, said: str
 ) -> None:
     here = site(tmp_path, "production")
@@ -66,7 +66,7 @@ def test_what_the_other_site_does_not_have_is_told(
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
 
 
-def test_a_model_that_this_site_does_not_have_and_a_file_that_is_not_there_are_told(tmp_path: Path) -> None:
+def test_an_unknown_model_and_a_missing_fleet_file_are_reported(tmp_path: Path) -> None:
     here = site(tmp_path, "production")
     done = promote(here, here, "asistant")
     assert (done.returncode, "did you mean assistant?" in done.stderr) == (2, True), done.stderr

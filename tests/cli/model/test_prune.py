@@ -40,14 +40,14 @@ def ran(site, *words):
     return CliRunner().invoke(prune, ["-f", str(site), *words], standalone_mode=False)
 
 
-def test_what_went_is_told_with_its_size(site, found):
+def test_what_was_removed_is_reported_with_its_size(site, found):
     asked = found(Pruned({"gpu1": (OLD,)}))
     said = ran(site, "--yes")
     assert (said.return_value, said.stdout) == (0, "removed: 4.7 GB\n")
     assert asked == [False]
 
 
-def test_a_rehearsal_is_told_as_one(site, found):
+def test_a_dry_run_says_what_would_be_removed(site, found):
     asked = found(Pruned({"gpu1": (OLD,)}))
     assert ran(site, "--dry-run").stdout == "would be removed: 4.7 GB\n"
     assert asked == [True]

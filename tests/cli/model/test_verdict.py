@@ -51,7 +51,7 @@ def test_the_last_report_is_shown(site, keep):
     assert "time to first token" in text
 
 
-def test_one_that_is_open_or_without_a_verdict_is_told(site, keep):
+def test_an_open_canary_without_a_verdict_is_shown_as_open(site, keep):
     keep(verdict(outcome="open", verdict=None, why="errors are few"))
     text = rackwright("model", "verdict", "assistant", "-f", site).stdout
     assert "was open when last checked, at 25 % of the conversations" in text
@@ -61,7 +61,7 @@ def test_one_that_is_open_or_without_a_verdict_is_told(site, keep):
     assert not site.with_name("page.html").exists()
 
 
-def test_what_became_of_it_stands_first_whatever_the_comparisons_say(site, keep):
+def test_the_outcome_comes_first_whatever_the_comparisons_say(site, keep):
     keep(verdict(outcome="FAIL", why="fell out of the gateways"))
     page = site.with_name("page.html")
     text = rackwright("model", "verdict", "assistant", "-f", site, "--html", page).stdout

@@ -13,7 +13,7 @@ from tests.verdict.verdicts import FAILED, PASSED, UNKNOWN, VERDICT
 EVIL = '<script>alert("x")</script>\x1b[2J&'
 
 
-def test_the_page_stands_alone_and_escapes_what_came_from_elsewhere():
+def test_the_page_is_self_contained_and_escapes_foreign_text():
     text = as_html(replace(VERDICT, why=EVIL, not_compared=(EVIL,)), EVIL)
     assert text.count("&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;&amp;") == 4
     assert "<script" not in text

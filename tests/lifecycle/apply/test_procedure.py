@@ -61,7 +61,7 @@ def test_new_engines_answer_before_old_ones_restart(order: list[str]) -> None:
     assert order == ["settle assistant@2 assistant@3 assistant@4", "restart assistant@1"]
 
 
-def test_who_needs_gpus_of_one_that_restarts_is_waited_for_after_it(
+def test_a_replica_that_needs_gpus_of_a_restarting_one_is_awaited_after_it(
     order: list[str],
 ) -> None:
     said = carried_out(Deferred(CROWDED, "crowded", until_restarts=True), Deferred(WITHOUT, "no driver", False))
@@ -69,7 +69,7 @@ def test_who_needs_gpus_of_one_that_restarts_is_waited_for_after_it(
     assert order == ["settle assistant@2", "restart assistant@1", "settle assistant@3"]
 
 
-def test_who_serves_nobody_restarts_before_who_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replicas_that_do_not_serve_restart_before_those_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carry_out, "await_gateways", lambda *_: {OLD.address, CROWDED.address})
     session = SimpleNamespace(remote=None, gateways=None)
     work = carry_out.Work(cast("Any", session), cast("Any", None), Options(), cast("Any", Console()), lambda: False)

@@ -126,7 +126,7 @@ main(sys.argv[1:])
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_whoever_ends_it_ends_the_tool_and_gateways_can_be_told(tmp_path, told):
+def test_a_signal_ends_the_tool_and_the_key_can_still_be_removed(tmp_path, told):
     kept = tmp_path / "kept"
     kept.mkdir()
     tool = stand_in(tmp_path, f"echo $$ >{tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid; exec sleep 1000")

@@ -62,7 +62,7 @@ def test_lines_belong_to_the_side_that_they_were_dealt_to():
     assert len(list(asked_of_running(lines, BESIDE, 0))) == 1
 
 
-def test_who_runs_the_new_version_already_is_nobody_to_compare_with():
+def test_a_replica_that_runs_the_new_version_already_is_not_compared_with():
     assert of(canary=False, replica="gpu4/assistant@1") == []
     assert of(canary=False, replica=None, status=503) == [Request("7", error=True)]
 
@@ -73,7 +73,7 @@ def test_conversations_that_are_older_than_any_of_the_canary_are_left_out():
     assert [one.request.conversation for one in asked_of_running(lines, BESIDE, 5)] == ["500"]
 
 
-def test_who_left_before_the_first_byte_has_waited_so_long():
+def test_a_client_that_left_before_the_first_byte_counts_with_the_time_it_waited():
     left = {"end": "client_aborted", "first_byte_ms": None, "total_ms": 60_050}
     assert of(**left) == [Request("7", error=False, ttft=60.0)]
     assert of(**left, queued_ms=None) == []
@@ -149,7 +149,7 @@ def test_of_one_endless_conversation_early_and_late_requests_stay(monkeypatch):
 
 
 def test_tokens_are_known_of_as_many_conversations_as_their_p95_takes():
-    """Two hundred answers of few conversations tell little of it, and nobody waits for more of them."""
+    """Two hundred answers of few conversations tell little of it, and the trial doesn't wait for more of them."""
     made = seen(streams=250, others=0)
     made.add([one for one in told(stream=False, completion_tokens=10) for _ in range(200)])
     assert not any(one.tpot for one in traffic_of(made, made)[1].requests)

@@ -93,7 +93,7 @@ def test_what_the_shell_could_read_reaches_the_engine_as_it_is(session, engine):
     assert engine.requests[0].body == body.encode() + b"\n"
 
 
-def test_who_gives_no_answer_did_not_pass(session, engine):
+def test_an_engine_that_gives_no_answer_did_not_pass(session, engine):
     engine.answer = b"no JSON"
     (pair,) = questions(session, prompt()).answers(*session.fleet.replicas).pairs
     assert (pair.running.passed, pair.running.tpot) == (False, None)

@@ -50,7 +50,7 @@ def keeper(lease_session: LeaseSession, model: str = "assistant", said: list[str
     return Keeper(session, lease_session, console, rollout, Replica(model, 1, "gpu1", 0), None)
 
 
-def test_who_goes_on_knows_the_step_and_whether_it_passed(lease_session, written):
+def test_the_step_and_whether_it_passed_are_kept_for_a_resume(lease_session, written):
     keeper(lease_session).reached(1)
     keeper(lease_session, "coder").reached(0)
     progress = read_trial(lease_session.store, ROLLOUT).models

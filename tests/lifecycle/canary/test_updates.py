@@ -63,7 +63,7 @@ def test_what_passes_goes_on_to_all(tmp_path: Path, gateways: int) -> None:
     assert [(told.outcome, told.share) for told in world.verdicts] == [("open", 5), ("open", 25), ("PASS", 25)]
 
 
-def test_each_step_lasts_as_long_as_it_is_held(tmp_path: Path) -> None:
+def test_each_step_lasts_until_it_has_its_time_and_its_requests(tmp_path: Path) -> None:
     world = make(tmp_path)
     seen: list[tuple[float, float]] = []
 
@@ -94,7 +94,7 @@ def test_what_fails_goes_back_by_itself(tmp_path: Path, size: int) -> None:
     assert [told.outcome for told in world.verdicts] == ["FAIL"]
 
 
-def test_one_that_ran_the_new_version_before_is_not_returned_when_that_fails(
+def test_a_replica_that_ran_the_new_version_before_is_not_undrained_when_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What an abort left drained, say."""
@@ -113,7 +113,7 @@ def test_one_that_ran_the_new_version_before_is_not_returned_when_that_fails(
     assert Desk(world).opened is None
 
 
-def test_the_share_ends_before_what_ran_before_is_put_back(tmp_path: Path) -> None:
+def test_the_share_ends_before_the_canary_is_reverted(tmp_path: Path) -> None:
     world = make(tmp_path, gpu1=Behaviour.FAILS_CLIENTS)
     with pytest.raises(ProofError):
         update(world)
@@ -153,7 +153,7 @@ def test_what_is_undecided_is_tried_again_by_who_resumes(tmp_path: Path) -> None
 
 
 def test_who_lacks_the_golden_set_resumes_nothing(tmp_path: Path) -> None:
-    """On another machine it would fail amid the rollout, and all would be put back."""
+    """On another machine it would fail amid the rollout, and all would be reverted."""
     world = make(tmp_path)
     undecided(world)
     before = len(world.changes)
@@ -291,7 +291,7 @@ def test_without_a_canary_it_goes_as_ever(tmp_path: Path) -> None:
     assert shares(world) == []
 
 
-def test_what_somebody_drained_by_hand_is_no_canary(tmp_path: Path) -> None:
+def test_a_manually_drained_replica_is_no_canary(tmp_path: Path) -> None:
     world = make(tmp_path, budget=2)
     Desk(world, "carla").drain(ONE)
     update(world)
@@ -320,7 +320,7 @@ def test_a_share_of_which_no_verdict_could_come_is_refused_before_anything_chang
     assert world.control.journal == []
 
 
-def test_a_share_that_nobody_watches_ends_by_itself(tmp_path: Path) -> None:
+def test_a_share_that_is_not_watched_ends_on_its_own(tmp_path: Path) -> None:
     world = make(tmp_path)
 
     def sleep() -> None:

@@ -169,7 +169,7 @@ def test_a_host_without_curl_is_no_failure():
     assert found(GOOD + "nocurl")["reaches"] == (State.WARNING, "not asked: the first apply installs curl")
 
 
-def test_servers_are_asked_through_proxy_and_authorities_by_a_real_shell(tmp_path):
+def test_servers_are_asked_through_the_proxy_and_with_the_ca_bundle_by_a_real_shell(tmp_path):
     tell = 'for a; do last=$a; done; case $last in *good) echo 200;; *) echo "no route"; echo " 000";; esac'
     (tmp_path / "curl").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n{tell}\n')
     (tmp_path / "curl").chmod(0o755)

@@ -27,12 +27,12 @@ def missing(**drains: Mapping[str, DrainRecord]) -> list[tuple[str, str, str]]:
     return [(drain.gateway, drain.replica.address, drain.record.who) for drain in missing_drains(session, surveyed)]
 
 
-def test_every_gateway_that_answered_and_does_not_know_is_told() -> None:
+def test_every_gateway_that_answered_and_lacks_a_manual_drain_gets_it() -> None:
     assert missing(gate1={}, gate2={ADDRESS: HAND}) == [("gate1", ADDRESS, "ada")]
     assert missing(gate1={ADDRESS: HAND}, gate2={ADDRESS: HAND}, gate3={}) == [("gate3", ADDRESS, "ada")]
 
 
-def test_a_runs_drain_is_not_spread_and_does_not_stand_for_one_by_hand() -> None:
+def test_a_drain_by_a_run_is_not_copied_and_does_not_count_as_a_manual_one() -> None:
     assert missing(gate1={ADDRESS: RUN}, gate2={}) == []
     assert missing(gate1={ADDRESS: RUN}, gate2={ADDRESS: HAND}) == [("gate1", ADDRESS, "ada")]
 

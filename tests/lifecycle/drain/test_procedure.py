@@ -132,7 +132,7 @@ def test_the_last_healthy_replica_is_drained_only_if_the_downtime_is_accepted(
     assert [told[1] for told in desk.gateways.told] == list(addresses)
 
 
-def test_one_that_serves_nobody_is_drained_although_no_other_serves(desk: Desk) -> None:
+def test_a_replica_that_does_not_serve_is_drained_although_no_other_serves(desk: Desk) -> None:
     desk.gateways.out = (CHAT1, CHAT2)
     take(desk, CHAT1)
     assert [told[1] for told in desk.gateways.told] == [CHAT1]
@@ -146,7 +146,7 @@ def test_what_another_operator_drained_before_the_lease_was_taken_counts(desk: D
 
 
 @pytest.mark.parametrize("act", [take, let_back_in])
-def test_whose_lease_is_lost_drains_and_returns_nothing_more(desk: Desk, act: Callable[..., None]) -> None:
+def test_a_command_that_lost_its_lease_drains_and_undrains_nothing_more(desk: Desk, act: Callable[..., None]) -> None:
     desk.lost = True
     with pytest.raises(LeasedError):
         act(desk, CHAT1)

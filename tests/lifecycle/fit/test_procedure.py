@@ -183,7 +183,7 @@ def test_every_host_and_model_that_does_not_fit_is_named_at_once(tmp_path: Path)
 
 
 def test_what_is_close_is_a_warning_and_not_refused(tmp_path: Path):
-    """The estimate of what vLLM takes beside weights and cache may be wrong by half."""
+    """The estimate of what vLLM takes in addition to weights and cache may be wrong by half."""
     fleet = fleet_of(tmp_path, 1)
     lock = lock_of(fleet, plain())
     (placed,) = fit_host(fleet, lock, "gpu1", Memory(24 * GIB, None))

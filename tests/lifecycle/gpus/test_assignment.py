@@ -132,7 +132,9 @@ def test_more_gpus_than_a_host_has_are_refused_unless_it_tells_of_none(tmp_path:
     refuse_gpus(session(tmp_path, 1, 1), survey(TWO))
 
 
-def test_who_waited_for_a_driver_is_looked_at_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replica_that_waited_for_a_driver_is_surveyed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     two = session(tmp_path, 1, 1)
     blind = survey(Hardware())
     before = tuple(deferred(two, blind, set()))
@@ -144,7 +146,7 @@ def test_who_waited_for_a_driver_is_looked_at_anew(tmp_path: Path, monkeypatch: 
     assert still_deferred(two, before, ("gpu1",)) == ()
 
 
-def test_who_waits_for_engines_that_restart_is_not_looked_at_again(tmp_path: Path) -> None:
+def test_a_replica_that_waits_for_restarting_engines_is_not_surveyed_again(tmp_path: Path) -> None:
     two = session(tmp_path, 1, 1)
     crowded = survey(TWO, running(two, 1, 0, 1))
     before = tuple(deferred(two, crowded, {restart.replica for restart in restarts(two, crowded)}))

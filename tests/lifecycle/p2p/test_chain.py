@@ -36,19 +36,19 @@ def test_a_slow_host_goes_behind_those_that_wait_for_it() -> None:
     assert overtaken("abcde", arrived, TOTAL, {}) == ("a", "b", "d", "e", "c")
 
 
-def test_a_slow_host_that_holds_up_nobody_stays_where_it_is() -> None:
+def test_a_slow_host_that_holds_up_no_other_stays_where_it_is() -> None:
     arrived = {"a": TOTAL, "b": 700_000_000, "c": 600_000_000, "d": 200_000_000}
     assert overtaken("abcd", arrived, TOTAL, {}) == ("a", "b", "c", "d")
     assert overtaken("abcde", arrived | {"e": TOTAL}, TOTAL, {}) == ("a", "b", "c", "d", "e")
 
 
 def test_the_first_hop_is_never_far_behind_at_the_start() -> None:
-    """The first host has everything from the beginning: being behind it says nothing of who is slow."""
+    """The first host has everything from the beginning: being behind it doesn't tell which host is slow."""
     arrived = {"a": TOTAL, "b": 10_000_000, "c": 9_000_000, "d": 8_000_000}
     assert overtaken("abcd", arrived, TOTAL, {}) == ("a", "b", "c", "d")
 
 
-def test_who_moves_up_is_not_slow_for_being_behind_from_the_start() -> None:
+def test_a_host_that_moves_up_is_not_slow_for_being_behind_from_the_start() -> None:
     arrived = {"a": TOTAL, "b": 500_000_000, "c": 200_000_000, "d": 190_000_000, "e": 180_000_000}
     order = overtaken("abcde", arrived, TOTAL, {})
     then = gaps(order, arrived)

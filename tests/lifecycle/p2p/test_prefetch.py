@@ -50,7 +50,7 @@ def test_hosts_are_made_ready_then_weights_go_round_then_who_writes_for_others_h
     assert run.failed_hosts == ()
 
 
-def test_who_failed_is_in_the_run_and_takes_no_further_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_failed_is_in_the_run_and_takes_no_further_part(monkeypatch: pytest.MonkeyPatch) -> None:
     done, run = changes(world(a=OWN, b=OWN), monkeypatch, failing=("a",))
     assert done == [("ready", "a", "b"), ("stage", "b"), ("own weights", "a")]
     assert run.failed_hosts == ("a",)

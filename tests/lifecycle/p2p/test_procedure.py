@@ -61,7 +61,7 @@ def test_every_host_has_a_certificate_of_its_own_for_this_transfer_alone(monkeyp
     assert len({name for issued in names for name in issued}) == 2
 
 
-def test_who_has_it_already_passes_it_on_and_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_has_the_files_passes_them_on_and_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({"a": NOTHING, "b": WHOLE, "c": WHOLE}, {"a": [DONE]})
     (transferred,), fetches = run(world, monkeypatch, first="a")
     assert (transferred.first, fetches, world.started) == ("b", [], ["b", "a"])
@@ -74,7 +74,7 @@ def test_the_fleet_file_says_who_fetches(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("has", [{"a": WHOLE, "b": WHOLE}, {"a": NOTHING}, {"a": WHOLE}])
-def test_nothing_is_moved_where_nobody_lacks_it_or_nobody_is_there_to_share(
+def test_nothing_is_transferred_where_no_host_lacks_it_or_none_can_share_it(
     monkeypatch: pytest.MonkeyPatch, has: dict[str, Has | HostError]
 ) -> None:
     world = World(has, {})
@@ -91,7 +91,9 @@ def test_where_the_first_can_not_fetch_each_fetches_for_itself(monkeypatch: pyte
     ]
 
 
-def test_who_is_out_of_reach_or_lacks_room_is_named_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_is_out_of_reach_or_lacks_room_is_named_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     has: dict[str, Has | HostError] = {"a": WHOLE, "b": HostError("no answer"), "c": Has(free=1), "d": NOTHING}
     world = World(has, {"d": [DONE]})
     (transferred,), _ = run(world, monkeypatch)
@@ -150,7 +152,7 @@ def test_where_a_unit_does_not_start_the_others_go_on(monkeypatch: pytest.Monkey
     assert list(transferred.seconds) == ["c"]
 
 
-def test_without_the_first_one_s_unit_nobody_is_asked_and_each_fetches_for_itself(
+def test_without_the_first_one_s_unit_no_host_is_asked_and_each_fetches_for_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = World({"a": WHOLE, "b": NOTHING}, {}, refuses=("a",))
@@ -158,7 +160,7 @@ def test_without_the_first_one_s_unit_nobody_is_asked_and_each_fetches_for_itsel
     assert transferred.failed == {"b": "a, which the others copy from: no libtorrent"}
 
 
-def test_without_the_authority_s_key_each_fetches_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_ca_s_key_each_fetches_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     class Without(Issuer):
         def issue(self, names: tuple[str, ...], *, client: bool, days: int) -> None:  # type: ignore[override]
             raise SecretError("the CA's key isn't here", where="ca.key")
@@ -185,7 +187,7 @@ def test_ctrl_c_ends_the_units_and_leaves_what_arrived(monkeypatch: pytest.Monke
     assert world.ended == {"a": "clean", "b": "stop"}
 
 
-def test_whoever_is_slow_goes_behind_and_those_that_move_up_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_host_goes_behind_and_those_that_move_up_ask_other_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = replace(HALF, bytes=10_000_000)
     world = World(
         {"a": WHOLE, "b": NOTHING, "c": NOTHING, "d": NOTHING},
@@ -196,7 +198,7 @@ def test_whoever_is_slow_goes_behind_and_those_that_move_up_are_told(monkeypatch
     assert world.asked["c"] == ["10.0.0.4", "10.0.0.2", "10.0.0.1"]
 
 
-def test_two_models_of_the_same_files_are_staged_each_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_models_of_the_same_files_are_transferred_separately(monkeypatch: pytest.MonkeyPatch) -> None:
     both = ModelStore(models=(MODEL, MODEL.model_copy(update={"name": "coder"})))
     world = World(dict.fromkeys("ab", NOTHING), {"b": [DONE]})
     transferred, _ = run(world, monkeypatch, a=both, b=both)
@@ -210,7 +212,7 @@ def test_a_writer_whose_shared_folder_is_not_mounted_takes_no_part(monkeypatch: 
     assert "should be mounted" in transferred.failed["b"]
 
 
-def test_who_only_reads_a_shared_folder_takes_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_only_reads_a_shared_folder_takes_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({"a": WHOLE, "b": NOTHING, "c": NOTHING}, {"b": [DONE]})
     reader = ModelStore(models=(MODEL.model_copy(update={"writer": "b"}),))
     (transferred,), _ = run(world, monkeypatch, c=reader)

@@ -110,7 +110,7 @@ def test_one_that_does_not_run_is_waited_for(proving: Proving) -> None:
 
 @pytest.mark.parametrize("status", [-1, 137])
 def test_a_look_that_was_cut_off_proves_nothing_and_refutes_nothing(proving: Proving, status: int) -> None:
-    """Its first lines alone read as an engine that runs from folders which nobody ever verified."""
+    """Its first lines alone read as an engine that runs from folders which were never verified."""
     unit = identity_of(proving.session, proving.first, "gpu1").unit
     half = f"ActiveState=active\nMainPID=7\nstarted={unit}\n"
     proving.session.remote.by_name["gpu1"] = Told(Completed(status, half.encode(), b"", "gpu1"))

@@ -25,7 +25,7 @@ def lock_of(**files: str) -> Lock:
     return Lock(fleet="acme", models=models, runtimes={}, ports={})
 
 
-def test_what_is_needed_stands_in_the_lock_in_the_next_and_in_the_one_that_was_applied_last(tmp_path, monkeypatch):
+def test_weights_of_the_lock_the_next_one_and_the_applied_one_are_needed(tmp_path, monkeypatch):
     now, following, colleagues = lock_of(assistant="now"), lock_of(assistant="next"), lock_of(coder="a colleague's")
     applied = None
     monkeypatch.setattr(pruning, "read_applied", lambda shell: applied)

@@ -38,7 +38,7 @@ def test_what_is_applied_may_be_restarted() -> None:
 
 
 @pytest.mark.parametrize("status", [-1, 137, 1])
-def test_what_nobody_could_look_at_is_not_restarted(status: int) -> None:
+def test_an_engine_that_could_not_be_inspected_is_not_restarted(status: int) -> None:
     made = engines("0" * 64, status)
     with pytest.raises(HostError, match="gpu1: looking at the engine"):
         made.restarted(made.session.fleet.replicas[0], "asked for").check()

@@ -142,7 +142,7 @@ def test_gateways_that_find_a_restart_late_are_waited_for():
     assert journal.lines[-1] == f"{one.address} done"
 
 
-def test_a_replica_that_the_gateways_never_find_healthy_is_not_returned():
+def test_a_replica_that_the_gateways_never_find_healthy_fails_the_rollout():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     run, _ = rollout(gateways, size=2)
@@ -166,7 +166,7 @@ def test_a_replica_is_drained_until_it_answers_through_the_gateways():
 
 
 def test_what_was_drained_by_hand_is_not_asked_through_the_gateways():
-    """Whoever has taken it out altogether would have it fail."""
+    """An operator may have taken it out altogether: then it would fail."""
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address}, manual={one.address})
     run, journal = rollout(gateways, size=2)
@@ -186,7 +186,7 @@ def test_ctrl_c_ends_with_the_replica_that_is_being_changed(phase: Phase):
     assert gateways.drained == set()
 
 
-def test_ctrl_c_during_a_drain_gives_the_replica_back_untouched():
+def test_ctrl_c_during_a_drain_undrains_the_replica_untouched():
     one, two = replicas(2)
     gateways, acted = Gateways(up={one.address, two.address}, requests={one.address: [2]}), []
     run, journal = rollout(gateways, size=2, stopping=lambda journal: f"{one.address} drain" in journal.lines)
@@ -223,7 +223,7 @@ def test_an_accepted_outage_is_of_the_last_replica_and_leaves_the_budget_as_it_i
         run.run([change(one)])
 
 
-def test_what_serves_nobody_is_changed_whatever_else_is_down():
+def test_a_replica_that_does_not_serve_is_changed_whatever_else_is_down():
     one, two, _three = replicas(3)
     gateways = Gateways(up={two.address})
     run, _ = rollout(gateways, size=3)
@@ -231,7 +231,7 @@ def test_what_serves_nobody_is_changed_whatever_else_is_down():
     assert one.address in gateways.healthy("assistant")
 
 
-def test_the_gate_looks_after_what_must_be_right_before():
+def test_the_gate_counts_healthy_replicas_after_the_check():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     run, _ = rollout(gateways, size=2)
@@ -240,7 +240,7 @@ def test_the_gate_looks_after_what_must_be_right_before():
     assert gateways.drained == set()
 
 
-def test_one_that_only_some_gateways_drained_is_given_back():
+def test_a_replica_that_only_some_gateways_drained_is_undrained():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
 
@@ -255,22 +255,22 @@ def test_one_that_only_some_gateways_drained_is_given_back():
     assert journal.details[-1] == "unchanged: gate2: unreachable"
 
 
-def test_what_its_admin_returned_while_requests_end_is_not_returned_once_more():
+def test_a_replica_that_an_operator_undrained_while_requests_end_is_not_undrained_again():
     one, two = replicas(2)
 
-    class Returned(Gateways):
+    class Undrained(Gateways):
         def in_flight(self, replica: Replica) -> int:
             self.manual.clear()
             return 2
 
-    gateways = Returned(up={one.address, two.address}, manual={one.address})
+    gateways = Undrained(up={one.address, two.address}, manual={one.address})
     run, journal = rollout(gateways, size=2)
     with pytest.raises(RackwrightError, match="2 requests are still in flight"):
         run.run([change(one)])
     assert journal.lines == [f"{one.address} {phase}" for phase in (Phase.GATE, Phase.DRAIN, Phase.DONE)]
 
 
-def test_what_somebody_drains_by_hand_while_requests_end_stays_drained():
+def test_a_replica_that_is_drained_manually_while_requests_end_stays_drained():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address}, requests={one.address: [2]})
     run, _ = rollout(gateways, size=2)

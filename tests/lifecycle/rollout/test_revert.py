@@ -37,7 +37,7 @@ class Engine:
         return Revert(self.revert, self.prove)
 
 
-def test_what_is_not_proven_is_put_back_proven_and_returned():
+def test_an_unproven_replica_is_reverted_proven_and_undrained():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address, new="HTTP 500")
@@ -53,7 +53,7 @@ def test_what_is_not_proven_is_put_back_proven_and_returned():
 
 
 @pytest.mark.parametrize("failure", [HostError("unreachable", where="gpu1"), RackwrightError("no such unit")])
-def test_an_act_that_fails_is_put_back_and_keeps_its_kind(failure: RackwrightError):
+def test_an_act_that_fails_is_reverted_and_its_error_keeps_its_kind(failure: RackwrightError):
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address)
@@ -69,7 +69,7 @@ def test_an_act_that_fails_is_put_back_and_keeps_its_kind(failure: RackwrightErr
     assert engine.version == "old"
 
 
-def test_what_can_not_be_put_back_stays_drained_and_both_reasons_are_told():
+def test_what_can_not_be_reverted_stays_drained_and_both_reasons_are_reported():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address, new="HTTP 500", old="HTTP 503")
@@ -84,7 +84,7 @@ def test_what_can_not_be_put_back_stays_drained_and_both_reasons_are_told():
     assert journal.details[-1] == "could not be reverted: not proven after 20 s: HTTP 503"
 
 
-def test_one_that_the_gateways_never_take_is_put_back():
+def test_a_replica_that_the_gateways_never_find_healthy_is_reverted():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address)
@@ -102,7 +102,7 @@ def test_one_that_the_gateways_never_take_is_put_back():
     assert gateways.healthy("assistant") == {one.address, two.address}
 
 
-def test_what_is_not_proven_through_the_gateways_is_put_back_before_a_client_has_it():
+def test_what_is_not_proven_through_the_gateways_is_reverted_before_clients_reach_it():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address)
@@ -114,7 +114,7 @@ def test_what_is_not_proven_through_the_gateways_is_put_back_before_a_client_has
     assert gateways.drained == set()
 
 
-def test_what_was_put_back_is_proven_through_the_gateways_too():
+def test_what_was_reverted_is_proven_through_the_gateways_too():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address, new="HTTP 500")
@@ -141,7 +141,7 @@ def falls_out_soaking(
     gateways.healthy = healthy  # type: ignore[method-assign]
 
 
-def test_one_that_fails_under_traffic_is_not_put_back_over_requests_in_flight():
+def test_a_replica_that_fails_under_traffic_is_not_reverted_over_requests_in_flight():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address}, requests={one.address: [0, 7]})
     engine = Engine(gateways, one.address)
@@ -153,7 +153,7 @@ def test_one_that_fails_under_traffic_is_not_put_back_over_requests_in_flight():
     assert gateways.drained == {one.address}
 
 
-def test_one_that_falls_out_while_soaking_is_put_back():
+def test_a_replica_that_falls_out_while_soaking_is_reverted():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address)
@@ -178,7 +178,7 @@ def test_weights_that_are_not_what_they_should_be_are_found_before_the_drain():
     assert gateways.drained == set()
 
 
-def test_without_the_lease_nothing_is_put_back():
+def test_without_the_lease_nothing_is_reverted():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address)
@@ -194,7 +194,7 @@ def test_without_the_lease_nothing_is_put_back():
     assert journal.lines[-1] == f"{one.address} act"
 
 
-def test_a_lease_that_ends_while_something_is_put_back_ends_that_too():
+def test_a_lease_that_ends_during_a_revert_ends_the_revert():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address, new="HTTP 500")
@@ -207,7 +207,7 @@ def test_a_lease_that_ends_while_something_is_put_back_ends_that_too():
         run.run([change(one, engine.take, engine.prove, revert=Revert(revert, engine.prove))])
 
 
-def test_what_serves_is_not_put_back_where_that_would_cost_too_much():
+def test_what_serves_is_not_reverted_where_no_other_replica_serves():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address)
@@ -219,7 +219,7 @@ def test_what_serves_is_not_put_back_where_that_would_cost_too_much():
     assert journal.details[-1].startswith("not reverted: is the last healthy replica")
 
 
-def test_whoever_lost_the_lease_does_not_end_the_next_ones_downtime():
+def test_a_rollout_that_lost_the_lease_does_not_end_the_next_ones_downtime():
     (one,) = replicas(1)
     gateways = Gateways(up={one.address})
     rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}))
@@ -233,7 +233,7 @@ def test_whoever_lost_the_lease_does_not_end_the_next_ones_downtime():
     assert "assistant over" not in gateways.downtimes
 
 
-def test_whoever_loses_the_lease_while_requests_end_puts_nothing_back():
+def test_a_rollout_that_loses_the_lease_while_requests_end_reverts_nothing():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address}, requests={one.address: [0, 3, 0]})
     engine = Engine(gateways, one.address)
@@ -251,7 +251,7 @@ def test_whoever_loses_the_lease_while_requests_end_puts_nothing_back():
     assert engine.version == "new"
 
 
-def test_what_was_drained_by_hand_is_put_back_and_stays_drained():
+def test_a_manually_drained_replica_is_reverted_and_stays_drained():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address}, manual={one.address})
     engine = Engine(gateways, one.address, new="HTTP 500")
@@ -264,7 +264,7 @@ def test_what_was_drained_by_hand_is_put_back_and_stays_drained():
     assert not any(line.endswith("undrain") for line in journal.lines)
 
 
-def test_what_somebody_drains_by_hand_while_it_changes_stays_drained():
+def test_a_replica_that_is_drained_manually_while_it_changes_stays_drained():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     run, journal = rollout(gateways, size=2)
@@ -273,7 +273,7 @@ def test_what_somebody_drains_by_hand_while_it_changes_stays_drained():
     assert one.address in gateways.drained
 
 
-def test_a_drain_that_does_not_end_gives_the_replica_back():
+def test_a_replica_whose_drain_does_not_end_is_undrained():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address}, requests={one.address: [2]})
     run, journal = rollout(gateways, size=2)
@@ -343,7 +343,7 @@ def test_where_others_serve_there_is_no_downtime():
     assert gateways.downtimes == []
 
 
-def test_one_that_served_nobody_before_goes_back_without_a_proof():
+def test_a_replica_that_did_not_serve_before_is_undrained_without_a_proof():
     one, two = replicas(2)
     gateways = Gateways(up={two.address})
     acted = []
@@ -355,7 +355,7 @@ def test_one_that_served_nobody_before_goes_back_without_a_proof():
     assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "act", "undrain", "done")]
 
 
-def test_one_that_served_nobody_for_it_was_drained_by_hand_stays_drained():
+def test_an_idle_replica_that_was_drained_manually_stays_drained():
     one, two = replicas(2)
     gateways = Gateways(up={two.address}, manual={one.address})
     run, journal = rollout(gateways, size=2)

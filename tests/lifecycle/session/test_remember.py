@@ -90,7 +90,7 @@ def test_one_that_failed_is_not_told_and_one_out_of_reach_is_no_failure_of_what_
     assert (session.recorded, session.applied) == (["gate1"], ["gate1"])
 
 
-def test_the_one_that_has_the_lease_must_be_told(monkeypatch):
+def test_the_host_that_keeps_the_lease_must_be_reached(monkeypatch):
     session = Session(monkeypatch, "gpu1", gone=("gate1",))
     with pytest.raises(HostError):
         session.remember()

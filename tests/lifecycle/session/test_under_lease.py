@@ -80,7 +80,7 @@ def test_a_lease_that_is_lost_ends_it_before_the_next_operation_and_the_audit_sa
     assert desk.audited == ["2; then failed: this run's lease has ended"]
 
 
-def test_who_asks_to_stop_is_heard_and_the_lease_is_theirs(apply: Callable[..., Run]) -> None:
+def test_a_request_to_stop_interrupts_it_and_the_lease_is_not_lost(apply: Callable[..., Run]) -> None:
     desk = Desk(ends_after=6)
     run = apply(desk, stopping=lambda: desk.left < 6)
     assert (len(run.steps), run.interrupted, desk.audited) == (1, True, [])

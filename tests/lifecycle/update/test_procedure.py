@@ -47,7 +47,7 @@ def test_every_engine_that_runs_on_another_unit_is_due(monkeypatch: pytest.Monke
 
 
 def test_another_model_whose_engines_wait_for_an_apply_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its new names, say: the gateways would be told of them at the end, and no engine serves them."""
+    """Its new names, say: the gateways would get them at the end, and no engine serves them."""
     session = site_of({})
     monkeypatch.setattr(update, "files_digest", lambda _: "0" * 64)
     units = dict(update.units_of(session, session.fleet.replicas))

@@ -63,7 +63,7 @@ def test_a_replica_that_is_down_from_the_beginning_comes_first(world: World) -> 
     assert on(world) == {"v2"}
 
 
-def test_what_could_not_be_written_is_not_put_back_to_an_earlier_version(world: World) -> None:
+def test_what_could_not_be_written_is_not_reverted_to_an_earlier_version(world: World) -> None:
     update(world)
     world.hosts["gpu1"].full = True
     with pytest.raises(RackwrightError, match="No space left"):
@@ -73,7 +73,7 @@ def test_what_could_not_be_written_is_not_put_back_to_an_earlier_version(world: 
 
 
 @pytest.mark.parametrize("act", ["take", "restart"])
-def test_an_act_that_was_given_up_and_comes_after_its_put_back_changes_nothing(world: World, act: str) -> None:
+def test_an_act_that_was_given_up_and_comes_after_its_revert_changes_nothing(world: World, act: str) -> None:
     host = world.hosts["gpu1"]
     host.slow = act
     with pytest.raises(RackwrightError, match="a command didn't finish within 60 s"):
@@ -105,7 +105,9 @@ def test_a_pause_leaves_it_open_while_it_is_not_known_whether_anything_was_chang
     assert Desk(world).opened
 
 
-def test_who_was_changed_is_returned_and_the_end_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_changed_replicas_are_returned_and_the_end_is_printed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
     monkeypatch.setattr(Quiet, "say", lambda _, text: said.append(text))
     changed: list[str] = []
@@ -131,7 +133,7 @@ def test_a_pause_after_something_was_changed_leaves_it_open(world: World) -> Non
     assert on(world) == {"v2"}
 
 
-def test_a_host_that_is_lost_meanwhile_holds_it_up_and_what_is_known_is_taken_back(world: World) -> None:
+def test_a_host_that_is_lost_meanwhile_pauses_it_until_the_host_is_back(world: World) -> None:
     killed(world, TOOK_ONE)
     world.hosts["gpu2"].cut = True
     with pytest.raises(
@@ -159,7 +161,9 @@ def breaks_for_good(world: World, monkeypatch: pytest.MonkeyPatch) -> Engine:
     return engine
 
 
-def test_what_can_not_be_put_back_leaves_it_open_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_can_not_be_reverted_leaves_the_rollout_open_and_is_reported(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = breaks_for_good(world, monkeypatch)
     with pytest.raises(ProofError, match=r"could not be reverted and stays drained.*not all replicas were reverted"):
         update(world)
@@ -171,7 +175,7 @@ def test_what_can_not_be_put_back_leaves_it_open_and_says_so(world: World, monke
 
 
 def test_an_engine_that_died_unwatched_is_not_promoted(world: World) -> None:
-    """Killed in the last soak; by the time that somebody resumes it the engine doesn't answer any more."""
+    """Killed in the last soak; by the time that an operator resumes it the engine doesn't answer any more."""
     world.hosts["gpu2"].engines["assistant@1"].faults["v2"] = Behaviour.DIES
     killed(world, Fault(8, change=True))
     with pytest.raises(ProofError, match="every replica runs the previous version"):
@@ -180,7 +184,7 @@ def test_an_engine_that_died_unwatched_is_not_promoted(world: World) -> None:
     assert versions(Desk(world).lock) == {"assistant": "v1"}
 
 
-def test_an_engine_that_is_dead_is_started_again_by_whoever_resumes(world: World) -> None:
+def test_a_resume_starts_a_dead_engine_again(world: World) -> None:
     """Killed in the last soak. What its start noted is still there, and says the new unit."""
     killed(world, Fault(8, change=True))
     engine = world.hosts["gpu2"].engines["assistant@1"]
@@ -221,7 +225,7 @@ def test_a_gateway_that_can_not_be_told_leaves_the_old_lock(tmp_path: Path) -> N
     assert versions(Desk(world).lock) == {"assistant": "v2"}
 
 
-def test_a_lease_that_ends_while_it_is_taken_back_ends_that(world: World) -> None:
+def test_a_lease_that_ends_during_an_automatic_revert_ends_it(world: World) -> None:
     world.hosts["gpu1"].engines["assistant@1"].faults["v2"] = Behaviour.REFUSES
 
     def lose(number: int, written: bool) -> None:
@@ -235,7 +239,7 @@ def test_a_lease_that_ends_while_it_is_taken_back_ends_that(world: World) -> Non
     assert Desk(world).opened
 
 
-def test_a_replica_over_two_hosts_is_taken_back_on_both(tmp_path: Path) -> None:
+def test_a_replica_over_two_hosts_is_reverted_on_both(tmp_path: Path) -> None:
     """Killed when one of them has taken the new unit; the other keeps one of an earlier change."""
     placed = {"gpu1": ["assistant@1"], "gpu2": ["assistant@1"]}
     world = make_world(tmp_path, placed, members={ONE: ("gpu1", "gpu3")})
@@ -249,7 +253,7 @@ def test_a_replica_over_two_hosts_is_taken_back_on_both(tmp_path: Path) -> None:
 
 
 def test_one_that_was_dead_from_the_beginning_does_not_keep_it_open(world: World) -> None:
-    """It answers on no version: it goes back as it was, and nobody waits for it."""
+    """It answers on no version: it is undrained as it was, and the rollout doesn't wait for it."""
     for engine in world.engines(world.replica(TWO)):
         engine.faults.update(dict.fromkeys(("v1", "v2"), Behaviour.REFUSES))
         engine.started, engine.broken = None, engine.unit
@@ -269,14 +273,14 @@ def test_an_abort_that_can_not_end_says_that_it_can_be_left(world: World, monkey
     assert Desk(world).opened
 
 
-def test_it_is_taken_back_also_by_another_fleet_file(world: World) -> None:
-    """Whose engines have other settings: what stands there is known by what the rollout wrote."""
+def test_an_abort_reverts_with_another_fleet_file_too(world: World) -> None:
+    """Whose engines have other settings: what they run is known by what the rollout wrote."""
     killed(world, TOOK_ONE)
     Desk(world, "ben").abort(make_lock(world.fleet, {"assistant": "v9"}))
     assert on(world) == {"v1"}
 
 
-def test_what_ran_the_new_version_already_is_not_taken_back(tmp_path: Path) -> None:
+def test_what_ran_the_new_version_already_is_not_reverted(tmp_path: Path) -> None:
     """Of two models one is where it should be, the other fails."""
     world = make_world(tmp_path, {"gpu1": ["chat@1", "code@1"], "gpu2": ["chat@1", "code@1"]})
     Desk(world).update({"chat": "v2"})
@@ -286,7 +290,7 @@ def test_what_ran_the_new_version_already_is_not_taken_back(tmp_path: Path) -> N
     assert running(world) == {"gpu1 chat@1": "v2", "gpu2 chat@1": "v2", "gpu1 code@1": "v1", "gpu2 code@1": "v1"}
 
 
-def test_one_that_ran_the_new_version_already_and_fails_is_not_put_back(tmp_path: Path) -> None:
+def test_a_replica_that_ran_the_new_version_already_and_fails_is_not_reverted(tmp_path: Path) -> None:
     world = make_world(tmp_path, {"gpu1": ["chat@1", "code@1"], "gpu2": ["chat@1", "code@1"]})
     Desk(world).update({"chat": "v2"})
     engine = world.hosts["gpu1"].engines["chat@1"]
@@ -298,7 +302,7 @@ def test_one_that_ran_the_new_version_already_and_fails_is_not_put_back(tmp_path
 
 
 def test_a_gateway_that_is_lost_with_a_drain_leaves_it_open(world: World) -> None:
-    """Nobody could tell that the replica is drained there still."""
+    """No command could tell that the replica is drained there still."""
 
     def cut() -> None:
         world.gates["gate1"].reachable = False

@@ -161,7 +161,7 @@ def test_a_folder_of_other_wheels_is_replaced_as_a_whole(host_again: Host) -> No
     assert sorted(path.name for path in host_again.folder.parent.iterdir()) == [".incoming", "tiny-1.0"]
 
 
-def test_what_an_interrupted_run_left_is_no_hindrance(host: Host) -> None:
+def test_what_an_interrupted_run_left_does_not_block_the_next(host: Host) -> None:
     for left in ("partial", "wheels", "damaged"):
         (host.folder.parent / f"tiny-1.0.{left}").mkdir(parents=True)
         (host.folder.parent / f"tiny-1.0.{left}" / NEEDY.name).write_bytes(NEEDY.content)
