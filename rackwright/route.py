@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from rackwright.values.text import Line
 _DOMAIN = re.compile(r"\.?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
+# Every host's route has the addresses of all hosts.
+@cache
 def _direct(text: str) -> str:
     if re.fullmatch(r"[0-9.]+(/[0-9]*)?|.*:.*", text, re.DOTALL):
         network = parse_network(text)

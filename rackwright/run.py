@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 
 
 def new_run_id() -> str:
@@ -83,13 +84,22 @@ class Run:
 
     def totals(self, host: str | None = None) -> Totals:
         """Return the counts that `--json` prints, for this host or, with None, for all hosts."""
-        seen = Counter(step.outcome for step in self.steps if host in (None, step.host))
+        seen = self._outcomes.get(host, Counter())
         return Totals(
             changed=seen[Outcome.CHANGED] + seen[Outcome.WOULD_CHANGE],
             unchanged=seen[Outcome.UNCHANGED],
             failed=seen[Outcome.FAILED] + sum(host in (None, name) for name in self.unreachable),
             skipped=seen[Outcome.SKIPPED] + seen[Outcome.NOT_RUN],
         )
+
+    @cached_property
+    def _outcomes(self) -> dict[str | None, Counter[Outcome]]:
+        """Host → how many steps had each outcome; None → of all hosts."""
+        found: dict[str | None, Counter[Outcome]] = {None: Counter()}
+        for step in self.steps:
+            for key in (None, step.host):
+                found.setdefault(key, Counter())[step.outcome] += 1
+        return found
 
     def __add__(self, other: Run) -> Run:
         return Run(

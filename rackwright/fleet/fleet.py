@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from rackwright.fleet.fleet_file import FleetFile
@@ -136,11 +137,20 @@ class Fleet:
 
     def replicas_on(self, host: str) -> tuple[Replica, ...]:
         """Return the replicas that answer on this host."""
-        return tuple(replica for replica in self.replicas if replica.host == host)
+        return tuple(replica for replica in self.parts_on(host) if replica.host == host)
 
     def parts_on(self, host: str) -> tuple[Replica, ...]:
         """Return the replicas that have an engine on this host, including those that answer on another host."""
-        return tuple(replica for replica in self.replicas if host in replica.hosts)
+        return self._parts.get(host, ())
+
+    @cached_property
+    def _parts(self) -> Mapping[str, tuple[Replica, ...]]:
+        # Asked for every host, often: a search through all replicas would take hosts times replicas each time.
+        found: dict[str, tuple[Replica, ...]] = {}
+        for replica in self.replicas:
+            for host in replica.hosts:
+                found[host] = (*found.get(host, ()), replica)
+        return found
 
     def fabric(self, host: str) -> Address:
         """Return the address where the other members of a replica reach the host."""

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 
 from rackwright.values.targets import Target
@@ -92,12 +93,17 @@ def pin(known_hosts: Path, target: Target, key: HostKey) -> None:
         raise
 
 
-def _read(path: Path) -> list[_Line]:
+def _read(path: Path) -> tuple[_Line, ...]:
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        return _lines(path.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
-        return []
-    return [_parse(line) for line in text.splitlines()]
+        return ()
+
+
+# It is read for each host, and has lines for each host.
+@lru_cache(maxsize=4)
+def _lines(text: str) -> tuple[_Line, ...]:
+    return tuple(_parse(line) for line in text.splitlines())
 
 
 def _parse(text: str) -> _Line:
@@ -120,9 +126,9 @@ def _pins(lines: Iterable[_Line], name: str) -> Pins:
 
 
 def _names(line: _Line, name: str) -> bool:
-    if any(pattern.startswith("!") and fnmatchcase(name, _glob(pattern[1:])) for pattern in line.names):
+    if any(pattern.startswith("!") and _fits(pattern[1:], name) for pattern in line.names):
         return False
-    return any(_is(pattern, name) or fnmatchcase(name, _glob(pattern)) for pattern in line.names)
+    return any(_is(pattern, name) or _fits(pattern, name) for pattern in line.names)
 
 
 def _is(pattern: str, name: str) -> bool:
@@ -135,9 +141,11 @@ def _is(pattern: str, name: str) -> bool:
     return hmac.compare_digest(hmac.new(salt, name.encode(), "sha1").digest(), digest)
 
 
-def _glob(pattern: str) -> str:
-    """Escape brackets: in known_hosts only * and ? are wildcards."""
-    return pattern.replace("[", "[[]")
+def _fits(pattern: str, name: str) -> bool:
+    """In known_hosts only * and ? are wildcards: brackets are escaped."""
+    if "*" in pattern or "?" in pattern:
+        return fnmatchcase(name, pattern.replace("[", "[[]"))
+    return pattern == name
 
 
 def _without(line: _Line, name: str) -> str | None:
