@@ -1,4 +1,4 @@
-"""A throw-away CA for tests, laid out as the certificate role and the keys script leave it."""
+"""A throwaway CA for tests, with the files that the certificate role and the keys script leave."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CertificateAuthority:
         self.pem = self._certificate.public_bytes(Encoding.PEM).decode()
 
     def issue(self, stem: str, names: tuple[str, ...], *, client: bool, folder: Path | None = None) -> None:
-        """Write STEM.crt, STEM.ca.crt and STEM.key.cred, which the stand-in for systemd-creds reads as it is."""
+        """Write STEM.crt, STEM.ca.crt and STEM.key.cred, which the stand-in for systemd-creds reads unchanged."""
         folder = folder or self._folder
         key = ec.generate_private_key(ec.SECP256R1())
         usages = [ExtendedKeyUsageOID.SERVER_AUTH] + ([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])

@@ -1,4 +1,4 @@
-"""One gateway, one host proxy with two models, on loopback: real HAProxy in front of stand-ins for engines."""
+"""One gateway and one host proxy with two models, on loopback: real HAProxy in front of stand-in engines."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ Value = TypeVar("Value")
 KEYS = {name: f"rw-{name}-" + name[0] * 43 for name in ("good", "expired", "scoped", "wrong", "limited")}
 DIGEST = "d" * 64
 FREE_PORTS = range(12_000, 32_000)
-"""Below those that the kernel gives to connections: a port that was free stays so until it is listened at."""
+"""Below the kernel's ephemeral ports: a free port stays free until a test listens on it."""
 GATEWAY_CHECKS = "check inter 1s fastinter 300ms downinter 500ms fall 2 rise 2"
 AGENT_CHECKS = "agent-inter 1s"
-"""As often as a host's HAProxy asks."""
+"""The interval that a host's HAProxy uses."""
 SOONER = {
     GATEWAY_CHECKS: "check inter 400ms fastinter 60ms downinter 100ms fall 2 rise 2",
     AGENT_CHECKS: "agent-inter 100ms",
@@ -63,7 +63,7 @@ def free_port() -> int:
 
 
 def asking_sooner(configuration: str) -> str:
-    """Return a configuration whose checks come more often, so that a test waits less for what they find."""
+    """Return a configuration with more frequent checks, so that tests wait less for their results."""
     for usual, sooner in SOONER.items():
         configuration = configuration.replace(usual, sooner)
     return configuration
@@ -79,7 +79,7 @@ def eventually(check: Callable[[], Value], seconds: float = 60) -> Value:
 
 
 def gone(key: Key) -> RevokedKey:
-    """The key as it is when it was revoked."""
+    """Return the key in its revoked form."""
     return RevokedKey(sha256=key.sha256, about=f"{key.id} of team: revoked")
 
 
@@ -99,7 +99,7 @@ class Running:
         return self.proxy.paths
 
     def script(self, *arguments: str) -> None:
-        """Run root's script as the unit does, with a stand-in for systemd-creds."""
+        """Run the root script as the unit does, with a stand-in for systemd-creds."""
         environment = os.environ | {"PATH": f"{self.paths.certificates}/bin:{os.environ['PATH']}"}
         subprocess.run([self.proxy.script, *arguments], env=environment, check=True, timeout=60)
 
@@ -108,18 +108,18 @@ class Running:
 
     @property
     def workers(self) -> list[int]:
-        """Process ids, the one that takes new connections first."""
+        """Return the process ids of the workers. The first one takes new connections."""
         rows = [line.split() for line in self.ask("show proc", "master").splitlines()]
         return [int(row[0]) for row in rows if len(row) > 1 and row[1] == "worker"]
 
     def merge_keys(self) -> None:
-        """keys.map is what the script makes of it afterwards, as after an apply's writing."""
+        """Let the script rebuild keys.map, as it does after an apply has written the files."""
         Path(self.proxy.keys_script).write_text(self.proxy.keys_text())
         subprocess.run(["sh", self.proxy.keys_script, "alone", "merge"], check=True, timeout=60)
         Path(self.proxy.keys_script).chmod(0o755)
 
     def forget_keys(self) -> None:
-        """What it was told of keys since the apply, and that some were revoked."""
+        """Forget the keys that were pushed since the apply, and the revocations."""
         Path(self.paths.configuration, "keys.pushed").unlink()
         self.script("load_keys")
 
@@ -138,7 +138,7 @@ class Running:
     def answers(self) -> bool:
         assert self.process.poll() is None, Path(self.paths.run, "stderr").read_text()
         with contextlib.suppress(OSError):
-            # One that was started again has its master's old socket until the master listens.
+            # After a restart, the old master's socket exists until the new master listens.
             return "Uptime" in self.ask("show info") and bool(self.workers)
         return False
 
@@ -151,7 +151,7 @@ class Running:
             return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
     def statuses(self, server: str) -> list[str]:
-        """Of the servers of this name, one for each backend. "no check": up, by its agent's word alone."""
+        """Return the status of each server of this name, one per backend. "no check": up, as its agent says."""
         rows = csv.DictReader(self.ask("show stat").removeprefix("# ").splitlines())
         return [row["status"] for row in rows if row["svname"] == server]
 
@@ -161,7 +161,7 @@ class Running:
 
 
 class LogSink:
-    """Stands where journald listens; keeps the access lines."""
+    """Listens in journald's place and keeps the access lines."""
 
     def __init__(self, path: Path) -> None:
         self.lines: list[str] = []
@@ -176,7 +176,7 @@ class LogSink:
                     self.lines.append(match[1].rstrip("\n"))
 
     def line(self, request: str) -> Access:
-        """Return the line of this request, once it is written."""
+        """Return the line of this request once it is written."""
         return parse_access(eventually(lambda: next((line for line in self.lines if request in line), "")))
 
     def close(self) -> None:
@@ -195,10 +195,10 @@ class Stack:
     engines: dict[str, StandInEngine]
     agents: dict[str, StandInAgent]
     sooner: bool
-    """Whether checks come more often than at a host."""
+    """Whether checks run more often than on a host."""
 
     def write(self, settings: Gateway) -> None:
-        """Put the gateway's files in place, as the role does."""
+        """Write the gateway's files, as the role does."""
         self.settings = settings
         folder = Path(self.gateway.paths.configuration)
         for name, content in gateway_files.maps(settings).items():
@@ -224,7 +224,7 @@ class Stack:
         stream: bool = False,
     ) -> HTTPResponse:
         content = json.dumps({"messages": [], "stream": stream, "model": model}).encode() if body is None else body
-        # A connection that is kept would keep the worker that has it.
+        # A kept-alive connection would keep its worker from ending.
         sent = {"connection": "close", **({"authorization": f"Bearer {KEYS[key]}"} if key else {}), **(headers or {})}
         connection = self.connect()
         connection.request(method, path, content if method == "POST" else None, sent)
@@ -233,7 +233,7 @@ class Stack:
         return response
 
     def status(self, server: str) -> str:
-        """As HAProxy has it: UP, DOWN, "UP 1/2", DRAIN, MAINT …"""
+        """Return the status that HAProxy shows: UP, DOWN, "UP 1/2", DRAIN, MAINT …"""
         return self.gateway.statuses(server)[0]
 
     def up(self, server: str) -> bool:
@@ -250,11 +250,11 @@ class Stack:
 
     @property
     def servers(self) -> dict[str, str]:
-        """Model → its server's name."""
+        """Map each model to its server's name."""
         return {model.name: model.servers[0].name for model in self.settings.models}
 
     def reset(self) -> None:
-        """Everything as it was at the start, whatever a test did."""
+        """Restore the initial state, whatever a test did."""
         for engine in self.engines.values():
             engine.hold = engine.break_off = False
             engine.answer = None
@@ -266,7 +266,7 @@ class Stack:
             agent.state = "up ready"
         for model, server in self.servers.items():
             self.gateway.ask(f"set server model.{model}/{server} state ready")
-        # First: what a test left the gateway only hears in a moment, and until then it says UP.
+        # The host proxy first: the gateway notices what a test left only a moment later, and shows UP until then.
         eventually(lambda: set(self.host_proxy.statuses("engine")) == {"no check"})
         eventually(lambda: all(self.up(server) for server in self.servers.values()))
 
@@ -301,7 +301,7 @@ def running_stack(
 
 @contextmanager
 def second_gateway(first: Stack) -> Iterator[Stack]:
-    """gate2, which shares its counts with the first; that one stays without it when the block ends."""
+    """Run gate2, which shares its counters with the first gateway. After the block, the first one runs without it."""
     folder = first.folder / "second"
     folder.mkdir()
     alone, ports = first.settings, (free_port(), free_port())
@@ -399,5 +399,5 @@ def _gateway(proxied: HostProxy) -> Gateway:
 
 
 def alive(pid: int) -> bool:
-    """Whether it runs: one that has ended, and that HAProxy's master hasn't heard of yet, has no program."""
+    """Return whether the process runs. One that has ended, but that the master hasn't reaped yet, has no program."""
     return Path(f"/proc/{pid}/exe").exists()

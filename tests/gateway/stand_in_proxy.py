@@ -1,4 +1,4 @@
-"""A stand-in for a host proxy that a gateway is sent to: it fails as a test says, and counts what it is asked."""
+"""A stand-in for a host proxy, to which a gateway is pointed: it fails as the test says, and counts requests."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pathlib import Path
 
 @dataclass
 class StandInProxy:
-    """`failures` says, for each request in turn, what goes wrong: a status, or 0 for no answer at all."""
+    """`failures` says what goes wrong for each request in turn: a status, or 0 for no answer."""
 
     failures: list[int] = field(default_factory=list)
     asked: int = 0
-    """Requests, without the gateway's own checks."""
+    """The number of requests, without the gateway's own checks."""
     port: int = 0
 
 
 @contextmanager
 def stand_in_proxy(certificate: Path) -> Iterator[StandInProxy]:
-    """Within the block it listens with this certificate (CERTIFICATE.crt and .key.cred)."""
+    """Within the block, it listens with this certificate (CERTIFICATE.crt and .key.cred)."""
     proxy = StandInProxy()
 
     class Handler(_Handler):
@@ -70,4 +70,4 @@ class _Handler(BaseHTTPRequestHandler):
             """A gateway that doesn't trust us goes away."""
 
     def log_message(self, format: str, *args: object) -> None:
-        """The tests look at `asked`."""
+        """Log nothing: the tests read `asked`."""

@@ -19,7 +19,7 @@ def line(stack: Stack, response_id: str | None) -> Access:
 
 
 def clients(stack: Stack, column: str) -> int:
-    """What HAProxy counts of its clients' connections."""
+    """Return HAProxy's counters of its client connections."""
     rows = csv.DictReader(stack.gateway.ask("show stat").removeprefix("# ").splitlines())
     return next(int(row[column]) for row in rows if (row["pxname"], row["svname"]) == ("clients", "FRONTEND"))
 
@@ -130,7 +130,7 @@ def test_what_is_no_request_is_still_a_line(stack: Stack) -> None:
         connection.recv(100)
 
     def unasked() -> list[Access]:
-        # The line of an earlier request may come after ours.
+        # The line of an earlier request may arrive after ours.
         return [entry for entry in map(parse_access, stack.log.lines[before:]) if entry.request is None]
 
     seen = eventually(unasked)[0]

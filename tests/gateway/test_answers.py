@@ -1,5 +1,4 @@
-"""An answer of HAProxy's that isn't the expected one is an error that names who gave it; a worker that ends meanwhile
-is none."""
+"""An unexpected answer from HAProxy is an error that names its source. A worker that ends meanwhile is no error."""
 
 from __future__ import annotations
 
@@ -49,7 +48,7 @@ def gateways(stack: Stack) -> Iterator[Gateways]:
 
 @pytest.fixture
 def old(stack: Stack, gateways: Gateways) -> Iterator[int]:
-    """A worker that was replaced, and ends an answer."""
+    """A replaced worker that is still sending an answer."""
     response = held_stream(stack)
     stack.gateway.reload()
     (pid,) = stack.gateway.workers[1:]
@@ -63,8 +62,8 @@ def old(stack: Stack, gateways: Gateways) -> Iterator[int]:
 
 @contextlib.contextmanager
 def answered(folder: Path, asked: str, answer: str) -> Iterator[None]:
-    """Within the block the shell's words `answer` do what HAProxy would where the socket or the command is this; of
-    sleep nothing is left."""
+    """Within the block, the shell code `answer` runs in HAProxy's place if the socket or the command contains
+    `asked`; `sleep` does nothing."""
     programs = os.environ["PATH"]
     socat = f"""#!/bin/sh
 said=$(cat; echo .)
@@ -111,7 +110,7 @@ def test_no_whole_answer_is_an_error(gateways: Gateways, old: int, tmp_path: Pat
 
 @pytest.mark.parametrize("act", OF_WORKERS)
 def test_a_worker_that_ends_meanwhile_is_no_error(gateways: Gateways, old: int, tmp_path: Path, act: str) -> None:
-    """Twice it gives no answer, then it is gone."""
+    """Twice it gives no answer, then it ends."""
     asked = tmp_path / "asked"
     ends = (
         f"echo >>{asked}; [ $(wc -l <{asked}) -gt 2 ] || exit 0\n"
@@ -135,7 +134,7 @@ def test_a_master_that_names_no_worker_is_an_error(gateways: Gateways, tmp_path:
 def test_a_worker_that_an_earlier_version_started_is_left_to_end(
     stack: Stack, gateways: Gateways, tmp_path: Path
 ) -> None:
-    """It has neither the map nor the command by which it would pass on."""
+    """It has neither the map nor the command that it needs to pass requests on."""
     folder = Path(stack.gateway.paths.configuration)
     now = {name: (folder / name).read_text() for name in ("haproxy.cfg", "downtime.lua")}
     (folder / "haproxy.cfg").write_text(
@@ -171,7 +170,7 @@ def test_a_gateway_that_runs_on_an_earlier_versions_files_knows_no_downtime_and_
 
 
 def test_what_waits_for_a_reload_is_told_afterwards(stack: Stack, gateways: Gateways, tmp_path: Path) -> None:
-    """Each act takes the lock that a reload holds, and gives up where that doesn't end."""
+    """Each act takes the lock that a reload uses, and gives up if it doesn't get it."""
     (tmp_path / "flock").write_text(f"#!/bin/sh\nreadlink /proc/$$/fd/9 >>{tmp_path}/locked\nexec false\n")
     (tmp_path / "flock").chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:

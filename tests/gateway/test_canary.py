@@ -1,4 +1,4 @@
-"""A canary at real gateways: a drained replica that gets its share of conversations, each whole or not at all."""
+"""A canary on real gateways: a drained replica gets its share of conversations, each one entirely or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Turns = list[tuple[str, str]]
 
 
 def with_two_replicas(stack: Stack) -> RoutedModel:
-    """The second one's engine is the stand-in that serves the other model beside it."""
+    """The engine of the second replica is the stand-in that also serves the other model."""
     assistant, coder = stack.settings.models
     second = Server(
         replica="assistant@2",
@@ -38,7 +38,7 @@ def with_two_replicas(stack: Stack) -> RoutedModel:
 
 @dataclass(frozen=True)
 class Tried:
-    """Gateways in front of a model with two replicas, the second of which is drained."""
+    """Gateways in front of a model with two replicas. The second one is drained."""
 
     stack: Stack
     gateways: Gateways
@@ -90,7 +90,7 @@ def test_a_share_of_the_conversations_goes_to_the_canary_and_nothing_else(tried:
     tried.give(30)
     seen = [tried.ask(opening(number)) for number in range(100)]
     to_canary = [one for one in seen if one.canary]
-    # 30 of 100, give or take more than four standard deviations.
+    # 30 of 100, with a margin of more than four standard deviations.
     assert 10 <= len(to_canary) <= 50
     assert {(one.replica, one.digest) for one in to_canary} == {(CANARY, NEW)}
     assert {(one.replica, one.digest, one.canary) for one in seen if not one.canary} == {(RUNNING, DIGEST, False)}
@@ -135,7 +135,7 @@ def test_clients_with_one_instruction_are_told_apart_by_their_first_message(trie
 
 @pytest.mark.parametrize("turns", [[("user", "你好 {}")], [("system", "be brief"), ("user", "Привет {}")]])
 def test_a_conversation_that_can_t_be_identified_stays_unless_the_client_names_it(tried: Tried, turns: Turns) -> None:
-    """HAProxy reads no text with \\uXXXX beyond Latin-1, which is how some clients write all that isn't English."""
+    """HAProxy doesn't decode \\uXXXX beyond Latin-1. Some clients encode all non-English text this way."""
     tried.give(100, rollout="escaped")
     seen = [tried.ask([(role, text.format(number)) for role, text in turns]) for number in range(3)]
     assert [(one.canary, one.conversation, one.replica) for one in seen] == [(None, None, RUNNING)] * 3
@@ -245,7 +245,7 @@ def test_share_and_conversations_outlive_a_reload(tried: Tried) -> None:
 
 
 def known(stack: Stack) -> int:
-    """How many conversations a gateway knows the version of."""
+    """Return for how many conversations a gateway knows the version."""
     return sum(stack.gateway.ask(f"show table gateways/{side}").count("key=") for side in ("canary", "running"))
 
 
@@ -317,7 +317,7 @@ def test_a_conversation_keeps_its_version_at_the_other_gateway(pair: tuple[Tried
     assert set(began) == {True, False}
     eventually(lambda: known(other.stack) >= 16)
     assert [other.ask(going_on(number)).canary for number in range(16)] == began
-    # One may be told of a greater share before the other.
+    # One gateway may get the larger share before the other.
     other.give(100, rollout="both")
     assert [other.ask(opening(number)).canary for number in range(16)] == began
     for one in pair:

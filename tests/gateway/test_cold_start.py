@@ -1,4 +1,4 @@
-"""A gateway that starts, or gets another server: what somebody drained takes nothing from the first moment on."""
+"""A gateway that starts or gets another server: a drained replica gets no requests, from the first moment on."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.gateway.stack import Stack, eventually
 
 DRAIN = '{"format":"drain/1","who":"ada","reason":"fan","manual":true,"time":"2026-11-28T00:00:00Z"}\n'
 DRAINED = 8
-"""Of srv_admin_state."""
+"""A value of `srv_admin_state`."""
 SEEN_BY_CHECKS = {9, 10, 11, 12, 13}
-"""Fields of a server's state: since when, and what its last check saw."""
+"""Fields of a server's state: the time of its last change, and what its last check saw."""
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def drains(stack: Stack) -> Iterator[Path]:
 
 
 def states(stack: Stack) -> dict[str, list[str]]:
-    """Server → the fields of its state."""
+    """Map each server to the fields of its state."""
     rows = (line.split() for line in stack.gateway.ask("show servers state").splitlines() if " model." in line)
     return {row[3]: row for row in rows}
 
@@ -44,7 +44,7 @@ def test_what_was_drained_takes_nothing_before_the_unit_has_drained_it_again(sta
     stack.gateway.start()
     assert is_drained(stack, server)
     assert not is_drained(stack, stack.servers["coder"])
-    # Address, port, TLS, weights and the rest are as of one that was never drained.
+    # Address, port, TLS, weights and the rest are the same as for a server that was never drained.
     after = states(stack)[server]
     changed = {at for at, (one, other) in enumerate(zip(usual, after, strict=True)) if one != other}
     assert changed - SEEN_BY_CHECKS == {6}, (usual, after)
@@ -71,7 +71,7 @@ def test_a_drain_of_a_server_that_is_gone_hinders_no_start(stack: Stack, drains:
 
 
 def test_a_server_that_comes_with_a_reload_is_drained_as_it_comes(stack: Stack, drains: Path) -> None:
-    """Its drain was copied from another gateway before this one knew it."""
+    """Its drain was copied from another gateway before this gateway knew the server."""
     settings, (model, *others) = stack.settings, stack.settings.models
     (first,) = model.servers
     second = Server(replica="assistant@2", host=first.host, address=first.address, port=first.port, slots=4)
@@ -91,7 +91,7 @@ def test_a_server_that_comes_with_a_reload_is_drained_as_it_comes(stack: Stack, 
 
 
 def test_a_drained_server_that_is_down_is_down_after_a_reload_too(stack: Stack, drains: Path) -> None:
-    """What the old worker knows of it comes first: of two lines on a server HAProxy goes by the first."""
+    """The old worker's line comes first: if there are two lines for one server, HAProxy uses the first."""
     server = stack.servers["assistant"]
     with stack.gateways() as gateways:
         gateways.drain("gpu1/assistant@1", who="ada", reason="fan")

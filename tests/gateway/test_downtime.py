@@ -1,4 +1,4 @@
-"""A model whose only replica is away for a while, as planned: its requests wait, or are told when to come back."""
+"""Planned downtime of a model's only replica: its requests wait, or the answer says when to come back."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pool(gateways: Gateways) -> Iterator[ThreadPoolExecutor]:
 
 @contextmanager
 def reloaded(stack: Stack, **settings: object) -> Iterator[None]:
-    """Within the block the gateway has these settings."""
+    """Within the block, the gateway has these settings."""
     before = stack.settings
     stack.write(before.model_copy(update=settings))
     stack.gateway.reload()
@@ -61,7 +61,7 @@ def patient(stack: Stack) -> Iterator[None]:
 
 
 def take_away(gateways: Gateways, seconds: int = 30) -> None:
-    """As a rollout does with the only replica."""
+    """Open the downtime and drain the replica, as a rollout does with an only replica."""
     gateways.open_downtime("assistant", seconds)
     gateways.drain(ASSISTANT, who="rollout", reason="update", manual=False)
 
@@ -80,7 +80,7 @@ def hold(stack: Stack, pool: ThreadPoolExecutor, **request: bool | bytes) -> Fut
 
 
 def queued_and_unread(stack: Stack, gateways: Gateways) -> HTTPConnection:
-    """Send a request that the gateway queues, to an engine that will not end its answer; no client reads that."""
+    """Send a request that the gateway queues, to an engine that won't finish its answer. No client reads it."""
     take_away(gateways)
     stack.engines["assistant"].hold = True
     connection = stack.connect()
@@ -90,7 +90,7 @@ def queued_and_unread(stack: Stack, gateways: Gateways) -> HTTPConnection:
 
 
 def last_completion(stack: Stack, before: int) -> Access:
-    """The log's only line of such a request since it had so many lines: another test's may come only now."""
+    """Return the log's only line of a completion after the first `before` lines, once it is written."""
     (line,) = eventually(lambda: [line for line in stack.log.lines[before:] if '"/v1/completions"' in line])
     return parse_access(line)
 
@@ -149,7 +149,7 @@ def test_a_request_that_is_queued_for_too_long_gets_a_retry_after(stack: Stack, 
     assert (seen.end, seen.replica, seen.key) == ("refused", None, "good")
     assert seen.queued_ms is not None
     assert seen.total_ms is not None
-    # Two clocks tell: Lua's of the wait, HAProxy's of the whole.
+    # Two clocks: Lua measures the wait, HAProxy measures the total.
     assert 2000 <= seen.queued_ms <= seen.total_ms + 50
 
 
@@ -160,7 +160,7 @@ def test_a_queued_request_checks_now_and_then_and_sleeps_between_checks(
     hold(stack, pool)
 
     def looks() -> int:
-        """How often it has woken, once it has a few times."""
+        """Return how often the request has woken, or 0 until it has woken more than five times."""
         shown = stack.gateway.ask("show sess all")
         (session,) = [part for part in shown.split("\n0x") if 'current_rule="lua.downtime"' in part]
         count = int(re.findall(r" task=\S+ \(.*? calls=(\d+)", session)[0])
@@ -226,7 +226,7 @@ def test_the_request_of_a_client_that_left_keeps_no_engine_busy(stack: Stack, ga
     gateways.undrain(ASSISTANT)
     seen = last_completion(stack, before)
     assert seen.end == "client_aborted"
-    # HAProxy looks at its client only when it lets it go: nearly always before it has a connection to the engine.
+    # HAProxy checks the client only when it releases the request, nearly always before it connects to the engine.
     assert (seen.status, seen.bytes > 0) in ((0, False), (400, True))
     if seen.status == 0:
         assert not engine.requests
@@ -241,7 +241,7 @@ def test_a_client_that_leaves_once_its_request_was_let_go_frees_the_engine(stack
     eventually(lambda: engine.requests)
     connection.sock.shutdown(socket.SHUT_RDWR)
     seen = last_completion(stack, before)
-    # HAProxy's own error, to nobody.
+    # HAProxy's own error, which no client receives.
     assert (seen.end, seen.status, seen.replica) == ("client_aborted", 400, ASSISTANT)
     eventually(engine.is_left)
 
@@ -259,7 +259,7 @@ def test_an_open_downtime_outlives_a_reload_and_so_does_what_waits(
     stack.agents["assistant"].state = "up ready"
     gateways.undrain(ASSISTANT)
     assert after.result().status == 200
-    # An old worker checks no server: it hears of the downtime's end.
+    # An old worker checks no servers: only the end of the downtime releases its requests.
     gateways.close_downtime("assistant")
     assert before.result().status == 200
 

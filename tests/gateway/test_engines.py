@@ -1,4 +1,4 @@
-"""What a gateway does with the proxies of hosts: whom it trusts, when it asks again, and what it doesn't pass on."""
+"""How a gateway treats host proxies: which ones it trusts, when it retries, and what it doesn't pass on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.gateway.test_downtime import reloaded
 
 @contextmanager
 def in_place_of_the_host(stack: Stack, certificate: Path) -> Iterator[StandInProxy]:
-    """Within the block the gateway is sent to a stand-in wherever it would ask for the assistant."""
+    """Within the block, the gateway sends requests for the assistant to a stand-in."""
     name = f"model.assistant/{stack.servers['assistant']}"
     with stand_in_proxy(certificate) as proxy:
         stack.gateway.ask(f"set server {name} addr 127.0.0.1 port {proxy.port}")
@@ -65,7 +65,7 @@ def test_what_one_replica_does_not_answer_another_does(stack: Stack) -> None:
             proxy.failures = [0] * 99
             engine.hold = True
             first = stack.send(stream=True)
-            # The replica that has nothing to do is asked before the one with a stream.
+            # The idle replica is asked before the one with a stream.
             proxy.asked = 0
             second = stack.send(stream=True)
             assert (second.status, proxy.asked) == (200, 1)

@@ -1,4 +1,4 @@
-"""Who reaches an engine through its host's proxy, and what the probe's word does."""
+"""Which clients reach an engine through its host proxy, and what the probe's answers change."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_all_others_are_not_let_in(stack: Stack, who: str) -> None:
 
 
 def test_a_host_s_proxies_ask_every_second(stack: Stack) -> None:
-    """So what the probe says reaches the gateway within seconds. In these tests they ask more often."""
+    """This way, the probe's state reaches the gateway within seconds. In these tests, proxies check more often."""
     assert AGENT_CHECKS in host_proxy_files.haproxy_cfg(stack.proxied, stack.host_proxy.paths)
     assert GATEWAY_CHECKS in gateway_files.haproxy_cfg(stack.settings, stack.gateway.paths)
 
@@ -77,7 +77,7 @@ def test_the_host_proxy_goes_at_once_by_what_it_is_told_of_an_engine(stack: Stac
     certificate, agent = stack.folder / "gateway-client", stack.agents["assistant"]
     agent.state = "down"
     eventually(lambda: ask(stack, certificate) == 503)
-    # No state: only what it is told counts.
+    # The agent gives no state: only the command counts.
     agent.state = ""
     subprocess.run(["sh", "-c", works_command(stack.proxied.replicas[0], stack.host_proxy.paths)], check=True)
     assert ask(stack, certificate) == 200

@@ -1,4 +1,4 @@
-"""Somebody else at the address of another gateway: it is told nothing of what keys have used."""
+"""An impostor at the address of another gateway: it learns nothing about the use of keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.gateway.test_downtime import reloaded
 
 
 class Impostor:
-    """Takes each connection and notes what it is told; "" where the gateway doesn't go on."""
+    """Accepts each connection and records what it receives; "" if the gateway breaks off."""
 
     def __init__(self, certificate: Path) -> None:
         self.told: list[bytes] = []

@@ -1,4 +1,4 @@
-"""What a key may do: requests a minute, requests at a time, until when; told to a gateway that runs."""
+"""The limits of a key, set at a running gateway: requests per minute, concurrent requests, expiry."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def gateways(stack: Stack) -> Iterator[Gateways]:
 
 
 def limited(**limits: object) -> Key:
-    """A key of an id that nothing has counted yet."""
+    """Return a key whose id has no counts yet."""
     return Key.model_validate({"id": f"limited{next(NUMBER)}", "sha256": LIMITED, **limits})
 
 
 def in_one_minute(work: Callable[[], None]) -> None:
-    """Do it again where the minute of the clock ended meanwhile: there counting begins anew."""
+    """Retry if the clock's minute ended meanwhile, because counting starts again with each minute."""
     while True:
         minute = time.time() // 60
         try:
@@ -78,7 +78,7 @@ def test_what_is_refused_is_not_counted(stack: Stack, gateways: Gateways) -> Non
 def test_a_refused_request_is_logged_with_its_key(stack: Stack, gateways: Gateways) -> None:
     key = limited(requests_per_minute=1)
     gateways.put_key(key, note="{}")
-    # Two are answered where a minute ends between them.
+    # Two are answered if a minute ends between them.
     response = next(sent for sent in (stack.send(key="limited") for _ in range(3)) if sent.status != 200)
     seen = stack.log.line(response.getheader("x-request-id") or "-")
     assert (seen.status, seen.end, seen.key, seen.replica) == (429, "refused", key.id, None)

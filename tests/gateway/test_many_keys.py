@@ -1,4 +1,4 @@
-"""More keys than one command of HAProxy's takes."""
+"""More keys than fit into one HAProxy command."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MANY = 50_000
 
 @pytest.fixture(scope="module")
 def crowded() -> Iterator[tuple[Stack, Path, str]]:
-    """A gateway that knows few keys, the file of those that were applied, and what stands there."""
+    """A gateway with few keys, the file of the applied keys, and the text of that file."""
     with running_stack() as stack:
         file = Path(stack.gateway.paths.configuration, "keys.applied")
         yield stack, file, file.read_text()
 
 
 def entries(count: int, *, listed: bool) -> str:
-    """Keys, each with four models of its own if they are listed."""
+    """Return keys; if `listed`, each has four models of its own."""
     lines = []
     for number in range(count):
         digest = sha256(str(number).encode()).hexdigest()
@@ -44,7 +44,7 @@ def shown(answer: str) -> list[str]:
 
 
 def count_of(text: str) -> int:
-    """Entries of keys.map that a file of keys makes."""
+    """Return how many entries of keys.map this keys file makes."""
     return sum(" # " not in line for line in text.splitlines())
 
 
@@ -93,7 +93,7 @@ def test_one_among_many_is_added_narrowed_and_revoked_in_every_worker(crowded: t
     sha256 = digest(KEYS["wrong"])
 
     def opens() -> list[list[str]]:
-        """What each worker has of the key; all of them have all others."""
+        """Check that each worker has all entries of keys.map, and return each worker's entries for this key."""
         map = file.with_name("keys.map")
         told = [shown(stack.gateway.ask(f"@!{pid} show map {map}", "master")) for pid in stack.gateway.workers]
         assert [len(set(one)) for one in told] == [len(one) for one in told] == [map.read_text().count("\n")] * 2

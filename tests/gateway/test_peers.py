@@ -1,4 +1,4 @@
-"""Two gateways that tell one another what each key has used, over TLS with the fleet's certificates."""
+"""Two gateways that share the use of each key, over TLS with the fleet's certificates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Pair:
             gateways.put_key(key, note="{}")
 
     def seen_by(self, stack: Stack, name: str, key: Key, number: int) -> bool:
-        """Whether this gateway knows that the other let the key in so often."""
+        """Return whether this gateway knows that the other has admitted `number` requests of the key."""
         rows = stack.gateway.ask(f"show table gateways/requests.{name}").splitlines()
         return any(f"key={key.id}/" in row and row.rstrip().endswith(f"={number}") for row in rows)
 
@@ -49,9 +49,9 @@ def connected(stack: Stack) -> bool:
 
 
 def taught(stack: Stack) -> bool:
-    """Whether it has heard what those before and beside it know (flags RESYNC_LOCAL and _REMOTE of HAProxy 3.0).
+    """Return whether it knows what its predecessor and its peers know (HAProxy 3.0's flags RESYNC_LOCAL and _REMOTE).
 
-    A worker that hasn't yet, some five seconds after its peers changed, has nothing to teach the next.
+    Until then, some five seconds after its peers changed, a worker has nothing to pass on to its successor.
     """
     found = re.search(r"id=gateways .* flags=0x([0-9a-f]+)", stack.gateway.ask("show peers"))
     return found is not None and int(found[1], 16) & 3 == 3
@@ -132,7 +132,7 @@ def test_a_client_without_a_gateways_certificate_learns_nothing(pair: Pair, cert
 
 
 def greet(port: int, context: ssl.SSLContext) -> None:
-    """Say what a peer says first. Raise where nothing comes back."""
+    """Send a peer's greeting. Raise if nothing comes back."""
     with (
         socket.create_connection(("127.0.0.1", port), timeout=60) as connection,
         context.wrap_socket(connection) as wrapped,

@@ -1,4 +1,4 @@
-"""What root's script does for a proxy that runs."""
+"""What the root script does for a running proxy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_checking_a_configuration_leaves_no_keys_behind(stack: Stack) -> None:
 
 @contextmanager
 def _mute(stack: Stack, said: bytes | None, name: str = "admin") -> Iterator[None]:
-    """Nobody listens at the socket, or somebody who says just this."""
+    """Within the block, nothing listens at the socket, or a server that answers only this."""
     path = Path(stack.gateway.paths.run, f"{name}.sock")
     aside = path.rename(path.with_suffix(".aside"))
     with socket.socket(socket.AF_UNIX) as listener:
@@ -55,7 +55,7 @@ def _broken_off(stack: Stack) -> bytes:
 def test_a_reload_that_does_not_hear_how_servers_are_changes_nothing(
     stack: Stack, told: Callable[[Stack], bytes | None]
 ) -> None:
-    """Without states the new worker would send to every server, down or drained."""
+    """Without states, the new worker would send requests to every server, even to one that is down or drained."""
     stack.gateway.reload()
     states = Path(stack.gateway.paths.run, "servers.state")
     before, workers = states.read_text(), stack.gateway.workers
@@ -102,7 +102,7 @@ def test_keys_count_as_loaded_that_are_as_old_as_their_file(stack: Stack, verb: 
 
 
 def test_a_reload_that_fails_says_so_and_the_old_worker_goes_on(stack: Stack) -> None:
-    # An older one may still end requests of an earlier test.
+    # An older worker may still be finishing requests of an earlier test.
     before = stack.gateway.workers[0]
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

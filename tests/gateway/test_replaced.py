@@ -1,4 +1,4 @@
-"""A worker that was replaced gets requests over connections that clients keep, and passes them on."""
+"""A replaced worker gets requests over connections that clients keep open, and passes them on."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def gateways(pair: Stack) -> Iterator[Gateways]:
 
 @pytest.fixture
 def kept(pair: Stack, gateways: Gateways) -> Iterator[list[HTTPSConnection]]:
-    """Connections as the pools of SDKs have them: asked once, and kept."""
+    """Connections like those in the pools of SDKs: each has carried one request and stays open."""
     connections = [pair.connect() for _ in range(KEPT)]
     for connection in connections:
         ask(pair, connection)
@@ -167,12 +167,12 @@ def test_a_queued_request_counts_once_and_its_time_in_the_queue_goes_on(pair: St
         seen = asked.result()
     pair.gateway.forget_keys()
     assert (seen.status, seen.replica) == (200, FIRST)
-    # Ten looks, each a tenth of a second later: the next worker's own time is a fraction of that.
+    # Ten checks, a tenth of a second apart. The next worker's own time is a fraction of that.
     assert (seen.queued_ms or 0) >= 1000
 
 
 def looks(stack: Stack) -> int:
-    """How often the one request has woken that the newest worker holds."""
+    """Return how often the newest worker's only waiting request has woken."""
     sessions = stack.gateway.ask("show sess all").split("\n0x")
     found = [part for part in sessions if 'current_rule="lua.downtime"' in part]
     return int(re.findall(r" task=\S+ \(.*? calls=(\d+)", found[0])[0]) if found else 0
@@ -299,7 +299,7 @@ def test_where_there_is_no_next_one_it_answers_itself() -> None:
         eventually(lambda: not listening(stack))
         assert ask(stack, connection) == (200, FIRST)
         stack.gateway.process.wait(60)
-        # What the stack ends it with.
+        # The stack stops this process at its end.
         stack.gateway.start()
 
 

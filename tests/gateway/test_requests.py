@@ -161,7 +161,7 @@ def test_a_stream_is_not_buffered(stack: Stack) -> None:
     engine.hold = True
     response = stack.send(stream=True)
     for number in range(engine.chunks):
-        # The engine writes the next chunk only when this one has reached the client.
+        # The engine writes the next chunk only after this one has reached the client.
         assert response.readline() == f"data: {number}\n".encode()
         response.readline()
         engine.let_go()

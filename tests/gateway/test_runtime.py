@@ -1,4 +1,4 @@
-"""Gateways while they run: drains, reloads, keys, over real HAProxies and their sockets."""
+"""Running gateways: drains, reloads and keys, with real HAProxy processes and their sockets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def gateways(stack: Stack) -> Iterator[Gateways]:
 
 
 def held_stream(stack: Stack, key: str = "good") -> HTTPResponse:
-    """A stream of which the first chunk has come, and no other does before the engine is let go."""
+    """Return a stream whose first chunk has arrived. The engine sends no other until it is released."""
     stack.engines["assistant"].hold = True
     response = stack.send(stream=True, key=key)
     assert response.readline() == b"data: 0\n"
@@ -197,7 +197,7 @@ def test_a_temporary_key_is_let_in_within_its_block_only(stack: Stack, gateways:
 def test_a_temporary_key_lasts_by_the_gateways_clock(
     stack: Stack, gateways: Gateways, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
-    """A controller whose clock is behind issued keys that had expired, one that is ahead keys that stayed."""
+    """If a controller's clock was slow, its keys had already expired; if it was fast, they lasted too long."""
 
     class Controllers(datetime):
         @classmethod
@@ -297,7 +297,7 @@ def test_keys_written_to_the_file_are_loaded_into_every_worker_without_a_reload(
 
 @contextlib.contextmanager
 def worker_asked(stack: Stack, pid: int, answer: str) -> Iterator[None]:
-    """Whoever asks this worker gets what the shell's words `answer` do; of sleep nothing is left."""
+    """A command to this worker runs the shell code `answer` instead; `sleep` does nothing."""
     programs = Path(stack.gateway.paths.certificates, "bin")
     socat, sleep = programs / "socat", programs / "sleep"
     socat.write_text(
@@ -316,7 +316,7 @@ def worker_asked(stack: Stack, pid: int, answer: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("silences", [0, 2])
 def test_a_worker_that_ends_while_keys_are_loaded_needs_none(stack: Stack, tmp_path: Path, silences: int) -> None:
-    """At once, or after it was asked in vain: a worker that ends gives no answer, and may take a while."""
+    """It ends immediately, or after unanswered commands: a worker that ends gives no answer, and may take a while."""
     response = held_stream(stack)
     stack.gateway.reload()
     old = stack.gateway.workers[1]

@@ -65,7 +65,7 @@ def test_over_several_gateways_up_means_at_all_and_drained_at_one() -> None:
 
 @dataclass
 class Telling:
-    """Gateways that answer each command with this."""
+    """Gateways that answer every command with `answers`."""
 
     answers: dict[str, Completed]
 
@@ -96,7 +96,7 @@ def test_a_gateway_that_does_not_take_a_downtime_is_named() -> None:
 
 @dataclass
 class Interrupted:
-    """Gateways of which the first command is cut short, by whatever this is."""
+    """Gateways whose first command is interrupted by `by`."""
 
     by: BaseException | None
     scripts: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What both proxies offer of TLS: Mozilla's intermediate profile, and no more."""
+"""The TLS that both proxies offer: Mozilla's intermediate profile, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def port(request: pytest.FixtureRequest, stack: Stack) -> int:
 
 
 def agreed(stack: Stack, port: int, *options: str) -> str:
-    """What openssl says of a handshake with these options, as a gateway would make it."""
+    """Return openssl's report of a handshake with these options, made as a gateway would make it."""
     certificate = stack.folder / "gateway-client"
     own = ["-cert", f"{certificate}.crt", "-key", f"{certificate}.key.cred", "-CAfile", f"{certificate}.ca.crt"]
     command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-verify_return_error", *own, *options]

@@ -1,4 +1,4 @@
-"""What HAProxy was told and didn't do is an error; what a gateway keeps of keys is for HAProxy alone."""
+"""If HAProxy doesn't carry out a command, that is an error. Only HAProxy can read what a gateway keeps of keys."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def gateways(stack: Stack) -> Iterator[Gateways]:
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Put a shell script in front of a program; in it $real is that program."""
+    """Return a function that puts a shell script in front of a program. In the script, $real is that program."""
     programs = os.environ["PATH"]
     monkeypatch.setenv("PATH", f"{tmp_path}:{programs}")
 
@@ -40,7 +40,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
 
 
 def deaf_to(words: str) -> str:
-    """What has these words doesn't reach HAProxy; it is answered as if it had."""
+    """Return a script: input with these words doesn't reach HAProxy, but gets an answer as if it had."""
     return f"""said=$(cat)\ncase $said in *'{words}'*) echo ;; *) printf '%s\\n' "$said" | "$real" "$@" ;; esac"""
 
 
@@ -150,7 +150,7 @@ def test_keys_that_an_apply_has_not_loaded_yet_are_still_to_be_loaded(
 
 
 def test_before_the_first_apply_a_gateway_takes_no_key(stack: Stack, gateways: Gateways) -> None:
-    """Its map would be made of this key alone."""
+    """Otherwise its map would contain this key alone."""
     folder = Path(stack.gateway.paths.configuration)
     before = (folder / "keys.map").read_text()
     (folder / "keys.applied").rename(folder / "aside")

@@ -1,4 +1,4 @@
-"""Clients keep their connections and go on asking while the gateway is reloaded and replicas are drained."""
+"""Clients keep their connections and send requests during reloads of the gateway and drains of replicas."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLIENTS, KEPT = 3, 40
 
 
 class Clients:
-    """What came of their requests."""
+    """Clients and the results of their requests."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -27,7 +27,7 @@ class Clients:
         self.over = threading.Event()
 
     def ask(self) -> None:
-        """Over each of many connections in turn, until it is over: a reload finds most of them idle."""
+        """Send requests over many connections in turn, until `over` is set: a reload finds most of them idle."""
         body = json.dumps({"model": "assistant", "messages": []})
         with ExitStack() as stack:
             for connection in cycle([stack.enter_context(closing(self.stack.connect())) for _ in range(KEPT)]):
@@ -51,7 +51,7 @@ class Clients:
                 thread.join()
 
     def go_on(self) -> None:
-        """Each has asked over each of its connections."""
+        """Wait until each client has sent a request over each of its connections."""
         before = len(self.statuses)
         eventually(lambda: len(self.statuses) > before + CLIENTS * (KEPT + 1))
 
@@ -84,5 +84,5 @@ def test_none_fails_and_none_reaches_a_drained_replica() -> None:
 
 
 def lines(stack: Stack) -> list[str]:
-    """Those of requests: a worker that ends says so under the same name."""
+    """Return the lines of requests: a worker that ends logs its end under the same name."""
     return [line for line in stack.log.lines if '"/v1/completions"' in line]

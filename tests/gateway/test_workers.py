@@ -1,4 +1,4 @@
-"""What is told to workers of which one may end at any moment."""
+"""Commands to workers, any of which may end at any moment."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rackwright.operations.haproxy.paths import Paths
 from tests.gateway.stack import Stack
 
 GONE = "4194305"
-"""More than any process id of Linux."""
+"""Greater than any process id of Linux."""
 
 
 @pytest.fixture
 def asked(tmp_path: Path) -> Path:
-    """What a stand-in for socat was given; it answers that there is one worker, which is gone."""
+    """Return the file with the input of a stand-in for socat, which lists one worker that has ended."""
     log, program = tmp_path / "asked", tmp_path / "bin" / "socat"
     log.touch()
     program.parent.mkdir()
@@ -48,7 +48,7 @@ def told(asked: Path, command: str) -> str:
     ],
 )
 def test_one_that_is_gone_is_not_asked(asked: Path, command: str) -> None:
-    """The master of HAProxy 3.0.11 says that it can't find it, and sometimes keeps the connection open after that."""
+    """The master of HAProxy 3.0.11 answers that it can't find it, and sometimes keeps the connection open then."""
     assert told(asked, f"{command}\necho went on") == "went on\n"
     assert "@!" not in asked.read_text()
 

@@ -1,4 +1,4 @@
-"""Other builds of the lab's model: as good, doubtful, broken, slow. They are kept in the lab's cache.
+"""Other builds of the lab's model: equal, doubtful, broken and slow ones. The lab's cache keeps them.
 
 The lab's own llama.cpp makes all but the slow one: its library quantizes as llama-quantize does.
 """
@@ -17,11 +17,11 @@ from tests.heavy.deeper import DEPTH, deepen
 CUT = tuple(range(10, 16))
 """A fifth of the layers."""
 KINDS: dict[str, tuple[int, tuple[int, ...]]] = {"Q8_0": (7, ()), "Q2_K": (10, ()), "cut": (7, CUT)}
-"""A build's name → `llama_ftype` of llama.h, and the layers that it lacks."""
+"""Maps a build's name to its `llama_ftype` of llama.h and the layers that it lacks."""
 
 
 def build(name: str) -> Path:
-    """Return the build's file, made now if it isn't there: one of KINDS, or `slow`."""
+    """Return the file of a build: one of KINDS, or `slow`. Make it if it doesn't exist."""
     kept = f"{DEPTH}-layers" if name == "slow" else name
     path = paths.cache() / "models" / f"SmolLM2-135M-Instruct.{kept}.gguf"
     with paths.locked("builds"):
@@ -40,13 +40,13 @@ def _quantized(runtime: Path, model: Path, folder: Path, name: str) -> None:
     with tarfile.open(runtime) as archive:
         archive.extractall(folder, filter="data")
     (library,) = folder.glob("*/libllama.so")
-    # In a process of its own: the library ends its process where it doesn't like a file.
+    # In a separate process: the library ends its process if it rejects a file.
     command = [sys.executable, "-m", __name__, str(library), str(model), str(folder / "made"), name]
     subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[2])
 
 
 class Parameters(ctypes.Structure):
-    """`llama_model_quantize_params` of llama.h, and room for what a later release may add to it."""
+    """`llama_model_quantize_params` of llama.h, with room for fields that a later release may add."""
 
     _fields_ = (
         ("nthread", ctypes.c_int32),
@@ -68,7 +68,7 @@ class Parameters(ctypes.Structure):
 
 
 def quantize(library: str, source: str, made: str, name: str) -> int:
-    """`made` is this build of `source` if the result is 0."""
+    """Write this build of `source` to `made`. The result is 0 if that succeeded."""
     llama = ctypes.CDLL(library)
     llama.llama_model_quantize_default_params.restype = Parameters
     parameters = llama.llama_model_quantize_default_params()

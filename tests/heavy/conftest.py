@@ -1,4 +1,4 @@
-"""A machine of its own for each file of tests; which of them begin first."""
+"""A machine for each test file, and which files start first."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _FIRST = (
     "bench",
     "driver_builds",
 )
-"""The order of files that have no recorded duration: the longest first, beside it what waits more than it computes,
-and at the end nothing long that leaves a worker alone."""
+"""The order of files without a recorded duration: the longest first, next to it those that wait more than they
+compute, and at the end no long one that would leave a worker alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,17 +1,17 @@
-"""A build of the lab's model that says the same and takes more than twice as long: layers that add nothing."""
+"""A build of the lab's model with the same answers, more than twice as slow: its extra layers add nothing."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 DEPTH = 90
-"""Layers afterwards; the lab's model has 30."""
+"""Number of layers afterwards; the lab's model has 30."""
 _ADD = ("attn_output.weight", "ffn_down.weight")
-"""What a layer adds to what came in goes through these: of zeros, it adds nothing."""
+"""Tensors through which a layer adds to its input: with zeros in them, it adds nothing."""
 
 
 def deepen(source: Path, made: Path) -> None:
-    """Make of a llama-like model one with DEPTH layers: its own, and copies of its first that add nothing."""
+    """Turn a llama-like model into one with DEPTH layers: its own, and copies of its first layer that add nothing."""
     import numpy as np
     from gguf import GGUFReader, GGUFValueType, GGUFWriter
 

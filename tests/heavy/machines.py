@@ -1,4 +1,4 @@
-"""Machines of the heavy tests: each file has one of its own, gone afterwards."""
+"""Machines of the heavy tests: each file has its own, which is removed afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.times.recorder import spent
 
 @contextmanager
 def fresh_vm(folder: Path) -> Iterator[Vm]:
-    """A Debian that has just booted for the first time, from a disk of its own."""
+    """A Debian that has just booted for the first time, from its own disk."""
     vm = Vm(folder)
     try:
         with spent("boots"):

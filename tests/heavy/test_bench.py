@@ -33,7 +33,7 @@ EASY = (
     "rate: 1, requests: 20, prompt_tokens: 40, answer_tokens: 2}"
 )
 LONG = 1800
-"""Limit in seconds: other tests have this machine too."""
+"""Limit in seconds: other tests use this machine, too."""
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +45,14 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     made = operator(tmp_path_factory.mktemp("site"), lab.fleet())
-    # Other tests have this machine too: a request that waits for its turn here is none that fails.
+    # Other tests use this machine, too: a request that waits for a slot here must not fail.
     made.edit("  domain: llm.lab.internal", "  domain: llm.lab.internal\n  queue_timeout: 10m")
     made("apply", "--yes")
     return made
 
 
 def processes() -> Iterator[str]:
-    """Yield the argument vector and the environment of every process of this machine."""
+    """Yield the argument vector and the environment of every process on this machine."""
     for folder in Path("/proc").glob("[0-9]*"):
         for name in ("cmdline", "environ"):
             try:
@@ -62,7 +62,7 @@ def processes() -> Iterator[str]:
 
 
 def ended(process: subprocess.Popen[str]) -> bool:
-    """Whether it has ended, waiting a little for it: looking is work, and what is looked at has this machine, too."""
+    """Return whether it has ended, after a short wait: polling takes CPU time from the process that it watches."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(0.2)
     return process.returncode is not None
@@ -92,7 +92,7 @@ def test_a_model_is_measured_through_the_gateway_and_its_key_shows_nowhere(site:
 
 
 def keys(lab: Lab) -> str:
-    """What the gateway has of keys, in its file and in its memory."""
+    """Return what the gateway has of keys, in its file and in its memory."""
     return lab.exec(
         "gate1",
         "cat /etc/rackwright/gateway/keys.map; echo 'show map /etc/rackwright/gateway/keys.map' "

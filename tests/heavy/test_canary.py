@@ -1,4 +1,4 @@
-"""Canaries on real hosts, with real builds of one model: as good, broken, slow, doubtful. Each builds on the last."""
+"""Canaries on real hosts, with real builds of one model: equal, broken, slow, doubtful. Each builds on the last."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COVERS = (
 GATEWAYS = ("gate1", "gate2")
 WORDS = "red blue green black white yellow brown pink gray gold".split()
 WIDE = "errors: 20%, ttft_median: 100%, ttft_p95: 100%, tpot_median: 100%, tpot_p95: 100%"
-"""Two cores serve two engines, clients and whatever else goes on: times say little, but for what is far slower."""
+"""Two cores run two engines, clients and everything else: only very slow times mean anything."""
 
 
 def canary(*, golden: str | None = None, thresholds: str = WIDE, **said: object) -> str:
@@ -81,7 +81,7 @@ ASKED = (
     "Say {} and nothing else.",
     "Write the word {} twice.",
 )
-"""What this small model can do, more often than not."""
+"""What this small model can do more often than not."""
 
 
 def golden_set(path: Path) -> None:
@@ -120,7 +120,7 @@ def plan(site: Operator, lab: Lab, key: str, tmp_path: Path) -> Plan:
 
 
 def say(site: Operator, text: str) -> None:
-    """The fleet file has this canary."""
+    """Put this canary into the fleet file."""
     lines = [line for line in site.path.read_text().splitlines(keepends=True) if not line.startswith("    canary:")]
     at = next(number for number, line in enumerate(lines) if line.startswith("    context:"))
     site.path.write_text("".join([*lines[:at], text, *lines[at:]]))
@@ -131,7 +131,7 @@ def becomes(model: Versions, name: str) -> None:
 
 
 def unharmed(lab: Lab, plan: Plan, change: Callable[[], object]) -> list[Access]:
-    """Make the change under load: no request is lost. Return the log of the load's requests."""
+    """Make the change under load and check that no request is lost. Return the log of the load's requests."""
     known = accesses(lab, GATEWAYS, "load")
     with loaded(plan) as load:
         change()
@@ -142,7 +142,7 @@ def unharmed(lab: Lab, plan: Plan, change: Callable[[], object]) -> list[Access]
 
 
 def refused(site: Operator, lab: Lab, plan: Plan) -> tuple[list[Access], str]:
-    """Update under load to what isn't taken; return the log of the requests, and what the operator was told."""
+    """Run an update that is rejected, under load. Return the log of the requests, and what the operator saw."""
     said: list[Said] = []
     log = unharmed(lab, plan, lambda: said.append(site("model", "update", "assistant", "--yes", check=12)))
     return log, said[0].err
@@ -150,7 +150,7 @@ def refused(site: Operator, lab: Lab, plan: Plan) -> tuple[list[Access], str]:
 
 def test_an_equal_build_passes_and_all_replicas_follow(site: Operator, model: Versions, lab: Lab, plan: Plan) -> None:
     old = model.digest
-    # The 95th of 100 is known from 200 requests on: the last step is judged again at twice as many, and again.
+    # The 95th percentile is known from 200 requests on: the last step is judged at twice as many, and then again.
     rules = {"share": "[40, 50]", "min_requests": 60, "max_duration": "4m"}
     say(site, canary(golden="prompts.jsonl", thresholds=f"{WIDE}, golden: 30%", **rules))
     becomes(model, "Q8_0")
@@ -161,7 +161,7 @@ def test_an_equal_build_passes_and_all_replicas_follow(site: Operator, model: Ve
     assert len(tried) >= 260
     assert {(access.replica, access.digest) for access in tried} == {("gpu1/assistant@1", model.digest)}
     report = site("model", "verdict", "assistant", "--json").json["canary"]
-    # From then on it takes its part of what waits for a slot.
+    # From then on, it takes its part of the requests that wait for a slot.
     passed = datetime.fromisoformat(report["when"])
     assert {access.replica for access in log if access.canary is False and ended(access) < passed} == {
         "gpu2/assistant@1"
@@ -179,7 +179,7 @@ def ended(access: Access) -> datetime:
 
 
 def back(site: Operator, model: Versions, lab: Lab, old: str) -> None:
-    """Afterwards, and by itself, everything is as it was."""
+    """Check that everything was restored automatically."""
     assert model.digest == old
     assert running(lab) == {old[:16]}
     assert "no rollout is open" in site("rollout", "status").out
@@ -206,10 +206,10 @@ def test_one_that_is_more_than_twice_as_slow_fails_by_what_clients_see(
 ) -> None:
     old = model.digest
     slower = WIDE.replace("ttft_median: 100%", "ttft_median: 25%")
-    # Without a golden set, whose times could tell before any client did.
+    # Without a golden set: its times could show the difference before any client's do.
     say(site, canary(share="[50]", min_requests=40, max_duration="5m", thresholds=slower))
     becomes(model, "slow")
-    # In one piece, so that their first byte is their last, and long enough that the engine has most of the time.
+    # Not streamed, so that the first byte is the last, and long enough that the engine takes most of the time.
     pieces = replace(plan, rhythm="ccclccccc", rate=1.5, tokens=8, long_tokens=12)
     log, told = refused(site, lab, pieces)
     assert "FAIL: " in told, told

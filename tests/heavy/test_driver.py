@@ -42,7 +42,7 @@ COVERS = (
 OLD, NEW = "580.95.05", "580.105.08"
 BUILDS, BREAKS = Kernel("6.12.1-lab"), Kernel("6.12.2-lab", resizes=3)
 _SECTION = f'driver: {{{{on: {{name}}, source: path, path: {FOLDER}, branch: "580", kernel: linux-image-lab}}}}\n'
-# update-grub is a stand-in of GRUB's: a container has no boot loader. It is real in the virtual machine.
+# update-grub is a stand-in: a container has no boot loader. It is real in the virtual machine.
 _PREPARED = f"""set -e; export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update; apt-get -qq -y --no-install-recommends install {TOOLS} >/dev/null
 mkdir -p /etc/default/grub.d; echo 'date >>/run/grub' >/usr/sbin/update-grub; chmod +x /usr/sbin/update-grub"""
@@ -88,7 +88,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A host whose driver an apply has installed, with a kernel for which it builds."""
+    """A host on which an apply has installed a driver, with a kernel for which the driver builds."""
     site = _site(lab, "gpu1", tmp_path_factory)
     site.offers(OLD, BUILDS)
     site.operator.path.write_text(site.operator.path.read_text() + _SECTION.format(name="gpu1"))
@@ -157,7 +157,7 @@ def test_the_toolkit_comes_only_when_asked_and_is_let_go_when_not(site: Site) ->
 
 
 def test_nothing_that_needs_gpus_starts_before_their_fabric_is_complete(site: Site) -> None:
-    """nvidia-smi is a stand-in. What is started after the unit replaces an engine: a container has no module."""
+    """nvidia-smi is a stand-in, and so is the unit that starts in an engine's place: a container has no module."""
     site.host.tell(f"cat >/usr/local/bin/nvidia-smi <<'END'\n{_SMI}END\nchmod +x /usr/local/bin/nvidia-smi")
     site.host.tell("echo 'In Progress' >/run/fabric; systemctl start --no-block rackwright-gpus.service")
     needs = f"-p Requires={UNIT} -p After={UNIT}"
@@ -207,7 +207,7 @@ def test_a_kernel_installed_by_hand_doesnt_boot_without_the_driver(site: Site) -
     names = f"{FOLDER}/linux-image-{BREAKS.release}_1_amd64.deb {FOLDER}/linux-headers-{BREAKS.release}_1_amd64.deb"
     installed = site.host.lab.exec("gpu1", f"DEBIAN_FRONTEND=noninteractive dpkg -i {names} 2>&1", check=False)
     booted = site.host.tell(f"cat {PIN} 2>/dev/null || true")
-    # Where DKMS's own hook fails, GRUB's isn't run, and what boots stays what it was.
+    # If DKMS's own hook fails, GRUB's hook doesn't run, and the boot entry stays the same.
     assert installed.code != 0 or f"vmlinuz-{BUILDS.release}" in booted
     site.host.tell(f"dpkg --purge --force-all linux-image-{BREAKS.release} linux-headers-{BREAKS.release}; {GUARD}")
 
@@ -229,7 +229,7 @@ def test_a_new_driver_takes_the_old_ones_place_and_goes_back_without_the_reposit
 
 
 def test_secure_boot_names_the_key_that_must_be_enrolled(site: Site) -> None:
-    """A stand-in of mokutil's: the container has no firmware."""
+    """mokutil is a stand-in: the container has no firmware."""
     site.host.tell("printf '#!/bin/sh\\n[ $1 != --sb-state ] || echo SecureBoot enabled\\n' >/usr/bin/mokutil")
     site.host.tell("chmod +x /usr/bin/mokutil")
     told = site.operator("plan").out
@@ -240,7 +240,7 @@ def test_secure_boot_names_the_key_that_must_be_enrolled(site: Site) -> None:
 
 @pytest.fixture(scope="module")
 def taken(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A host on which somebody else installed a driver."""
+    """A host on which an administrator has already installed a driver."""
     site = _site(lab, "gpu2", tmp_path_factory)
     site.offers(OLD, BUILDS)
     site.host.tell(f"apt-get -qq -y install {FOLDER}/linux-*.deb {FOLDER}/*nvidia*.deb >/dev/null 2>&1")
@@ -251,7 +251,7 @@ def taken(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 def test_a_repository_is_signed_by_the_key_that_was_named_or_nothing_is_locked(taken: Site) -> None:
-    """Through apt's own verification, with the keyring within its sources."""
+    """apt itself verifies the signature, with the keyring inside its sources."""
     taken.host.tell(_SIGNED.format(folder=FOLDER))
     lock, text = taken.operator.path.with_suffix(".lock"), taken.operator.path.read_text()
     for who in ("archive", "stranger"):

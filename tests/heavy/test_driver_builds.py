@@ -1,7 +1,7 @@
-"""NVIDIA's own packages, as Debian has them, against Debian's own kernel: one that doesn't build, and one that does.
+"""NVIDIA's own packages, as Debian has them, with Debian's own kernel: one pair doesn't build, and one does.
 
-The pair that doesn't is 550.163.01 with 6.12.117. Archives drop versions: where that kernel is gone, the newest takes
-its place, and what must hold is that the tool says what the compiler said.
+The pair that doesn't build is 550.163.01 with 6.12.117. Archives drop versions: if that kernel is gone, the newest
+one takes its place, and then the test checks only that the tool shows what the compiler said.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ COVERS = (
 
 KERNEL = "linux-image-6.12.117+deb13-amd64"
 FAILS, BUILDS = ("550", "open", "550.163.01"), ("535", "proprietary", "535.274.02")
-"""Branch, modules and the version that was seen to do so."""
+"""Branch, modules, and the version with which this result was seen."""
 ONLY = ("--only", "layout", "--only", "nvidia_driver")
 
 
@@ -42,10 +42,10 @@ class Machine:
     host: LabHost
     operator: Operator
     kernel: str
-    """Package that brings the kernel."""
+    """The package that installs the kernel."""
 
     def installs(self, branch: str, modules: str) -> Said:
-        """The fleet asks for this driver: locked and applied."""
+        """Lock and apply a fleet file that asks for this driver."""
         text = self.operator.path.read_text().partition("driver:")[0]
         asked = f'on: gpu1, source: distribution, branch: "{branch}", modules: {modules}, kernel: {self.kernel}'
         self.operator.path.write_text(f"{text}driver: {{{asked}}}\n")

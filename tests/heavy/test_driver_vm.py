@@ -1,6 +1,6 @@
-"""The driver on a machine with a kernel, a boot loader and reboots of its own: GRUB, kbuild and modprobe are real.
+"""The driver on a machine with its own kernel, boot loader and reboots: GRUB, kbuild and modprobe are real.
 
-The module is a stand-in for NVIDIA's, which loads anywhere (tests/stand_in_driver.py).
+The module is a stand-in for NVIDIA's that loads anywhere (tests/stand_in_driver.py).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COVERS = (
 
 OLD, NEW = "580.95.05", "580.105.08"
 GARBAGE = Kernel("6.99.1-lab", resizes=3)
-"""What GRUB takes for the newest kernel: no machine boots from it, and the module doesn't build for it."""
+"""GRUB takes this for the newest kernel, but no machine boots from it, and the module doesn't build for it."""
 ONLY = ("--only", "layout", "--only", "nvidia_driver")
 _QEMU = "10.0.2.0/24"
 _SECTION = f'driver: {{{{on: vm1, source: path, path: {FOLDER}, branch: "580", kernel: {{kernel}}}}}}\n'
@@ -55,13 +55,13 @@ class Machine:
         return self.tell("cat /sys/module/nvidia/version")
 
     def boots(self) -> str:
-        """The kernel of GRUB's first entry, by which it boots."""
+        """Return the kernel of GRUB's first entry, which is the one that it boots."""
         return self.tell("grep -m 1 -o 'vmlinuz-[^ ]*' /boot/grub/grub.cfg").removeprefix("vmlinuz-")
 
 
 @pytest.fixture(scope="module")
 def machine(vm: Vm, tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    """Installed for the kernel that it runs, without a reboot."""
+    """A machine with the driver installed for its running kernel, without a reboot."""
     operator = alone(
         tmp_path_factory.mktemp("site"), vm.target(), admins=_QEMU, defaults="  baseline: {manage: no}\n"
     )
@@ -85,7 +85,7 @@ def test_a_kernel_without_the_module_is_never_booted(machine: Machine) -> None:
     assert "fatal error" in failed.out
     assert machine.vm.boot_id() == before, "it rebooted all the same"
     assert machine.tell(f"ls /boot/vmlinuz-{GARBAGE.release}")
-    # Whether it boots from there, the reboot below shows.
+    # The reboot below shows whether it boots from there.
     assert (machine.boots(), machine.loaded()) == (running, OLD)
 
 
@@ -97,7 +97,7 @@ def test_a_new_driver_acts_after_the_reboot_that_was_asked_for(machine: Machine)
     assert f"vm1: rebooting: {NEW} is installed, module {OLD} runs" in told.err
     assert machine.vm.boot_id() != before
     assert machine.loaded() == NEW
-    # The kernel that can't boot is still the newest; the lock names another.
+    # The kernel that can't boot is still the newest, but the lock names another.
     assert machine.tell("uname -r") == machine.boots() == running
     assert f"vmlinuz-{running}" in machine.tell(f"cat {PIN}")
     assert machine.tell("systemctl is-active nvidia-persistenced.service") == "active"

@@ -1,4 +1,4 @@
-"""A bare machine, an apply with the whole baseline on, a reboot: what then holds on its own kernel."""
+"""A bare machine, an apply with the whole baseline, and a reboot: what then holds on the machine's own kernel."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COVERS = (
     "roles/updates",
 )
 _QEMU = "10.0.2.0/24"
-"""Its own network: we come from there, as the machine sees it."""
+"""QEMU's own network: the machine sees our connections come from there."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Hardened:
     operator: Operator
 
     def tell(self, command: str) -> str:
-        """What the command prints, run as root."""
+        """Return what the command prints, run as root."""
         return self.vm.exec(command).out.strip()
 
     def holds(self, command: str) -> bool:
@@ -47,7 +47,7 @@ class Hardened:
 
 @pytest.fixture(scope="module")
 def hardened(vm: Vm, tmp_path_factory: pytest.TempPathFactory) -> Hardened:
-    """Applied, and booted again since."""
+    """A machine after an apply and a reboot."""
     operator = alone(tmp_path_factory.mktemp("site"), vm.target(), admins=_QEMU)
     operator("apply", "--yes", timeout=1800)
     vm.reboot()

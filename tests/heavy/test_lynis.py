@@ -1,4 +1,4 @@
-"""How hard a host is to take, by others' measure, before an apply with all of the baseline and after it."""
+"""How well a host is hardened, measured by lynis, before and after an apply with the whole baseline."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def lab() -> Iterator[Lab]:
 
 
 def hardening_index(host: LabHost) -> int:
-    """What lynis gives the host, of 100."""
+    """Return lynis's hardening index of the host, from 0 to 100."""
     host.tell("lynis audit system --quick --quiet --no-colors || true")
     found = re.search(r"^hardening_index=(\d+)$", host.tell("cat /var/log/lynis-report.dat"), re.MULTILINE)
     assert found

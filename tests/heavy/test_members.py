@@ -1,4 +1,4 @@
-"""One replica over two hosts, for real: it answers, and whatever happens to a member, it comes back whole by itself.
+"""One replica on two real hosts: it answers, and it recovers automatically from any failure of a member.
 
 The tests build on one another.
 """
@@ -32,7 +32,7 @@ REPLICA = "gpu1/assistant@1"
 UNIT = "rackwright-assistant@1"
 FABRIC = {"gpu1": "10.99.0.1", "gpu2": "10.99.0.2"}
 START = 300
-"""Seconds within which two engines find each other and load; this machine has two cores for all of it."""
+"""Seconds within which two engines must find each other and load; this machine has two cores for all of it."""
 
 
 def models(source: str, more: str = "") -> str:
@@ -49,14 +49,14 @@ def models(source: str, more: str = "") -> str:
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with vllm_lab("members", "gate1", "gpu1", "gpu2") as lab:
-        # The gateway is on that cable, too, and no member.
+        # The gateway is on the same network, too, but isn't a member.
         for host, address in {**FABRIC, "gate1": "10.99.0.9"}.items():
             plug(lab, host, address)
         yield lab
 
 
 def plug(lab: Lab, host: str, address: str) -> None:
-    """A network of the members' own: an interface apart, on the same cable. The host is no router between the two."""
+    """Add a network for members: a separate interface on the same cable. The host doesn't route between the two."""
     lab.exec(host, "sysctl -q -w net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0")
     made = "ip link add link eth0 name fabric0 type macvlan mode bridge && ip link set fabric0 up"
     lab.exec(host, f"{made} && ip address add {address}/24 dev fabric0")
@@ -75,9 +75,9 @@ def replica(site: Operator) -> dict[str, Any]:
 
 
 def until_whole(site: Operator, lab: Lab) -> None:
-    """The gateway sends to it again, and it answers."""
+    """Wait until the gateway sends requests to it again, and check that it answers."""
     wait_until(lambda: replica(site)["traffic"] == "yes", START)
-    # A host that booted has its second network by our hand, which is no part of its baseline.
+    # After a reboot, the test adds the second network again; that isn't part of the host's baseline.
     proofs = site("verify", "--json", check=None).json["proofs"]
     assert len(proofs) > 10
     assert [proof for proof in proofs if not proof["passed"] and "baseline" not in proof["what"]] == []
@@ -88,12 +88,12 @@ def pids(lab: Lab) -> tuple[str, str]:
 
 
 def answers(lab: Lab) -> str:
-    """What gpu1 tells gateways' checks."""
+    """Return what gpu1 answers to the gateways' checks."""
     return lab.exec("gpu1", "socat -T 3 - TCP:127.0.0.1:18100 </dev/null").out.strip()
 
 
 def tries(lab: Lab) -> int:
-    """How often TCP has doubled its time until it sends again what the engine on gpu1 sent into the hole."""
+    """Return how often TCP has doubled its timeout for resending what the engine on gpu1 sent in the outage."""
     told = lab.exec("gpu1", "ss -tnoiH state established dst 10.99.0.2").out
     return max((int(times) for times in re.findall(r"backoff:(\d+)", told)), default=0)
 
@@ -104,7 +104,7 @@ def reaches(lab: Lab, host: str, address: str, port: int, user: str = "root") ->
 
 
 def kill_a_member(site: Operator, lab: Lab) -> None:
-    """Without it the replica is out of the gateway, and comes back with every engine started anew."""
+    """Kill a member. The replica leaves the gateway, and comes back with every engine restarted."""
     before = pids(lab)
     lab.exec("gpu2", f"systemctl kill --kill-whom=all --signal=KILL {UNIT}")
     wait_until(lambda: replica(site)["traffic"] == "no", until_out(lab, "gpu1"))
@@ -151,9 +151,9 @@ def test_a_hole_in_the_network_costs_no_engine(site: Operator, lab: Lab) -> None
     try:
         wait_until(lambda: answers(lab) == "down", 15)
         wait_until(lambda: replica(site)["traffic"] == "no")
-        # The probe's look that the hole surprised may take its whole deadline.
+        # The probe run during which the network fails may take its whole deadline.
         wait_until(lambda: "gpu2 doesn't answer" in lab.exec("gpu1", "cat /run/rackwright-state/assistant@1").out)
-        # From here on an engine's next try to send is later than the deadline of the probe.
+        # From here on, an engine's next retransmission comes after the probe's deadline.
         wait_until(lambda: tries(lab) >= 6)
     finally:
         lab.mend_network("gpu2")
@@ -179,7 +179,7 @@ def test_a_start_that_finds_closed_ports_names_them(site: Operator, lab: Lab) ->
     lab.exec("gpu1", f"systemctl restart {UNIT}", timeout=160)
     said = "are TCP 28600 and 32768-60999 open between gpu1 and gpu2"
     wait_until(lambda: said in lab.exec("gpu1", "journalctl -o cat -t rackwright").out, START)
-    # Both are put right, by an apply as ever.
+    # An apply repairs both, as always.
     site("apply", "--yes", timeout=900)
     until_whole(site, lab)
 
@@ -190,7 +190,7 @@ def test_it_answers_in_each_width(site: Operator, lab: Lab, width: str) -> None:
     text = site.path.read_text()
     before, _, rest = text.partition("models:\n")
     after = rest[rest.index("gateway:") :]
-    # SmolLM2 has nine heads, which aren't cut evenly.
+    # SmolLM2 has nine heads, which can't be divided evenly.
     site.path.write_text(f"{before}models:\n{models(str(made.even), f', {width}')}{after}")
     site("lock")
     site("apply", "--yes", "--allow-outage", timeout=900)
@@ -200,5 +200,5 @@ def test_it_answers_in_each_width(site: Operator, lab: Lab, width: str) -> None:
 
 
 def test_a_killed_member_of_data_width_takes_the_others_along(site: Operator, lab: Lab) -> None:
-    # Left alone, the first one would go on serving half of the requests, and the member never joins again.
+    # Otherwise, the first one would continue to serve half of the requests, and the member would never join again.
     kill_a_member(site, lab)

@@ -1,5 +1,5 @@
-"""Weights from host to host on real hosts: by a chain, whatever dies meanwhile, and nothing is left. Each builds on
-the one before."""
+"""Weights from host to host on real hosts: in a chain, despite failures, without leftovers. Each builds on the
+last."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ COVERS = (
 )
 HOSTS = ("gpu1", "gpu2", "gpu3")
 RATE = "p2p: {rate: 80Mbit}\n"
-"""Ten megabytes a second: ten seconds for a model."""
+"""Ten megabytes per second: a model takes ten seconds."""
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     shared = tmp_path_factory.mktemp("shared")
-    # Engines run as users of their own.
+    # Each engine runs as its own user.
     shared.chmod(0o755)
     with fresh_lab("p2p", "gate1", *HOSTS, volumes=(f"{shared}:/data",)) as lab:
         yield lab
@@ -53,14 +53,14 @@ def model(site: Operator) -> Versions:
 
 
 def stored(lab: Lab, host: str, model: Versions) -> bool:
-    """Whether the host has this version, read-only and marked."""
+    """Return whether the host has this version, read-only and marked as verified."""
     folder = f"/srv/models/assistant/{model.digest[:16]}"
     look = f"stat -c %U:%a {folder}/{model.file.name} && cat {folder}/.verified"
     return lab.exec(host, look, check=False).out.split() == ["root:444", model.digest]
 
 
 def left(lab: Lab, host: str) -> str:
-    """What a p2p has left on a host, in words; "" for nothing."""
+    """Return what a peer-to-peer transfer has left on a host; "" for nothing."""
     look = (
         f"systemctl list-units --all --no-legend {UNIT}; ls -d {RUN} /srv/models/.p2p 2>/dev/null; "
         "ss -Hltn 'sport = :8301'; pgrep -u rw_p2p -a; true"
@@ -69,13 +69,13 @@ def left(lab: Lab, host: str) -> str:
 
 
 def arriving(lab: Lab, host: str) -> int:
-    """Bytes that its unit says have arrived."""
+    """Return how many bytes have arrived, according to the unit."""
     look = f"sed 's/.*\"bytes\": \\([0-9]*\\).*/\\1/' {RUN}/status.json 2>/dev/null || true"
     return int(lab.exec(host, look).out.strip() or 0)
 
 
 def resumed(site: Operator, lab: Lab, host: str, least: int) -> dict[str, Any]:
-    """Run the update again and return what was transferred; the host has so many bytes from its first word on."""
+    """Run the update again and return what was transferred. The host starts with more than `least` bytes."""
     command = site.start("model", "update", "assistant", "--yes", "--json")
     wait_until(lambda: arriving(lab, host) > 0)
     assert arriving(lab, host) > least
@@ -101,7 +101,7 @@ def test_one_host_gets_them_from_the_controller_and_the_others_from_host_to_host
         ["gpu2", "gpu3"],
         {},
     )
-    # The cap held: both had it after the ten seconds that it takes at that rate.
+    # The rate limit works: at that rate, a transfer takes about ten seconds.
     assert min(transferred["seconds"].values()) > 8
     for host in HOSTS:
         assert stored(lab, host, model)
@@ -151,7 +151,7 @@ def test_a_unit_that_is_killed_goes_on_and_so_does_one_whose_controller_died(
     lab.exec("gpu3", f"systemctl kill --signal=KILL {UNIT}")
     command.kill()
     command.communicate()
-    # Nobody watches, and it goes on.
+    # The transfer continues without a controller.
     wait_until(lambda: arriving(lab, "gpu3") > 60_000_000)
     site("lease", "break", "--yes", "--reason", "its controller died")
     transferred = resumed(site, lab, "gpu3", 50_000_000)
@@ -173,5 +173,5 @@ def test_a_shared_folder_is_written_by_one_host_and_read_through_by_each(
     reads = {step["host"] for step in said["steps"] if step["operation"].startswith("Read assistant")}
     assert (puts, reads) == ({"gpu1"}, {"gpu2", "gpu3"})
     assert site("plan", "--json").json["changed"] == 0
-    # What was for p2p went with it.
+    # Its p2p files were removed, too.
     assert lab.exec("gpu1", "ls /etc/rackwright/p2p", check=False).code != 0

@@ -1,6 +1,6 @@
-"""Changes under traffic, before a paced stand-in for the engine: no request is lost, by the clients and by the log.
+"""Changes under traffic, with a paced stand-in for the engine: neither clients nor the log show a lost request.
 
-Small counts; benchmarks/rollout.py has the large ones.
+The counts are small; benchmarks/rollout.py has the large ones.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ GATEWAYS = ("gate1",)
 SERVING = ("gpu1", "gpu2")
 PACED = "load=1 pace=0.05"
 LEAST = 200
-"""Requests that a change must have been under."""
+"""The least number of requests during a change."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def lab() -> Iterator[Lab]:
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     folder = tmp_path_factory.mktemp("site")
     site = operator(folder, lab.fleet(), paced(folder / "paced", PACED))
-    # Half of them must do for all: long streams are in flight beside one another.
+    # Half of the slots must be enough for everything: long streams run at the same time.
     site.edit("parallel: 2", "parallel: 64")
     site.edit("soak: 2s", "soak: 0s, start_timeout: 15s")
     site("apply", "--yes", "--close-ports")
@@ -83,8 +83,8 @@ def plan(site: Operator, lab: Lab, key: str, tmp_path: Path) -> Plan:
 
 
 def unharmed(lab: Lab, plan: Plan, change: Callable[[], object]) -> dict[str | None, Access]:
-    """Make the change under load; fail if a request was lost, by its client or by the gateways' log, else return the
-    log of the load's requests."""
+    """Make the change under load and return the log of the load's requests. Fail if a request was lost, according to
+    its client or to the gateways' log."""
     known = accesses(lab, GATEWAYS, "load")
     with loaded(plan) as load:
         change()
@@ -96,7 +96,7 @@ def unharmed(lab: Lab, plan: Plan, change: Callable[[], object]) -> dict[str | N
     return log
 
 
-# Each change under traffic has its test here: what it does, and what is so afterwards.
+# Each change under traffic has its test here: what it does, and what holds afterwards.
 def test_a_restart_of_every_engine_loses_no_request(site: Operator, lab: Lab, plan: Plan) -> None:
     before = [pid(lab, host) for host in SERVING]
     log = unharmed(lab, plan, lambda: site("restart", "assistant", "--yes"))
@@ -109,7 +109,7 @@ def answered_by(log: dict[str | None, Access]) -> set[str | None]:
 
 
 def versions_on(lab: Lab, host: str) -> str:
-    """What its engine was started with: folder of the runtime and of the weights."""
+    """Return what its engine was started with: the folders of the runtime and of the weights."""
     show = "tr '\\0' ' ' </proc/$(systemctl show -P MainPID rackwright-assistant@1)/cmdline"
     return " ".join(re.findall(r"/(?:srv/models|opt/rackwright)/\S+", lab.exec(host, show).out))
 
@@ -119,7 +119,7 @@ def versions(lab: Lab) -> set[str]:
 
 
 def weights(site: Operator) -> Path:
-    """The file that the fleet file names."""
+    """Return the weights file that the fleet file names."""
     return site.path.parent / "paced" / "assistant.gguf"
 
 
@@ -190,7 +190,7 @@ def test_a_drain_after_a_reload_holds_for_connections_that_clients_keep(site: Op
 
 
 def over_kept(plan: Plan, since: float) -> int:
-    """How many requests have begun since then over connections that clients keep, and ended."""
+    """Return how many requests have started since then over kept-alive connections, and ended."""
     return sum(one.kept_alive and one.began > since for one in read(Path(plan.samples)))
 
 
@@ -205,7 +205,7 @@ def test_the_load_sees_what_a_restart_by_hand_loses(lab: Lab, plan: Plan) -> Non
 def test_an_apply_restarts_nothing_before_the_gateways_see_what_it_changed(
     site: Operator, lab: Lab, plan: Plan
 ) -> None:
-    """It starts a host proxy, and could begin to restart engines before the gateway has seen that one again."""
+    """It starts a host proxy, and could restart engines before the gateway has seen that proxy again."""
     before = [pid(lab, host) for host in SERVING]
     site.path.write_text(site.path.read_text().replace("parallel: 64", "parallel: 65"))
     lab.exec("gpu2", "systemctl stop rackwright-host-proxy")

@@ -1,4 +1,4 @@
-"""What breaks while a model or runtime is updated: each ends with the old version serving, and says why."""
+"""Failures during an update of a model or runtime: after each, the old version serves, and the output says why."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ cd /srv/models
 for kept in assistant/*; do mkdir -p "/small/$kept"; mount --bind "$kept" "/small/$kept"; done
 mount --rbind /small /srv/models
 """
-"""Weights that are there stay there, on a disk that has no room for others."""
+"""Keeps the existing weights, on a disk without room for others."""
 LARGE_AGAIN = "umount -R /srv/models && umount -R /small && rmdir /small"
 
 
@@ -68,7 +68,7 @@ def model(site: Operator) -> Versions:
 
 @pytest.fixture
 def unchanged(site: Operator, model: Versions, lab: Lab) -> Iterator[None]:
-    """Afterwards everything runs and serves what it did before, and no rollout is open."""
+    """Check that afterwards everything runs and serves as before, and that no rollout is open."""
     before = model.locked
     yield
     assert model.locked == before

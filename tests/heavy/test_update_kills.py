@@ -1,7 +1,7 @@
-"""A controller that is killed at a write to the control host; somebody else ends what it began, from another machine.
+"""A controller is killed at a write to the control host; another operator finishes its work on another machine.
 
-Some of the writes, all with EVERY_KILL=1 in the environment (a quarter of an hour); tests/lifecycle/test_kills.py has
-all of them on a simulated fleet.
+This tests some of the writes, or all with EVERY_KILL=1 in the environment (a quarter of an hour).
+tests/lifecycle/test_kills.py tests all of them on a simulated fleet.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def killed(site: Operator, moment: str, number: int) -> None:
 
 
 def elsewhere(site: Operator, folder: Path) -> Operator:
-    """Another machine: what git has there of the fleet's folder."""
+    """Return an operator on another machine, with what git has of the fleet's folder."""
     return Operator(
         Path(shutil.copytree(site.path.parent, folder, ignore=shutil.ignore_patterns("*.next"))) / site.path.name
     )

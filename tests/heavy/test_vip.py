@@ -1,4 +1,4 @@
-"""Two gateways with one virtual address: whichever answers has it. The tests build on one another."""
+"""Two gateways with one virtual address: a gateway that answers has it. The tests build on one another."""
 
 from __future__ import annotations
 

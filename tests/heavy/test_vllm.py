@@ -1,4 +1,4 @@
-"""vLLM for real: a fleet of vLLM and llama.cpp behind one gateway. The tests build on one another."""
+"""Real vLLM: a fleet of vLLM and llama.cpp behind one gateway. The tests build on one another."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_what_vllm_answers_without_a_key_is_closed_at_the_gateway(site: Operator
         "--unix-socket /run/rackwright/assistant@1/engine.sock http://e"
     )
     body = """-d '{"model": "assistant", "prompt": "Hi", "max_tokens": 1}'"""
-    # The engine itself would answer there.
+    # The engine itself does answer there.
     assert lab.exec("gpu1", f"{ask_inside}/invocations {body}").out == "200"
     for path in ("/invocations", "/tokenize", "/v1/load_lora_adapter", "/inference/v1/generate", "/sleep"):
         assert request(site, lab, key, path, model="assistant", prompt="Hi", max_tokens=1).status == 404
@@ -125,7 +125,7 @@ def test_an_engine_has_a_loopback_and_nothing_else(site: Operator, lab: Lab) -> 
 
 def test_the_sandbox_is_tight_by_systemds_own_measure(site: Operator, lab: Lab) -> None:
     assert UNIT in exposure.measured(lab, "gpu1")
-    # What compiles runs code that it wrote, and its processes speak over a loopback.
+    # Its compiler runs the code that it generated, and its processes communicate over a loopback.
     assert exposure.loose(lab, "gpu1") == {UNIT: 0.8}
 
 
@@ -141,7 +141,7 @@ def test_the_log_has_no_prompt(site: Operator, lab: Lab) -> None:
 
 
 def test_what_is_in_flight_ends_before_the_engine_does(site: Operator, lab: Lab) -> None:
-    """`--shutdown-timeout` within `TimeoutStopSec`: a drained engine that is stopped finishes what it began."""
+    """`--shutdown-timeout` within `TimeoutStopSec`: a drained engine that is stopped finishes its requests."""
     shown = lab.exec("gpu1", f"systemctl show -P TimeoutStopUSec {UNIT}").out.strip()
     assert shown == "2min 30s"
     assert "--shutdown-timeout" in lab.exec("gpu1", f"systemctl cat {UNIT}").out
@@ -163,7 +163,7 @@ def test_what_is_in_flight_ends_before_the_engine_does(site: Operator, lab: Lab)
 def test_a_killed_engine_comes_back_by_itself_and_the_other_serves(site: Operator, lab: Lab, key: str) -> None:
     before = pid(lab, "gpu1")
     lab.exec("gpu1", f"kill -KILL {before}")
-    # The other replica goes on serving.
+    # The other replica continues to serve.
     for _ in range(5):
         assert chat(site, lab, key, "assistant").status == 200
     wait_until(lambda: pid(lab, "gpu1") not in ("0", before))

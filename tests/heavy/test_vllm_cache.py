@@ -1,6 +1,7 @@
-"""What vLLM says of its cache, measured again: tests/fit/vllm_said.py has what it said.
+"""vLLM's reports on its cache, measured again; tests/fit/vllm_said.py has the recorded ones.
 
-With TEST_VLLM_PYTHON, an interpreter that has vLLM's CPU build, all of it; else one of a kind, by the lab's.
+With TEST_VLLM_PYTHON, an interpreter that has vLLM's CPU build, it measures all; otherwise one of each kind, with the
+lab's interpreter.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ COVERS = (
 )
 GIVEN = os.environ.get("TEST_VLLM_PYTHON")
 KINDS = {"llama", "gemma3", "deepseek-v3", "qwen3-next"}
-"""Grouped, windows, latent, hybrid."""
+"""One of each kind of cache: grouped, windows, latent, hybrid."""
 MEASURED = [said for said in SAID if said.tensor == 1 and (GIVEN or str(said) in KINDS)]
-"""Two processors aren't everywhere."""
+"""Only those for one processor: not every machine has two."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def python() -> str:
 
 @pytest.fixture(scope="module")
 def found(python: str) -> dict[str, dict[str, Any]]:
-    """What vLLM says of each."""
+    """Return what vLLM reports for each."""
     asked = json.dumps([[TINY[said.model], arguments(said)] for said in MEASURED])
     script = Path(__file__).with_name("vllm_cache.py")
     ran = subprocess.run([python, script, asked], capture_output=True, text=True, timeout=1800, check=False)

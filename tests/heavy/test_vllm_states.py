@@ -1,4 +1,4 @@
-"""Five states of a replica of vLLM, on a lab host and seen at a gateway; each test builds on the last."""
+"""Five states of a vLLM replica, on a lab host and seen by a gateway. Each test builds on the last."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ COVERS = (
 UNIT = "rackwright-assistant@1.service"
 SOCKET = "/run/rackwright/assistant@1/engine.sock"
 MINUTES = 2
-"""That it stays busy. Its deadline is 10 s, and three times that on an overloaded host."""
+"""How long it stays busy. Its deadline is 10 s, and three times that on an overloaded host."""
 LOAD = 600
-"""Longest that vLLM may load here, in seconds."""
-# The CPU build behind a unit that was given a GPU: it doesn't look at it.
+"""The longest time that vLLM may take to load here, in seconds."""
+# The CPU build behind a unit with an assigned GPU, which it ignores.
 _MODEL = """\
   assistant:
     source: "file:{folder}"
@@ -80,7 +80,7 @@ def shown(lab: Lab, name: str) -> str:
 
 
 def core(lab: Lab) -> str:
-    """The process that computes; its main process only serves."""
+    """Return the id of the process that computes; the main process only serves."""
     return lab.exec("gpu1", "pgrep -f '^VLLM::EngineCore'").out.strip()
 
 

@@ -1,4 +1,4 @@
-"""The virtual machine acts as a machine of metal does, down to its boot loader."""
+"""The virtual machine behaves like a bare-metal machine, down to its boot loader."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rackwright.lab.vm import Vm
 pytestmark = [pytest.mark.heavy, pytest.mark.machine]
 COVERS = ("rackwright/lab/vm",)
 
-# Its root stands nowhere: it gives up after a second, and the machine starts again.
+# Its root device doesn't exist: the kernel gives up after a second, and the machine restarts.
 _BROKEN = """\
 cat >>/etc/grub.d/40_custom <<'END'
 menuentry broken --id broken {

@@ -1,4 +1,4 @@
-"""Run by an interpreter that has vLLM, and by nothing else: how many tokens its cache has for tiny models.
+"""Print how many tokens vLLM's cache has for tiny models. Only an interpreter that has vLLM runs this program.
 
 python vllm_cache.py [[CONFIG, ARGUMENTS], …]      JSON; prints a line for each, RESULT and JSON, or why there is none
 """
@@ -23,7 +23,7 @@ os.environ |= {
 
 
 def main() -> None:
-    # Imported once, which takes longer than a tiny model; each engine has a process of its own, as it wants.
+    # Import it once: that takes longer than a tiny model. Each engine needs its own process.
     import vllm  # type: ignore[import-not-found]  # noqa: F401
 
     for config, arguments in json.loads(sys.argv[1]):

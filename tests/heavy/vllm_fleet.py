@@ -1,4 +1,4 @@
-"""A fleet of lab hosts that serves with vLLM's CPU build, and with llama.cpp beside it."""
+"""A fleet of lab hosts that serves with vLLM's CPU build and with llama.cpp."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.lab.operator import Operator
 RUNTIME = """\
 {{kind: vllm, version: {version}, build: "file:{wheels}", python: {python}, parallel: 4, \
 kv_cache_memory: 256MiB{more}}}"""
-# Hosts share this machine's cores: each engine would bind the first of them.
+# Hosts share this machine's cores: otherwise, each engine would bind the first of them.
 ENVIRONMENT = 'VLLM_CPU_OMP_THREADS_BIND: nobind, OMP_NUM_THREADS: "1"'
 
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -37,7 +37,7 @@ rollout: {{max_unavailable: 1, drain_timeout: 2m, soak: 2s}}
 
 @contextmanager
 def vllm_lab(name: str, *hosts: str) -> Iterator[Lab]:
-    """A lab whose hosts have the interpreter that vLLM's wheels are for."""
+    """Run a lab whose hosts have the interpreter that vLLM's wheels need."""
     with fresh_lab(name, *hosts, volumes=vllm.ensure(lambda _: None).mounts) as lab:
         for host in hosts:
             lab.exec(host, vllm.SETUP)
@@ -64,7 +64,7 @@ def _host(name: str, address: str, fabric: Mapping[str, str]) -> str:
 
 
 def vllm_operator(folder: Path, fleet: LabFleet, models: str, fabric: Mapping[str, str] = _NONE) -> Operator:
-    """Given running lab hosts, gate1 among them, and the text of `models`, write and lock their fleet file."""
+    """Write and lock the fleet file of running lab hosts, gate1 among them, with the text of `models`."""
     path = folder / "test.yml"
     path.write_text(
         _TEXT.format(

@@ -1,4 +1,4 @@
-"""Records of heavy tests, made up."""
+"""Invented records of heavy tests."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def passed(landing: int, seconds: float | None = 10.0) -> Passed:
 
 
 def record(landing: int, **landings: int) -> Record:
-    """A record whose newest landing is this one; each file last passed in the landing that is named."""
+    """Return a record whose newest landing is `landing`; each named file last passed in the landing given for it."""
     return Record(landing, BASE, {f"test_{name}.py": passed(number) for name, number in landings.items()})

@@ -1,4 +1,4 @@
-"""Which files run after a change, and what a reader of CI's output sees of it."""
+"""Which files run after a change, and what CI's output shows about it."""
 
 from __future__ import annotations
 

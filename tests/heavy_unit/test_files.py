@@ -1,4 +1,4 @@
-"""What each file of heavy tests declares, and that this repository's record of them isn't too old."""
+"""What each heavy test file declares, and that this repository's record of them isn't too old."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.heavy.need.record import load
 from tests.import_graph import ROOT, TESTS
 
 MOST_COMMITS = 500
-"""More than any landing has had: whoever gets here forgot to record some."""
+"""More than any landing has had: beyond that, some landings were not recorded."""
 
 
 def missing(file: HeavyFile) -> list[str]:
-    """Return what it covers that isn't there, or is there by way of a link only, which git knows nothing of."""
+    """Return the covered paths that don't exist, or that exist only through a link, so that git doesn't know them."""
     root = ROOT.resolve()
     return [cover for cover in file.covers if not (root / cover).exists() or (root / cover).resolve() != root / cover]
 

@@ -1,4 +1,4 @@
-"""What git says of a change, and that what it doesn't know is never taken for nothing."""
+"""What git says about a change, and that the unknown is never taken for "nothing changed"."""
 
 from __future__ import annotations
 

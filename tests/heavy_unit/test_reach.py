@@ -1,4 +1,4 @@
-"""What touches a heavy test, in this repository."""
+"""What touches a heavy test in this repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing rests for five landings, and each landing has about the same to do."""
+"""No file rests for five landings, and each landing has about the same amount of work."""
 
 from __future__ import annotations
 

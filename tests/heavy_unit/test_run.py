@@ -1,4 +1,4 @@
-"""Runs of chosen files, with pytest for real, and what they leave in the record."""
+"""Runs of chosen files with real pytest, and what they leave in the record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gateways' own log says of the requests of one key."""
+"""What the gateways' own log says about the requests of one key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def accesses(lab: Lab, gateways: Iterable[str], key: str) -> dict[str | None, Ac
 
 
 def lost_by(log: dict[str | None, Access], samples: Iterable[Sample]) -> list[str]:
-    """Return what differs between the clients' count and the gateways' log: every request was answered in both."""
+    """Return the differences between the clients' results and the gateways' log. Both should have all answers."""
     samples = list(samples)
     lost = [f"client: {sample.failure} {sample.detail} {sample.request}" for sample in samples if sample.failure]
     seen = {sample.request for sample in samples}
@@ -37,7 +37,7 @@ def lost_by(log: dict[str | None, Access], samples: Iterable[Sample]) -> list[st
 
 @dataclass(frozen=True)
 class Drained:
-    """A time during which no gateway should have sent a replica anything new: seconds since 1970."""
+    """A period during which no gateway should have sent new requests to a replica, in seconds since 1970."""
 
     replica: str
     since: float
@@ -45,7 +45,7 @@ class Drained:
 
 
 def reached(log: Collection[Access], drained: Iterable[Drained]) -> list[str]:
-    """Return the requests that a gateway sent to a replica while that was drained."""
+    """Return the requests that a gateway sent to a replica while it was drained."""
     return [
         f"reached {one.replica} while it was drained: {access.request}"
         for one in drained

@@ -1,4 +1,4 @@
-"""The smallest fleet: a gateway alone, with all that an apply does to a host. Its engines' host isn't built."""
+"""The smallest fleet: a gateway alone, with everything that an apply does to a host. It builds no serving host."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ firewall: {{admin_from: [{admins}], clients_from: [{admins}]}}
 
 
 def alone(folder: Path, target: Target, *, admins: str, defaults: str = "") -> Operator:
-    """The fleet file of this one host stands in `folder`, locked; `admins` is the network that we come from."""
+    """Write and lock the fleet file of this one host in `folder`. `admins` is the network that we connect from."""
     made = artefacts.ensure(lambda _: None)
     path = folder / "alone.yml"
     path.write_text(

@@ -1,4 +1,4 @@
-"""One lab for the files that leave its hosts as they found them. What breaks a host uses a spare and mends it."""
+"""One lab for files that leave its hosts unchanged. A test that breaks a host uses a spare one and repairs it."""
 
 from __future__ import annotations
 

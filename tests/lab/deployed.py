@@ -1,4 +1,4 @@
-"""Deploys on one real lab host, through the engine that the tool itself uses."""
+"""Deploys on one real lab host, through the same engine that the tool uses."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ class LabHost:
 
     @spent("deploy, applied")
     def apply(self, deploy: Callable[[], object]) -> Run:
-        """Each call comes over a fresh connection."""
+        """Apply the deploy over a fresh connection."""
         with Remote([self.target()]) as remote:
             return Runner(remote).apply(deploy, {self.name: None})
 
     def applied(self, deploy: Callable[[], object]) -> Run:
-        """Apply, and fail the test unless everything went well."""
+        """Apply, and fail the test unless everything succeeded."""
         run = self.apply(deploy)
         assert not run.failed_hosts, [step for step in run.steps if step.output] or run.unreachable
         return run
 
     def tell(self, command: str) -> str:
-        """What the command prints, run as root past SSH."""
+        """Return what the command prints, run as root without SSH."""
         return self.lab.exec(self.name, command).out.strip()
 
     def holds(self, command: str) -> bool:

@@ -1,4 +1,4 @@
-"""Applies a slow deploy as the command line does: patched by gevent, in a process of its own.
+"""Applies a slow deploy as the command line does: patched by gevent, in its own process.
 
 Arguments: for each host NAME ADDRESS USER KEY KNOWN_HOSTS. Prints `started NAME OPERATION` lines, then one line of
 JSON.

@@ -1,4 +1,4 @@
-"""Engines of a lab's hosts, as the tests of a fleet's life look at them."""
+"""The engines of a lab's hosts, as the tests of a fleet's life see them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def pid(lab: Lab, host: str, unit: str = "rackwright-assistant@1") -> str:
 
 
 def change_parallel(site: Operator) -> str:
-    """Another setting of every engine, for which each has to restart: as it stands in its arguments."""
+    """Change a setting that restarts every engine, and return how it is written in the engines' arguments."""
     (now,) = set(re.findall(r"parallel: (\d)", site.path.read_text()))
     other = "2" if now == "3" else "3"
     site.edit(f"parallel: {now}", f"parallel: {other}")

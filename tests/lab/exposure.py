@@ -1,4 +1,4 @@
-"""How much of a host each of our services could harm, by systemd's own measure: 0 is nothing, 10 is all."""
+"""How much of a host each of our services could harm, as systemd measures it: 0 is nothing, 10 is everything."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LIMITS = {
     r"rackwright-[a-z0-9-]+\.probe": 1.4,
     r"rackwright-[a-z0-9-]+\.agent@1": 1.1,
 }
-"""What was measured, by unit. Less is better; more takes a reason."""
+"""The measured values, by unit. Less is better; an increase needs a reason."""
 LIMIT = 2.0
-"""Of a service that has no line above."""
-# A template is measured by an instance of it.
+"""The limit of a service that has no line above."""
+# A template is measured through one of its instances.
 _MEASURE = """\
 units=$(systemctl list-unit-files --no-legend 'rackwright-*.service' | cut -d' ' -f1)
 for unit in $(echo "$units" | sed 's/@\\.service/@1.service/'); do
@@ -40,7 +40,7 @@ def measured(lab: Lab, host: str) -> dict[str, float]:
 
 
 def loose(lab: Lab, host: str) -> dict[str, float]:
-    """Return those above their limit."""
+    """Return the services above their limit."""
     return {unit: level for unit, level in measured(lab, host).items() if level > _limit_of(unit)}
 
 

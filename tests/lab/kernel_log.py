@@ -35,10 +35,10 @@ echo
 
 
 def know_gpu(lab: Lab, host: str, pci: str, uuid: str) -> None:
-    """The driver's folder in /proc, a stand-in, has this GPU."""
+    """Add this GPU to a stand-in for the driver's folder in /proc."""
     lab.exec(host, _KNOWN.format(pci=pci, uuid=uuid))
 
 
 def kernel_says(lab: Lab, host: str, line: str) -> None:
-    """The host's journal has this line of the kernel's, written now: journald's own format by its own program."""
+    """Write a kernel line to the host's journal, dated now: in journald's own format, with journald's own program."""
     lab.exec(host, _WRITE, input=line)

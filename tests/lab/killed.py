@@ -1,4 +1,4 @@
-"""Runs the command line and dies as in a power cut, at one of its writes to the control host.
+"""Runs the command line and dies, as in a power failure, at one of its writes to the control host.
 
 Arguments: before or after, the number of the write (from 1: documents and lines of the journal), then the command's
 words.

@@ -1,4 +1,4 @@
-"""Labs of the tests: each file that changes its hosts has one of its own, so that files run beside one another."""
+"""Labs of the tests: each file that changes its hosts has its own lab, so that files can run at the same time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.times.recorder import spent
 
 
 class TimedLab(Lab):
-    """A lab whose boots, removal and commands are recorded."""
+    """A lab that records its boots, removal and commands."""
 
     up = spent("boots")(Lab.up)
     start = spent("boots")(Lab.start)
@@ -24,7 +24,7 @@ class TimedLab(Lab):
 def fresh_lab(
     name: str, *hosts: str, volumes: tuple[str, ...] = (), images: Mapping[str, str] | None = None
 ) -> Iterator[Lab]:
-    """The lab test-NAME with fresh hosts, gone afterwards. TEST_LABS tells apart who tests beside one another."""
+    """Run the lab test-NAME with fresh hosts, then remove it. TEST_LABS separates simultaneous test runs."""
     lab = TimedLab(f"test-{os.environ.get('TEST_LABS', '')}{name}")
     lab.down()
     try:

@@ -1,7 +1,7 @@
 """A network with one way out: a lab host with an apt mirror, a package index and a forward proxy, all of them real.
 
-The mirror (nginx) holds Debian's own packages, indexed and signed anew; index and hub have names that only the proxy
-(tinyproxy) can resolve. The hub is a stand-in, on the controller.
+The mirror (nginx) has Debian's own packages, indexed and signed again. Only the proxy (tinyproxy) can resolve the
+names of the index and the hub. The hub is a stand-in, on the controller.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ _CLOSED = """table inet closed {{
 
 @dataclass(frozen=True)
 class Mirror:
-    """The way out, up and running on the lab host `name`."""
+    """The way out, running on the lab host `name`."""
 
     lab: Lab
     name: str
@@ -98,20 +98,20 @@ class Mirror:
         return f"https://{HUB}:{self.hub_port}"
 
     def key(self, who: str = "archive") -> str:
-        """The public key that signs the mirror, or a stranger's."""
+        """Return the public key that signs the mirror, or an unrelated one."""
         return self.lab.exec(self.name, f"cat /srv/{who}.asc").out
 
     def fetched(self, source: str) -> set[str]:
-        """Paths that the mirror gave to an address."""
+        """Return the paths that the mirror has served to an address."""
         lines = self.lab.exec(self.name, "cat /var/log/nginx/access.log").out.splitlines()
         return {line.split()[6] for line in lines if line.startswith(f"{source} ") and line.split()[8] == "200"}
 
     def tunnels(self) -> set[str]:
-        """HOST:PORT of every tunnel that the proxy was asked for."""
+        """Return HOST:PORT of every tunnel that was requested from the proxy."""
         return set(re.findall(r"CONNECT (\S+:\d+)", self.lab.exec(self.name, "cat /run/tinyproxy.log").out))
 
     def closes(self, host: str) -> None:
-        """The host reaches nothing but this mirror and this proxy from now on, and answers who asks it."""
+        """Limit the host to this mirror and this proxy from now on. It still answers incoming connections."""
         self.lab.exec(host, "nft -f -", input=_CLOSED.format(mirror=self.address, port=PROXY_PORT))
 
 

@@ -1,4 +1,4 @@
-"""An operator at the command line, with a fleet of lab hosts in a folder of their own."""
+"""An operator at the command line, with a fleet of lab hosts in its own folder."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Operator:
         return os.environ | {"XDG_CONFIG_HOME": str(home / "config"), "XDG_CACHE_HOME": str(home / "cache")}
 
     def edit(self, old: str, new: str) -> None:
-        """The fleet file says something else, and the lock answers it."""
+        """Edit the fleet file and lock it again."""
         text = self.path.read_text()
         assert old in text
         self.path.write_text(text.replace(old, new))
@@ -75,7 +75,7 @@ class Operator:
 
 
 def operator(folder: Path, fleet: LabFleet, served: Artefacts | None = None) -> Operator:
-    """Given running lab hosts, write and lock their fleet file, with short rollout times.
+    """Write and lock the fleet file of running lab hosts, with short rollout times.
 
     `served`: a model and a runtime in place of the lab's real ones.
     """
@@ -88,12 +88,12 @@ def operator(folder: Path, fleet: LabFleet, served: Artefacts | None = None) -> 
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> None:
-    """Read what a started command prints up to the line with this text. Fail if it ends without it."""
+    """Read what a started command prints, up to the line with this text. Fail if it ends without it."""
     assert process.stdout is not None
     if not any(text in line for line in process.stdout):
         pytest.fail(f"it ended without {text!r}")
 
 
 def _at_a_terminal() -> None:
-    # A suite that a shell runs in the background ignores Ctrl-C, and so would every command that it starts.
+    # If a shell runs the suite in the background, it ignores Ctrl-C, and so would every command that it starts.
     signal.signal(signal.SIGINT, signal.SIG_DFL)

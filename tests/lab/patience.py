@@ -1,4 +1,4 @@
-"""How long a gateway may go on sending to an engine that hangs, as docs/states.md has it."""
+"""How long a gateway may continue to send requests to a hung engine, as in docs/states.md."""
 
 from __future__ import annotations
 

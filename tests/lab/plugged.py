@@ -1,4 +1,4 @@
-"""Lab hosts with the stand-ins of a machine's nvidia-smi and lspci."""
+"""Lab hosts with stand-ins for a machine's nvidia-smi and lspci."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from tests.stand_in_gpu import lspci, nvidia_smi
 
 
 def plug_in(lab: Lab, host: str, machine: str) -> None:
-    """The host has the GPUs of a machine of tests.hardware.outputs, and a driver that answers."""
+    """Give the host the GPUs of a machine in tests.hardware.outputs, and a driver that answers."""
     answer_as(lab, host, output(f"{machine}.xml"))
     _put(lab, host, "lspci", lspci(output(f"{machine}-lspci.txt")))
 
 
 def answer_as(lab: Lab, host: str, report: str) -> None:
-    """nvidia-smi prints this."""
+    """Let nvidia-smi print this report."""
     _put(lab, host, "nvidia-smi", nvidia_smi(report))
 
 
 def unplug_driver(lab: Lab, host: str) -> None:
-    """nvidia-smi is gone, the GPUs are still there."""
+    """Remove nvidia-smi; the GPUs are still there."""
     lab.exec(host, "rm -f /usr/local/bin/nvidia-smi")
 
 

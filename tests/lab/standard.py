@@ -1,7 +1,7 @@
-"""The standard fleet: a gateway and a serving host that one apply brought up, kept as images.
+"""The standard fleet: a gateway and a serving host after one apply, kept as images.
 
-A lab whose tests begin with a fleet that serves starts from copies of them. Its own apply then changes what no two
-fleets share: addresses, certificates, keys. tests/lab/test_copies.py proves that nothing else differs.
+A lab whose tests need a fleet that serves starts from copies of them. Its own apply then changes what no two fleets
+share: addresses, certificates, keys. tests/lab/test_copies.py proves that nothing else differs.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _RECIPE = (
     *("roles", "deploys", "rackwright/fleet", "rackwright/operations", "rackwright/lab"),
     *("tests/lab/standard.py", "tests/lab/operator.py"),
 )
-"""With the bare image, the model and the runtime, this decides how a host is after an apply of the standard fleet."""
+"""With the bare image, the model and the runtime, this decides a host's state after the standard fleet's apply."""
 
 
 @contextmanager
 def standard_lab(name: str, *hosts: str, bare: tuple[str, ...] = ()) -> Iterator[Lab]:
-    """The lab test-NAME, gone afterwards: copies of the standard fleet's hosts, and hosts that are `bare`."""
+    """Run the lab test-NAME, then remove it: copies of the standard fleet's hosts, and the hosts in `bare`."""
     with fresh_lab(name, *hosts, images=_images(host for host in hosts if host not in bare)) as lab:
         yield lab
 
 
 def _images(hosts: Iterable[str]) -> dict[str, str]:
-    """Return each host's image: the gateway's for one whose name begins like a gateway's, else the serving host's."""
+    """Return each host's image: the gateway's if its name starts with `gate`, otherwise the serving host's."""
     with spent("copies of applied hosts"):
         tags = _ensure()
     return {host: tags["gate1" if host.startswith("gate") else "gpu1"] for host in hosts}
@@ -54,7 +54,7 @@ def _ensure() -> dict[str, str]:
 def _make(tags: dict[str, str]) -> None:
     with fresh_lab("standard", *HOSTS) as lab, tempfile.TemporaryDirectory() as folder:
         operator(Path(folder), lab.fleet())("apply", "--yes")
-        # Another fleet's files would have to be agreed to.
+        # Otherwise, an operator would have to confirm that another fleet's files are there.
         lab.exec("gate1", "rm -r /var/lib/rackwright/fleet")
         for host, tag in tags.items():
             lab.copy(host, tag)

@@ -1,4 +1,4 @@
-"""An assessment of real hosts, with GPUs that are played."""
+"""An assessment of real hosts with simulated GPUs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture
 def operator(lab: Lab, tmp_path: Path) -> Operator:
-    """With a fleet file and no lock."""
+    """An operator with a fleet file and no lock."""
     path = tmp_path / "test.yml"
     fleet_file.write(path, lab.fleet(), artefacts.ensure(lambda _: None))
     return Operator(path)

@@ -1,4 +1,4 @@
-"""The backup role on a real host, with real restic against all three kinds of repositories; each trap of restic's."""
+"""The backup role on a real host, with real restic and all three kinds of repositories, and each trap of restic's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 HOST, VAULT = "gate1", "spare1"
-"""A fleet file of the lab leaves out what is called spare."""
+"""The lab's fleet file leaves out hosts named spare."""
 PASSWORD = "correct horse battery staple"
 LOGIN = "l0gin/with@signs"
 SAVED = ("/etc/rackwright", "/var/lib/rackwright", "/srv/models/tiny/0123456789abcdef")
@@ -34,7 +34,7 @@ OLD = "backup -q --time '2020-01-01 00:00:00' --host gate1 --tag rackwright /etc
 
 @dataclass(frozen=True)
 class Backups:
-    """A host that is saved, and the vault that serves sftp and, append-only, rest."""
+    """A host that is backed up, and the vault that serves sftp and, append-only, rest."""
 
     host: LabHost
     vault: LabHost
@@ -52,7 +52,7 @@ class Backups:
         return deploy
 
     def run(self, name: str, verb: str = "run") -> RepositoryState:
-        """One run of the unit, however it ends; return what the host remembers."""
+        """Run the unit once, whether it succeeds or fails; return the state that the host keeps."""
         unit = "rackwright-backup" if verb == "run" else "rackwright-backup-check"
         self.host.holds(f"systemctl reset-failed '{unit}@{name}'; systemctl start {unit}@{name}")
         return self.state(name)
@@ -61,7 +61,7 @@ class Backups:
         return parse(self.host.tell(COMMAND)).repositories[name]
 
     def restic(self, name: str, words: str) -> str:
-        """What restic prints, with what opens the repository."""
+        """Return what restic prints, run with the repository's credentials."""
         return self.host.tell(f"/etc/rackwright/backup/restic.sh {name} {words}")
 
     def snapshots(self, name: str) -> list[dict[str, str]]:
@@ -175,7 +175,7 @@ def test_one_file_comes_back_and_what_matches_nothing_is_no_success(backups: Bac
     assert backups.restic("disk", "dump latest /var/lib/rackwright/fleet/site.yml") == "fleet: acme"
     restic = "/etc/rackwright/backup/restic.sh disk"
     assert not backups.host.holds(f"{restic} dump latest /var/lib/rackwright/fleet/nothing.yml")
-    # Why the docs say dump, and not restore --include.
+    # This is why the docs say dump, and not restore --include.
     assert backups.host.holds(f"{restic} restore latest --include /nothing.yml --target /srv/none")
 
 
@@ -330,8 +330,8 @@ def test_a_restic_that_is_too_old_is_known_before_a_script_takes_its_place(backu
 
 @pytest.fixture(scope="module")
 def site(backups: Backups, tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    """A fleet of that host alone, which saves itself to a folder."""
-    # No apply was there yet.
+    """A fleet of that host alone, which backs itself up to a folder."""
+    # As if no apply had run there yet.
     backups.host.tell("rm -r /var/lib/rackwright/fleet")
     fleet = backups.host.fleet
     made = operator(tmp_path_factory.mktemp("fleet"), replace(fleet, hosts={HOST: fleet.hosts[HOST]}))

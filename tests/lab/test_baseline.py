@@ -1,4 +1,4 @@
-"""The baseline on a real host: each item on a fresh one, on its own result, and beside what was there before."""
+"""The baseline on a real host: each item on a fresh host, on its own result, and next to existing configuration."""
 
 from __future__ import annotations
 

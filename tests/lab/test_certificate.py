@@ -1,4 +1,4 @@
-"""The certificate role on a real host: systemd encrypts the key, and what a host has is seen."""
+"""The certificate role on a real host: systemd encrypts the key, and the role sees which certificate a host has."""
 
 from __future__ import annotations
 

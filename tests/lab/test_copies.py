@@ -1,4 +1,4 @@
-"""A copy of an applied host, after its own fleet's apply, is what a bare host is after one, and nobody's twin."""
+"""A copy of an applied host, after its own fleet's apply, equals a bare host after one, and has its own identity."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_nor_do_two_copies_of_one_image(site: Operator, copies: Lab) -> None:
     shared = first.keys() & second.keys()
     assert {"/etc/machine-id", "/etc/ssh/ssh_host_ed25519_key"} <= shared
     assert {path for path in shared if first[path] == second[path]} <= {"/home/ops/.ssh/authorized_keys"}
-    # The secret that opens the credentials of a host is made when the first is sealed.
+    # The secret that opens a host's credentials is created when the first one is encrypted.
     assert "/var/lib/systemd/credential.secret" not in second
 
 

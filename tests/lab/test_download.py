@@ -1,4 +1,4 @@
-"""The fetch script against a real HTTPS server on loopback that resumes, lies, cuts off and asks for a token."""
+"""The fetch script with a real HTTPS server that resumes, sends wrong data, breaks off and asks for a token."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHA256 = hashlib.sha256(BYTES).hexdigest()
 
 @dataclass
 class Source:
-    """What the server gives, and what it was asked."""
+    """What the server sends, and the requests that it got."""
 
     content: bytes = BYTES
     cut_at: int | None = None

@@ -1,4 +1,4 @@
-"""A host from which only a mirror and a proxy can be reached: with `downloads:` a fleet comes up there."""
+"""A host that reaches only a mirror and a proxy: with `downloads:`, a fleet comes up there."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def way_out(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirr
     repositories = {"acme/smol": {"model.gguf": made.model.path.read_bytes()}}
     plain = {"llama.tar.gz": made.runtime.path.read_bytes()}
     with mirror(lab, "mirror", tmp_path_factory.mktemp("ca"), repositories, plain) as found:
-        # What apt has kept of earlier runs would need no download.
+        # Packages that apt kept from earlier runs would need no download.
         lab.exec(HOST, "apt-get clean; rm -rf /var/lib/apt/lists/*")
         lab.exec(HOST, "echo 'Acquire::Retries \"0\";' > /etc/apt/apt.conf.d/90lab")
         found.closes(HOST)
@@ -71,7 +71,7 @@ def host(lab: Lab) -> LabHost:
 
 @pytest.fixture(scope="module")
 def operator(lab: Lab, way_out: Mirror, tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    """With a fleet file that says everything about the site."""
+    """An operator whose fleet file has all settings of the site."""
     path, fleet = tmp_path_factory.mktemp("fleet") / "test.yml", lab.fleet()
     runtime = artefacts.ensure(lambda _: None).runtime
     text = _FLEET.format(
@@ -96,7 +96,7 @@ def operator(lab: Lab, way_out: Mirror, tmp_path_factory: pytest.TempPathFactory
 
 
 def without_site(operator: Operator, way_out: Mirror) -> str:
-    """Return the fleet file with nothing about the site but its hub."""
+    """Return the fleet file with no settings of the site except its hub."""
     head, _, rest = operator.path.read_text().partition("downloads:")
     return f"{head}downloads: {{hub: {way_out.hub}}}\nhosts:{rest.partition('hosts:')[2]}"
 

@@ -1,4 +1,4 @@
-"""The engine against real hosts, as an ordinary user with sudo, in a process patched by gevent."""
+"""The engine on real hosts, as an ordinary user with sudo, in a process patched by gevent."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def program(lab: Lab, lab_fleet: LabFleet) -> Iterator[subprocess.Popen[str]]:
 
 
 def told(process: subprocess.Popen[str], *wanted: str) -> None:
-    """Read until all of these lines have come."""
+    """Read until all of these lines have arrived."""
     missing = set(wanted)
     assert process.stdout
     while missing:

@@ -1,4 +1,4 @@
-"""fail2ban on a real host: who fails to log in is shut out, who is never to be isn't, and ours goes on beside it."""
+"""fail2ban on a real host: it bans addresses that fail to log in, but no exempt ones; our rules still load."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def walled(host: LabHost) -> Callable[[], None]:
 
 
 def fails_to_log_in(host: LabHost, to: LabHost) -> str:
-    """What ssh says with a key that nobody knows."""
+    """Return what ssh prints for an unknown key."""
     options = "-o BatchMode=yes -o StrictHostKeyChecking=no -o ConnectTimeout=5"
     return host.tell(f"ssh -i /root/unknown {options} ops@{to.address} true 2>&1 || true")
 

@@ -1,4 +1,4 @@
-"""The packet filter on real hosts: what it shuts, what it leaves, and how the old rules come back."""
+"""The packet filter on real hosts: what it blocks, what it allows, and how the old rules are restored."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def reaches_at(host: LabHost, address: str, port: int, user: str = "root") -> bo
 
 @pytest.fixture
 def networks(walled: LabHost) -> Iterator[tuple[str, str]]:
-    """More addresses of the walled host: one for clients, one for members."""
+    """More addresses of the filtered host: one for clients, one for members."""
     service, fabric = str(walled.fleet.subnet[201]), str(walled.fleet.subnet[202])
     walled.tell(f"ip addr add {service}/32 dev eth0; ip addr add {fabric}/32 dev eth0")
     yield service, fabric
@@ -241,7 +241,7 @@ def test_ssh_is_shut_in_the_networks_of_clients_and_members(
 
 
 def test_what_is_for_others_is_not_passed_on(walled: LabHost, other: LabHost) -> None:
-    """A third machine, in a network namespace behind the walled host, listens; the other host has a route to it."""
+    """A third machine, in a network namespace behind the filtered host, listens; the other host has a route to it."""
     walled.tell(
         "ip netns add behind; ip link add inner type veth peer name outer; ip link set outer netns behind; "
         "ip addr add 10.50.77.1/30 dev inner; ip link set inner up; "

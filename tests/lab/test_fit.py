@@ -1,4 +1,4 @@
-"""A model that is too large for real hosts is refused before anything is touched there."""
+"""A model that is too large for real hosts is refused before anything there changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.lab.operator import Operator, operator
 
 pytestmark = pytest.mark.lab
 HUGE = 16_000_000
-"""Tokens a request: SmolLM2 keeps 23,040 bytes of each."""
+"""Tokens per request: SmolLM2 keeps 23,040 bytes for each."""
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,7 @@ class Serving:
         )
 
     def start_engine(self) -> None:
-        """A stand-in: another HAProxy at the socket. It is gone after a reboot, as /run is."""
+        """Start a stand-in: another HAProxy at the socket. It is gone after a reboot, because /run is, too."""
         self.host.lab.exec(self.host.name, "cat >/root/stand-in.cfg", input=STAND_IN)
         folder = SOCKET.rsplit("/", 1)[0]
         self.host.tell(
@@ -97,7 +97,7 @@ class Serving:
         )
 
     def ask(self, key: str = "good") -> int:
-        """The status of a completion; 0: nothing answers."""
+        """Return the status of a completion; 0 if nothing answers."""
         body = shlex.quote(json.dumps({"messages": [], "model": "assistant"}))
         return int(
             self.host.tell(

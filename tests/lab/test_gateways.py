@@ -1,4 +1,4 @@
-"""Two gateways of one fleet at the command line, before a real engine. The tests build on one another."""
+"""Two gateways of one fleet at the command line, in front of a real engine. The tests build on one another."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
 
 
 def curl(site: Operator, lab: Lab, gateway: str, key: str, **body: object) -> list[str]:
-    """The words of a curl that asks this gateway; its key and body stand beside the fleet file."""
+    """Return a curl command that asks this gateway. Its key and body are in files next to the fleet file."""
     message = {"role": "user", "content": "Name three colors."}
     asked = {"model": "assistant", "messages": [message], "max_tokens": 1, **body}
     header, data = site.path.with_name("header"), site.path.with_name("body")
@@ -79,7 +79,7 @@ def test_a_keys_requests_at_one_count_at_the_other(site: Operator, lab: Lab, key
         counted = re.search(rf"key=ci/{minute:.0f} .*=2$", lab.exec("gate2", table).out, re.MULTILINE)
         return bool(counted) or time.time() // 60 != minute
 
-    # All in one minute of the clock, for the next one begins to count anew.
+    # All in one minute of the clock, because counting starts again with the next one.
     while time.time() // 60 != minute:
         minute = time.time() // 60
         seen = [status(site, lab, "gate1", key) for _ in range(2)]
@@ -99,7 +99,7 @@ def test_a_gateway_that_is_away_is_named_and_gets_the_revocation_at_the_next_app
     assert "next: rackwright apply" in revoked.err
     assert status(site, lab, "gate1", other) == 401
     lab.start("gate2")
-    # It knows its keys after the reboot, the revoked one too.
+    # It knows its keys after the reboot, including the revoked one.
     wait_until(lambda: status(site, lab, "gate2", key) == 200)
     assert status(site, lab, "gate2", other) == 200
     site("apply", "--yes")
@@ -116,7 +116,7 @@ def test_an_older_copy_of_the_keys_file_undoes_nothing(site: Operator, lab: Lab,
     assert "leaked of tests was revoked by" in refused
     assert "fresh of tests was added by" in refused
     older("key", "pull")
-    # Nor does git know this copy, and --yes doesn't say that it is newer.
+    # Git doesn't know this copy either, and --yes doesn't confirm that it is newer.
     assert "next: if they are newer: the same command with --not-stale" in older("apply", "--yes", check=11).err
     assert older("apply", "--yes", "--not-stale", "--json").json["changed"] == 0
     assert [status(site, lab, gate, each) for gate in ("gate1", "gate2") for each in (leaked, fresh)] == [
@@ -158,7 +158,7 @@ def test_a_drain_by_hand_reaches_a_gateway_that_lost_it_and_stays_over_apply(
 
 
 def age(site: Operator, lab: Lab, host: str, stem: str, *names: str, client: bool = False) -> None:
-    """The host has a certificate of the fleet's CA of which twenty days are left."""
+    """Give the host a certificate of the fleet's CA that expires in twenty days."""
     ca = site.path.with_name("test.ca.crt").read_text()
     (private,) = site.path.parent.glob("config/rackwright/*/ca.key")
     signer = load_key(Secret(private.read_text()))

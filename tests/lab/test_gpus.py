@@ -1,4 +1,4 @@
-"""Engines get their own GPUs: played ones, behind real units. The tests build on one another."""
+"""Engines get their own GPUs: simulated ones, behind real units. The tests build on one another."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    """Two replicas of one GPU on a host with two, whose driver doesn't answer yet."""
+    """Two replicas with one GPU each, on a host with two GPUs whose driver doesn't answer yet."""
     plug_in(lab, "gpu1", "blackwell")
     unplug_driver(lab, "gpu1")
     site = operator(tmp_path_factory.mktemp("site"), lab.fleet())
@@ -46,7 +46,7 @@ def unit(number: int) -> str:
 
 
 def gpus(lab: Lab, number: int) -> str:
-    """What the engine's own environment says."""
+    """Return what the engine's own environment says."""
     path = f"/proc/$(systemctl show -P MainPID {unit(number)})/environ"
     return lab.exec("gpu1", f"tr '\\0' '\\n' <{path} | sed -n 's/^CUDA_VISIBLE_DEVICES=//p'").out.strip()
 
@@ -88,7 +88,7 @@ def test_a_card_that_falls_off_the_bus_takes_its_replica_out_until_an_operator_s
     assert (other["state"], other["traffic"]) == ("ready", "yes")
     assert f"faulted: {reason}" in site("status", check=None).out
     assert pid(lab, "gpu1", unit(1)) == before
-    # What ends by itself has the same card when systemd starts it again.
+    # An engine that ends unexpectedly has the same GPU after systemd restarts it.
     lab.exec("gpu1", f"kill -KILL {before}")
     wait_until(lambda: pid(lab, "gpu1", unit(1)) not in ("0", before))
     assert site.replicas()["gpu1/assistant@1"]["state"] == "faulted"

@@ -1,4 +1,4 @@
-"""What COMMAND asks is answered by a real host: as it is, and with stand-ins for the programs of a GPU host."""
+"""A real host answers COMMAND's questions: as it is, and with stand-ins for the programs of a GPU host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lab host acts as a machine of metal does, as far as the tool can tell."""
+"""A lab host behaves like a bare-metal machine, as far as the tool can tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ends a command halfway, and how the next one goes on: another operator, SIGKILL, Ctrl-C, a dead host."""
+"""Interrupted commands, and how the next one continues: another operator, SIGKILL, Ctrl-C, a dead host."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def site(bare: Operator) -> Operator:
 
 @spent("rackwright, interrupted")
 def interrupted(process: subprocess.Popen[str], at: str) -> str:
-    """Ctrl-C when it prints `at`: it exits 1. Return what it says from there on."""
+    """Send Ctrl-C when the command prints `at`; it exits with 1. Return what it prints from there on."""
     read_until(process, at)
     process.send_signal(signal.SIGINT)
     assert process.stdout is not None
@@ -51,7 +51,7 @@ def interrupted(process: subprocess.Popen[str], at: str) -> str:
 
 @spent("rackwright, interrupted")
 def kill_when(process: subprocess.Popen[str], text: str) -> None:
-    """SIGKILL it as soon as it prints the text."""
+    """Send SIGKILL as soon as the command prints the text."""
     read_until(process, text)
     process.kill()
     process.wait()
@@ -110,7 +110,7 @@ def test_an_apply_killed_while_it_restarts_engines_is_finished_by_the_next(site:
     kill_when(site.start("apply", "--yes"), "gpu1/assistant@1  restarting")
     assert site.replicas()["gpu1/assistant@1"]["drained"]["reason"].startswith("apply")
     assert site("plan", "--json").json["returns"] == ["gpu1/assistant@1"]
-    # The minute that a dead operator's lease has left passes.
+    # Let the remaining minute of a dead operator's lease pass.
     lab.exec("gate1", "sed -i -E '1s/[0-9]+$/1/' /var/lib/rackwright/control/lease")
     assert "took over an expired lease" in site("apply", "--yes").err
     assert all(replica["traffic"] == "yes" for replica in site.replicas().values())
@@ -149,7 +149,7 @@ def test_ctrl_c_in_a_rollout_ends_with_the_replica_that_is_being_restarted(site:
 def test_ctrl_c_while_an_engine_is_awaited_names_it_and_it_comes_all_the_same(site: Operator, lab: Lab) -> None:
     lab.exec("gpu2", "systemctl stop rackwright-assistant@1")
     wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "no", 30)
-    # It starts again, and the gateway can't see that.
+    # The engine starts again, and the gateway can't see that.
     with blind(lab, "gate1", "gpu2"):
         said = interrupted(site.start("apply", "--yes"), f"] {SETTLE}")
     assert "error: interrupted; not ready yet: gpu2/assistant@1" in said

@@ -46,7 +46,7 @@ def bare(lab_fleet: LabFleet, tmp_path_factory: pytest.TempPathFactory) -> Opera
 
 @pytest.fixture(scope="module")
 def listening(bare: Operator, lab: Lab) -> None:
-    """Something on gpu2 listens where the fleet file admits nobody."""
+    """A program on gpu2 listens on a port that the fleet file doesn't open."""
     lab.exec("gpu2", "systemd-run --quiet --unit=metrics --socket-property=ListenStream=0.0.0.0:9100 sleep infinity")
 
 
@@ -115,8 +115,8 @@ def test_an_apply_that_finds_nothing_to_change_imports_only_what_it_needs(site: 
     lines = (line for line in done.stderr.splitlines() if line.startswith("import time:"))
     imported = [line.rpartition("|")[2].strip() for line in lines]
     assert not NEEDLESS & set(imported)
-    # The hosts have been asked before pyinfra, which reads their answers, is imported. Of deploys/site.py, which
-    # `import_module` imports, Python lists what it imports only.
+    # The hosts are asked before pyinfra is imported, because it reads their answers. `import_module` imports
+    # deploys/site.py: Python doesn't list that file, only what it imports.
     order = ("rackwright.remote.ssh", "pyinfra.api", "rackwright.deploys.retire")
     assert sorted(order, key=imported.index) == list(order)
 
@@ -180,7 +180,7 @@ def test_plain_pyinfra_sees_nothing_to_change(site: Operator) -> None:
     )
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
-    # Role | operation, then how many hosts would change, and how many perhaps; "-" is none.
+    # Role | operation, then how many hosts would change, and how many might; "-" means none.
     rows = [line.split() for line in said.splitlines() if " | " in line]
     assert len(rows) > 50
     assert {tuple(row[-2:]) for row in rows if row[0] != "Operation"} == {("-", "-")}, said
@@ -246,7 +246,7 @@ def test_a_stopped_engine_is_out_of_the_gateway_within_30_seconds(site: Operator
 
 
 def out_at(lab: Lab, host: str, since: float) -> float:
-    """When gate1 took the host's engine out, in Unix seconds: its log keeps that, even if the engine is soon back."""
+    """Return when gate1 took the host's engine out, in Unix seconds, from its log: the engine may be back already."""
     command = f"journalctl --quiet --no-pager --output=short-unix --identifier=rackwright-gateway --since=@{since}"
 
     def lines() -> list[str]:

@@ -1,4 +1,4 @@
-"""One machine without SSH is a fleet too: the tool runs on the host that it makes a gateway and a server."""
+"""One machine without SSH is a fleet, too: the tool runs on the host that is both gateway and serving host."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOST = "box"
 
 @dataclass(frozen=True)
 class Box:
-    """An operator who has logged in to the machine, as the ordinary user that has sudo there."""
+    """An operator who has logged in to the machine, as its ordinary user with sudo."""
 
     ssh: tuple[str, ...]
 
@@ -45,7 +45,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def box(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Box:
-    """The tool, a model and a runtime lie on the machine, beside a fleet file that names it alone."""
+    """The tool, a model and a runtime are on the machine, next to a fleet file that names only this machine."""
     fleet = lab.fleet()
     lab.exec(HOST, "apt-get -q update && apt-get install -qy --no-install-recommends python3", timeout=300)
     options = ("-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={fleet.known_hosts}")
@@ -66,7 +66,7 @@ def box(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Box:
 
 
 def installed(folder: Path, python: str) -> Path:
-    """The tool with what it needs, as for the host's Python, lies in the folder."""
+    """Install the tool and its dependencies for the host's Python into the folder."""
     wanted = folder / "requirements.txt"
     uv = subprocess.run([".ci/uv"], check=True, cwd=ROOT, capture_output=True, text=True).stdout.strip()
     install = [uv, "pip", "install", "--quiet", "--no-deps", "--target", folder / "tool"]

@@ -1,4 +1,4 @@
-"""The operations on a real host: each once more on its own result changes nothing."""
+"""The operations on a real host: a second run of each changes nothing."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_unit_that_still_starts_counts_as_running_and_restarts_when_its_file_c
     host.tell("systemctl start --no-block rackwright-sleep@1.service")
     assert host.tell("systemctl is-active rackwright-sleep@1.service || true") == "activating"
     assert host.plan(sleeping(100)).changes == 0
-    # A run that was cut off between writing the unit and restarting it: the next one restarts it.
+    # A run was cut off between writing the unit and restarting it: the next run restarts it.
     host.applied(sleeping(200, start=False))
     (_, run) = host.plan(sleeping(200)).steps
     assert run.outcome is Outcome.WOULD_CHANGE
@@ -209,7 +209,7 @@ def test_a_package_comes_without_its_service_having_run(host: LabHost) -> None:
     twice(host, deploy)
     assert host.tell("systemctl is-enabled haproxy.service || true") == "disabled"
     assert host.tell("journalctl -q -o cat -u haproxy.service") == ""
-    # Enabled by an operator, it stays so.
+    # If an operator enables it, it stays enabled.
     host.tell("systemctl enable --now haproxy.service")
     assert host.plan(deploy).changes == 0
     assert host.tell("systemctl is-enabled haproxy.service") == "enabled"

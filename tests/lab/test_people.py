@@ -1,4 +1,4 @@
-"""People on real hosts: who gets in, what each may do, who is out; and what the logs say of it."""
+"""People on real hosts: who can log in, what each may do, who is locked out, and what the logs say about it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class House:
         return shown.stdout.split()[1]
 
     def people(self, **people: str) -> None:
-        """The fleet file has these people and no others: name → role and further keys."""
+        """Put exactly these people into the fleet file: name → role and further keys."""
         text = self.site.path.read_text().partition("\npeople:")[0].rstrip("\n")
         entries = [f"  {name}: {{keys: [{self.line(name)}], role: {more}}}" for name, more in people.items()]
         self.site.path.write_text("\n".join([text, "", "people:", *entries, ""]) if entries else f"{text}\n")
@@ -153,7 +153,7 @@ def test_who_left_is_out_at_once_also_with_an_open_session(house: House) -> None
     with pytest.raises(HostError, match=r"the login of anna .* was refused"):
         house.login("anna").open()
     assert house.tell("cat /home/anna/note; ls /home/anna/.ssh; id -nG anna") == "kept\nanna rackwright-people"
-    # Not the missing key alone: the account is shut.
+    # Not only is the key missing: the account is locked.
     house.tell(f"echo '{house.line('anna')}' >k; install -m 600 -o anna k /home/anna/.ssh/authorized_keys; rm k")
     with pytest.raises(HostError):
         house.login("anna").open()
@@ -211,7 +211,7 @@ def test_a_user_that_is_there_already_is_refused_unless_the_file_says_adopt(hous
     with pytest.raises(HostError):
         house.login("carla", key=house.key("other")).open()
     assert house.apply().json["changed"] == 0
-    # Looked after no more, they stay as they are.
+    # Accounts that are no longer managed stay as they are.
     house.people(carla="operator, manage: no")
     assert house.apply().json["changed"] == 0
     assert house.does("carla", "sudo -n true").ok

@@ -1,4 +1,4 @@
-"""What a staging site has proven becomes production's: two fleets with their own hosts. Each builds on the last."""
+"""Production takes over what a staging site has proven: two fleets with their own hosts. Each builds on the last."""
 
 from __future__ import annotations
 

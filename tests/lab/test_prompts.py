@@ -1,6 +1,7 @@
-"""Operators who read before they answer: at each question the lease outlasts its own length, on a real control host.
+"""Operators who answer late: at each question, the lease outlasts its own length, on a real control host.
 
-The lease is six seconds long here, so that a test waits for seconds and not for minutes. All else is the command's.
+The lease lasts six seconds here, so that tests wait for seconds and not for minutes. Everything else is the real
+command's.
 """
 
 from __future__ import annotations
@@ -59,14 +60,14 @@ def model(site: Operator) -> Versions:
 
 @contextmanager
 def asked(site: Operator, *words: str) -> Iterator[Terminal]:
-    """The command at a terminal, with a lease of six seconds."""
+    """Run the command at a terminal, with a lease of six seconds."""
     argv = [sys.executable, "-c", WITH_A_SHORT_LEASE, *site.argv(*words)[3:]]
     with at_terminal(argv, site.environment) as terminal:
         yield terminal
 
 
 def answer_late(site: Operator, lab: Lab, terminal: Terminal, question: str) -> None:
-    """Answer yes when the lease that was held as the question came would have ended, and nobody else got in."""
+    """Answer yes after the lease would have expired without renewal, and check that no other lease was given out."""
     terminal.read_until(question)
     token, _, expires = lease(lab)
 
@@ -82,14 +83,14 @@ def answer_late(site: Operator, lab: Lab, terminal: Terminal, question: str) -> 
 
 
 def lease(lab: Lab) -> tuple[int, int, int]:
-    """Return its token, the control host's time and when it ends."""
+    """Return the lease's token, the control host's time and the time when the lease ends."""
     words = lab.exec("gate1", "date +%s; head -n 1 /var/lib/rackwright/control/lease").out.split()
     return int(words[2]), int(words[0]), int(words[4])
 
 
 def test_apply(site: Operator, model: Versions, lab: Lab) -> None:
     site.edit("  admin_from:", ALLOW + "  admin_from:")
-    # Another machine of the same operator doesn't know that what was applied came from it.
+    # As on another machine of the same operator: it has no record of the last apply.
     shutil.rmtree(site.path.parent / "cache" / "rackwright" / "applied")
     with asked(site, "apply") as terminal:
         for question in (STALE, APPLY):

@@ -1,4 +1,4 @@
-"""A replica's proof on real hosts, with a real model: what it takes for right, and what it finds wrong."""
+"""A replica's proof on real hosts, with a real model: what it accepts and what it rejects."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def proven(session: Session, *, number: int = 0) -> None:
 
 
 def proven_through_gateways(session: Session, replica: Replica) -> None:
-    """The gateways hear only after their next checks that an engine is gone or back: they say "not yet" till then."""
+    """Wait: until their next checks see that an engine is gone or back, gateways make the proof say "not yet"."""
     wait_until(lambda: through_gateways(session, replica) is None)
 
 

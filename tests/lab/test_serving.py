@@ -33,7 +33,7 @@ NAME = "assistant@1"
 PORT = 18100
 RUNTIME = LlamaCpp(kind="llama_cpp", version=artefacts.RELEASE, parallel=2)
 DEADLINE = 5
-"""Seconds, half of what hosts of a fleet have: longer than any look that computes takes here."""
+"""Seconds, half of the value on a fleet's hosts: longer than any probe run that computes takes here."""
 
 
 def _file(path: str, artefact: artefacts.Artefact) -> File:
@@ -109,7 +109,7 @@ class Serving:
         return self.host.tell(f"curl -s --max-time 5 telnet://127.0.0.1:{PORT} </dev/null || true")
 
     def until(self, wanted: str, seconds: float = 120) -> ReplicaState:
-        """The probe's state once it is the wanted one."""
+        """Wait for this state of the probe, and return it."""
         wait_until(lambda: self.state().probe == wanted, seconds)
         return self.state()
 
@@ -198,7 +198,7 @@ def test_an_engine_with_full_slots_and_a_queue_stays_up(ready: Serving) -> None:
     run = f'systemd-run --quiet --collect --unit="$unit" -p SupplementaryGroups=rackwright {ask}'
     ready.host.tell(f"for unit in {' '.join(asks)}; do {run}; done")
     ready.until("busy")
-    # More work than any machine of ours does in this time: two slots answer forty.
+    # More work than any of our machines does in this time: forty requests for two slots.
     end = time.monotonic() + 2 * ready.probe.deadline_seconds
     while (state := ready.state()).probe == "busy" and time.monotonic() < end:
         assert ready.agent() == "up"
@@ -210,16 +210,16 @@ def test_an_engine_with_full_slots_and_a_queue_stays_up(ready: Serving) -> None:
 
 
 def test_an_engine_that_loads_for_longer_than_any_deadline_is_loading_and_left_alone(ready: Serving) -> None:
-    # Most of the time it stands still: as on a machine that is far too slow. Between two engines there is process 0.
+    # It is stopped most of the time, as on a machine that is far too slow. Between two engines, the process id is 0.
     slow = f"""while pid=$(systemctl show -P MainPID {ready.replica.unit}); do
 [ $pid -gt 0 ] || continue; kill -STOP $pid; sleep 2; kill -CONT $pid; sleep 0.02; done"""
-    # It waits for an engine to begin: this model has loaded within its two seconds.
+    # The loop must wait for the engine's start: this model loads within two seconds.
     ready.host.tell(f"systemctl stop {ready.replica.unit}")
     ready.host.tell(f"systemd-run --quiet --collect --unit=slow sh -c {quote(slow)}")
     try:
         ready.host.tell(f"systemctl start {ready.replica.unit}")
         pid = ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}")
-        # A look that began before may wait for an engine that stands still, for as long as the deadline is.
+        # A probe run that started earlier may wait for a stopped engine until its deadline.
         state = ready.until("loading")
         end = time.monotonic() + 1.5 * ready.probe.deadline_seconds
         while state.probe == "loading" and time.monotonic() < end:
@@ -237,7 +237,7 @@ def test_an_engine_that_loads_for_longer_than_any_deadline_is_loading_and_left_a
 def test_a_hung_engine_is_taken_out_killed_once_with_evidence_and_returns(ready: Serving) -> None:
     pid = ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}")
     ready.host.tell(f"kill -STOP {pid}")
-    # A deadline, three on an overloaded host; the look that finds it takes half as long again.
+    # One deadline, or three on an overloaded host; the probe run that finds it takes half as long again.
     wait_until(lambda: ready.agent() == "down", 45)
     ready.until("ready")
     assert ready.agent() == "up"

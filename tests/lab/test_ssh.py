@@ -1,4 +1,4 @@
-"""remote.py against real sshd and sudo."""
+"""remote.py with real sshd and sudo."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def link(gpu1: Target) -> Iterator[Connection]:
 
 @pytest.fixture
 def spare(lab: Lab, lab_fleet: LabFleet) -> Iterator[Target]:
-    """A host whose sudo asks for a password; afterwards it doesn't."""
+    """A host whose sudo asks for a password, until the test ends."""
     lab.exec("spare1", "chpasswd", input=f"{lab_fleet.user}:{PASSWORD}\n")
     before = lab.exec("spare1", f"cat {SUDOERS}").out
     lab.exec("spare1", f"cat >{SUDOERS}", input=before.replace("NOPASSWD:", ""))
@@ -151,7 +151,7 @@ def test_a_certificate_authority_line_is_refused_clearly(gpu1: Target, tmp_path:
 
 @pytest.fixture
 def only_certificates(lab: Lab, lab_fleet: LabFleet, tmp_path: Path) -> Iterator[Path]:
-    """spare1 trusts a CA, and no key of its own accord; yields the CA's key."""
+    """spare1 trusts a CA and no keys of its own. Yields the CA's key."""
     ca = tmp_path / "ca"
     generate(ca)
     home = f"/home/{lab_fleet.user}/.ssh"
@@ -174,7 +174,7 @@ def test_a_certificate_logs_in_where_its_key_alone_does_not(
     generate(key)
     signed = ["-s", str(only_certificates), "-I", "operator", "-n", lab_fleet.user, f"{key}.pub"]
     subprocess.run(["ssh-keygen", "-q", *signed], check=True)
-    # Beside its key a certificate is used without being named, as by ssh.
+    # A certificate next to its key is used without being named, as ssh does.
     certificate = Path(f"{key}-cert.pub").rename(tmp_path / "certificate.pub")
     spare = replace(target(lab_fleet, "spare1"), key=key)
     with pytest.raises(HostError, match="was refused"):

@@ -1,4 +1,4 @@
-"""sshd on real hosts: what it admits, whom it never locks out, and how the old settings come back."""
+"""sshd on real hosts: which logins it accepts, which it never locks out, and how old settings are restored."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def confirmed(settings: Settings = _KEYS) -> Callable[[], None]:
 
 
 def admits_nobody() -> None:
-    """A mistake of ours: settings that pass every check."""
+    """Settings that pass every check but admit no one, as if by our mistake."""
     from rackwright.operations.sshd import INCLUDE, sshd_pending
 
     sshd_pending(
@@ -91,7 +91,7 @@ def effective(host: LabHost, *keywords: str) -> dict[str, str]:
 
 
 def audited(host: LabHost) -> dict[str, list[str]]:
-    """What ssh-audit fails and warns of: algorithms by level."""
+    """Return the algorithms that ssh-audit reports as failures and warnings, by level."""
     program = Path(sys.executable).with_name("ssh-audit")
     done = subprocess.run([program, "-j", "--skip-rate-test", host.address], capture_output=True, text=True)
     report = json.loads(done.stdout)

@@ -1,5 +1,4 @@
-"""New models under traffic: a good update, a bad one, the way back, and a controller that dies. They build on one
-another."""
+"""New models under traffic: a good update, a bad one, a rollback, a dead controller. Tests build on one another."""
 
 from __future__ import annotations
 
@@ -40,7 +39,7 @@ def model(site: Operator) -> Versions:
 
 
 def running(lab: Lab) -> set[str]:
-    """First digits of the digests that the engines run."""
+    """Return the first digits of the digests that the engines run."""
     show = "tr '\\0' '\\n' </proc/$(systemctl show -p MainPID --value rackwright-assistant@1)/cmdline"
     return {lab.exec(host, f"{show} | grep ^/srv/models/").out.split("/")[4] for host in HOSTS}
 

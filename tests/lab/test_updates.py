@@ -1,4 +1,4 @@
-"""Updates, clock, audit and AppArmor on a real host, as far as a container lets them."""
+"""Updates, clock, audit and AppArmor on a real host, as far as a container allows."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_where_nothing_keeps_the_clock_chrony_does_and_asks_the_servers_that_are
     held = "chrony.service can't run here: its own conditions aren't met (systemctl status chrony.service)"
     assert notes(run) == [held]
     assert kept.plan(clock(TimeSync())).changes == 0
-    # A container can't set the clock: chrony may run here all the same, without doing so.
+    # A container can't set the clock: let chrony run here without setting it.
     kept.tell(
         "sed -i 's/^DAEMON_OPTS=.*/DAEMON_OPTS=-x/' /etc/default/chrony; mkdir /etc/systemd/system/chrony.service.d"
     )

@@ -1,4 +1,4 @@
-"""What stands in the folders of a lab host that an apply may change, so that two hosts can be compared."""
+"""The content of a lab host's folders that an apply may change, so that two hosts can be compared."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ IDENTITY = (
     "/home/ops/.ssh/authorized_keys",
     "/var/lib/systemd/credential.secret",
 )
-"""How the paths of files begin that no two hosts share."""
+"""The first parts of the paths of files that no two hosts share."""
 HISTORY = ("/var/lib/rackwright/", "/etc/.pwd.lock")
-"""What was done to a host, and when: it differs between any two."""
+"""What was done to a host, and when: it differs between any two hosts."""
 _PROGRAM = """
 import hashlib, json, os, sys
 names = json.loads(sys.argv[1])
@@ -45,7 +45,7 @@ class Tree:
     """Mode, owner and content of each file, by path."""
 
     same: dict[str, str]
-    """What two hosts with one task in two fleets have in common."""
+    """What two hosts with the same task in two fleets have in common."""
     own: dict[str, str]
     """What is the host's own."""
 

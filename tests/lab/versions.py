@@ -1,4 +1,4 @@
-"""Versions of a lab's model and runtime, good and bad ones, as an operator's fleet file names them."""
+"""Good and bad versions of a lab's model and runtime, as an operator's fleet file names them."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ _GGUF_MAGIC = b"GGUF"
 
 
 class Versions:
-    """The fleet's one model, in a file of the test that becomes another version when it is told to."""
+    """The fleet's one model, in a file that the test can turn into another version."""
 
     def __init__(self, site: Operator) -> None:
         self.site = site
         self._good = artefacts.ensure(lambda _: None).model.path
-        # Under the same name it has the same digest, and copies of applied hosts have it already.
+        # With the same name, it has the same digest, which copies of applied hosts already have.
         self.file = site.path.with_name(self._good.name)
         self.file.write_bytes(self._good.read_bytes())
         text = site.path.read_text()
         site.path.write_text(text.replace(f"file:{self._good}", f"file:{self.file.name}"))
 
     def good(self, name: str) -> None:
-        """The same model under another digest: readers of GGUF don't look behind its last tensor."""
+        """Write the same model with another digest: readers of GGUF ignore what follows its last tensor."""
         self.file.write_bytes(self._good.read_bytes() + name.encode())
 
     def cut_short(self) -> None:
-        """One that no engine loads: its last tensors are missing."""
+        """Write a model that no engine loads: its last tensors are missing."""
         content = self._good.read_bytes()
         assert content.startswith(_GGUF_MAGIC)
         self.file.write_bytes(content[: len(content) // 2])
 
     @property
     def locked(self) -> dict[str, Any]:
-        """The model's entry in the lock."""
+        """Return the model's entry in the lock."""
         from ruamel.yaml import YAML
 
         lock = YAML(typ="safe").load(self.site.path.with_name("test.lock"))

@@ -1,4 +1,4 @@
-"""Which requests of a log reached a replica while no gateway should have sent it any."""
+"""Which requests of a log reached a replica during a time when no gateway should have sent it any."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def access(at: float, *, replica: str = FIRST, queued: int | None = 0) -> Access
         (access(99.9), False),
         (access(110.1), False),
         (access(100.5, replica=SECOND), False),
-        # Sent when it had waited.
+        # Sent after it had waited.
         (access(99.9, queued=500), True),
         (access(109.9, queued=500), False),
         (access(100.5, queued=None), True),

@@ -1,4 +1,4 @@
-"""What the load's client takes for an answer, against servers that break each promise."""
+"""What the load's client accepts as an answer, with servers that each break one promise."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WHOLE = {
 
 
 class Broken(httpx2.AsyncByteStream):
-    """A body whose connection is lost after these bytes."""
+    """A body whose connection breaks after these bytes."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -36,7 +36,7 @@ class Broken(httpx2.AsyncByteStream):
 
 
 def asked(response: httpx2.Response | Exception, kind: Kind = Kind.STREAM) -> Sample:
-    """The sample of one request to which this comes."""
+    """Return the sample of one request that gets this response."""
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         if isinstance(response, Exception):

@@ -1,4 +1,4 @@
-"""The stand-in engine and the load's client, before each other: neither counts what isn't so."""
+"""The stand-in engine and the load's client, tested with each other: neither reports something false."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BODY = {"model": "assistant", "messages": [{"role": "user", "content": "Hi"}], "
 
 
 def listens(path: Path) -> bool:
-    """The file is there a moment before anybody listens."""
+    """Return whether a process listens there: the file exists a moment earlier."""
     with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(path))
         return True
@@ -33,7 +33,7 @@ def listens(path: Path) -> bool:
 
 @contextmanager
 def engine(folder: Path, words: str = "", of_model: str = "", parallel: int = 2) -> Iterator[httpx2.Client]:
-    """The program as it comes out of the archive."""
+    """Run the program from the archive."""
     weights = model(folder / "d1ge57" / "model.gguf", of_model)
     with tarfile.open(runtime(folder / "llama.tar.gz", words).path) as archive:
         archive.extractall(folder, filter="data")

@@ -1,4 +1,4 @@
-"""What the helpers of lab tests do counts under their kinds; no host is needed to see that."""
+"""The time of the lab tests' helpers is recorded under their kinds; this needs no host."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ def test_the_lab_build_is_there_by_the_name_that_its_command_asks_for(
     (made,) = wheels.iterdir()
     with zipfile.ZipFile(made) as archive:
         assert all(".dist-info/" in name for name in archive.namelist())
-        # The same bytes on every machine: a lock names their hash.
+        # The same bytes on every machine: locks contain their hash.
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         about = PathDistribution(zipfile.Path(archive, f"vllm-{vllm.VERSION}+cpu.dist-info/"))  # type: ignore[arg-type]
-        # vLLM takes the CPU for its platform by this ending.
+        # This suffix makes vLLM use the CPU as its platform.
         assert (about.metadata["Name"], about.version) == ("vllm", f"{vllm.VERSION}+cpu")

@@ -1,4 +1,4 @@
-"""What a virtual machine is made of, without starting one."""
+"""The files and arguments of a virtual machine, without starting one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateway's unit, files and sockets as they stand on the host."""
+"""The gateway's unit, files and sockets on the host."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def chosen(args: argparse.Namespace, record: Record, base: str | None) -> list[C
 
 
 def changed(base: str | None) -> frozenset[str] | None:
-    """Return what changed; None where that isn't known, and where nothing did: then `base` is the wrong one."""
+    """Return what changed. None if that is unknown, or if nothing changed: then `base` is the wrong commit."""
     found = git.changed_since(base) if base else None
     if not found or base is None:
         return None
@@ -52,7 +52,7 @@ def changed(base: str | None) -> frozenset[str] | None:
 
 
 def refuse_to_record(base: str | None, record: Record) -> None:
-    """End here unless `base` can be the commit that landed before this change."""
+    """Exit unless `base` can be the commit that landed before this change."""
     if base is None:
         sys.exit("RECORD needs BASE: the commit that landed last, an ancestor of HEAD.")
     if base == git.commit("HEAD"):

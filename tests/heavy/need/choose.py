@@ -1,4 +1,4 @@
-"""Which files of heavy tests run, and why."""
+"""Which heavy test files run, and why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.heavy.need.record import Record
 from tests.heavy.need.rotation import share
 
 RECIPES = "Makefile (test-heavy)"
-"""Stands among the changed files where the Makefile runs heavy tests in another way than before."""
+"""Added to the changed files if the Makefile now runs heavy tests in another way."""
 DECIDING = (
     RECIPES,
     ".ci/run",
@@ -23,21 +23,21 @@ DECIDING = (
     "tests/import_graph.py",
     "uv.lock",
 )
-"""Whoever changes these runs all: the selection itself, CI, pytest's settings, the links to roles and deploys, and
-every library."""
+"""A change to one of these runs all files: the selection itself, CI, pytest's settings, the links to roles and
+deploys, and every library."""
 
 
 @dataclass(frozen=True)
 class Choice:
     file: HeavyFile
     why: str | None
-    """Why it runs; none where it doesn't."""
+    """Why it runs; None if it doesn't."""
 
 
 def choose(
     files: Collection[HeavyFile], record: Record, number: int, changed: Collection[str] | None
 ) -> list[Choice]:
-    """Given the files that changed, or None where that isn't known, return for each file whether it runs."""
+    """Return for each file whether it runs, given the files that changed; `changed` is None if that is unknown."""
     if why := for_all(changed):
         return [Choice(file, why) for file in files]
     assert changed is not None
@@ -48,7 +48,7 @@ def choose(
 
 
 def for_all(changed: Collection[str] | None) -> str | None:
-    """Return why all files run, if they do."""
+    """Return why all files run, or None."""
     if changed is None:
         return "what changed is not known"
     deciding = sorted(path for path in changed if _decides(path))

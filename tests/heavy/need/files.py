@@ -1,4 +1,4 @@
-"""The files of heavy tests and what they declare, read without importing them."""
+"""The heavy test files and what they declare, read without importing them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read(path: Path) -> HeavyFile:
 
 
 def marks(tree: ast.Module) -> set[str]:
-    """Return the markers that a module's tests have: X of each `pytest.mark.X`."""
+    """Return the markers of a module's tests: X of each `pytest.mark.X`."""
     attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     return {node.attr for node in attributes if isinstance(node.value, ast.Attribute) and node.value.attr == "mark"}
 

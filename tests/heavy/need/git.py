@@ -1,6 +1,6 @@
-"""What git knows of a change; None where it doesn't know.
+"""What git knows about a change; None if it doesn't know.
 
-It doesn't know without a repository, in a clone that is too shallow, and of a commit that isn't an ancestor of HEAD.
+It doesn't know without a repository, in a clone that is too shallow, or if a commit isn't an ancestor of HEAD.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def commit(name: str, root: Path = ROOT) -> str | None:
 
 
 def head(root: Path = ROOT) -> str | None:
-    """Return HEAD's id, with `-dirty` where anything but the record differs from it."""
+    """Return HEAD's id, with `-dirty` if anything but the record differs from it."""
     at, changed = commit("HEAD", root), changed_since("HEAD", root)
     return f"{at}-dirty" if at and changed and changed - {RECORD} else at
 
@@ -43,7 +43,7 @@ def changed_since(base: str, root: Path = ROOT) -> frozenset[str] | None:
 
 
 def same_recipes(base: str, root: Path = ROOT) -> bool:
-    """Whether the Makefile runs heavy tests as it did at this commit."""
+    """Return whether the Makefile runs heavy tests as it did at this commit."""
     before = _git(root, "show", f"{base}:Makefile")
     return before is not None and recipes(before) == recipes((root / "Makefile").read_text(encoding="utf-8"))
 
@@ -53,7 +53,7 @@ def recipes(makefile: str) -> list[str]:
 
 
 def follows(later: str, earlier: str, root: Path = ROOT) -> bool:
-    """Whether a commit is this one or one of its descendants."""
+    """Return whether `later` is `earlier` or one of its descendants."""
     return _git(root, "merge-base", "--is-ancestor", earlier, later) is not None
 
 
@@ -63,7 +63,7 @@ def commits_since(base: str, root: Path = ROOT) -> int | None:
 
 
 def _git(root: Path, *words: str) -> str | None:
-    """Return what git prints; None where it fails, or where `root` isn't the top of a repository."""
+    """Return what git prints; None if it fails, or if `root` isn't the top of a repository."""
     if not (root / ".git").exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Which files passed as a whole, by pytest's own report."""
+"""Which files passed as a whole, according to pytest's own report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BAD = ("failure", "error", "skipped")
 
 
 def passed_files(report: Path) -> dict[str, float]:
-    """Return each file of heavy tests all of whose tests passed, none skipped, and the seconds that they took."""
+    """Return each heavy test file whose tests all passed, with none skipped, and how many seconds they took."""
     seconds: dict[str, float] = defaultdict(float)
     bad = set()
     for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - pytest wrote it

@@ -1,4 +1,4 @@
-"""What touches a file of heavy tests: itself, what it imports, what it covers, and what that imports directly."""
+"""What touches a heavy test file: the file, its imports, what it covers, and what that imports directly."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ COMMON = (
         ).split()
     ),
 )
-"""What nearly everything imports: a change of it would touch every test. `make test` runs it on real hosts at each
+"""What nearly everything imports: changing it would touch every test. `make test` runs it on real hosts at each
 landing, so it touches only the heavy tests that declare it. The same holds for scripts in these folders."""
 FIGURES = (RECORD, "tests/durations.json")
-"""These say when tests run, not what becomes of them."""
+"""These decide when tests run, not what their results are."""
 
 _PATHS = {
     path.resolve().relative_to(ROOT.resolve()).as_posix(): name
@@ -34,7 +34,7 @@ _NAMES = {name: path for path, name in _PATHS.items()}
 
 
 def touching(file: HeavyFile, changed: Collection[str]) -> list[str]:
-    """Return which of these changed files touch it."""
+    """Return which of these changed files touch the test file."""
     reached = _reached(file)
     folders = {str(PurePosixPath(path).parent) for path in reached if not _in(_PATHS[path], COMMON)}
 
@@ -55,7 +55,7 @@ def _reached(file: HeavyFile) -> frozenset[str]:
 
 
 def _imported(starts: Collection[str]) -> set[str]:
-    """Return these modules and what they import; tests and the lab are followed to the end, all else is one step."""
+    """Return these modules and their imports: all those of tests and the lab, one step of others."""
     found: set[str] = set()
     left = list(starts)
     while left:
@@ -75,7 +75,7 @@ def _next(module: str) -> Iterator[str]:
 
 
 def _programs(module: str) -> Iterable[str]:
-    """A package of the tests that has no tests is used as a whole: some of its modules are run, not imported."""
+    """Return all modules of a test package without tests: some of them are run as programs, not imported."""
     inside = [name for name in TESTS if name.startswith(f"{module}.")]
     if module not in TESTS or any(".test_" in name for name in inside):
         return ()
@@ -97,7 +97,7 @@ def _in(module: str, packages: Iterable[str]) -> bool:
 
 
 def _owner(path: str) -> str | None:
-    """Of a file that isn't Python: the module of the same name beside it, else the folder of its package."""
+    """Return what owns a non-Python file: the module of the same name next to it, or its package's folder."""
     module = PurePosixPath(path).with_suffix(".py")
     if str(module) in _PATHS:
         return str(module)

@@ -1,4 +1,4 @@
-"""When each file of heavy tests last passed, and at which commit. A landing is what CI runs once for."""
+"""When each heavy test file last passed, and at which commit. A landing is a change for which CI runs once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.import_graph import ROOT
 FORMAT = "heavy-passed/1"
 RECORD = "tests/heavy/passed.json"
 LIMIT = 5
-"""Each file passes at least once in so many landings."""
+"""Each file passes at least once in this many landings."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Passed:
     landing: int
     on: str
     commit: str | None
-    """HEAD, with `-dirty` where the tree had other changes; none where it isn't known."""
+    """HEAD, with `-dirty` if the tree had other changes; None if unknown."""
     seconds: float | None
-    """What its tests took together; none where it isn't known."""
+    """How long its tests took together; None if unknown."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Record:
         return replace(self, landing=self.number(base), base=base, passed={**self.passed, **new})
 
     def overdue(self, names: list[str]) -> list[str]:
-        """Return those that passed in none of the last five landings."""
+        """Return the files that passed in none of the last five landings."""
         return [
             name for name in names if name not in self.passed or self.passed[name].landing <= self.landing - LIMIT
         ]

@@ -1,4 +1,4 @@
-"""Whose turn it is among the files that a change doesn't touch."""
+"""Which of the files that a change doesn't touch are next."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ UNKNOWN_SECONDS = 300.0
 
 
 def share(record: Record, number: int, names: Collection[str], resting: Collection[str]) -> list[str]:
-    """Of these files, some of which are resting, return the resting ones whose turn it is in this landing.
+    """Return those of the resting files that run in this landing; `names` are all files.
 
-    Those that passed longest ago come first, up to a fifth of all files' seconds: so none rests for five landings.
-    What already passed in this landing is part of it: CI runs the share that the author ran.
+    The files that passed longest ago come first, up to a fifth of the time of all files, so no file rests for five
+    landings. Files that already passed in this landing are included: CI runs the share that the author ran.
     """
     seconds = _seconds(record, names)
     ages = {name: _age(record, number, name) for name in resting}
@@ -28,7 +28,7 @@ def share(record: Record, number: int, names: Collection[str], resting: Collecti
 
 
 def _age(record: Record, number: int, name: str) -> int:
-    """How many landings ago it passed; one that never did is due."""
+    """Return how many landings ago it passed. A file that never passed is due."""
     passed = record.passed.get(name)
     return number - passed.landing if passed else LIMIT
 

@@ -1,4 +1,4 @@
-"""Run pytest on chosen files, and write down which of them passed."""
+"""Run pytest on the chosen files, and record which of them passed."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tests.heavy.need.record import Passed, Record, save
 from tests.import_graph import ROOT
 
 COMPLETE = (0, 1)
-"""pytest's exit codes when it ran all that it was given. Python's own failure is 1, too, and leaves no report."""
+"""pytest's exit codes after it ran everything. A failure of Python itself is 1, too, but leaves no report."""
 
 
 def run(files: Collection[HeavyFile], words: list[str]) -> int:
     """Run these files whole and return pytest's exit code."""
-    # What leaves out some tests of a file would have it taken as passed: options from outside, an early end.
+    # If some tests of a file didn't run, it would be recorded as passed: ignore outside options, don't stop early.
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     command = [sys.executable, "-m", "pytest", *words, "--maxfail=0", *(file.path for file in files)]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 def run_and_record(files: Collection[HeavyFile], words: list[str], record: Record, base: str) -> int:
-    """The same; the record then names the files that passed."""
+    """Run these files and record those that passed."""
     at = git.head()
     with tempfile.TemporaryDirectory() as folder:
         report, words = _report(words, Path(folder))
@@ -45,7 +45,7 @@ def run_and_record(files: Collection[HeavyFile], words: list[str], record: Recor
 
 
 def _report(words: list[str], folder: Path) -> tuple[Path, list[str]]:
-    """Return where pytest reports to: as `words` say, else in this folder."""
+    """Return where pytest writes its report: the place that `words` name, or else this folder."""
     for word in words:
         if word.startswith("--junitxml="):
             return ROOT / word.partition("=")[2], words

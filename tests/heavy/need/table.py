@@ -1,4 +1,4 @@
-"""What runs, what doesn't, and why, for a person who reads CI's output."""
+"""A table of what runs, what doesn't, and why, for a person who reads CI's output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.heavy.need.record import Record
 
 
 def table(choices: Collection[Choice], record: Record, *, running: bool = True) -> str:
-    """Return a line for each file, those that run first; what isn't `running` is due."""
+    """Return a line for each file, those that run first. If not `running`, those are shown as due."""
     word, end = ("runs", "run") if running else ("due", "are due")
     width = max(len(choice.file.name) for choice in choices)
     lines = [

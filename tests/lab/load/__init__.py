@@ -1,4 +1,4 @@
-"""A constant load of completions and streams on a fleet's gateways, each judged by the client that asked."""
+"""A constant load of completions and streams on a fleet's gateways. The client of each request judges the answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked, of whom, how often."""
+    """What is asked, at which gateways, and how often."""
 
     gateways: tuple[str, ...]
     """Their addresses."""
@@ -25,24 +25,24 @@ class Plan:
     """File with the CA."""
     key: str = field(repr=False)
     samples: str
-    """File that has a line for each request afterwards."""
+    """A file that has a line for each request afterwards."""
     rate: float = 20
-    """Requests a second."""
+    """Requests per second."""
     tokens: int = 4
     long_tokens: int = 120
-    """Of a long stream: at the engine's pace it should last longer than a step of a drain."""
+    """Tokens of a long stream: at the engine's pace, it should last longer than a step of a drain."""
     rhythm: str = "cscclccsc"
-    """Of the kinds: c completion, s stream, l long stream. An odd number of them, so that each kind comes over each
-    connection: of those there are two for each gateway."""
+    """The kinds in turn: c completion, s stream, l long stream. Their number is odd, so that each kind is sent over
+    each connection: each gateway has two."""
     kept: int = 1
-    """Clients of each gateway that keep their connections, asked in turn: many are idle for long in between."""
+    """How many clients of each gateway keep their connections. They take turns: with many, most are idle for long."""
     most: int = 100_000
     exact: bool = True
-    """Each token comes as a chunk of its own, as from the paced stand-in."""
+    """Each token arrives in its own chunk, as from the paced stand-in."""
 
 
 class Load:
-    """A load that runs."""
+    """A running load."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -58,18 +58,18 @@ class Load:
         self._process.stdin.flush()
 
     def wait_running(self) -> None:
-        """A first long stream has ended: some are always in flight from then on."""
+        """Wait until a first long stream has ended: from then on, some are always in flight."""
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "running\n", "the load ended before a long stream did"
 
     def stop(self) -> Counted:
-        """It asks no more; return when all that is in flight has ended."""
+        """Stop sending requests, and return when all those in flight have ended."""
         told, _ = self._process.communicate(timeout=300)
         assert self._process.returncode == 0
         return Counted(**json.loads(told.splitlines()[-1]))
 
     def end(self) -> None:
-        """Gone, whatever is in flight."""
+        """End the load immediately, with requests in flight."""
         self._process.kill()
         self._process.wait()
 
@@ -80,7 +80,7 @@ class Load:
 
 @contextmanager
 def loaded(plan: Plan) -> Iterator[Load]:
-    """The load runs, long streams in flight; gone at the block's end, however it ends."""
+    """Run the load, with long streams in flight. It ends with the block, even after an error."""
     load = Load(plan)
     try:
         load.wait_running()

@@ -1,8 +1,9 @@
-"""A load on a fleet's gateways, in a process of its own that gevent never touches.
+"""A load on a fleet's gateways, in its own process that gevent never patches.
 
-The first line of standard input is a Plan as JSON, the key in it: arguments are seen by all. It prints `running` when
-a first long stream has ended, for then some are always in flight, and at the end what it counted, as JSON. It ends
-when it has asked all, or when standard input ends: then it asks no more, and waits for what is in flight.
+The first line of standard input is a Plan as JSON, with the key in it, because all users can see arguments. It
+prints `running` when a first long stream has ended, because some are always in flight from then on, and its counts as
+JSON at the end. It ends when it has sent all requests, or when standard input ends: then it sends no more, and waits
+for those in flight.
 
     python -m tests.lab.load <plan.json
 """
@@ -26,7 +27,7 @@ LETTERS = {"c": Kind.COMPLETION, "s": Kind.STREAM, "l": Kind.LONG}
 
 
 def clients(plan: Plan) -> Iterator[Client]:
-    """Each gateway in turn, kept and new connections in turn."""
+    """Yield a client for each gateway in turn, with kept and new connections in turn."""
     ca = Path(plan.ca).read_text()
     made = [
         client(address, ca, plan.key, kept_alive=kept_alive, exact=plan.exact)
@@ -38,7 +39,7 @@ def clients(plan: Plan) -> Iterator[Client]:
 
 
 def requests(plan: Plan) -> Iterator[Request]:
-    """Without end, in the plan's rhythm."""
+    """Yield requests without end, in the plan's rhythm."""
     sizes = {Kind.COMPLETION: plan.tokens, Kind.STREAM: plan.tokens, Kind.LONG: plan.long_tokens}
     for number, letter in enumerate(cycle(plan.rhythm)):
         kind = LETTERS[letter]
@@ -46,7 +47,7 @@ def requests(plan: Plan) -> Iterator[Request]:
 
 
 async def loaded(plan: Plan, out: TextIO) -> list[Sample]:
-    """Ask at the plan's rate until all is asked or standard input ends; return when all is answered."""
+    """Send requests at the plan's rate until all are sent or standard input ends; return when all are answered."""
     samples: list[Sample] = []
     loop = asyncio.get_running_loop()
     ended, began = _input_ended(loop), loop.time()
@@ -60,7 +61,7 @@ async def loaded(plan: Plan, out: TextIO) -> list[Sample]:
 
     async with asyncio.TaskGroup() as group:
         for asking, request in zip(clients(plan), requests(plan), strict=False):
-            # By the clock and not after a pause: a client that is late catches up.
+            # Follow the clock instead of pausing between requests, so that a late client catches up.
             due = began + request.number / plan.rate
             done, _ = await asyncio.wait((ended,), timeout=max(0, due - loop.time()))
             if done or request.number == plan.most:

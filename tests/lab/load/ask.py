@@ -1,4 +1,4 @@
-"""One request as a client makes it, by the openai library and never tried again; what an answer needs to count."""
+"""One request as a client makes it, by the openai library without retries, and what makes an answer complete."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ MODEL = "assistant"
 TIMEOUT = 120
 """Seconds between two bytes of an answer."""
 KEPT_SECONDS = 60
-"""A connection that is kept may be idle for so long: less than the gateway lets it be."""
+"""How long a kept connection may be idle: less than the gateway allows."""
 
 
 class NotWhole(Exception):
-    """An answer came, and isn't the one that was asked for."""
+    """An answer arrived, but it isn't the complete one that was asked for."""
 
 
 @dataclass
 class Heard:
-    """What has come of an answer so far."""
+    """What has arrived of an answer so far."""
 
     request: str | None = None
     first: float | None = None
@@ -43,11 +43,11 @@ class Client:
     gateway: str
     kept_alive: bool
     exact: bool
-    """Each token comes as a chunk of its own, as a paced stand-in has it; a real engine may join some."""
+    """Each token arrives in its own chunk, as from a paced stand-in; a real engine may join some."""
 
 
 def client(address: str, ca: str, key: str, *, kept_alive: bool, exact: bool) -> Client:
-    """Ask a gateway over kept connections, or over a new one for each request."""
+    """Return a client of a gateway that keeps its connections, or opens a new one for each request."""
     kept = None if kept_alive else 0
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=kept, keepalive_expiry=KEPT_SECONDS)
     http = openai.DefaultAsyncHttpxClient(verify=_trusting(ca), limits=limits, trust_env=False)
@@ -69,10 +69,10 @@ class Request:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """Words of the library's call."""
+        """Return the arguments of the library's call."""
         message = {"role": "user", "content": f"Count to {self.number}."}
         asked = {"model": MODEL, "messages": [message], "max_tokens": self.tokens, "temperature": 0}
-        # A real engine would stop where its model does.
+        # Otherwise, a real engine would stop when its model does.
         asked["extra_body"] = {"ignore_eos": True}
         if self.kind is not Kind.COMPLETION:
             asked |= {"stream": True, "stream_options": {"include_usage": True}}
@@ -80,7 +80,7 @@ class Request:
 
 
 async def ask(client: Client, request: Request) -> Sample:
-    """Make the request and judge what comes. Never raises: a failure is a sample, too."""
+    """Make the request and judge the answer. Never raises: a failure is a sample, too."""
     heard, failure, detail = Heard(), None, ""
     began, clock = time.time(), time.monotonic()
     try:
@@ -121,7 +121,7 @@ async def _complete(client: Client, request: Request, heard: Heard) -> None:
 
 
 async def _stream(client: Client, request: Request, heard: Heard, clock: float) -> None:
-    """The stream's own lines are read: the library hides whether [DONE] came."""
+    """Read the stream's own lines: the library hides whether [DONE] arrived."""
     async with client.library.chat.completions.with_streaming_response.create(**request.asked) as answer:
         heard.request = answer.headers.get("x-request-id")
         async for line in answer.iter_lines():
@@ -149,7 +149,7 @@ def _hear(line: str, heard: Heard, clock: float) -> None:
 
 
 def _judge(client: Client, request: Request, heard: Heard) -> None:
-    """Raise NotWhole unless all of the answer came."""
+    """Raise NotWhole unless the whole answer arrived."""
     if not heard.done:
         raise NotWhole("no [DONE]")
     if heard.finish != "length":
@@ -172,7 +172,7 @@ def _named(error: Exception, heard: Heard) -> str:
 
 
 def _chain(error: BaseException | None) -> str:
-    """It and what it came from, without what was sent."""
+    """Describe the error and its causes, without what was sent."""
     told = []
     while error:
         told.append(f"{type(error).__name__}: {error}")

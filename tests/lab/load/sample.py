@@ -1,4 +1,4 @@
-"""What came of each request of a load."""
+"""The result of each request of a load."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sample:
     number: int
     kind: Kind
     kept_alive: bool
-    """Over a connection that may have carried others; else over one of its own."""
+    """Over a connection that may have carried other requests; otherwise, over its own."""
     gateway: str
     began: float
     """Seconds since 1970."""
@@ -29,26 +29,26 @@ class Sample:
     first: float | None
     """Seconds to its first token, for a stream."""
     wanted: int
-    """Tokens."""
+    """Tokens asked for."""
     tokens: int
-    """That came."""
+    """Tokens that arrived."""
     fingerprint: str | None
-    """What the engine calls what it serves."""
+    """The engine's name for what it serves."""
     request: str | None
-    """x-request-id: the same in the gateway's log."""
+    """x-request-id, as in the gateway's log."""
     failure: str | None
-    """Why it doesn't count as answered; None: it was answered whole."""
+    """Why it doesn't count as answered; None if the whole answer arrived."""
     detail: str = ""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """A load's sum."""
+    """The totals of a load."""
 
     asked: int
     whole: int
     long: int
-    """Long streams, of those asked."""
+    """How many of those were long streams."""
     failures: dict[str, int]
     fingerprints: dict[str, int]
 
@@ -75,7 +75,7 @@ def written(sample: Sample) -> str:
 
 
 def read(path: Path) -> tuple[Sample, ...]:
-    """Return the samples of a file of lines."""
+    """Return the samples in a file of lines."""
     return tuple(
         Sample(**{**told, "kind": Kind(told["kind"])}) for told in map(json.loads, path.read_text().splitlines())
     )

@@ -1,4 +1,4 @@
-"""A paced stand-in for an engine, as a fleet file names one: an archive of llama-server, and models that it reads."""
+"""A paced stand-in for an engine, as a fleet file names one: an archive of llama-server, and models for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHAPE: dict[str, object] = {
 
 
 def paced(folder: Path, words: str = "load=2 pace=0.05") -> Artefacts:
-    """A model and a runtime that stand in for a lab's real ones, in the folder; `words` are what the runtime is told.
+    """Make a model and a runtime in the folder, in place of a lab's real ones. `words` configure the runtime.
 
     See llama_server.py for the words.
     """
@@ -32,13 +32,13 @@ def paced(folder: Path, words: str = "load=2 pace=0.05") -> Artefacts:
 
 
 def model(path: Path, words: str = "", *, padding: int = 0) -> Artefact:
-    """A model file that the stand-in reads: `words` are what it is told by it. Others give another digest."""
+    """Write a model file whose `words` configure the stand-in. Other words give another digest."""
     content = gguf({**_SHAPE, "general.description": f"stand-in: {words}\n"}) + bytes(padding)
     return _written(path, content)
 
 
 def runtime(path: Path, words: str = "", release: str = RELEASE) -> Artefact:
-    """An archive of the stand-in, the same bytes every time."""
+    """Write an archive of the stand-in, with the same bytes every time."""
     raw = io.BytesIO()
     with (
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,

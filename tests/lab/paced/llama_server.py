@@ -1,14 +1,14 @@
 #!/usr/bin/python3
-"""A stand-in for llama-server that sends tokens at a pace and computes nothing: as much as a bare Debian's
-python3-minimal runs, one thread, no packages.
+"""A stand-in for llama-server that sends tokens at a pace and computes nothing. It runs with only the python3-minimal
+of a bare Debian: one thread, no packages.
 
 It takes llama-server's arguments, and answers at the unix socket `--host` as b10434 does: /health, /metrics,
-/v1/models, /v1/completions, /v1/chat/completions, plain and streamed, with logprobs, 503 while it loads. An answer
-has exactly max_tokens tokens. They follow from the prompt and from the model's voice alone, and system_fingerprint
-names the folder that the model lies in. SIGTERM cuts what is in flight, as it does there after a while.
+/v1/models, /v1/completions, /v1/chat/completions, plain and streamed, with logprobs, and 503 while it loads. An
+answer has exactly max_tokens tokens. They depend only on the prompt and on the model's voice, and system_fingerprint
+names the folder of the model. SIGTERM cuts off requests in flight, as the real one does after a while.
 
-What it is told are words `name=value`, from the file `stand-in` beside it (the runtime's), from `--stand-in "…"` (the
-fleet file's args) and from the model file's line `stand-in: …`; a later one counts more:
+Words `name=value` configure it. They come from the file `stand-in` next to it (the runtime's), from `--stand-in "…"`
+(the fleet file's args) and from the model file's line `stand-in: …`; later ones override earlier ones:
     load=SECONDS until it answers anything but 503    pace=SECONDS between tokens
     voice=NAME: two models of one voice say the same  fault=refuse: ends after its load
     fault=hang: takes connections after its load, never answers        fault=gibberish: unlikely tokens
@@ -40,7 +40,7 @@ LONGEST_BODY = 4 * 2**20
 
 @dataclass
 class Told:
-    """What it is to be like."""
+    """How it should behave."""
 
     load: float = 0.0
     pace: float = 0.05
@@ -73,7 +73,7 @@ class Arguments:
 
 
 class Loop:
-    """Sockets and times, in one thread."""
+    """Sockets and timers, in one thread."""
 
     def __init__(self) -> None:
         self.selector = selectors.DefaultSelector()
@@ -139,7 +139,7 @@ def _entry(text: str, logprob: float) -> dict[str, object]:
 
 
 def tokens(voice: str, prompt: str, many: int, *, gibberish: bool) -> Iterator[Token]:
-    """The most likely tokens of this voice after the prompt; gibberish: its least likely ones."""
+    """Return this voice's most likely tokens after the prompt; for gibberish, its least likely ones."""
     seed = sha256(f"{voice}\0{prompt}".encode()).digest()
     for number in range(many):
         seed = sha256(seed).digest()
@@ -186,7 +186,7 @@ class Engine:
         Connection(self, connection)
 
     def take(self, begin: Callable[[], None]) -> None:
-        """A slot, now or when one is free."""
+        """Take a slot, now or when one is free."""
         if self.running < self.arguments.parallel:
             self.running += 1
             begin()
@@ -214,7 +214,7 @@ class Engine:
 
 
 class Connection:
-    """One client; one request at a time, kept alive."""
+    """One client with a kept-alive connection; one request at a time."""
 
     def __init__(self, engine: Engine, peer: socket.socket) -> None:
         self.engine, self.peer = engine, peer
@@ -240,7 +240,7 @@ class Connection:
             self.peer.close()
 
     def _next(self) -> None:
-        """Begin the next request, if all of it is here."""
+        """Start the next request if it has arrived completely."""
         head, end, rest = bytes(self._in).partition(b"\r\n\r\n")
         found = re.search(rb"(?i)\r\ncontent-length: *([0-9]+)", head)
         length = int(found[1]) if found else 0
@@ -321,7 +321,7 @@ class Connection:
 
 
 class Answer:
-    """The tokens of one request, one after the other."""
+    """The tokens of one request, one after another."""
 
     def __init__(self, connection: Connection, asked: Asked) -> None:
         self.connection, self.asked, self.engine = connection, asked, connection.engine
