@@ -1,4 +1,4 @@
-"""Settings of all tests, the longest files first. Figures that tests note (`record_property`) end a run's output."""
+"""Settings of all tests, longest files first. The figures that tests record (`record_property`) are printed last."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.times.properties import is_timing
 
 pytest_plugins = ["tests.times.plugin"]
 
-# No limit of time: a busy machine would exceed it. What fails is printed so that it can be run again elsewhere.
+# No time limit: a busy machine would exceed it. A failing example is printed so that it can be rerun elsewhere.
 settings.register_profile("tests", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 

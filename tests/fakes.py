@@ -33,7 +33,7 @@ Answers = Mapping[str | re.Pattern[str], object]
 
 @dataclass(frozen=True)
 class Played:
-    """What a role did on a host that obeys everything."""
+    """What a role did on a fake host on which every operation succeeds."""
 
     commands: list[str]
     """In order; an upload shows as `upload PATH`, a Python callback as `call NAME`. Hidden values show as ***."""
@@ -64,7 +64,7 @@ def play(
     model: object = None,
     **keywords: Any,
 ) -> Played:
-    """Run the role, or a deploy that reads `host.data.spec`, on a fake host and return all that it did.
+    """Run the role, or a deploy that reads `host.data.spec`, on a fake host; return everything that it did.
 
     Raise what the role raises.
     """
@@ -142,6 +142,6 @@ def _content(command: FileUploadCommand) -> str:
 
 
 def systemctl(verb: str, unit: str) -> str:
-    """The command by which our operations have systemd do something to a unit, its journal told where it fails."""
+    """The command that our operations use to control a unit; if it fails, the command prints the unit's journal."""
     journal = f"journalctl --quiet --no-pager --output=cat --lines=12 --unit={unit}"
     return f"systemctl {verb} -- {unit} || {{ {journal} >&2; false; }}"

@@ -1,4 +1,4 @@
-"""Which module imports which, read with ast, so that an import inside a function counts as well."""
+"""Which module imports which. It is read with ast, so an import inside a function counts too."""
 
 from __future__ import annotations
 

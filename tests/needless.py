@@ -1,4 +1,4 @@
-"""What an apply doesn't import that finds every host as it should be: most of its time would go there."""
+"""The imports that an apply avoids if every host is as it should be: they would take most of its time."""
 
 ONLY_FOR_CHANGES = ("apply.carry_out", "apply.reboot", "apply.settle", "backup", "p2p.procedure", "rollout")
 NEEDLESS = frozenset(

@@ -1,4 +1,4 @@
-"""A host's shell without a host: real sh, on this machine, in folders that a test hands in."""
+"""A host's shell without a host: a real sh, on this machine, in folders that a test supplies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 def without_curl(folder: Path) -> Path:
-    """Return the folder as a PATH with what scripts need, except curl."""
+    """Return a folder for PATH that has what scripts need, except curl."""
     for name in ("sh", "mktemp", "rm"):
         (folder / name).symlink_to(shutil.which(name) or name)
     return folder
@@ -44,7 +44,7 @@ class LocalShell:
 
 @dataclass
 class FolderShell(LocalShell):
-    """A host whose /var/lib/rackwright is a folder of its own, and its gateway's files a folder below."""
+    """A host whose /var/lib/rackwright is a separate folder, with its gateway's files in a folder below."""
 
     var: str = ""
 
@@ -60,17 +60,17 @@ class FolderShell(LocalShell):
 
     @property
     def login_key(self) -> None:
-        """It has no SSH."""
+        """It has no SSH login key."""
 
 
 @dataclass(frozen=True)
 class FolderHosts:
-    """Stands in for rackwright.remote.Remote: each host is a FolderShell."""
+    """A stand-in for rackwright.remote.Remote: each host is a FolderShell."""
 
     shells: Mapping[str, FolderShell]
 
     def __call__(self, targets: Iterable[Target]) -> FolderHosts:
-        """As Remote's constructor."""
+        """Take the arguments of Remote's constructor."""
         return FolderHosts({target.name: self.shells[target.name] for target in targets})
 
     def connection(self, name: str) -> FolderShell:

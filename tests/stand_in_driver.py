@@ -1,6 +1,6 @@
-"""A stand-in for NVIDIA's repository: small packages of the same names, around a module that builds or not by kernel.
+"""A stand-in for NVIDIA's repository: small packages of the same names; their module builds or fails by kernel.
 
-The kernels are stand-ins too, but for the virtual machine, whose kernels are Debian's. What builds is real: apt,
+The kernels are stand-ins too, except on the virtual machine, whose kernels are Debian's. What builds is real: apt,
 dpkg, DKMS and the compiler. `repository(...)` is a shell script that makes the packages on a host.
 """
 
@@ -26,9 +26,9 @@ class Kernel:
 
 
 def repository(version: str, *kernels: Kernel, real: bool = False) -> str:
-    """Return a script that makes the packages of a driver of this version, and of these kernels, the last the newest.
+    """Return a script that makes the packages of this driver version for these kernels; the last one is the newest.
 
-    What earlier calls made stays in the folder. With `real` the module is built with the kernel's own headers.
+    Packages from earlier calls stay in the folder. With `real` the module is built with the kernel's own headers.
     """
     made = " ".join(f"{kernel.release}:{kernel.resizes}" for kernel in kernels)
     head = {"folder": FOLDER, "version": version, "kernels": made, "real": "yes" if real else ""}

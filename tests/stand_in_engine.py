@@ -1,4 +1,4 @@
-"""A stand-in for an engine: answers like vLLM or llama-server on a unix socket, and does what a test tells it."""
+"""A stand-in for an engine: it answers like vLLM or llama-server on a unix socket, and a test controls it."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class StandInEngine:
     """Body of plain completions instead of the usual one."""
     steps: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     gone: threading.Event = field(default_factory=threading.Event)
-    """Set when a client went away in mid-stream."""
+    """Set when a client went away in the middle of a stream."""
     chunks: int = 5
 
     def let_go(self, steps: int = 1) -> None:
         self.steps.release(steps)
 
     def is_left(self) -> bool:
-        """Whether a client that was being answered is gone, as the next thing it is told shows."""
+        """Whether a client that was being answered is gone; the next write to it shows that."""
         self.let_go()
         return self.gone.is_set()
 
@@ -78,7 +78,7 @@ class StandInAgent:
 
         class Handler(BaseRequestHandler):
             def handle(self) -> None:
-                # Whoever asked may have been told to end meanwhile.
+                # The client may have been stopped meanwhile.
                 with suppress(ConnectionError):
                     self.request.sendall(agent.state.encode() + b"\n")
 
@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: object) -> None:
-        """The tests look at `requests`."""
+        """Print nothing; the tests look at `requests`."""
 
 
 _COMPLETION = json.dumps(

@@ -1,6 +1,6 @@
 """Stand-ins for nvidia-smi and lspci, as shell programs for /usr/local/bin of a host that has no GPU.
 
-They answer what rackwright asks and nothing else: nvidia-smi `-q -x` and `-L`, lspci `-Dnn`. Neither knows a GPU.
+They answer what rackwright asks and nothing else: nvidia-smi `-q -x` and `-L`, lspci `-Dnn`. Neither uses a GPU.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ _END = "end of what is printed"
 
 
 def nvidia_smi(report: str, *, listing: str = "", code: int = 0) -> str:
-    """Return a program that prints `report` for `-q -x` and `listing` for `-L`, then ends with `code`."""
+    """Return a program that prints `report` for `-q -x` and `listing` for `-L`, then exits with `code`."""
     return (
         f"{_STAND_IN.format(name='nvidia-smi')}"
         f'case "$*" in\n"-q -x")\n{_print(report)};;\n-L)\n{_print(listing)};;\n'

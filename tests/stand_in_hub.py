@@ -36,14 +36,14 @@ class StandInHub:
     ) -> None:
         self.repositories = dict(repositories)
         self.token = token
-        """When set, nothing is answered without it."""
+        """If set, requests without it get no answer."""
         self.address, self.tls = address, tls
         self.commits = {"main": COMMIT, "v1": "1" * 40}
         """Branch or tag → commit."""
         self.at: dict[tuple[str, str], Mapping[str, bytes]] = {}
-        """OWNER/NAME and commit → files, where they are others than the repository's."""
+        """OWNER/NAME and commit → files, if they differ from the repository's."""
         self.cards: dict[str, object] = {}
-        """OWNER/NAME → the head of its model card; one without has no card."""
+        """OWNER/NAME → the head of its model card; a repository that isn't listed has no card."""
         self.plain: dict[str, bytes] = {}
         self.asked: list[str] = []
         """METHOD PATH of every request."""
@@ -51,13 +51,13 @@ class StandInHub:
         self.head = True
         """Whether HEAD is allowed."""
         self.ranges = True
-        """Whether parts of files are given."""
+        """Whether range requests are answered with parts of files."""
         self.generous = False
         """Whether a part is followed by all the rest."""
         self.sent = 0
         """Bytes of bodies."""
         self.cut = 0
-        """Bytes that bodies end too early."""
+        """By how many bytes bodies end too early."""
         self.redirect: str | None = None
         """Where small files redirect to."""
 
@@ -85,7 +85,7 @@ class StandInHub:
         return self._server.server_port
 
     def describe(self, repository: str, revision: str) -> dict[str, object] | None:
-        """What GET /api/models/OWNER/NAME/revision/REVISION?blobs=true answers."""
+        """The answer to GET /api/models/OWNER/NAME/revision/REVISION?blobs=true."""
         commit = revision if revision in self.commits.values() else self.commits.get(revision)
         if repository not in self.repositories or commit is None:
             return None
@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(body[: len(body) - self.hub.cut] if status == 200 else body)
 
     def _write(self, body: bytes) -> None:
-        # One who wants no more of it hangs up.
+        # A client that wants no more of it hangs up.
         with suppress(ConnectionError):
             for first in range(0, len(body), 2**16):
                 self.wfile.write(body[first : first + 2**16])

@@ -1,4 +1,4 @@
-"""A stand-in for a package index (PEP 691) and for what it serves: wheels of a few bytes, on loopback.
+"""A stand-in for a package index (PEP 691) and the wheels that it serves: a few bytes each, on loopback.
 
 with StandInIndex({"tiny": [wheel("tiny", "1.0")]}) as index: …  index.url, index.asked
 """
@@ -36,7 +36,7 @@ def wheel(
     needs: Sequence[str] = (),
     files: Mapping[str, str] | None = None,
 ) -> Wheel:
-    """Return a wheel that pip installs, with these files beside its metadata; without any, an empty module."""
+    """Return a wheel that pip installs, with these files next to its metadata; without any, an empty module."""
     about = f"{package}-{version}.dist-info"
     required = "".join(f"Requires-Dist: {need}\n" for need in needs)
     every = {
@@ -60,7 +60,7 @@ class StandInIndex:
     def __init__(self, packages: Mapping[str, Sequence[Wheel]], *, sizes: bool = True, hashes: bool = True) -> None:
         self.packages = packages
         self.sizes, self.hashes = sizes, hashes
-        """Whether it tells them, as PyPI does."""
+        """Whether it reports sizes and hashes, as PyPI does."""
         self.asked: list[str] = []
 
     def __enter__(self) -> StandInIndex:

@@ -1,4 +1,4 @@
-"""A command at a pseudo-terminal, as an operator has it: its questions are read and answered there."""
+"""A command at a pseudo-terminal, like an operator's: its questions are read and answered there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 
 class Terminal:
-    """A process whose standard streams are one terminal, and what it has shown there."""
+    """A process whose standard streams are one terminal, and the text that it has shown there."""
 
     def __init__(self, process: subprocess.Popen[bytes], descriptor: int) -> None:
         self.process = process
@@ -23,7 +23,7 @@ class Terminal:
         self._descriptor = descriptor
 
     def read_until(self, text: str, *, times: int = 1, seconds: float = 120) -> None:
-        """Return when the terminal has shown the text, so many times."""
+        """Return when the terminal has shown the text this many times."""
         deadline = time.monotonic() + seconds
         while self.shown.count(text) < times:
             assert time.monotonic() < deadline, f"no {text!r} in {seconds} s:\n{self.shown}"
@@ -33,20 +33,20 @@ class Terminal:
         os.write(self._descriptor, text.encode())
 
     def end(self, seconds: float = 120) -> int:
-        """Return its exit status once it has ended; `shown` is whole then."""
+        """Return its exit status after it has ended; `shown` is then complete."""
         deadline = time.monotonic() + seconds
         while self._read(1):
             assert time.monotonic() < deadline, f"it goes on:\n{self.shown}"
         return self.process.wait(seconds)
 
     def _read(self, seconds: float) -> bool:
-        """Read what is there, waiting so long. Return False if nothing will come any more."""
+        """Read the available output, waiting this long. Return False if no more will come."""
         if not select.select([self._descriptor], [], [], seconds)[0]:
             return True
         try:
             found = os.read(self._descriptor, 4096)
         except OSError:
-            # The other side of a terminal is gone.
+            # The other side of the terminal is closed.
             return False
         self.shown += found.decode(errors="replace").replace("\r\n", "\n")
         return bool(found)
@@ -54,7 +54,7 @@ class Terminal:
 
 @contextmanager
 def at_terminal(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[Terminal]:
-    """Start the command; it is gone after the block."""
+    """Start the command; it has ended after the block."""
     ours, theirs = os.openpty()
     process = subprocess.Popen(
         argv,
@@ -76,7 +76,7 @@ def at_terminal(argv: Sequence[str], environment: Mapping[str, str] | None = Non
 
 def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    # A suite that a shell runs in the background ignores Ctrl-C.
+    # A test suite that a shell runs in the background ignores Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

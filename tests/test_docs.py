@@ -1,4 +1,4 @@
-"""README and docs say what the tool does: pages, links, command lines, fleet files and exit codes."""
+"""README and docs match what the tool does: pages, links, command lines, fleet files and exit codes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PROMPT = re.compile(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*rackwright(?= )")
 END = re.compile(r"\s(?:#|[|>&;<]|2>|…)")
-"""Where the shell's part of a line, or its comment, begins."""
+"""Where the shell's part of a line, or its comment, starts."""
 
 
 def text_of(name: str) -> str:
@@ -58,7 +58,7 @@ MENTIONS = sorted({(name, line) for name in NAMES for line in mentions(name)})
 
 
 def parse(line: str) -> None:
-    """Parse a command line as click would, executing nothing. Raise click.UsageError if it can't be run."""
+    """Parse a command line as click would, without executing anything. Raise click.UsageError if it can't run."""
     words = shlex.split(PROMPT.sub("", line))
     context = group.make_context("rackwright", words, resilient_parsing=False)
     rest, command = [*context._protected_args, *context.args], group
@@ -107,7 +107,7 @@ def test_every_command_line_is_one(name, line):
 
 @pytest.mark.parametrize(("name", "line"), MENTIONS)
 def test_every_command_that_a_text_mentions_is_one(name, line):
-    # In a sentence a command may be named without its arguments.
+    # In a sentence a command may appear without its arguments.
     with suppress(click.MissingParameter, click.exceptions.NoArgsIsHelpError):
         parse(line)
 
@@ -153,7 +153,7 @@ BASE = """\
 gateway: {on: [gate1], domain: llm.acme.internal}
 firewall: {admin_from: [10.20.0.0/24], clients_from: [10.0.0.0/8]}
 """
-"""What an example that shows `extends: base.yml` is merged over."""
+"""The file that an example with `extends: base.yml` is merged over."""
 
 
 def test_fleet_files_were_found():

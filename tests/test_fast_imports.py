@@ -1,4 +1,4 @@
-"""Imports without what we don't use of them: what stands in for it is gone afterwards. Each in a fresh Python."""
+"""Imports without parts that we don't use; their replacements are gone afterwards. Each runs in a fresh Python."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ ORDER = (
 )
 """From the lowest layer to the highest; the first that a module's name fits is its layer."""
 MOST_MODULES = 27
-"""Flat in one package. Above that a reader no longer sees what is there."""
+"""Modules directly in one package. With more, a reader loses track."""
 LAB = ("rackwright", "rackwright.errors")
 WITHOUT_PYINFRA = re.compile(
     r"rackwright\.(errors|cache|values|route|ports|package_set|launch|stopping|hardware|shape|fleet|resolve|fit|verdict|run|report|state|lab|roles\.\w+\.settings)\b"
@@ -77,7 +77,7 @@ def test_a_package_stays_small(package):
 
 
 def test_no_two_modules_have_names_that_differ_by_an_ending():
-    """Roles have modules of their own. `models` is a key and `model` a command; ssh and sshd are programs."""
+    """Roles have separate modules. `models` is a key and `model` a command; ssh and sshd are programs."""
     paths = [path for module, path in MODULES.items() if not re.match(r"rackwright\.(roles|deploys)\b", module)]
     names = {path.parent.name if path.stem == "__init__" else path.stem for path in paths}
     alike = {(one, other) for one in names for other in names if re.fullmatch(f"{one}(s|es|d|ed|r|er|ing)", other)}

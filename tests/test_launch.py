@@ -7,7 +7,7 @@ from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.vllm.settings import Settings as Vllm
 
 EVEN = [
-    # (asked for, GPUs on each of how many hosts, what follows)
+    # (the request, GPUs on each of how many hosts, the result)
     ({}, 0, 1, Widths(1, 1, 1)),
     ({}, 8, 1, Widths(tensor=8)),
     ({"tensor": 2}, 8, 1, Widths(tensor=2, pipeline=4)),

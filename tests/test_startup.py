@@ -22,7 +22,7 @@ HEAVY = (
     "ruamel",
 )
 REPORT_HEAVY = ("gevent", "paramiko", "pyinfra", "requests", "rich")
-# Of an apply whose plan comes out empty; what would ask hosts is replaced.
+# The imports of an apply with an empty plan; the parts that would ask hosts are replaced.
 SATISFIED = """
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -42,7 +42,7 @@ assert apply.apply(Any(), Options(), Any(), Any()).run == Run()
 
 
 def modules_after(code: str) -> set[str]:
-    """Return all modules that a fresh Python imported for the code."""
+    """Return all modules that a fresh Python imports for the code."""
     script = (
         f"import sys\ntry:\n    exec({code!r})\nexcept SystemExit:\n    pass\nprint(*sys.modules, file=sys.stderr)"
     )
@@ -51,7 +51,7 @@ def modules_after(code: str) -> set[str]:
 
 
 def imported(code: str) -> set[str]:
-    """Return their top names."""
+    """Return the modules' top-level names."""
     return {name.partition(".")[0] for name in modules_after(code)}
 
 
@@ -72,7 +72,7 @@ def test_help_imports_no_command():
 def test_pydantics_search_for_plugins_is_a_stand_in_and_nobody_elses(loaded):
     lines = [
         "import os, sys",
-        # With a name of one plugin in it the loader looks for all others.
+        # If the name of one plugin is in it, the loader looks for all others.
         "os.environ['PYDANTIC_DISABLE_PLUGINS'] = 'some'",
         "import importlib.metadata" if loaded else "",
         "from rackwright.fleet.sections.hosts import Ssh",
@@ -98,7 +98,7 @@ def test_statistics_and_schemas_are_imported_where_they_are_used(module):
 
 @pytest.mark.parametrize("module", ["apply.plan", "apply.procedure", "session.survey", "status"])
 def test_hosts_are_asked_before_anything_heavy_is_imported(module):
-    """pyinfra and paramiko are imported while the hosts look for their answers, jinja2 by what reads them."""
+    """pyinfra and paramiko are imported while the hosts prepare their answers; jinja2 by the code that reads them."""
     assert not imported(f"import rackwright.lifecycle.{module}") & (set(HEAVY) - {"pydantic"})
 
 

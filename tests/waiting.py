@@ -8,17 +8,17 @@ from collections.abc import Callable
 from tests.times.recorder import spent
 
 _LONG = 120
-"""Who may wait longer than that (seconds) waits for something that stays, and need not see it at once."""
+"""A caller that waits longer than this (seconds) waits for a lasting condition, and need not see it at once."""
 
 
 @spent("waits for a condition")
 def wait_until(holds: Callable[[], bool], seconds: float = 60) -> float:
-    """Return after how many seconds it held. Fail if it never did."""
+    """Wait until the condition is true; return the seconds that it took. Fail if it never was."""
     started = asked = time.monotonic()
     while not holds():
         now = time.monotonic()
         assert now - started < seconds, f"not within {seconds} s"
-        # Asking is work, too: what is waited for has this machine for as long again, or longer.
+        # Asking takes time, too: sleep at least as long, so that the awaited process gets the machine.
         time.sleep(max(0.05, (now - asked) * (4 if seconds > _LONG else 1)))
         asked = time.monotonic()
     return time.monotonic() - started

@@ -29,7 +29,7 @@ class Ran:
 
 
 def rackwright(*arguments: object, answers: str = "") -> Ran:
-    """Run the command line in this process; `answers` is what is typed on standard input."""
+    """Run the command line in this process; `answers` is the text typed on standard input."""
     stdout, stderr, stdin = io.StringIO(), io.StringIO(), sys.stdin
     with TemporaryFile("w+") as typed:
         typed.write(answers)

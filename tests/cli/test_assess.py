@@ -24,7 +24,7 @@ LOST = Assessed("gpu4", "10.20.0.14", unreachable="no route to host\n  next: rac
 
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> list[Assessed]:
-    """What the hosts come to; asking them is left out."""
+    """The assessments of the hosts; no host is asked."""
     hosts = [READY, WARNED]
     monkeypatch.setattr(procedure, "assess", lambda remote, expected: Assessment.of(tuple(hosts)))
     return hosts
@@ -75,7 +75,7 @@ def test_the_document_has_what_programs_need(site: Any, found: list[Assessed]) -
 
 
 class _Page(HTMLParser):
-    """Which tags and attributes a browser would see."""
+    """Collects the tags and attributes that a browser would see."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -80,7 +80,7 @@ def test_history_has_a_line_for_each():
 
 
 class _Page(HTMLParser):
-    """Which tags and attributes a browser would see."""
+    """Collects the tags and attributes that a browser would see."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ def test_every_plot_is_told_in_words_too():
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What measuring comes to, and what it was asked for; measuring is left out."""
+    """The result of a measurement, and its arguments; nothing is measured."""
     asked: list[Any] = [benched(step(1))]
 
     @contextmanager

@@ -55,7 +55,7 @@ GGUF = gguf(
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Path:
-    """A fleet with its lock, made as `rackwright lock` makes it."""
+    """A fleet with a lock like the one that `rackwright lock` makes."""
     from rackwright.resolve.lock import resolve_lock
 
     path = tmp_path / "site.yml"
@@ -69,7 +69,7 @@ def fleet(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the hosts answer; asking them is left out."""
+    """The answers of the hosts; no host is asked."""
     said: dict[str, Any] = {"memories": {"gpu1": Memory(24 * GIB, None), "cpu1": Memory(None, 16 * GIB)}, "lost": {}}
 
     def ask(remote: object, names: tuple[str, ...]) -> tuple[dict[str, Memory], dict[str, str]]:

@@ -11,7 +11,7 @@ from tests.cli.command_line import rackwright
 
 @pytest.fixture
 def told(monkeypatch):
-    """What the gateways were told, with the answer that each gives."""
+    """The calls that push keys to the gateways, with each gateway's answer."""
     calls, answers = [], {"gate1": None}
 
     def tell(fleet, key, verb, gone):

@@ -1,4 +1,4 @@
-"""Two operators, each with a copy of the keys file, and what the gateways know of both. Hosts are folders here."""
+"""Two operators, each with a copy of the keys file, and the keys that the gateways have. Hosts are folders here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GATEWAYS = ("gate1", "gate2")
 
 
 class Desks:
-    """Anna's copy of the fleet's files, Ben's, and two gateways that applied what both began with."""
+    """Anna's and Ben's copies of the fleet's files, and two gateways that have the state with which both started."""
 
     def __init__(self, folder: Path) -> None:
         self.hosts = {}
@@ -49,7 +49,7 @@ class Desks:
         return read_keys(load_fleet(path).sibling("keys.yml"))
 
     def tell(self, key: ApiKey, *, revoked: bool = False, gateways: tuple[str, ...] = GATEWAYS) -> None:
-        """What the gateways keep when Ben's command has told them."""
+        """Write the lines that the gateways keep after Ben's command has pushed the key."""
         self.note(key, pushed_line(key, who="ben@desk", when=utc_now(), revoked=revoked), revoked, gateways)
 
     def note(self, key: ApiKey, note: str, revoked: bool, gateways: tuple[str, ...] = GATEWAYS) -> None:
@@ -60,7 +60,7 @@ class Desks:
                 file.write(f"{said}{key.sha256} {'revoked' if revoked else key.version} @ {note}\n")
 
     def apply(self, path: Path) -> Compared:
-        """As far as an apply looks whether these files may be applied."""
+        """Run the part of an apply that checks whether these files may be applied."""
         fleet = load_fleet(path)
         return compared(SimpleNamespace(fleet=fleet, remote=FolderHosts(self.hosts)))
 
@@ -108,7 +108,7 @@ def test_an_older_copy_that_takes_a_change_back_is_refused(desks: Desks) -> None
 def test_a_revocation_that_is_pulled_is_the_one_that_was_written_down(
     desks: Desks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the second: else the two copies would differ for ever, and each apply would ask which is newer."""
+    """To the second: otherwise the two copies would always differ, and each apply would ask which one is newer."""
     (leaked,) = desks.keys(desks.ben)
     gone = revoke_key(load_fleet(desks.ben), "leaked")
     monkeypatch.setattr(keys, "utc_now", lambda: gone.revoked + timedelta(seconds=90))

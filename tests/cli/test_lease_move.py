@@ -1,4 +1,4 @@
-"""The control host moves when an operator moves it. Hosts are folders of this machine."""
+"""Moving the control host with `lease move`. Hosts are folders on this machine."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ON_GPU1 = {"more": "control: [gpu1]"}
 
 
 class Fleet:
-    """A fleet file, and hosts that can be out of reach."""
+    """A fleet file, and hosts that can be unreachable."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "site.yml"
@@ -66,7 +66,7 @@ class Fleet:
 
     @contextmanager
     def work(self, *, rollout: bool = False) -> Iterator[LeaseSession]:
-        """Someone works under the lease, by the fleet file that there is."""
+        """Work under the lease, with the current fleet file."""
         fleet = load_fleet(self.path)
         remote = FolderHosts({name: self.hosts[name] for name in fleet.hosts})
         site = SimpleNamespace(
@@ -88,7 +88,7 @@ class Fleet:
     def move(self, *options: str, answers: str = "") -> Ran:
         return rackwright("-f", self.path, "lease", "move", *options, answers=answers)
 
-    # A Console.
+    # The interface of a Console.
 
     def say(self, text: str) -> None:
         self.said.append(text)

@@ -19,7 +19,7 @@ def answer(digit: str = "a") -> Lock:
 
 @pytest.fixture
 def answers(monkeypatch):
-    """What the resolver answers, and what it was asked with."""
+    """The resolver's answers, and the arguments that it was called with."""
     state = {"lock": answer(), "asked": []}
 
     def resolve_lock(fleet, previous, *, upgrade, on_progress):

@@ -1,4 +1,4 @@
-"""Over a stand-in hub on loopback (tests/stand_in_hub.py)."""
+"""`model` commands over a stand-in hub on loopback (tests/stand_in_hub.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a command that leads to another lock tries it on a canary first."""
+"""Whether a command that changes the lock tries the new lock on a canary first."""
 
 from __future__ import annotations
 

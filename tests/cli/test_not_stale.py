@@ -1,4 +1,4 @@
-"""Files of which git can't tell whether they are newer than what was applied last. Hosts are folders here."""
+"""Files for which git can't tell whether they are newer than the last apply. Hosts are folders here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Desk:
         return SimpleNamespace(fleet=load_fleet(self.path), remote=self.remote, models={})
 
     def apply(self, run: str) -> None:
-        """As far as what it leaves on the control host and here."""
+        """Run the part of an apply that writes to the control host and to this machine."""
         lease_session: Any = SimpleNamespace(run=run, lease=SimpleNamespace(owner=SimpleNamespace(who="anna@laptop")))
         _keep_applied(self.session, lease_session, utc_now(), ["gate1"])
 

@@ -1,4 +1,4 @@
-"""Roles named by `--only`, before a host is asked."""
+"""Roles given with `--only`: checked before any host is asked."""
 
 from __future__ import annotations
 

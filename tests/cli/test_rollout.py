@@ -36,7 +36,7 @@ def store(monkeypatch, tmp_path):
 
 
 def begin(store):
-    """Open a rollout of which nothing is kept but its journal; return Ben's lease."""
+    """Open a rollout that has a journal and no other files; return Ben's lease."""
     lease = store.acquire(BEN)
     LeaseSession(store, lease, now()).write(Event.OPENED, BEN.run, detail=BEN.why)
     return lease
@@ -62,7 +62,7 @@ MODELS = ("assistant",)
     ("begun", "words", "agreed"), [((), (), ()), ((), ("--allow-outage",), MODELS), (MODELS, (), MODELS)]
 )
 def test_an_outage_can_be_agreed_to_when_it_is_ended(site, monkeypatch, verb, begun, words, agreed):
-    """A pause at the last healthy replica tells to run the same command with --allow-outage."""
+    """A pause at the last healthy replica says to run the same command with --allow-outage."""
     rollout = Rollout.model_construct(
         id="r7", what="model update assistant", who="ben", models=MODELS, outages=begun, after=None
     )

@@ -10,7 +10,7 @@ from tests.cli.command_line import rackwright
 
 @pytest.fixture
 def keys(monkeypatch, tmp_path):
-    """Host → the key that it shows; a host that is missing can't be reached."""
+    """Host → the key that it shows; a host that isn't listed is unreachable."""
     monkeypatch.setenv("HOME", str(tmp_path))
     shown = {name: HostKey("ssh-ed25519", "AAAA") for name in ("gate1", "gpu1", "gpu2")}
 

@@ -29,7 +29,7 @@ def published(name: str) -> ModelShape:
 
 
 def plain(**changed: Any) -> ModelShape:
-    """Ten GiB of weights, 32 layers of 8 heads of 128: 128 KiB a token in 16 bits."""
+    """Ten GiB of weights, and 32 layers with 8 heads of 128: 128 KiB per token in 16 bits."""
     made = ModelShape(
         architecture="llama",
         weights=Weights(total=10 * GIB, stored={"BF16": 10 * GIB}, embedding=GIB, head=GIB),

@@ -1,4 +1,4 @@
-"""llama.cpp's cache against what llama-server said of it."""
+"""llama.cpp's cache, compared with the sizes that llama-server printed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ JAMBA = of(
     ids=["smollm2", "gemma3", "gemma3 whole in q8_0", "jamba"],
 )
 def test_a_cache_has_as_many_bytes_as_llama_server_says(shape: ModelShape, asked: Asked, mebibytes: float):
-    """llama-server b10434 on a processor, `--ctx-size 24000 --parallel 3 --batch-size 256` (SmolLM2: 8192 and 4)."""
+    """llama-server b10434 on a CPU, `--ctx-size 24000 --parallel 3 --batch-size 256` (SmolLM2: 8192 and 4)."""
     assert shape.unknown is None
     assert need(shape, asked, CPU, asked.context, asked.parallel) / MIB == pytest.approx(mebibytes, abs=0.001)
 

@@ -107,7 +107,7 @@ def test_vllm_starts_with_no_longer_context_than_the_model_has():
 
 @pytest.mark.parametrize(("tensor", "evenly"), [(2, True), (4, False), (5, True), (8, False), (20, True)])
 def test_heads_of_keys_must_come_out_even_too(tensor: int, evenly: bool):
-    """microsoft/phi-4 has 40 heads, and 10 of keys and values."""
+    """microsoft/phi-4 has 40 heads, and 10 heads for keys and values."""
     layers = (Layers(kind="full", count=40, heads=10, key=128, value=128),)
     found = fit(replace(VLLM, widths=Widths(tensor=tensor)), Room(80 * GIB, tensor), heads=40, layers=layers)
     assert found.fits is evenly
@@ -118,7 +118,7 @@ def test_heads_of_keys_must_come_out_even_too(tensor: int, evenly: bool):
     ("window", "bytes_a_token"), [(4096, 0), (8191, 0), (8192, 128 * 1024), (262_144, 128 * 1024), (None, 128 * 1024)]
 )
 def test_a_window_that_no_request_fills_grows_with_each_token(window: int | None, bytes_a_token: int):
-    """microsoft/Phi-3.5-mini-instruct has a window of twice its context."""
+    """microsoft/Phi-3.5-mini-instruct has a window twice as long as its context."""
     layers = (Layers(kind="sliding", count=32, heads=8, key=128, value=128, window=window),)
     assert fit(layers=layers).per_token == bytes_a_token
 

@@ -85,7 +85,7 @@ def test_over_several_hosts_layers_are_dealt_out_to_them():
 
 
 def test_what_vllm_gets_without_gpus_is_what_is_counted():
-    """These stand in roles/vllm, too."""
+    """roles/vllm uses the same values."""
     runtime = model("vllm", parallel=300)
     engine = Engine(model="/m", socket="/s", names=("a",), context=8192, gpus=0, stop_seconds=60)
     command = runtime.runtime.launch(engine).command

@@ -1,4 +1,4 @@
-"""vLLM's cache against what vLLM said itself."""
+"""vLLM's cache, compared with the sizes that vLLM printed."""
 
 from __future__ import annotations
 

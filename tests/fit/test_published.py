@@ -1,4 +1,4 @@
-"""Bytes a token of well-known models, against what is published, and their numbers of parameters."""
+"""Bytes per token and numbers of parameters of well-known models, compared with published figures."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def per_token(shape: ModelShape, *, windows: bool = False) -> int | None:
         (published("Llama-3.1-70B"), 320 * 1024),
         (published("Qwen3-8B"), 144 * 1024),
         (published("Qwen3-32B"), 256 * 1024),
-        # vllm, issue 21348: on each of four GPUs, one head each, 8.11 GiB held 178,880 tokens: 1.2 % more.
+        # vllm, issue 21348: four GPUs with one head each; 8.11 GiB on each have room for 178,880 tokens: 1.2 % more.
         (published("Qwen3-235B-A22B"), 4 * 48_128),
         (published("Mistral-Small-24B"), 160 * 1024),
         (of_config(MISTRAL_7B), 128 * 1024),
         # arXiv 2505.09343, table 1: 70.272 KB a token for DeepSeek-V3, 516.096 KB for Llama 3.1 405B.
         (published("DeepSeek-V3"), 70_272),
-        # Only layers that look at everything grow: 10 of 62, 12 of 24, 18 of 36, 12 of 48, 4 of 52.
+        # Only full-attention layers grow: 10 of 62, 12 of 24, 18 of 36, 12 of 48, 4 of 52.
         (published("Gemma-3-27B"), 10 * 2 * 16 * 128 * 2),
         (published("gpt-oss-20b"), 12 * 2 * 8 * 64 * 2),
         (published("gpt-oss-120b"), 18 * 2 * 8 * 64 * 2),
@@ -90,7 +90,7 @@ def test_windows_that_are_kept_whole_grow_too():
 
 
 def test_a_state_of_qwen3_next():
-    """arXiv 2412.06464, section 3: a gated delta net keeps a matrix a head; before it a convolution over 4 inputs."""
+    """arXiv 2412.06464, section 3: a gated delta net keeps one matrix per head, after a convolution over 4 inputs."""
     full, states = of_config(QWEN3_NEXT).layers
     assert (full.count, states.count) == (12, 36)
     assert states.state
@@ -107,7 +107,7 @@ def test_a_state_of_nemotron_h_is_kept_in_32_bits():
 
 
 def parameters(one: Published) -> int:
-    """Count those of a model of plain layers, with or without experts."""
+    """Count the parameters of a model of plain layers, with or without experts."""
     text = {**one.config, **(one.config.get("text_config") or {})}  # type: ignore[dict-item]
     hidden, depth, heads = text["hidden_size"], text["num_hidden_layers"], text["num_attention_heads"]
     wide = text.get("head_dim", hidden // heads)
@@ -138,7 +138,7 @@ def test_the_published_number_of_parameters_follows_from_the_configuration(name:
     ],
 )
 def test_weights_of_well_known_files(name: str, precision: str, gigabytes: float):
-    """As the repositories' files come to: hugging-quants/Meta-Llama-3.1-70B-Instruct-AWQ-INT4 has 39.8 GB."""
+    """The sums match the repositories' files: hugging-quants/Meta-Llama-3.1-70B-Instruct-AWQ-INT4 has 39.8 GB."""
     (one,) = [one for one in known_models() if (one.name, one.precision) == (name, precision)]
     assert one.shape.weights.total / 1e9 == pytest.approx(gigabytes, rel=0.002)
 

@@ -131,7 +131,7 @@ def test_the_memory_that_is_named_is_what_it_takes(asked: Asked):
 
 
 def test_a_card_that_is_large_enough_to_take_larger_batches_needs_room_for_them():
-    """From 70 GiB on four times as many tokens go through the model at once."""
+    """From 70 GiB up, four times as many tokens go through the model at once."""
     found = fit(replace(VLLM, context=32_768, whole=13), Room(20 * GIB))
     memory = memory_that_fits(found)
     assert memory

@@ -1,6 +1,6 @@
-"""Tiny models of many architectures, as their config.json has them: vLLM loads dummy weights for each in seconds.
+"""Tiny models of many architectures, as in their config.json: vLLM loads dummy weights for each in seconds.
 
-The proportions that decide about the cache are real: few key heads, windows, latents, states.
+The proportions that determine the cache's size are real: few key heads, windows, latents, states.
 """
 
 from __future__ import annotations

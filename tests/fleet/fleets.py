@@ -17,7 +17,7 @@ def make_fleet(
     runtime: dict[str, Any] | None = None,
     **sections: Any,
 ) -> Fleet:
-    """Given host → replica names, return a fleet with models of those replicas, a gateway on gate1."""
+    """Given host → replica names, return a fleet with models for those replicas, and a gateway on gate1."""
     replicas = replicas or {"gpu1": ["assistant@1"]}
     models = {name.split("@")[0] for names in replicas.values() for name in names} or {"assistant"}
     file = FleetFile.model_validate(

@@ -1,4 +1,4 @@
-# ruff: noqa: E501  (an exact message stands in one line)
+# ruff: noqa: E501  (an exact message is written on one line)
 from __future__ import annotations
 
 from pathlib import Path
@@ -23,7 +23,7 @@ WEB = {"name": "web", "url": "rest:https://vault:8000/acme", "password": "env:RE
 
 
 def written(**changes: str) -> str:
-    """A fleet file with one repository; what is None is left out."""
+    """A fleet file with one repository; keys that are None are left out."""
     settings = {**DISK, **changes}
     return f"backup: {{to: [{{{', '.join(f'{key}: {value!r}' for key, value in settings.items() if value)}}}]}}\n"
 

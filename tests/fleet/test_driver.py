@@ -1,4 +1,4 @@
-# ruff: noqa: E501  (an exact message stands in one line)
+# ruff: noqa: E501  (an exact message is written on one line)
 from __future__ import annotations
 
 import re
@@ -194,7 +194,7 @@ def test_drivers_are_written_and_read_back() -> None:
 def test_a_lock_without_drivers_is_as_it_was_before_there_were_any() -> None:
     write_lock(Path("site.lock"), make_lock())
     assert "drivers" not in Path("site.lock").read_text()
-    # From before the section was there.
+    # A lock from before the section existed.
     assert lock_digest(make_lock()) == "883157cd01c51a373cd47f8267dddc525ce26b5d635043313c4e86473050fb56"
     assert lock_digest(with_drivers(make_driver())) != lock_digest(make_lock())
 
@@ -257,7 +257,7 @@ def test_one_set_of_packages_may_answer_two_questions() -> None:
     assert [driver_of(lock, host) for host in ("gpu1", "gpu2")] == [one, other]
 
 
-# What a host's roles get of it.
+# What a host's roles get from it.
 
 
 def gpu_fleet(driver: dict[str, Any]) -> Fleet:

@@ -16,7 +16,7 @@ EXAMPLE = Path(__file__).parents[2] / "inventory" / "example.yml"
 
 
 def models(kind) -> set[type[BaseModel]]:
-    """Return every model that stands at or below a type."""
+    """Return a type's models: the type itself and all models nested in it."""
     if isinstance(kind, type) and not isinstance(kind, UnionType) and issubclass(kind, BaseModel):
         below = [models(field.annotation) for field in kind.model_fields.values()]
         return {kind}.union(*below)
@@ -33,7 +33,7 @@ FIELDS = sorted(
 
 
 def keys() -> list[str]:
-    """Return every key of the example, those of options that are commented out too."""
+    """Return every key of the example, including those in options that are commented out."""
     return re.findall(r"^[ #]*(?:- )?\{?([a-z0-9_]+):(?: |$)", EXAMPLE.read_text(), re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""What follows for one host from the fleet file."""
+"""What the fleet file means for one host."""
 
 from __future__ import annotations
 

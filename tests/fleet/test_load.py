@@ -1,4 +1,4 @@
-# ruff: noqa: E501  (an exact message stands in one line)
+# ruff: noqa: E501  (an exact message is written on one line)
 from __future__ import annotations
 
 import re
@@ -45,7 +45,7 @@ SOURCE = "should be hf:OWNER/REPO[@REVISION][#GLOB], https://…#sha256=HEX or f
 LINE = "has a control character or a newline; write one plain line"
 
 CASES = [
-    # (what of GOOD is replaced, by what, the messages)
+    # (the part of GOOD to replace, its replacement, the messages)
     (
         "gpu1: {address: 10.0.0.11}",
         "gpu1: {addres: 10.0.0.11}",
@@ -131,7 +131,7 @@ CASES = [
      ["fleet.yml:5 hosts.gpu2.address: gpu1 is @local already; rackwright runs on one machine"]),
     ("[10.0.0.0/24]", "[10.0.0.5/24]", ["fleet.yml:15 firewall.admin_from[0]: 10.0.0.5/24 is a host address, not a network; write 10.0.0.0/24, or 10.0.0.5 for that host only"]),
     ("[10.0.0.0/24]", "[10.0.0.0/33]", ["fleet.yml:15 firewall.admin_from[0]: should be a network like 10.20.0.0/24 or fd00:20::/64"]),
-    # a way in
+    # access
     ("[10.0.0.0/24]", "[]", ["fleet.yml:15 firewall.admin_from: is empty, so that neither you nor rackwright could reach sshd; name the networks of your admins"]),
     ("admin_from: [10.0.0.0/24], ", "", ["fleet.yml:15 firewall: missing key 'admin_from'"]),
     ("gpu2: {", "gpu2: {ssh: {jump: 192.168.1.1}, ", ["fleet.yml:5 hosts.gpu2.ssh.jump: the firewall would lock rackwright out of gpu2: its jump host "

@@ -1,4 +1,4 @@
-"""What follows for each member of a replica over several hosts."""
+"""What the fleet file means for each member of a replica over several hosts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def fleet(tmp_path: Path, text: str = PLACED) -> Fleet:
 
 
 def lock(of: Fleet) -> Lock:
-    """One whose ports of a replica differ from host to host."""
+    """A lock in which a replica's ports differ from host to host."""
     return Lock(
         fleet="acme",
         models={"assistant": ModelLock(source="hf:acme/tiny", digest=model_digest([FILE]), files=(FILE,))},

@@ -1,4 +1,4 @@
-"""Whom fail2ban may never shut out of a host."""
+"""The addresses that fail2ban must never ban."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `p2p` and shared folders of models make of each host."""
+"""The effect of `p2p` and shared model folders on each host."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def models(tmp_path: Path, text: str = WITH_P2P) -> dict[str, HostSpec]:
 
 
 def writers(found: dict[str, HostSpec]) -> dict[str, dict[str, str | None]]:
-    """Host → model → who writes it there."""
+    """Host → model → the host that writes it there."""
     stores = {name: host.model_store for name, host in found.items() if host.model_store}
     return {name: {model.name: model.writer for model in store.models} for name, store in stores.items()}
 

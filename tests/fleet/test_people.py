@@ -1,4 +1,4 @@
-"""Who of the fleet file's people is let in to which host."""
+"""Which people in the fleet file may log in to which host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where models may stand, and over how many GPUs and hosts: exact messages, with their lines."""
+"""Where models may be placed, and over how many GPUs and hosts: exact messages, with their lines."""
 
 from __future__ import annotations
 

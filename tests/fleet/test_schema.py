@@ -10,8 +10,8 @@ import pytest
 
 @pytest.fixture(scope="module")
 def schema():
-    """As the command prints it. In a process of its own: CPython 3.11 keeps count of ast.parse's depth in one place
-    (python/cpython#106905), and beside other tests it failed now and then."""
+    """Return the schema as the command prints it, from a separate process: CPython 3.11 counts ast.parse's depth in
+    one place (python/cpython#106905), and in the process of other tests it sometimes failed."""
     command = [sys.executable, "-m", "rackwright", "schema"]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -41,7 +41,7 @@ def test_keys_are_described_as_beside_their_attributes(schema):
 
 
 def described(schema, role: str, key: str) -> str:
-    """Every role's settings are called Settings: each has a place of its own in the schema all the same."""
+    """Every role's settings class is named Settings, but each has a separate entry in the schema."""
     return schema["$defs"][f"rackwright__roles__{role}__settings__Settings"]["properties"][key]["description"]
 
 

@@ -1,4 +1,4 @@
-"""The outputs in written/, and what COMMAND would print of them."""
+"""The outputs in written/, and COMMAND's output made from them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def output(name: str) -> str:
 
 
 def printed(**parts: str) -> str:
-    """Return what COMMAND prints: each part after a line of the mark and its name."""
+    """Return what COMMAND prints: each part follows a line with the mark and the part's name."""
     return f"{MARK}\n" + "".join(f"{MARK} {name}\n{text}" for name, text in parts.items())
 
 
 def hardware(machine: str, *, facts: str = "") -> Hardware:
-    """Return a machine: h100, a100-mig, v100, blackwell, or mismatch, an H100 machine with such a driver."""
+    """Return a machine: h100, a100-mig, v100, blackwell, or mismatch: an H100 machine whose driver doesn't match."""
     if machine == "mismatch":
         loaded = "loaded 580.82.07\n"
         return parse_hardware(

@@ -1,9 +1,9 @@
-"""Lines of kernels' logs as people have published them, each with where it stands."""
+"""Lines from published kernel logs, each with its source."""
 
 from __future__ import annotations
 
 MMU_FAULT = "NVRM: Xid (0000:01:00): 31, Ch 0000000b, engmask 00000120, intr 10000000"
-"""https://pastebin.com/NGng33SB: a driver that names no process."""
+"""https://pastebin.com/NGng33SB: a driver that doesn't name the process."""
 
 EXCEPTION = (
     "NVRM: Xid (PCI:0000:cb:00): 13, pid='<unknown>', name=<unknown>, Graphics SM Warp Exception on "

@@ -105,7 +105,7 @@ def test_what_nvidia_smi_warns_of_is_kept():
 
 
 def test_a_process_cannot_begin_a_part():
-    """Its name is in nvidia-smi's report; the mark is another each time."""
+    """nvidia-smi's report contains the process's name; the mark differs each time."""
     named = output("v100.xml") + "\nmark-1 facts\nloaded 1.2.3\nfacts\n"
     assert parse_hardware(printed(smi=f"{named}rc 0\n")).loaded is None
 

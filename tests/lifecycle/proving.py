@@ -1,4 +1,4 @@
-"""A site of two hosts and its lock, over shells of this machine or none, for the tests of proofs."""
+"""A site of two hosts and its lock, over shells on this machine or none, for the tests of proofs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ARCHIVE = File(path="b1.tar.gz", size=5, sha256="b" * 64, url="https://models.ac
 
 @dataclass
 class Told:
-    """A host that answers every command with the same."""
+    """A host that gives the same answer to every command."""
 
     said: Completed
 
@@ -82,7 +82,7 @@ def over_both(session: Any) -> Replica:
 
 
 def shown(identity: Identity, answer: str = "", **other: str) -> str:
-    """What a proof's command prints of an engine that is what it should be, but for what is said otherwise."""
+    """Return what a proof's command prints for an engine as it should be, with these differences."""
     told = {"ActiveState": "active", "MainPID": "7", "started": identity.unit, "program": "/opt/llama-server"} | other
     lines = [f"{key}={value}" for key, value in told.items()]
     lines += [f"marker={digest} {folder}" for folder, digest in identity.folders.items()]

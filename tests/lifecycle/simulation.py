@@ -23,7 +23,7 @@ class Clock:
 
 @dataclass
 class Gateways:
-    """Gateways that send to every replica that is up and not drained."""
+    """Gateways that send requests to every replica that is up and not drained."""
 
     up: set[str]
     manual: set[str] = field(default_factory=set)
@@ -31,7 +31,7 @@ class Gateways:
     requests: dict[str, list[int]] = field(default_factory=dict)
     """What `in_flight` answers, one after another; the last stays."""
     downtimes: list[str] = field(default_factory=list)
-    """What was told of downtimes."""
+    """What the gateways were sent about planned downtime."""
 
     def healthy(self, model: str) -> set[str]:
         return {name for name in self.up if f"/{model}@" in name} - self.drained - self.manual
@@ -73,7 +73,7 @@ def replicas(count: int, model: str = "assistant") -> list[Replica]:
 def rollout(
     gateways: Gateways, size: int, rules: Rules | None = None, stopping: Callable[[Recorder], bool] = lambda _: False
 ) -> tuple[Rollout, Recorder]:
-    """`stopping` is asked with what the journal has so far."""
+    """`stopping` is called with the journal so far."""
     journal = Recorder()
     rules = rules or Rules(max_unavailable=1, drain=10, soak=5, prove=20)
     made = Rollout(gateways, rules, lambda _: size, journal, lambda *_: None, Clock(), lambda: stopping(journal))

@@ -1,4 +1,4 @@
-"""What commands do on hosts beside the steps of a run is an act in their audit logs too."""
+"""Changes that commands make on hosts outside a run's steps are also acts in their audit logs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Console:
 
 @pytest.fixture
 def acts(monkeypatch):
-    """Host → what was written into its audit log."""
+    """Host → the entries in its audit log."""
     written: dict[str, list[str]] = {}
 
     def write(shell, act):
@@ -89,7 +89,7 @@ def work(session, lease_session) -> carry_out.Work:
 
 @pytest.fixture
 def as_planned(monkeypatch):
-    """Engines restart in the order of the plan; apply/test_procedure.py has the one that gateways decide."""
+    """Engines restart in the order of the plan; apply/test_procedure.py tests the order that gateways determine."""
     monkeypatch.setattr(carry_out, "_first_the_idle", lambda _, restarts: list(restarts))
 
 
@@ -110,7 +110,7 @@ def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(session, 
 
 @pytest.mark.usefixtures("as_planned")
 def test_an_apply_reverts_only_an_engine_whose_unit_changes(session, acts, monkeypatch):
-    """What is kept of one that only gets other GPUs is what it ran before its last update."""
+    """For an engine that only gets other GPUs, the kept version is the one that ran before its last update."""
     made = []
     monkeypatch.setattr(carry_out, "roll", lambda session, lease_session, changes, *_, **__: made.extend(changes))
     restarts = (Restart(REPLICA, "other settings"), Restart(REPLICA, "other GPUs", rewritten=False))

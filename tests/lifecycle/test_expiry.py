@@ -1,4 +1,4 @@
-"""What ends soon is said early enough: API keys two weeks, certificates a month before."""
+"""Warnings come early enough: two weeks before an API key expires, a month before a certificate does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first operator's machine sleeps in the middle of a rollout; a second one ends it; then the first wakes up."""
+"""The first operator's machine sleeps during a rollout; a second operator ends it; then the first wakes up."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ NAMES = ("a good update", "an update that the second refuses", "an abort")
 
 
 def pause() -> None:
-    """Nothing happens at this tick."""
+    """Do nothing at this tick."""
 
 
 def ticks(world: World, case: Case) -> int:
-    """Return how often the case looks at the clock."""
+    """Return how many ticks the case takes."""
     count = 0
 
     def look() -> None:
@@ -51,7 +51,7 @@ def test_a_command_that_sleeps_while_requests_do_not_end_undrains_nothing(tmp_pa
 
 
 def overtaken(world: World, case: Case, way: Callable[[Desk], None], tick: int) -> bool:
-    """The second comes at this tick; return whether the first heard that it had lost its lease."""
+    """The second operator starts at this tick; return whether the first run found that it had lost its lease."""
     after: list[int] = []
 
     def sleep() -> None:
@@ -59,7 +59,7 @@ def overtaken(world: World, case: Case, way: Callable[[Desk], None], tick: int) 
         later(world)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(world, "requests", {})
-            # Once the lock is being promoted there is no way back.
+            # Once the promotion of the lock has started, it can't be aborted.
             if not ended(lambda: way(Desk(world, "ben"))):
                 ended(lambda: Desk(world, "ben").resume())
         after.append(len(world.changes))

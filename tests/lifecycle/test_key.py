@@ -17,7 +17,7 @@ KEY = ApiKey(id="anna", owner="Anna", sha256="a" * 64, created=datetime(2026, 11
 
 
 class Hosts:
-    """Transports that run nothing and keep what they were given."""
+    """Transports that run nothing and keep their input."""
 
     def __init__(self) -> None:
         self.ran: list[tuple[str, str, str]] = []

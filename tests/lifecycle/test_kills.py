@@ -1,4 +1,4 @@
-"""The tool is killed, or loses its control host, in the middle of a rollout; somebody else ends what was begun.
+"""A run is killed, or loses its control host, in the middle of a rollout; another operator ends the rollout.
 
 A good update is killed at every moment. The other procedures are killed at a random sample of their moments, which is
 the same in each run.
@@ -26,12 +26,12 @@ from tests.lifecycle.world.world import Killed, World
 NEW = "v2"
 SEED = 29
 SAMPLE = 20
-"""Moments of each procedure but a good update."""
+"""Moments of each procedure except a good update."""
 CANARY = Canary(share=(10, 50), min_duration=2, min_requests=20, max_duration=60)
 
 
 def nothing(desk: Desk) -> None:
-    """Begin as it is."""
+    """Start with the initial state."""
 
 
 def update(desk: Desk) -> None:
@@ -39,7 +39,7 @@ def update(desk: Desk) -> None:
 
 
 def half_done(desk: Desk) -> None:
-    """Killed when the second engine has just taken its new unit."""
+    """A run is killed when the second engine has just taken its new unit."""
     with failing(desk.world, Fault(6, change=True)), pytest.raises(Killed):
         update(desk)
     assert "take" in desk.world.changes[-1]
@@ -47,7 +47,7 @@ def half_done(desk: Desk) -> None:
 
 
 def half_rolled_back(desk: Desk) -> None:
-    """All on NEW, then killed halfway on the way back to OLD."""
+    """All replicas run NEW; then a run is killed halfway through the rollback to OLD."""
     update(desk)
     with failing(desk.world, Fault(6, change=True)), pytest.raises(Killed):
         desk.update({"assistant": OLD})
@@ -55,7 +55,7 @@ def half_rolled_back(desk: Desk) -> None:
 
 
 def half_tried(desk: Desk) -> None:
-    """Killed when the canary has just got its second share."""
+    """A run is killed when the canary has just got its second share."""
     with failing(desk.world, Fault(5, change=True)), pytest.raises(Killed):
         update(desk)
     assert "share 50" in desk.world.changes[-1]
@@ -65,7 +65,7 @@ def half_tried(desk: Desk) -> None:
 @dataclass(frozen=True)
 class Case:
     run: Callable[[Desk], None]
-    """What is killed."""
+    """The procedure that is killed."""
     before: Callable[[Desk], None] = nothing
     refuses: str | None = None
     """The replica whose new engine won't start."""
@@ -104,7 +104,7 @@ def world_of(folder: Path, case: Case, size: int) -> World:
 
 
 class Beginning:
-    """One world, as often as it is asked for."""
+    """Makes copies of one world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -117,13 +117,13 @@ class Beginning:
 
 
 def later(world: World) -> None:
-    """So long that the lease of whoever was killed has expired."""
+    """Advance the time until the lease of the killed run has expired."""
     for _ in range(7):
         world.advance(10.0)
 
 
 def ended(act: Callable[[], None]) -> bool:
-    """Return whether it went well; a failure that the tool tells of is no surprise here."""
+    """Return whether the act succeeded; an error that the tool reports is acceptable here."""
     try:
         act()
     except (Killed, RackwrightError):
@@ -136,7 +136,7 @@ def starts(world: World) -> dict[str, int]:
 
 
 def assert_settled(world: World) -> str:
-    """All is as it should be when no rollout is open; return the version that runs."""
+    """Check that everything is in order and no rollout is open; return the version that runs."""
     desk = Desk(world)
     (version,) = versions(desk.lock).values()
     assert desk.opened is None
@@ -151,7 +151,7 @@ def assert_settled(world: World) -> str:
 
 
 def end(world: World, way: Callable[[Desk], None]) -> None:
-    """Another operator ends what is open, and asks again where the control host failed."""
+    """Another operator ends the open rollout, and tries again if the control host failed."""
     desk: Desk = Desk(world, "ben")
     told: RackwrightError | None = None
     for _ in range(3):
@@ -170,7 +170,7 @@ def sampled(name: str) -> bool:
     return name != "a good update"
 
 
-# With one of two drained by hand, the other one would be the last.
+# With one of two drained manually, the other one would be the last.
 KILLED = [(name, size) for name, case in CASES.items() for size in ((3,) if case.manual else (2, 3))]
 
 
@@ -223,6 +223,6 @@ def killed(
         assert_no_more(starts(world), {name: count + 2 for name, count in at_end.items()})
     elif case.run is not Desk.abort:
         assert version == expected
-        # One that is refused is tried again: whoever resumes it may have mended what was wrong.
+        # A refused change is tried again: the operator who resumes may have fixed the cause.
         again = at_end if case.refuses or case.fails else dict.fromkeys(at_end, 1)
         assert_no_more(starts(world), {name: count + again[name] for name, count in needed.items()})

@@ -1,4 +1,4 @@
-"""What hosts say is handed in; that engines say it is tried in tests/roles/test_replica.py."""
+"""The versions that hosts report are given here; tests/roles/test_replica.py tests that engines report them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAID = b"replica=assistant@1\nActiveState=active\nstate=ready\nweights=012345678
 
 
 class StandInRemote:
-    """Answers as gpu1 and gpu2 would; gpu3 doesn't."""
+    """Answers like gpu1 and gpu2; gpu3 doesn't answer."""
 
     def __init__(self, targets: object) -> None:
         pass

@@ -1,4 +1,4 @@
-"""An adapter is served like a model's own names: proven, shown, and its source asked for."""
+"""An adapter is served like a model's own names: it is proven, shown, and its source is asked."""
 
 from __future__ import annotations
 

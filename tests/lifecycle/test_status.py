@@ -1,4 +1,4 @@
-"""What status says of a replica's traffic, and when it calls a fleet healthy."""
+"""What status shows about a replica's traffic, and when it calls a fleet healthy."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from rackwright.operations.facts.apt_sources import APT, ASIDE, AptSources, Sour
 
 
 def seen(folder: Path, *files: str) -> Sources:
-    """What the fact finds, by a real shell, on a host whose /etc/apt and /var/lib are below `folder`."""
+    """What the fact finds, with a real shell, on a host whose /etc/apt and /var/lib are below `folder`."""
     for name in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("")

@@ -49,7 +49,7 @@ def test_nothing_tells_the_secret() -> None:
 
 @pytest.fixture
 def decrypting(tmp_path: Path) -> str:
-    """A folder with a stand-in for systemd-creds, which opens what is named as it is asked."""
+    """A folder with a stand-in for systemd-creds, which decrypts the named credential."""
     program = tmp_path / "systemd-creds"
     program.write_text('#!/bin/sh\n[ "$2" = --name=password ] || exit 1\ncat "$4"\n')
     program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The script that installs a set, run by sh among stand-ins of apt, dpkg and DKMS: in which order, and what not."""
+"""The script that installs a set, run by sh with stand-ins for apt, dpkg and DKMS: what it does in which order."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def machine(tmp_path: Path) -> Machine:
     for folder in ("bin", "set", "boot", "etc/rackwright", "etc/dkms", "var/tmp", "var/lib/apt/periodic"):
         (tmp_path / folder).mkdir(parents=True)
     programs = {f"bin/{name}": body for name, body in _PROGRAMS.items()}
-    # What the guard finds, the tests of the guard say: here it counts when it is asked.
+    # The tests of the guard cover its findings; here only the time of its call matters.
     programs["etc/rackwright/boot-guard"] = "echo guard $1 >>{root}/log"
     for name, body in programs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{body.format(root=tmp_path, old=OLD, new=NEW)}\n")

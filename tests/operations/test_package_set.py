@@ -60,7 +60,7 @@ def test_a_set_has_the_same_name_in_any_order_and_another_with_other_bytes_or_ve
     assert re.fullmatch("/var/lib/rackwright/packages/[0-9a-f]{16}", SET.folder)
 
 
-# Kept.
+# Kept sets.
 
 
 def kept(facts: dict[Any, object], route: Route | None = None) -> Played:
@@ -92,7 +92,7 @@ def test_a_folder_that_holds_the_set_is_left_and_one_that_lost_a_file_is_made_an
     assert kept({StoredFolder: Stored(None, whole)}).commands
 
 
-# Installed.
+# Installation.
 
 
 def installed(
@@ -262,7 +262,7 @@ def test_a_toolkit_is_installed_from_its_folder_and_written_down_apart_from_the_
     assert play(role, facts={InstalledPackages: HAS, PackageSets: ours}).commands == []
 
 
-# Held.
+# On hold.
 
 
 def holding(has: dict[str, Installed], sets: KeptSets = NONE, **asked: tuple[str, ...]) -> Played:
@@ -314,7 +314,7 @@ def test_what_was_on_hold_is_taken_off_hold_and_stays_installed() -> None:
     assert "rm -f -- /etc/default/grub.d/zz-rackwright.cfg && update-grub" in pin
     assert shlex.split(forget)[4:6] == [SET.folder, "/var/lib/rackwright/packages/driver.held"]
     assert play(role, facts={InstalledPackages: has, PackageSets: NONE, PathState: None}).commands == []
-    # A first apply that failed wrote nothing down but the pin.
+    # A first apply that failed recorded nothing but the pin.
     assert len(play(role, facts={InstalledPackages: has, PackageSets: NONE, PathState: pinned}).commands) == 2
 
 
@@ -333,7 +333,7 @@ def test_what_only_sounds_like_a_driver_goes_on_getting_its_updates() -> None:
     assert commands == ["apt-mark -q hold -- nvidia-smi >/dev/null"]
 
 
-# What a host keeps.
+# Which sets a host keeps.
 
 PRINTED = f"""\
 driver.installed {SET.name}

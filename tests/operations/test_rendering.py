@@ -1,4 +1,4 @@
-"""Templates are kept as compiled, where that can be."""
+"""Compiled templates are kept, where that is possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A transport that runs nothing: it notes what it was given and answers from a function."""
+"""A transport that runs nothing: it records its input and answers from a function."""
 
 from __future__ import annotations
 

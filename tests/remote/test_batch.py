@@ -1,4 +1,4 @@
-"""What is read of a batch whose output broke off."""
+"""What is read from a batch whose output broke off."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def connection(transport: Scripted, password: str | None = None) -> Connection:
 
 
 def inner(command: str) -> str:
-    """What sudo's shell is given."""
+    """Return the input of sudo's shell."""
     return shlex.split(command)[-1]
 
 
@@ -124,7 +124,7 @@ def test_what_a_command_printed_is_not_in_its_repr() -> None:
 
 
 class Endless(io.RawIOBase):
-    """Zeros that are never in memory at once."""
+    """Zeros that are never in memory all at once."""
 
     def __init__(self) -> None:
         self.largest = 0

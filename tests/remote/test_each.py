@@ -1,4 +1,4 @@
-"""Work for several hosts at once: every one comes to its own end, whatever becomes of the others."""
+"""Work for several hosts at once: each finishes, whatever happens to the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def remote() -> Remote:
 
 
 def raising(**errors: Exception):
-    """Work that raises a host's error, and returns the name of one that has none."""
+    """Work that raises the error of a host, and returns the name of a host without one."""
 
     def work(name: str) -> str:
         if name in errors:
@@ -29,7 +29,7 @@ def raising(**errors: Exception):
 def test_what_a_host_does_comes_to_its_end_though_another_failed(
     remote: Remote, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A command whose greenlet is killed goes on over there, and what is reverted meanwhile meets it."""
+    """A command whose greenlet is killed continues on the host, and collides with a revert there."""
     failed, ended = Event(), []
 
     def work(name: str) -> None:
@@ -65,7 +65,7 @@ def test_one_error_is_raised_as_it_is(remote: Remote) -> None:
 
 
 def test_a_lost_lease_comes_before_what_hosts_say(remote: Remote) -> None:
-    """A command that lost it reverts nothing."""
+    """A command that lost its lease reverts nothing."""
     with pytest.raises(LeasedError) as caught:
         remote.each("ab", raising(a=HostError("no space", where="a"), b=LeasedError("this run's lease has ended")))
     assert [problem.what for problem in caught.value.problems] == ["this run's lease has ended", "no space"]

@@ -1,4 +1,4 @@
-"""A real socat between real sockets of this machine, which stands in for the host."""
+"""A real socat between real sockets on this machine, which acts as the host."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE = Target("gpu1", "@local")
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Path]:
-    """A socket whose owner answers each line in capitals, and ends a connection at "bye"."""
+    """A socket whose owner answers each line in capitals, and closes a connection at "bye"."""
     path = tmp_path / "engine.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))

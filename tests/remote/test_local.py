@@ -1,4 +1,4 @@
-"""Over this machine's own shell: what a host does with what we send."""
+"""Over this machine's own shell: what a host does with our input."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_command_that_takes_too_long_is_ended_with_its_children(here: Connecti
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     with pytest.raises(CommandTimeout, match=r"here: a command didn't finish within 0\.2 s"):
         here.run(f"(exec sleep 60 >{fifo}) & sleep 60", timeout=0.2, sudo=False)
-    # The pipe ends when the last process that holds it is gone.
+    # The pipe ends when the last process that has it open is gone.
     assert select.select([reader], [], [], 60)[0]
     assert os.read(reader, 1) == b""
 
@@ -112,7 +112,7 @@ def test_each_host_gets_its_own_command_and_errors_stay_apart() -> None:
 
 @pytest.mark.parametrize("command", ["kill -KILL $$", "sh -c 'kill -TERM $$'"], ids=["it", "what it ran last"])
 def test_a_command_that_a_signal_ended_says_nothing_of_its_host(command: str) -> None:
-    """Taken for an empty answer it would read as: no drains, no replicas, nothing that listens."""
+    """Read as an empty answer, it would mean: no drains, no replicas, nothing that listens."""
     with Remote([Target("a", "@local")]) as remote:
         got = remote.run_on(["a"], f"echo half; {command}", sudo=False)["a"]
     assert isinstance(got, HostError)

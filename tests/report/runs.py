@@ -1,4 +1,4 @@
-"""Runs to report on."""
+"""Runs for reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LoRA adapters, from the fleet file over the lock to what hosts and gateways are told."""
+"""LoRA adapters, from the fleet file through the lock to hosts and gateways."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LORA = ("--enable-lora", "--max-lora-rank", "16", "--max-loras", "1")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a fleet file stands: a wheelhouse, a model and the adapter of a file: source are beside it."""
+    """The folder of a fleet file, with a wheelhouse, a model, and the adapter of a file: source next to it."""
     write(tmp_path / "wheels", {"vllm-1.0-py3-none-any.whl": b"wheel"})
     write(tmp_path / "model", MODEL)
     write(tmp_path / "support", ADAPTER)

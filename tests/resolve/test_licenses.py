@@ -1,4 +1,4 @@
-"""Licenses, from model cards of a stand-in hub (tests/stand_in_hub.py) and the fleet file into the lock."""
+"""Licenses, from the fleet file and the model cards of a stand-in hub (tests/stand_in_hub.py) into the lock."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def refused(fleet: Fleet, previous: Lock | None = None) -> list[str]:
 
 
 def unlicensed(lock: Lock) -> Lock:
-    """A lock of before there were licenses."""
+    """A lock from before locks had licenses."""
     models = {}
     for name, model in lock.models.items():
         adapters = {served: one.model_copy(update={"license": None}) for served, one in model.adapters.items()}

@@ -1,4 +1,4 @@
-"""Over a stand-in hub on loopback (tests/stand_in_hub.py): no byte leaves the machine."""
+"""The lock, over a stand-in hub on loopback (tests/stand_in_hub.py): nothing leaves the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shapes in the lock: from this machine, or by ranges over a stand-in hub on loopback."""
+"""Shapes in the lock: read on this machine, or by range requests from a stand-in hub on loopback."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_the_chat_template_of_the_files_is_read_with_their_shape(tmp_path, hub):
     lock = resolve_lock(fleet, None)
     model = lock.models["assistant"]
     assert model.template == hashlib.sha256(b"{{ messages }}").hexdigest()
-    # One that has a shape already keeps it.
+    # A model that already has a shape keeps it.
     shape = model.shape.model_copy(update={"hidden": 5})
     old = lock.model_copy(
         update={"models": {"assistant": model.model_copy(update={"shape": shape, "template": None})}}
@@ -143,7 +143,7 @@ def test_a_server_that_gives_no_parts_leaves_it_out_and_is_asked_again(tmp_path,
     fleet = fleet_of(tmp_path, hub, "hf:acme/tiny")
     lock = resolve_lock(fleet, None)
     assert lock.models["assistant"].shape is None
-    # What the sockets hold when we hang up, not the file.
+    # Only what the socket buffers contain at hang-up, not the file.
     assert hub.sent < 2**24
     hub.ranges = True
     assert resolve_lock(fleet, lock).models["assistant"].shape
@@ -195,7 +195,7 @@ def test_a_lock_without_shapes_is_written_as_before_there_were_any(tmp_path, hub
 
 
 def test_parts_are_asked_for_as_downloads_go(hub):
-    """Through the fleet file's proxy: nothing listens there, so nothing comes."""
+    """Through the fleet file's proxy: nothing listens there, so no part arrives."""
     hub.plain["a"] = b"0123456789"
     assert Web().part(f"{hub.url}/plain/a", 2, 3) == b"234"
     assert Web().part(f"{hub.url}/moved/a", 8, 100) == b"89"

@@ -46,7 +46,7 @@ def fleet_of(folder: Path, hub: StandInHub, version: str = "b1", **sections: Any
 
 
 def of_two(folder: Path, hub: StandInHub, **changes: Any) -> Fleet:
-    """A fleet whose assistant alone is changed."""
+    """A fleet in which only the assistant is changed."""
     fleet = fleet_of(folder, hub)
     models = {name: model.model_dump(mode="json", by_alias=True) for name, model in fleet.file.models.items()}
     models["assistant"] |= changes
@@ -234,7 +234,7 @@ def test_runtimes_of_one_kind_leave_the_others(tmp_path, hub):
 
 
 def with_previous(lock: Lock, name: str) -> Lock:
-    """A lock whose model was the other one's before."""
+    """A lock whose model has the other one's version as its previous one."""
     (other,) = (model for model in lock.models if model != name)
     entry = lock.models[name].model_copy(update={"previous": lock.models[other]})
     return lock.model_copy(update={"models": {**lock.models, name: entry}})
@@ -301,7 +301,7 @@ def test_without_one_before_there_is_no_way_back(tmp_path, hub):
 
 
 def two_sites(tmp_path: Path, hub: StandInHub, **other: Any) -> tuple[Fleet, Lock, Lock]:
-    """A fleet, its lock, and the lock of another site whose hub has gone on."""
+    """A fleet, its lock, and the lock of another site whose hub has newer versions."""
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
         for archive in ("b1.tar.gz", "b2.tar.gz"):

@@ -11,7 +11,7 @@ import pytest
 
 from rackwright.resolve.openpgp import fingerprints, signed_by
 
-# A version 4 RSA key: version, time, algorithm, then two numbers, each after its bits.
+# A version 4 RSA key: version, time, algorithm, then two numbers, each preceded by its length in bits.
 BODY = b"\x04" + (1_600_000_000).to_bytes(4) + b"\x01" + (256).to_bytes(2) + b"\x80" * 32 + b"\x00\x11\x01\x00\x01"
 PRINT = hashlib.sha1(b"\x99" + len(BODY).to_bytes(2) + BODY, usedforsecurity=False).hexdigest().upper()
 LONG = BODY + b"\x00" * 400
@@ -113,7 +113,7 @@ def test_a_keyring_stands_in_apts_sources_as_one_field() -> None:
     assert lines[:3] == ["Signed-By:", " -----BEGIN PGP PUBLIC KEY BLOCK-----", " ."]
     assert lines[-1] == " -----END PGP PUBLIC KEY BLOCK-----"
     assert all(line.startswith(" ") and line.strip() for line in lines[1:])
-    # As apt reads it: a line of one dot is an empty one.
+    # As apt reads it: a line with one dot is an empty line.
     value = message_from_string(f"Types: deb\n{text}")["Signed-By"]
     armor = "\n".join("" if line.strip() == "." else line.strip() for line in value.splitlines() if line)
     assert fingerprints(armor.encode()) == (PRINT,)

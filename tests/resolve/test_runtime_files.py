@@ -1,4 +1,4 @@
-"""Over a stand-in index on loopback (tests/stand_in_index.py)."""
+"""Runtime files, over a stand-in index on loopback (tests/stand_in_index.py)."""
 
 from __future__ import annotations
 

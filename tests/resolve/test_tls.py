@@ -1,4 +1,4 @@
-"""TLS in a command that reaches hosts: both ends are greenlets of one process, so one that blocks never ends."""
+"""TLS in a command that reaches hosts: both ends are greenlets of one process, so neither may block."""
 
 from __future__ import annotations
 

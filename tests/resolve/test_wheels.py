@@ -1,4 +1,4 @@
-"""Over a stand-in index on loopback (tests/stand_in_index.py): uv is real, no byte leaves the machine."""
+"""Wheels, over a stand-in index on loopback (tests/stand_in_index.py): uv is real, and nothing leaves the machine."""
 
 from __future__ import annotations
 

@@ -11,12 +11,12 @@ _TCP, _UDP = 6, 17
 
 @dataclass(frozen=True)
 class Packet:
-    """What an IP packet carries."""
+    """The content of an IP packet."""
 
     protocol: int
     payload: bytes
     checksum_at: int | None = None
-    """Where its checksum stands; None: it has none."""
+    """The offset of its checksum; None: it has none."""
 
 
 def tcp(dport: int, *, sport: int = 40000, flags: int = 0x02) -> Packet:
@@ -29,7 +29,7 @@ def udp(dport: int, *, sport: int = 40000) -> Packet:
 
 
 def icmp(kind: int, *, code: int = 0, about: bytes = bytes(28)) -> Packet:
-    """Return ICMP of IPv4. An error is about a packet of the host's."""
+    """Return ICMP of IPv4. An error is about a packet that the host sent."""
     return Packet(1, struct.pack(">BBHI", kind, code, 0, 0) + about, 2)
 
 
@@ -58,7 +58,7 @@ def _summed(packet: Packet, saddr: str, daddr: str) -> bytes:
         return packet.payload
     covered = ip_address(saddr).packed + ip_address(daddr).packed
     covered += struct.pack(">II", len(packet.payload), packet.protocol)
-    # ICMP of IPv4 alone leaves the addresses out.
+    # Only ICMP of IPv4 leaves the addresses out.
     return _with_checksum(packet.payload, packet.checksum_at, b"" if packet.protocol == 1 else covered)
 
 

@@ -1,4 +1,4 @@
-"""The program of roles/p2p, run for real on this machine: each host is a process with an address of loopback."""
+"""The program of roles/p2p, run for real on this machine: each host is a process with a loopback address."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Chain:
     rate: int = 0
     idle: int = 30
     net: str = field(default_factory=lambda: f"127.{randrange(64, 192)}.{randrange(256)}")  # noqa: S311 (no secret)
-    """Of the addresses: random, so that tests run beside one another."""
+    """The addresses' network: random, so that tests can run at the same time."""
     name: str = NAME
     ca: CertificateAuthority = field(default_factory=CertificateAuthority)
     processes: dict[int, subprocess.Popen[str]] = field(default_factory=dict)

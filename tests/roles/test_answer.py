@@ -7,7 +7,7 @@ import pytest
 
 from rackwright.roles.replica.answer import Answer, By, Compared, Token, body, compare, parse_answer
 
-# As llama-server b10434 and vLLM 0.32 (vllm/entrypoints/openai/completion/protocol.py) put it, shortened.
+# The format of llama-server b10434 and vLLM 0.32 (vllm/entrypoints/openai/completion/protocol.py), shortened.
 LLAMA_CPP = {
     "choices": [
         {
@@ -49,7 +49,7 @@ PLAIN = {"choices": [{"text": " orange, and", "logprobs": None}]}
 
 
 def answer(*tokens: str, **likeliest: float) -> Answer:
-    """One whose last token stands among these."""
+    """An answer whose last token has these candidates."""
     told = tuple(Token(text=text) for text in tokens[:-1])
     return Answer(
         text="".join(tokens), by=By.TOKENS, tokens=(*told, Token(text=tokens[-1], candidates=likeliest or {}))

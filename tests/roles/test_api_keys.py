@@ -1,4 +1,4 @@
-"""Of the keys that were applied and those told of since a gateway makes one file: its script, run for real."""
+"""A gateway merges the applied keys and the keys pushed since into one file: its script, run for real."""
 
 from __future__ import annotations
 
@@ -98,14 +98,14 @@ def test_of_each_key_what_is_newer_counts(
 def test_a_gateway_that_got_every_change_knows_what_the_keys_file_says(
     folder: Folder, applied: str, told: str, file: str
 ) -> None:
-    """Then an apply has nothing to write. Within each key the lines are in the order of their bytes."""
+    """Then an apply has nothing to write. Within each key the lines are sorted by their bytes."""
     folder.merged(applied, told)
     known = subprocess.run(["sh", folder.script, "known"], capture_output=True, text=True, check=True).stdout
     assert known == "".join(sorted(file.splitlines(keepends=True)))
 
 
 def test_before_the_first_apply_nothing_is_known(folder: Folder) -> None:
-    """Not: that there are no keys. A gateway of a fleet without any must get that, too."""
+    """That doesn't mean that there are no keys. A gateway of a fleet without any key must learn that, too."""
     assert folder("known") == 1
     assert not (folder.path / "keys.map").exists()
     assert folder.merged("") == {}

@@ -42,7 +42,7 @@ TEXTS = {**scripts.FIXED, **{f"{one.name}.values": scripts.values(SETTINGS, one)
 @pytest.mark.parametrize("text", TEXTS.values(), ids=[Path(path).name for path in TEXTS])
 def test_scripts_stay_under_sixty_lines_and_shellcheck_finds_nothing(text: str) -> None:
     assert len(text.splitlines()) < 60
-    # SC1091, SC2034, SC2154: what one file sets, another that reads it uses.
+    # SC1091, SC2034, SC2154: one file sets a value, and another file that sources it uses the value.
     command = ["shellcheck", "-s", "sh", "-e", "SC1090,SC1091,SC2034,SC2154", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
@@ -106,7 +106,7 @@ def test_a_path_needs_no_network_and_only_a_path_without_a_mount_is_made() -> No
 
 
 def satisfied() -> Mapping[object, object]:
-    """A host on which the role has been."""
+    """A host on which the role has already run."""
     done = play(backup, settings=SETTINGS, access=ACCESS).uploads
     facts: dict[object, object] = {
         InstalledPackages: frozenset({"restic", "openssh-client", "tzdata", "ca-certificates"}),
@@ -149,7 +149,7 @@ def test_a_timer_that_was_stopped_or_disabled_is_started_and_enabled() -> None:
 
 
 class Bench:
-    """The scripts with a stand-in for restic that says and exits as it is told, and notes what it was asked."""
+    """The scripts with a stand-in for restic, whose output and exit code a test sets, and which records its calls."""
 
     def __init__(self, folder: Path, repository: Repository = DISK) -> None:
         self.folder, self.name = folder, repository.name
@@ -188,13 +188,13 @@ exit "$(cat "$verb.$n.code" 2>/dev/null || echo 0)"
         (folder / "restic").chmod(0o755)
 
     def tell(self, verb: str, *, out: str = "", err: str = "", code: int = 0, time: int | None = None) -> None:
-        """What restic does from now on when it is asked for this, or at this time (from 0) only."""
+        """Set what restic does from now on for this command, or only for its call number `time` (from 0)."""
         when = "last" if time is None else str(time)
         for kind, text in (("out", out), ("err", err), ("code", str(code))):
             (self.folder / f"{verb}.{when}.{kind}").write_text(f"{text}\n" if text else "")
 
     def play(self, verb: str = "run") -> dict[str, str]:
-        """One run; return what the host remembers."""
+        """Run once; return what the host remembers."""
         for counted in self.folder.glob("*.count"):
             counted.unlink()
         (self.folder / "asked").write_text("")

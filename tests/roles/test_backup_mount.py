@@ -1,4 +1,4 @@
-"""A backup that is meant for a mount: without it nothing is written into the folder that is left."""
+"""A backup to a mount: if nothing is mounted, nothing is written into the folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RUN = "/run/rackwright-backup"
 
 
 def looked(folder: Path, mount: str) -> bool:
-    """Run what the unit runs before a backup, and return whether it found the mount."""
+    """Run the unit's check before a backup, and return whether it found the mount."""
     unit = units.service(Repository(name="disk", url=f"{mount}/gate1", mount=mount), "run")
     (command,) = [line for line in unit.splitlines() if line.startswith("ExecStartPre=+/bin/sh -c '")]
     (folder / "nsenter").write_text('#!/bin/sh\n[ "$1 $2 $3" = "-t 1 -m" ] || exit 0\nshift 3\nexec "$@"\n')

@@ -1,4 +1,4 @@
-"""How the scripts of backups work with what is around them: locks, files, time limits, systemd, sftp."""
+"""How the backup scripts work with their environment: locks, files, time limits, systemd, sftp."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def program(bench: Bench, name: str, text: str) -> None:
-    """Have the scripts find this in place of a program."""
+    """Have the scripts find this text in place of a program."""
     (bench.folder / name).write_text(f"#!/bin/sh\n{text}\n")
     (bench.folder / name).chmod(0o755)
 

@@ -57,7 +57,7 @@ def test_an_age_over_one_and_a_half_intervals_is_an_alarm(later: int, alarms: tu
 
 
 def test_what_is_dated_in_the_time_to_come_is_an_alarm() -> None:
-    """Where the clock went back, a backup that has died since would seem fine until the clock has caught up."""
+    """If the clock was set back, a backup that has failed since would seem fine until the clock has caught up."""
     said = "is dated 21 h in the future: this host's clock was set back"
     assert found(now=NOW - DAY).of(DISK).alarms == (f"the last good snapshot {said}",)
     assert found(now=NOW - 3 * DAY).of(DISK).alarms[1].startswith("the last good check is dated ")

@@ -1,4 +1,4 @@
-"""What guards the boot: the script itself, with stand-ins for a host's programs."""
+"""The guard of the boot: the script itself, with stand-ins for a host's programs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PROGRAMS = {
 
 @dataclass
 class Machine:
-    """A folder that the script takes for a host's root."""
+    """A folder that the script uses as a host's root."""
 
     root: Path
 
@@ -57,7 +57,7 @@ class Machine:
         (self.root / "libraries").write_text(f"\tlibnvidia-ml.so.1 (libc6,x86-64) => {link}\n")
 
     def secure_boot(self, *enrolled: str) -> None:
-        """With keys of these serial numbers, all of one name."""
+        """Turn on Secure Boot with keys of these serial numbers, which all have one name."""
         (self.root / "secure").write_text("SecureBoot enabled\n")
         key = "        Serial Number:\n            {}\n        Subject: CN=DKMS module signing key\n"
         (self.root / "enrolled").write_text("".join(key.format(one.lower()) for one in enrolled))
@@ -78,7 +78,7 @@ class Machine:
 
     @property
     def pinned(self) -> str | None:
-        """The release of the kernel that GRUB would put first."""
+        """The release of the kernel that GRUB would list first."""
         if not self.pin.exists():
             return None
         lines = self.pin.read_text().splitlines()
@@ -88,7 +88,7 @@ class Machine:
 
     @property
     def grubs(self) -> int:
-        """How often GRUB was written."""
+        """How often GRUB's configuration was written."""
         path = self.root / "grub"
         return len(path.read_text().splitlines()) if path.exists() else 0
 
@@ -233,7 +233,7 @@ def test_the_kernel_that_the_lock_names_is_not_booted_without_its_module(machine
     machine.kernel(NEWER, None)
     machine.kernel("6.12.200-amd64")
     assert machine.run().returncode == 1
-    # The newest that fits is the newest of all: it needs no pin.
+    # The newest kernel that fits is the newest of all: it needs no pin.
     assert machine.pinned is None
 
 
@@ -305,7 +305,7 @@ def test_while_a_kernel_is_installed_nothing_fails_and_grub_is_left_to_the_next_
 
 
 def test_what_is_held_stays_held_while_a_first_driver_is_installed(machine: Machine) -> None:
-    """A kernel of the set comes before the libraries: its hook finds a host without a driver."""
+    """A kernel of the set is installed before the libraries: its hook finds a host without a driver."""
     (machine.root / "libraries").write_text("")
     machine.kernel(OLDER, None)
     machine.run("hold")

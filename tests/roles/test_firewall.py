@@ -88,7 +88,7 @@ def test_at_boot_the_rules_come_before_the_network_and_after_debians_own_and_fol
         "PartOf": "nftables.service",
         "ReloadPropagatedFrom": "nftables.service",
         "Type": "oneshot",
-        # Inactive, it wouldn't follow.
+        # If inactive, it wouldn't follow.
         "RemainAfterExit": "yes",
         "ExecStart": load,
         "ExecReload": load,

@@ -1,4 +1,4 @@
-"""What the rendered rules do to packets: loaded into a network namespace, and tried with frames of a neighbor."""
+"""What the rendered rules do to packets: they are loaded into a network namespace, and a neighbor sends frames."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_only_what_is_open_to_somebody_on_a_network_comes_in(
 @pytest.mark.parametrize("kind", [134, 135, 136, 137])
 def test_neighbor_discovery_comes_from_neighbors_alone(walled: Walled, kind: int) -> None:
     assert walled.passes(icmpv6(kind), NEAR, LINK_LOCAL, hops=255)
-    # A router on the way takes one off.
+    # A router on the way reduces the hop limit by one.
     assert not walled.passes(icmpv6(kind), FAR, OWN, hops=254)
 
 

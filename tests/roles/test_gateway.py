@@ -108,7 +108,7 @@ def test_a_first_run_installs_and_starts_everything() -> None:
 
 
 def facts(**changed: object) -> dict[object, object]:
-    """A host that has it all, but for what is given by path."""
+    """A host that has everything, except what is given by path."""
     uploads = play(gateway, settings=SETTINGS).uploads
     answers: dict[object, object] = {
         InstalledPackages: frozenset({"haproxy", "socat", "curl"}),

@@ -55,7 +55,7 @@ class Log:
         (self.gpus / pci / "information").write_text(text)
 
     def look(self, *new: str, at: float = 93.5) -> list[str]:
-        """The host's faults after the kernel wrote these lines."""
+        """The host's faults after the kernel logged these lines."""
         lines = "".join(f"[{at:12.6f}] gpu1 kernel: {line}\n" for line in new)
         (self.folder / "new").write_text(lines)
         environment = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}"}

@@ -20,7 +20,7 @@ def gave(
     held: dict[str, str] | None = None,
     devices: tuple[Device, ...] = DEVICES,
 ) -> dict[str, str]:
-    """Given counts, and the digits of the GPUs that each has, return the digits that each gets."""
+    """Given the counts, and the digits of the GPUs that each replica has, return the digits that each gets."""
     now, run = (
         {name: tuple(f"GPU-{n}" for n in digits) for name, digits in (told or {}).items()} for told in (present, held)
     )

@@ -14,7 +14,7 @@ from rackwright.roles.nvidia_driver import files
 def ready(
     folder: Path, count: int, *states: str, gpus: int = 8, status: int = 0
 ) -> tuple[subprocess.CompletedProcess[str], int]:
-    """Return how it ended and how often nvidia-smi was asked: `states` are the fabric's, one a look."""
+    """Return how the script ended and how often it ran nvidia-smi; `states` are the fabric's, one per look."""
     (folder / "states").write_text("".join(f"{state}\n" for state in states))
     listed = "".join(f"echo 'GPU {number}: NVIDIA H100 (UUID: GPU-{number})'\n" for number in range(gpus))
     (folder / "nvidia-smi").write_text(
@@ -64,7 +64,7 @@ def test_a_fabric_that_never_is_complete_is_named(tmp_path: Path) -> None:
 
 def test_gpus_that_are_missing_are_counted(tmp_path: Path) -> None:
     done, _ = ready(tmp_path, 8, "N/A", gpus=7)
-    # Engines have theirs by UUID: one card that is lost keeps the other seven from nothing.
+    # Engines get GPUs by UUID: one lost card doesn't affect the other seven.
     assert (done.returncode, "7 of 8 GPUs answer" in done.stderr) == (0, True)
     done, _ = ready(tmp_path, 1, "N/A", gpus=0)
     assert (done.returncode, "0 of 1 GPUs answer" in done.stderr) == (1, True)

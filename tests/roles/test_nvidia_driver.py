@@ -51,7 +51,7 @@ SET = PackageSet(
 )
 SETTINGS = Settings(manage="yes", set=SET, version="580.95.05", kernel="6.12.117+deb13-amd64", modules="open", gpus=8)
 
-# What the fleet file must decide.
+# Decisions that the fleet file must make.
 
 _RUN = "its driver was installed by a .run installer (/usr/bin/nvidia-uninstall)"
 _DGX = "it runs DGX OS, which has its own driver, kernel and Fabric Manager"
@@ -64,7 +64,7 @@ SAME = FoundDriver(packages=(("nvidia-kernel-open-dkms", "580.95.05-1"), ("nvidi
 OURS = FoundDriver(packages=(("nvidia-kernel-open-dkms", "570.1-1"),), ours="0123456789abcdef")
 NOTHING = FoundDriver(packages=(("nvidia-container-toolkit", "1.17"),))
 REFUSED = [
-    # (what is there, manage → what is refused)
+    # (what the host has, manage → the refusal)
     (RUN, {"yes": f"{_RUN} (module 570.86.15 is loaded)"}),
     (DGX, {"yes": _DGX, "replace": f"{_DGX}; it can't be removed with packages"}),
     (PRECOMPILED, {"yes": "it has precompiled modules: linux-modules-nvidia-570-generic 6.8.0-60.63"}),
@@ -234,7 +234,7 @@ def test_what_a_run_installer_left_is_taken_out_only_when_it_is_to_be_replaced()
     for found, program in zip((RUN, installer), programs, strict=True):
         played = on_fresh(replacing, found)
         assert f"- {program}" in played.diffs[INSTALL].splitlines()
-        # Within the one script, which runs it when the module has been built: nothing may fail in between.
+        # Within the same script, which runs it when the module has been built: nothing may fail in between.
         assert [program in command for command in played.commands] == ["systemd-run" in c for c in played.commands]
     for settings, found in ((SETTINGS, RUN), (replacing, OTHER)):
         assert not any("export uninstall=" in command for command in on_fresh(settings, found).commands)
@@ -277,7 +277,7 @@ def test_what_only_a_reboot_brings_is_named_and_not_done(running: Running, note:
     played = on(satisfied() | {RunningDriver: running, UnitState: off})
     assert played.notes["Load the driver"] == note
     assert not any("modprobe" in command for command in played.commands)
-    # Against another module it would only fail, and keep the reboot from coming.
+    # With another module it would only fail, and prevent the reboot.
     assert not any("systemctl start" in command for command in played.commands)
 
 

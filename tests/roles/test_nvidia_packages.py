@@ -1,4 +1,4 @@
-"""Which packages make a set: their names in each repository, the script that asks apt, and its answer."""
+"""Which packages make up a set: their names in each repository, the script that asks apt, and its answer."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def sh(text: str, *, path: Path | None = None, arguments: tuple[str, ...] = ()) 
     ids=["boot-guard", "gpus-ready", "hook", "resolve", "driver_install"],
 )
 def test_shellcheck_finds_nothing(text: str) -> None:
-    # SC2034: values that only some hosts need. SC2086: lists of packages' names.
+    # SC2034: values that only some hosts need. SC2086: lists of package names.
     command = ["shellcheck", "-s", "sh", "-S", "warning", "-e", "SC2034,SC2086", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
@@ -99,7 +99,7 @@ def test_no_value_acts_in_the_script(tmp_path: Path) -> None:
 
 @dataclass
 class Apt:
-    """Stand-ins of apt-get and apt-cache: a list of `name version`, and what an install would print."""
+    """Stand-ins for apt-get and apt-cache: a list of `name version`, and the output of an install."""
 
     folder: Path
     work: Path

@@ -27,7 +27,7 @@ def test_one_that_was_killed_goes_on_from_what_it_had(chain: Make, again: str) -
         wait_until(hosts.made)
     hosts.start(1)
     wait_until(lambda: hosts.status(1)["bytes"] > 0)
-    # More than a second's worth at once: it was there. What came in the last moments may not have been kept.
+    # More than a second's worth of data was there. What arrived in the last moments may not have been kept.
     assert hosts.status(1)["bytes"] > 9 * MEGABYTE
     wait_until(lambda: hosts.state(1) == "done")
     assert hosts.whole(1)
@@ -44,7 +44,7 @@ def test_a_host_that_dies_does_not_cut_the_chain(chain: Make) -> None:
 
 
 def asks(hosts: Chain, number: int) -> set[int]:
-    """Which hosts it is connected to at their port."""
+    """Return the hosts that it is connected to at their port."""
     told = subprocess.run(["ss", "-Htn", "state", "established"], capture_output=True, text=True, check=True).stdout
     pairs = [line.split()[-2:] for line in told.splitlines()]
     ours = hosts.address(number)
@@ -56,11 +56,11 @@ def asks(hosts: Chain, number: int) -> set[int]:
 
 
 def test_a_host_that_had_to_ask_an_earlier_one_stops_when_the_nearest_is_there_again(chain: Make) -> None:
-    """Else all would share the first one's line to the end."""
+    """Otherwise all would share the first host's line until the end."""
     hosts = chain(60 * MEGABYTE, rate=4 * MEGABYTE)
     hosts.start(2)
     wait_until(lambda: asks(hosts, 2) == {0})
     hosts.start(1)
-    # Whether that lasts depends on the machine: an earlier one is asked again while the nearest falls behind.
+    # Whether that lasts depends on the machine: an earlier host is asked again while the nearest falls behind.
     wait_until(lambda: asks(hosts, 2) == {1})
     assert hosts.state(2) != "done"

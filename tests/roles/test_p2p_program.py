@@ -1,4 +1,4 @@
-"""Weights through libtorrent: they arrive, are hashed, and nobody else gets a byte."""
+"""Weights through libtorrent: they arrive and are hashed, and no other host gets a byte."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytest.importorskip("libtorrent")
 
 def test_files_arrive_whole_at_every_host_each_from_the_one_before(chain: Make) -> None:
     hosts = chain(3 * MEGABYTE, 1, 5 * MEGABYTE)
-    # The last one can reach the second alone.
+    # The last host can reach only the second one.
     hosts.start(1)
     hosts.start(2, peers=(1,))
     wait_until(lambda: hosts.state(2) == "done")
@@ -36,14 +36,14 @@ def test_a_host_without_a_certificate_of_this_transfer_gets_no_byte(chain: Make,
     else:
         hosts.start(1, name="p2p-0011223344556677-other")
     hosts.start(2, peers=(0,))
-    # That the second one gets all shows that there was time for the first.
+    # The second host gets all of it: that shows that there was time for the first.
     wait_until(lambda: hosts.state(2) == "done")
     assert hosts.status(1)["bytes"] == 0
     assert not any(path.name in hosts.files for path in hosts.data(1).iterdir() if path.stat().st_blocks)
 
 
 def test_a_cap_holds_on_private_addresses(chain: Make) -> None:
-    """Four seconds' worth; without the cap it takes one or two."""
+    """Four seconds' worth of data; without the cap it takes one or two."""
     hosts = chain(16 * MEGABYTE, rate=4 * MEGABYTE)
     began = time.monotonic()
     hosts.start(1)
@@ -94,7 +94,7 @@ def test_a_torrent_of_other_files_than_the_plan_s_is_refused(chain: Make) -> Non
 
 
 def test_checking_what_arrived_before_is_no_standstill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seconds of it want gigabytes: so the session is a stand-in, which checks a little at each look."""
+    """A check that takes seconds needs gigabytes, so the session is a stand-in that checks a little at each look."""
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     program = runpy.run_path(str(PROGRAM))
     state: Any = Counted(progress_ppm=0)
@@ -113,7 +113,7 @@ def test_checking_what_arrived_before_is_no_standstill(tmp_path: Path, monkeypat
 
 
 class Counted(SimpleNamespace):
-    """A session's state in which all counts but those given are 0."""
+    """A session's state in which all counters are 0, except those given."""
 
     def __getattr__(self, name: str) -> int:
         return 0

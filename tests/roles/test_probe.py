@@ -48,7 +48,7 @@ def test_the_role_writes_scripts_and_starts_timer_and_socket() -> None:
 
 
 class Bench:
-    """The probe's scripts with stand-ins for systemctl, curl, /proc and the unit's cgroup; one look at a time."""
+    """The probe's scripts with stand-ins for systemctl, curl, /proc and the unit's cgroup, one look at a time."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder, self.state = folder, folder / "state"
@@ -63,7 +63,7 @@ class Bench:
         (folder / "cgroup/unit").mkdir(parents=True)
         (folder / "cgroup/unit/cgroup.procs").write_text("7\n")
         (folder / "faults").mkdir()
-        # Of built-in commands alone: each look asks them several times.
+        # Only built-in commands: each look calls them several times.
         self._program(
             "systemctl",
             f"""[ "$2" != -P ] || {{ read -r value <"{folder}/$3"; echo "$value"; exit; }}
@@ -130,7 +130,7 @@ while read -r line; do echo "$line"; done <{folder}/page >"$out" """,
         path.write_text(path.read_text().replace("group=''", f"group={self.folder}/group"))
 
     def gpus(self, *uuids: str) -> None:
-        """The host has these, at 0000:00:00.0 and so on, and the replica gets the first two of them."""
+        """The host has these GPUs, at 0000:00:00.0 and so on, and the replica gets the first two of them."""
         known = "".join(f"0000:0{number}:00.0 {uuid}\n" for number, uuid in enumerate(uuids))
         (self.folder / "faults/gpus").write_text(known)
         (self.folder / "gpus.conf").write_text(f"[Service]\nEnvironment=CUDA_VISIBLE_DEVICES={','.join(uuids[:2])}\n")
@@ -154,12 +154,12 @@ SHORT = PROBE.model_copy(update={"stall_seconds": 300, "longest_load_seconds": 4
 
 @pytest.fixture
 def short(tmp_path: Path) -> Bench:
-    """With shorter limits for a load: looks come no less often, and each costs a test time."""
+    """Use shorter limits for a load: the interval of looks is the same, and each look takes test time."""
     return Bench(tmp_path, SHORT)
 
 
 def loads(bench: Bench, minutes: int, *, cpu: int = 0, read: int = 0) -> list[str]:
-    """The states of a load that is looked at twice a minute; `cpu` seconds and MiB `read` in each minute."""
+    """The states of a load with two looks per minute; `cpu` seconds and MiB `read` in each minute."""
     looks = range(2 * minutes + 1)
     return [bench.look(100 + 30 * n, code=503 * (n % 2), cpu=n * cpu // 2, read=n * read // 2) for n in looks]
 
@@ -261,7 +261,7 @@ def test_an_engine_that_answers_nothing_is_hung_after_the_deadline(bench: Bench)
 
 def test_an_idle_engine_is_asked_for_a_token_only_now_and_then(bench: Bench) -> None:
     bench.look(100)
-    # Whoever asks now gets no answer, and says so by waiting in vain.
+    # A request now would time out (curl's exit code 28).
     assert [bench.look(at, completion=28) for at in (102, 104, 105)] == ["ready"] * 3
     assert bench.look(106) == "ready"
     assert bench.look(111, completion=28) == "ready"
@@ -348,7 +348,7 @@ def test_a_card_that_does_not_hold_faults_its_replica_until_somebody_starts_the_
     bench.fault(OFF_THE_BUS)
     assert bench.look(121, busy=1, counter=1) == "faulted"
     assert bench.told("reason") == "Xid 79 of GPU 0000:01:00.0, the GPU has fallen off the bus"
-    # systemd started it again by itself: on the same card.
+    # systemd restarted it, on the same card.
     assert bench.look(130, invocation="two", restarts=1, started=125) == "faulted"
     assert bench.look(140, invocation="three", restarts=0, started=135) == "ready"
     assert bench.kills == 0

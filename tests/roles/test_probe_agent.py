@@ -1,4 +1,4 @@
-"""What the agent tells the host proxy of the state that a probe wrote."""
+"""What the agent reports to the host proxy about the state that a probe wrote."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.roles.test_probe import PROBE
 
 
 def answered(file: Path, settings: Settings = PROBE) -> str:
-    """What the agent says of the state in this file."""
+    """Return the agent's answer for the state in this file."""
     text = scripts.agent(settings).replace(f"{scripts.STATES}/{PROBE.replica}", str(file))
     return subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True).stdout.strip()
 
@@ -44,7 +44,7 @@ def dated(file: Path, age: int) -> None:
 def test_the_agent_says_up_for_fresh_ready_and_busy_alone(
     tmp_path: Path, state: str, age: int, answer: str, stepped: int
 ) -> None:
-    """Also where the clock was set since: a dead probe's last word would stand for an hour."""
+    """Also if the clock was set since: otherwise a dead probe's last state would count for an hour."""
     file = tmp_path / "state"
     file.write_text(f"state={state}\nlooked={uptime() - age}\n")
     dated(file, age - stepped)
@@ -53,7 +53,7 @@ def test_the_agent_says_up_for_fresh_ready_and_busy_alone(
 
 @pytest.mark.parametrize(("age", "answer"), [(0, "up"), (60, "down")])
 def test_a_state_that_an_older_probe_wrote_is_as_old_as_its_file(tmp_path: Path, age: int, answer: str) -> None:
-    """Else an apply that brings the new scripts takes every replica out until its probe runs again."""
+    """Otherwise an apply that brings the new scripts would take every replica out until its probe runs again."""
     file = tmp_path / "state"
     file.write_text("state=ready\n")
     dated(file, age)

@@ -1,4 +1,4 @@
-"""What is kept of an engine before it is killed."""
+"""The evidence that is kept about an engine before it is killed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNIT = "rackwright-assistant.service"
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
-    """The evidence of an engine whose only process this one is, in a time zone far from UTC."""
+    """The evidence about an engine whose only process is this one, in a time zone far from UTC."""
     programs = {
         "systemctl": f'echo "systemctl $*" >>{tmp_path}/asked; [ "$1" != show ] || echo /engine',
         "journalctl": 'echo "journalctl $*"',

@@ -1,4 +1,4 @@
-"""How the probe asks, how long it waits by the host's load, and what it leaves behind."""
+"""How the probe asks, how long it waits depending on the host's load, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_load_that_nobody_looked_at_for_a_minute_has_its_time_anew(tmp_path: P
 def test_a_replica_group_that_is_not_renewed_takes_its_replica_out(
     bench: Bench, age: int, state: str, stepped: int | None
 ) -> None:
-    """Also where the clock was set since; of what an older group wrote, its file's time tells."""
+    """Also if the clock was set since; for a file that an older group wrote, the file's own time counts."""
     bench.bind()
     bound(bench, "", spare=0)
     file = bench.folder / "group"
@@ -106,7 +106,7 @@ def test_the_units_look_at_once_and_every_two_seconds_and_answer_on_loopback_alo
         "SupplementaryGroups=rackwright",
         "RuntimeDirectory=rackwright-state",
         "RuntimeDirectoryPreserve=yes",
-        # Three deadlines on an overloaded host, and a little for metrics.
+        # Three deadlines on an overloaded host, and some time for metrics.
         "TimeoutStartSec=50",
         "ReadWritePaths=/var/lib/rackwright",
     } <= {*service}

@@ -1,4 +1,4 @@
-"""The command of a proof, run by a real shell beside a real process and a stand-in for an engine."""
+"""The command of a proof, run by a real shell with a real process and a stand-in for an engine."""
 
 from __future__ import annotations
 

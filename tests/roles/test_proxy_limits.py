@@ -1,4 +1,4 @@
-"""How long and how much the proxies wait for, hold and remember: each number that their configurations have."""
+"""How long the proxies wait, and how much they queue and store: each number in their configurations."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ HOST_PROXY = host_proxy.haproxy_cfg(settings().model_copy(update={"response_time
 
 
 def said(configuration: str, word: str) -> dict[str, str]:
-    """What each line that begins with this word says, by its second word."""
+    """For the lines that start with this word, return the rest by its second word."""
     lines = (line.split() for line in configuration.splitlines())
     return {words[1]: " ".join(words[2:]) for words in lines if words[:1] == [word] and len(words) > 1}
 
 
 def test_a_gateway_waits_so_long_and_no_longer() -> None:
     head, _, tail = GATEWAY.partition("backend next")
-    # The next worker may hold a request and have it wait for a slot before it answers.
+    # The next worker may queue a request for planned downtime and then for a slot before it answers.
     assert said(tail, "timeout") == {"server": f"{70 + 70 + 1000}s"}
     assert said(head, "timeout") == {
         "connect": "3s",
@@ -56,7 +56,7 @@ def test_a_host_proxy_waits_so_long_and_no_longer() -> None:
 
 
 def test_an_old_worker_lives_as_long_as_any_request_of_its_own_may_take() -> None:
-    # Kept idle, its head, its body, held in downtime, queued, answered.
+    # Kept idle, its head, its body, queued for planned downtime, queued for a slot, answered.
     (stop,) = said(GATEWAY, "hard-stop-after")
     assert 75 + 15 + 60 + 70 + 70 + 1000 < int(stop.removesuffix("s")) <= 75 + 15 + 60 + 70 + 70 + 1000 + 60
     assert [*said(HOST_PROXY, "hard-stop-after")] == [f"{1000 + 60}s"]
@@ -64,7 +64,7 @@ def test_an_old_worker_lives_as_long_as_any_request_of_its_own_may_take() -> Non
 
 def test_so_many_connections_are_taken_at_a_time() -> None:
     assert [*said(GATEWAY, "maxconn")] == ["123"]
-    # Four for each of two replicas' eight slots, and those of checks.
+    # Four for each of two replicas' eight slots, and the connections of checks.
     assert [*said(HOST_PROXY, "maxconn")] == [f"{64 + 4 * 16}"]
 
 
@@ -105,7 +105,7 @@ def test_only_the_host_itself_may_speak_to_the_proxies_and_their_log_is_one() ->
 def test_clients_find_a_gateway_at_its_own_and_at_the_virtual_address() -> None:
     binds = said(GATEWAY.partition("peers gateways")[0], "bind")
     tls = "ssl crt /run/rackwright-gateway/gateway.pem alpn http/1.1"
-    # The virtual address may be another gateway's as yet. At the socket root's own old worker passes on.
+    # The virtual address may still be at another gateway. At the socket root's own old worker passes requests on.
     passed_on = {"unix@/run/rackwright-gateway/next.sock": "mode 600 accept-proxy"}
     assert binds == {"10.20.0.10:443": tls, "10.20.0.9:443": f"transparent {tls}"} | passed_on
 

@@ -1,4 +1,4 @@
-"""The units of both proxies: who they run as, what they begin with and how they end."""
+"""The units of both proxies: the users that they run as, what they start with and how they end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_proxy_runs_as_nobody_special_starts_again_for_ever_and_lets_answers_e
         "Restart=always",
         "RestartSec=1",
         "LimitNOFILE=65536",
-        # A core has keys in it.
+        # A core dump contains keys.
         "LimitCORE=0",
         "LogRateLimitIntervalSec=0",
         "WantedBy=multi-user.target",

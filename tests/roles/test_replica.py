@@ -292,7 +292,7 @@ def test_a_runtimes_folders_can_be_read_beside_the_weights() -> None:
 
 @pytest.mark.parametrize("gpus", [0, 2])
 def test_an_upgrade_of_rackwright_calls_no_running_llama_cpp_outdated(gpus: int) -> None:
-    # The files were written by the release before there was another runtime.
+    # The files were written by a release that had only one runtime.
     folder = "/srv/models/assistant/dddddddddddddddd"
     runtime = LlamaCpp(
         kind="llama_cpp", version="b10434", threads=4, args={"flash-attn": "on", "mlock": True, "swa-full": False}

@@ -1,4 +1,4 @@
-"""The replica group's scripts, run for real: members whose systemd and network are stand-ins in a folder."""
+"""The replica group's scripts, run for real: the members' systemd and network are stand-ins in a folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIRST, *OTHERS = _PEERS
 
 
 def of(name: str) -> Settings:
-    """The settings of one member; the first of them leads."""
+    """Return the settings of one member; the first member leads."""
     looks_at = [_PEERS[other] for other in OTHERS] if name == FIRST else [_PEERS[FIRST]]
     return Settings(
         replica="assistant@1",
@@ -75,14 +75,14 @@ class Members:
         self.starts = count(1)
         (folder / "bin").mkdir()
         self.at(100)
-        # A stand-in for systemctl: this member's engine as the test says; it notes what the script asks for.
+        # A stand-in for systemctl: it reports this member's engine as the test sets it, and records the requests.
         self._program(
             "systemctl",
             'cd "$MEMBER"; case "$*" in *InvocationID*) read -r value <engine; echo "$value" ;;\n'
             '*ActiveState*) read -r value <active; echo "$value" ;;\n'
             "kill*) echo killed >>acts ;; restart*) echo restart >>acts ;; esac",
         )
-        # A stand-in for the network: asking an address runs its owner's member script, unless a cable is out.
+        # A stand-in for the network: a request to an address runs its owner's member script, unless a cable is cut.
         cases = "\n".join(f"*//'{peer.url}') to={name} ;;" for name, peer in _PEERS.items())
         self._program(
             "curl",
@@ -116,11 +116,11 @@ class Members:
         (self.folder / name / "cut").unlink(missing_ok=True)
 
     def at(self, seconds: int) -> None:
-        """It is so long since all three have booted."""
+        """Set the seconds since all three hosts booted."""
         (self.folder / "stat").write_text(f"7 (cut) {'x ' * 19}{seconds}00 x\n")
 
     def look(self, *names: str) -> str:
-        """One look of these members, all when none is named, in turn; return why the replica can't serve."""
+        """Run one look of these members in turn, or of all if none is named; return why the replica can't serve."""
         for name in names or _PEERS:
             environment = os.environ | {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
             environment["MEMBER"] = str(self.folder / name)
@@ -146,7 +146,7 @@ class Members:
         return [self.engine(name) for name in _PEERS]
 
     def whole(self) -> bool:
-        """Whether all engines run, and each joined the start of the first one that runs now."""
+        """Whether all engines run, and each joined the current start of the first one."""
         joined = all(self.told(name, "first") == self.engine(FIRST) for name in OTHERS)
         known = self.told(FIRST, "joined").split() == [f"{name}={self.engine(name)}" for name in OTHERS]
         return joined and known and self.told(FIRST, "reason") == ""

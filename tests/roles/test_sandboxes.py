@@ -17,7 +17,7 @@ from tests.roles.test_proxy_units import GATEWAY, HOST_PROXY
 
 FIREWALL = (Path(firewall.__file__).parent / "templates/rackwright-firewall.service").read_text()
 ROOT = {"UserOrDynamicUser", "PrivateUsers", "DeviceAllow"}
-"""Root it is, with the devices of PrivateDevices."""
+"""It runs as root, with the devices of PrivateDevices."""
 SHOWN = {"ProtectProc", "ProcSubset"}
 """It sees other processes."""
 LOOKS = ROOT | {
@@ -74,5 +74,5 @@ def test_what_systemd_weighs_too_little_or_not_at_all_is_closed_too(text: str) -
     lines = text.splitlines()
     assert {"ProtectSystem=strict", "ProtectHome=yes", "KeyringMode=private"} <= {*lines}
     assert {"SystemCallFilter=@system-service", "SystemCallArchitectures=native"} <= {*lines}
-    # A program that does more than it may is told so, not killed.
+    # A program that exceeds its permissions gets an error; it isn't killed.
     assert "SystemCallErrorNumber=EPERM" in lines

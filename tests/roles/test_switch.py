@@ -65,7 +65,7 @@ class RealUnit:
 
     @property
     def said(self) -> list[str]:
-        """What systemd was told."""
+        """The commands that systemd got."""
         return (self.folder / "said").read_text().splitlines()
 
     def restart(self) -> None:
@@ -76,7 +76,7 @@ class RealUnit:
         return next(version for version in ("v1", "v2", "v3") if self.unit.read_text() == render(settings(version)))
 
     def begun(self, command: str, stdin: str = "") -> subprocess.Popen[str]:
-        """The command under way; it has all of its input."""
+        """Start the command; return its process, which has got all of its input."""
         words = shlex.split(command)
         moved = {
             settings("v1").unit_file: str(self.unit),
@@ -89,7 +89,7 @@ class RealUnit:
             [moved.get(word, word) for word in words], stdin=subprocess.PIPE, text=True, env=environment
         )
         assert process.stdin
-        # What is refused reads nothing.
+        # A command that refuses reads nothing.
         with contextlib.suppress(BrokenPipeError), process.stdin:
             process.stdin.write(stdin)
         return process
@@ -149,7 +149,7 @@ def test_a_revert_can_be_repeated(unit: RealUnit) -> None:
 
 
 def test_a_revert_of_what_was_never_taken_changes_nothing(unit: RealUnit) -> None:
-    """An update to v2 long ago; one to v3 can't be written: what runs is v2, and not v1."""
+    """v2 runs after an earlier update, and v3 could not be written: the revert must keep v2, not go back to v1."""
     assert take(unit, "v2")
     unit.restart()
     assert revert(unit, "v3")
@@ -182,7 +182,7 @@ def test_what_never_ran_is_nothing_to_go_back_to(unit: RealUnit) -> None:
 
 
 def test_systemd_reads_the_unit_also_if_the_connection_broke_before_it_did(unit: RealUnit) -> None:
-    """Else the engine would be restarted on the old unit, and record the digest of the new one."""
+    """Otherwise the engine would be restarted on the old unit, and record the digest of the new one."""
     assert take(unit, "v2")
     assert take(unit, "v2")
     assert revert(unit, "v2")
@@ -192,7 +192,7 @@ def test_systemd_reads_the_unit_also_if_the_connection_broke_before_it_did(unit:
 
 @pytest.fixture
 def slow(unit: RealUnit) -> Iterator[Path]:
-    """The disk stands still from the first sync until this file is there."""
+    """The disk blocks at the first sync until this file exists."""
     goes_on, held = unit.folder / "goes-on", unit.folder / "held"
     sync = unit.folder / "bin/sync"
     sync.write_text(f"#!/bin/sh\n>{held}\nuntil [ -e {goes_on} ]; do /usr/bin/sleep 0.01; done\n")
@@ -202,7 +202,7 @@ def slow(unit: RealUnit) -> Iterator[Path]:
 
 
 def under_way(unit: RealUnit) -> subprocess.Popen[str]:
-    """An act that writes v2, and that its controller has given up."""
+    """An act that writes v2, and whose controller has given up on it."""
     assert unit.run(begin_command(settings("v2"), "take"))
     late = unit.begun(take_command(settings("v2"), "take"), render(settings("v2")))
     until(lambda: (unit.folder / "held").exists())
@@ -210,7 +210,7 @@ def under_way(unit: RealUnit) -> subprocess.Popen[str]:
 
 
 def waits_for(file: Path) -> bool:
-    """Whether a process waits for the lock on it."""
+    """Whether a process waits for the lock on this file."""
     locks = Path("/proc/locks").read_text().splitlines()
     return any(" -> " in line and f":{file.stat().st_ino} " in line for line in locks)
 
@@ -223,7 +223,7 @@ def until(happened: Callable[[], bool]) -> None:
 
 
 def test_a_revert_waits_for_the_act_that_is_still_under_way(unit: RealUnit, slow: Path) -> None:
-    """Else it finds nothing to revert, and the act then writes what was never proven."""
+    """Otherwise it finds nothing to revert, and the act then writes what was never proven."""
     late = under_way(unit)
     begin = unit.begun(begin_command(settings("v2"), "back"))
     until(lambda: waits_for(unit.acts) or begin.poll() is not None)
@@ -250,7 +250,7 @@ def test_an_act_that_comes_after_a_later_one_changes_nothing(unit: RealUnit, lat
 
 
 def test_an_act_that_was_never_begun_changes_nothing(unit: RealUnit) -> None:
-    """After a reboot, say."""
+    """For example after a reboot."""
     assert not unit.run(take_command(settings("v2"), "take"), render(settings("v2")))
     assert unit.version == "v1"
 

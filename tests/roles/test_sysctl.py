@@ -16,7 +16,7 @@ from tests.fakes import commands, play
 
 
 def facts(settings: Settings, **differing: str) -> Mapping[object, object]:
-    """A host that is as it should be, but for these."""
+    """A host that is as it should be, except for these values."""
     text = drop_in(wanted(settings))
     values = {path_of(key).replace("*", "eth0"): value for key, value in wanted(settings).items()}
     values |= {key.replace("__", "/"): value for key, value in differing.items()}

@@ -38,7 +38,7 @@ def facts(found: Mapping[str, tuple[str, ...]] = _SETTLED, timer: Unit | None = 
 
 
 def excluded(settings: Settings, package: str) -> bool:
-    """As unattended-upgrades looks: an expression that matches at the beginning of the name."""
+    """Match like unattended-upgrades: an expression counts if it matches at the start of the name."""
     patterns = re.findall(r'^  "(.*)";$', apt(settings).partition("Package-Blacklist {")[2], re.MULTILINE)
     return any(re.match(pattern, package) for pattern in patterns)
 

@@ -38,7 +38,7 @@ def launch(gpus: int = 0, rank: int | None = None, hosts: int = 2, **changes: An
 
 
 def words(*given: Any, **changes: Any) -> tuple[str, ...]:
-    """The arguments behind the program, the model's folder first."""
+    """The program's arguments; the model's folder comes first."""
     command = launch(*given, **changes).command
     program = ("/opt/rackwright/runtimes/vllm-0.32.0/bin/python", "-m", "vllm.entrypoints.cli.main", "serve")
     assert command[: len(program)] == program

@@ -1,4 +1,4 @@
-"""A host behind its packet filter, in a network namespace of this machine, and a neighbor that sends it frames."""
+"""A host behind its packet filter, in a network namespace on this machine, and a neighbor that sends it frames."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOST, NEIGHBOR = b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02"
 ADDRESS, SERVICE, FABRIC = "10.20.0.11", "10.30.0.11", "fd40::11"
 LINK_LOCAL, ADMIN = "fe80::11", "10.20.0.7"
 BEHIND = "10.50.0.2"
-"""A machine that only the host has a way to."""
+"""A machine that only the host can reach."""
 _NEW_NETWORK = 0x40000000
 _LINKS = f"""\
 link add out type veth peer name in address {HOST.hex(":")} netns HOST
@@ -64,18 +64,18 @@ table inet observer {
 
 
 class Walled:
-    """What the filter does is seen by a second table, whose chains run before and after it."""
+    """A second table, whose chains run before and after the filter, shows what the filter does."""
 
     def __init__(self, inside: int, sender: socket.socket) -> None:
         self.network, self._sender = inside, sender
         self._sources = (b"\x02\1" + number.to_bytes(4, "big") for number in itertools.count())
 
     def load(self, rules: str) -> None:
-        """Have these rules filter, beside whatever did before."""
+        """Load these rules in addition to those that were loaded before."""
         subprocess_in(self.network, ["nft", "-f", "-"], rules)
 
     def passes(self, packet: Packet, saddr: str, daddr: str, *, hops: int = 64) -> bool:
-        """Whether the host lets this packet in, or through."""
+        """Whether the host accepts or forwards this packet."""
         return self.passed({"it": (packet, saddr, daddr, hops)}) == ["it"]
 
     def passed(self, packets: dict[str, tuple[Packet, str, str, int]]) -> list[str]:
@@ -84,7 +84,7 @@ class Walled:
         for source, name in names.items():
             packet, saddr, daddr, hops = packets[name]
             self._sender.send(frame(HOST, source, packet, saddr=saddr, daddr=daddr, hops=hops))
-        # One after the other: where a last one has arrived, those before it are through.
+        # Packets arrive in order: when the last one has arrived, those before it have been filtered.
         last = next(self._sources)
         wait_for(lambda: names.keys() <= self._seen("arrived"))
         self._sender.send(frame(HOST, last, Packet(254, b"last"), saddr=ADMIN, daddr=ADDRESS))
@@ -93,7 +93,7 @@ class Walled:
         return [name for source, name in names.items() if source in through]
 
     def lets_out(self, kind: socket.SocketKind, address: str, port: int, *, user: str = "root") -> bool:
-        """Whether what a user's program sends leaves the host."""
+        """Whether data that a user's program sends leaves the host."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
         def send() -> None:
@@ -110,11 +110,11 @@ class Walled:
         return bool(self.sources_of(port))
 
     def sources_of(self, port: int) -> list[int]:
-        """Return the ports from which something has left for this one."""
+        """Return the source ports of the packets that left for this port."""
         return [source for source, target in self.sent() if target == port]
 
     def sent(self) -> list[tuple[int, int]]:
-        """Return source and destination port of what has left the host."""
+        """Return the source and destination ports of the packets that left the host."""
         return [(source, target) for source, target in (element["concat"] for element in self._elements("left"))]
 
     @contextmanager
@@ -141,7 +141,7 @@ class Walled:
 
 @contextmanager
 def walled_host() -> Iterator[Walled]:
-    """Both networks end with the block: nothing but open files keeps them."""
+    """Both networks end with the block: only open files keep them alive."""
     inside, outside = _new_network(), _new_network()
     try:
         subprocess_in(outside, ["ip", "-batch", "-"], _LINKS.replace("HOST", f"/proc/{os.getpid()}/fd/{inside}"))
@@ -159,7 +159,7 @@ def walled_host() -> Iterator[Walled]:
 
 
 def _socket(family: socket.AddressFamily, kind: socket.SocketKind, user: str) -> socket.socket:
-    # The thread's alone, and each work has a thread of its own.
+    # The network applies to the thread only, and each piece of work has a separate thread.
     ctypes.CDLL(None).setfsuid(pwd.getpwnam(user).pw_uid)
     return socket.socket(family, kind)
 
@@ -173,7 +173,7 @@ def _new_network() -> int:
 
 
 def within(network: int, work: Callable[[], Value]) -> Value:
-    """Return what `work` does in this network."""
+    """Return the result of `work`, run in this network."""
 
     def moved() -> Value:
         _checked(ctypes.CDLL(None, use_errno=True).setns(network, _NEW_NETWORK))
@@ -198,7 +198,7 @@ def wait_for(holds: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def _in_a_thread(work: Callable[[], Value]) -> Value:
-    """A thread of its own that ends with the work: the network is a thread's."""
+    """Run the work in a separate thread, because a network namespace applies to a thread."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(work).result()
 

@@ -1,4 +1,4 @@
-"""Hosts for the engine that are this machine's own shell, each with a folder that stands for its disk."""
+"""Hosts for the engine that are this machine's own shell, each with a folder as its disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rackwright.values.targets import Target
 
 
 class Shell(LocalTransport):
-    """Runs commands here without sudo. After `lives` commands, or from one that matches on, it is gone."""
+    """Runs commands on this machine without sudo. After `lives` commands, or from a matching one on, it is gone."""
 
     def __init__(self, host: str) -> None:
         super().__init__(host)
@@ -44,7 +44,7 @@ class Hosts:
         return self.disk / name
 
     def commands(self, name: str) -> int:
-        """How many commands the host got since the last time that this was asked."""
+        """How many commands the host has got since the last call."""
         count = len(self.shells[name].commands)
         self.shells[name].commands.clear()
         return count

@@ -1,4 +1,4 @@
-"""A deploy as small as can be: files, a gated restart, and what a test adds."""
+"""A minimal deploy: files, a gated restart, and what a test adds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pyinfra asks of a connector, on connections of ours."""
+"""What pyinfra asks of a connector, on our connections."""
 
 from __future__ import annotations
 

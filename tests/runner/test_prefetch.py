@@ -30,7 +30,7 @@ def copied(*, source: str, target: str) -> Iterator[str]:
 
 
 def derived() -> None:
-    """The copy's source is written by an operation before it, as the plan can't know."""
+    """An operation writes the copy's source before it, which the plan can't know."""
     disk = host.data.spec["disk"]
     text(name="Write the source", path=f"{disk}/source", content=host.data.spec["content"])
     copied(name="Copy", source=f"{disk}/source", target=f"{disk}/target")
@@ -53,7 +53,7 @@ def test_between_two_changes_a_host_is_asked_once(hosts: Hosts) -> None:
     for name in ("file1", "file6"):
         (hosts.folder("a") / name).write_text("wrong")
     hosts.commands("a")
-    # The first change asks what it asked before. The second comes after four files that are as they should be.
+    # The first change repeats the earlier questions. The second comes after four files that are as they should be.
     assert ["asked" if "exec sh -s" in command else "changed" for command in executed(hosts, deploy)] == [
         *("asked", "changed"),
         *("asked", "changed"),
@@ -80,7 +80,7 @@ def prefetch(shell: Shell) -> Prefetch:
 
 
 class _Asked:
-    """The shell as the connection that questions go to."""
+    """The shell as the connection that gets the questions."""
 
     def __init__(self, shell: Shell) -> None:
         self.name, self._shell = "a", shell
@@ -127,7 +127,7 @@ def test_a_batch_that_fails_leaves_no_answer() -> None:
     made = prefetch(shell)
     made.begin("one", [])
     assert made.answer("echo a") is None
-    # It isn't tried again before something changed: what hangs would hold up each operation.
+    # It isn't tried again before something has changed: a hanging question would delay each operation.
     made.begin("two", [])
     assert len(shell.commands) == 1
     made.forget()

@@ -38,7 +38,7 @@ AWKWARD = {
 
 
 class Noting:
-    """A connection that notes what it is asked, and may change the batch's reply or die of it."""
+    """A connection that records the questions, and may change the batch's reply or fail because of it."""
 
     def __init__(self, spoil: Callable[[Completed], Completed] = lambda reply: reply) -> None:
         self.name = "h1"
@@ -98,7 +98,7 @@ def test_an_unforeseen_question_is_asked_as_usual_and_remembered() -> None:
 
 @pytest.mark.parametrize("foreseen", [(), ("echo a",)])
 def test_an_unforeseen_question_that_comes_again_is_answered_as_before(foreseen: tuple[str, ...]) -> None:
-    """Nothing changes in the read-only stage, and many operations ask for the same."""
+    """Nothing changes in the read-only stage, and many operations ask the same question."""
     link = Noting()
     questions = Questions(link, foreseen)
     assert [questions.ask("echo b", 60).stdout for _ in range(2)] == ["b\n", "b\n"]

@@ -82,7 +82,7 @@ def test_a_condition_that_only_the_run_can_answer_counts_as_a_change(hosts: Host
 
 
 def _satisfied(_: Hosts) -> None:
-    """All is as the first apply left it."""
+    """Everything is as the first apply left it."""
 
 
 def _changed(hosts: Hosts) -> None:

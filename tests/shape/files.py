@@ -68,7 +68,7 @@ def _array(items: Sequence[object]) -> tuple[int, bytes]:
 
 @dataclass
 class Bytes:
-    """A source that notes what is read of it; `claims` is the size it has by its own word."""
+    """A source that records what is read from it; `claims` is the size that it reports."""
 
     content: bytes
     claims: int | None = None

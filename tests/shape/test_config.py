@@ -1,4 +1,4 @@
-"""Configurations as they are published: what each layer of well-known models keeps."""
+"""Published configurations: what each layer of well-known models keeps."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_other_hybrids(config: dict[str, Any], expected: dict[str, int]):
 
 
 def test_a_language_model_within_a_model_of_images():
-    """google/gemma-3-4b-it leaves out of its config what transformers has as a default."""
+    """google/gemma-3-4b-it leaves the defaults of transformers out of its config."""
     text = {"hidden_size": 2560, "model_type": "gemma3_text", "num_hidden_layers": 34, "sliding_window": 1024}
     found = shape({"model_type": "gemma3", "text_config": text, "torch_dtype": "bfloat16"})
     assert (found.architecture, found.heads, found.context, found.type) == ("gemma3_text", 8, 131_072, "bfloat16")

@@ -16,7 +16,7 @@ WHEN = datetime(2026, 11, 25, 4, 5, tzinfo=UTC)
 
 
 class FilesOnly:
-    """As much of a Fleet as a checkout needs."""
+    """The part of a Fleet that a checkout needs."""
 
     def __init__(self, path: Path, *sources: Path, bundle: str | None = None, keyring: str | None = None) -> None:
         self.path, self.sources = path, (path, *sources)

@@ -1,4 +1,4 @@
-"""What a control host hands on to the next: real scripts, in folders."""
+"""What a control host hands over to the next one: real scripts, in folders."""
 
 from __future__ import annotations
 

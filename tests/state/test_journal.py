@@ -76,12 +76,12 @@ def test_a_replica_was_unavailable_from_its_act_until_it_was_undrained() -> None
 
 
 def test_a_canary_is_back_for_a_part_of_the_traffic() -> None:
-    """Its trial may take hours: that is no downtime."""
+    """Its trial may take hours: that isn't downtime."""
     lines = [entry(after=5, phase="act"), entry(after=38, phase="canary"), entry(after=3600, phase="canary")]
     assert seconds_away([*lines, entry(after=9000, phase="undrain")], "assistant") == 33
 
 
 def test_an_act_that_was_cut_short_is_not_measured() -> None:
-    """Killed after its act; what was resumed found nothing to do there, and gave another back untouched."""
+    """The run was killed after its act; the resumed run had nothing to do, and undrained the replica unchanged."""
     lines = [entry(phase="act"), entry(after=900, phase="drain"), entry(after=901, phase="undrain")]
     assert seconds_away(lines, "assistant") is None

@@ -1,4 +1,4 @@
-"""What gateways were told of keys, beside a keys file that may be older."""
+"""The keys that were pushed to the gateways, compared with a keys file that may be older."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def entry(event: Event = Event.INTENT, rollout: str = "r1", **more: str) -> Entr
 
 
 def grown(store: FileStore, *lines: Entry) -> Path:
-    """A journal that is long enough to be trimmed at the next line; these are its first."""
+    """A journal that is long enough to be trimmed at the next line, and its first lines."""
     journal = Path(store.folder, "journal")
     journal.parent.mkdir(parents=True, exist_ok=True)
     old = entry(rollout="old", detail="x" * 1000).line()
@@ -162,7 +162,7 @@ def test_of_an_expired_lease_no_time_is_left(store):
 
 
 class Prefixed(LocalShell):
-    """Runs these words before each script."""
+    """Puts these words before each script."""
 
     words = ""
 
@@ -220,7 +220,7 @@ def test_what_a_controller_keeps_whose_clock_is_behind_stays(store):
 
 
 class Watched(LocalShell):
-    """Notes what a script syncs, renames and removes, in this order."""
+    """Records what a script syncs, renames and removes, in order."""
 
     def run(self, command: str, **more: Any) -> Completed:
         noted = "".join(

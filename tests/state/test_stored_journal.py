@@ -1,4 +1,4 @@
-"""The journal as the store keeps it: torn lines, its length, and what it says of an open rollout."""
+"""The journal in the store: torn lines, its length, and what it shows about an open rollout."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_all_lines_of_the_open_rollout_stay(store: FileStore) -> None:
 
 
 def test_a_torn_line_closes_no_rollout(store: FileStore) -> None:
-    """Its writer never heard that it was written: the rollout is open, and its lines stay."""
+    """Its writer never learned that it was written: the rollout is open, and its lines stay."""
     lease = store.acquire(ANNA)
     journal = grown(store, OPENED)
     journal.write_text(OPENED.line() + TORN + "\n" + journal.read_text().removeprefix(OPENED.line()))
@@ -72,7 +72,7 @@ def test_a_torn_line_closes_no_rollout(store: FileStore) -> None:
 
 
 def test_a_journal_that_is_longer_than_a_command_may_print_is_read(store: FileStore) -> None:
-    """One that grew before journals were trimmed."""
+    """A journal that grew before journals were trimmed."""
     grown(store, OPENED)
     read = LocalShell().run(command(READ, store.folder))
     assert len(read.stdout_bytes) <= JOURNAL_KEPT + 3000
@@ -81,7 +81,7 @@ def test_a_journal_that_is_longer_than_a_command_may_print_is_read(store: FileSt
 
 @pytest.mark.parametrize("cut", range(0, len(CLOSED.line()) - 1, 7))
 def test_a_journal_says_the_same_before_and_after_it_is_trimmed(store: FileStore, cut: int) -> None:
-    """Torn anywhere."""
+    """The journal may be torn anywhere."""
     lease = store.acquire(ANNA)
     journal = grown(store, OPENED)
     torn = CLOSED.line()[: len(CLOSED.line()) - 1 - cut]

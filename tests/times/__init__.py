@@ -1,1 +1,1 @@
-"""Where the tests' time goes: what records it, what reads it from junit files, and the order that follows from it."""
+"""Where the tests' time goes: recording it, reading it from junit files, and the order of tests derived from it."""

@@ -13,15 +13,15 @@ from tests.times.junit import Suite
 PATH = Path(__file__).parents[1] / "durations.json"
 _FORMAT = "durations/1"
 _SHORT = 5
-"""Seconds of a file that isn't recorded."""
+"""Seconds assumed for a file that isn't recorded."""
 _ON_HOSTS = 60
-"""The same where tests need hosts."""
+"""The same for tests that need hosts."""
 
 Item = TypeVar("Item")
 
 
 def longest_first(items: Sequence[Item], file_of: Callable[[Item], str], recorded: dict[str, int]) -> list[Item]:
-    """Return the items by the time that their files take. Those of one file stay together and in order."""
+    """Return the items, sorted by the time of their files. The items of one file stay together and in order."""
     files = {file: at for at, file in reversed(list(enumerate(map(file_of, items))))}
     return sorted(items, key=lambda item: (-_expected(file_of(item), recorded), files[file_of(item)]))
 
@@ -40,7 +40,7 @@ def save(seconds: dict[str, int], path: Path = PATH) -> None:
 
 
 def renewed(recorded: dict[str, int], suites: Iterable[Suite], root: Path) -> dict[str, int]:
-    """Return the record with what these runs measured. Files that are gone are left out."""
+    """Return the record, updated with what these runs measured. Files that no longer exist are left out."""
     measured: dict[str, int] = {}
     for file in (file for suite in suites for file in figures.by_file(suite)):
         measured[file.name] = max(round(file.seconds), 1, measured.get(file.name, 0))

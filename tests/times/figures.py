@@ -20,7 +20,7 @@ class Worker:
     between: float
     """Seconds between its tests."""
     after: float
-    """Seconds that others still worked when it had nothing left to do."""
+    """Seconds that others still worked after its last test."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def read(path: Path) -> Suite:
     """Return the run that this file is about."""
     suite = ElementTree.parse(path).getroot().find("testsuite")  # noqa: S314  pytest wrote it on this machine.
     assert suite is not None, f"{path} has no test suite"
-    # A test that fails in its call and in its teardown stands there twice; the second time has all properties.
+    # A test that fails in its call and in its teardown is listed twice; the second entry has all properties.
     cases = {(case.file, case.name): case for case in map(_case, suite.iter("testcase"))}
     began = datetime.fromisoformat(suite.attrib["timestamp"]).timestamp()
     return Suite(path.stem, began, float(suite.attrib["time"]), tuple(cases.values()))

@@ -15,7 +15,7 @@ _KINDS_OF_A_FILE = 3
 
 
 def show(suite: Suite, console: Console) -> None:
-    """Everything about this run stands on the console."""
+    """Print everything about this run."""
     workers = figures.workers(suite)
     worked = sum(case.seconds for case in suite.cases)
     console.print(f"[bold]{escape(suite.name)}[/bold]: {len(suite.cases)} tests, {suite.seconds:.0f} s")

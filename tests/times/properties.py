@@ -1,14 +1,14 @@
-"""Names of the properties that a test case of a junit file has for our figures."""
+"""Names of the properties in a junit file's test cases from which our figures are made."""
 
 from __future__ import annotations
 
 WORKER = "time.worker"
 PHASE = "time.phase."
-"""Before setup, call or teardown: its start and end, as seconds since 1970."""
+"""Prefix of setup, call or teardown: start and end, as seconds since 1970."""
 SPENT = "time.spent."
-"""Before a kind: its seconds."""
+"""Prefix of a kind: its seconds."""
 
 
 def is_timing(name: str) -> bool:
-    """Return whether a property of this name is one of ours and none that a test noted."""
+    """Return whether a property of this name is one of ours, rather than one that a test recorded."""
     return name.startswith("time.")

@@ -1,6 +1,6 @@
 """Seconds of a test by kind: what they were spent on.
 
-Each moment counts once, for the kind that began first of those that run then: a command within a wait is the wait's.
+Each moment counts once, for the running kind that started first: a command within a wait counts as the wait.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 
 class Recorder:
-    """Counts across threads: boots that run side by side aren't added up."""
+    """Counts across threads: parallel boots aren't added up."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -24,7 +24,7 @@ class Recorder:
 
     @contextmanager
     def spent(self, kind: str) -> Iterator[None]:
-        """The time within counts as `kind`, unless another kind was running already. Also a decorator."""
+        """Count the time within as `kind`, unless another kind is already running. Also a decorator."""
         self._change(self._running.append, kind)
         try:
             yield

@@ -1,4 +1,4 @@
-"""The page of a small run that is written down here."""
+"""The page of a small run that is written in this file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEAD = (
 
 
 def _case(classname: str, name: str, worker: str, times: tuple[int, int, int, int], **spent: float) -> str:
-    """`times`: when setup, call and teardown begin, and when the last ends, in seconds of the run."""
+    """`times`: when setup, call and teardown start, and when the last ends, in seconds of the run."""
     phases = zip(("setup", "call", "teardown"), times, times[1:], strict=False)
     properties = {f"time.phase.{phase}": f"{_BEGAN + start} {_BEGAN + end}" for phase, start, end in phases}
     properties |= {"time.worker": worker} | {f"time.spent.{kind}": str(seconds) for kind, seconds in spent.items()}

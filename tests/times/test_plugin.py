@@ -1,4 +1,4 @@
-"""A run of pytest with our hooks and one worker: its order, its junit file and what it prints."""
+"""A pytest run with our hooks and one worker: its order, its junit file and its output."""
 
 from __future__ import annotations
 

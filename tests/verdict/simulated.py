@@ -1,4 +1,4 @@
-"""Two versions of one model, simulated: clients who ask in conversations, and a golden set."""
+"""Two versions of one model, simulated: clients with conversations, and a golden set."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ Generator = np.random.Generator
 
 @dataclass(frozen=True)
 class Version:
-    """How one version is, in itself."""
+    """The properties of one version."""
 
     errors: float = 0.004
     """Share of requests, twice the share in half of the conversations and none in the others."""
     slowness: float = 1.0
-    """Of both times."""
+    """A factor of both times."""
     score: float = 0.86
     """Share of prompts that it answers as the check wants."""
     formats: float = 0.99
     """Share of valid formats."""
     broken: float = 0.0
-    """Share of conversations of which every request fails, beside `errors`."""
+    """Share of conversations of which every request fails, in addition to `errors`."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Of what was seen."""
+    """The amount of evidence."""
 
     running: int = 400
     candidate: int = 130
     """Conversations."""
     each: int = 3
-    """Requests of a conversation, on the average."""
+    """Requests of a conversation, on average."""
     prompts: int = 250
-    """Half of which ask for a format."""
+    """Half of them ask for a format."""
 
 
 EQUAL = Version()
 EDGE = Version(errors=0.014, slowness=1.25, score=EQUAL.score - 0.05 / 0.9, formats=EQUAL.formats - 0.05)
 """As bad as is just allowed, in everything. Five points of answers that pass are 0.05 / 0.9 of `score`: one in twenty
-comes out otherwise."""
+differs."""
 AT_EDGE = Thresholds(ttft_p95=0.25, tpot_p95=0.25)
-"""What EDGE is at the edge of: its slow requests are no slower than its others."""
+"""The limits at whose edge EDGE is: its slow requests are no slower than its others."""
 USUAL = Size()
 
 
@@ -58,7 +58,7 @@ def evidence(rng: Generator, candidate: Version, running: Version = EQUAL, size:
 
 
 def traffic(rng: Generator, version: Version, conversations: int, each: int = 3) -> Traffic:
-    """The requests of one conversation have a prompt of their own length and a client with luck of its own."""
+    """The requests of one conversation share a prompt length and a client's luck."""
     of = np.repeat(np.arange(conversations), rng.geometric(1 / each, conversations))
     unlucky = rng.integers(0, 2, conversations)[of] * 2 * version.errors
     failed = rng.random(len(of)) < unlucky
@@ -71,7 +71,7 @@ def traffic(rng: Generator, version: Version, conversations: int, each: int = 3)
 
 
 def golden(rng: Generator, running: Version, candidate: Version, prompts: int) -> GoldenAnswers:
-    """Prompts are hard or easy for every version; one answer in twenty comes out otherwise when it is asked again."""
+    """Prompts are hard or easy for every version; one answer in twenty differs when it is asked again."""
     hardness, length = rng.random(prompts), rng.normal(0, 0.6, prompts)
     asked = [_answers(rng, version, hardness, length) for version in (running, running, candidate)]
     names = [f"p{number}" for number in range(prompts)]

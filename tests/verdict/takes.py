@@ -1,4 +1,4 @@
-"""How much it takes that a candidate passes which is seen to be exactly as good as the running version."""
+"""How much evidence a candidate needs for a PASS if it looks exactly as good as the running version."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from rackwright.verdict.golden import score
 from rackwright.verdict.judge import judge
 
 LOOKS = looks(Canary(golden="prompts.jsonl"))
-"""Of a canary with a golden set, and else as it is by default."""
+"""Those of a canary with a golden set and otherwise default settings."""
 AT = chances(len(Figure), LOOKS)
 
 
 LENGTHS = (1, 1, 1, 1, 2, 2, 3, 4, 6, 9)
-"""Requests of ten conversations: a few are much longer, as where each goes on with a chance of two in three."""
+"""Requests of ten conversations: a few are much longer, as if each continued with a probability of two in three."""
 
 
 def takes() -> tuple[int, int, int, int, int]:
-    """Return how many conversations of the candidate it takes without an error, all as long or not, and where one
-    request in a hundred fails; how many prompts where all pass, and where one answer in ten comes out otherwise."""
+    """Return how much a PASS takes: conversations of the candidate without an error, all of equal length or not, and
+    with one failed request in a hundred; prompts where all pass, and where one answer in ten differs."""
     return (
         _least(10, _without_errors),
         _least(10, _of_unlike_lengths),
@@ -35,7 +35,7 @@ def takes() -> tuple[int, int, int, int, int]:
 
 
 def _least(step: int, measured: Callable[[int], Measured]) -> int:
-    """Return from how many on it passes."""
+    """Return the smallest count that passes."""
     return next(count for count in itertools.count(step, step) if _passes(measured(count)))
 
 
@@ -56,13 +56,13 @@ def _with_errors(count: int) -> Measured:
 
 
 def _errors(count: int, lengths: Sequence[int], *, failing: bool) -> Measured:
-    """The running version has three times as many, as where the share is 25 %."""
+    """The running version has three times as many conversations, as with a share of 25 %."""
     running, candidate = (_traffic(conversations, lengths, failing=failing) for conversations in (3 * count, count))
     return errors(running, candidate, AT)
 
 
 def _traffic(conversations: int, lengths: Sequence[int], *, failing: bool) -> Traffic:
-    """Maybe one request in a hundred fails."""
+    """If `failing`, one request in a hundred fails."""
     of = [number for number in range(conversations) for _ in range(lengths[number % len(lengths)])]
     return Traffic(tuple(Request(str(number), failing and place % 100 == 99) for place, number in enumerate(of)))
 
@@ -72,7 +72,7 @@ def _all_pass(count: int) -> Measured:
 
 
 def _some_turn(count: int) -> Measured:
-    """Both pass 85 of a hundred prompts, not the same ones."""
+    """Both pass 85 of a hundred prompts, but not the same ones."""
     return _score(([(True, True)] * 16 + [(True, False), (False, True)] + [(False, False)] * 2) * (count // 20))
 
 

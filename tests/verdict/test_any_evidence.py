@@ -1,4 +1,4 @@
-"""Whatever is seen, a verdict comes of it, and it can be written and read."""
+"""Any evidence leads to a verdict that can be written and read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COUNTS = (0, 1, 19, 21, *(230, 600) * 4)
 
 
 def evidence(chance: Random) -> Evidence:
-    """Anything from nothing to enough of everything."""
+    """Anything from no evidence to enough of everything."""
     golden = GoldenAnswers("0" * 64, _pairs(chance), _pairs(chance)) if chance.random() < 0.8 else None
     return Evidence(_traffic(chance), _traffic(chance), golden)
 
@@ -44,7 +44,7 @@ def _answer(chance: Random, seconds: tuple[float | None, ...]) -> Answer:
 
 
 def _seconds(chance: Random) -> tuple[float | None, ...]:
-    """Return a few times, or one and the same."""
+    """Return a few different times, or one repeated time."""
     return tuple(chance.choices(SECONDS, k=chance.choice((1, 4))))
 
 

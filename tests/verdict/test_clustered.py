@@ -1,4 +1,4 @@
-"""Shares of requests in conversations: exact limits where a conversation is all or nothing, and never too narrow."""
+"""Shares of requests in conversations: exact limits where whole conversations fail or pass, and never too narrow."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_what_all_conversations_have_none_or_all_of_has_an_open_end():
 
 
 def test_parts_of_conversations_weigh_as_parts():
-    """Stringer's own sum: each limit's step times the part, the largest part first, and one whole unseen one."""
+    """Stringer's own sum: each limit's step times the part, largest part first, and one whole unseen part."""
     found = Clustered((5, 2, *(0,) * 98), (10,) * 100).interval(0.95).high
     none, one, two = (alike(hits, 100).interval(0.95).high for hits in (0, 1, 2))
     assert found == pytest.approx(none + 0.5 * (one - none) + 0.2 * (two - one))
@@ -47,7 +47,7 @@ def test_so_many_times_as_many_is_what_so_many_more_give():
 
 def test_an_unseen_conversation_is_as_long_as_a_request_s_is():
     unlike = Clustered((0,) * 100, (1,) * 50 + (3,) * 50)
-    # A request lies in a conversation of (50 * 1 + 50 * 9) / 200 = 2.5, and the mean is 2.
+    # A request is in a conversation of (50 * 1 + 50 * 9) / 200 = 2.5 on average, and the mean is 2.
     assert unlike.interval(0.95).high == pytest.approx(2.5 / 2 * alike(0, 100).interval(0.95).high)
 
 
@@ -68,7 +68,7 @@ def test_the_upper_limit_lies_below_the_truth_no_more_often_than_it_says(kind):
     rng, missed, tries = np.random.default_rng(3), 0, 400
     for _ in range(tries):
         tried = rng.geometric(1 / 3, 600)
-        # Of geometric lengths with the mean 3 the square's mean is 15.
+        # For geometric lengths with the mean 3, the square's mean is 15.
         chance = 0.012 * {"whole": 1, "longer ones rather": tried * 3 / 15, "half of it": 2}[kind]
         failed = np.where(rng.random(600) < chance, tried if kind != "half of it" else rng.binomial(tried, 0.5), 0)
         missed += Clustered(tuple(failed.tolist()), tuple(tried.tolist())).interval(0.95).high < 0.012

@@ -20,7 +20,7 @@ judged = partial(decide, resamples=300)
 
 
 def without(found: Evidence, *names: str) -> Evidence:
-    """No request and no answer tells these times."""
+    """Remove these times from every request and answer."""
     nothing = dict.fromkeys(names)
     sides = (Traffic(tuple(replace(one, **nothing) for one in side.requests)) for side in _sides(found))
     golden = found.golden
@@ -116,7 +116,7 @@ def test_times_that_one_side_alone_tells_are_no_pass():
 
 
 def with_times(found: Evidence, *slowness: float) -> Evidence:
-    """The candidate takes so many times as long for one prompt and the next, in turn."""
+    """The candidate takes this many times as long for each prompt in turn."""
     golden = found.golden
     assert golden is not None
     pairs = (
@@ -175,7 +175,7 @@ def test_formats_that_few_prompts_ask_for_are_left_out_and_named():
 
 
 def scored(found: Evidence, running: int, candidate: int) -> Evidence:
-    """So many prompts are passed by each."""
+    """Each version passes this many prompts."""
     golden = found.golden
     assert golden is not None
     pairs = (
@@ -212,7 +212,7 @@ def test_a_golden_set_that_the_running_version_hardly_passes_tells_nothing():
 
 @pytest.mark.parametrize(("passed", "word"), [(52, Word.INCONCLUSIVE), (53, Word.PASS)])
 def test_what_it_passes_must_surely_be_more_than_may_be_lost(passed, word):
-    # Of 800, Wilson's lower limit lies above 5 % from 53 on.
+    # Of 800, Wilson's lower limit is above 5 % from 53 on.
     score = judged(scored(seen(EQUAL), passed, passed)).comparisons[-1]
     assert (score.figure, score.word) == (Figure.GOLDEN, word)
 

@@ -1,4 +1,4 @@
-"""How often errors PASS a candidate that is too bad, where conversations fail whole: calculated, not drawn."""
+"""How often a candidate that is too bad gets a PASS, if conversations fail whole: calculated, not sampled."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ALLOWED = Thresholds().errors
 
 
 def traffic(conversations: int, each: int = 1, failing: int = 0) -> Traffic:
-    """So many conversations fail, each with its every request."""
+    """This many conversations fail, with every request."""
     return Traffic(
         tuple(Request(str(number), error=number < failing) for number in range(conversations) for _ in range(each))
     )
 
 
 def lone_errors(conversations: int, each: int, failing: int) -> Traffic:
-    """So many conversations have one request that fails."""
+    """This many conversations have one request that fails."""
     whole = traffic(conversations, each)
     seen: set[str] = set()
     requests = []
@@ -39,7 +39,7 @@ def judged(running: Traffic, candidate: Traffic, looks: int = 1) -> Comparison:
 
 
 def chance_of(word: Word, rate: float, conversations: int, each: int, running: Traffic, looks: int = 1) -> float:
-    """Of a candidate of which each conversation fails with this chance, as a whole: binomial, so exact."""
+    """The probability of this verdict if each conversation fails whole at this rate: binomial, so exact."""
     chance = 0.0
     for failing in range(conversations + 1):
         share = comb(conversations, failing) * rate**failing * (1 - rate) ** (conversations - failing)
@@ -72,14 +72,14 @@ def test_requests_of_a_few_conversations_don_t_pass_a_candidate_that_fails_whole
 @pytest.mark.parametrize("looks", [1, 6])
 @pytest.mark.parametrize("failing", [0, 6])
 def test_a_candidate_at_the_threshold_passes_no_more_often_than_is_promised(conversations, looks, failing):
-    """`failing` of the running version's 1,200 conversations: the truth is taken to be what was seen of it."""
+    """`failing` of the running version's 1,200 conversations: the observed rate is taken as the true one."""
     running = traffic(1200, 3, failing)
     rate = failing / 1200 + ALLOWED
     assert chance_of(Word.PASS, rate, conversations, 3, running, looks) <= ERROR / looks
 
 
 def test_a_lone_error_of_the_running_version_does_not_excuse_conversations_of_the_candidate():
-    """What it fails are single requests. The candidate may fail in another way: whole conversations."""
+    """The running version fails single requests. The candidate may fail in another way: whole conversations."""
     assert judged(lone_errors(400, 10, 4), traffic(60, 20)).word is Word.INCONCLUSIVE
 
 
@@ -105,7 +105,7 @@ def test_lone_errors_in_many_conversations_pass():
 
 
 def lengths(*of: tuple[int, int]) -> Traffic:
-    """Conversations and requests of each, of every kind."""
+    """For each kind: the number of conversations, and the requests in each."""
     kinds = enumerate(of)
     return Traffic(
         tuple(
@@ -118,7 +118,7 @@ def lengths(*of: tuple[int, int]) -> Traffic:
 
 
 def test_an_unseen_failing_conversation_may_be_a_long_one():
-    """The same count of conversations and of requests, but half of the requests lie in few of them."""
+    """The same number of conversations and of requests, but half of the requests are in a few conversations."""
     alike, unlike = lengths((450, 4)), lengths((400, 2), (50, 20))
     assert len(alike.requests) == len(unlike.requests)
     assert judged(traffic(1200), alike).word is Word.PASS

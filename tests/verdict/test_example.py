@@ -1,4 +1,4 @@
-"""What the docs show is what the code says."""
+"""The docs show what the code does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DOC = (Path(__file__).parents[2] / "docs" / "verdict.md").read_text()
 
 
 def test_the_example_of_the_docs_is_a_real_canary_s():
-    """slow.json is what a control host kept of it."""
+    """slow.json is what a control host kept about it."""
     kept = CanaryVerdict.model_validate_json((Path(__file__).parent / "slow.json").read_text())
     shown = re.search(r"^\$ rackwright model verdict assistant\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL)
     assert shown

@@ -128,7 +128,7 @@ def test_an_expression_that_tries_for_ever_is_ended(monkeypatch):
 
 def test_an_expression_that_takes_too_much_memory_does_not_pass(monkeypatch):
     monkeypatch.setattr(golden_check, "REGEX_SECONDS", 60)
-    # On a text of one letter it ends, so it is read.
+    # On a text of one letter it ends, so it is accepted.
     found = score(prompt(regex="^.?$|(?R)"), Said("no"))
     assert found == Score(False, None, "the expression took too much memory")
 
@@ -174,7 +174,7 @@ def test_a_pattern_is_ended_also_where_a_reference_leads_back_to_the_whole_schem
 
 
 def test_what_a_schema_stumbles_over_only_in_an_answer_is_not_valid():
-    # Neither would be read.
+    # Neither would be accepted.
     unknown = {"properties": {"a": {"type": "thing"}}}
     assert allows(unknown, {"a": 1}) == "can't be checked against its schema (UnknownType)"
     lost = {"properties": {"a": {"$ref": "#/$defs/lost"}}}

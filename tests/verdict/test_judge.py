@@ -1,4 +1,4 @@
-"""One word for each place in which an interval may lie."""
+"""One word for each place where an interval may be."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def test_a_pass_is_judged_by_the_plain_interval_and_a_fail_by_the_wide_one():
 @pytest.mark.parametrize(
     ("estimate", "low", "high", "needed"),
     [
-        # The upper half is twice as wide as there is room to the threshold: four times as many.
+        # The upper half is twice as wide as the distance to the threshold: four times as many are needed.
         (0.0, -0.02, 0.02, 400),
-        # The lower half is half as wide again as the way back to the threshold; rounded up to two digits.
+        # The lower half is 1.5 times as wide as the distance back to the threshold; rounded up to two digits.
         (0.03, 0.0, 0.06, 230),
         (0.01, -0.01, 0.03, None),
     ],

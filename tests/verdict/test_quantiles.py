@@ -9,7 +9,7 @@ from rackwright.verdict.quantiles import interval_of, median_interval, quantile,
 
 
 def lone(values):
-    """Each request is a conversation of its own."""
+    """Make each request a separate conversation."""
     return times(values, [str(number) for number in range(len(values))])
 
 
@@ -43,7 +43,7 @@ def test_the_same_times_give_the_same_resamples():
 
 
 def test_resamples_are_drawn_by_conversation_whole():
-    # One conversation is slow throughout, one quick: a median is either, whichever was drawn more often.
+    # One conversation is slow throughout, one quick: the median is the one that was drawn more often.
     values, conversations = [1.0, 1.0, 1.0, 9.0, 9.0, 9.0], ["a", "a", "a", "b", "b", "b"]
     found = ratios(times(values, conversations), lone([1.0, 1.0]), [0.5], 400)[0]
     assert {round(math.exp(value), 6) for value in found} == {1.0, round(1 / 9, 6)}
@@ -68,7 +68,7 @@ def test_the_interval_of_a_ratio_holds_it_and_is_stretched_around_it():
 
 
 def test_the_interval_of_a_ratio_of_medians_holds_the_true_one_as_often_as_it_says():
-    # Conversations of four requests that are alike: taken for independent ones, 95 of 100 would be 80.
+    # Conversations of four similar requests: treated as independent, 95 of 100 would be 80.
     rng, held, tries = np.random.default_rng(7), 0, 300
     for _ in range(tries):
         sides = []

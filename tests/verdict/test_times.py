@@ -1,4 +1,4 @@
-"""Times whose conversations are alike in themselves: few of them tell little, however many requests they have."""
+"""Times that are similar within a conversation: few conversations are little evidence, even with many requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AT = chances(6, 1)
 
 
 def traffic(rng: np.random.Generator, conversations: int, each: int, slowness: float = 1.0) -> Traffic:
-    """A conversation is slow or quick as a whole, by far more than its requests differ."""
+    """A conversation is slow or quick as a whole; its requests differ far less."""
     of = np.repeat(np.arange(conversations), each)
     found = slowness * np.exp(rng.normal(0, 0.8, conversations)[of] + rng.normal(0, 0.2, len(of)))
     return Traffic(tuple(Request(str(one), error=False, ttft=time) for one, time in zip(of, found, strict=True)))
@@ -51,7 +51,7 @@ def test_a_candidate_at_the_threshold_passes_no_more_often_than_is_promised(conv
 
 @pytest.mark.parametrize(("conversations", "student"), [(20, 2.262157), (100, 2.009575)])
 def test_the_intervals_of_few_conversations_are_stretched_by_student_s_factor(conversations, student):
-    """Ten conversations lie beyond the median, or fifty: 9 or 49 degrees of freedom."""
+    """Ten conversations are beyond the median, or fifty: 9 or 49 degrees of freedom."""
     rng = np.random.default_rng(5)
     sides = [traffic(rng, count, 4) for count in (150, conversations)]
     found = measured(*sides, Figure.TTFT_MEDIAN).found

@@ -1,4 +1,4 @@
-"""One verdict that has every word in it, made by hand: what reports are made from."""
+"""One verdict with every possible word, written manually: an input for reports."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tests.cli.command_line import rackwright
 from tests.waiting import wait_until
 
 HEEDS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-"""What runs the tests may ignore it (nohup, a shell's background), and so would what they start."""
+"""The process that runs the tests may ignore it (nohup, a shell's background); its children inherit that."""
 
 
 def test_hosts_needed_makes_sockets_cooperative_once():
@@ -36,7 +36,7 @@ def test_ctrl_c_while_everything_waits_prints_no_traceback():
         "from rackwright.cli.common.context import hosts_needed\n"
         "hosts_needed()\n"
         "import threading, time\n"
-        # It says so once gevent's hub runs.
+        # The thread prints once gevent's hub runs.
         "threading.Thread(target=print, args=('waits',), kwargs={'flush': True}).start()\n"
         "try:\n"
         "    time.sleep(60)\n"
@@ -57,7 +57,7 @@ def test_ctrl_c_while_everything_waits_prints_no_traceback():
 def test_a_signal_ends_the_command_and_not_the_connection_that_is_at_work(told):
     code = (
         "import signal\n"
-        # What runs the tests may ignore it (nohup), and so would this.
+        # The process that runs the tests may ignore the signal (nohup), and then this process would too.
         f"signal.signal({int(told)}, signal.default_int_handler)\n"
         "from rackwright.__main__ import _unwind_on_signals\n"
         "from rackwright.cli.common.context import hosts_needed\n"
@@ -96,11 +96,11 @@ def test_a_signal_ends_the_command_where_it_waits_and_not_in_the_middle_of_takin
 
 
 def said(code: str) -> tuple[str, str]:
-    """What a Python of its own prints, on both ways out."""
+    """Run the code in a separate Python; return its standard output and standard error."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     return done.stdout, done.stderr
 
 
 def state(pid: int) -> str:
-    """S while a process sleeps (proc(5))."""
+    """Return the state of a process: S while it sleeps (proc(5))."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

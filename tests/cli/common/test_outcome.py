@@ -36,7 +36,7 @@ ERRORS = [
 
 @pytest.fixture
 def command(monkeypatch, tmp_path):
-    """Put a command of a test's own in the place of `status`, and the log files under tmp_path."""
+    """Replace the command `status` with one that a test supplies, and keep the log files under tmp_path."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
 

@@ -1,4 +1,4 @@
-"""Questions at a terminal: what else goes on while one waits for its answer."""
+"""Questions at a terminal: what else runs while a command waits for the answer."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_question_that_is_left_ends_the_command(typed):
 
 
 def test_ctrl_c_ends_a_question_even_if_nothing_interrupts_the_wait_itself():
-    """As when it arrives just before the wait begins: its handler is due, but the loop waits already."""
+    """Ctrl-C may arrive just before the wait starts: its handler is due, but the loop already waits."""
     with at_terminal(python(ELSEWHERE + TWICE)) as terminal:
         terminal.read_until("First?")
         wait_until(lambda: "State:\tS" in Path(f"/proc/{terminal.process.pid}/status").read_text())

@@ -1,4 +1,4 @@
-"""What `model promote` refuses before it asks a host; a process of its own, for it makes sockets cooperative."""
+"""What `model promote` refuses before it asks a host. A separate process, because it makes sockets cooperative."""
 
 from __future__ import annotations
 

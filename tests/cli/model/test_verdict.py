@@ -17,7 +17,7 @@ EVIL = "<script>alert('x')</script>\x1b[2J"
 
 @pytest.fixture
 def keep(tmp_path, monkeypatch):
-    """Keeps verdicts on a control host that is this machine's folder."""
+    """Keep verdicts on a control host that is a folder on this machine."""
     folder = str(tmp_path / "state")
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""A golden set is read whole, or every problem is told at its line."""
+"""A golden set is either read whole, or every problem is reported with its line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def line(name: str = "capital", **more: object) -> str:
 
 
 FURTHER = tuple(line(f"further{number}") for number in range(20))
-"""As many as a golden set has at least."""
+"""The minimum size of a golden set."""
 
 
 def read(tmp_path, *lines: str, further: Sequence[str] = FURTHER):

@@ -22,7 +22,7 @@ LONG = {
 
 @pytest.mark.parametrize("text", LONG.values(), ids=LONG)
 def test_time_grows_no_faster_than_the_text(text):
-    """Seconds of CPU for some megabytes; with the square of the length it would be hours."""
+    """It takes seconds of CPU time for some megabytes; quadratic time would take hours."""
     code = f"from rackwright.fleet.reading.leaks import looks_like; MEGABYTE = {MEGABYTE}; looks_like({text})"
     limit = lambda: resource.setrlimit(resource.RLIMIT_CPU, (60, 60))  # noqa: E731
     assert subprocess.run([sys.executable, "-c", code], preexec_fn=limit, check=False).returncode == 0

@@ -16,7 +16,7 @@ class Sshd(LocalTransport):
 
 
 def remote_of(kind: type[HostError] = NotListening, **refusals: int) -> tuple[Remote, list[str]]:
-    """Hosts that refuse so many connections after the first, and the connections that they saw."""
+    """Hosts that refuse this many connections after the first, and the connections that they saw."""
     logins: list[str] = []
 
     def login(target: Target) -> Sshd:

@@ -29,7 +29,7 @@ class Console:
 
 @pytest.fixture
 def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What happened, in order: who was waited for, who restarted."""
+    """The events in order: which replicas the apply waited for, and which restarted."""
     happened: list[str] = []
 
     def settled(work: object, run: Run, replicas: tuple[Replica, ...]) -> None:
@@ -46,7 +46,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def carried_out(*deferred: Deferred) -> list[str]:
-    """Carry out a plan on one host where OLD restarts; return what was said."""
+    """Carry out a plan on one host where OLD restarts; return the messages."""
     fleet = type("Fleet", (), {"replicas_on": lambda _, host: (OLD, NEW, CROWDED, WITHOUT)})()
     session = type("Session", (), {"fleet": fleet, "hosts": {"gpu1": None}})()
     console = Console()
@@ -79,7 +79,7 @@ def test_replicas_that_do_not_serve_restart_before_those_that_do(monkeypatch: py
 
 
 class Asked(Console):
-    """An operator who agrees to all that they are asked, or one who isn't there: --yes."""
+    """An operator who agrees to every question, or one who isn't there (--yes)."""
 
     def __init__(self, *, there: bool) -> None:
         super().__init__()

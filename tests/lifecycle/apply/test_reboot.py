@@ -1,4 +1,4 @@
-"""Which hosts wait for a reboot, which are rebooted, and which drivers are not changed under running engines."""
+"""Which hosts wait for a reboot, which are rebooted, and which drivers don't change under running engines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Host:
     name: str = ""
     loaded: str = OLD
     after: str = NEW
-    """What its module is after a reboot."""
+    """The module's version after a reboot."""
     gone: bool = False
     stays_away: bool = False
     engines: bool = True
@@ -42,9 +42,9 @@ class Host:
     leaving: int = 0
     """How many more questions it answers before it goes down."""
     down: int = 0
-    """For how many more questions it is away."""
+    """For how many more questions it is unreachable."""
     kills: int = 0
-    """So many answers break off where it says which boot this is."""
+    """How many answers break off where the host would say which boot this is."""
     kills_on_its_way_down: int = 0
 
     def run(self, command: str, *, timeout: float | None = 60) -> Completed:
@@ -90,7 +90,7 @@ class Session:
     machines: dict[str, Host]
     hosts: dict[str, Any]
     takes: set[str] = field(default_factory=set)
-    """Addresses of the replicas that get requests."""
+    """Addresses of the replicas that take requests."""
     gateways_answer: bool = True
 
     @property
@@ -133,7 +133,7 @@ class Console:
 
 @pytest.fixture(autouse=True)
 def acts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], str]]:
-    """What was written into hosts' audit logs; time doesn't pass."""
+    """The entries in the hosts' audit logs; time is simulated."""
     written: list[tuple[tuple[str, ...], str]] = []
     clock = Clock()
     monkeypatch.setattr(
@@ -175,7 +175,7 @@ def rebooted(
     return reboot_all(made, HELD, waiting, console or Console(), allow_outage=allow_outage)
 
 
-# Who waits.
+# Which hosts wait.
 
 
 @pytest.mark.parametrize(
@@ -212,11 +212,11 @@ def test_a_question_that_failed_is_no_answer(monkeypatch: pytest.MonkeyPatch) ->
     assert (found.waiting, found.unreachable) == ({}, {"gpu1": "can't be asked: sudo: a password is required"})
 
 
-# Who is rebooted.
+# Which hosts are rebooted.
 
 
 def test_a_host_that_does_not_say_which_boot_this_is_is_not_rebooted(acts: list[Any]) -> None:
-    """Whatever it said then would be another boot."""
+    """Any later answer would look like another boot."""
     made = session()
     made.machines["gpu1"].kills = 1
     reason = rebooted(made, "gpu1")["gpu1"]
@@ -314,7 +314,7 @@ def test_a_lost_lease_reboots_nothing() -> None:
     assert made.machines["gpu1"].boots == 0
 
 
-# What an apply does of it.
+# What an apply does with it.
 
 
 def drivers_act(made: Session, **options: Any) -> dict[str, str]:
@@ -389,7 +389,7 @@ def test_with_a_reboot_it_may_change_where_the_host_can_be_rebooted() -> None:
 
 
 def applied(monkeypatch: pytest.MonkeyPatch, made: Session, **options: Any) -> tuple[Console, bool]:
-    """Return what was said, and whether anything was carried out, where the plan is empty."""
+    """Return the messages, and whether anything was carried out, where the plan is empty."""
     carried: list[object] = []
 
     @contextmanager

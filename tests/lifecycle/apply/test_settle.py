@@ -42,7 +42,7 @@ def server(host, *, up, drained=False):
 
 
 class AskedGateways:
-    """Gateways that say this, one look after the other; the last look for ever."""
+    """Gateways that give these answers in turn; they repeat the last one."""
 
     def __init__(self, *looks):
         self.looks = list(looks)
@@ -53,7 +53,7 @@ class AskedGateways:
 
 
 class Probed:
-    """Hosts whose probes say this of a@1."""
+    """Hosts whose probes report these states of a@1."""
 
     def __init__(self, **states):
         self.states = states
@@ -68,7 +68,7 @@ GPU1, GPU2 = (SimpleNamespace(host=host, address=f"{host}/a@1") for host in ("gp
 
 @pytest.fixture
 def slept(monkeypatch):
-    """Time that passes only while someone sleeps."""
+    """Simulated time: it passes only during a sleep."""
     naps = []
     monkeypatch.setattr(settle.time, "sleep", naps.append)
     monkeypatch.setattr(settle.time, "monotonic", lambda: sum(naps))
@@ -85,7 +85,7 @@ def test_a_replica_that_is_healthy_to_its_probe_is_awaited_until_the_gateways_se
     hidden = [server("gpu1", up=True), server("gpu2", up=False)]
     gateways = AskedGateways(hidden, hidden, [server("gpu2", up=True)])
     found = await_gateways(Probed(gpu1="ready", gpu2="busy"), gateways, console, [GPU1, GPU2], lambda: False)
-    # The last look has lost gpu1: it is unknown there.
+    # The last answer lacks gpu1: its state is unknown there.
     assert found == {"gpu2/a@1"}
     assert len(slept) == 2
     assert console.said == ["gpu2/a@1: ready, but a gateway doesn't see it yet: waiting up to 60 s"]

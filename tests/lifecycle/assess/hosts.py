@@ -43,7 +43,7 @@ def gpu(index: int, **other: Any) -> Gpu:
 
 
 def hardware(count: int = 2, *, device: str = H100, gpus: tuple[Gpu, ...] | None = None, **other: Any) -> Hardware:
-    """A host that lacks nothing, with a driver of somebody else's."""
+    """A host that lacks nothing, with a driver that rackwright didn't install."""
     report = SmiReport("580.95.05", "13.0", tuple(map(gpu, range(count))) if gpus is None else gpus)
     made = Hardware(
         pci=tuple(pci(number, device) for number in range(count)),
@@ -63,7 +63,7 @@ def hardware(count: int = 2, *, device: str = H100, gpus: tuple[Gpu, ...] | None
 
 
 def bare(count: int = 2, **other: Any) -> Hardware:
-    """The same before a driver."""
+    """The same host without a driver."""
     return hardware(count, **({"report": None, "loaded": None} | other))
 
 

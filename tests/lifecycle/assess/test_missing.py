@@ -21,7 +21,7 @@ def found(seen: Hardware, **expected: Any) -> list[tuple[Severity, str, str | No
 
 
 def said(seen: Hardware, **expected: Any) -> list[tuple[Severity, str]]:
-    """Without what is said of a driver that is there, which `hardware()` has."""
+    """Return the findings without those about the installed driver, which `hardware()` has."""
     return [one[:2] for one in found(seen, **expected) if "is installed already" not in one[1]]
 
 

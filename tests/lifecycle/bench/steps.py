@@ -13,13 +13,13 @@ WHEN = datetime(2026, 11, 26, 1, 2, tzinfo=UTC)
 def spread(
     p95: float, *, least: float | None = None, between: dict[str, tuple[float, float]] | None = None
 ) -> Spread:
-    """All percentiles are the same."""
+    """A spread in which all percentiles are equal."""
     fastest = p95 if least is None else least
     return Spread(least=fastest, p50=p95, p90=p95, p95=p95, p99=p95, between=between or {})
 
 
 def step(rate: float, *, per_second: float | None = None, latency: float = 0.5, **said: Any) -> Step:
-    """A step that kept up, as it is so long that its last answers don't count."""
+    """A step that kept up: it is so long that its last answers don't matter."""
     found = {
         "requests": 1000,
         "answered": 1000,

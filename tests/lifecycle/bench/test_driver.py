@@ -1,4 +1,4 @@
-"""The part of the driver that stands in for torch; the rest needs guidellm, and runs in tests/heavy/test_bench.py."""
+"""The part of the driver that replaces torch; the rest needs guidellm, and runs in tests/heavy/test_bench.py."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def slow_above(rate: float) -> Callable[[Step], str | None]:
 def ended(
     judge: Callable[[Step], str | None], measured: Callable[[float], Step] = step
 ) -> tuple[Search, list[float]]:
-    """Search to the end; return it with the rates that were tried."""
+    """Search to the end; return the result and the rates that were tried."""
     steps = [measured(1)]
     while (state := search(steps, judge)).next_rate:
         steps.append(measured(state.next_rate))
@@ -89,7 +89,7 @@ def test_a_good_step_above_a_bad_one_is_chance():
 
 
 def test_a_short_run_of_long_answers_is_not_called_behind():
-    """Ten requests in ten seconds whose answers take ten: the last one comes after nineteen."""
+    """Ten requests in ten seconds, and each answer takes ten seconds: the last one arrives after nineteen."""
     kept_up = step(1, requests=10, per_second=10 / 19, latency=10)
     assert behind(kept_up) is None
     assert behind(kept_up.model_copy(update={"latency": spread(10, least=1)})) is not None

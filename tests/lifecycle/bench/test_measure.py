@@ -1,4 +1,4 @@
-"""A stand-in for the tool's Python notes what it was given; the tool itself runs in tests/heavy/test_bench.py."""
+"""A stand-in for the tool's Python records its input; the tool itself runs in tests/heavy/test_bench.py."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ANSWERED = Path(__file__).parent / "written" / "answered.json"
 
 
 def stand_in(folder: Path, then: str) -> Tool:
-    """A Python that keeps its words, its environment and what it is told, then does this; $report is where to."""
+    """A Python that saves its arguments, environment and input, then runs `then`; $report is the report's path."""
     program = folder / "python"
     program.write_text(
         f"""#!/bin/sh
@@ -122,7 +122,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 main(sys.argv[1:])
 """
-"""The program with a measurement for its command."""
+"""The program, with a measurement as its command."""
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -1,4 +1,4 @@
-"""What is refused before anything is installed or asked; all of it runs in tests/heavy/test_bench.py."""
+"""What is refused before anything is installed or asked; a full run is in tests/heavy/test_bench.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.fleet.fleets import make_fleet
 
 @dataclass
 class Unreachable:
-    """A site of which nothing but the fleet file may be looked at."""
+    """A site of which only the fleet file may be read."""
 
     fleet: Any
 

@@ -1,5 +1,5 @@
-"""What guidellm 0.8.1 wrote of llama-server: 70 requests that were answered, 6 with a wrong key; without what nobody
-reads of it."""
+"""guidellm 0.8.1's report about llama-server: 70 answered requests, and 6 with a wrong key. Unused parts are
+removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of an access log, as tests of canaries want them."""
+"""Access log lines for tests of canaries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a line of the access log says of a version."""
+"""What a line of the access log shows about a version."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_replica_that_runs_the_new_version_already_is_not_compared_with():
 
 
 def test_conversations_that_are_older_than_any_of_the_canary_are_left_out():
-    """They began when it had less."""
+    """They started when the canary had a smaller share."""
     lines = [line(canary=False, replica="gpu2/assistant@1", conversation=number) for number in (499, 500)]
     assert [one.request.conversation for one in asked_of_running(lines, BESIDE, 5)] == ["500"]
 
@@ -149,7 +149,7 @@ def test_of_one_endless_conversation_early_and_late_requests_stay(monkeypatch):
 
 
 def test_tokens_are_known_of_as_many_conversations_as_their_p95_takes():
-    """Two hundred answers of few conversations tell little of it, and the trial doesn't wait for more of them."""
+    """Two hundred answers in few conversations are little evidence, and the trial doesn't wait for more of them."""
     made = seen(streams=250, others=0)
     made.add([one for one in told(stream=False, completion_tokens=10) for _ in range(200)])
     assert not any(one.tpot for one in traffic_of(made, made)[1].requests)

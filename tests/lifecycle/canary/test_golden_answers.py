@@ -42,7 +42,7 @@ def engine(tmp_path: Path) -> Iterator[StandInEngine]:
 
 
 class Shell(LocalShell):
-    """A host whose commands run here."""
+    """A host whose commands run on this machine."""
 
     def run(self, command: str, **options: Any) -> Completed:
         assert command == "sh -s"

@@ -1,4 +1,4 @@
-"""What is written down of a canary, on a control host that is this machine's folder."""
+"""What is recorded about a canary, on a control host that is a folder on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateways' logs, read on as they grow: real sh and grep, and a stand-in for journalctl."""
+"""Reading the gateways' logs as they grow: real sh and grep, and a stand-in for journalctl."""
 
 from __future__ import annotations
 

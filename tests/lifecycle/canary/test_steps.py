@@ -1,4 +1,4 @@
-"""What becomes of a canary at every kind of moment."""
+"""The next step of a canary at every kind of moment."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_verdict_says_how_much_more_it_takes(comparisons, growth):
 
 
 def judged(rules: Canary, growth: int) -> int:
-    """How often a verdict is asked for when the last one never comes."""
+    """Return how often a verdict is asked for if the canary never gets a final one."""
     total = 0
     for index in range(len(rules.share)):
         asked: tuple[int, ...] = ()

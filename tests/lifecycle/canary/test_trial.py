@@ -31,7 +31,7 @@ RATE = 4.0
 
 @dataclass
 class Gateways:
-    """Gateways that the canary and another replica are up at."""
+    """Gateways at which the canary and another replica are up."""
 
     told: list[str] = field(default_factory=list)
     share: float = 0.0
@@ -59,14 +59,14 @@ class Gateways:
 
 @dataclass
 class Logs:
-    """What clients asked since the last look: conversations of one request each, dealt out by the share."""
+    """The clients' requests since the last look: conversations of one request each, split by the share."""
 
     gateways: Gateways
     clock: Clock
     candidate: Version
     rate: float = RATE
     pace: Callable[[float], float] = lambda now: 1.0
-    """How much longer all takes, whichever version answers."""
+    """The factor by which every answer is slower, for both versions."""
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
     since: float = 0.0
 
@@ -96,7 +96,7 @@ class Logs:
 
 @dataclass
 class Keeper:
-    """What would be written down."""
+    """Keeps what would be recorded."""
 
     session: Any
     told: list[str] = field(default_factory=list)
@@ -118,7 +118,7 @@ class Keeper:
 
 @dataclass
 class Bench:
-    """One trial and all that it sees."""
+    """One trial with its whole environment."""
 
     candidate: Version = EQUAL
     rules: Canary = RULES
@@ -175,7 +175,7 @@ STEEP = RULES.model_copy(update={"share": (5.0, 50.0), "min_duration": 240, "min
 
 
 def test_an_hour_that_is_slower_for_everybody_is_no_fault_of_the_canary():
-    """It has most of its requests in the last step, and the others have not."""
+    """Most of the canary's requests are in the last step; those of the other replicas are not."""
     bench = Bench(rules=STEEP, pace=busier_after(300, 2.0))
     bench.run()
     assert bench.keeper.told[-1] == "passed with PASS"
@@ -271,7 +271,7 @@ def test_a_share_is_renewed_long_before_it_ends():
     bench = Bench(rules=RULES.model_copy(update={"share": (50.0,), "min_duration": 580}), rate=0.05)
     with pytest.raises(Undecided):
         bench.run()
-    # One a minute.
+    # One renewal per minute.
     assert bench.gateways.told.count("50 %") >= 10
 
 

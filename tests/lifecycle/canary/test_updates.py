@@ -1,4 +1,4 @@
-"""Whole updates with a canary on a simulated fleet: what passes goes on, what fails goes back, the rest waits."""
+"""Whole updates with a canary on a simulated fleet: a PASS continues, a FAIL reverts, anything else waits."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def phases(world: World) -> list[str]:
 
 
 def shares(world: World) -> list[str]:
-    """Return what gateways were told of shares, renewals left out."""
+    """Return the shares that were set at the gateways, without renewals."""
     told = [change.partition(": ")[2] for change in world.changes if " share " in change]
     return list(dict.fromkeys(told))
 
@@ -74,7 +74,7 @@ def test_each_step_lasts_until_it_has_its_time_and_its_requests(tmp_path: Path) 
     world.surprises = [look] * 3000
     update(world)
     first, second = ([now for percent, now in seen if percent == one] for one in RULES.share)
-    # 20 requests, of 4 a second those of 5 or of 25 %; a canary gets one at least of each look's.
+    # 20 requests at 5 or 25 % of 4 per second; a canary gets at least one request between two looks.
     assert 30 < first[-1] - first[0] <= 100
     assert 10 <= second[-1] - second[0] < first[-1] - first[0]
 
@@ -97,7 +97,7 @@ def test_what_fails_goes_back_by_itself(tmp_path: Path, size: int) -> None:
 def test_a_replica_that_ran_the_new_version_before_is_not_undrained_when_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What an abort left drained, say."""
+    """For example, a replica that an abort left drained."""
     world = make(tmp_path)
     said: list[str] = []
     monkeypatch.setattr(Quiet, "say", lambda _, text: said.append(text))
@@ -153,7 +153,7 @@ def test_what_is_undecided_is_tried_again_by_who_resumes(tmp_path: Path) -> None
 
 
 def test_who_lacks_the_golden_set_resumes_nothing(tmp_path: Path) -> None:
-    """On another machine it would fail amid the rollout, and all would be reverted."""
+    """Without the golden set, the resumed rollout would fail, and everything would be reverted."""
     world = make(tmp_path)
     undecided(world)
     before = len(world.changes)
@@ -195,7 +195,7 @@ def test_who_resumes_goes_on_with_the_step_that_was_reached(tmp_path: Path) -> N
 
 
 def at(world: World, when: Callable[[], bool], event: Callable[[], None]) -> None:
-    """At the first tick at which it is so."""
+    """Run `event` at the first tick at which `when` is true."""
     told: list[bool] = []
 
     def look() -> None:
@@ -265,7 +265,7 @@ def test_a_gateway_that_stays_away_ends_it(tmp_path: Path) -> None:
     at(world, has_share(world), lambda: setattr(world.gates["gate2"], "reachable", False))
     with pytest.raises((Undecided, HostError), match="gateways can't be asked: gate2: unreachable"):
         update(world)
-    # gate1 was told; gate2 can't be, and what it has ends by itself.
+    # gate1 ended its share; gate2 can't be reached, and its share expires.
     assert "assistant" not in world.gates["gate1"].shares
     for _ in range(16):
         world.advance(10.0)

@@ -19,7 +19,7 @@ CARDS = Hardware(pci=parse_lspci(output("h100-lspci.txt")))
 
 
 def using(*gpus: int, cuda: str | None = None) -> HostSpec:
-    """A host with a replica for each number of GPUs, all of one runtime."""
+    """A host with one replica for each number of GPUs, all with one runtime."""
     replicas = tuple(
         Replica(
             name=f"assistant@{number}",

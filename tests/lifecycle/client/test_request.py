@@ -75,7 +75,7 @@ def test_a_stream_is_read_whole_whatever_stands_in_it():
 
 
 class Answers(BaseHTTPRequestHandler):
-    """Tells whoever answered the first request, and nobody of later ones."""
+    """Names the replica that answered in the first answer, and in no later one."""
 
     replicas: ClassVar = ["gpu1/assistant@1"]
 
@@ -88,7 +88,7 @@ class Answers(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nobody reads it."""
+        """Print nothing."""
 
 
 def test_an_answer_has_who_gave_it_where_the_gateway_tells():

@@ -1,4 +1,4 @@
-"""A gateway that doesn't know of a drain by hand is told what the others know."""
+"""A gateway that lacks a manual drain gets it from the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drains by hand: refused where they would end a service, then told to the gateways and audited."""
+"""Manual drains: refused where they would end a service; otherwise sent to the gateways and audited."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Gateways:
 
 
 class Desk:
-    """An operator's site, and what is said, held and written down there. `before`: what happens before its lease."""
+    """An operator's site, with its messages, leases and audit entries. `before`: runs before the lease is taken."""
 
     def __init__(self, gateways: Gateways) -> None:
         self.gateways, self.fleet = gateways, FLEET

@@ -30,7 +30,7 @@ LLAMA_CPP = {"kind": "llama_cpp", "version": "b1", "parallel": 2}
 
 
 def fleet_of(tmp_path: Path, *gpus: int, runtime: dict[str, Any] = VLLM, context: int = 8192, **hosts: Any) -> Fleet:
-    """A replica of `assistant` for each number of GPUs, on gpu1."""
+    """A fleet with one replica of `assistant` on gpu1 for each number of GPUs."""
     names = [f"assistant@{number + 1}" for number in range(len(gpus))]
     fleet = make_fleet(tmp_path / "site.yml", replicas={"gpu1": names, **hosts}, runtime=runtime)
     models = {name: model.model_copy(update={"context": context}) for name, model in fleet.file.models.items()}
@@ -183,7 +183,7 @@ def test_every_host_and_model_that_does_not_fit_is_named_at_once(tmp_path: Path)
 
 
 def test_what_is_close_is_a_warning_and_not_refused(tmp_path: Path):
-    """The estimate of what vLLM takes in addition to weights and cache may be wrong by half."""
+    """The estimate of what vLLM needs in addition to weights and cache may be wrong by half."""
     fleet = fleet_of(tmp_path, 1)
     lock = lock_of(fleet, plain())
     (placed,) = fit_host(fleet, lock, "gpu1", Memory(24 * GIB, None))

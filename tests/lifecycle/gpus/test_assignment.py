@@ -28,7 +28,7 @@ TWO = hardware(gpu(0), gpu(1), nodes=())
 
 
 def session(tmp_path: Path, *counts: int) -> Session:
-    """gpu1 with a replica for each of these counts of GPUs."""
+    """A session with gpu1, which has one replica for each of these numbers of GPUs."""
     names = [f"assistant@{number + 1}" for number in range(len(counts))]
     units = tuple(
         REPLICA.model_copy(update={"name": name, "gpus": count}) for name, count in zip(names, counts, strict=True)
@@ -42,7 +42,7 @@ def session(tmp_path: Path, *counts: int) -> Session:
 
 
 def running(session: Session, number: int, *gpus: int, in_use: tuple[int, ...] | None = None) -> ReplicaState:
-    """An engine on its present unit, whose drop-in names these GPUs of TWO, and that runs with `in_use`."""
+    """An engine on its current unit; its drop-in names these GPUs of TWO, and it runs with `in_use`."""
     unit = session.hosts["gpu1"].replicas[number - 1]
     devices = devices_of(TWO)
     text = render_gpus(tuple(devices[index] for index in (gpus if in_use is None else in_use)))

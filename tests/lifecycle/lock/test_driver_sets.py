@@ -1,4 +1,4 @@
-"""Which packages make hosts' drivers: what a host's hardware decides, and when which host is asked."""
+"""Which packages make up the hosts' drivers: what a host's hardware decides, and when which host is asked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ META = "installed linux-image-6.12.117+deb13-amd64\ninstalled linux-image-amd64\
 
 
 def printed(*gpus: str, switches: int = 0, system: str = "debian 13", architecture: str = "amd64") -> str:
-    """What a host says of its hardware."""
+    """A host's report about its hardware."""
     devices = [f"0000:{0x10 + number:02x}:00.0 0x030200 0x10de 0x{gpu} 0" for number, gpu in enumerate(gpus)]
     devices += [SWITCH.replace("87", f"{0x87 + number:02x}") for number in range(switches)]
     mark = "0123456789abcdef"
@@ -124,7 +124,7 @@ def test_a_kernel_that_the_fleet_file_names_is_taken() -> None:
     assert kind_of(asked, hardware(H100), META).kernel == "linux-image-rt-amd64"
 
 
-# Who is asked.
+# Which hosts are asked.
 
 HOSTS = {name: {"address": f"10.0.0.{number}"} for number, name in enumerate(("gate1", "gpu1", "gpu2", "gpu3"), 1)}
 KEY = old(BODY, 2)
@@ -132,7 +132,7 @@ KEY = old(BODY, 2)
 
 @dataclass
 class Hosts:
-    """Hosts that answer as real ones would; `asked` says who resolved packages, `looked` who told its hardware."""
+    """Hosts that answer like real ones: `asked` resolved packages, and `looked` reported their hardware."""
 
     hardware: dict[str, str] = field(default_factory=dict)
     apt: Completed = field(default_factory=lambda: Completed(0, PRINTED.encode()))
@@ -276,7 +276,7 @@ def test_an_upgrade_asks_again(hosts: Hosts) -> None:
     assert found.version == "580.105.08"
 
 
-# What goes wrong.
+# Failures.
 
 
 def problems(of: Fleet) -> list[str]:

@@ -1,4 +1,4 @@
-"""Stand-ins for the hosts of a p2p: what their units would tell, without units."""
+"""Stand-ins for the hosts of a p2p: they give the answers of their units, without units."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Console:
 
 
 class Remote:
-    """Works on one host after the other."""
+    """Runs the work on one host after another."""
 
     def connection(self, name: str) -> Any:
         return SimpleNamespace(name=name)
@@ -60,7 +60,7 @@ class Remote:
 
 @dataclass
 class World:
-    """What each host has, and what its unit tells at each look; the last of it again and again."""
+    """What each host has, and what its unit reports at each look; the last report is repeated."""
 
     has: dict[str, Has | HostError]
     told: dict[str, list[Status | HostError]]
@@ -114,7 +114,7 @@ class World:
         self.seconds += seconds
 
     def install(self, monkeypatch: Any) -> None:
-        """Its hosts are those that the procedure works on; time passes while it sleeps."""
+        """Have the procedure use these hosts; time passes while it sleeps."""
         from rackwright.lifecycle.p2p import follow, procedure
 
         monkeypatch.setattr(

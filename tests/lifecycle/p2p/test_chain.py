@@ -1,4 +1,4 @@
-"""Who begins, who asks whom, and who lets others pass."""
+"""Which host starts, which host asks which, and which hosts let others pass."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_slow_host_that_holds_up_no_other_stays_where_it_is() -> None:
 
 
 def test_the_first_hop_is_never_far_behind_at_the_start() -> None:
-    """The first host has everything from the beginning: being behind it doesn't tell which host is slow."""
+    """The first host has everything from the start: a distance from it doesn't show which host is slow."""
     arrived = {"a": TOTAL, "b": 10_000_000, "c": 9_000_000, "d": 8_000_000}
     assert overtaken("abcd", arrived, TOTAL, {}) == ("a", "b", "c", "d")
 

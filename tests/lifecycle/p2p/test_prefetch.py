@@ -1,4 +1,4 @@
-"""What is put on one host before the others, and in which order."""
+"""What is fetched to one host before the others, and in which order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READS = ModelStore(models=(MODEL.model_copy(update={"writer": "a"}),))
 def changes(
     session: Any, monkeypatch: pytest.MonkeyPatch, *, failing: tuple[str, ...] = ()
 ) -> tuple[list[tuple[str, ...]], Run]:
-    """Return what was changed on whom, in order, and the run; p2p itself asks the host `a` to fetch."""
+    """Return the changes with their hosts, in order, and the run; p2p itself asks the host `a` to fetch."""
     done: list[tuple[str, ...]] = []
 
     def change(deploy: Any, hosts: tuple[str, ...]) -> Run:

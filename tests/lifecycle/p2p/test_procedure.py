@@ -1,4 +1,4 @@
-"""The procedure, over stand-ins for hosts: who gets what from whom, and what is left when something goes wrong."""
+"""The procedure, over stand-ins for hosts: which host gets what from which, and what remains after a failure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(
     fetched: bool = True,
     **stores: ModelStore,
 ) -> tuple[tuple[Transferred, ...], list[str]]:
-    """Return what was transferred, and who fetched it first."""
+    """Return what was transferred, and which host fetched it first."""
     world.install(monkeypatch)
     fetches: list[str] = []
 

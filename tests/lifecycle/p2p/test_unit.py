@@ -1,4 +1,4 @@
-"""What runs on a host: real shell in folders of a test, with systemd and the user's name as stand-ins."""
+"""The scripts on a host: a real shell in a test's folders, with stand-ins for systemd and the user's name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DIGEST = "d" * 64
 
 @dataclass
 class Host:
-    """A shell on this machine; its systemd notes what it is asked for, and says of the unit what the test says."""
+    """A shell on this machine; its systemd records the calls, and reports the unit state that the test sets."""
 
     folder: Path
     name: str = "gpu1"
@@ -308,7 +308,7 @@ def test_no_key_stays_that_a_start_cut_off_left(host: Host) -> None:
 
 @pytest.mark.parametrize(("free", "stays"), [("268435465", True), ("268435464", False), ("-", True)])
 def test_what_arrived_goes_where_the_host_could_not_fetch_all_beside_it(host: Host, free: str, stays: bool) -> None:
-    """The files have 9 bytes, and 256 MiB stay free."""
+    """The files have 9 bytes, and 256 MiB must stay free."""
     arrive(host)
     host.bin("df").write_text(f"#!/bin/sh\necho Avail\necho ' {free}'\n")
     host.bin("df").chmod(0o755)
@@ -374,8 +374,8 @@ def test_other_peers_are_named_in_one_step(host: Host) -> None:
 
 @pytest.fixture
 def unit_folder() -> Iterator[Host]:
-    """A host whose runtime folder is daemon's, and on which root acts as daemon where it would as the unit's user."""
-    # Below /tmp itself: daemon may not enter pytest's own folders.
+    """A host whose runtime folder belongs to daemon; root acts as daemon where it would act as the unit's user."""
+    # Directly below /tmp: daemon may not enter pytest's own folders.
     with tempfile.TemporaryDirectory(prefix="rackwright-unit-") as folder:
         Path(folder).chmod(0o755)
         host = Host(Path(folder), user="daemon")

@@ -23,7 +23,7 @@ def completion(token: str, **likeliest: float) -> str:
 
 
 class Proving:
-    """A site whose hosts show what they should, but for what a test says."""
+    """A site whose hosts report the expected values, except where a test changes them."""
 
     def __init__(self, folder: Path) -> None:
         self.session = site_of({"gate1": Moved(folder=folder)})
@@ -110,7 +110,7 @@ def test_one_that_does_not_run_is_waited_for(proving: Proving) -> None:
 
 @pytest.mark.parametrize("status", [-1, 137])
 def test_a_look_that_was_cut_off_proves_nothing_and_refutes_nothing(proving: Proving, status: int) -> None:
-    """Its first lines alone read as an engine that runs from folders which were never verified."""
+    """Its first lines alone look like an engine that runs from folders that were never verified."""
     unit = identity_of(proving.session, proving.first, "gpu1").unit
     half = f"ActiveState=active\nMainPID=7\nstarted={unit}\n"
     proving.session.remote.by_name["gpu1"] = Told(Completed(status, half.encode(), b"", "gpu1"))

@@ -1,4 +1,4 @@
-"""What counts as a proof through the gateways: a stand-in for what they answer."""
+"""What counts as a proof through the gateways, with a stand-in for their answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STREAM = f"data: {json.dumps({'choices': [CHUNK]})}\n\ndata: [DONE]\n\n"
 
 
 class Gateway:
-    """A stand-in for gate1: what it sees of gpu1/assistant@1, and who answers what."""
+    """A stand-in for gate1: the state of gpu1/assistant@1 there, and the replicas that answer."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.session = site_of({"gate1": Moved("gate1", folder=folder)})

@@ -1,4 +1,4 @@
-"""Stored weights hashed again, by real shells over folders of this machine."""
+"""Stored weights, hashed again by real shells over folders on this machine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def session(tmp_path: Path) -> Any:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Of gpu1; gpu2 has the same, whole."""
+    """The folder of gpu1; gpu2 has an intact copy."""
     for host in ("gpu2", "gpu1"):
         folder = tmp_path / host / "assistant" / model_digest(FILES)[:16]
         for path, content in {**CONTENTS, ".verified": b"d"}.items():

@@ -1,4 +1,4 @@
-"""Which weights are needed: those of the lock, of the next one and of the one that was applied last."""
+"""Which weights are needed: those of the lock, of the next lock and of the lock that was applied last."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rackwright.values.file import File
 
 
 def lock_of(**files: str) -> Lock:
-    """Given model → what its file has, return a lock of it."""
+    """Given model → the content of its file, return a lock with it."""
     models = {}
     for name, content in files.items():
         kept = (File(path="m.gguf", size=1, sha256=sha256(content.encode()).hexdigest(), url="file:m.gguf"),)

@@ -1,4 +1,4 @@
-"""Weights that nothing needs, found and removed by real shells in a folder of this machine."""
+"""Weights that nothing needs, found and removed by real shells in a folder on this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEEP = Keep(frozenset({NOW}), frozenset({"f" * 64}))
 
 
 def placed(root: Path, model: str, digest: str, marker: str | None = None) -> Path:
-    """A folder as place.sh leaves it."""
+    """A folder in the state in which place.sh leaves it."""
     folder = root / model / digest[:16]
     (folder / "parts").mkdir(parents=True)
     for path in ("model.gguf", "parts/config.json"):
@@ -81,7 +81,7 @@ class Remote:
 
 
 class Elsewhere:
-    """A host's shell that has another folder where others have a shared one."""
+    """A host's shell that has a separate folder at the path of the shared one."""
 
     def __init__(self, shell: LocalShell, theirs: str, own: str) -> None:
         self.shell, self.theirs, self.own = shell, theirs, own
@@ -170,7 +170,7 @@ def test_a_model_that_others_placed_by_our_rules_under_another_name_is_left(tmp_
 
 @contextmanager
 def running(*words: str, stdin: IO[str] | int = subprocess.PIPE) -> Iterator[None]:
-    """A process that has begun, as it has said."""
+    """A process that runs: it has printed a line."""
     with subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE) as engine:
         try:
             assert engine.stdout is not None
@@ -184,7 +184,7 @@ def test_what_an_engine_runs_with_stays(tmp_path, audited):
     folder = placed(tmp_path, "assistant", OLD)
     with running("sh", "-c", "echo; read -r _", "engine", "--model", str(folder / "model.gguf")):
         assert pruned(site_of(tmp_path)) == Pruned()
-        # Nor does it go where it was begun between the look and the act.
+        # It also stays if the engine was started between the look and the act.
         answer = LocalShell().run(command(REMOVE, tmp_path, f"assistant/{OLD[:16]}"))
         assert (answer.exit_status, answer.stdout) == (1, "")
         assert answer.stderr.strip() == f"assistant/{OLD[:16]}: is in use, so it stays"
@@ -287,7 +287,7 @@ def test_of_a_shared_folder_what_any_host_uses_stays_and_one_host_removes(tmp_pa
 
 
 def test_of_a_shared_folder_one_removes_that_serves_from_it(tmp_path, audited):
-    """The first is a gateway that hasn't mounted it: there the folder has nothing."""
+    """The first host is a gateway that hasn't mounted it: the folder is empty there."""
     gone, nothing = placed(tmp_path, "assistant", OLD), tmp_path / "unmounted"
     session = site_of(tmp_path, tmp_path, shared="yes", idle=("gpu1",))
     gateway = session.remote.shells["gpu1"]

@@ -1,4 +1,4 @@
-"""The scripts of a prune alone, run by a real shell in a folder of this machine."""
+"""The scripts of a prune, run by a real shell in a folder on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rollout does to engines, as far as it is decided before a host is touched."""
+"""What the rollout decides about engines before it changes a host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.lifecycle.proving import site_of
 
 
 def engines(unit: str, status: int = 0) -> Engines:
-    """Given the sha256 of the unit that stands on every host; with a status, the look ends before that."""
+    """`unit` is the sha256 of the unit on every host; with a nonzero status, the look ends before it prints that."""
     told = b"" if status else f"replica=assistant@1\nActiveState=active\nwanted={unit}\n".encode()
     session: Any = site_of({})
     host = SimpleNamespace(run=lambda *_, **__: Completed(status, told, b"", "gpu1"))

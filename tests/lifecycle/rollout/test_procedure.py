@@ -127,7 +127,7 @@ def test_a_replica_that_falls_out_while_soaking_stops_the_run():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     run, _ = rollout(gateways, size=2)
-    # One look at the gate, one at its return; then it soaks.
+    # One look in the gate phase, one at its return; then it soaks.
     healthy_but(gateways, one.address, range(2, 100))
     with pytest.raises(ProofError, match="stopped taking requests while it was soaking"):
         run.run([change(one)])
@@ -166,7 +166,7 @@ def test_a_replica_is_drained_until_it_answers_through_the_gateways():
 
 
 def test_what_was_drained_by_hand_is_not_asked_through_the_gateways():
-    """An operator may have taken it out altogether: then it would fail."""
+    """An operator may have removed it from the gateways altogether: then such a request would fail."""
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address}, manual={one.address})
     run, journal = rollout(gateways, size=2)

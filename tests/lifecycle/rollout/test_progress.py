@@ -1,4 +1,4 @@
-"""What an operator reads while a rollout goes on."""
+"""What a rollout prints while it runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.lifecycle.simulation import Gateways, change, replicas, rollout
 
 
 def progress(requests: list[int], **said: object) -> list[str]:
-    """Return the lines of one replica's change; `requests`: how many are in flight at each look."""
+    """Return the lines about one replica's change; `requests`: how many are in flight at each look."""
     one, two = replicas(2)
     run, _ = rollout(Gateways(up={one.address, two.address}, requests={one.address: requests}), size=2)
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""What a rollout does when a change fails: what ran before runs again, and says why."""
+"""A rollout whose change fails: the previous version runs again, and the message gives the reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.lifecycle.simulation import Gateways, Recorder, change, replicas, rol
 
 
 class Engine:
-    """One that runs the old version until it is told to change."""
+    """An engine that runs the old version until the rollout changes it."""
 
     def __init__(self, gateways: Gateways, address: str, *, new: str | None = None, old: str | None = None) -> None:
         self.gateways, self.address = gateways, address
@@ -128,7 +128,7 @@ def test_what_was_reverted_is_proven_through_the_gateways_too():
 def falls_out_soaking(
     gateways: Gateways, engine: Engine, journal: Recorder, then: Callable[[], None] = lambda: None
 ) -> None:
-    """At the second look of its soak the gateways see it down, once; `then` happens."""
+    """At the second look of its soak the gateways see it down, once; then `then` runs."""
     truly, looks = gateways.healthy, count()
 
     def healthy(model: str) -> set[str]:

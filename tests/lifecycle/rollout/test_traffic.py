@@ -10,7 +10,7 @@ from rackwright.lifecycle.rollout.traffic import GatewayTraffic
 
 @dataclass
 class Told:
-    """Gateways that keep what they are told."""
+    """Gateways that keep the commands that they get."""
 
     downtimes: dict[str, int] = field(default_factory=dict)
 

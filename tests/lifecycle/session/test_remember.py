@@ -1,4 +1,4 @@
-"""Who is told what an apply did: each host that it changed, and the control hosts."""
+"""Where an apply records what it did: on each host that it changed, and on the control hosts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RECORD = ControlRecord(host="gate1", number=2, since=datetime(2026, 11, 28, tzin
 
 
 class Session:
-    """An apply of `models`; `gone`: hosts out of reach."""
+    """An apply of `models`; `gone`: unreachable hosts."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *models: str, gone: tuple[str, ...] = ()) -> None:
         self.hosts, self.gone = dict.fromkeys(models), gone

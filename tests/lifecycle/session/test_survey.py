@@ -51,7 +51,7 @@ def test_the_hardware_comes_with_the_survey_and_moves_no_other_part(tmp_path: Pa
 
 
 class Remote:
-    """Runs the look here; `killed_after`: so many of its parts are printed, then its shell is gone."""
+    """Runs the look on this machine; `killed_after`: after that many parts the shell ends."""
 
     def __init__(self, killed_after: int | None = None, **environment: str) -> None:
         self.killed_after, self.environment = killed_after, environment

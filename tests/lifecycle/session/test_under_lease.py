@@ -1,4 +1,4 @@
-"""Changes that are made while the lease holds, and not an operation longer."""
+"""Changes are made only while the lease is valid: no operation follows its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rackwright.run import Outcome, Run, Step
 
 
 class Desk:
-    """A site, its engine and its lease; `ends_after`: how many operations are run before the lease is lost."""
+    """A site, its engine and its lease; `ends_after`: how many operations run before the lease is lost."""
 
     def __init__(self, ends_after: int) -> None:
         self.left = ends_after
@@ -42,7 +42,7 @@ class Desk:
 
 
 def nothing() -> None:
-    """A deploy."""
+    """A deploy that does nothing."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What counts as proven at another site: the record of its control host, by a real shell in a folder of a test."""
+"""What counts as proven at another site: the record of its control host, read by a real shell in a test's folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an update looks at before it begins."""
+"""What an update checks before it starts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OLD = "0" * 64
 def look(
     session: Any, monkeypatch: pytest.MonkeyPatch, models: tuple[str, ...], units: dict[str, str]
 ) -> tuple[str, ...]:
-    """Given what units stand on the hosts, return the replicas that an update of these models would change."""
+    """Given the units on the hosts, return the replicas that an update of these models would change."""
     hosts = {
         name.partition("/")[0]: SimpleNamespace(replicas={"assistant@1": state(unit)}, control=None)
         for name, unit in units.items()
@@ -47,7 +47,7 @@ def test_every_engine_that_runs_on_another_unit_is_due(monkeypatch: pytest.Monke
 
 
 def test_another_model_whose_engines_wait_for_an_apply_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its new names, say: the gateways would get them at the end, and no engine serves them."""
+    """For example its new names: the gateways would get them at the end, and no engine serves them."""
     session = site_of({})
     monkeypatch.setattr(update, "files_digest", lambda _: "0" * 64)
     units = dict(update.units_of(session, session.fleet.replicas))
@@ -63,7 +63,7 @@ def test_hosts_stand_in_the_fleet_file_s_order() -> None:
 
 
 def test_another_build_under_the_same_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would be unpacked over the one that runs."""
+    """It would be unpacked over the build that runs."""
     session = site_of({})
     (key, runtime), *_ = session.lock.runtimes.items()
     (file, *others) = runtime.files

@@ -1,4 +1,4 @@
-"""What a replica of an open rollout counts as, by what its hosts and gateways say."""
+"""The progress of a replica in an open rollout, derived from its hosts and gateways."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def engine(*, wanted: str = NEW, started: str | None = NEW, active: str = "activ
 def progress(
     monkeypatch: pytest.MonkeyPatch, first: ReplicaState | None, second: ReplicaState | None, *, lost: str = ""
 ) -> ReplicaProgress:
-    """`first` and `second`: its engines on its two hosts; None: that host knows of none. `lost`: out of reach."""
+    """`first`, `second`: its engines on its two hosts; None: that host has none. `lost`: unreachable hosts."""
     seen = {"gpu1": first, "gpu2": second, "gate1": None}
     hosts: Any = {
         name: SimpleNamespace(replicas={REPLICA.name: state} if state else {}, drains={})

@@ -1,4 +1,4 @@
-"""How a rollout goes on and ends, on a simulated fleet; test_kills.py has what happens when it is cut short."""
+"""How a rollout continues and ends, on a simulated fleet; test_kills.py tests rollouts that are cut short."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.lifecycle.world.world import Killed, World
 
 ONE, TWO = "gpu1/assistant@1", "gpu2/assistant@1"
 TOOK_ONE = Fault(2, change=True)
-"""Killed when the first engine has taken its unit: drained before it."""
+"""Killed when the first engine has taken its unit; the drain was the change before it."""
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_good_one_ends_with_the_new_lock(world: World) -> None:
 
 
 def test_a_replica_that_is_down_from_the_beginning_comes_first(world: World) -> None:
-    """With the healthy one first the model would have none."""
+    """If the healthy replica went first, the model would have none."""
     for engine in world.engines(world.replica(TWO)):
         engine.started, engine.broken = None, engine.unit
     world.look()
@@ -150,7 +150,7 @@ def test_a_host_that_is_lost_meanwhile_pauses_it_until_the_host_is_back(world: W
 
 
 def breaks_for_good(world: World, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """The engine of gpu2 serves until the rollout is opened, and answers on no version afterwards."""
+    """The engine of gpu2 serves until the rollout is opened, and afterwards answers with no version."""
     engine, open_it = world.hosts["gpu2"].engines["assistant@1"], procedure._open
 
     def opened(*words: Any, **options: Any) -> Any:
@@ -175,7 +175,7 @@ def test_what_can_not_be_reverted_leaves_the_rollout_open_and_is_reported(
 
 
 def test_an_engine_that_died_unwatched_is_not_promoted(world: World) -> None:
-    """Killed in the last soak; by the time that an operator resumes it the engine doesn't answer any more."""
+    """The run was killed in the last soak; when an operator resumes it, the engine no longer answers."""
     world.hosts["gpu2"].engines["assistant@1"].faults["v2"] = Behaviour.DIES
     killed(world, Fault(8, change=True))
     with pytest.raises(ProofError, match="every replica runs the previous version"):
@@ -185,7 +185,7 @@ def test_an_engine_that_died_unwatched_is_not_promoted(world: World) -> None:
 
 
 def test_a_resume_starts_a_dead_engine_again(world: World) -> None:
-    """Killed in the last soak. What its start noted is still there, and says the new unit."""
+    """The run was killed in the last soak. The engine's start record still exists and names the new unit."""
     killed(world, Fault(8, change=True))
     engine = world.hosts["gpu2"].engines["assistant@1"]
     engine.dead, starts = True, engine.starts
@@ -240,7 +240,7 @@ def test_a_lease_that_ends_during_an_automatic_revert_ends_it(world: World) -> N
 
 
 def test_a_replica_over_two_hosts_is_reverted_on_both(tmp_path: Path) -> None:
-    """Killed when one of them has taken the new unit; the other keeps one of an earlier change."""
+    """The run was killed when one host had taken the new unit; the other host keeps a unit of an earlier change."""
     placed = {"gpu1": ["assistant@1"], "gpu2": ["assistant@1"]}
     world = make_world(tmp_path, placed, members={ONE: ("gpu1", "gpu3")})
     update(world)
@@ -253,7 +253,7 @@ def test_a_replica_over_two_hosts_is_reverted_on_both(tmp_path: Path) -> None:
 
 
 def test_one_that_was_dead_from_the_beginning_does_not_keep_it_open(world: World) -> None:
-    """It answers on no version: it is undrained as it was, and the rollout doesn't wait for it."""
+    """It answers with no version: it is undrained as it was, and the rollout doesn't wait for it."""
     for engine in world.engines(world.replica(TWO)):
         engine.faults.update(dict.fromkeys(("v1", "v2"), Behaviour.REFUSES))
         engine.started, engine.broken = None, engine.unit
@@ -274,14 +274,14 @@ def test_an_abort_that_can_not_end_says_that_it_can_be_left(world: World, monkey
 
 
 def test_an_abort_reverts_with_another_fleet_file_too(world: World) -> None:
-    """Whose engines have other settings: what they run is known by what the rollout wrote."""
+    """In that file the engines have other settings: the rollout's own record tells what they run."""
     killed(world, TOOK_ONE)
     Desk(world, "ben").abort(make_lock(world.fleet, {"assistant": "v9"}))
     assert on(world) == {"v1"}
 
 
 def test_what_ran_the_new_version_already_is_not_reverted(tmp_path: Path) -> None:
-    """Of two models one is where it should be, the other fails."""
+    """Of two models one already runs its new version, and the other fails."""
     world = make_world(tmp_path, {"gpu1": ["chat@1", "code@1"], "gpu2": ["chat@1", "code@1"]})
     Desk(world).update({"chat": "v2"})
     world.hosts["gpu1"].engines["code@1"].faults["v2"] = Behaviour.REFUSES
@@ -302,7 +302,7 @@ def test_a_replica_that_ran_the_new_version_already_and_fails_is_not_reverted(tm
 
 
 def test_a_gateway_that_is_lost_with_a_drain_leaves_it_open(world: World) -> None:
-    """No command could tell that the replica is drained there still."""
+    """No command could see that the replica is still drained there."""
 
     def cut() -> None:
         world.gates["gate1"].reachable = False
@@ -317,7 +317,7 @@ def test_a_gateway_that_is_lost_with_a_drain_leaves_it_open(world: World) -> Non
 
 
 def test_an_abort_says_which_replicas_its_fleet_file_lacks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A colleague took the host out of it since."""
+    """A colleague has since removed the host from it."""
     killed(world, TOOK_ONE)
     said: list[str] = []
     monkeypatch.setattr(Quiet, "say", lambda _, text: said.append(text))

@@ -22,7 +22,7 @@ class Mute:
 
 
 def hangs_up(listener: socket.socket) -> None:
-    """Take connections and end them at once, until the listener is closed."""
+    """Accept connections and close them at once, until the listener is closed."""
 
     def take() -> None:
         with suppress(OSError):

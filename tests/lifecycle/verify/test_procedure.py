@@ -64,7 +64,7 @@ def test_every_replica_of_a_host_must_serve_and_one_that_does_not_is_named_with_
 
 
 class Together:
-    """Answers nothing until `count` scripts have begun."""
+    """Answers nothing until `count` scripts have started."""
 
     where = "the test"
 

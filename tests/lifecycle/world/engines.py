@@ -1,4 +1,4 @@
-"""Engines of simulated hosts: their unit's texts, the process, and how a version behaves."""
+"""Engines of simulated hosts: their units' texts, their processes, and the behavior of each version."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hashlib import sha256
 LOADS = 1.0
 """Seconds from an engine's start to its first answer."""
 LIVES = 4.0
-"""Seconds that one answers which dies then: longer than until it is returned, shorter than until it has soaked."""
+"""Seconds for which a dying engine answers: longer than until it is undrained, shorter than until it has soaked."""
 
 
 class Behaviour(StrEnum):
@@ -38,30 +38,30 @@ class Engine:
     address: str
     """HOST/MODEL@N of its replica."""
     unit: str
-    """Text of the unit file as it stands."""
+    """The current text of the unit file."""
     started: str | None
-    """Text that the process was started on; None: none runs."""
+    """The unit text that the process was started with; None: no process runs."""
     before: str | None = None
-    """What is kept of the text that ran before."""
+    """The kept text: what ran before."""
     faults: dict[str, Behaviour] = field(default_factory=dict)
-    """By version; one that isn't named is good."""
+    """By version; a version that isn't listed is good."""
     restarts: int = 0
     since: float = -1000.0
     broken: str | None = None
-    """Text on which it ended."""
+    """The unit text on which the process ended."""
     starts: int = 0
-    """By hand, ever."""
+    """Manual starts, over its whole life."""
     act: str = ""
-    """That may change it now."""
+    """The act that may change it now."""
     dead: bool = False
-    """Its process is gone, and systemd starts it no more; what the start noted is still there."""
+    """Its process is gone, and systemd doesn't start it again; what the start recorded is still there."""
 
     def start(self, now: float) -> None:
         self.restarts, self.dead = 0, False
         self._run(now)
 
     def tick(self, now: float) -> None:
-        """systemd tries again and again, on the unit as it stands by then."""
+        """systemd retries with the unit as it is at that time."""
         if self.started and self.behaviour is Behaviour.DIES and now - self.since > LIVES:
             self.started, self.broken = None, self.started
         if self.started is None:
@@ -83,7 +83,7 @@ class Engine:
         return self.faults.get(version_of(self.started or self.unit), Behaviour.GOOD)
 
     def take(self, text: str) -> None:
-        """As roles/replica/switch.py's script does (tests/roles/test_switch.py runs both)."""
+        """Do what roles/replica/switch.py's script does (tests/roles/test_switch.py runs both)."""
         if text == self.unit:
             return
         if self.started in (None, self.unit):
@@ -93,7 +93,7 @@ class Engine:
         self.unit = text
 
     def revert(self, new: str) -> bool:
-        """Given the digest of what was taken, return whether what ran before stands there."""
+        """Given the digest of the unit that was taken, return whether the unit is now the one that ran before."""
         if digest(self.unit) != new:
             return True
         if self.before is None:
@@ -109,11 +109,11 @@ class Host:
     """By MODEL@N."""
     up: bool = True
     cut: bool = False
-    """Nobody reaches it; its engines run on."""
+    """It is unreachable; its engines keep running."""
     full: bool = False
     """No file can be written."""
     slow: str | None = None
-    """An act (take, restart) that comes to an end only when what ran before has been put back."""
+    """An act (take, restart) that finishes only after the previous version has been restored."""
     late: tuple[list[str], str | bytes | None] | None = None
     """That act."""
 

@@ -1,4 +1,4 @@
-"""Runs that end at one moment of many: just before or after something is written or done."""
+"""Runs that end at one of many moments: just before or after something is written or done."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.lifecycle.world.world import Killed, World
 
 @dataclass(frozen=True)
 class Fault:
-    """At the n-th write to the control host, or (`change`) after the n-th change of hosts and gateways."""
+    """A fault at the n-th write to the control host, or (`change`) after the n-th change of hosts and gateways."""
 
     number: int
     written: bool = True
     change: bool = False
     dies: bool = True
-    """Else: the control host is out of reach for this one write, although it may have been written."""
+    """If false: the control host is unreachable for this one write, although the write may have succeeded."""
 
     def __str__(self) -> str:
         when = "after" if self.written else "before"
@@ -27,7 +27,7 @@ class Fault:
 
 @contextmanager
 def counted(world: World) -> Iterator[list[Fault]]:
-    """Yield the faults that the block could have had; complete when it has ended."""
+    """Yield the faults that the block could have had; the list is complete when the block has ended."""
     faults: list[Fault] = []
     writes, changes = world.control.writes, len(world.changes)
     yield faults
@@ -38,7 +38,7 @@ def counted(world: World) -> Iterator[list[Fault]]:
 
 @contextmanager
 def failing(world: World, fault: Fault | None) -> Iterator[None]:
-    """Within the block the fault comes, once."""
+    """Inject the fault once within the block."""
     writes, changes = world.control.writes, len(world.changes)
 
     def end() -> None:

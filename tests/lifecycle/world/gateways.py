@@ -77,7 +77,7 @@ class SimulatedGateways:
         self.world.changed(self.process, f"{gate.name}: {what}")
 
     def _each(self) -> Iterator[Gate]:
-        """Yield those that can be reached; then raise HostError if there were others."""
+        """Yield the reachable gateways; then raise HostError if there were others."""
         self.process.breathe()
         lost = []
         for name in self.hosts:

@@ -1,4 +1,4 @@
-"""A gateway's files of keys in a folder, changed by the real scripts. A program stands in for socat and HAProxy."""
+"""A gateway's key files in a folder, changed by the real scripts. A program replaces socat and HAProxy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rackwright.operations.haproxy.proxy import Proxy
 from rackwright.remote.completed import Completed
 from rackwright.roles.gateway.settings import FOLDER
 
-# It has no worker to be told, and knows what its file has.
+# There is no worker to update; the program answers from the file.
 _SOCAT = """#!/bin/sh
 read -r verb what map name
 case "$verb $what" in
@@ -54,7 +54,7 @@ class KeyGateway:
         return Completed(done.returncode, done.stdout, done.stderr, self.name)
 
     def apply(self, content: str) -> None:
-        """As the role does."""
+        """Do what the role does."""
         (self.folder / "keys.applied").write_text(content)
         self.run(f"{self.proxy.keys_script} alone merge").check("merging keys")
 
@@ -67,7 +67,7 @@ class KeyGateway:
 
 @dataclass(frozen=True)
 class KeyGateways:
-    """Stands in for rackwright.remote.Remote."""
+    """A stand-in for rackwright.remote.Remote."""
 
     gateways: dict[str, KeyGateway]
 

@@ -1,4 +1,4 @@
-"""A stateful machine: two operators, each with a copy of the keys file, and gateways that can't always be told."""
+"""A stateful machine: two operators, each with a copy of the keys file, and gateways that may be unreachable."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class KeyMachine(RuleBasedStateMachine):
         self.given = 0
         self.now = THEN
         self.ahead: set[str] = set()
-        """Operators whose copy has what the other's lacks."""
+        """Operators whose copy has changes that the other copy lacks."""
         self.heard: dict[str, dict[str, ApiKey | None]] = {name: {} for name in GATEWAYS}
-        """Gateway → SHA-256 → the newest that it was told of a key; None: that it is revoked."""
+        """Gateway → SHA-256 → the newest version of a key that it got; None: the key is revoked."""
         self.applying: KeysFile | None = None
         self.undisturbed = False
-        """Whether it could ask every gateway, and nobody told one anything since."""
+        """Whether it could ask every gateway, and no gateway has got a key since."""
 
     @initialize()
     def begin(self) -> None:
@@ -116,7 +116,7 @@ class KeyMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.applying is None)
     @rule(who=OPERATORS)
     def begin_apply(self, who: str) -> None:
-        """It looks at the hosts, shows its plan, and is asked; anything may happen until it goes on."""
+        """It asks the hosts, shows its plan, and asks its question; anything may happen until it continues."""
         try:
             procedure.refuse_unknown_keys(
                 self.fleets[who],

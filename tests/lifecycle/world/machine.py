@@ -40,9 +40,9 @@ fleets = st.fixed_dictionaries(
 )
 numbers = st.integers(0, 99)
 accidents = st.tuples(st.sampled_from(ACCIDENTS), numbers)
-"""What, and to which of those that it can happen to."""
+"""The accident, and the number that selects its target among the possible ones."""
 troubles = st.dictionaries(st.integers(0, 60), accidents, max_size=3)
-"""At which tick of a run."""
+"""The tick of a run at which each happens."""
 faults = st.one_of(
     st.none(),
     st.builds(
@@ -54,15 +54,15 @@ faults = st.one_of(
     ),
 )
 files = st.sampled_from(("gate1", "gate1", "gate2"))
-"""By which fleet file an operator works: the control host that it names, as far as that is a gateway."""
+"""The fleet file that an operator uses: the control host that it names, if that is a gateway."""
 reads = st.sampled_from((0.0, 0.0, 30.0, 90.0, 300.0))
 """Seconds until a question is answered."""
 behaviours = st.dictionaries(numbers, st.sampled_from(Behaviour), max_size=2)
-"""Of the new version, by replica."""
+"""Behaviors of the new version, by replica."""
 
 
 def abort_without_traffic(desk: Desk) -> None:
-    """A model's only replica that was changed while an admin kept it drained is taken back in the same way."""
+    """Abort the same way for a model's only replica that was changed while an admin kept it drained."""
     for replica in desk.world.fleet.replicas:
         desk.drain(replica.address)
     try:
@@ -81,7 +81,7 @@ class RolloutMachine(RuleBasedStateMachine):
         self.begun = 0
         """Runs of the tool."""
         self.left: set[str] = set()
-        """Replicas that a restart left drained: no rollout is there to return them."""
+        """Replicas that a restart left drained: no rollout exists that would undrain them."""
 
     @initialize(fleet=fleets)
     def begin(self, fleet: dict[str, object]) -> None:
@@ -150,7 +150,7 @@ class RolloutMachine(RuleBasedStateMachine):
 
     @rule(file=files, gone=st.booleans(), troubles=troubles, fault=faults)
     def move(self, file: str, gone: bool, troubles, fault) -> None:
-        """An operator gives up a rollout that is open on a lost control host; here nobody does."""
+        """An operator can abandon a rollout that is open on a lost control host; no operator does so here."""
         self.run(lambda desk: desk.move(former_gone=gone and not self.open), troubles, fault, file)
 
     @precondition(lambda self: self.open)
@@ -163,7 +163,7 @@ class RolloutMachine(RuleBasedStateMachine):
     def abort(self, troubles, fault) -> None:
         self.run(Desk.abort, troubles, fault)
 
-    # What happens besides.
+    # Other events.
 
     @rule(accident=accidents)
     def happen(self, accident: tuple[str, int]) -> None:
@@ -201,7 +201,7 @@ class RolloutMachine(RuleBasedStateMachine):
             self.suspend(number)
 
     def suspend(self, number: int) -> None:
-        """Whoever is at work sleeps with their laptop; a colleague may take the lease meanwhile."""
+        """The current operator's laptop sleeps; a colleague may take the lease meanwhile."""
         process = self.world.process
         process.asleep = process.slept = True
         for _ in range(7 + number % 6):
@@ -224,7 +224,7 @@ class RolloutMachine(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         self.world.advance(seconds)
 
-    # What must hold whenever nobody is at work; the world itself looks at every tick.
+    # What must hold whenever no command runs; the world itself checks at every tick.
 
     @invariant()
     def settled(self) -> None:
@@ -287,7 +287,7 @@ class RolloutMachine(RuleBasedStateMachine):
         *,
         reads: float = 0.0,
     ) -> None:
-        """By the fleet file that names this control host; by the one that counts where it is none."""
+        """Use the fleet file that names this control host; if it isn't one, use the file that counts."""
 
         def trouble(tick: int) -> Callable[[], None]:
             return lambda: self.happen(troubles[tick]) if tick in troubles else None
@@ -305,7 +305,7 @@ class RolloutMachine(RuleBasedStateMachine):
             self.world.advance(10.0)
 
     def mend(self) -> None:
-        """All is well again, but for what a rollout left."""
+        """Repair everything, except what a rollout left."""
         for host in self.world.hosts.values():
             host.cut = host.full = False
             for engine in host.engines.values():
@@ -318,7 +318,7 @@ class RolloutMachine(RuleBasedStateMachine):
         for address in sorted(self.world.manual):
             Desk(self.world, "carla").undrain(address)
         self.world.requests.clear()
-        # A lease that could not be released ends.
+        # A lease that could not be released expires.
         for _ in range(7):
             self.world.advance(10.0)
 

@@ -1,4 +1,4 @@
-"""An operator who takes their time before they answer."""
+"""An operator who takes time to answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Keyboard:
-    """Standard input on which the answer comes after so long: also to whoever blocks the thread until it is there."""
+    """Standard input on which the answer arrives after so many seconds, also for a caller that blocks the thread."""
 
     def __init__(self, world: World, process: Process, seconds: float, descriptor: int) -> None:
         self.world, self.process, self.seconds, self.descriptor = world, process, seconds, descriptor
@@ -25,14 +25,14 @@ class Keyboard:
         return self.descriptor
 
     def readline(self) -> str:
-        """While the thread is blocked nothing renews the lease."""
+        """While the thread is blocked, nothing renews the lease."""
         self.process.asleep = True
         self._pass()
         self.process.asleep = False
         return "y\n"
 
     def wait_read(self, descriptor: int) -> None:
-        """While a greenlet waits all others go on."""
+        """While a greenlet waits, all others continue."""
         if descriptor == self.descriptor:
             self._pass()
 
@@ -43,7 +43,7 @@ class Keyboard:
 
 
 def answer_late(world: World, process: Process, seconds: float) -> None:
-    """Ask with the command line's own question, answered after so long. The lease must hold all the while."""
+    """Ask with the command line's own question, answered after so many seconds. The lease must stay valid."""
     before = [control for control in world.controls if control.held_by(process, world.now)]
     ours, theirs = os.pipe()
     os.write(theirs, b"y\n")

@@ -42,7 +42,7 @@ class SimulatedRemote:
         return self.each(names, run)
 
     def each(self, names: Iterable[str], work: Callable[[str], Result]) -> dict[str, Result]:
-        """As the real one: all come to their end, then what failed is raised."""
+        """Do what the real one does: all finish, then the failures are raised."""
         done: dict[str, Result] = {}
         failed: list[Exception] = []
         for name in dict.fromkeys(names):
@@ -137,7 +137,7 @@ class SimulatedConnection:
 
 
 def _record(gate: Gate, command: str, stdin: str | bytes | None) -> str:
-    """A gateway keeps audit lines, and which is the control host: both can be asked also when it sends nothing."""
+    """A gateway keeps audit lines and the name of the control host; both are readable when it sends no requests."""
     if "audit.log" in command:
         return ""
     assert control.NAME in command, command
@@ -153,7 +153,7 @@ def _name(unit: str) -> str:
 
 
 def _told(engine: Engine, now: float) -> str:
-    """What REPLICAS_COMMAND prints of it."""
+    """Return what REPLICAS_COMMAND prints about it."""
     without = "failed" if engine.dead else "activating"
     lines = {
         "replica": engine.address.partition("/")[2],

@@ -1,4 +1,4 @@
-"""The tool's procedures on a simulated fleet, and the few seams at which it is let in."""
+"""The tool's procedures on a simulated fleet, and the few places where the simulation is patched in."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ ROLLOUT = {"max_unavailable": 1, "drain_timeout": "5s", "soak": "12s", "start_ti
 
 
 class Quiet:
-    """A Console."""
+    """A Console that prints nothing."""
 
     def stage(self, what: str, stages: Sequence[str]) -> None: ...
 
@@ -71,13 +71,13 @@ class Quiet:
 
 @dataclass(frozen=True)
 class SimulatedSession:
-    """As lifecycle/session/session.py's Session, to the procedures."""
+    """The procedures use it like lifecycle/session/session.py's Session."""
 
     world: World
     process: Process
     lock: Lock
     fleet: Fleet
-    """By the operator's own fleet file."""
+    """The operator's own fleet file."""
 
     @property
     def hosts(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class SimulatedSession:
     def _apply(
         self, deploy: object, hosts: Mapping[str, Any], *, only: object = (), stopping: Stopping = lambda: False
     ) -> Run:
-        """Stands in for pyinfra: weights and runtimes are put there, or gateways told of versions."""
+        """Replaces pyinfra: it installs weights and runtimes, or writes the versions to the gateways."""
         for name in hosts:
             self.process.breathe()
             self.world.advance(1.0)
@@ -171,7 +171,7 @@ def make_world(
 
 
 def make_lock(fleet: Fleet, asked: Mapping[str, str]) -> Lock:
-    """Return a lock with these versions by model; OLD where none is named."""
+    """Return a lock with these versions by model; OLD for models that aren't listed."""
     models = {}
     for model in dict.fromkeys(one.model for one in fleet.replicas):
         version = asked.get(model, OLD)
@@ -182,7 +182,7 @@ def make_lock(fleet: Fleet, asked: Mapping[str, str]) -> Lock:
 
 
 def write_lock(path: Path, lock: Lock) -> None:
-    """As lock_file's, in JSON: a tenth of the time."""
+    """Write it like lock_file does, but as JSON: that takes a tenth of the time."""
     path.write_text(lock.model_dump_json())
 
 
@@ -191,7 +191,7 @@ def versions(lock: Lock) -> dict[str, str]:
 
 
 def models_of(fleet: Fleet, lock: Lock) -> dict[str, Any]:
-    """Stand in for HostSpec: what the procedures read of it."""
+    """Replace HostSpec: return the part of it that the procedures read."""
     asked = versions(lock)
     hosts = dict.fromkeys(host for one in fleet.replicas for host in one.hosts)
     models = {
@@ -228,12 +228,12 @@ def _unit(replica: Replica, version: str) -> ReplicaUnit:
 
 @dataclass
 class Desk:
-    """An operator at work on the fleet. What the tool raises goes through."""
+    """An operator who works on the fleet. Errors that the tool raises are passed on."""
 
     world: World
     who: str = "anna"
     control: str = "gate1"
-    """The control host by their fleet file."""
+    """The control host in their fleet file."""
     reads: float = 0.0
     """Seconds that they take before they answer a question."""
 
@@ -247,7 +247,7 @@ class Desk:
         return opened_in(self.world.control_of(self.control).journal)
 
     def update(self, asked: Mapping[str, str], *, allow_outage: bool = False, canary: bool = True) -> None:
-        """From NAME.lock to these versions."""
+        """Update from NAME.lock to these versions."""
         before = self.lock
         after = make_lock(self.world.fleet, {**versions(before), **asked})
         write_lock(self.world.fleet.sibling(NEXT), after)
@@ -268,14 +268,14 @@ class Desk:
             resume.resume(session, rollout, Quiet())
 
     def abort(self, lock: Lock | None = None) -> None:
-        """`lock`: one by which units have other texts, as by another fleet file."""
+        """`lock`: a lock that leads to other unit texts, like another fleet file."""
         rollout = self._rollout()
         session = self._session(lock or rollout.after, allow_outage=bool(rollout.outages))
         with self._at_work(session):
             resume.abort(session, rollout, Quiet(), "asked for")
 
     def leave(self) -> None:
-        """As `rollout abort --leave`: it is closed, and every replica runs what it runs now."""
+        """Do what `rollout abort --leave` does: close the rollout; every replica keeps its version."""
         rollout = self._rollout()
         session = self._session(rollout.after)
         with self._at_work(session), leased(session, "abort", Quiet(), rollout=True) as lease_session:
@@ -287,7 +287,7 @@ class Desk:
             restart.restart(session, replicas, Quiet())
 
     def drain(self, address: str, *, recorded: bool = True) -> None:
-        """By hand at the gateways; without a record as at HAProxy's socket."""
+        """Drain manually at the gateways; without a record it is like a drain at HAProxy's socket."""
         self._gateways().drain(address, who=self.who, reason="looks odd")
         if not recorded:
             for gate in self.world.gates.values():
@@ -321,7 +321,7 @@ class Desk:
         return outages
 
     def move(self, *, former_gone: bool = False) -> None:
-        """As `lease move`."""
+        """Do what `lease move` does."""
         session = self._session(self.lock)
         with self._at_work(session), moving(session):
             move_control.move_control(session.fleet, Quiet(), former_gone=former_gone)
@@ -337,7 +337,7 @@ class Desk:
 
 @contextmanager
 def moving(session: SimulatedSession) -> Iterator[None]:
-    """Control hosts, as `move_control` reaches and copies them."""
+    """Let `move_control` reach and copy the simulated control hosts."""
     world, process = session.world, session.process
 
     def copied(source: Any, target: Any) -> None:
@@ -357,13 +357,13 @@ def moving(session: SimulatedSession) -> Iterator[None]:
 
 @contextmanager
 def seams(world: World) -> Iterator[None]:
-    """What real hosts, pyinfra, git or time would answer, the simulated fleet does.
+    """The simulated fleet answers in place of real hosts, pyinfra, git and time.
 
     Access logs have the simulated clients' requests, and the verdict on them is a simple one.
-    `survey` asks each host for its replicas alone; `prove`, `answers`, `through_gateways` and a probe's
-    look know what answers, and
-    `whole_weights` takes two seconds; `plan` finds no other changes; `compared` finds the operator's files
-    to be those that were applied; `remember` notes the lock; `checkout` knows no commit; locks are written as JSON.
+    `survey` asks each host for its replicas only. `prove`, `answers`, `through_gateways` and a probe's look
+    use the simulated engines' state. `whole_weights` takes two seconds. `plan` finds no other changes. `compared`
+    finds that the operator's files are those that were applied. `remember` records the lock. `checkout` knows no
+    commit. Locks are written as JSON.
     """
 
     def remembered(session: SimulatedSession, *_: object, **__: object) -> None:
@@ -445,7 +445,7 @@ def planned(session: SimulatedSession) -> SimpleNamespace:
 
 
 def running(world: World) -> dict[str, str | None]:
-    """Return what version each engine runs, by HOST MODEL@N."""
+    """Return the version that each engine runs, by HOST MODEL@N."""
     return {
         f"{host.name} {name}": version_of(engine.started) if engine.started else None
         for host in world.hosts.values()

@@ -1,4 +1,4 @@
-"""Lease and journal of a simulated fleet, with a writer that can be made to fail."""
+"""Lease and journal of a simulated fleet, with a writer that can fail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def moment(seconds: float) -> datetime:
 
 @dataclass
 class Control:
-    """What stands on the control host."""
+    """The data on the control host."""
 
     token: int = 0
     owner: Owner | None = None
@@ -30,7 +30,7 @@ class Control:
     journal: list[Entry] = field(default_factory=list)
     documents: dict[str, str] = field(default_factory=dict)
     writes: int = 0
-    """Lines of the journal and documents, that somebody wanted written."""
+    """Attempts to write a line of the journal or a document."""
     fault: Callable[[int, bool], None] = lambda number, written: None
     """Called before and after each write, with its number from 1; raises to fail it."""
 
@@ -39,7 +39,7 @@ class Control:
     host: str = "gate1"
 
     def tick(self, now: float) -> None:
-        """Who works renews the lease; a dead or a sleeping one doesn't, and one that has ended can't be renewed."""
+        """A live process renews the lease; a dead or sleeping one doesn't, and an expired lease can't be renewed."""
         if self.live(now) and self.holder and self.holder.renews:
             self.expires = now + SECONDS
 

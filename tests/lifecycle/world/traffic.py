@@ -1,4 +1,4 @@
-"""Clients of a simulated fleet that has a canary: what its gateways' logs would have, and a simple verdict on it."""
+"""Clients of a simulated fleet with a canary: its gateways' access logs, and a simple verdict on them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from tests.lifecycle.world.session import SimulatedSession
 
 RATE = 4.0
-"""Requests a second, each a conversation of its own."""
+"""Requests per second; each is a separate conversation."""
 LIVE_SECONDS = 300
-"""How long a share lasts that nobody renews."""
+"""How long a share lasts if it isn't renewed."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one gateway gives a canary."""
+    """The share that one gateway gives a canary."""
 
     address: str
     percent: float
@@ -30,7 +30,7 @@ class Share:
 
 @dataclass
 class SimulatedLogs:
-    """As lifecycle/canary/logs.py's AccessLogs."""
+    """A stand-in for AccessLogs of lifecycle/canary/logs.py."""
 
     session: SimulatedSession
     model: str
@@ -77,7 +77,7 @@ def _line(number: int, canary: str | None, *, failed: bool) -> Access:
 
 
 def verdict_on(evidence: Evidence, rules: Canary) -> Verdict:
-    """Stands in for the statistics: by errors alone, and undecided below 20 requests."""
+    """Replaces the statistics: it looks at errors only, and is INCONCLUSIVE below 20 requests."""
     candidate, running = evidence.candidate, evidence.running
     if _failed(candidate) > _failed(running) + 0.1:
         return Verdict(Word.FAIL, "errors rise", (), 0.95, 0.95)

@@ -1,4 +1,4 @@
-"""All of a simulated fleet at one time, and what must hold of it at every moment."""
+"""The whole simulated fleet at one time, and what must hold at every moment."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.lifecycle.world.traffic import Share
 
 
 def old_workers_pass_on() -> bool:
-    """Whether HAProxy is configured so that a worker that was replaced passes on what it still gets.
+    """Whether HAProxy is configured so that a replaced worker passes on the requests that it still gets.
 
-    tests/gateway/test_replaced.py proves with real workers that it does then.
+    tests/gateway/test_replaced.py proves with real workers that it then does.
     """
     return "use_backend next if passed" in (TEMPLATES / "haproxy.cfg.j2").read_text()
 
@@ -39,18 +39,18 @@ class Process:
     asleep: bool = False
     """Its machine sleeps: nothing renews its lease."""
     slept: bool = False
-    """It did so once."""
+    """It has slept at least once."""
     ended: bool = False
     allow_outage: bool = False
     manual: bool = False
-    """It works at the gateways themselves, without the tool."""
+    """It changes the gateways directly, without the tool."""
 
     @property
     def renews(self) -> bool:
         return not (self.dead or self.asleep or self.ended)
 
     def breathe(self) -> None:
-        """Before it touches anything: a dead one doesn't."""
+        """Raise Killed if the process is dead; called before it touches anything."""
         if self.dead:
             raise Killed
 
@@ -69,9 +69,9 @@ class Gate:
     control: str = ""
     """Its record of the control host."""
     lost: bool = False
-    """The host is gone, and what it keeps as a control host with it."""
+    """The host is lost, with the data that it keeps as a control host."""
     old: list[set[str]] = field(default_factory=list)
-    """Of each worker that was replaced and has clients yet: what was drained when it was replaced."""
+    """For each replaced worker that still has clients: what was drained when it was replaced."""
 
     @property
     def sends(self) -> bool:
@@ -110,10 +110,10 @@ class World:
     control: Control = field(default_factory=Control)
     """Of gate1."""
     others: dict[str, Control] = field(default_factory=dict)
-    """Of other hosts that were the control host once, or that somebody takes for it."""
+    """Of other hosts that were the control host once, or that an operator takes for it."""
     now: float = 1_000_000.0
     process: Process = field(default_factory=lambda: Process("nobody"))
-    """Which runs now."""
+    """The process that runs now."""
     seen: set[str] = field(default_factory=set)
     """Replicas that the gateways found up at their last look."""
     requests: dict[str, float] = field(default_factory=dict)
@@ -121,19 +121,19 @@ class World:
     manual: set[str] = field(default_factory=set)
     """Replicas that an admin keeps drained."""
     told: dict[str, str] = field(default_factory=dict)
-    """Model → the version that gateways tell of."""
+    """Model → the version that gateways report."""
     applied: dict[str, str] = field(default_factory=dict)
-    """Model → the version that the control hosts keep as applied last."""
+    """Model → the version that the control hosts keep as last applied."""
     busy: float = 1.0
-    """How much clients ask, of what they ask else."""
+    """How busy clients are, relative to normal."""
     verdicts: list[CanaryVerdict] = field(default_factory=list)
-    """That the control host keeps."""
+    """The verdicts that the control host keeps."""
     surprises: list[Callable[[], None]] = field(default_factory=list)
     """What happens at the next ticks, one at each."""
     changes: list[str] = field(default_factory=list)
     """What operators did to hosts and gateways."""
     fault: Callable[[int], None] = lambda number: None
-    """Called after each of them, with its number from 1; raises to fail it."""
+    """Called after each change, with its number from 1; raises to fail it."""
 
     def clock(self) -> Clock:
         return Clock(self, self.process)
@@ -170,7 +170,7 @@ class World:
                 self.requests.pop(one.address, None)
 
     def up(self, replica: Replica) -> bool:
-        """Whether its engines answer, all on one version, and can be reached."""
+        """Whether its engines answer, all with one version, and are reachable."""
         engines = self.engines(replica)
         whole = all(self.hosts[host].reachable for host in replica.hosts)
         return whole and all(one.answers(self.now) for one in engines) and len({one.started for one in engines}) == 1
@@ -190,7 +190,7 @@ class World:
 
     @property
     def control_host(self) -> str:
-        """By the newest record of it."""
+        """The control host, by the newest record of it."""
         records = (parse_control(gate.control, gate.name) for gate in self.gates.values())
         newest = latest(records)
         assert newest
@@ -208,7 +208,7 @@ class World:
         return {name for name in self.seen - drained if f"/{model}@" in name}
 
     def restart(self, host: Host, name: str) -> None:
-        """All members follow the first."""
+        """Restart all members along with the first."""
         replica = self.replica(f"{host.name}/{name}")
         assert all(replica.address in gate.drained for gate in self.gates.values()), "restarted under traffic"
         assert not self.in_flight(replica.address), "requests in flight were killed"
@@ -220,7 +220,7 @@ class World:
         self.look()
 
     def refuse_over_budget(self, address: str, process: Process) -> None:
-        """What a rollout is about to take from traffic may be taken."""
+        """Check that a rollout may take this replica out of traffic."""
         model = self.replica(address).model
         healthy = self.healthy(model)
         if address not in healthy:
@@ -240,7 +240,7 @@ class World:
         return {share.address for share in shares if share}
 
     def check(self) -> None:
-        """A canary is drained for the rest, and there is one of a model at most. An admin's drain is never undone."""
+        """A canary is drained for other traffic, and a model has one at most. An admin's drain is never undone."""
         for address in self.shared():
             assert all(address in gate.drained for gate in self.gates.values()), f"{address} is a canary, not drained"
         live = [control.host for control in self.controls if control.live(self.now)]
@@ -262,7 +262,7 @@ class World:
             self.process = before
 
     def reach(self, name: str, process: Process) -> Host:
-        """Return the host. Raise HostError where it can't be reached."""
+        """Return the host. Raise HostError if it is unreachable."""
         process.breathe()
         host = self.hosts[name]
         if not host.reachable:

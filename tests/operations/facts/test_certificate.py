@@ -9,7 +9,7 @@ import pytest
 from rackwright.fleet.ca import CertificateAuthority
 from rackwright.operations.facts.certificate import FOLDER, CertificateState, Kept
 
-# Stands in for systemd-creds, whose host key only root has: "decrypts" by showing the file.
+# A stand-in for systemd-creds, whose host key only root can read: it "decrypts" by printing the file.
 CREDS = """#!/bin/sh
 [ "$1 $2 $3 $5" = "decrypt --name=gate'way.key -- -" ] && cat "$4"
 """

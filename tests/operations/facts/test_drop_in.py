@@ -11,7 +11,7 @@ from rackwright.operations.facts.drop_in import Assignment, DropIns
 
 @pytest.fixture
 def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """Two roots, the first of which hides files of the second."""
+    """Two roots; the first one hides files of the second."""
     found = tmp_path / "etc", tmp_path / "usr"
     for root in found:
         (root / "sysctl.d").mkdir(parents=True)

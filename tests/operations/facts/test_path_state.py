@@ -11,7 +11,7 @@ OTHER = hashlib.sha256(b"other").hexdigest()
 
 
 def asked(path: Path, *, unless: str | None = None) -> Found | None:
-    """Ask this machine, as a host would be asked."""
+    """Ask this machine the way a host is asked."""
     done = subprocess.run(
         ["sh", "-c", PathState().command(str(path), unless)], capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""fetch.sh run for real; only curl is a stand-in that delivers what a test says."""
+"""fetch.sh, run for real; only curl is a stand-in, which delivers what a test sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rackwright.operations.filesystem.fetch import FETCH
 CONTENT = b"0123456789"
 URL = "https://hub.lab/m.gguf?signed=1"
 
-# Each line of `plan` is one answer: how many bytes stand there afterwards, and curl's exit status.
+# Each line of `plan` is one answer: how many bytes the file has afterwards, and curl's exit status.
 CURL = """#!/bin/sh
 cat >>headers
 printf '%s\\n' "$*" >>asked
@@ -35,7 +35,7 @@ class Fetch:
     plan: list[str] = field(default_factory=list)
 
     def __call__(self) -> tuple[int, str]:
-        """Return the exit status and what was said."""
+        """Return the exit status and the output."""
         (self.folder / "plan").write_text("".join(f"{line}\n" for line in self.plan))
         words = ("a model", self.url, "into", str(self.size), self.digest, "--proxy", "http://proxy.lab")
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Many paths asked together say what each says when it is asked alone. The host is this machine."""
+"""A question about many paths gives the same answers as one question per path. The host is this machine."""
 
 from __future__ import annotations
 

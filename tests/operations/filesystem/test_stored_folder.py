@@ -1,4 +1,4 @@
-"""place.sh and unpack.sh run for real, as root, with files of a few bytes: in folders of this test alone."""
+"""place.sh and unpack.sh, run for real, as root, with files of a few bytes: in folders of this test only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root a
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    # Below /tmp itself: nobody may not enter pytest's own folders.
+    # Directly below /tmp: the user nobody may not enter pytest's own folders.
     with tempfile.TemporaryDirectory(prefix="rackwright-store-") as folder:
         Path(folder).chmod(0o755)
         Path(folder, ".incoming").mkdir()
@@ -102,7 +102,7 @@ def test_a_program_that_does_not_run_leaves_what_stood_there(root: Path) -> None
 
 
 def read(root: Path, *pairs: object, device: int = 2) -> subprocess.CompletedProcess[str]:
-    """`device`: of the folder, as stat tells it; the system's is 1."""
+    """`device`: the folder's device number in stat's output; the system's is 1."""
     of = f'"-c %d -- /") echo 1 ;; "-c %d "*) echo {device} ;;'
     script = f'stat() {{ case "$*" in {of} *) command stat "$@" ;; esac; }}\n{READ}'
     return run(script, "assistant", root / "model", "digest", "gpu1", root / "note", "should be mounted", *pairs)

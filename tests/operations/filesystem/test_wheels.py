@@ -1,6 +1,6 @@
-"""wheels.sh run for real, as root, with wheels of a few bytes: in folders of this file alone.
+"""wheels.sh, run for real, as root, with wheels of a few bytes: in folders of this file only.
 
-One environment is made from nothing, by the system's Python. The other tests start from copies of an empty one.
+One environment is made from scratch, by the system's Python. The other tests start from copies of an empty one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.fakes import play
 from tests.stand_in_index import Wheel, wheel
 
 PYTHON = "/usr/bin/python3"
-"""The system's, as on a host: the user nobody can run it."""
+"""The system's Python, as on a host: the user nobody can run it."""
 PROGRAM = "#!python\nimport tiny; print(tiny.tag)\n"
 TINY = wheel("tiny", "1.0", files={"tiny/__init__.py": "tag = 1\n", "tiny-1.0.data/scripts/tiny": PROGRAM})
 NEEDY = wheel("needy", "2.0", needs=["not-there"], files={"needy/__init__.py": "import tiny\ntag = tiny.tag + 1\n"})
@@ -54,7 +54,7 @@ class Host:
         for one in wheels:
             (self.incoming / f"{one.sha256}.verified").write_bytes(one.content)
             words += [one.sha256, one.name]
-        # What would lead pip elsewhere if it listened.
+        # Settings that would misdirect pip if it followed them.
         around = {**os.environ, "PIP_INDEX_URL": "http://127.0.0.1:1/simple", "PYTHONPATH": "/nonexistent"}
         return subprocess.run(
             ["sh", "-c", INSTALL, "wheels", *words], capture_output=True, text=True, check=False, env=around
@@ -67,7 +67,7 @@ class Host:
 
 @contextmanager
 def shared_folder() -> Iterator[Path]:
-    """A folder below /tmp itself: the user nobody can't enter pytest's own folders."""
+    """A folder directly below /tmp: the user nobody can't enter pytest's own folders."""
     with tempfile.TemporaryDirectory(prefix="rackwright-wheels-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -81,14 +81,14 @@ def program(path: Path, text: str) -> str:
 
 @pytest.fixture(scope="module")
 def empty() -> Iterator[Path]:
-    """Where a copy of an environment is kept that has pip alone."""
+    """A folder with a copy of an environment that has only pip."""
     with shared_folder() as folder:
         yield folder / "empty"
 
 
 @pytest.fixture(scope="module")
 def installed(empty: Path) -> Iterator[Host]:
-    """A host on which TINY and NEEDY were installed from nothing. Tests only read it."""
+    """A host on which TINY and NEEDY were installed from scratch. Tests only read it."""
     with shared_folder() as folder:
         host = Host(folder, program(folder / "python3", f'{PYTHON} "$@" && exec cp -a -- "$5" {empty}'))
         done = host.install(TINY, NEEDY, module="tiny, needy")
