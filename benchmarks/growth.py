@@ -20,12 +20,13 @@ from statistics import median
 from benchmarks.fleet import GATEWAY, BenchFleet, bench_fleet
 from benchmarks.measure import Cost, keep
 from rackwright.lab.hosts import LabFleet
+from tests.lab.sshd import RELOAD
 
 COUNTS = (1, 8, 32, 128)
 SERVING = ("gpu1", "gpu2", "gpu3")
 TOLERANCE = 1.15
 # One sshd represents about forty hosts, so it must accept as many logins at once as they would.
-_MANY_LOGINS = "echo 'MaxStartups 500' >/etc/ssh/sshd_config.d/10-bench.conf && systemctl reload ssh"
+_MANY_LOGINS = "echo 'MaxStartups 500' >/etc/ssh/sshd_config.d/10-bench.conf" + RELOAD
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.remote import Connection, pin, scan
 from rackwright.values.secrets import Secret
 from rackwright.values.targets import Jump, Target
+from tests.lab.sshd import RELOAD
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -157,10 +158,10 @@ def only_certificates(lab: Lab, lab_fleet: LabFleet, tmp_path: Path) -> Iterator
     home = f"/home/{lab_fleet.user}/.ssh"
     lab.exec("spare1", "cat >/etc/ssh/CA.pub", input=ca.with_suffix(".pub").read_text())
     lab.exec("spare1", "echo 'TrustedUserCAKeys /etc/ssh/CA.pub' >/etc/ssh/sshd_config.d/CA.conf")
-    lab.exec("spare1", f"systemctl reload ssh; mv {home}/authorized_keys {home}/away")
+    lab.exec("spare1", f"{RELOAD}\nmv {home}/authorized_keys {home}/away")
     yield ca
     lab.exec("spare1", f"mv {home}/away {home}/authorized_keys; rm /etc/ssh/sshd_config.d/CA.conf")
-    lab.exec("spare1", "systemctl reload ssh")
+    lab.exec("spare1", RELOAD)
 
 
 def generate(path: Path) -> None:

@@ -18,6 +18,7 @@ from rackwright.run import Run
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import operator
+from tests.lab.sshd import RELOAD
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.lab
 _RESET = f"""systemctl stop {SSHD.timer} 2>/dev/null
 rm -rf {DROP_IN} {SSHD.folder} /etc/ssh/sshd_config.d/00-aaa.conf /etc/ssh/sshd_config.d/90-*.conf
 if systemctl -q is-active ssh.socket; then systemctl stop ssh.socket ssh.service; fi
-systemctl reload-or-restart ssh.service"""
+if systemctl -q is-active ssh.service; then {RELOAD}else systemctl start ssh.service; fi"""
 _KEYS = Settings()
 
 
@@ -107,8 +108,7 @@ def test_keys_alone_get_in_ssh_audit_finds_no_failure_and_a_second_run_changes_n
     locked: LabHost, record_property: Callable[[str, object], None]
 ) -> None:
     locked.tell(
-        "printf 'PasswordAuthentication yes\\nPermitRootLogin yes\\n' > /etc/ssh/sshd_config.d/90-cloud.conf; "
-        "systemctl reload ssh.service"
+        "printf 'PasswordAuthentication yes\\nPermitRootLogin yes\\n' > /etc/ssh/sshd_config.d/90-cloud.conf" + RELOAD
     )
     before = audited(locked)
     (step,) = locked.plan(pending()).steps
@@ -203,7 +203,7 @@ def test_one_host_key_is_enough(locked: LabHost) -> None:
         "rm -rf /root/away; mkdir /root/away; mv /etc/ssh/ssh_host_rsa_key* /etc/ssh/ssh_host_ecdsa_key* /root/away"
     )
     try:
-        locked.tell(f"{away}; systemctl reload ssh.service")
+        locked.tell(f"{away}{RELOAD}")
         admit_keys_only(locked)
         assert "hmac-sha1" not in effective(locked, "macs")["macs"]
     finally:
@@ -213,7 +213,7 @@ def test_one_host_key_is_enough(locked: LabHost) -> None:
 def test_what_wins_over_ours_is_named_and_left_and_keep_takes_it_over(locked: LabHost) -> None:
     locked.tell(
         "cd /etc/ssh/sshd_config.d; echo 'PasswordAuthentication yes' > 00-aaa.conf; "
-        "printf 'Match User backup\\n  PermitRootLogin yes\\n' > 90-match.conf; systemctl reload ssh.service"
+        "printf 'Match User backup\\n  PermitRootLogin yes\\n' > 90-match.conf" + RELOAD
     )
     run = locked.applied(pending())
     assert run.steps[0].note == (
