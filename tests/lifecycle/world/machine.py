@@ -213,8 +213,11 @@ class RolloutMachine(RuleBasedStateMachine):
 
     def overtake(self, desk: Desk, number: int) -> None:
         if desk.opened is None:
-            desk.restart(self.world.fleet.replicas[:1])
-            self.left |= self.drained_by_runs
+            try:
+                desk.restart(self.world.fleet.replicas[:1])
+            finally:
+                # A restart that fails leaves it drained, too.
+                self.left |= self.drained_by_runs
         elif number % 4 == 1:
             desk.resume()
         else:
