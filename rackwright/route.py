@@ -18,7 +18,7 @@ from rackwright.values.text import Line
 _DOMAIN = re.compile(r"\.?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-# Every host's route has the addresses of all hosts.
+# The route of each host lists the addresses of all hosts, so each address is checked once per host.
 @cache
 def _direct(text: str) -> str:
     if re.fullmatch(r"[0-9.]+(/[0-9]*)?|.*:.*", text, re.DOTALL):

@@ -59,10 +59,10 @@ def interrupt(_number: int, _frame: FrameType | None) -> None:
 
 @cache
 def wake_on_signals() -> object:
-    """Ensure that gevent's loop wakes up for every signal. Call this in the main thread, once gevent may be imported.
+    """Ensure that gevent's loop wakes up for every signal, and return its watcher. Call this in the main thread.
 
-    Python runs a handler only between two instructions. Without this, a Ctrl-C that arrives just before the loop
-    waits has no effect until something else wakes the loop; at a question, nothing else does. Return what watches.
+    Python runs a signal handler only between two instructions. Without this, a Ctrl-C that arrives just before the
+    loop waits has no effect until something else wakes the loop. At a question, only the next key does.
     """
     import gevent
 

@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 def without_curl(folder: Path) -> Path:
-    """Return a folder for PATH that has what scripts need, except curl."""
+    """Put what scripts need, except curl, into the folder; return the folder, for use as PATH."""
     for name in ("sh", "mktemp", "rm"):
         (folder / name).symlink_to(shutil.which(name) or name)
     return folder
@@ -70,7 +70,7 @@ class FolderHosts:
     shells: Mapping[str, FolderShell]
 
     def __call__(self, targets: Iterable[Target]) -> FolderHosts:
-        """Take the arguments of Remote's constructor."""
+        """Return the hosts of these targets, when called in place of Remote's constructor."""
         return FolderHosts({target.name: self.shells[target.name] for target in targets})
 
     def connection(self, name: str) -> FolderShell:

@@ -36,7 +36,7 @@ class StandInHub:
     ) -> None:
         self.repositories = dict(repositories)
         self.token = token
-        """If set, requests without it get no answer."""
+        """If set, requests without it are refused (401)."""
         self.address, self.tls = address, tls
         self.commits = {"main": COMMIT, "v1": "1" * 40}
         """Branch or tag → commit."""

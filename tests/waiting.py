@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.times.recorder import spent
 
@@ -22,3 +23,8 @@ def wait_until(holds: Callable[[], bool], seconds: float = 60) -> float:
         time.sleep(max(0.05, (now - asked) * (4 if seconds > _LONG else 1)))
         asked = time.monotonic()
     return time.monotonic() - started
+
+
+def state(pid: int) -> str:
+    """Return the state of a process: S while it sleeps (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

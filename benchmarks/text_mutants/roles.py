@@ -78,7 +78,12 @@ ROLES = (
         ),
         45,
     ),
-    Role("downtime", ("roles/gateway/templates/downtime.lua",), (*_GATEWAY, "tests/gateway/test_downtime.py"), 8),
+    Role(
+        "downtime",
+        ("roles/gateway/templates/downtime.lua",),
+        (*_GATEWAY, "tests/gateway/test_replaced.py", "tests/gateway/test_downtime.py"),
+        8,
+    ),
     Role("canary", ("roles/gateway/templates/canary.cfg.j2",), (*_GATEWAY, "tests/gateway/test_canary.py"), 14),
     Role(
         "proxies",

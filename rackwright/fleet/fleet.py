@@ -145,7 +145,7 @@ class Fleet:
 
     @cached_property
     def _parts(self) -> Mapping[str, tuple[Replica, ...]]:
-        # Asked for every host, often: a search through all replicas would take hosts times replicas each time.
+        """Host → its replicas. A search through all replicas for each host would be quadratic in the fleet's size."""
         found: dict[str, tuple[Replica, ...]] = {}
         for replica in self.replicas:
             for host in replica.hosts:

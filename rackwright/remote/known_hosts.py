@@ -100,7 +100,7 @@ def _read(path: Path) -> tuple[_Line, ...]:
         return ()
 
 
-# It is read for each host, and has lines for each host.
+# The file is read for each host, and has a line for each host: parsing it every time would be quadratic.
 @lru_cache(maxsize=4)
 def _lines(text: str) -> tuple[_Line, ...]:
     return tuple(_parse(line) for line in text.splitlines())

@@ -194,7 +194,7 @@ def test_drivers_are_written_and_read_back() -> None:
 def test_a_lock_without_drivers_is_as_it_was_before_there_were_any() -> None:
     write_lock(Path("site.lock"), make_lock())
     assert "drivers" not in Path("site.lock").read_text()
-    # A lock from before the section existed.
+    # The digest of this lock from before the section existed.
     assert lock_digest(make_lock()) == "883157cd01c51a373cd47f8267dddc525ce26b5d635043313c4e86473050fb56"
     assert lock_digest(with_drivers(make_driver())) != lock_digest(make_lock())
 

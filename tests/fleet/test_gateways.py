@@ -1,4 +1,4 @@
-"""Several gateways of one fleet: which gateways share their counters, and which may reach that port."""
+"""Several gateways of one fleet: which gateways share their counters, and which may reach the port for that."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class Running:
         return self.proxy.paths
 
     def script(self, *arguments: str) -> None:
-        """Run the root script as the unit does, with a stand-in for systemd-creds."""
+        """Run the proxy's script, as root and as the unit does, with a stand-in for systemd-creds."""
         environment = os.environ | {"PATH": f"{self.paths.certificates}/bin:{os.environ['PATH']}"}
         subprocess.run([self.proxy.script, *arguments], env=environment, check=True, timeout=60)
 

@@ -1,4 +1,4 @@
-"""What the root script does for a running proxy."""
+"""What the script that the unit runs as root does for a running proxy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_checking_a_configuration_leaves_no_keys_behind(stack: Stack) -> None:
 
 @contextmanager
 def _mute(stack: Stack, said: bytes | None, name: str = "admin") -> Iterator[None]:
-    """Within the block, nothing listens at the socket, or a server that answers only this."""
+    """Within the block, nothing listens at the socket, or, if given, a server answers only `said`."""
     path = Path(stack.gateway.paths.run, f"{name}.sock")
     aside = path.rename(path.with_suffix(".aside"))
     with socket.socket(socket.AF_UNIX) as listener:

@@ -197,7 +197,7 @@ def test_a_temporary_key_is_let_in_within_its_block_only(stack: Stack, gateways:
 def test_a_temporary_key_lasts_by_the_gateways_clock(
     stack: Stack, gateways: Gateways, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
-    """If a controller's clock was slow, its keys had already expired; if it was fast, they lasted too long."""
+    """By a controller's slow clock, keys would have expired already; by a fast one, they would last too long."""
 
     class Controllers(datetime):
         @classmethod

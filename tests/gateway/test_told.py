@@ -1,4 +1,4 @@
-"""If HAProxy doesn't carry out a command, that is an error. Only HAProxy can read what a gateway keeps of keys."""
+"""If HAProxy doesn't carry out a command, that is an error. Only root and HAProxy can read a gateway's key files."""
 
 from __future__ import annotations
 

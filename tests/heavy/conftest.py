@@ -25,7 +25,7 @@ _FIRST = (
     "driver_builds",
 )
 """The order of files without a recorded duration: the longest first, next to it those that wait more than they
-compute, and at the end no long one that would leave a worker alone."""
+compute, and nothing long at the end, which would keep one worker busy while the other is idle."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -276,7 +276,7 @@ def test_a_foreign_driver_is_named_and_refused(taken: Site) -> None:
     assert taken.library() == OLD
 
 
-def test_with_manage_no_nothing_is_on_hold(taken: Site) -> None:
+def test_nothing_is_on_hold_with_manage_no(taken: Site) -> None:
     taken.operator.edit("driver: {on: gpu2,", "driver: {on: gpu2, manage: no,")
     taken.operator("apply", "--yes")
     assert taken.host.tell("apt-mark showhold") == ""

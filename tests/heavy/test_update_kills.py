@@ -1,4 +1,4 @@
-"""A controller is killed at a write to the control host; another operator finishes its work on another machine.
+"""A controller is killed at a write to the control host; another operator resumes or aborts the work.
 
 This tests some of the writes, or all with EVERY_KILL=1 in the environment (a quarter of an hour).
 tests/lifecycle/test_kills.py tests all of them on a simulated fleet.

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-RELOAD = """
-pid=$(systemctl show -p MainPID --value ssh.service)
-sockets() { ss -Hltnpe | grep -F "pid=$pid," | grep -o 'ino:[0-9]*'; }
-before=$(sockets)
-systemctl reload ssh.service
-until now=$(sockets); [ -n "$now" ] && [ "$now" != "$before" ]; do sleep 0.1; done
-"""
-"""Shell commands that reload sshd and return when it listens again: `systemctl reload` returns before sshd closes its
-sockets and opens new ones."""
+from importlib.resources import files
+
+RELOAD = f"\n{files('rackwright.operations').joinpath('sshd.sh').read_text()}\nreload || exit\n"
+"""Shell commands that let sshd, if it runs, read its configuration again. They continue when it listens again, or
+exit if it doesn't. `systemctl reload` returns earlier: before sshd closes its sockets and opens new ones."""

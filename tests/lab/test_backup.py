@@ -24,7 +24,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 HOST, VAULT = "gate1", "spare1"
-"""The lab's fleet file leaves out hosts named spare."""
+"""The lab's fleet file leaves out hosts whose names start with spare."""
 PASSWORD = "correct horse battery staple"
 LOGIN = "l0gin/with@signs"
 SAVED = ("/etc/rackwright", "/var/lib/rackwright", "/srv/models/tiny/0123456789abcdef")

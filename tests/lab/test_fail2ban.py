@@ -80,7 +80,7 @@ def test_a_host_without_it_gets_it_watching_and_a_second_run_changes_nothing(wat
     assert watched.plan(watching(watched)).changes == 0
 
 
-def test_a_host_that_fails_is_shut_out_an_exempt_one_is_not_and_our_rules_still_load(watched: LabHost) -> None:
+def test_failed_logins_shut_a_host_out_but_no_exempt_one_and_our_rules_still_load(watched: LabHost) -> None:
     watched.applied(walled(watched))
     stranger, friend = named(watched.lab, "stranger"), named(watched.lab, "friend")
     for host in (stranger, friend):

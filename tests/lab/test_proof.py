@@ -63,7 +63,7 @@ def proven(session: Session, *, number: int = 0) -> None:
 
 
 def proven_through_gateways(session: Session, replica: Replica) -> None:
-    """Wait: until their next checks see that an engine is gone or back, gateways make the proof say "not yet"."""
+    """Wait for the proof: it says "not yet" until the gateways' next checks see that an engine is gone or back."""
     wait_until(lambda: through_gateways(session, replica) is None)
 
 

@@ -152,13 +152,13 @@ def test_a_certificate_authority_line_is_refused_clearly(gpu1: Target, tmp_path:
 
 @pytest.fixture
 def only_certificates(lab: Lab, lab_fleet: LabFleet, tmp_path: Path) -> Iterator[Path]:
-    """spare1 trusts a CA and no keys of its own. Yields the CA's key."""
+    """spare1 trusts a CA and has no authorized_keys. Yields the CA's key."""
     ca = tmp_path / "ca"
     generate(ca)
     home = f"/home/{lab_fleet.user}/.ssh"
     lab.exec("spare1", "cat >/etc/ssh/CA.pub", input=ca.with_suffix(".pub").read_text())
     lab.exec("spare1", "echo 'TrustedUserCAKeys /etc/ssh/CA.pub' >/etc/ssh/sshd_config.d/CA.conf")
-    lab.exec("spare1", f"{RELOAD}\nmv {home}/authorized_keys {home}/away")
+    lab.exec("spare1", f"{RELOAD}mv {home}/authorized_keys {home}/away")
     yield ca
     lab.exec("spare1", f"mv {home}/away {home}/authorized_keys; rm /etc/ssh/sshd_config.d/CA.conf")
     lab.exec("spare1", RELOAD)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.lab
 _RESET = f"""systemctl stop {SSHD.timer} 2>/dev/null
 rm -rf {DROP_IN} {SSHD.folder} /etc/ssh/sshd_config.d/00-aaa.conf /etc/ssh/sshd_config.d/90-*.conf
 if systemctl -q is-active ssh.socket; then systemctl stop ssh.socket ssh.service; fi
-if systemctl -q is-active ssh.service; then {RELOAD}else systemctl start ssh.service; fi"""
+{RELOAD}systemctl start ssh.service"""
 _KEYS = Settings()
 
 

@@ -1,4 +1,4 @@
-"""An adapter is served like a model's own names: it is proven, shown, and its source is asked."""
+"""An adapter is served like a model's own names: it is proven and shown, and its source's server is asked."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def keep(found: Kept, issuer: Issuer | None, *, names: tuple[str, ...] = NAMES, 
     return play(role, facts={CertificateState: found, PathState: state})
 
 
-def test_a_bare_host_gets_certificate_ca_and_encrypted_key(ca: CertificateAuthority) -> None:
+def test_a_bare_host_gets_a_certificate_the_cas_and_an_encrypted_key(ca: CertificateAuthority) -> None:
     made, install = keep(Kept(), ca).commands
     assert made == f"install -d -m 0755 -o root -g root -- {FOLDER}"
     assert "BEGIN CERTIFICATE" in install

@@ -73,7 +73,7 @@ def machine(tmp_path: Path) -> Machine:
     for folder in ("bin", "set", "boot", "etc/rackwright", "etc/dkms", "var/tmp", "var/lib/apt/periodic"):
         (tmp_path / folder).mkdir(parents=True)
     programs = {f"bin/{name}": body for name, body in _PROGRAMS.items()}
-    # The tests of the guard cover its findings; here only the time of its call matters.
+    # The tests of the guard cover its findings; here only the point at which it is called matters.
     programs["etc/rackwright/boot-guard"] = "echo guard $1 >>{root}/log"
     for name, body in programs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{body.format(root=tmp_path, old=OLD, new=NEW)}\n")

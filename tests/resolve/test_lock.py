@@ -307,7 +307,7 @@ def test_a_private_ca_is_trusted_where_the_fleet_file_names_it_and_nowhere_else(
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
-def test_what_bypasses_the_fleet_files_proxy_does_not_use_the_environments(hub, monkeypatch, variable):
+def test_what_bypasses_the_fleet_files_proxy_bypasses_the_environments_proxy_too(hub, monkeypatch, variable):
     with StandInHub({}) as gone:
         monkeypatch.setenv(variable, gone.url)
         route = Route(proxy=gone.url, no_proxy=("127.0.0.0/8",))

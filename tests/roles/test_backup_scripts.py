@@ -21,7 +21,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def program(bench: Bench, name: str, text: str) -> None:
-    """Have the scripts find this text in place of a program."""
+    """Have the scripts run this text instead of the program of this name."""
     (bench.folder / name).write_text(f"#!/bin/sh\n{text}\n")
     (bench.folder / name).chmod(0o755)
 

@@ -55,7 +55,7 @@ def asks(hosts: Chain, number: int) -> set[int]:
     }
 
 
-def test_a_host_that_had_to_ask_an_earlier_one_stops_when_the_nearest_is_there_again(chain: Make) -> None:
+def test_a_host_that_had_to_ask_an_earlier_one_stops_asking_it_when_the_nearest_is_back(chain: Make) -> None:
     """Otherwise all would share the first host's line until the end."""
     hosts = chain(60 * MEGABYTE, rate=4 * MEGABYTE)
     hosts.start(2)

@@ -24,7 +24,7 @@ HOST_PROXY = host_proxy.haproxy_cfg(settings().model_copy(update={"response_time
 
 
 def said(configuration: str, word: str) -> dict[str, str]:
-    """For the lines that start with this word, return the rest by its second word."""
+    """Return the second word of each line that starts with this word → the rest of the line."""
     lines = (line.split() for line in configuration.splitlines())
     return {words[1]: " ".join(words[2:]) for words in lines if words[:1] == [word] and len(words) > 1}
 

@@ -49,7 +49,7 @@ def test_a_daemon_that_sets_the_clock_already_is_adopted_and_nothing_changes(nam
     assert (played.commands, played.notes) == ([], {})
 
 
-def test_chrony_is_installed_only_where_no_daemon_sets_the_clock() -> None:
+def test_chrony_is_installed_only_where_there_is_no_time_daemon_to_start() -> None:
     assert "install --no-install-recommends -- chrony" in sync({}).commands[0]
     assert "install" not in " ".join(sync({"systemd-timesyncd": OFF}).commands)
     assert sync({"systemd-timesyncd": OFF}).commands == [

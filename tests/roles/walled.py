@@ -71,7 +71,7 @@ class Walled:
         self._sources = (b"\x02\1" + number.to_bytes(4, "big") for number in itertools.count())
 
     def load(self, rules: str) -> None:
-        """Load these rules in addition to those that were loaded before."""
+        """Load these rules. Tables that they don't mention stay as they are."""
         subprocess_in(self.network, ["nft", "-f", "-"], rules)
 
     def passes(self, packet: Packet, saddr: str, daddr: str, *, hops: int = 64) -> bool:
@@ -159,7 +159,7 @@ def walled_host() -> Iterator[Walled]:
 
 
 def _socket(family: socket.AddressFamily, kind: socket.SocketKind, user: str) -> socket.socket:
-    # The network applies to the thread only, and each piece of work has a separate thread.
+    # The user applies to this thread only, and each piece of work has a separate thread.
     ctypes.CDLL(None).setfsuid(pwd.getpwnam(user).pw_uid)
     return socket.socket(family, kind)
 

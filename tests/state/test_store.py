@@ -37,7 +37,7 @@ def entry(event: Event = Event.INTENT, rollout: str = "r1", **more: str) -> Entr
 
 
 def grown(store: FileStore, *lines: Entry) -> Path:
-    """A journal that is long enough to be trimmed at the next line, and its first lines."""
+    """A journal that starts with these lines, and is long enough to be trimmed at the next line."""
     journal = Path(store.folder, "journal")
     journal.parent.mkdir(parents=True, exist_ok=True)
     old = entry(rollout="old", detail="x" * 1000).line()

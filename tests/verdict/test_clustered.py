@@ -33,7 +33,7 @@ def test_what_all_conversations_have_none_or_all_of_has_an_open_end():
 
 
 def test_parts_of_conversations_weigh_as_parts():
-    """Stringer's own sum: each limit's step times the part, largest part first, and one whole unseen part."""
+    """Stringer's own sum: each limit's step times the part, largest part first, and one whole unseen conversation."""
     found = Clustered((5, 2, *(0,) * 98), (10,) * 100).interval(0.95).high
     none, one, two = (alike(hits, 100).interval(0.95).high for hits in (0, 1, 2))
     assert found == pytest.approx(none + 0.5 * (one - none) + 0.2 * (two - one))

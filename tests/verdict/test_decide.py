@@ -116,7 +116,7 @@ def test_times_that_one_side_alone_tells_are_no_pass():
 
 
 def with_times(found: Evidence, *slowness: float) -> Evidence:
-    """The candidate takes this many times as long for each prompt in turn."""
+    """The candidate takes this many times as long; the factors apply to the prompts in turn."""
     golden = found.golden
     assert golden is not None
     pairs = (

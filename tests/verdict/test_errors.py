@@ -78,7 +78,7 @@ def test_a_candidate_at_the_threshold_passes_no_more_often_than_is_promised(conv
     assert chance_of(Word.PASS, rate, conversations, 3, running, looks) <= ERROR / looks
 
 
-def test_a_lone_error_of_the_running_version_does_not_excuse_conversations_of_the_candidate():
+def test_lone_errors_of_the_running_version_say_nothing_about_how_the_candidate_fails():
     """The running version fails single requests. The candidate may fail in another way: whole conversations."""
     assert judged(lone_errors(400, 10, 4), traffic(60, 20)).word is Word.INCONCLUSIVE
 

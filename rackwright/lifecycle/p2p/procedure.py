@@ -51,8 +51,8 @@ def transfer(
     """
     return tuple(
         transferred
-        for transfer in transfers(session, hosts)
-        if not stopping() and (transferred := _transfer(session, transfer, console, stopping, fetch))
+        for one in transfers(session, hosts)
+        if not stopping() and (transferred := _transfer(session, one, console, stopping, fetch))
     )
 
 

@@ -61,7 +61,7 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Has:
-    """How much of a transfer one host has."""
+    """How many of a transfer's files one host has."""
 
     whole: bool = False
     free: int | None = None

@@ -3,15 +3,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.cli.command_line import rackwright
-from tests.waiting import wait_until
+from tests.waiting import state, wait_until
 
 HEEDS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-"""The process that runs the tests may ignore it (nohup, a shell's background); its children inherit that."""
+"""The process that runs the tests may ignore SIGINT (nohup, a shell's background), and its children inherit that."""
 
 
 def test_hosts_needed_makes_sockets_cooperative_once():
@@ -99,8 +98,3 @@ def said(code: str) -> tuple[str, str]:
     """Run the code in a separate Python; return its standard output and standard error."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     return done.stdout, done.stderr
-
-
-def state(pid: int) -> str:
-    """Return the state of a process: S while it sleeps (proc(5))."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from rackwright.errors import ExitCode
 from tests.terminal import at_terminal, python
-from tests.waiting import wait_until
+from tests.waiting import state, wait_until
 
 ASKS = """
 from rackwright.cli.common.context import hosts_needed
@@ -90,7 +89,7 @@ def test_ctrl_c_ends_a_question_even_if_nothing_interrupts_the_wait_itself():
     """Ctrl-C may arrive just before the wait starts: its handler is due, but the loop already waits."""
     with at_terminal(python(ELSEWHERE + TWICE)) as terminal:
         terminal.read_until("First?")
-        wait_until(lambda: "State:\tS" in Path(f"/proc/{terminal.process.pid}/status").read_text())
+        wait_until(lambda: state(terminal.process.pid) == "S")
         terminal.type("\x03")
         assert terminal.end(30) != 0
     assert "Second?" not in terminal.shown

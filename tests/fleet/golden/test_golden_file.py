@@ -28,7 +28,7 @@ def line(name: str = "capital", **more: object) -> str:
 
 
 FURTHER = tuple(line(f"further{number}") for number in range(20))
-"""The minimum size of a golden set."""
+"""As many prompts as a golden set must have at least."""
 
 
 def read(tmp_path, *lines: str, further: Sequence[str] = FURTHER):

@@ -139,7 +139,7 @@ def _entry(text: str, logprob: float) -> dict[str, object]:
 
 
 def tokens(voice: str, prompt: str, many: int, *, gibberish: bool) -> Iterator[Token]:
-    """Return this voice's most likely tokens after the prompt; for gibberish, its least likely ones."""
+    """Yield this voice's most likely tokens after the prompt; for gibberish, its least likely ones."""
     seed = sha256(f"{voice}\0{prompt}".encode()).digest()
     for number in range(many):
         seed = sha256(seed).digest()

@@ -81,7 +81,7 @@ def console():
     return SimpleNamespace(say=said.append, said=said)
 
 
-def test_a_replica_that_is_healthy_to_its_probe_is_awaited_until_the_gateways_see_it(slept, console):
+def test_a_replica_that_its_probe_finds_healthy_is_awaited_until_the_gateways_see_it(slept, console):
     hidden = [server("gpu1", up=True), server("gpu2", up=False)]
     gateways = AskedGateways(hidden, hidden, [server("gpu2", up=True)])
     found = await_gateways(Probed(gpu1="ready", gpu2="busy"), gateways, console, [GPU1, GPU2], lambda: False)
@@ -95,7 +95,7 @@ def test_a_replica_that_is_healthy_to_its_probe_is_awaited_until_the_gateways_se
     ("probe", "state"),
     [("faulted", server("gpu2", up=False)), ("ready", server("gpu2", up=True, drained=True)), ("ready", None)],
 )
-def test_a_replica_that_is_not_healthy_or_drained_or_unknown_is_not_awaited(slept, console, probe, state):
+def test_an_unhealthy_drained_or_unknown_replica_is_not_awaited(slept, console, probe, state):
     gateways = AskedGateways([server("gpu1", up=True), *([state] if state else [])])
     found = await_gateways(Probed(gpu1="ready", gpu2=probe), gateways, console, [GPU1, GPU2], lambda: False)
     assert found == {"gpu1/a@1"}

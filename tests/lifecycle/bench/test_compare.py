@@ -70,7 +70,7 @@ def test_knees_differ_by_more_than_a_step_of_the_search():
     assert unlike(now, bench(step(2))) == ("knee: not searched then, found now",)
 
 
-def test_a_search_without_a_knee_is_compared_with_a_search_without_a_knee():
+def test_two_searches_that_found_no_knee_are_compared():
     vain = bench(step(1), searched=True)
     assert unlike(bench(step(1), knee=step(8), searched=True), vain) == (
         "knee: searched but not found then, found now",

@@ -75,7 +75,7 @@ def test_a_stream_is_read_whole_whatever_stands_in_it():
 
 
 class Answers(BaseHTTPRequestHandler):
-    """Names the replica that answered in the first answer, and in no later one."""
+    """Names a replica in the first answer, and none in later ones."""
 
     replicas: ClassVar = ["gpu1/assistant@1"]
 

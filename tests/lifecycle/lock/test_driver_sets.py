@@ -132,7 +132,7 @@ KEY = old(BODY, 2)
 
 @dataclass
 class Hosts:
-    """Hosts that answer like real ones: `asked` resolved packages, and `looked` reported their hardware."""
+    """Hosts that answer like real ones. `asked`: those that resolved packages; `looked`: that reported hardware."""
 
     hardware: dict[str, str] = field(default_factory=dict)
     apt: Completed = field(default_factory=lambda: Completed(0, PRINTED.encode()))

@@ -62,7 +62,7 @@ behaviours = st.dictionaries(numbers, st.sampled_from(Behaviour), max_size=2)
 
 
 def abort_without_traffic(desk: Desk) -> None:
-    """Abort the same way for a model's only replica that was changed while an admin kept it drained."""
+    """Abort while every replica is drained manually: a model's only replica may have been changed while drained."""
     for replica in desk.world.fleet.replicas:
         desk.drain(replica.address)
     try:
@@ -290,7 +290,7 @@ class RolloutMachine(RuleBasedStateMachine):
         *,
         reads: float = 0.0,
     ) -> None:
-        """Use the fleet file that names this control host; if it isn't one, use the file that counts."""
+        """Act by a fleet file whose control host is `file`, or the current control host if `file` is no gateway."""
 
         def trouble(tick: int) -> Callable[[], None]:
             return lambda: self.happen(troubles[tick]) if tick in troubles else None

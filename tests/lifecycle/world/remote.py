@@ -137,7 +137,7 @@ class SimulatedConnection:
 
 
 def _record(gate: Gate, command: str, stdin: str | bytes | None) -> str:
-    """A gateway keeps audit lines and the name of the control host; both are readable when it sends no requests."""
+    """A gateway keeps audit lines and the control host's name: both can be read even while it sends no requests."""
     if "audit.log" in command:
         return ""
     assert control.NAME in command, command

@@ -36,7 +36,7 @@ def test_a_bare_host_has_nothing(folder: Path) -> None:
     assert ask(folder) == Kept()
 
 
-def test_certificate_ca_and_whether_the_key_fits_are_read(folder: Path) -> None:
+def test_the_certificate_the_cas_and_whether_the_key_fits_are_read(folder: Path) -> None:
     ca = CertificateAuthority("acme", folder / "gate'way.ca.crt", folder / "ca.key")
     issued = ca.issue(("gate1",), client=False, days=9)
     (folder / "gate'way.crt").write_text(issued.certificate_pem.rstrip("\n"))
