@@ -115,6 +115,7 @@ def plan(site: Operator, lab: Lab, key: str, tmp_path: Path) -> Plan:
         tokens=3,
         long_tokens=6,
         rhythm="sslsscsss",
+        in_flight=8,
         exact=False,
     )
 

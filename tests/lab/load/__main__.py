@@ -51,9 +51,11 @@ async def loaded(plan: Plan, out: TextIO) -> list[Sample]:
     samples: list[Sample] = []
     loop = asyncio.get_running_loop()
     ended, began = _input_ended(loop), loop.time()
+    free = asyncio.Semaphore(plan.in_flight)
 
     async def one(asking: Client, request: Request) -> None:
         sample = await ask(asking, request)
+        free.release()
         if request.kind is Kind.LONG and not any(one.kind is Kind.LONG for one in samples):
             print("running", flush=True)
         samples.append(sample)
@@ -66,6 +68,7 @@ async def loaded(plan: Plan, out: TextIO) -> list[Sample]:
             done, _ = await asyncio.wait((ended,), timeout=max(0, due - loop.time()))
             if done or request.number == plan.most:
                 break
+            await free.acquire()
             group.create_task(one(asking, request))
     return samples
 
