@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from testinfra.host import Host
 
-ADMIN = "socat - UNIX-CONNECT:/run/rackwright-gateway/admin.sock"
+ADMIN = "socat - UNIX-CONNECT:/run/rackwright-gateway/sockets/admin.sock"
 
 
 def test_the_gateway_runs_and_starts_at_boot_and_debians_own_unit_does_not(gate1: Host) -> None:
