@@ -54,7 +54,7 @@ NAMED = (
         """[ $((state & 8)) -ne 0 ] || {{ echo 'HAProxy did not drain it' >&2; exit 1; }}\n""",
         "",
     ),
-    (f"{_GATEWAY}/scripts.py", "what was told of keys is world-readable", "install -m 0600", "install -m 0644"),
+    (f"{_GATEWAY}/scripts.py", "what was told of keys is world-readable", "install -T -m 0600", "install -T -m 0644"),
 )
 
 

@@ -8,15 +8,15 @@ from rackwright.roles.gateway.configuration import CANARIES, DOWNTIME_HEEDED_SEC
 
 _PLACES = """set -eu
 umask 077
-run={run} drains={drains} configuration={configuration} keys={configuration}/keys.map
+run={run} asks_as={asks_as} drains={drains} configuration={configuration} keys={configuration}/keys.map
 downtimes={configuration}/{downtimes} canaries={configuration}/{canaries}
 """
 _HELPERS = r"""
 # FILE MODEL VALUE: write the model's line to the file; without a value, remove it.
 note() {
     { grep -v "^$2 " "$1" 2>/dev/null || true; [ -z "$3" ] || printf '%s %s\n' "$2" "$3"; } |
-        install -m 0644 /dev/stdin "$1.new"
-    sync "$1.new"; mv -f "$1.new" "$1"
+        install -T -m 0644 /dev/stdin "$1.new"
+    sync "$1.new"; mv -fT "$1.new" "$1"
 }
 # MODEL: its servers in the worker that takes new connections; nothing if the worker doesn't know the model.
 servers() {
@@ -64,7 +64,12 @@ knows_no() {
 def helpers(paths: Paths, drains: str) -> str:
     """Return the first part of each script."""
     places = _PLACES.format(
-        run=paths.run, configuration=paths.configuration, drains=drains, downtimes=DOWNTIMES, canaries=CANARIES
+        run=paths.run,
+        asks_as=paths.asks_as,
+        configuration=paths.configuration,
+        drains=drains,
+        downtimes=DOWNTIMES,
+        canaries=CANARIES,
     )
     return places + WORKERS.read_text() + _HELPERS
 
@@ -93,7 +98,7 @@ server=$(named {model} {begin})
     + UNSHARE
     + """state=$(admin_state {model} "$server")
 if {keep} || {{ [ ! -e "$drains/$server" ] && [ $((state & 8)) -eq 0 ]; }}; then
-    printf '%s\\n' {record} >"$drains/.new"; sync "$drains/.new"; mv -f "$drains/.new" "$drains/$server"
+    printf '%s\\n' {record} >"$drains/.new"; sync "$drains/.new"; mv -fT "$drains/.new" "$drains/$server"
 fi
 set_server drain {model} "$server"
 state=$(admin_state {model} "$server")
@@ -102,8 +107,8 @@ state=$(admin_state {model} "$server")
 )
 
 COPY_DRAIN = """install -d -m 0755 -- "$drains"
-printf '%s\\n' {record} >"$drains/.new"; sync "$drains/.new"; mv -f "$drains/.new" "$drains"/{server}
-[ ! -S "$run/master.sock" ] || {{ lock; set_server drain {model} {server} 'No such *'; }}
+printf '%s\\n' {record} >"$drains/.new"; sync "$drains/.new"; mv -fT "$drains/.new" "$drains"/{server}
+[ ! -S "$run/sockets/master.sock" ] || {{ lock; set_server drain {model} {server} 'No such *'; }}
 """
 
 READY = (
@@ -128,8 +133,8 @@ WRITE_KEY = """[ -e "$configuration/keys.applied" ] ||
     {{ echo 'this gateway keeps no keys yet; apply first' >&2; exit 1; }}
 loaded=false; [ "$keys" -nt "$run/keys.loaded" ] || [ "$keys" -ot "$run/keys.loaded" ] || loaded=true
 {{ grep -v "^$sha " "$configuration/keys.pushed" || true; printf '%s' {pushed}; }} 2>/dev/null |
-    install -m 0600 /dev/stdin "$configuration/keys.pushed.new"
-sync "$configuration/keys.pushed.new"; mv -f "$configuration/keys.pushed.new" "$configuration/keys.pushed"
+    install -T -m 0600 /dev/stdin "$configuration/keys.pushed.new"
+sync "$configuration/keys.pushed.new"; mv -fT "$configuration/keys.pushed.new" "$configuration/keys.pushed"
 "$configuration/api-keys" merge
 lines=$(grep "^$sha[ /]" "$keys" | LC_ALL=C sort -r)
 [ -z "$lines" ] || lines="$lines

@@ -12,4 +12,5 @@ from rackwright.roles.host_proxy.settings import Proxied
 def works_command(proxied: Proxied, paths: Paths = PATHS) -> str:
     """Return the command, for root, that makes the host proxy send to this engine until the agent reports it down."""
     tell = f"set server {proxied.backend}/engine agent up"
-    return f"printf '%s\\n' {quote(tell)} | socat -T 5 - {quote(f'UNIX-CONNECT:{paths.run}/admin.sock')}"
+    socket = f"UNIX-CONNECT:{paths.sockets}/admin.sock,su-e={paths.asks_as}"
+    return f"printf '%s\\n' {quote(tell)} | socat -T 5 - {quote(socket)}"

@@ -126,12 +126,12 @@ class Running:
     def start(self) -> None:
         Path(self.proxy.script).write_text(self.proxy.script_text())
         Path(self.proxy.script).chmod(0o755)
-        self.script("start") if self.proxy.drains else self.script("keys", self.paths.run)
+        self.script("start" if self.proxy.drains else "prepare")
         self.script("check", f"{self.paths.configuration}/haproxy.cfg")
         arguments = ["haproxy", "-W", "-f", f"{self.paths.configuration}/haproxy.cfg"]
         with Path(self.paths.run, "stderr").open("ab") as stderr:
             self.process = subprocess.Popen(
-                [*arguments, "-S", f"{self.paths.run}/master.sock,mode,600"], stderr=stderr, stdout=stderr
+                [*arguments, "-S", f"{self.paths.sockets}/master.sock,mode,600"], stderr=stderr, stdout=stderr
             )
         eventually(self.answers)
 
@@ -145,7 +145,7 @@ class Running:
     def ask(self, command: str, socket_name: str = "admin") -> str:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(60)
-            connection.connect(f"{self.paths.run}/{socket_name}.sock")
+            connection.connect(f"{self.paths.sockets}/{socket_name}.sock")
             connection.sendall(command.encode() + b"\n")
             connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
@@ -328,8 +328,9 @@ def second_gateway(first: Stack) -> Iterator[Stack]:
 
 def _paths(folder: Path, name: str) -> Paths:
     (folder / name).mkdir()
-    (folder / f"{name}.run").mkdir()
-    return Paths(str(folder / name), str(folder / f"{name}.run"), str(folder), str(folder / "log"))
+    (folder / f"{name}.run" / "sockets").mkdir(parents=True)
+    # Tests run HAProxy as root.
+    return Paths(str(folder / name), str(folder / f"{name}.run"), str(folder), str(folder / "log"), asks_as="root")
 
 
 def _proxies(folder: Path, ca: CertificateAuthority) -> tuple[Running, Running]:

@@ -98,6 +98,11 @@ def test_another_answer_of_the_admin_socket_is_an_error(gateways: Gateways, tmp_
         ACTS[act](gateways)
 
 
+def test_an_answer_of_the_admin_socket_that_never_ends_is_an_error(gateways: Gateways, tmp_path: Path) -> None:
+    with answered(tmp_path, "/admin.sock", "exec yes"), pytest.raises(HostError, match="failed: HAProxy, asked '"):
+        gateways.servers()
+
+
 @pytest.mark.parametrize("act", OF_WORKERS)
 @pytest.mark.parametrize("answer", ["", "printf 'half of an'"], ids=["none", "half"])
 def test_no_whole_answer_is_an_error(gateways: Gateways, old: int, tmp_path: Path, act: str, answer: str) -> None:

@@ -27,7 +27,7 @@ def test_checking_a_configuration_leaves_no_keys_behind(stack: Stack) -> None:
 @contextmanager
 def _mute(stack: Stack, said: bytes | None, name: str = "admin") -> Iterator[None]:
     """Within the block, nothing listens at the socket, or, if given, a server answers only `said`."""
-    path = Path(stack.gateway.paths.run, f"{name}.sock")
+    path = Path(stack.gateway.paths.sockets, f"{name}.sock")
     aside = path.rename(path.with_suffix(".aside"))
     with socket.socket(socket.AF_UNIX) as listener:
         if said is not None:
@@ -79,17 +79,20 @@ def test_keys_that_no_worker_got_do_not_count_as_loaded(stack: Stack, said: byte
     assert loaded.exists()
 
 
-def test_keys_and_states_are_the_proxys_alone(stack: Stack) -> None:
+def test_only_root_writes_keys_and_states_and_only_its_proxy_reads_them(stack: Stack) -> None:
     stack.gateway.reload()
     run = Path(stack.gateway.paths.run)
-    for path in (run / "gateway.pem", run / "gateway-client.pem", run / "servers.state"):
-        assert (path.owner(), path.stat().st_mode & 0o777) == ("haproxy", 0o600)
+    for path, mode in (
+        (run, 0o750),
+        *((run / name, 0o640) for name in ("gateway.pem", "gateway-client.pem", "servers.state")),
+    ):
+        assert (path.owner(), path.group(), path.stat().st_mode & 0o777) == ("root", "haproxy", mode)
 
 
 def test_only_root_speaks_to_a_proxy_on_its_own_host(stack: Stack) -> None:
     for proxy, names in ((stack.gateway, ("admin", "master", "peers")), (stack.host_proxy, ("admin", "master"))):
         for name in names:
-            assert Path(proxy.paths.run, f"{name}.sock").stat().st_mode & 0o7777 == 0o600, name
+            assert Path(proxy.paths.sockets, f"{name}.sock").stat().st_mode & 0o7777 == 0o600, name
 
 
 @pytest.mark.parametrize("verb", ["reload", "drains"])

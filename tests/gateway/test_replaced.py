@@ -271,7 +271,7 @@ def test_one_that_reaches_no_next_one_is_answered_and_logged(
     pair: Stack, gateways: Gateways, kept: list[HTTPSConnection]
 ) -> None:
     pair.gateway.reload()
-    there = Path(pair.gateway.paths.run, "next.sock")
+    there = Path(pair.gateway.paths.sockets, "next.sock")
     away = there.rename(there.with_name("away.sock"))
     try:
         kept[0].request("GET", "/v1/models", headers={"authorization": f"Bearer {KEYS['good']}"})
@@ -284,7 +284,7 @@ def test_one_that_reaches_no_next_one_is_answered_and_logged(
 
 
 def test_a_client_cant_speak_as_an_old_worker_does(pair: Stack, gateways: Gateways) -> None:
-    assert Path(pair.gateway.paths.run, "next.sock").stat().st_mode & 0o7777 == 0o600
+    assert Path(pair.gateway.paths.sockets, "next.sock").stat().st_mode & 0o7777 == 0o600
     connection = HTTPConnection("127.0.0.1", pair.settings.port, timeout=60)
     connection.connect()
     connection.sock.sendall(b"PROXY TCP4 10.9.9.9 10.9.9.9 1 2\r\nGET /v1/models HTTP/1.1\r\n\r\n")

@@ -96,7 +96,7 @@ def keys(lab: Lab) -> str:
     return lab.exec(
         "gate1",
         "cat /etc/rackwright/gateway/keys.map; echo 'show map /etc/rackwright/gateway/keys.map' "
-        "| socat - UNIX-CONNECT:/run/rackwright-gateway/admin.sock",
+        "| socat - UNIX-CONNECT:/run/rackwright-gateway/sockets/admin.sock",
     ).out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import ip_address
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 import pytest
 
+from rackwright.errors import HostError
 from rackwright.fleet.ca import CertificateAuthority
 from rackwright.gateway import Gateways
 from rackwright.remote import Remote
@@ -19,6 +21,7 @@ from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.roles.gateway.access_log import parse_access
 from rackwright.roles.gateway.settings import Key, RoutedModel, Server
 from rackwright.roles.gateway.settings import Settings as Gateway
+from rackwright.roles.host_proxy.now import works_command
 from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.layout.settings import Settings as Layout
@@ -40,12 +43,32 @@ frontend engine
     bind unix@{SOCKET} group rackwright mode 660
     http-request return status 200 content-type application/json string '{ANSWER}'
 """
+PROXIED = Proxied(replica="assistant@1", port=8100, socket=SOCKET, agent_port=18100, slots=4)
+# Every file that is there, and the names that root gives to a file until it is whole; sockets stay as they are.
+PLANT = r"""
+for run in /run/rackwright-gateway /run/rackwright-host-proxy; do
+    mv -T $run $run.aside
+    mv -T $run/sockets $run/aside && mkdir $run/sockets
+    for name in $(ls $run) keys keys.loaded keys.pushed proxy; do
+        for link in $name $name.new ${{name%.*}}.new $name.lock; do
+            for folder in $run $run/sockets; do
+                [ -S $folder/$link ] || ln -sfnT {target} $folder/$link
+            done
+        done
+    done
+done
+true
+"""
 Result = TypeVar("Result")
 UNITS = ("rackwright-gateway.service", "rackwright-host-proxy.service")
 
 
 def api_key(name: str) -> str:
     return f"rw-{name}-{name[0] * 43}"
+
+
+def as_haproxy(script: str) -> str:
+    return f"setpriv --reuid=haproxy --regid=haproxy --clear-groups sh -c {shlex.quote(script)} 2>/dev/null"
 
 
 @dataclass
@@ -68,9 +91,8 @@ class Serving:
             Certificate(name="host-proxy", names=(name, str(address))),
         ):
             certificate(settings=settings, issuer=self.ca)
-        proxied = Proxied(replica="assistant@1", port=8100, socket=SOCKET, agent_port=18100, slots=4)
         host_proxy(
-            settings=HostProxy(address=address, certificate="host-proxy", gateways=(name,), replicas=(proxied,))
+            settings=HostProxy(address=address, certificate="host-proxy", gateways=(name,), replicas=(PROXIED,))
         )
         server = Server(replica="assistant@1", host=name, address=address, port=8100, slots=4)
         routed = RoutedModel(name="assistant", digest="d" * 64, names=("assistant",), servers=(server,))
@@ -145,8 +167,53 @@ def test_the_units_are_sandboxed(serving: Serving, unit: str) -> None:
 
 
 def test_keys_are_readable_by_their_proxy_only(serving: Serving) -> None:
-    modes = serving.host.tell("stat -c '%a %U' /run/rackwright-*/*.pem /run/rackwright-*/*.sock | sort -u")
-    assert modes == "600 haproxy"
+    places = "/run/rackwright-gateway /run/rackwright-host-proxy"
+    modes = serving.host.tell(f"find {places} -not -name keys.loaded -printf '%y %m %u:%g\\n' | sort -u").splitlines()
+    assert modes == ["d 700 haproxy:haproxy", "d 750 root:haproxy", "f 640 root:haproxy", "s 600 haproxy:haproxy"]
+
+
+@pytest.mark.parametrize("prize", ["file", "folder"])
+def test_links_made_by_haproxys_user_lead_root_to_no_other_file(serving: Serving, prize: str) -> None:
+    host, units = serving.host, " ".join(UNITS)
+    host.tell("mkdir -p /root/prize/folder && echo kept >/root/prize/file")
+    seen = r"find /root/prize -printf '%p %u:%g %m %s %T@\n'; cat /root/prize/file"
+    before = host.tell(seen)
+    added = Key(id="added", sha256=sha256(b"added").hexdigest())
+    try:
+        for act in ("reload", "restart"):
+            host.tell(as_haproxy(PLANT.format(target=f"/root/prize/{prize}")))
+            with suppress(HostError):
+                serving.gateways(lambda gateways: gateways.put_key(added, note="added"))
+            acted = host.holds(f"systemctl {act} {units}")
+            assert host.tell(seen) == before
+            assert acted
+            wait_until(lambda: serving.ask() == 200)
+    finally:
+        host.tell(f"rm /etc/rackwright/gateway/keys.pushed; systemctl restart {units}")
+        wait_until(lambda: serving.ask() == 200)
+
+
+def test_root_asks_no_socket_that_haproxys_user_may_not_ask(serving: Serving) -> None:
+    host = serving.host
+    listen = "socat -u UNIX-LISTEN:/root/asked.sock,fork OPEN:/root/asked,creat,append"
+    host.tell(f"systemd-run -q --unit=asked {listen}")
+    wait_until(lambda: host.holds("test -S /root/asked.sock"))
+    try:
+        for name in ("gateway", "host-proxy"):
+            for socket in ("admin", "master"):
+                link = f"/run/rackwright-{name}/sockets/{socket}.sock"
+                host.tell(as_haproxy(f"ln -sfT /root/asked.sock {link}"))
+            assert not host.holds(f"systemctl reload rackwright-{name}")
+        with pytest.raises(HostError):
+            serving.gateways(lambda gateways: gateways.servers())
+        host.holds(works_command(PROXIED))
+        # The listener takes one after another: once this has arrived, so has all before it.
+        host.tell("echo end | socat -u - UNIX-CONNECT:/root/asked.sock")
+        wait_until(lambda: "end" in host.tell("cat /root/asked"))
+        assert host.tell("cat /root/asked") == "end"
+    finally:
+        host.tell(f"systemctl stop asked; rm -f /root/asked*; systemctl restart {' '.join(UNITS)}")
+        wait_until(lambda: serving.ask() == 200)
 
 
 def test_debians_own_unit_is_not_started(serving: Serving) -> None:
@@ -156,7 +223,7 @@ def test_debians_own_unit_is_not_started(serving: Serving) -> None:
 
 def test_a_revoked_key_is_refused_after_an_apply_that_restarts_and_reloads_nothing(serving: Serving) -> None:
     pids = serving.main_pids()
-    master = "socat - UNIX-CONNECT:/run/rackwright-gateway/master.sock"
+    master = "socat - UNIX-CONNECT:/run/rackwright-gateway/sockets/master.sock"
     workers = f"echo 'show proc' | {master} | grep -w worker | grep -o ^[0-9]*"
     before = serving.host.tell(workers)
     serving.keys = ["later"]

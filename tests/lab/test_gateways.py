@@ -72,7 +72,7 @@ def test_both_serve_and_a_second_apply_changes_nothing(site: Operator) -> None:
 
 def test_a_keys_requests_at_one_count_at_the_other(site: Operator, lab: Lab, key: str) -> None:
     site("key", "edit", "ci", "--requests-per-minute", "2")
-    table = "echo 'show table gateways/requests.gate1' | socat - /run/rackwright-gateway/admin.sock"
+    table = "echo 'show table gateways/requests.gate1' | socat - /run/rackwright-gateway/sockets/admin.sock"
     minute = -1.0
 
     def other_knows() -> bool:

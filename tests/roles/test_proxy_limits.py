@@ -106,7 +106,7 @@ def test_clients_find_a_gateway_at_its_own_and_at_the_virtual_address() -> None:
     binds = said(GATEWAY.partition("peers gateways")[0], "bind")
     tls = "ssl crt /run/rackwright-gateway/gateway.pem alpn http/1.1"
     # The virtual address may still be at another gateway. At the socket root's own old worker passes requests on.
-    passed_on = {"unix@/run/rackwright-gateway/next.sock": "mode 600 accept-proxy"}
+    passed_on = {"unix@/run/rackwright-gateway/sockets/next.sock": "mode 600 accept-proxy"}
     assert binds == {"10.20.0.10:443": tls, "10.20.0.9:443": f"transparent {tls}"} | passed_on
 
 

@@ -26,10 +26,12 @@ def test_a_proxy_runs_as_nobody_special_starts_again_for_ever_and_lets_answers_e
         "Type=notify",
         "User=haproxy",
         "Group=haproxy",
-        f"RuntimeDirectory=rackwright-{name}",
-        "RuntimeDirectoryMode=0750",
-        f"ExecStart=/usr/sbin/haproxy -Ws -f {script}/haproxy.cfg -S {run}/master.sock,mode,600",
+        # Root's own folder, with the keys, is above the user's.
+        f"RuntimeDirectory=rackwright-{name}/sockets",
+        "RuntimeDirectoryMode=0700",
+        f"ExecStart=/usr/sbin/haproxy -Ws -f {script}/haproxy.cfg -S {run}/sockets/master.sock,mode,600",
         f"ExecReload=+{script}/proxy reload",
+        f"ExecStopPost=+{script}/proxy stop",
         "KillMode=mixed",
         "KillSignal=SIGUSR1",
         "TimeoutStopSec=60",
@@ -47,8 +49,7 @@ def test_only_a_gateway_has_drains_to_take_up_and_ports_below_1024() -> None:
     script = "/etc/rackwright/gateway/proxy"
     drains = {f"ExecStartPre=+{script} start", f"ExecStartPost=+{script} drains"}
     assert [drains & {*text.splitlines()} for text in (GATEWAY, HOST_PROXY)] == [drains, set()]
-    keys = "ExecStartPre=+/etc/rackwright/host-proxy/proxy keys /run/rackwright-host-proxy"
-    assert keys in HOST_PROXY.splitlines()
+    assert "ExecStartPre=+/etc/rackwright/host-proxy/proxy prepare" in HOST_PROXY.splitlines()
     for kind in ("AmbientCapabilities", "CapabilityBoundingSet"):
         assert f"{kind}=CAP_NET_BIND_SERVICE" in GATEWAY.splitlines()
         assert f"{kind}=" in HOST_PROXY.splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from testinfra.host import Host
 
-ADMIN = "socat - UNIX-CONNECT:/run/rackwright-gateway/admin.sock"
+ADMIN = "socat - UNIX-CONNECT:/run/rackwright-gateway/sockets/admin.sock"
 
 
 def test_the_gateway_runs_and_starts_at_boot_and_debians_own_unit_does_not(gate1: Host) -> None:
@@ -25,7 +25,8 @@ def test_certificates_last_and_their_keys_are_encrypted(gate1: Host, name: str) 
     assert gate1.run(f"openssl x509 -in {stem}.crt -noout -checkend {300 * 86400}").rc == 0
     assert gate1.file(f"{stem}.key.cred").mode == 0o600
     assert not gate1.file(f"{stem}.key.cred").contains("PRIVATE KEY")
-    assert gate1.file(f"/run/rackwright-gateway/{name}.pem").mode == 0o600
+    decrypted = gate1.file(f"/run/rackwright-gateway/{name}.pem")
+    assert (decrypted.user, decrypted.group, decrypted.mode) == ("root", "haproxy", 0o640)
 
 
 def test_a_gateway_alone_shares_with_its_own_next_worker_only(gate1: Host) -> None:

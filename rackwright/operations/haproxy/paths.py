@@ -12,7 +12,10 @@ DRAINS = "/var/lib/rackwright/drains"
 """One file per drained server, with the server's name, so that a manual drain survives a reboot."""
 
 WORKERS = Path(__file__).parent / "templates" / "workers.sh"
-"""Shell functions that send questions and commands to HAProxy's workers. They need $run and $configuration."""
+"""Shell functions that send questions and commands to HAProxy's workers.
+
+They need $run, $asks_as and $configuration.
+"""
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,19 @@ class Paths:
     configuration: str
     """Rendered files."""
     run: str
-    """Sockets, and certificates with their decrypted keys (NAME.pem); gone when the unit stops."""
+    """Certificates with their decrypted keys (NAME.pem), and the servers' states; gone when the unit stops.
+
+    It is root's; HAProxy's user reads it.
+    """
     certificates: str = "/etc/rackwright/certificates"
     log: str = "/dev/log"
+    asks_as: str = "haproxy"
+    """The user that root becomes to connect to a socket: HAProxy's own, because that user can put links there."""
+
+    @property
+    def sockets(self) -> str:
+        """The folder of HAProxy's user. Root writes nothing there."""
+        return f"{self.run}/sockets"
 
 
 def endpoint(address: Address, port: int) -> str:

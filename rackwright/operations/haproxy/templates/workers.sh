@@ -1,4 +1,7 @@
-ask() { printf '%s\n' "$2" | socat -t 60 - "UNIX-CONNECT:$run/$1.sock"; } # SOCKET COMMAND
+# SOCKET COMMAND SECONDS: as HAProxy's user, which may have put a link there. Its answer is bounded for the same reason.
+say() { printf '%s\n' "$2" | socat -t "$3" - "UNIX-CONNECT:$run/sockets/$1.sock,su-e=$asks_as" | head -c 64M; }
+
+ask() { say "$1" "$2" 60; } # SOCKET COMMAND
 
 # Lock until this shell ends: commands to all workers must not overlap with a reload or with another writer of a map.
 lock() {
@@ -24,7 +27,7 @@ each() {
 
 # PID COMMAND. Don't ask a worker that has ended: HAProxy's master sometimes keeps such a connection open.
 worker() {
-    [ ! -e "/proc/$1/exe" ] || printf '@!%s %s\n' "$1" "$2" | socat -t 10 - "UNIX-CONNECT:$run/master.sock"
+    [ ! -e "/proc/$1/exe" ] || say master "@!$1 $2" 10
 }
 
 # PID|admin COMMAND: set $said to the complete answer. Return 1 if the worker has ended.
