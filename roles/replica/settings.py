@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from rackwright.launch import Launch, Reach
+from rackwright.roles.layout.settings import SOCKETS
 from rackwright.values.base import Frozen
 from rackwright.values.network import AddressField
 from rackwright.values.paths import HostPath
@@ -75,7 +76,7 @@ class Settings(Frozen):
 
     @property
     def socket(self) -> str:
-        return f"/run/rackwright/{self.name}/engine.sock"
+        return f"{SOCKETS}/{self.name}/engine.sock"
 
     @property
     def started_digest(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from rackwright.launch import Reach
+from rackwright.roles.layout.settings import SOCKETS
 from rackwright.roles.replica.settings import Settings
 
 DRAIN_MARGIN = 30
@@ -110,7 +111,7 @@ def render(settings: Settings) -> str:
 # Made by rackwright: the engine of replica {name}.
 [Unit]
 Description=rackwright engine {name}
-RequiresMountsFor={settings.mount}
+RequiresMountsFor={SOCKETS} {settings.mount}
 {_condition(settings)}StartLimitIntervalSec=0
 
 [Service]
