@@ -32,6 +32,8 @@ class StandInEngine:
     """Close in the middle of a stream."""
     answer: bytes | None = None
     """Body of plain completions instead of the usual one."""
+    endless: bool = False
+    """Answers of every kind never end."""
     steps: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     gone: threading.Event = field(default_factory=threading.Event)
     """Set when a client went away in the middle of a stream."""
@@ -123,11 +125,22 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _respond(self, body: bytes) -> None:
+        if self.stand_in.endless:
+            self._respond_without_end()
+            return
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _respond_without_end(self) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        self.end_headers()
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while True:
+                self.wfile.write(b"decoded 1\n" * 65536)
 
     def _stream(self) -> None:
         self.send_response(200)

@@ -13,8 +13,8 @@ from rackwright.operations.diff import show
 from rackwright.operations.facts.ours import OurFiles, OurUnits, OurUsers
 from rackwright.operations.unit import UNITS
 
-_LAST = (".service", ".slice", ".target")
-"""Types of units that timers, sockets and paths start; stopped after these, so that they aren't started again."""
+_LAST = (".service", ".slice", ".target", ".mount")
+"""Types of units that other units start; stopped after these, so that they aren't started again."""
 _REPLICA = re.compile(r"rackwright-([a-z0-9-]+@[0-9]+)\.service")
 _CACHES = "/var/cache/rackwright"
 """Folder in which engines store compiled code, by replica."""
@@ -22,7 +22,7 @@ _CACHES = "/var/cache/rackwright"
 
 @operation()
 def retired_units(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
-    """Stop, disable and remove each rackwright-* unit that isn't in `keep`, and its cache."""
+    """Stop, disable and remove each unit of rackwright that isn't in `keep`, and its cache."""
     gone = [unit for unit in host.get_fact(OurUnits) if unit not in keep]
     if not gone:
         return

@@ -7,6 +7,7 @@ from pyinfra.api.deploy import deploy
 from rackwright.operations.haproxy.proxy import Proxy, proxy_running
 from rackwright.roles.host_proxy.configuration import PATHS, haproxy_cfg
 from rackwright.roles.host_proxy.settings import Settings
+from rackwright.roles.layout.settings import SOCKETS
 
 
 @deploy("host_proxy")
@@ -19,5 +20,6 @@ def host_proxy(*, settings: Settings) -> None:
         paths=PATHS,
         certificates=(settings.certificate,),
         groups=("rackwright",),
+        mounts=(SOCKETS,),
     )
     proxy_running(proxy, haproxy_cfg=haproxy_cfg(settings), files={})

@@ -10,8 +10,10 @@ from rackwright.launch import RUNTIMES
 from rackwright.operations.filesystem.file import kept_file
 from rackwright.operations.filesystem.folder import folder
 from rackwright.operations.retired import retired_files, retired_units, retired_users
+from rackwright.operations.unit import systemd_unit
 from rackwright.operations.user import system_group
-from rackwright.roles.layout.settings import Settings
+from rackwright.roles.layout.settings import SOCKETS_UNIT, Settings
+from rackwright.roles.layout.sockets import UNIT_TEXT
 
 GROUP = "rackwright"
 """Its members, the host proxy and the probes, may open engines' sockets."""
@@ -22,12 +24,17 @@ _RUNTIMES = (str(PurePosixPath(RUNTIMES).parent), RUNTIMES)
 
 @deploy("layout")
 def layout(*, settings: Settings) -> None:
-    """Create rackwright's folders, owned by root and readable by all, and the audit log, readable by group adm."""
+    """Create rackwright's folders, owned by root and readable by all, and the audit log, readable by group adm.
+
+    A host that serves also gets the group and the mount for engine sockets.
+    """
     for path in (*_FOLDERS, *(_RUNTIMES if settings.serves else ())):
         folder(name=f"Make the folder {path}", path=path)
     kept_file(name="Create the audit log", path=f"{RECORD}/audit.log", mode="0640", group="adm")
     if settings.serves:
         system_group(name="Add the group for engine sockets", group=GROUP)
+        # The units of engines, probes and host proxy require it and start it.
+        systemd_unit(name=f"Write {SOCKETS_UNIT}", unit=SOCKETS_UNIT, content=UNIT_TEXT, enabled=None)
 
 
 @deploy("layout")

@@ -6,6 +6,11 @@ from rackwright.values.base import Frozen
 from rackwright.values.paths import HostPath
 from rackwright.values.text import Line, Name
 
+SOCKETS = "/run/rackwright"
+"""Folder of the engines' sockets, a mount of its own."""
+SOCKETS_UNIT = "run-rackwright.mount"
+"""The unit that mounts it; systemd derives this name from the path."""
+
 
 class Settings(Frozen):
     fleet: Name
@@ -13,7 +18,7 @@ class Settings(Frozen):
     serves: bool
     """Whether engines run here; if so, the group for engine sockets is created, too."""
     keep_units: tuple[Line, ...] = ()
-    """All rackwright-* units that belong on this host; others are stopped and removed."""
+    """All of rackwright's units that belong on this host; others are stopped and removed."""
     keep_files: tuple[HostPath, ...] = ()
     """All files that belong on this host: probe scripts, proxy folders, certificates, backup and driver files."""
     keep_users: tuple[Line, ...] = ()

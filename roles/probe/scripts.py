@@ -9,12 +9,16 @@ from pathlib import Path
 
 from rackwright.roles.gpu_faults.settings import FOLDER as GPU_FAULTS
 from rackwright.roles.probe.settings import Settings
+from rackwright.roles.replica.answer import MOST_BYTES
 
 STATES = "/run/rackwright-state"
 _TEMPLATES = Path(__file__).parent / "templates"
 LONGEST = 5
 """After this many deadlines, a look is ended, and a state that was not renewed no longer counts. On an overloaded
 host the script itself waits up to three deadlines, and a little for metrics."""
+
+MOST_EVIDENCE = 20
+"""Folders with evidence that a host keeps of one replica, the newest ones."""
 
 
 def probe(settings: Settings) -> str:
@@ -28,6 +32,7 @@ def probe(settings: Settings) -> str:
         "busy": " ".join(settings.busy),
         "deadline": str(settings.deadline_seconds),
         "idle": str(settings.idle_seconds),
+        "most": str(MOST_BYTES),
         "body": body,
     }
     return _script("probe", settings, values)
@@ -61,7 +66,7 @@ def unfit(settings: Settings) -> str:
 
 def evidence(settings: Settings) -> str:
     """Return the script that saves evidence of why the engine hung, and kills the engine."""
-    return _script("evidence", settings, {})
+    return _script("evidence", settings, {"most": str(MOST_EVIDENCE)})
 
 
 def agent(settings: Settings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rackwright.operations import watch_units as look
 from rackwright.operations.watch_units import NO_NETWORK, SANDBOX
+from rackwright.roles.layout.settings import SOCKETS
 from rackwright.roles.probe.scripts import LONGEST
 from rackwright.roles.probe.settings import Settings
 
@@ -15,6 +16,7 @@ def service(settings: Settings) -> str:
 # Made by rackwright: one look of the probe at replica {settings.replica}.
 [Unit]
 Description=rackwright probe {settings.replica}
+RequiresMountsFor={SOCKETS}
 StartLimitIntervalSec=0
 
 [Service]

@@ -24,6 +24,9 @@ return the same logits twice. bfloat16 keeps eight bits: a logit between 16 and 
 two of them are off by one step each, their distance changes by 0.25. Tokens that are closer together than that may
 swap places."""
 
+MOST_BYTES = 4 * 2**20
+"""An engine may send anything without an end. No answer of one is read beyond this: curl ends with an error."""
+
 
 class By(StrEnum):
     TOKENS = "tokens"
@@ -77,7 +80,7 @@ def parse_answer(output: str) -> Answer | None:
         choice = json.loads(output)["choices"][0]
         text = choice["text"] if "text" in choice else choice["message"]["content"]
         tokens = tuple(_tokens(choice.get("logprobs") or {}))
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     if not isinstance(text, str) or not text.strip():
         return None

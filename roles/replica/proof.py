@@ -6,21 +6,21 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rackwright.roles.replica.answer import Answer, body, parse_answer
+from rackwright.roles.replica.answer import MOST_BYTES, Answer, body, parse_answer
 from rackwright.roles.replica.settings import Settings
 
-# $1: unit; $2: file with the running engine's digest; then the folders that it should run from. The engine may write
-# to its runtime directory, so no link there is followed.
+# $1: unit; $2: file with the running engine's digest; then the folders that it should run from. The engine chooses
+# its program's path and its arguments: no line break in them begins a line of its own, and their length has a limit.
 _LOOK = """unit=$1 started=$2
 shift 2
 shown=$(systemctl show -p ActiveState -p MainPID -- "$unit")
 printf '%s\\n' "$shown"
-[ -L "$started" ] || echo "started=$(cut -d ' ' -f 1 -- "$started" 2>/dev/null)"
+echo "started=$(cut -d ' ' -f 1 -- "$started" 2>/dev/null)"
 for folder in "$@"; do printf 'marker=%s %s\\n' "$(head -n 1 -- "$folder/.verified" 2>/dev/null)" "$folder"; done
 pid=$(printf '%s\\n' "$shown" | sed -n 's/^MainPID=//p')
 case $pid in '' | 0) exit 0 ;; esac
-echo "program=$(readlink -- "/proc/$pid/exe")"
-tr '\\0' '\\n' <"/proc/$pid/cmdline" | sed 's/^/word=/'
+echo "program=$(readlink -n -- "/proc/$pid/exe" | tr '\\n' '?')"
+head -c 262144 "/proc/$pid/cmdline" | tr '\\0' '\\n' | sed 's/^/word=/'
 """
 _ANSWER = "answer:"
 
@@ -64,7 +64,8 @@ def proof_command(
 def ask_command(settings: Settings, served_name: str, seconds: int = 60, *, tokens: bool = True) -> str:
     """Return the shell command, for root or a member of group rackwright, that prints the golden answer as JSON."""
     words = ["curl", "-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", str(seconds)]
-    words += ["--unix-socket", settings.socket, "--header", "Content-Type: application/json"]
+    words += ["--max-filesize", str(MOST_BYTES), "--unix-socket", settings.socket]
+    words += ["--header", "Content-Type: application/json"]
     return shlex.join([*words, "--data", body(served_name, tokens=tokens), "http://engine/v1/completions"])
 
 

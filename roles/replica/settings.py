@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from rackwright.launch import Launch, Reach
+from rackwright.roles.layout.settings import SOCKETS
 from rackwright.values.base import Frozen
 from rackwright.values.network import AddressField
 from rackwright.values.paths import HostPath
@@ -14,6 +15,9 @@ from rackwright.values.text import Line, Name
 
 ReplicaName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,23}@[1-9][0-9]{0,2}$")]
 """<model>@<n>, counted per host."""
+
+STARTED = "/run/rackwright-started"
+"""Folder of what root records about running engines, by replica."""
 
 
 class Settings(Frozen):
@@ -75,17 +79,22 @@ class Settings(Frozen):
 
     @property
     def socket(self) -> str:
-        return f"/run/rackwright/{self.name}/engine.sock"
+        return f"{SOCKETS}/{self.name}/engine.sock"
+
+    @property
+    def started(self) -> str:
+        """Folder with what root records at each start; only root can write to it, and it ends with the engine."""
+        return f"{STARTED}/{self.name}"
 
     @property
     def started_digest(self) -> str:
         """File with the sha256 of the unit file with which the running engine was started."""
-        return f"/run/rackwright/{self.name}/unit.sha256"
+        return f"{self.started}/unit.sha256"
 
     @property
     def interface_file(self) -> str:
         """File with the name of the interface that has the `fabric` address; written at each start."""
-        return f"/run/rackwright/{self.name}/interface.env"
+        return f"{self.started}/interface.env"
 
     @property
     def gpus_file(self) -> str:
@@ -95,4 +104,4 @@ class Settings(Frozen):
     @property
     def started_gpus(self) -> str:
         """Copy of the drop-in with which the running engine was started."""
-        return f"/run/rackwright/{self.name}/gpus.conf"
+        return f"{self.started}/gpus.conf"

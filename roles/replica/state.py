@@ -17,11 +17,10 @@ for f in rackwright-*@*.service; do
   seen="s|.* /[^ ]*/${r%@*}/\([0-9a-f]\{16\}\) .*|\1|p"
   echo "weights=$(sed -n "$seen" "$mounts" 2>/dev/null | sort -u | tr '\n' ' ')"
   echo "wanted=$(sha256sum <"$f" | cut -d ' ' -f 1)"
-  started=/run/rackwright/$r/unit.sha256
-  [ -L "$started" ] || echo "started=$(cut -d ' ' -f 1 "$started" 2>/dev/null)"
+  echo "started=$(cut -d ' ' -f 1 "/run/rackwright-started/$r/unit.sha256" 2>/dev/null)"
   echo "gpus=$(sed -n 's/^Environment=CUDA_VISIBLE_DEVICES=//p' "$f.d/gpus.conf" 2>/dev/null)"
-  gpus_in_use=/run/rackwright/$r/gpus.conf
-  if [ -f "$gpus_in_use" ] && [ ! -L "$gpus_in_use" ]; then
+  gpus_in_use=/run/rackwright-started/$r/gpus.conf
+  if [ -f "$gpus_in_use" ]; then
     echo "gpus_in_use=$(sed -n 's/^Environment=CUDA_VISIBLE_DEVICES=//p' "$gpus_in_use" | head -n 1)"
     echo "gpus_digest=$(sha256sum <"$gpus_in_use" | cut -d ' ' -f 1)"
   fi

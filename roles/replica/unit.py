@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from rackwright.launch import Reach
+from rackwright.roles.layout.settings import SOCKETS
 from rackwright.roles.replica.settings import Settings
 
 DRAIN_MARGIN = 30
@@ -61,8 +62,14 @@ RestrictSUIDSGID=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged
+# The kernel checks neither RestrictAddressFamilies nor any other filter for what io_uring does.
+SystemCallFilter=~io_uring_setup io_uring_enter io_uring_register
 SystemCallErrorNumber=EPERM
 """
+
+# As root in the host's own mount namespace: in the engine's, even root can write only to the engine's folder, where
+# the engine could replace what is recorded at its start.
+_AS_ROOT = "+/usr/bin/nsenter -t 1 -m "
 
 _NO_GPU = """\
 PrivateDevices=yes
@@ -108,7 +115,7 @@ def render(settings: Settings) -> str:
 # Made by rackwright: the engine of replica {name}.
 [Unit]
 Description=rackwright engine {name}
-RequiresMountsFor={settings.mount}
+RequiresMountsFor={SOCKETS} {settings.mount}
 {_condition(settings)}StartLimitIntervalSec=0
 
 [Service]
@@ -118,8 +125,9 @@ Group=rackwright
 UMask=0007
 RuntimeDirectory={settings.runtime_directory}
 RuntimeDirectoryMode=0750
-{_cache(settings)}ExecStartPre=+/bin/sh -c '{_record(settings)}'
+{_cache(settings)}ExecStartPre={_AS_ROOT}/bin/sh -c '{_record(settings)}'
 {_interface(settings)}ExecStart={command}
+ExecStopPost={_AS_ROOT}/bin/rm -rf -- {settings.started}
 {environment}Restart=always
 RestartSec=2s
 RestartSteps=5
@@ -170,7 +178,7 @@ def _interface(settings: Settings) -> str:
         f'case $$first in *" {address}/"*) ;; *) echo $$2 has another address before {address} >&2; exit 1 ;; esac',
         f"{{ echo GLOO_SOCKET_IFNAME=$$2; echo NCCL_SOCKET_IFNAME=$$2; }} >{settings.interface_file}",
     )
-    return f"ExecStartPre=+/bin/sh -c '{'; '.join(steps)}'\nEnvironmentFile=-{settings.interface_file}\n"
+    return f"ExecStartPre={_AS_ROOT}/bin/sh -c '{'; '.join(steps)}'\nEnvironmentFile=-{settings.interface_file}\n"
 
 
 def _cache(settings: Settings) -> str:
@@ -178,9 +186,7 @@ def _cache(settings: Settings) -> str:
 
 
 def _record(settings: Settings) -> str:
-    # Within the engine's mount namespace, even root can write only to the engine's own folder. systemd creates it for
-    # each start, and no other engine sees it, so it can't have a link that was planted there.
-    unit = f"umask 022; sha256sum <{settings.unit_file} >{settings.started_digest}"
+    unit = f"umask 022; mkdir -p {settings.started} && sha256sum <{settings.unit_file} >{settings.started_digest}"
     return f"{unit} && cat <{settings.gpus_file} >{settings.started_gpus}" if settings.gpus else unit
 
 

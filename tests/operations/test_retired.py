@@ -37,6 +37,18 @@ def test_other_units_are_stopped_timers_before_what_they_start_and_removed() -> 
     ]
 
 
+def test_the_mount_of_engine_sockets_is_removed_after_what_uses_it(tmp_path: Path) -> None:
+    for name in ("rackwright-old@1.service", "rackwright-old.timer", "run-rackwright.mount", "run-other.mount"):
+        (tmp_path / name).touch()
+    command = OurUnits().command().replace("/etc/systemd/system", str(tmp_path))
+    done = subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True)
+    found = OurUnits().process(done.stdout.split())
+    assert found == ("rackwright-old.timer", "rackwright-old@1.service", "run-rackwright.mount")
+    assert commands(units, facts={OurUnits: found})[0].endswith(
+        "rackwright-old.timer rackwright-old@1.service run-rackwright.mount"
+    )
+
+
 def test_an_engine_that_is_removed_takes_its_cache_along() -> None:
     found = ("rackwright-kept@1.service", "rackwright-old@2.service", "rackwright-old-2.probe.timer")
     ran = commands(units, facts={OurUnits: found})

@@ -91,6 +91,7 @@ def test_of_two_tokens_with_one_text_the_likelier_counts_and_what_has_no_figure_
         '{"error": {"code": 503, "message": "Loading model"}}',
         '{"choices": [{"text": "a", "logprobs": {"tokens": ["a"]}}]}',
         '{"choices": [{"message": {"content": null}}]}',
+        "[" * 100_000,
     ],
 )
 def test_what_is_no_answer_is_none(output: str) -> None:

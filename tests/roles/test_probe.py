@@ -35,6 +35,10 @@ def test_two_replicas_share_no_unit() -> None:
     assert "@" not in PROBE.agent_socket
 
 
+def test_a_probe_looks_only_where_no_link_is_followed() -> None:
+    assert "RequiresMountsFor=/run/rackwright\n" in units.service(PROBE).partition("[Service]")[0]
+
+
 def test_a_probe_every_two_seconds_meets_no_start_limit() -> None:
     assert "StartLimitIntervalSec=0" in units.service(PROBE)
 

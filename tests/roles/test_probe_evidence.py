@@ -17,6 +17,10 @@ UNIT = "rackwright-assistant.service"
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
+    return evidence_of(tmp_path)
+
+
+def evidence_of(tmp_path: Path) -> Path:
     """The evidence about an engine whose only process is this one, in a time zone far from UTC."""
     programs = {
         "systemctl": f'echo "systemctl $*" >>{tmp_path}/asked; [ "$1" != show ] || echo /engine',
@@ -35,8 +39,18 @@ def kept(tmp_path: Path) -> Path:
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TZ": "XXX-9"}
     command = ["sh", "-c", text, "sh", UNIT, f"{tmp_path}/state.metrics", "it stands still"]
     subprocess.run(command, env=environment, check=True)
-    (kept,) = (tmp_path / "evidence").iterdir()
-    return kept
+    return max((tmp_path / "evidence").glob("*-rackwright-assistant"))
+
+
+def test_of_an_engine_that_hangs_again_and_again_the_newest_evidence_is_kept(tmp_path: Path) -> None:
+    older = [f"20260101T0000{second:02}Z-rackwright-assistant" for second in range(30)]
+    other = "20250101T000000Z-rackwright-other-assistant"
+    for name in (*older, other):
+        (tmp_path / "evidence" / name).mkdir(parents=True)
+        (tmp_path / "evidence" / name / "metrics").touch()
+    newest = evidence_of(tmp_path)
+    left = {path.name for path in (tmp_path / "evidence").iterdir()}
+    assert left == {newest.name, other, *older[-scripts.MOST_EVIDENCE + 1 :]}
 
 
 def test_it_has_a_folder_by_time_and_unit_that_only_root_reads(kept: Path) -> None:

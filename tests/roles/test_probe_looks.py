@@ -10,7 +10,9 @@ import pytest
 
 from rackwright.roles.probe import units
 from rackwright.roles.probe.now import look_command, state_of
+from rackwright.roles.replica.answer import MOST_BYTES
 from tests.roles.test_probe import MMU_FAULT, PROBE, Bench, bound
+from tests.stand_in_engine import stand_in_engine
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_an_engine_is_asked_at_its_socket_past_any_proxy_and_no_longer_than_the_deadline(bench: Bench) -> None:
     bench.look(100)
-    how = f"-q -s --noproxy * --unix-socket {PROBE.socket}"
+    how = f"-q -s --noproxy * --max-filesize {MOST_BYTES} --unix-socket {PROBE.socket}"
     body = '{"model": "assistant", "prompt": "Hi", "max_tokens": 1, "temperature": 0}'
     assert (bench.folder / "asked").read_text().splitlines() == [
         f"{how} -m 3 -o {bench.state}.metrics -w %{{http_code}} http://engine/metrics",
@@ -35,6 +37,18 @@ def test_a_host_whose_load_is_twice_its_two_cores_gets_twice_as_long(
     bench.look(100, busy=1, counter=7, load=load)
     assert bench.look(100 + deadline - 1, busy=1, counter=7, load=load) == "busy"
     assert bench.look(100 + deadline, busy=1, counter=7, load=load) == "hung"
+
+
+def test_an_engine_that_answers_without_an_end_fills_no_disk_and_does_not_serve(tmp_path: Path) -> None:
+    socket = tmp_path / "engine.sock"
+    bench = Bench(tmp_path, PROBE.model_copy(update={"socket": str(socket)}))
+    assert bench.look(100) == "ready"
+    (tmp_path / "curl").unlink()
+    with stand_in_engine(socket) as engine:
+        engine.endless = True
+        assert bench.look(110) == "hung"
+    assert bench.told("reason") == "it has not answered for 10 s"
+    assert Path(f"{bench.state}.metrics").stat().st_size <= MOST_BYTES
 
 
 def test_what_the_probe_found_is_there_to_read_for_all_and_for_root_to_write(bench: Bench) -> None:

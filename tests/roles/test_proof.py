@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,14 +110,24 @@ def test_an_engine_that_loads_says_so_in_place_of_an_answer(
     assert (seen.answer, seen.said) == (None, '{"error": {"message": "Loading model"}}')
 
 
-def test_a_link_that_an_engine_put_in_its_folder_is_not_followed(
+def test_an_answer_without_an_end_is_no_answer(
     settings: Here, tmp_path: Path, process: subprocess.Popen[bytes]
 ) -> None:
-    started = Path(settings.started_digest)
-    (tmp_path / "elsewhere").write_text("b" * 64 + "  -\n")
-    started.unlink()
-    started.symlink_to(tmp_path / "elsewhere")
-    assert look(settings, tmp_path, None, pid=process.pid).started is None
+    with stand_in_engine(Path(settings.socket)) as engine:
+        engine.endless = True
+        seen = look(settings, tmp_path, "assistant", pid=process.pid)
+    assert (seen.runs, seen.answer) == (True, None)
+    assert "curl: (63)" in seen.said
+
+
+def test_a_line_break_in_what_the_engine_chose_begins_no_line(settings: Here, tmp_path: Path) -> None:
+    program = tmp_path / f"x\nstarted={'b' * 64}"
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([f"x\nstarted={'b' * 64}", "60"], executable=program) as running:
+        seen = look(settings, tmp_path, None, pid=running.pid)
+        running.kill()
+    assert seen.started == "a" * 64
+    assert seen.program == str(program).replace("\n", "?")
 
 
 def test_a_served_name_stays_one_word_of_the_question() -> None:

@@ -53,3 +53,8 @@ def test_only_a_gateway_has_drains_to_take_up_and_ports_below_1024() -> None:
     for kind in ("AmbientCapabilities", "CapabilityBoundingSet"):
         assert f"{kind}=CAP_NET_BIND_SERVICE" in GATEWAY.splitlines()
         assert f"{kind}=" in HOST_PROXY.splitlines()
+
+
+def test_only_a_host_proxy_waits_for_the_mount_of_engine_sockets() -> None:
+    needs = "RequiresMountsFor=/run/rackwright"
+    assert [needs in text.splitlines() for text in (GATEWAY, HOST_PROXY)] == [False, True]

@@ -53,11 +53,23 @@ def test_memory_that_gpus_reach_is_locked_without_a_limit() -> None:
     assert "LimitMEMLOCK=infinity\n" in render(GPUS)
 
 
+def test_root_records_where_the_engine_cannot_write_and_nowhere_else() -> None:
+    for unit in (render(GPUS), launched(Reach.MEMBERS, gpus=1)):
+        lines = [line for line in unit.splitlines() if line.startswith("ExecSt") and "=+" in line]
+        assert len(lines) >= 2
+        assert all("=+/usr/bin/nsenter -t 1 -m " in line for line in lines)
+        assert not any("/run/rackwright/" in line for line in lines)
+        assert "BindPaths=/run/rackwright/assistant@1" in unit
+        assert "/run/rackwright-started" not in "".join(
+            line for line in unit.splitlines() if line not in lines
+        ).replace("EnvironmentFile=-/run/rackwright-started/assistant@1/interface.env", "")
+
+
 def test_an_engine_with_gpus_does_not_start_without_its_drop_in_and_notes_which_it_started_with() -> None:
     unit = render(GPUS)
     assert f"[Unit]\nDescription=rackwright engine {GPUS.name}\n" in unit
     assert f"ConditionPathExists=/etc/systemd/system/{GPUS.unit}.d/gpus.conf\n" in unit.partition("[Service]")[0]
-    assert f"cat </etc/systemd/system/{GPUS.unit}.d/gpus.conf >/run/rackwright/assistant@1/gpus.conf'" in unit
+    assert f"cat </etc/systemd/system/{GPUS.unit}.d/gpus.conf >/run/rackwright-started/assistant@1/gpus.conf'" in unit
     assert "gpus.conf" not in render(REPLICA)
 
 
@@ -103,7 +115,7 @@ def test_an_engine_without_gpus_loses_the_drop_in_that_it_had() -> None:
 def test_the_host_is_asked_what_engines_have_and_run_with() -> None:
     files = {
         GPUS.gpus_file: "Environment=CUDA_VISIBLE_DEVICES=GPU-0",
-        "/run/rackwright/gone@1/gpus.conf": "Environment=CUDA_VISIBLE_DEVICES=GPU-1",
+        "/run/rackwright-started/gone@1/gpus.conf": "Environment=CUDA_VISIBLE_DEVICES=GPU-1",
     }
     two = (GPUS, GPUS.model_copy(update={"name": "assistant@2"}))
     found: list[Given] = []
@@ -136,16 +148,19 @@ def test_a_host_without_gpu_replicas_is_not_asked_for_its_hardware() -> None:
     assert (found[0].devices, found[0].surplus) == ({}, frozenset())
 
 
-def test_files_that_name_gpus_are_read_from_plain_files_alone(tmp_path: Path) -> None:
-    units, run = tmp_path / "etc/systemd/system/rackwright-a@1.service.d", tmp_path / "run/rackwright/a@1"
-    for folder in (units, run):
+def test_files_that_name_gpus_are_drop_ins_and_what_root_recorded(tmp_path: Path) -> None:
+    units, run = tmp_path / "etc/systemd/system/rackwright-a@1.service.d", tmp_path / "run/rackwright-started/a@1"
+    engines = tmp_path / "run/rackwright/a@1"
+    for folder, uuid in ((units, "GPU-0"), (run, "GPU-1"), (engines, "GPU-2")):
         folder.mkdir(parents=True)
-    (units / "gpus.conf").write_text("[Service]\nEnvironment=CUDA_VISIBLE_DEVICES=GPU-0\n")
-    (run / "gpus.conf").symlink_to(units / "gpus.conf")
+        (folder / "gpus.conf").write_text(f"[Service]\nEnvironment=CUDA_VISIBLE_DEVICES={uuid}\n")
     command = GpuFiles().command().replace("/etc/", f"{tmp_path}/etc/").replace("/run/", f"{tmp_path}/run/")
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=120)
     read = GpuFiles().process(done.stdout.splitlines())
-    assert {path: uuids_in(text) for path, text in read.items()} == {f"{units}/gpus.conf": ("GPU-0",)}
+    assert {path: uuids_in(text) for path, text in read.items()} == {
+        f"{units}/gpus.conf": ("GPU-0",),
+        f"{run}/gpus.conf": ("GPU-1",),
+    }
 
 
 def test_states_tell_which_gpus_an_engine_has_and_runs_with() -> None:
@@ -240,7 +255,9 @@ def test_an_engine_has_the_network_that_its_runtime_needs_and_no_other() -> None
 def test_a_member_is_told_the_interface_of_its_own_address_at_each_start() -> None:
     unit = launched(Reach.MEMBERS)
     assert "address show to 10.40.0.2)" in unit
-    assert unit.index("ip -o address") < unit.index("EnvironmentFile=-/run/rackwright/assistant@1/interface.env\n")
+    assert unit.index("ip -o address") < unit.index(
+        "EnvironmentFile=-/run/rackwright-started/assistant@1/interface.env\n"
+    )
     assert unit.index("EnvironmentFile") < unit.index("ExecStart=")
     assert "interface.env" not in launched(Reach.LOOPBACK)
 
@@ -251,7 +268,7 @@ def test_the_interface_is_the_one_that_has_the_address_or_the_start_fails(
 ) -> None:
     line = next(line for line in launched(Reach.MEMBERS).splitlines() if "ip -o address" in line)
     script = line.partition("/bin/sh -c '")[2].removesuffix("'").replace("$$", "$").replace("%%", "%")
-    script = script.replace("/run/rackwright/assistant@1/", f"{tmp_path}/")
+    script = script.replace("/run/rackwright-started/assistant@1/", f"{tmp_path}/")
     (tmp_path / "ip").write_text(f"#!/bin/sh\necho '{there}'\n")
     (tmp_path / "ip").chmod(0o755)
     done = subprocess.run(

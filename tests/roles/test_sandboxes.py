@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from rackwright.launch import Reach
+from rackwright.lifecycle.p2p import unit as p2p
+from rackwright.operations import watch_units
 from rackwright.roles.backup import units as backup
 from rackwright.roles.firewall import role as firewall
+from rackwright.roles.gpu_faults import units as gpu_faults
 from rackwright.roles.probe import units as probe
+from rackwright.roles.replica_group import units as replica_group
+from rackwright.roles.vip import configuration as vip
 from tests.roles.test_backup import DISK, WEB
 from tests.roles.test_probe import PROBE
 from tests.roles.test_proxy_units import GATEWAY, HOST_PROXY
+from tests.roles.test_replica import launched
+from tests.roles.test_replica_group import FIRST, of
 
+SANDBOXED = re.compile(r"RestrictAddressFamilies=|[{]SANDBOX[}]")
 FIREWALL = (Path(firewall.__file__).parent / "templates/rackwright-firewall.service").read_text()
 ROOT = {"UserOrDynamicUser", "PrivateUsers", "DeviceAllow"}
 """It runs as root, with the devices of PrivateDevices."""
@@ -75,4 +85,37 @@ def test_what_systemd_weighs_too_little_or_not_at_all_is_closed_too(text: str) -
     assert {"ProtectSystem=strict", "ProtectHome=yes", "KeyringMode=private"} <= {*lines}
     assert {"SystemCallFilter=@system-service", "SystemCallArchitectures=native"} <= {*lines}
     # A program that exceeds its permissions gets an error; it isn't killed.
+    assert "SystemCallErrorNumber=EPERM" in lines
+
+
+UNITS = {
+    "rackwright/lifecycle/p2p/unit.py": ["\n".join(p2p.PROPERTIES)],
+    "rackwright/operations/haproxy/templates/unit.service.j2": [GATEWAY, HOST_PROXY],
+    "rackwright/operations/watch_units.py": [watch_units.answer("", "", "/bin/true")],
+    "roles/backup/units.py": [backup.service(DISK, "run"), backup.service(WEB, "check")],
+    "roles/firewall/templates/rackwright-firewall.service": [FIREWALL],
+    "roles/gpu_faults/units.py": [gpu_faults.service()],
+    "roles/probe/units.py": [probe.service(PROBE), probe.agent(PROBE)],
+    "roles/replica/unit.py": [launched(reach) for reach in Reach],
+    "roles/replica_group/units.py": [replica_group.service(of(FIRST)), replica_group.member(of(FIRST))],
+    "roles/vip/templates/unit.service.j2": [vip.unit_text()],
+}
+"""Source → the units that it renders, of all that have a sandbox."""
+
+
+def test_these_are_all_sandboxes() -> None:
+    root = Path(__file__).parents[2]
+    sources = [path for top in ("rackwright", "roles") for path in (root / top).rglob("*.*")]
+    texts = {path: path.read_text() for path in sources if path.suffix in (".py", ".j2", ".service")}
+    found = {str(path.relative_to(root)) for path, text in texts.items() if SANDBOXED.search(text)}
+    assert found == UNITS.keys()
+
+
+@pytest.mark.parametrize("text", [text for texts in UNITS.values() for text in texts])
+def test_no_unit_may_use_io_uring_which_makes_sockets_of_every_family(text: str) -> None:
+    lines = text.splitlines()
+    assert any(line.startswith("RestrictAddressFamilies=") for line in lines)
+    filters = [line.removeprefix("SystemCallFilter=") for line in lines if line.startswith("SystemCallFilter=")]
+    # A later list of allowed calls would admit them again.
+    assert filters[-1] == "~io_uring_setup io_uring_enter io_uring_register"
     assert "SystemCallErrorNumber=EPERM" in lines

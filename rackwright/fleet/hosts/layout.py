@@ -14,7 +14,7 @@ from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.gpu_faults.settings import FILES as GPU_FAULTS_FILES
 from rackwright.roles.gpu_faults.settings import UNITS as GPU_FAULTS_UNITS
 from rackwright.roles.host_proxy.settings import FOLDER as HOST_PROXY
-from rackwright.roles.layout.settings import Settings
+from rackwright.roles.layout.settings import SOCKETS_UNIT, Settings
 from rackwright.roles.nvidia_driver.settings import FILES as DRIVER_FILES
 from rackwright.roles.nvidia_driver.settings import UNIT as DRIVER_UNIT
 from rackwright.roles.nvidia_driver.settings import Settings as Driver
@@ -55,6 +55,8 @@ def _units(
     serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: Backup | None, driver: Driver | None
 ) -> Iterator[str]:
     yield FIREWALL_UNIT
+    if serving.replicas:
+        yield SOCKETS_UNIT
     for replica in serving.replicas:
         yield replica.unit
     for probe in serving.probes:

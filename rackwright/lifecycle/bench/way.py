@@ -17,6 +17,7 @@ from rackwright.lifecycle.client.request import Asker, FromController, Request, 
 from rackwright.lifecycle.session.remember import note_lent_key
 from rackwright.lifecycle.session.replica_units import unit_of
 from rackwright.lifecycle.session.session import Session
+from rackwright.roles.replica.answer import MOST_BYTES
 from rackwright.values.secrets import Secret
 
 _PATH = "/v1/chat/completions"
@@ -83,7 +84,8 @@ def to_replica(session: Session, replica: Replica) -> Iterator[Way]:
 
     said, socket = f"replica {replica.address}", unit_of(session, replica).socket
     connection = session.remote.connection(replica.host)
-    words = f"curl -q -sS --noproxy '*' -m 120 --unix-socket {quote(socket)} -H 'Content-Type: application/json'"
+    words = f"curl -q -sS --noproxy '*' -m 120 --max-filesize {MOST_BYTES} --unix-socket {quote(socket)}"
+    words += " -H 'Content-Type: application/json'"
 
     def probe(body: str) -> str:
         answer = connection.run(f"{words} --data @- http://engine{_PATH}", stdin=body, timeout=130)
@@ -103,7 +105,7 @@ def prompt_tokens(answer: str, said: str) -> int:
     """Given a completion, return the engine's token count of its prompt. Raise ProofError if there is none."""
     try:
         return int(json.loads(answer)["usage"]["prompt_tokens"])
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise _no_answer(said, " ".join(answer.split())[:200] or "nothing") from None
 
 

@@ -12,6 +12,7 @@ from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.session.replica_units import unit_of
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote.batch import Batch
+from rackwright.roles.replica.answer import MOST_BYTES
 
 SECONDS = 120
 """Longest wait for one answer."""
@@ -46,7 +47,8 @@ def ask_engine(session: Session, replica: Replica, bodies: Sequence[str]) -> lis
 def batch_of(socket: str, bodies: Sequence[str]) -> Batch:
     """Return the questions as a batch for root. The bodies are in the script, never in a process's arguments."""
     curl = ["curl", "-q", "--silent", "--noproxy", "'*'", "--max-time", str(SECONDS), "--unix-socket", quote(socket)]
-    curl += ["--header", "'Content-Type: application/json'", "--write-out", "'\\n%{http_code} %{time_total}'"]
+    curl += ["--max-filesize", str(MOST_BYTES), "--header", "'Content-Type: application/json'"]
+    curl += ["--write-out", "'\\n%{http_code} %{time_total}'"]
     curl += ["--data-binary", "@-", "http://engine/v1/chat/completions"]
     # printf is built into the shell, so the body is in no process's arguments.
     return Batch.of(f"printf '%s\\n' {quote(body)} | {' '.join(curl)}" for body in bodies)

@@ -15,6 +15,7 @@ from typing import Protocol
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote.batch import Batch
+from rackwright.roles.replica.answer import MOST_BYTES
 from rackwright.values.secrets import Secret
 
 _UNHEARD = (7, 28, 52, 56)
@@ -150,6 +151,7 @@ def _curl(request: Request) -> str:
         f'url = "{request.scheme}://{request.domain}:{request.port}{request.path}"',
         f'resolve = "{request.domain}:{request.port}:{bracketed(request.address)}"',
         f"max-time = {request.seconds}",
+        f"max-filesize = {MOST_BYTES}",
         "connect-timeout = 5",
         "silent",
         'noproxy = "*"',
@@ -169,8 +171,7 @@ def bracketed(address: str) -> str:
 
 def _content(line: str) -> list[str]:
     try:
-        choices = json.loads(line)["choices"]
-    except (ValueError, KeyError, TypeError):
+        parts = [choice.get("message") or choice.get("delta") or {} for choice in json.loads(line)["choices"]]
+        return [str(part.get("content") or "") for part in parts]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return []
-    parts = [choice.get("message") or choice.get("delta") or {} for choice in choices]
-    return [part.get("content") or "" for part in parts]

@@ -20,7 +20,7 @@ from rackwright.values.certificate import Issued
 
 IDLE_SECONDS = 120
 """A unit ends on its own after this time without traffic, because the run that started it may be gone."""
-_PROPERTIES = (
+PROPERTIES = (
     f"User={USER}",
     "RuntimeDirectory=rackwright-p2p",
     "RuntimeDirectoryMode=0700",
@@ -56,6 +56,7 @@ _PROPERTIES = (
     "UMask=0077",
     "SystemCallArchitectures=native",
     "SystemCallFilter=@system-service",
+    "SystemCallFilter=~io_uring_setup io_uring_enter io_uring_register",
     "SystemCallErrorNumber=EPERM",
     "IPAddressDeny=any",
 )
@@ -165,7 +166,7 @@ def _contents(transfer: Transfer) -> list[tuple[str, str]]:
 def _systemd_run(part: Part) -> list[str]:
     allowed = [f"IPAddressAllow={peer}" for peer in part.settings.peers]
     writable = f"ReadWritePaths={part.transfer.arriving(part.host)}"
-    properties = [f"--property={one}" for one in (*_PROPERTIES, *allowed, writable)]
+    properties = [f"--property={one}" for one in (*PROPERTIES, *allowed, writable)]
     unit = [f"--unit={UNIT}", "--collect", "--quiet", "--service-type=exec", "--expand-environment=no"]
     return [*unit, "--description=rackwright: weights from host to host", *properties, "/usr/bin/python3", PROGRAM]
 

@@ -22,17 +22,11 @@ class HostHardware(FactBase[Hardware]):
 
 
 class GpuFiles(FactBase[dict[str, str]]):
-    """Return the path and text of each file with an engine's GPUs: drop-ins, and the files of running engines.
-
-    The engine itself can write to the folder of the latter, so only the start of a regular file is read.
-    """
+    """Return the path and text of each file with an engine's GPUs: drop-ins, and the files of running engines."""
 
     def command(self) -> str:
-        files = "/etc/systemd/system/rackwright-*@*.service.d/gpus.conf /run/rackwright/*@*/gpus.conf"
-        return (
-            f'for f in {files}; do if [ -f "$f" ] && [ ! -L "$f" ]; then '
-            'echo "==> $f"; head -c 4000 -- "$f" | grep -v "^==>"; echo; fi; done'
-        )
+        files = "/etc/systemd/system/rackwright-*@*.service.d/gpus.conf /run/rackwright-started/*@*/gpus.conf"
+        return f'for f in {files}; do if [ -f "$f" ]; then echo "==> $f"; cat -- "$f"; echo; fi; done'
 
     @staticmethod
     def default() -> dict[str, str]:

@@ -15,12 +15,13 @@ class _Names(FactBase[tuple[str, ...]]):
 
 
 class OurUnits(_Names):
-    """Return every unit file in /etc/systemd/system with a name like rackwright-*."""
+    """Return every unit file in /etc/systemd/system with a name like rackwright-*, and our mount."""
 
     def command(self) -> str:
         return (
             "find /etc/systemd/system -maxdepth 1 -type f -regextype posix-extended "
-            "-regex '.*/rackwright-[^/]*[.](service|timer|socket|path|target|slice)' -printf '%f\\n'"
+            "-regex '.*/(rackwright-[^/]*[.](service|timer|socket|path|target|slice)|run-rackwright[.]mount)' "
+            "-printf '%f\\n'"
         )
 
 

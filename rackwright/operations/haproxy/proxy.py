@@ -32,6 +32,8 @@ class Proxy:
     """Stems of the certificate role's files that it needs."""
     capabilities: str = ""
     groups: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
+    """Folders that it needs to be mounted."""
     drains: str | None = None
     """Folder in which it records drains."""
 
@@ -58,6 +60,7 @@ class Proxy:
             paths=self.paths,
             capabilities=self.capabilities,
             groups=self.groups,
+            mounts=self.mounts,
             drains=self.drains,
         )
 

@@ -8,6 +8,9 @@ trap 'systemctl kill --kill-whom=all --signal=KILL -- "$unit"' EXIT
 trap 'exit 1' TERM
 kept=/var/lib/rackwright/evidence/$(date -u +%Y%m%dT%H%M%SZ)-${unit%.service}
 mkdir -p "$kept"
+# An engine that hangs again and again must not fill the disk. Names begin with the time.
+find "${kept%/*}" -maxdepth 1 -name "????????T??????Z-${unit%.service}" | sort -r | tail -n +"$((most + 1))" |
+  while read -r old; do rm -rf -- "$old"; done
 journalctl -q --no-hostname -n 200 -u "$unit" >"$kept/journal" 2>&1
 systemctl show -- "$unit" >"$kept/unit" 2>&1
 cp "$metrics" "$kept/metrics" 2>/dev/null

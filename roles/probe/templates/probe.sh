@@ -7,7 +7,7 @@ while IFS='=' read -r key value; do
 done 2>/dev/null <"$file" || :
 last_state=$state last_seen=$seen last_invocation=$invocation last_counter=$counter
 uptime() { cut -d . -f 1 /proc/uptime; }
-engine() { curl -q -s --noproxy '*' --unix-socket "$socket" "$@"; }
+engine() { curl -q -s --noproxy '*' --max-filesize "$most" --unix-socket "$socket" "$@"; }
 look() { code=$(engine -m 3 -o "$file.metrics" -w '%{http_code}' http://engine/metrics) || code=000; }
 sum() { awk -v names=" $1 " '{ name = $1; sub(/[{].*/, "", name) } index(names, " " name " ") { s += $NF }
   END { printf "%.0f", s }' "$file.metrics"; }
@@ -22,8 +22,7 @@ case $(systemctl show -P ActiveState -- "$unit") in
   activating | reloading) code='' seen=loading moved=$(uptime) ;;
   *) code='' seen=stopped ;;
 esac
-case $code in
-  '') ;;
+case $code in '') ;;
   200)
     answered=1 counter=$(sum "$moves")
     if [ "$(sum "$busy")" -gt 0 ]; then

@@ -17,6 +17,7 @@ from rackwright.lifecycle.canary.engine_requests import Reply, ask_engine, batch
 from rackwright.lifecycle.canary.golden_answers import Questions, answer_of, body_of, said_in
 from rackwright.lifecycle.rollout.change import Paused, Undecided, nothing
 from rackwright.remote.completed import Completed
+from rackwright.roles.replica.answer import MOST_BYTES
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.simulation import Clock
 from tests.shells import LocalShell, without_curl
@@ -95,6 +96,14 @@ def test_what_the_shell_could_read_reaches_the_engine_as_it_is(session, engine):
 
 def test_an_engine_that_gives_no_answer_did_not_pass(session, engine):
     engine.answer = b"no JSON"
+    (pair,) = questions(session, prompt()).answers(*session.fleet.replicas).pairs
+    assert (pair.running.passed, pair.running.tpot) == (False, None)
+
+
+def test_an_answer_without_an_end_did_not_pass(session, engine):
+    engine.endless = True
+    (reply,) = ask_engine(session, session.fleet.replicas[0], [json.dumps({"stream": False})])
+    assert len(reply.body) <= MOST_BYTES
     (pair,) = questions(session, prompt()).answers(*session.fleet.replicas).pairs
     assert (pair.running.passed, pair.running.tpot) == (False, None)
 

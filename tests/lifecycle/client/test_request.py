@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.client.request import FromController, Request, Response, ask
+from rackwright.roles.replica.answer import MOST_BYTES
 from rackwright.values.secrets import Secret
 from tests.shells import without_curl
 
@@ -89,6 +91,33 @@ class Answers(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Print nothing."""
+
+
+class Endless(Answers):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while True:
+                self.wfile.write(b"data: {}\n" * 65536)
+
+
+def test_an_answer_without_an_end_is_cut_off_and_has_a_problem():
+    with HTTPServer(("127.0.0.1", 0), Endless) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        request = Request("127.0.0.1", "llm.example", port=server.server_port, scheme="http")
+        (response,) = ask(FromController(), "", (request,))
+        server.shutdown()
+    assert len(response.body) <= MOST_BYTES
+    assert (response.exit_code, response.whole_stream) == (63, False)
+    assert response.problem
+
+
+@pytest.mark.parametrize(
+    "choice", ["[" * 100_000, '{"choices": [7]}', '{"choices": 7}', '{"choices": [{"message": 7}]}', "7"]
+)
+def test_what_is_no_completion_has_no_text(choice: str):
+    assert Response(200, choice, 0.1, "").text == ""
 
 
 def test_an_answer_has_who_gave_it_where_the_gateway_tells():
