@@ -32,6 +32,10 @@ class StandInEngine:
     """Close in the middle of a stream."""
     answer: bytes | None = None
     """Body of plain completions instead of the usual one."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Headers of all answers, in addition to the usual ones."""
+    crash: bool = False
+    """Read each request and close its connection, as an engine does that crashes."""
     steps: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     gone: threading.Event = field(default_factory=threading.Event)
     """Set when a client went away in the middle of a stream."""
@@ -112,6 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         self.stand_in.requests.append(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        if self.stand_in.crash:
+            self.close_connection = True
+            return
         try:
             if json.loads(body).get("stream"):
                 self._stream()
@@ -124,14 +131,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _respond(self, body: bytes) -> None:
         self.send_response(200)
-        self.send_header("content-type", "application/json")
+        self._send_headers("application/json")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
+    def _send_headers(self, content_type: str) -> None:
+        for name, value in ({"content-type": content_type} | self.stand_in.headers).items():
+            self.send_header(name, value)
+
     def _stream(self) -> None:
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
+        self._send_headers("text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         for number in range(self.stand_in.chunks):
