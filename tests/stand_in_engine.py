@@ -34,6 +34,10 @@ class StandInEngine:
     """Body of plain completions instead of the usual one."""
     endless: bool = False
     """Answers of every kind never end."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Headers of all answers, in addition to the usual ones."""
+    crash: bool = False
+    """Read each request and close its connection, as an engine does that crashes."""
     steps: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     gone: threading.Event = field(default_factory=threading.Event)
     """Set when a client went away in the middle of a stream."""
@@ -114,6 +118,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         self.stand_in.requests.append(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        if self.stand_in.crash:
+            self.close_connection = True
+            return
         try:
             if json.loads(body).get("stream"):
                 self._stream()
@@ -129,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._respond_without_end()
             return
         self.send_response(200)
-        self.send_header("content-type", "application/json")
+        self._send_headers("application/json")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -142,9 +149,13 @@ class _Handler(BaseHTTPRequestHandler):
             while True:
                 self.wfile.write(b"decoded 1\n" * 65536)
 
+    def _send_headers(self, content_type: str) -> None:
+        for name, value in ({"content-type": content_type} | self.stand_in.headers).items():
+            self.send_header(name, value)
+
     def _stream(self) -> None:
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
+        self._send_headers("text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         for number in range(self.stand_in.chunks):

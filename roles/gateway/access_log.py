@@ -59,7 +59,7 @@ class Access(Stored):
     """From the first byte of the request to the first byte of the answer's body."""
     total_ms: Milliseconds
     prompt_tokens: int | None
-    """As counted by the engine; None: it didn't count, or the answer was a stream or larger than 1 MiB."""
+    """As counted by the engine; None: it didn't count, or the answer was a stream or larger than a buffer."""
     completion_tokens: int | None
     canary: bool | None = None
     """Whether its conversation goes to the canary; None: there is no canary, or the conversation is older than it."""

@@ -12,7 +12,12 @@ from rackwright.roles.gateway.settings import FOLDER, Key, RevokedKey, Settings
 
 PATHS = Paths(configuration=FOLDER, run="/run/rackwright-gateway")
 TEMPLATES = Path(__file__).parent / "templates"
-BUFFER_BYTES = 1048576
+HEADER_BYTES = 65536
+"""What a buffer holds in addition to the largest body: headers, half of this at most, and what HAProxy adds."""
+DEEPEST = 100
+"""How many arrays and objects of a request may nest."""
+MOST_GROUPS = 1000
+"""How many groups a request's pattern or grammar may have. llama-server crashes at about a hundred times as many."""
 DOWNTIMES = "downtimes.map"
 """Name of the file of planned downtimes, next to the configuration: model → expected end, Unix seconds. This role
 doesn't render it; rackwright.gateway writes it."""
@@ -34,7 +39,10 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         settings=settings,
         paths=paths,
         endpoint=endpoint,
-        bufsize=BUFFER_BYTES,
+        bufsize=settings.max_request_bytes + HEADER_BYTES,
+        most_header_bytes=HEADER_BYTES // 2,
+        deepest=DEEPEST,
+        most_groups=MOST_GROUPS,
         downtimes=DOWNTIMES,
         downtime_heeded_seconds=DOWNTIME_HEEDED_SECONDS,
         canaries=CANARIES,
@@ -99,5 +107,5 @@ def maps(settings: Settings) -> dict[str, str]:
         "models.json": models_json(settings),
         "ends.map": ends_map(),
         REPLACED: "",
-        "downtime.lua": (TEMPLATES / "downtime.lua").read_text(),
+        **{name: (TEMPLATES / name).read_text() for name in ("downtime.lua", "nesting.lua")},
     }

@@ -98,6 +98,8 @@ class Settings(Frozen):
     queue_timeout_seconds: int = 60
     """How long a request may wait for the end of planned downtime, and then again for a free slot."""
     downtime: Downtime = "queue"
+    max_request_bytes: int = 1048576
+    """A request with a larger body is refused."""
     connections: int = 4000
     """Maximum number of connected clients, including idle ones."""
 

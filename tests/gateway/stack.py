@@ -256,8 +256,8 @@ class Stack:
     def reset(self) -> None:
         """Restore the initial state, whatever a test did."""
         for engine in self.engines.values():
-            engine.hold = engine.break_off = False
-            engine.answer = None
+            engine.hold = engine.break_off = engine.crash = False
+            engine.answer, engine.headers = None, {}
             engine.let_go(100)
             engine.steps = threading.Semaphore(0)
             engine.requests.clear()

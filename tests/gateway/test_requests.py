@@ -115,14 +115,6 @@ def test_the_model_is_found_behind_long_messages(stack: Stack, size: int) -> Non
     assert stack.engines["coder"].requests[0].body == body
 
 
-def test_a_request_above_the_buffer_is_routed_if_the_model_comes_first(stack: Stack) -> None:
-    body = json.dumps({"model": "coder", "input": "x" * 3_000_000}).encode()
-    assert stack.send(body=body, path="/v1/embeddings").status == 200
-    assert stack.engines["coder"].requests[0].body == body
-    late = json.dumps({"input": "x" * 3_000_000, "model": "coder"}).encode()
-    assert error(stack.send(body=late, path="/v1/embeddings")) == (413, "request_too_large")
-
-
 @pytest.mark.parametrize(
     "body",
     [

@@ -76,7 +76,7 @@ LINE = {
 def accepted(configuration: str, folder: Path) -> None:
     path = folder / "haproxy.cfg"
     path.write_text(configuration)
-    checked = subprocess.run(["haproxy", "-c", "-f", str(path)], capture_output=True, text=True, check=False)
+    checked = subprocess.run(["haproxy", "-dW", "-c", "-f", str(path)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
 
 

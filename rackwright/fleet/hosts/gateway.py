@@ -36,6 +36,7 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | No
         peers=tuple(Peer(name=name, address=fleet.service(name)) for name in fleet.gateways_beside(host)),
         response_timeout_seconds=asked.response_timeout,
         queue_timeout_seconds=asked.queue_timeout,
+        max_request_bytes=asked.max_request,
         downtime=fleet.file.rollout.downtime,
     )
 

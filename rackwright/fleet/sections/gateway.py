@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rackwright.values.amounts import Seconds
+from rackwright.values.amounts import Seconds, Size
 from rackwright.values.base import Frozen
 from rackwright.values.network import AddressField, DnsName
 from rackwright.values.paths import ControllerPath
@@ -31,3 +31,5 @@ class Gateway(Frozen):
     queue_timeout: Annotated[Seconds, Field(ge=1, le=3600)] = 60
     """How long a request may wait for a free slot, or for a replica during planned downtime."""
     response_timeout: Annotated[Seconds, Field(ge=1, le=86400)] = 3600
+    max_request: Annotated[Size, Field(ge=65536, le=67108864)] = 1048576
+    """Bytes of a request's body. A gateway keeps a request in memory until it is complete."""

@@ -1,0 +1,62 @@
+-- Rendered by rackwright: how deeply a request nests. Engines read JSON, patterns and grammars with recursive functions, so a
+-- request that nests deeply enough ends the engine for everybody.
+-- Arguments: how many arrays and objects may nest, and how many groups a pattern or grammar may have.
+local deepest, most_groups = tonumber((...)), tonumber((select(2, ...)))
+local find, byte, sub = string.find, string.byte, string.sub
+local BACKSLASH, QUOTE, OPEN_ARRAY, OPEN_OBJECT = byte('\\"[{', 1, 4)
+
+-- Keys whose text an engine compiles.
+local COMPILED = { pattern = true, grammar = true, regex = true, guided_regex = true, guided_grammar = true }
+
+-- Return where the string ends that begins at `start`, or nil.
+local function closing_quote(body, start)
+    local quote = find(body, '"', start, true)
+    while quote do
+        local escapes = quote
+        while byte(body, escapes - 1) == BACKSLASH and escapes > start do escapes = escapes - 1 end
+        if (quote - escapes) % 2 == 0 then return quote end
+        quote = find(body, '"', quote + 1, true)
+    end
+end
+
+-- An opening parenthesis may also be written \u0028. Closing ones don't count, because not each of them closes a group.
+local function too_many_groups(text)
+    local _, plain = text:gsub("%(", "")
+    local _, escaped = text:gsub("\\u0028", "")
+    return plain + escaped > most_groups
+end
+
+-- Return "depth" or "groups" if there is too much of it. A body that isn't JSON may be judged wrongly: engines refuse it.
+local function excess(body)
+    local at, depth, compiled = 1, 0, false
+    while true do
+        local found = find(body, '["%[%]{}]', at)
+        if not found then return nil end
+        local letter = byte(body, found)
+        at = found + 1
+        if letter == QUOTE then
+            local quote = closing_quote(body, at)
+            if not quote then return nil end
+            if find(body, "^%s*:", quote + 1) then
+                local key = sub(body, at, quote - 1)
+                -- Any key may be written with escapes.
+                compiled = COMPILED[key] or find(key, "\\", 1, true)
+            elseif compiled then
+                if too_many_groups(sub(body, at, quote - 1)) then return "groups" end
+                compiled = false
+            end
+            at = quote + 1
+        elseif letter == OPEN_ARRAY or letter == OPEN_OBJECT then
+            depth, compiled = depth + 1, false
+            if depth > deepest then return "depth" end
+        else
+            depth = depth - 1
+        end
+    end
+end
+
+-- Set txn.excess if the body nests too deeply.
+core.register_action("nesting", { "http-req" }, function(txn)
+    local found = excess(txn.f:req_body() or "")
+    if found then txn:set_var("txn.excess", found) end
+end)
