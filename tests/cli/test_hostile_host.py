@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -176,8 +177,12 @@ def test_a_weights_file_steers_no_terminal(fleet):
     ran = harmless(rackwright("-f", fleet, "lock"))
     assert "can't tell whether it fits: " in ran.stdout
     assert r"\x1b]52;c;ZXZpbA==\x07" in ran.stdout
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", fleet.with_name("site.lock").read_text())
 
 
-@pytest.mark.parametrize("command", ["fit --from file:m.gguf", "model show assistant --offline", "model list"])
+@pytest.mark.parametrize(
+    "command", ["fit --source file:{gguf} --gpu 24GiB", "model show assistant --offline", "model list"]
+)
 def test_what_a_lock_kept_of_a_weights_file_steers_no_terminal(fleet, command):
-    ran_both_ways(fleet, command)
+    text, document = ran_both_ways(fleet, command.format(gguf=fleet.with_name("m.gguf")))
+    assert (text.exit_code, document.exit_code) == (0, 0)
