@@ -38,8 +38,8 @@ def review(context: Context, limit: tuple[str, ...], markdown: bool) -> int:
     from rackwright.lifecycle.access.procedure import review as look
 
     found = look(context.fleet, hosts_named(context.fleet, limit))
-    shown = as_markdown(found, context.fleet.file.fleet) if markdown else as_text(found)
-    context.answer(_document(found), shown)
+    lines = as_markdown(found, context.fleet.file.fleet) if markdown else as_text(found)
+    context.answer(_document(found), *lines)
     if found.unreachable:
         return ExitCode.HOSTS_FAILED
     return ExitCode.NOT_PROVEN if found.findings else ExitCode.DONE

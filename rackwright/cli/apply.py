@@ -19,6 +19,7 @@ from rackwright.cli.common.options import (
 )
 from rackwright.cli.render.p2p import transferred_documents
 from rackwright.errors import ExitCode
+from rackwright.terminal import echo
 
 if TYPE_CHECKING:
     from rackwright.lifecycle.apply.plan import Plan
@@ -57,7 +58,7 @@ def apply(
 
     def show(planned: Plan) -> None:
         if not context.json:
-            click.echo(plan_view(planned))
+            echo(*plan_view(planned))
 
     with (
         Console(quiet=context.json, yes=yes) as console,
@@ -88,5 +89,5 @@ def _answer(context: Context, applied: Applied) -> None:
         "restarted": restarted,
         "transferred": transferred_documents(applied.transferred),
     }
-    text = apply_text(applied.run)
-    context.answer(document_, f"{text}\nrestarted: {', '.join(restarted)}" if restarted else text)
+    lines = apply_text(applied.run)
+    context.answer(document_, *lines, *([f"restarted: {', '.join(restarted)}"] if restarted else ()))

@@ -48,7 +48,7 @@ def assess(context: Context, strangers: tuple[str, ...], html: Path | None, limi
         context.note(f"written to {html}")
     from rackwright.cli.render.assess_text import as_text
 
-    context.answer(_document(found), as_text(found))
+    context.answer(_document(found), *as_text(found))
     return _exit_code(found)
 
 

@@ -9,6 +9,7 @@ import click
 from rackwright.cli.common.context import Context, Json, hosts_needed
 from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode
+from rackwright.terminal import visible
 
 if TYPE_CHECKING:
     from rackwright.lifecycle.audit import Audit, Noted
@@ -40,28 +41,26 @@ def audit(context: Context, limit: tuple[str, ...], since: str | None, who: str 
         context.note(f"{name}: its log couldn't be read: {why}")
     for problem in found.damaged:
         context.note(str(problem))
-    context.answer(_document(found), "\n".join(_lines(found)) or "no actions")
+    context.answer(_document(found), *(_lines(found) or ["no actions"]))
     if found.unreachable:
         return ExitCode.HOSTS_FAILED
     return ExitCode.NOT_PROVEN if found.damaged else ExitCode.DONE
 
 
 def _lines(found: Audit) -> list[str]:
-    from rackwright.report.words import safe
-
     widths = [max((len(cell) for cell in column), default=0) for column in zip(*map(_cells, found.acts), strict=True)]
     lines = []
     for noted in found.acts:
         cells = (f"{cell:<{width}}" for cell, width in zip(_cells(noted), widths, strict=True))
         lines += ["  ".join(cells).rstrip(), f"    {noted.act.what}: {noted.act.outcome}"]
-    return [safe(line) for line in lines]
+    return lines
 
 
 def _cells(noted: Noted) -> tuple[str, ...]:
     from rackwright.state.formats import stamp
 
     act = noted.act
-    return stamp(act.time), noted.host, act.operator, act.run, act.command
+    return stamp(act.time), noted.host, visible(act.operator), visible(act.run), visible(act.command)
 
 
 def _document(found: Audit) -> dict[str, Json]:

@@ -79,7 +79,7 @@ def list_(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
     for (host, repository), problem in problems.items():
         context.note(f"{host}: {repository}: {problem}")
     failed = [{"host": host, "repository": name, "problem": why} for (host, name), why in problems.items()]
-    context.answer({"snapshots": [asdict(one) for one in found], "failed": failed}, "\n".join(table(rows)))
+    context.answer({"snapshots": [asdict(one) for one in found], "failed": failed}, *table(rows))
     return ExitCode.HOSTS_FAILED if problems else ExitCode.DONE
 
 
@@ -105,8 +105,8 @@ def _make(context: Context, verb: Verb, hosts: tuple[str, ...], to: str | None) 
         for one in made
     ]
     failed = [one for one in made if one.problem]
-    text = "\n".join([*(_line(one, verb) for one in made), f"{len(made) - len(failed)} of {len(made)} good"])
-    context.answer({"made": document, "good": len(made) - len(failed), "failed": len(failed)}, text)
+    lines = [*(_line(one, verb) for one in made), f"{len(made) - len(failed)} of {len(made)} good"]
+    context.answer({"made": document, "good": len(made) - len(failed), "failed": len(failed)}, *lines)
     return bool(failed)
 
 

@@ -110,7 +110,7 @@ def _answer(context: Context, found: Benched, *, compared: bool, html: Path | No
     comparison = compare(found.bench, found.earlier) if compared else None
     if compared and comparison is None:
         context.note("there is no earlier measurement to compare with")
-    context.answer(_document(found, comparison), as_text(found, comparison))
+    context.answer(_document(found, comparison), *as_text(found, comparison))
     if html:
         _write(context, html, found, comparison)
     return ExitCode.DONE if found.met else ExitCode.NOT_PROVEN
@@ -152,5 +152,5 @@ def _history(context: Context, model: str) -> int:
     model_named(context.fleet, model)
     with control_store(context.fleet) as (_, control):
         kept = read_benches(control, model)
-    context.answer({"benches": [bench.model_dump(mode="json") for bench in kept]}, history(kept))
+    context.answer({"benches": [bench.model_dump(mode="json") for bench in kept]}, *history(kept))
     return ExitCode.DONE

@@ -35,7 +35,7 @@ def show(context: Context) -> None:
     pem = path.read_text(encoding="ascii")
     sha256 = fingerprint(pem, path)
     context.note(f"{path}: sha256 {sha256}")
-    context.answer({"file": str(path), "sha256": sha256, "pem": pem}, pem.rstrip("\n"))
+    context.answer({"file": str(path), "sha256": sha256, "pem": pem}, *pem.rstrip("\n").split("\n"))
 
 
 def trusted(fleet: Fleet) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -42,13 +43,14 @@ def check(context: Context, offline: bool, explain: str | None, limit: tuple[str
         hosts = check_hosts(context.fleet, hosts_named(context.fleet, limit))
         checked = Checked(checked.conditions + hosts.conditions)
     document = {"conditions": [asdict(condition) for condition in checked.conditions], "failed": len(checked.failed)}
-    context.answer(document, "\n".join(_line(condition) for condition in checked.conditions))
+    context.answer(document, *(line for condition in checked.conditions for line in _lines(condition)))
     return ExitCode.NOT_PROVEN if checked.failed else ExitCode.DONE
 
 
-def _line(condition: Condition) -> str:
-    line = f"{MARKS[condition.state]} {condition.where:<12} {condition.what:<10} {condition.found}"
-    return f"{line}\n     next: {condition.next}" if condition.next else line
+def _lines(condition: Condition) -> Iterator[str]:
+    yield f"{MARKS[condition.state]} {condition.where:<12} {condition.what:<10} {condition.found}"
+    if condition.next:
+        yield f"     next: {condition.next}"
 
 
 def _explain(context: Context, host: str) -> int:
@@ -58,7 +60,5 @@ def _explain(context: Context, host: str) -> int:
     document: Json = [{"setting": row.setting, "value": row.value, "origin": row.origin} for row in rows]
     width = max((len(row.setting) for row in rows), default=0)
     values = max((len(row.value) for row in rows), default=0)
-    context.answer(
-        document, "\n".join(f"{row.setting:<{width}}  {row.value:<{values}}  {row.origin}" for row in rows)
-    )
+    context.answer(document, *(f"{row.setting:<{width}}  {row.value:<{values}}  {row.origin}" for row in rows))
     return ExitCode.DONE

@@ -91,7 +91,7 @@ def fit(
         placed, unreachable = _of_fleet(context, models, gpu, ram, overrides)
     from rackwright.cli.render.fit_text import as_document, as_text
 
-    context.answer(as_document(placed, unreachable), as_text(placed, unreachable))
+    context.answer(as_document(placed, unreachable), *as_text(placed, unreachable))
     if any(one.fit and one.fit.fits is False for one in placed):
         return ExitCode.NOT_PROVEN
     return ExitCode.HOSTS_FAILED if unreachable else ExitCode.DONE

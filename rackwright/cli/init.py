@@ -23,9 +23,8 @@ def init(context: Context, file: Path | None) -> None:
     """
     path = file or context.path
     write_example(path)
-    context.answer(
-        {"written": str(path)}, f"{path} written.\nnext: edit it, then rackwright -f {path} check --offline"
-    )
+    next_ = f"next: edit it, then rackwright -f {path} check --offline"
+    context.answer({"written": str(path)}, f"{path} written.", next_)
 
 
 def write_example(path: Path) -> None:

@@ -127,7 +127,7 @@ def list_(context: Context) -> None:
 
     keys = read_keys(context.fleet.sibling("keys.yml"))
     rows = [("ID", "OWNER", "MODELS", "LIMITS", "CREATED", "EXPIRES"), *(_row(one) for one in keys)]
-    context.answer({"keys": [_document(one) for one in keys]}, "\n".join(table(rows)) if keys else "no keys yet")
+    context.answer({"keys": [_document(one) for one in keys]}, *(table(rows) if keys else ["no keys yet"]))
 
 
 @key.command()
@@ -164,7 +164,7 @@ def pull(context: Context) -> None:
 
     pulled = pull_keys(context.fleet)
     document: Json = {"pulled": [{**_document(one.key), "revoked": one.revoked, "who": one.who} for one in pulled]}
-    context.answer(document, "\n".join(map(str, pulled)) or "the keys file already has every key")
+    context.answer(document, *(map(str, pulled) if pulled else ["the keys file already has every key"]))
 
 
 def _push(

@@ -45,7 +45,7 @@ def up(context: Context, name: str, serving: int) -> None:
         context.note(f"{path} was edited manually and is not overwritten")
     lines = [f"{host:<8} {address}" for host, address in fleet.hosts.items()]
     document: Json = {"name": name, "fleet_file": str(path), "hosts": fleet.hosts, "key": str(fleet.key)}
-    context.answer(document, "\n".join([*lines, f"next: rackwright -f {path} lock"]))
+    context.answer(document, *lines, f"next: rackwright -f {path} lock")
 
 
 @lab.command()
@@ -75,7 +75,7 @@ def list_(context: Context) -> None:
     lines = [
         f"{name}: {', '.join(f'{host} {state}' for host, state in hosts.items())}" for name, hosts in labs.items()
     ]
-    context.answer({"labs": labs}, "\n".join(lines) or "no lab is up")
+    context.answer({"labs": labs}, *(lines or ["no lab is up"]))
 
 
 def _fleet_file(name: str) -> Path:

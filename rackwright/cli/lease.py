@@ -34,7 +34,7 @@ def show(context: Context) -> None:
 
     with control_store(context.fleet) as (store, _):
         found, opened = store.show(), open_rollout(store.entries())
-    context.answer({"lease": _document(found), "rollout": _rollout(opened)}, _text(found, opened))
+    context.answer({"lease": _document(found), "rollout": _rollout(opened)}, *_lines(found, opened))
 
 
 @lease.command(name="break")
@@ -52,7 +52,7 @@ def break_(context: Context, reason: str, yes: bool) -> None:
         if found is None:
             context.answer({"broken": None}, "there is no lease")
             return
-        context.note(_text(found, None))
+        context.note(*_lines(found, None))
         confirm("Break this lease?", yes=yes)
         break_lease(context.fleet, store, shell, found, reason)
     context.answer({"broken": _document(found)}, f"the lease of {found.owner.who} is broken")
@@ -83,7 +83,7 @@ def move(context: Context, former_gone: bool, yes: bool) -> None:
     context.answer(document, f"{host} is the control host now, instead of {moved.former}, {kept}")
 
 
-def _text(found: Lease | None, opened: Entry | None) -> str:
+def _lines(found: Lease | None, opened: Entry | None) -> list[str]:
     lines = ["there is no lease"]
     if found:
         ends = (
@@ -92,7 +92,7 @@ def _text(found: Lease | None, opened: Entry | None) -> str:
         lines = [f"{found}", f"{'live' if found.live else 'stale'}; {ends}; kept on {found.where}"]
     if opened:
         lines.append(f"the rollout {opened.rollout} of {opened.operator} is open: {opened.detail}")
-    return "\n".join(lines)
+    return lines
 
 
 def _document(found: Lease | None) -> Json:

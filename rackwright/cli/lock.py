@@ -45,21 +45,21 @@ def lock(context: Context, upgrade: bool) -> None:
         "bytes": _bytes(after),
         "unknown": dict(_unknown(after)),
     }
-    context.answer(document, _text(str(path), before, after))
+    context.answer(document, *_lines(str(path), before, after))
 
 
-def _text(path: str, before: Lock | None, after: Lock) -> str:
+def _lines(path: str, before: Lock | None, after: Lock) -> list[str]:
     from rackwright.report.words import counted, size
 
     if after == before:
-        return f"{path} already matches the fleet file"
+        return [f"{path} already matches the fleet file"]
     old, new = (_digests(before) if before else {}), _digests(after)
     lines = [f"{name}: {old[name][:16] if name in old else 'new'} → {new[name][:16]}" for name in _changed(old, new)]
     lines += [f"{name}: no longer needed" for name in old if name not in new]
     lines += [f"{name}: rackwright fit can't tell whether it fits: {why}" for name, why in _unknown(after)]
     files = counted(len(_files(after)), "file")
     lines.append(f"{path} written: {counted(len(after.models), 'model')}, {files}, {size(_bytes(after))}")
-    return "\n".join(lines)
+    return lines
 
 
 def _unknown(lock: Lock) -> Iterator[tuple[str, str]]:

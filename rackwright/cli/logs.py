@@ -6,6 +6,7 @@ import click
 
 from rackwright.cli.common.context import Context, hosts_needed
 from rackwright.cli.common.options import Command, common_options, pass_context
+from rackwright.terminal import echo
 
 
 @click.command(cls=Command)
@@ -34,7 +35,7 @@ def logs(context: Context, name: str, lines: int, follow: bool) -> None:
     with Remote(targets(context.fleet, (host,))) as remote:
         found = read(remote.connection(host), units, lines=lines, follow=follow and not context.json)
         if context.json:
-            context.answer({"host": host, "units": list(units), "lines": list(found)}, "")
+            context.answer({"host": host, "units": list(units), "lines": list(found)})
             return
         for line in found:
-            click.echo(line)
+            echo(line)

@@ -34,7 +34,7 @@ def plan(context: Context, check: bool, only: tuple[str, ...], limit: tuple[str,
         from rackwright.lifecycle.apply.plan import plan as look
 
         planned = look(session, only=only)
-    context.answer(plan_document(planned), plan_view(planned))
+    context.answer(plan_document(planned), *plan_view(planned))
     if planned.run.failed_hosts:
         return ExitCode.HOSTS_FAILED
     return ExitCode.CHANGES_PENDING if check and not planned.empty else ExitCode.DONE
@@ -61,31 +61,32 @@ def plan_document(planned: Plan) -> dict[str, Json]:
     }
 
 
-def plan_view(planned: Plan) -> str:
+def plan_view(planned: Plan) -> list[str]:
     from rackwright.report import plan_text
+    from rackwright.report.words import separated
 
     parts = [plan_text(planned.run)]
     if planned.closing:
         listed = [f"  {host}: {socket}" for host, sockets in planned.closing.items() for socket in sockets]
-        parts.append("\n".join(["ports that would close, with the program that listens there:", *listed]))
+        parts.append(["ports that would close, with the program that listens there:", *listed])
     if planned.restarts:
         listed = [f"  {restart.replica.address}: {restart.why}" for restart in planned.restarts]
-        parts.append("\n".join(["engines that would be drained and restarted, one at a time:", *listed]))
+        parts.append(["engines that would be drained and restarted, one at a time:", *listed])
     if planned.deferred:
         listed = [f"  {waiting.replica.address}: {waiting.why}" for waiting in planned.deferred]
-        parts.append("\n".join(["engines that wait for GPUs:", *listed]))
+        parts.append(["engines that wait for GPUs:", *listed])
     if planned.returns:
         listed = [f"  {replica.address}" for replica in planned.returns]
-        parts.append("\n".join(["drained by an earlier run; apply undrains those that answer:", *listed]))
+        parts.append(["drained by an earlier run; apply undrains those that answer:", *listed])
     if planned.drains:
         listed = [f"  {drain.gateway}: {drain.replica.address}: {drain.record.reason}" for drain in planned.drains]
-        parts.append("\n".join(["drained manually, but not yet at this gateway; apply drains them there:", *listed]))
+        parts.append(["drained manually, but not yet at this gateway; apply drains them there:", *listed])
     if planned.doubts:
-        parts.append("\n".join(["it is unknown whether these fit:", *(f"  {doubt}" for doubt in planned.doubts)]))
+        parts.append(["it is unknown whether these fit:", *(f"  {doubt}" for doubt in planned.doubts)])
     if planned.first_snapshots:
         listed = [f"  {host}: to {repository}" for host, repository in planned.first_snapshots]
-        parts.append("\n".join(["first snapshots, made at the end:", *listed]))
-    return "\n\n".join(parts)
+        parts.append(["first snapshots, made at the end:", *listed])
+    return separated(parts)
 
 
 def _totals(run: dict[str, Json]) -> dict[str, Json]:

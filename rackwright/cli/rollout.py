@@ -41,7 +41,7 @@ def status(context: Context) -> None:
     from rackwright.lifecycle.update.resume import opened
 
     found = opened(context.fleet)
-    context.answer({"rollout": _document(found)}, _text(found))
+    context.answer({"rollout": _document(found)}, *_lines(found))
 
 
 @rollout.command()
@@ -118,11 +118,11 @@ def _agreed(found: Rollout, allow_outage: bool) -> Rollout:
     return found.model_copy(update={"outages": found.models}) if allow_outage else found
 
 
-def _text(found: OpenRollout | None) -> str:
+def _lines(found: OpenRollout | None) -> list[str]:
     from rackwright.state.formats import stamp
 
     if found is None:
-        return "no rollout is open"
+        return ["no rollout is open"]
     about = found.rollout
     live = found.lease and found.lease.live
     lines = [
@@ -130,7 +130,7 @@ def _text(found: OpenRollout | None) -> str:
         f"{found.lease.owner.who} is working on it now" if found.lease and live else "no one is working on it now",
         *map(_line, found.entries),
     ]
-    return "\n".join([*lines, *([] if live else ["next: rackwright rollout resume, or rackwright rollout abort"])])
+    return [*lines, *([] if live else ["next: rackwright rollout resume, or rackwright rollout abort"])]
 
 
 def _line(entry: Entry) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from rackwright.cli.common.options import Command, json_option
+from rackwright.terminal import echo_json
 
 
 @click.command(cls=Command)
@@ -19,4 +18,4 @@ def schema(golden: bool) -> None:
     """
     from rackwright.fleet.schema import golden_schema, json_schema
 
-    click.echo(json.dumps(golden_schema() if golden else json_schema(), indent=2, ensure_ascii=False))
+    echo_json(golden_schema() if golden else json_schema())

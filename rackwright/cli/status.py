@@ -61,7 +61,7 @@ def _show(context: Context, session: Session, *, clear: bool) -> Status:
         "warnings": list(found.warnings),
         "healthy": found.healthy,
     }
-    context.answer(document, _text(found))
+    context.answer(document, *_lines(found))
     return found
 
 
@@ -79,7 +79,7 @@ def _backups(found: Status) -> Iterator[str]:
         yield from (f"backup {backup.host} to {backup.repository}: {alarm}" for alarm in backup.alarms)
 
 
-def _text(found: Status) -> str:
+def _lines(found: Status) -> list[str]:
     rows = [HEADER]
     for entry in found.replicas:
         flight = "-" if entry.in_flight is None else str(entry.in_flight)
@@ -96,4 +96,4 @@ def _text(found: Status) -> str:
     if found.rollout:
         opened = found.rollout
         lines.append(f"rollout open: {opened.detail}, started by {opened.operator}; next: rackwright rollout status")
-    return "\n".join([*lines, *found.notes, *(f"warning: {text}" for text in found.warnings)])
+    return [*lines, *found.notes, *(f"warning: {text}" for text in found.warnings)]

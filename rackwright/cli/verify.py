@@ -9,6 +9,7 @@ import click
 from rackwright.cli.common.context import Context, hosts_needed
 from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode
+from rackwright.terminal import echo
 
 
 @click.command(cls=Command)
@@ -32,12 +33,12 @@ def verify(context: Context, full: bool) -> int:
 
     def show(proof: Proof) -> None:
         if not context.json:
-            click.echo(f"{'ok  ' if proof.passed else 'FAIL'} {proof.host:<12} {proof.what}: {proof.found}")
+            echo(f"{'ok  ' if proof.passed else 'FAIL'} {proof.host:<12} {proof.what}: {proof.found}")
 
     with open_session(context.fleet) as session:
         asker = choose_asker(session)
         if not context.json:
-            click.echo(f"asked from {asker.where}")
+            echo(f"asked from {asker.where}")
         proofs = prove(session, asker, show)
         if full:
             from rackwright.lifecycle.verify.acceptance import accept

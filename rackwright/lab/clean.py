@@ -9,6 +9,7 @@ from pathlib import Path
 from rackwright.errors import RackwrightError
 from rackwright.lab import cgroups, copies, fleet_file, image, paths, programs
 from rackwright.lab.hosts import Lab, list_labs
+from rackwright.terminal import echo
 
 
 def main() -> int:
@@ -18,11 +19,11 @@ def main() -> int:
     try:
         Lab("lab").down()
     except RackwrightError as error:
-        print(f"error: {error}", file=sys.stderr)
+        echo(f"error: {error}", err=True)
         return int(error.exit_code)
     others = list_labs()
     if others:
-        print(f"image and downloads are kept: in use by {', '.join(others)}")
+        echo(f"image and downloads are kept: in use by {', '.join(others)}")
         return 0
     copies.remove_all()
     image.remove_all()

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from rackwright.errors import RackwrightError
 from rackwright.lab.fleet_file import DOMAIN
+from rackwright.terminal import echo
 
 QUESTION = "Name three colors."
 _BODY = json.dumps(
@@ -38,7 +39,7 @@ class Stages:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self, name: str, act: Callable[[], Result]) -> Result:
-        print(f"\n== {name}", flush=True)
+        echo("", f"== {name}")
         start = time.monotonic()
         result = act()
         self.seconds[name] = time.monotonic() - start
@@ -49,7 +50,7 @@ def main() -> int:
     try:
         return _main(Stages())
     except RackwrightError as error:
-        print(f"error: {error}", file=sys.stderr)
+        echo(f"error: {error}", err=True)
         return int(error.exit_code)
 
 
@@ -62,7 +63,7 @@ def _main(stages: Stages) -> int:
     applied = stages.run("apply", lambda: _fleet("apply", "--yes"))
     stages.run("verify", lambda: _fleet("verify"))
     answer = stages.run("question", lambda: _ask(gateway))
-    print(_summary(stages.seconds, changed_of(applied), answer, gateway))
+    echo(*_summary(stages.seconds, changed_of(applied), answer, gateway))
     return 0
 
 
@@ -79,10 +80,10 @@ def _rackwright(*words: str) -> str:
     command = [sys.executable, "-m", "rackwright", *words]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        print(done.stdout, end="", file=sys.stderr)
+        echo(*done.stdout.splitlines(), err=True)
         raise RackwrightError(f"`rackwright {' '.join(words)}` exited {done.returncode}", where="quickstart")
     if "--json" not in words:
-        print(done.stdout, end="", flush=True)
+        echo(*done.stdout.splitlines())
     return done.stdout
 
 
@@ -94,13 +95,13 @@ def _key() -> None:
     """Ensure that the quick start's API key is in the keys file and, for its owner only, in inventory/lab.key."""
     known = _FLEET.with_suffix(".keys.yml").exists()
     if _KEY.exists() and known:
-        print(f"{_KEY} is reused")
+        echo(f"{_KEY} is reused")
         return
     if known:
         _fleet("key", "revoke", "quickstart", "--later", "--yes")
     added = json.loads(_fleet("key", "add", "quickstart", "--owner", "quickstart", "--later", "--json"))
     _write(_KEY, f"{added['key']}\n", 0o600)
-    print(f"{_KEY} written")
+    echo(f"{_KEY} written")
 
 
 def _ask(gateway: str) -> str:
@@ -116,21 +117,22 @@ def _ask(gateway: str) -> str:
     return str(json.loads(done.stdout)["choices"][0]["message"]["content"]).strip()
 
 
-def _summary(seconds: dict[str, float], changed: int, answer: str, gateway: str) -> str:
-    times = "\n".join(f"  {name:<9}{taken:7.1f} s" for name, taken in seconds.items())
+def _summary(seconds: dict[str, float], changed: int, answer: str, gateway: str) -> tuple[str, ...]:
     what = "nothing changed" if changed == 0 else f"{changed} changes"
-    return f"""
-Question: {QUESTION}
-Answer:   {answer}
-
-Ask yourself:
-  printf 'header = "Authorization: Bearer %s"' "$(cat {_KEY})" | curl --config - --cacert {_CA} \\
-    --resolve {DOMAIN}:443:{gateway} https://{DOMAIN}/v1/chat/completions --json '{_BODY}'
-
-Apply: {what}. Time:
-{times}
-  {"in all":<9}{sum(seconds.values()):7.1f} s
-"""
+    return (
+        "",
+        f"Question: {QUESTION}",
+        f"Answer:   {answer}",
+        "",
+        "Ask yourself:",
+        f"""  printf 'header = "Authorization: Bearer %s"' "$(cat {_KEY})" | curl --config - --cacert {_CA} \\""",
+        f"    --resolve {DOMAIN}:443:{gateway} https://{DOMAIN}/v1/chat/completions --json '{_BODY}'",
+        "",
+        f"Apply: {what}. Time:",
+        *(f"  {name:<9}{taken:7.1f} s" for name, taken in seconds.items()),
+        f"  {'in all':<9}{sum(seconds.values()):7.1f} s",
+        "",
+    )
 
 
 def _write(path: Path, text: str, mode: int) -> None:

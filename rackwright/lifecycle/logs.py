@@ -24,12 +24,14 @@ def logs(
     connection: Connection, units: tuple[str, ...], *, lines: int, follow: bool, poll_seconds: float = 1.0
 ) -> Iterator[str]:
     """Yield the last lines of the units; with `follow`, also new lines until interrupted."""
-    text = " ".join(f"-u {quote(unit)}" for unit in units)
-    command = f"journalctl --no-pager -q -o short-iso --show-cursor {text}"
+    named = " ".join(f"-u {quote(unit)}" for unit in units)
+    command = f"journalctl --no-pager -q -o short-iso --show-cursor {named}"
     cursor = None
     while True:
         since = f"--after-cursor={quote(cursor)}" if cursor else f"-n {lines}"
-        for line in connection.run(f"{command} {since}").check("reading the journal").stdout.splitlines():
+        text = connection.run(f"{command} {since}").check("reading the journal").stdout.removesuffix("\n")
+        # Not splitlines(): it also splits at characters that a message may contain.
+        for line in text.split("\n") if text else ():
             if line.startswith(_CURSOR):
                 cursor = line.removeprefix(_CURSOR)
             else:

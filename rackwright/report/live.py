@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-from rackwright.report.words import COLORS, REPORTED, SIGNS, duration, safe, size
+from rackwright.report.words import COLORS, REPORTED, SIGNS, duration, size
 from rackwright.run import Outcome, Step
 from rackwright.runner.progress import Progress
+from rackwright.terminal import Styled, echo
 
 _HEARD = b"\ninterrupted: stops at the next safe point; Ctrl-C again stops at once\n"
 _SHORT = 1_000_000
@@ -21,7 +22,7 @@ _SHORT = 1_000_000
 class Display(Protocol):
     """Where progress is shown."""
 
-    def line(self, text: str, color: str | None = None) -> None:
+    def line(self, text: str) -> None:
         """Print a line that stays."""
 
     def host(self, progress: Progress, detail: str) -> None:
@@ -52,11 +53,11 @@ class Live:
 
     def stage(self, text: str, stages: Sequence[str]) -> None:
         """Print which of these stages starts."""
-        self._display.line(f"[{stages.index(text) + 1}/{len(stages)}] {safe(text)}")
+        self._display.line(f"[{stages.index(text) + 1}/{len(stages)}] {text}")
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
-        self._display.line(safe(text))
+        self._display.line(text)
 
     def heard(self) -> None:
         """Print that Ctrl-C was received."""
@@ -68,7 +69,7 @@ class Live:
         """Show one progress event of the runner. A step with an outcome in REPORTED leaves a line."""
         self._display.host(progress, self._transfer(progress))
         if progress.step and progress.step.outcome in REPORTED:
-            self._display.line(_line(progress.step), COLORS.get(progress.step.outcome))
+            self._display.line(Styled(_line(progress.step), COLORS.get(progress.step.outcome)))
 
     def transfer(self, what: str, done: int, total: int | None) -> None:
         """Show the bytes that the controller itself reads or downloads."""
@@ -108,7 +109,7 @@ class Live:
 
 def _line(step: Step) -> str:
     verb = " FAILED" if step.outcome is Outcome.FAILED else ""
-    return f"{SIGNS[step.outcome]} {step.host} {step.role}: {safe(step.operation)}{verb}"
+    return f"{SIGNS[step.outcome]} {step.host} {step.role}: {step.operation}{verb}"
 
 
 def _display(stream: TextIO, quiet: bool) -> Display:
@@ -123,8 +124,8 @@ def _display(stream: TextIO, quiet: bool) -> Display:
 
 
 class _Nothing:
-    def line(self, text: str, color: str | None = None) -> None:
-        del text, color
+    def line(self, text: str) -> None:
+        del text
 
     def host(self, progress: Progress, detail: str) -> None:
         del progress, detail
@@ -140,9 +141,8 @@ class _Lines:
         self._stream = stream
         self._tenths: dict[tuple[str, str], int] = {}
 
-    def line(self, text: str, color: str | None = None) -> None:
-        del color
-        print(text, file=self._stream, flush=True)
+    def line(self, text: str) -> None:
+        echo(text, file=self._stream)
 
     def host(self, progress: Progress, detail: str) -> None:
         if progress.bytes_total < _SHORT:
@@ -151,7 +151,7 @@ class _Lines:
         tenth = progress.bytes_sent * 10 // progress.bytes_total
         if tenth > self._tenths.get(upload, 0):
             self._tenths[upload] = tenth
-            self.line(f"  {progress.host} {progress.role}: {safe(progress.operation)}: {detail}")
+            self.line(f"  {progress.host} {progress.role}: {progress.operation}: {detail}")
 
     def close(self) -> None:
         return

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rackwright.report.words import by_role, hosts_of, safe
+from rackwright.report.words import by_role, hosts_of
 from rackwright.run import Outcome, Run, Step
+from rackwright.terminal import visible, visible_lines
 
 
 def markdown(run: Run, title: str) -> str:
@@ -51,8 +52,8 @@ def _fenced(text: str) -> Iterator[str]:
     """Yield a code block. Its fence is longer than any in the text, so that the text can't end it."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    yield from (f"{fence}diff" if text.startswith("---") else fence, *safe(text).splitlines(), fence)
+    yield from (f"{fence}diff" if text.startswith("---") else fence, *visible_lines(text).splitlines(), fence)
 
 
 def escaped(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", safe(text))
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", visible(text))

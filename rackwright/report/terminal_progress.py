@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from rackwright.report.words import safe
 from rackwright.runner.progress import Progress as News
+from rackwright.terminal import shown, visible
 
 
 class Bars:
@@ -29,14 +29,15 @@ class Bars:
         )
         self._hosts: dict[str, TaskID] = {}
 
-    def line(self, text: str, color: str | None = None) -> None:
-        self._progress.print(Text(text, style=color or ""))
+    def line(self, text: str) -> None:
+        for part in shown(text):
+            self._progress.print(Text(part, style=f"{'bold ' if part.bold else ''}{part.color or ''}"))
 
     def host(self, news: News, detail: str) -> None:
         self._progress.start()
         if news.host not in self._hosts:
-            self._hosts[news.host] = self._progress.add_task("", total=news.total, host=news.host, doing="")
-        doing = f"{news.role}: {safe(news.operation)}" + (f" ({detail})" if detail else "")
+            self._hosts[news.host] = self._progress.add_task("", total=news.total, host=visible(news.host), doing="")
+        doing = visible(f"{news.role}: {news.operation}" + (f" ({detail})" if detail else ""))
         done = news.number if news.step else news.number - 1
         self._progress.update(self._hosts[news.host], completed=done, total=news.total, doing=doing)
 

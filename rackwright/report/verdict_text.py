@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import click
-
-from rackwright.report.words import safe
+from rackwright.terminal import Styled
 from rackwright.verdict import Comparison, Verdict, Word
 from rackwright.verdict import words as said
 
@@ -26,22 +24,22 @@ class Ended:
         return self.why != verdict.why
 
 
-def verdict_text(verdict: Verdict, about: str, ended: Ended | None = None) -> str:
-    """Return the word with its reason, a line for each comparison, and why those that didn't pass did not.
+def verdict_text(verdict: Verdict, about: str, ended: Ended | None = None) -> list[str]:
+    """Return lines: the word with its reason, a line for each comparison, and why those that didn't pass did not.
 
     `about`: what was compared with what, in one line. `ended`: the verdict decided if it is None.
     """
     ended = ended or Ended(verdict.word, verdict.why)
-    lines = [safe(about), _said(ended)]
+    lines = [about, _said(ended)]
     if ended.differs(verdict):
-        lines.append(f"the comparisons alone: {_said(Ended(verdict.word, verdict.why))}")
+        lines.append(_said(Ended(verdict.word, verdict.why), "the comparisons alone: "))
     lines += ["", *_table(verdict.comparisons)]
-    lines += ["", *(f"note: {safe(note)}" for note in notes(verdict))]
-    return "\n".join(lines)
+    lines += ["", *(f"note: {note}" for note in notes(verdict))]
+    return lines
 
 
-def _said(ended: Ended) -> str:
-    return click.style(f"{ended.word}: {safe(ended.why)}", COLORS.get(ended.word), bold=True)
+def _said(ended: Ended, before: str = "") -> str:
+    return Styled(f"{before}{ended.word}: {ended.why}", COLORS.get(ended.word), bold=True)
 
 
 def cells(comparison: Comparison) -> tuple[str, ...]:
@@ -79,4 +77,4 @@ def _table(comparisons: Sequence[Comparison]) -> Iterator[str]:
         texts = [f"{cell:<{width}}" for cell, width in zip(row[:2], widths, strict=False)]
         figures = [f"{cell:>{width}}" for cell, width in zip(row[2:], widths[2:], strict=True)]
         line = "  ".join([*texts, *figures])
-        yield click.style(line, COLORS[comparisons[number - 1].word]) if number else line
+        yield Styled(line, COLORS[comparisons[number - 1].word]) if number else line

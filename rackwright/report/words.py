@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
@@ -33,9 +32,10 @@ def by_role(steps: Iterable[Step]) -> Iterator[tuple[str, tuple[Step, ...]]]:
         yield role, tuple(group)
 
 
-def safe(text: str) -> str:
-    """Return a host's text without control characters and escape sequences, except newlines and tabs."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text))
+def separated(blocks: Iterable[Iterable[str]]) -> list[str]:
+    """Return the lines of all blocks, with an empty line between two blocks."""
+    lines = [line for block in blocks for line in ("", *block)]
+    return lines[1:]
 
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:

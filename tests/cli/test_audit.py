@@ -72,7 +72,7 @@ def test_an_unreachable_host_and_a_damaged_line_are_named(site, found):
 
 def test_a_log_cannot_steer_the_terminal(site, found):
     found(Audit((noted("gpu1", 1, "\x1b[2Jgone\x07"),), {}, ()))
-    assert "    gone: done" in rackwright("-f", site, "audit").stdout
+    assert "    \\x1b[2Jgone\\x07: done" in rackwright("-f", site, "audit").stdout
 
 
 def test_what_is_no_time_is_refused_before_a_host_is_asked(site, found):

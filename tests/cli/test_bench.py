@@ -32,8 +32,8 @@ def benched(*steps: Any, objectives: Objectives | None = None, **said: Any) -> B
 
 
 def test_the_text_has_what_was_measured_the_figures_and_the_verdicts():
-    text = as_text(benched(FAILED, objectives=OBJECTIVES), None)
-    lines = text.splitlines()
+    lines = as_text(benched(FAILED, objectives=OBJECTIVES), None)
+    text = "\n".join(lines)
     assert lines[0] == (
         "assistant: weights aaaaaaaaaaaaaaaa by llama_cpp-b10434, through gateway gate1 with 2 replicas, from the "
         "controller, by guidellm 0.8.1"
@@ -49,34 +49,34 @@ def test_the_text_has_what_was_measured_the_figures_and_the_verdicts():
 
 
 def test_few_requests_and_a_service_that_fell_behind_are_told():
-    text = as_text(benched(step(2, requests=20, answered=20, per_second=0.5)), None)
+    text = "\n".join(as_text(benched(step(2, requests=20, answered=20, per_second=0.5)), None))
     assert "note: the p99 of 20 requests is the slowest of them" in text
     assert "note: the service fell behind: it answered 0.50 of 2.00 per second" in text
 
 
 def test_a_search_shows_each_rate_and_where_it_ended():
     found = benched(step(1), step(2), step(4, per_second=2.1), knee=step(2), searched=True, why_ended="it was enough")
-    text = as_text(found, None)
+    text = "\n".join(as_text(found, None))
     assert [line.split()[0] for line in text.splitlines()[1:5]] == ["rate", "1", "2", "4"]
     assert "knee: 2 a second, 2.00 requests/s, 16.0 output tokens/s; it was enough" in text
     lost = as_text(benched(step(1), searched=True, why_ended="already at 1 a second it was slow"), None)
-    assert "no knee: already at 1 a second it was slow; start lower with --rate" in lost
+    assert "no knee: already at 1 a second it was slow; start lower with --rate" in "\n".join(lost)
 
 
 def test_a_comparison_stands_below_and_says_what_is_noise():
     found = benched(step(2, ttft=spread(0.5)))
-    text = as_text(found, compare(found.bench, found.earlier))
+    text = "\n".join(as_text(found, compare(found.bench, found.earlier)))
     assert "compared with r0: weights cccccccccccccccc by llama_cpp-b10434, 2026-11-26T01:02:00Z" in text
     assert re.search(r"ttft p95 +250 ms +-> +500 ms +\+100%, too few requests to tell", text)
     other = benched(step(3))
-    assert "not comparable: rate: 2.0 then, 3.0 now" in as_text(other, compare(other.bench, other.earlier))
+    assert "  not comparable: rate: 2.0 then, 3.0 now" in as_text(other, compare(other.bench, other.earlier))
 
 
 def test_history_has_a_line_for_each():
-    text = history([bench(step(1)), bench(step(1), knee=step(2), searched=True, run="r2")])
-    assert [line.split()[0] for line in text.splitlines()] == ["run", "20261126T010214Z-3949", "r2"]
-    assert "2 (knee)" in text
-    assert history([]) == "no measurements yet"
+    lines = history([bench(step(1)), bench(step(1), knee=step(2), searched=True, run="r2")])
+    assert [line.split()[0] for line in lines] == ["run", "20261126T010214Z-3949", "r2"]
+    assert "2 (knee)" in lines[2]
+    assert history([]) == ["no measurements yet"]
 
 
 class _Page(HTMLParser):
@@ -102,7 +102,7 @@ def test_the_page_is_self_contained_and_escapes_foreign_text():
     found = benched(FAILED.model_copy(update={"remarks": (EVIL,)}), who=EVIL, objectives=OBJECTIVES)
     page = _Page(as_html(found, compare(found.bench, found.earlier), OBJECTIVES))
     assert "script" not in page.tags
-    assert page.text.count('<script>alert("x")</script>&') == 2
+    assert page.text.count('<script>alert("x")</script>\\x1b[2J&') == 2
     assert "\x1b" not in page.text
     assert not {"src", "href", "onload"} & page.attributes.keys()
     assert "url(" not in page.text

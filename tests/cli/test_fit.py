@@ -175,7 +175,7 @@ def placed(fit: Fit | None, doubt: str | None = None) -> Placed:
 
 def test_a_block_has_each_figure():
     fit = Fit(plain(), Asked("vllm", context=8192, parallel=64), GPU)
-    lines = as_text([placed(fit)], {}).splitlines()
+    lines = as_text([placed(fit)], {})
     assert lines[0] == "assistant  fits"
     assert lines[2] == "  runs      vllm on 1 GPU of 25.8 GB, 90% of it"
     assert lines[3] == "  weights     10.7 GB  in all, bfloat16"
@@ -187,7 +187,7 @@ def test_a_block_has_each_figure():
 
 def test_what_is_not_known_shows_what_is():
     unknown = Fit(plain(unknown="odd", layers=()), Asked("vllm", context=8192), GPU)
-    text = as_text([placed(unknown, "odd"), placed(None, "no lock")], {})
+    text = "\n".join(as_text([placed(unknown, "odd"), placed(None, "no lock")], {}))
     assert "assistant  not known: odd" in text
     assert "assistant  not known: no lock" in text
     assert "cache" not in text
@@ -199,8 +199,8 @@ def test_what_can_not_run_says_so():
     from rackwright.launch import Widths
 
     fit = Fit(plain(), Asked("vllm", context=8192, widths=Widths(tensor=3)), replace(GPU, gpus=3))
-    assert as_text([placed(fit)], {}).startswith("assistant  can't run like this: its 32 attention heads")
+    assert as_text([placed(fit)], {})[0].startswith("assistant  can't run like this: its 32 attention heads")
 
 
 def test_no_replica_at_all_is_said():
-    assert as_text([], {}) == "no replica is placed anywhere"
+    assert as_text([], {}) == ["no replica is placed anywhere"]

@@ -183,7 +183,7 @@ def test_what_replicas_run_is_asked_of_their_hosts(fleet: Path, monkeypatch: pyt
         f"  gpu1/assistant@1  ready; runs {now}, as the lock says",
         f"  gpu1/assistant@2  busy; runs {before}, the previous one",
         f"  gpu1/assistant@3  ready; runs {'f' * 16}, which the lock doesn't have",
-        "  gpu1/assistant@4  stopped; runs nothing",
+        "  gpu1/assistant@4  stopped\\x1b[2J; runs nothing",
         "  gpu2/assistant@1  not installed",
     ]
     monkeypatch.setattr(procedure, "running", lambda fleet, name: (lost,))

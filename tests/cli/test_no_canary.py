@@ -56,7 +56,7 @@ def test_what_is_tried_is_said_before_the_question(site):
     fleet = load_fleet(site)
     look = SimpleNamespace(canaries=("assistant",), plan=SimpleNamespace(doubts=()), replicas=())
     none = SimpleNamespace(runtimes={})
-    (line,) = (text for text in change_lock._text(fleet, (), none, none, look).splitlines() if "canary" in text)
+    (line,) = (text for text in change_lock._lines(fleet, (), none, none, look) if "canary" in text)
     assert line == (
         "canary of assistant: first the golden set p.jsonl; then 1 %, then 25 % of new conversations, "
         "each for at least 60 s and 50 requests"

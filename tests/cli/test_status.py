@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from rackwright.cli.status import _text
+from rackwright.cli.status import _lines
 from rackwright.lifecycle.gpus.status import driver_of, gpu_statuses
 from rackwright.lifecycle.status import HostState, HostStatus, Status
 from rackwright.state.journal import Entry, Event
@@ -23,7 +23,7 @@ def test_gpus_and_their_driver_stand_below_the_replicas():
         warnings=(),
         gpus=tuple(gpu_statuses("gpu1", machine)),
     )
-    lines = _text(found).splitlines()
+    lines = _lines(found)
     assert lines[1] == "driver gpu1: 550.163.01, CUDA 12.4, open module"
     assert lines[3] == "gpu gpu1/1: NVIDIA H100 80GB HBM3, 79.6 GiB (12.3 used), 31 °C, 72 of 700 W, ok"
     assert lines[6].endswith("31 °C, 72 of 700 W, PCI Express has 8 of 16 lanes")
@@ -37,4 +37,4 @@ def test_an_open_rollout_is_named_with_what_to_do():
     )
     found = Status(hosts=(), replicas=(), backups=(), lease=None, notes=(), warnings=(), rollout=opened)
     said = "rollout open: model update assistant, started by anna; next: rackwright rollout status"
-    assert _text(found).splitlines()[-1] == said
+    assert _lines(found)[-1] == said

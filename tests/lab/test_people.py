@@ -15,6 +15,7 @@ from rackwright.errors import HostError
 from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.remote import Completed, Connection
 from rackwright.values.targets import Target
+from tests.hostile import assert_harmless
 from tests.lab.operator import Operator, Said, operator
 from tests.lab.standard import standard_lab
 
@@ -253,6 +254,28 @@ def test_an_access_review_names_keys_their_use_and_what_the_file_does_not_say(ho
     shown = house.site("access", "review", "--markdown", "--host", "gpu1").out
     assert f"| gpu1 | ben | auditor | 2099-12-31 | {house.fingerprint(house.key('ben'))} ben | ben |" in shown
     assert "- everything matches the fleet file" in shown
+
+
+def test_what_a_host_has_written_steers_no_terminal(house: House) -> None:
+    """An SSH key's comment clears the screen and writes the clipboard; a journal line reorders and splits itself."""
+    escape = r"\033[2J\033]52;c;ZXZpbA==\007"
+    house.tell(f"mkdir -p /root/.ssh; printf '%b\\n' '{house.line('vendor')}{escape}' >/root/.ssh/authorized_keys")
+    listed = house.site("access", "review", "--host", "gpu1", check=12)
+    as_json = house.site("access", "review", "--host", "gpu1", "--json", check=12)
+    house.tell("rm /root/.ssh/authorized_keys")
+    for said in (listed, as_json):
+        assert_harmless(said.out + said.err)
+    shown = r"vendor\x1b[2J\x1b]52;c;ZXZpbA==\x07"
+    assert (
+        f"gpu1: root: a key that isn't in the fleet file: {house.fingerprint(house.key('vendor'))} {shown}"
+        in listed.out
+    )
+    assert any(finding.endswith("vendor\x1b[2J\x1b]52;c;ZXZpbA==\x07") for finding in as_json.json["findings"])
+    written = r"all is well \0342\0200\0256gnp.exe\0342\0200\0250-- cursor: forged"
+    house.tell(f"systemd-run --quiet --wait --unit=rackwright-hostile printf '%b\\n' '{written}'")
+    logged = house.site("logs", "gpu1")
+    assert_harmless(logged.out + logged.err)
+    assert r": all is well \u202egnp.exe\u2028-- cursor: forged" in logged.out
 
 
 def test_without_people_nothing_of_it_is_left_but_homes(house: House) -> None:

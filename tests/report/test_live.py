@@ -7,6 +7,7 @@ from rackwright.report.terminal_progress import Bars
 from rackwright.report.words import duration, size
 from rackwright.run import Outcome, Step
 from rackwright.runner.progress import Progress
+from rackwright.terminal import Styled
 
 
 def news(outcome: Outcome | None = None, sent: int = 0, of: int = 0) -> Progress:
@@ -28,7 +29,7 @@ def test_plain_lines_tell_stages_changes_and_failures_only():
         "+ gpu1 model_store: Fetch [assistant]\n"
         "! gpu1 model_store: Fetch [assistant] FAILED\n"
         "[2/3] the rest\n"
-        "done\n"
+        "done\\x1b[2J\n"
     )
 
 
@@ -58,7 +59,7 @@ def test_bars_show_host_count_and_operation_as_they_are_written():
     bars = Bars(stream, force_terminal=True)
     bars.host(news(), "1 MB of 2 MB")
     bars.host(news(Outcome.CHANGED), "")
-    bars.line("+ gpu1 [bold]changed", "green")
+    bars.line(Styled("+ gpu1 [bold]changed [link=https://evil]\x1b]8;;x\x07", "green", bold=True))
     bars.close()
     bars.host(news(), "")
     bars.close()
@@ -66,7 +67,8 @@ def test_bars_show_host_count_and_operation_as_they_are_written():
     assert "gpu1" in shown
     assert "3/9" in shown
     assert "model_store: Fetch [assistant]" in shown
-    assert "[bold]changed" in shown
+    assert "[bold]changed [link=https://evil]\\x1b]8;;x\\x07" in shown
+    assert "\x1b[1;32m+ gpu1" in shown
 
 
 def test_there_are_lines_where_there_is_no_terminal():

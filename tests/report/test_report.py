@@ -2,15 +2,14 @@ from __future__ import annotations
 
 import json
 
-import click
-
 from rackwright.report import apply_text, document, markdown, plan_text
 from rackwright.run import Outcome, Run, Step
+from rackwright.terminal import visible
 from tests.report.runs import APPLY, PLAN
 
 
 def test_a_plan_shows_host_role_operation_and_diff():
-    assert click.unstyle(plan_text(PLAN)) == (
+    assert "\n".join(plan_text(PLAN)) == (
         """\
 gate1: nothing would change
 gpu1: 2 changes, 1 unchanged
@@ -32,11 +31,11 @@ gpu2 unreachable: no route to host
 
 def test_a_plan_without_changes_says_so():
     run = Run((Step("gpu1", "layout", "Make the folder", Outcome.UNCHANGED),))
-    assert click.unstyle(plan_text(run)) == "gpu1: nothing would change\n\nnothing would change; 1 unchanged"
+    assert "\n".join(plan_text(run)) == "gpu1: nothing would change\n\nnothing would change; 1 unchanged"
 
 
 def test_an_apply_counts_per_host_and_ends_with_what_failed():
-    assert click.unstyle(apply_text(APPLY)) == (
+    assert "\n".join(map(visible, apply_text(APPLY))) == (
         """\
 gpu1
   replica
@@ -51,7 +50,7 @@ total        1          1       2        1
 
 gpu1 failed: replica: Start it
     first
-    last line
+    \\x1b[31mlast\\x1b[0m\\x07 line
 
 gpu2 unreachable: no route to host
 
@@ -61,7 +60,7 @@ interrupted: 1 operation not run; rackwright plan shows what is left"""
 
 def test_an_apply_that_changed_nothing_is_a_table_of_noughts():
     run = Run((Step("gpu1", "layout", "Make the folder", Outcome.UNCHANGED),))
-    assert click.unstyle(apply_text(run)).splitlines()[1].split() == ["gpu1", "0", "1", "0", "0"]
+    assert apply_text(run)[1].split() == ["gpu1", "0", "1", "0", "0"]
 
 
 def test_the_document_has_totals_in_all_and_per_host():
@@ -90,7 +89,7 @@ def test_markdown_keeps_every_fence_whole():
 def test_markdown_has_the_last_lines_of_what_failed():
     text = markdown(APPLY, "Apply")
     assert "- failed: Start it" in text
-    assert "  last line" in text
+    assert r"  \x1b[31mlast\x1b[0m\x07 line" in text
     assert "\x1b" not in text
 
 
@@ -99,10 +98,10 @@ def test_what_is_left_against_the_fleet_file_is_named_once_by_plan_apply_and_mar
     run = Run((odd, odd))
     said = (
         "differs from the fleet file, and is left as it is:\n"
-        "  gpu1: journald: b.conf wins\n  gpu1: journald: c.conf wins\n"
+        "  gpu1: journald: b.conf wins\n  gpu1: journald: \x1b[31mc.conf wins\n"
     )
-    assert said in click.unstyle(plan_text(run))
-    assert said in click.unstyle(apply_text(run)) + "\n"
-    assert "- gpu1: journald: b.conf wins\n- gpu1: journald: c.conf wins\n" in markdown(run, "Apply")
+    assert said in "\n".join(plan_text(run))
+    assert said in "\n".join(apply_text(run)) + "\n"
+    assert "- gpu1: journald: b.conf wins\n- gpu1: journald: \\\\x1b\\[31mc.conf wins\n" in markdown(run, "Apply")
     assert document(run)["steps"][0]["note"] == odd.note
-    assert "against" not in plan_text(PLAN) + apply_text(APPLY) + markdown(APPLY, "Apply")
+    assert "against" not in "".join(plan_text(PLAN) + apply_text(APPLY)) + markdown(APPLY, "Apply")

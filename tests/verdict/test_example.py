@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import click
-
 from rackwright.cli.model.verdict import report_on
 from rackwright.state.canaries import CanaryVerdict
 from rackwright.verdict import Thresholds
@@ -20,7 +18,7 @@ def test_the_example_of_the_docs_is_a_real_canary_s():
     kept = CanaryVerdict.model_validate_json((Path(__file__).parent / "slow.json").read_text())
     shown = re.search(r"^\$ rackwright model verdict assistant\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL)
     assert shown
-    assert shown[1] == click.unstyle(report_on(kept)) + "\n"
+    assert shown[1] == "".join(f"{line}\n" for line in report_on(kept))
 
 
 def test_the_docs_say_how_much_a_pass_takes():

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
-
 from rackwright.cli.common.context import Context, hosts_needed
 from rackwright.cli.render.p2p import transferred_documents
+from rackwright.terminal import echo
 
 if TYPE_CHECKING:
     from rackwright.cli.common.console import Console
@@ -51,7 +50,7 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
 
         def ask(look: Look) -> tuple[str, ...]:
             if not context.json:
-                click.echo(_text(fleet, found, before, after, look))
+                echo(*_lines(fleet, found, before, after, look))
             outages = (
                 models if agreed.allow_outage else _agree_to_downtimes(look.downtimes, console, ask=not agreed.yes)
             )
@@ -91,7 +90,7 @@ def _agree_to_downtimes(downtimes: tuple[Downtime, ...], console: Console, *, as
     )
 
 
-def _text(fleet: Fleet, found: tuple[Difference, ...], before: Lock, after: Lock, look: Look) -> str:
+def _lines(fleet: Fleet, found: tuple[Difference, ...], before: Lock, after: Lock, look: Look) -> list[str]:
     from rackwright.cli.render.model_text import difference_text
 
     lines = [line for one in found if one.differs for line in difference_text(one)]
@@ -99,7 +98,7 @@ def _text(fleet: Fleet, found: tuple[Difference, ...], before: Lock, after: Lock
     lines += look.plan.doubts or ("it fits where it is placed",)
     lines.append(f"replicas: {', '.join(replica.address for replica in look.replicas)}")
     lines += [f"canary of {name}: {_tried(canary)}" for name, canary in _canaries(fleet, look)]
-    return "\n".join(lines)
+    return lines
 
 
 def _canaries(fleet: Fleet, look: Look) -> Iterator[tuple[str, Canary]]:

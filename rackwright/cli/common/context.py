@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
+from rackwright.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from rackwright.fleet.fleet import Fleet
@@ -37,14 +36,17 @@ class Context:
 
         return load_fleet(self.path)
 
-    def answer(self, document: object, text: str) -> None:
-        """Print the command's answer, once: the document with --json, the text without."""
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False) if self.json else text)
+    def answer(self, document: object, *lines: str) -> None:
+        """Print the command's answer, once: the document with --json, the lines without."""
+        if self.json:
+            echo_json(document)
+        else:
+            echo(*lines)
 
-    def note(self, text: str) -> None:
-        """Print a line to standard error, in addition to the answer. With --json, only errors go there."""
+    def note(self, *lines: str) -> None:
+        """Print lines to standard error, in addition to the answer. With --json, only errors go there."""
         if not self.json:
-            click.echo(text, err=True)
+            echo(*lines, err=True)
 
 
 def hosts_needed() -> None:

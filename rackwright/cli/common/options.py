@@ -12,6 +12,7 @@ from click import termui
 
 from rackwright.cli.common.context import Context
 from rackwright.errors import ExitCode, RackwrightError, UsageError
+from rackwright.terminal import agreed
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -166,12 +167,12 @@ def confirm(question: str, *, yes: bool) -> None:
     if context and context.ensure_object(Context).json:
         raise UsageError("this command asks for confirmation, and --json allows no questions", should="pass --yes")
     try:
-        agreed = click.confirm(question, err=True)
+        is_agreed = agreed(question)
     except click.Abort:
         if sys.stdin.isatty():
             raise
         raise UsageError(
             "this command asks for confirmation, and there is no answer", should="confirm in a terminal or pass --yes"
         ) from None
-    if not agreed:
+    if not is_agreed:
         raise RackwrightError("not confirmed, nothing was changed")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from rackwright.errors import ExitCode, Problem, RackwrightError
+from rackwright.terminal import echo, echo_json, visible_lines
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -42,11 +43,17 @@ def _print(problems: Sequence[Problem], code: ExitCode, as_json: bool) -> int:
     if as_json:
         found = [{"where": p.where, "what": p.what, "should": p.should, "next": p.next} for p in problems]
         document = {"error": {"exit_code": int(code), "problems": found}}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False), err=True)
+        echo_json(document, err=True)
     else:
         for problem in problems:
-            click.echo(f"error: {problem}", err=True)
+            echo(*_lines(problem), err=True)
     return code
+
+
+def _lines(problem: Problem) -> Iterator[str]:
+    yield f"error: {replace(problem, next=None)}"
+    if problem.next:
+        yield f"  next: {problem.next}"
 
 
 def _usage_problem(error: click.ClickException) -> Problem:
@@ -79,7 +86,7 @@ def _write_log(error: Exception) -> Path:
     log = folder / f"error-{new_run_id()}.log"
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.writelines(traceback.format_exception(error))
+        file.write(visible_lines("".join(traceback.format_exception(error))))
     return log
 
 

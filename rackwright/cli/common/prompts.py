@@ -6,6 +6,7 @@ import os
 import sys
 
 from rackwright.stopping import wake_on_signals
+from rackwright.terminal import visible
 
 MAX_BYTES = 4096
 """Of one answer. The rest of a longer one is ignored."""
@@ -20,7 +21,7 @@ def read_answer(prompt: str = "") -> str:
     from gevent.socket import wait_read
 
     wake_on_signals()
-    sys.stderr.write(prompt)
+    sys.stderr.write(visible(prompt))
     sys.stderr.flush()
     descriptor, line = sys.stdin.fileno(), bytearray()
     while True:

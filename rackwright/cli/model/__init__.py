@@ -40,7 +40,7 @@ def list_(context: Context) -> None:
     rows = [HEADER, *(_row(fleet, name, entry) for name, entry in locked.items())]
     lines = [*table(rows), *_left(fleet, lock)]
     documents = [_document(fleet, name, entry) for name, entry in locked.items()]
-    context.answer({"models": documents}, "\n".join(lines))
+    context.answer({"models": documents}, *lines)
 
 
 def _row(fleet: Fleet, name: str, entry: ModelLock | None) -> tuple[str, ...]:

@@ -32,5 +32,5 @@ def diff(context: Context, name: str, to: str | None, check: bool) -> int:
     found = difference(context.fleet, lock.models[name], after.models[name], name)
     runtimes = tuple(key for key in after.runtimes if after.runtimes[key] != lock.runtimes.get(key))
     document = {**difference_document(found), "runtimes": list(runtimes)}
-    context.answer(document, "\n".join([*difference_text(found), *(f"  runtime    {key}, new" for key in runtimes)]))
+    context.answer(document, *difference_text(found), *(f"  runtime    {key}, new" for key in runtimes))
     return ExitCode.CHANGES_PENDING if check and (found.differs or runtimes) else ExitCode.DONE

@@ -32,7 +32,8 @@ def golden(context: Context, file: Path) -> None:
         "checks": dict(checks.most_common()),
         "with_format": with_format,
     }
-    summary = f"{counted(len(found.prompts), 'prompt')} ({kinds}), {with_format} with a format; sha256 {found.digest}"
+    number = counted(len(found.prompts), "prompt")
+    lines = [f"{file}: {number} ({kinds}), {with_format} with a format; sha256 {found.digest}"]
     if with_format < LEAST:
-        summary += f"\nvalid formats are not compared: {with_format} of the {LEAST} prompts that are needed"
-    context.answer(document, f"{file}: {summary}")
+        lines.append(f"valid formats are not compared: {with_format} of the {LEAST} prompts that are needed")
+    context.answer(document, *lines)

@@ -30,12 +30,12 @@ def prune(context: Context, limit: tuple[str, ...], dry_run: bool, yes: bool) ->
     from rackwright.cli.common.console import Console
     from rackwright.lifecycle.prune.procedure import prune as carry_out
     from rackwright.lifecycle.session.session import open_session
-    from rackwright.report.words import safe, size
+    from rackwright.report.words import size
 
     with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet, limit=limit) as session:
         pruned = carry_out(session, console, rehearsed=dry_run)
     for host, problem in pruned.problems.items():
-        context.note(safe(f"{host}: {problem}"))
+        context.note(f"{host}: {problem}")
     verb = "would be removed" if dry_run else "removed"
     text = f"{verb}: {size(pruned.bytes)}" if pruned.removed else "nothing to remove"
     context.answer(_document(pruned, dry_run=dry_run), text)

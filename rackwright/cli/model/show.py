@@ -35,7 +35,7 @@ def show(context: Context, name: str, offline: bool) -> int:
     replicas = () if offline else _running(context, name)
     asked = context.fleet.file.models[name]
     document = {**model_document(asked, name, entry), "replicas": [asdict(one) for one in replicas]}
-    context.answer(document, "\n".join(model_text(asked, name, entry, replicas)))
+    context.answer(document, *model_text(asked, name, entry, replicas))
     return ExitCode.HOSTS_FAILED if any(one.unreachable for one in replicas) else ExitCode.DONE
 
 

@@ -40,10 +40,10 @@ def verdict(context: Context, name: str, every: bool, html: Path | None) -> None
 
     kept = canary_verdicts(context.fleet, name)
     if every:
-        context.answer({"canaries": [_document(one) for one in kept]}, "\n".join(map(_line, kept)) or _none(name))
+        context.answer({"canaries": [_document(one) for one in kept]}, *(map(_line, kept) if kept else [_none(name)]))
         return
     last = kept[-1] if kept else None
-    context.answer({"canary": _document(last) if last else None}, report_on(last) if last else _none(name))
+    context.answer({"canary": _document(last) if last else None}, *(report_on(last) if last else [_none(name)]))
     if last and html:
         _write(context, html, last)
 
@@ -53,9 +53,7 @@ def _none(name: str) -> str:
 
 
 def _line(one: CanaryVerdict) -> str:
-    from rackwright.report.words import safe
-
-    return f"{_when(one)}  {one.outcome}  {one.before[:16]} → {one.after[:16]}  {safe(one.why)}"
+    return f"{_when(one)}  {one.outcome}  {one.before[:16]} → {one.after[:16]}  {one.why}"
 
 
 def _about(one: CanaryVerdict) -> str:
@@ -79,13 +77,12 @@ def _when(one: CanaryVerdict) -> str:
     return stamp(one.when)
 
 
-def report_on(one: CanaryVerdict) -> str:
-    """Return the report as text."""
+def report_on(one: CanaryVerdict) -> list[str]:
+    """Return the report as lines of text."""
     from rackwright.report.verdict_text import Ended, verdict_text
-    from rackwright.report.words import safe
 
     if one.verdict is None:
-        return safe(f"{_about(one)}\n{one.outcome}: {one.why}")
+        return [_about(one), f"{one.outcome}: {one.why}"]
     return verdict_text(one.verdict, _about(one), Ended(one.outcome, one.why))
 
 

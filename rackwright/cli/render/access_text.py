@@ -7,22 +7,22 @@ from collections.abc import Iterator, Sequence
 from rackwright.cli.render.table import table
 from rackwright.lifecycle.access.procedure import Account, Key, Review
 from rackwright.report.markdown import escaped
-from rackwright.report.words import counted, safe
+from rackwright.report.words import counted
 from rackwright.state.formats import stamp
 
 _HEADER = ("HOST", "USER", "ROLE", "UNTIL", "KEY", "PERSON", "LAST USE", "SUDO")
 _API_HEADER = ("API KEY", "OWNER", "MODELS", "CREATED", "EXPIRES")
 
 
-def as_text(found: Review) -> str:
+def as_text(found: Review) -> list[str]:
     """Return a line for each key of each account, the API keys, and what differs from the fleet file."""
     lines = [*table((_HEADER, *_rows(found))), ""]
     lines += [*table((_API_HEADER, *_api_rows(found))), ""] if found.api_keys else ()
     lines += [f"{host}: couldn't be asked: {why}" for host, why in found.unreachable.items()]
-    return safe("\n".join([*lines, *_findings(found)]))
+    return [*lines, *_findings(found)]
 
 
-def as_markdown(found: Review, fleet: str) -> str:
+def as_markdown(found: Review, fleet: str) -> list[str]:
     """Return the same, with the time of the check and how far back the logs go."""
     lines = [f"# Access to the hosts of {fleet}", "", f"Checked at {stamp(found.when)}.", ""]
     lines += [*_markdown_table((_HEADER, *_rows(found)))]
@@ -31,7 +31,7 @@ def as_markdown(found: Review, fleet: str) -> str:
     lines += [f"- {host}: **couldn't be asked**: {escaped(why)}" for host, why in found.unreachable.items()]
     lines += ["", "## API keys", "", *_markdown_table((_API_HEADER, *_api_rows(found)))] if found.api_keys else ()
     lines += ["", "## Findings", "", *(f"- {escaped(line)}" for line in _findings(found))]
-    return "\n".join(lines)
+    return lines
 
 
 def _findings(found: Review) -> list[str]:

@@ -8,16 +8,15 @@ from textwrap import wrap
 
 from rackwright.fit.known import Served
 from rackwright.lifecycle.assess.assessment import GROUPS, Assessed, Assessment, Severity, Verdict
-from rackwright.report.words import counted, safe
+from rackwright.report.words import counted, separated
 
 WIDTH = 100
 """Columns. Only lines of facts are wrapped, so that a command can be copied."""
 
 
-def as_text(found: Assessment) -> str:
-    """Return a block for each host, then how many are ready."""
-    blocks = ["\n".join(_block(host)) for host in found.hosts]
-    return safe("\n\n".join([*blocks, totals(found)]))
+def as_text(found: Assessment) -> list[str]:
+    """Return lines: a block for each host, then how many are ready."""
+    return separated([*map(_block, found.hosts), [totals(found)]])
 
 
 def totals(found: Assessment) -> str:

@@ -8,7 +8,6 @@ from rackwright.lifecycle.bench import Benched
 from rackwright.lifecycle.bench.compare import Comparison, Difference
 from rackwright.lifecycle.bench.knee import behind
 from rackwright.lifecycle.bench.objectives import seconds
-from rackwright.report.words import safe
 from rackwright.state.bench import Bench, Spread, Step
 from rackwright.state.formats import stamp
 
@@ -17,12 +16,12 @@ PERCENTILES = ("p50", "p90", "p95", "p99")
 _SEARCH = ("rate", "answered", "failed", "requests/s", "tokens/s", *(f"{name} p95" for name in FIGURES.values()))
 
 
-def as_text(found: Benched, compared: Comparison | None) -> str:
-    """Return it for a terminal, without control characters in what came from elsewhere."""
+def as_text(found: Benched, compared: Comparison | None) -> list[str]:
+    """Return its lines for a terminal."""
     lines = [_headline(found.bench), *_steps(found.bench)]
     lines += ["", *_objectives(found)] if found.verdicts else []
     lines += ["", *_comparison(compared)] if compared else []
-    return "\n".join(map(safe, lines))
+    return lines
 
 
 def _headline(bench: Bench) -> str:
@@ -117,11 +116,11 @@ def change(of: Difference) -> str:
     return f"{share}{of.trend}"
 
 
-def history(benches: Sequence[Bench]) -> str:
+def history(benches: Sequence[Bench]) -> list[str]:
     """Return a line for each measurement, after a header."""
     heads = ("run", "when", "weights", "runtime", "through", "rate", "answered", "tokens/s", "first token p95")
     rows = [heads, *(_kept(bench) for bench in benches)]
-    return "\n".join(map(safe, _table(rows))) if benches else "no measurements yet"
+    return list(_table(rows)) if benches else ["no measurements yet"]
 
 
 def _kept(bench: Bench) -> tuple[str, ...]:

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from rackwright.cli.common.context import Json
 from rackwright.fit.remedies import Change, changes, memory_that_fits
-from rackwright.report.words import counted, safe, size
+from rackwright.report.words import counted, separated, size
 
 if TYPE_CHECKING:
     from rackwright.fit.fit import Fit
     from rackwright.lifecycle.fit.procedure import Placed
 
 
-def as_text(placed: Sequence[Placed], unreachable: Mapping[str, str]) -> str:
-    """Return a block for each model and kind of place, then the hosts that couldn't be asked."""
-    blocks = ["\n".join(_block(one)) for one in placed]
-    blocks += [f"{host}  unreachable: {why}" for host, why in unreachable.items()]
-    return safe("\n\n".join(blocks or ["no replica is placed anywhere"]))
+def as_text(placed: Sequence[Placed], unreachable: Mapping[str, str]) -> list[str]:
+    """Return lines: a block for each model and kind of place, then the hosts that couldn't be asked."""
+    blocks = [list(_block(one)) for one in placed]
+    blocks += [[f"{host}  unreachable: {why}"] for host, why in unreachable.items()]
+    return separated(blocks) or ["no replica is placed anywhere"]
 
 
 def verdict(one: Placed) -> str:

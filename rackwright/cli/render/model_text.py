@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rackwright.cli.common.context import Json
 from rackwright.cli.render.table import table
-from rackwright.report.words import counted, safe, size
+from rackwright.report.words import counted, size
 from rackwright.shape.template import NONE
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def model_text(asked: Model, name: str, entry: ModelLock, replicas: Sequence[Run
     for served, adapter in entry.adapters.items():
         yield _line("adapter", f"{served}, {adapter.source}, {_short(adapter.digest)}, {adapter.license or '-'}")
     yield from (f"    {line}" for line in table(list(_files(entry))))
-    yield from (safe(f"  {one.replica}  {_runs(one, entry)}") for one in replicas)
+    yield from (f"  {one.replica}  {_runs(one, entry)}" for one in replicas)
 
 
 def model_document(asked: Model, name: str, entry: ModelLock) -> dict[str, Json]:

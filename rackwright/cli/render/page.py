@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rackwright.report.words import safe
+from rackwright.terminal import visible_lines
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -20,6 +20,6 @@ def page(template: str, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=lambda value: safe(value) if isinstance(value, str) else value,
+        finalize=lambda value: visible_lines(value) if isinstance(value, str) else value,
     )
     return environment.get_template(template).render(values)

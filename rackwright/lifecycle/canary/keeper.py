@@ -59,7 +59,8 @@ class Keeper:
         self._write(outcome, share, why, verdict)
         if verdict and outcome != "left":
             about = f"{self.replica.address}: the report on the canary, at {share:g} % of the conversations"
-            self.console.say(verdict_text(verdict, about, Ended(outcome, why)))
+            for line in verdict_text(verdict, about, Ended(outcome, why)):
+                self.console.say(line)
 
     def _write(self, outcome: Outcome, share: float, why: str, verdict: Verdict | None) -> None:
         self.lease_session.check()

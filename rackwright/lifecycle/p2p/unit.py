@@ -13,7 +13,6 @@ from rackwright.lifecycle.p2p import scripts
 from rackwright.lifecycle.p2p.transfer import Transfer
 from rackwright.operations.filesystem.stored_folder import MARGIN, PLACE
 from rackwright.remote import Connection
-from rackwright.report.words import safe
 from rackwright.roles.p2p.settings import PROGRAM, UNIT, USER, Settings
 from rackwright.state.shell import command
 from rackwright.values.certificate import Issued
@@ -107,7 +106,7 @@ def look(shell: Connection) -> Status:
     reply = shell.run(scripts.LOOK, timeout=10).check("asking for the progress of the peer-to-peer transfer").stdout
     if reply.startswith("ended"):
         why = " ".join(reply.splitlines()[1:]) or "its unit has ended"
-        return Status("ended", why=safe(why))
+        return Status("ended", why=why)
     return _parsed(reply)
 
 
@@ -119,7 +118,7 @@ def _parsed(reply: str) -> Status:
             str(said.get("state", "starting")),
             int(said.get("bytes", 0)),
             int(said.get("rate", 0)),
-            safe(str(said.get("why", ""))),
+            str(said.get("why", "")),
         )
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return Status()

@@ -15,7 +15,7 @@ from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import leased
-from rackwright.report.words import counted, duration, safe, size
+from rackwright.report.words import counted, duration, size
 from rackwright.state.applied import read_applied
 from rackwright.state.shell import command
 
@@ -181,7 +181,7 @@ def _show(
             console.say(f"{host}: {described(one)}")
     for host, folders in strange.items():
         for folder in folders:
-            console.say(f"{host}: {safe(folder)} in {_root(session, host)} isn't marked as rackwright's: it stays")
+            console.say(f"{host}: {folder} in {_root(session, host)} isn't marked as rackwright's: it stays")
 
 
 def described(weights: Weights) -> str:

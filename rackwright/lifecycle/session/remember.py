@@ -63,7 +63,8 @@ def refuse_stale_checkout(found: Compared, console: Console, *, not_stale: bool)
     If they could be older, raise LeasedError unless the operator agrees. `not_stale` agrees; --yes doesn't.
     """
     if found.difference and not not_stale:
-        console.say(found.difference)
+        for line in found.difference.split("\n"):
+            console.say(line)
         refusal = LeasedError(
             f"these files differ from what {found.who} applied last, and git can't tell which are newer",
             should="older ones would undo that work",

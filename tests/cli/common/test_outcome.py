@@ -22,6 +22,7 @@ from rackwright.errors import (
 )
 from rackwright.values.secrets import Secret
 from tests.cli.command_line import rackwright
+from tests.hostile import EVIL, assert_harmless
 
 ERRORS = [
     (RackwrightError("failed"), 1),
@@ -178,6 +179,24 @@ def test_a_change_is_confirmed(command, line, answers, code, said):
     assert ran.exit_code == code
     assert said in ran.stderr
     assert ran.stdout == ""
+
+
+def test_a_question_steers_no_terminal(command):
+    command(lambda context, yes: confirm(f"Resume {EVIL}?", yes=yes))
+    ran = rackwright("status", answers="y\n")
+    assert ran.exit_code == 0
+    assert r"Resume \x1b]52;c;ZXZpbA==\x07" in ran.stderr
+    assert_harmless(ran.stderr)
+
+
+def test_an_error_is_printed_harmlessly_and_its_next_command_is_not_forged(command):
+    command(raising(HostError(EVIL, where=EVIL, should=EVIL, next="rackwright status")))
+    ran = rackwright("status")
+    assert_harmless(ran.stderr)
+    assert [line for line in ran.stderr.splitlines() if line.startswith("  next: ")] == ["  next: rackwright status"]
+    ran = rackwright("status", "--json")
+    assert_harmless(ran.stderr)
+    assert ran.error["problems"][0]["what"] == EVIL
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])

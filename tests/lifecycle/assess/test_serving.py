@@ -97,7 +97,7 @@ def found() -> Assessed:
 
 
 def test_the_text_has_a_line_a_model():
-    lines = [line for line in as_text(Assessment((found(),))).splitlines() if line.startswith("  serves ")]
+    lines = [line for line in as_text(Assessment((found(),))) if line.startswith("  serves ")]
     assert lines[0].startswith("  serves   assistant, on 1 GPU: fits, ")
     assert lines[1] == "  serves   assistant, on 4 GPUs: doesn't fit, a replica needs 4 GPUs, but the host has 2"
     (llama,) = [line for line in lines if line.startswith("  serves   Llama-3.1-8B: ")]

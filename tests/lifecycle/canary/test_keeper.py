@@ -81,12 +81,12 @@ def test_a_report_that_can_not_be_kept_changes_no_outcome(lease_session, monkeyp
 def test_whoever_waits_for_it_sees_its_report(lease_session, written):
     said: list[str] = []
     keeper(lease_session, said=said).ended("FAIL", 5, "it fell out", VERDICT)
-    (shown,) = said
-    assert shown.splitlines()[0] == "gpu1/assistant@1: the report on the canary, at 5 % of the conversations"
+    shown = "\n".join(said)
+    assert said[0] == "gpu1/assistant@1: the report on the canary, at 5 % of the conversations"
     assert "FAIL: it fell out" in shown
     assert "median time to first token   296 ms     570 ms   1.93 times" in shown
     keeper(lease_session, said=said).ended("left", 5, "interrupted", VERDICT)
-    assert len(said) == 1
+    assert "\n".join(said) == shown
 
 
 def test_who_lost_the_lease_writes_nothing(lease_session, written):
