@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from rackwright.values.base import Frozen
+from rackwright.values.file import Bytes
 from rackwright.values.text import Line, Sha256, Shape
 
 ROOT = "/var/lib/rackwright/packages"
@@ -25,7 +26,7 @@ class Package(Frozen):
     name: PackageName
     version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+:~-]{1,100}$")]
     architecture: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,16}$")]
-    size: int
+    size: Bytes
     sha256: Sha256
     url: Line
     """https://… or http://…, or file:///absolute/path on the host itself."""

@@ -1,4 +1,4 @@
-"""A stand-in for a model hub: the questions that huggingface_hub and the lock ask, answered on loopback.
+"""A stand-in for a model hub: the questions that the lock asks, answered on loopback, over TLS.
 
     with StandInHub({"acme/tiny": {"model.gguf": b"…"}}) as hub: …  hub.url, hub.asked
 
@@ -13,11 +13,15 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
+
+from rackwright.resolve.web import Web
+from rackwright.route import Route
+from tests.loopback_tls import bundle, server_tls
 
 COMMIT = "c0ffee" + "0" * 34
 LARGE = (".gguf", ".safetensors", ".bin")
@@ -33,11 +37,12 @@ class StandInHub:
         token: str | None = None,
         address: str = "127.0.0.1",
         tls: ssl.SSLContext | None = None,
+        plain_http: bool = False,
     ) -> None:
         self.repositories = dict(repositories)
         self.token = token
         """If set, requests without it are refused (401)."""
-        self.address, self.tls = address, tls
+        self.address, self.tls = address, None if plain_http else tls or server_tls()
         self.commits = {"main": COMMIT, "v1": "1" * 40}
         """Branch or tag → commit."""
         self.at: dict[tuple[str, str], Mapping[str, bytes]] = {}
@@ -56,6 +61,10 @@ class StandInHub:
         """Whether a part is followed by all the rest."""
         self.sent = 0
         """Bytes of bodies."""
+        self.hostile: bytes | Iterable[bytes] | None = None
+        """Instead of what a repository has: a body, or one in parts, without end if they have none."""
+        self.compressed = False
+        """Whether `hostile` says that it is compressed with gzip."""
         self.cut = 0
         """By how many bytes bodies end too early."""
         self.redirect: str | None = None
@@ -79,6 +88,16 @@ class StandInHub:
     @property
     def url(self) -> str:
         return f"{'https' if self.tls else 'http'}://{self.address}:{self.port}"
+
+    @property
+    def site(self) -> dict[str, str]:
+        """`downloads` in a fleet file that uses this hub."""
+        return {"hub": self.url, "ca_bundle": bundle()}
+
+    @property
+    def web(self) -> Web:
+        """A client that trusts it."""
+        return Web(Route(ca_bundle=bundle()))
 
     @property
     def port(self) -> int:
@@ -122,6 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
             self._send(401, b"{}", {"X-Error-Code": "GatedRepo"})
+        elif path.startswith("/api/models/") and hub.hostile is not None:
+            self._attack(hub.hostile)
         elif path.startswith("/api/models/"):
             repository, _, revision = path.removeprefix("/api/models/").partition("/revision/")
             described = hub.describe(repository, unquote(revision))
@@ -136,6 +157,16 @@ class _Handler(BaseHTTPRequestHandler):
             repository, _, rest = path.strip("/").partition("/resolve/")
             commit, _, path = rest.partition("/")
             self._content(hub.files(repository, commit).get(path))
+
+    def _attack(self, body: bytes | Iterable[bytes]) -> None:
+        self.send_response(200)
+        if self.hub.compressed:
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self.close_connection = True
+        for part in (body,) if isinstance(body, bytes) else body:
+            if not self._write(part):
+                return
 
     def _content(self, content: bytes | None) -> None:
         if content is None:
@@ -156,12 +187,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self._write(body[: len(body) - self.hub.cut] if status == 200 else body)
 
-    def _write(self, body: bytes) -> None:
-        # A client that wants no more of it hangs up.
-        with suppress(ConnectionError):
+    def _write(self, body: bytes) -> bool:
+        """Return whether the client took it all. One that wants no more of it hangs up."""
+        with suppress(ConnectionError, ssl.SSLError):
             for first in range(0, len(body), 2**16):
                 self.wfile.write(body[first : first + 2**16])
                 self.hub.sent += min(2**16, len(body) - first)
+            return True
+        return False
 
     def log_message(self, format: str, *args: object) -> None:
         pass

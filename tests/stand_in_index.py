@@ -1,4 +1,4 @@
-"""A stand-in for a package index (PEP 691) and the wheels that it serves: a few bytes each, on loopback.
+"""A stand-in for a package index (PEP 691) and the wheels that it serves: a few bytes each, on loopback, over TLS.
 
 with StandInIndex({"tiny": [wheel("tiny", "1.0")]}) as index: …  index.url, index.asked
 """
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import unquote
+
+from tests.loopback_tls import bundle, server_tls
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,24 @@ def wheel(
 class StandInIndex:
     """Serves packages (name → wheels) from entering the context until leaving it."""
 
-    def __init__(self, packages: Mapping[str, Sequence[Wheel]], *, sizes: bool = True, hashes: bool = True) -> None:
+    def __init__(
+        self,
+        packages: Mapping[str, Sequence[Wheel]],
+        *,
+        sizes: bool = True,
+        hashes: bool = True,
+        plain_http: bool = False,
+    ) -> None:
         self.packages = packages
+        self.tls = None if plain_http else server_tls()
         self.sizes, self.hashes = sizes, hashes
         """Whether it reports sizes and hashes, as PyPI does."""
         self.asked: list[str] = []
 
     def __enter__(self) -> StandInIndex:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"index": self}))
+        if self.tls:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
         return self
@@ -78,7 +90,12 @@ class StandInIndex:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/simple"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self._server.server_port}/simple"
+
+    @property
+    def site(self) -> dict[str, str]:
+        """`downloads` in a fleet file that uses this index."""
+        return {"package_index": self.url, "ca_bundle": bundle()}
 
     def url_of(self, one: Wheel) -> str:
         return self.url.removesuffix("simple") + f"files/{one.name}"

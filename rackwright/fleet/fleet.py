@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from rackwright.fleet.fleet_file import FleetFile
 from rackwright.fleet.public_key import parse_public_key
 from rackwright.fleet.sections.driver import Driver
 from rackwright.fleet.sections.people import Person
+from rackwright.values.file import LOCAL, File
 from rackwright.values.network import Address, parse_address
 
 
@@ -89,6 +90,13 @@ class Fleet:
     def at(self, written: str) -> Path:
         """Given a controller path as written in the fleet file, return its real path."""
         return self.path.parent / Path(written).expanduser()
+
+    def located(self, files: Iterable[File]) -> tuple[File, ...]:
+        """Return files of the lock; those on the controller have absolute paths."""
+        return tuple(
+            file.model_copy(update={"url": f"{LOCAL}{self.at(str(file.local)).absolute()}"}) if file.local else file
+            for file in files
+        )
 
     def is_local(self, host: str) -> bool:
         """Return whether the host is the machine that rackwright runs on, reached without SSH."""

@@ -7,17 +7,22 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.sections.models import Runtime
-from rackwright.package_set import Package, PackageSet
+from rackwright.fleet.source import Source
+from rackwright.package_set import Package, PackageName, PackageSet
 from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.shape.shape import ModelShape
 from rackwright.values.amounts import Port
 from rackwright.values.base import Stored
 from rackwright.values.file import File
 from rackwright.values.text import Name, ServedName, Sha256
+
+
+Release = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+~_-]{0,99}$")]
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 
 def _is_none(value: object) -> bool:
@@ -27,9 +32,9 @@ def _is_none(value: object) -> bool:
 class SourceLock(Stored):
     """A source, resolved to files."""
 
-    source: str
+    source: Source
     """The setting in the fleet file."""
-    revision: str | None = None
+    revision: Commit | None = None
     """The commit of a hub repository."""
     digest: Sha256
     """The sha256 of the sorted lines `sha256 size path`, each with a newline at its end."""
@@ -120,13 +125,13 @@ class DriverLock(Stored):
     """What these machines need in addition to a driver: Fabric Manager, NVLink subnet manager."""
     modules: Literal["open", "proprietary"]
     hosts: tuple[Name, ...]
-    version: str
+    version: Release
     """The driver's version."""
-    kernel: str
+    kernel: Release
     """The release of the set's kernel, as in uname -r."""
-    kernel_package: str
+    kernel_package: PackageName
     """The package that contains the kernel."""
-    install: tuple[str, ...]
+    install: tuple[PackageName, ...]
     """Packages that are installed by name; the others are their dependencies."""
     packages: tuple[Package, ...]
     cuda: tuple[Package, ...] = ()

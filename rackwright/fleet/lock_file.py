@@ -7,15 +7,17 @@ from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.lock import Lock, ModelLock, SourceLock, driver_of, model_digest, runtime_question
+from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, SourceLock, driver_of, runtime_question
+from rackwright.fleet.lock_rules import faults
 from rackwright.fleet.sections.licenses import is_allowed
 from rackwright.fleet.sections.models import Model
-from rackwright.fleet.source import HubSource, parse_source
+from rackwright.fleet.source import FileSource, HubSource, parse_source
 from rackwright.fleet.yaml_file import read_stored, write_stored
 
 HEADER = """Written by `rackwright lock`: what should run, resolved from the fleet file.
 Commit this file, but don't edit it: change the fleet file and run `rackwright lock` again."""
 RUN = "rackwright lock"
+RESTORE = "git checkout -- the lock, or delete it; then rackwright lock"
 NEXT = "lock.next"
 """The suffix of the lock that a rollout works toward; it replaces the lock after the rollout has succeeded."""
 
@@ -24,13 +26,16 @@ Place = tuple[str, ...]
 
 
 def read_lock(path: Path) -> Lock:
-    """Return the lock. Raise FleetError, with lines, if it is missing, malformed or of a newer format."""
+    """Return the lock; its files follow from the sources that it names.
+
+    Raise FleetError if it is missing, malformed (with lines), of a newer format, or not as `rackwright lock` writes it.
+    """
     if not path.exists():
         raise FleetError([Problem(str(path), "no lock yet", next=RUN)])
-    lock = read_stored(path, "lock", Lock, restore="git checkout -- the lock, or delete it; then rackwright lock")
-    if wrong := tuple(_edited(lock)):
+    lock = read_stored(path, "lock", Lock, restore=RESTORE)
+    if wrong := tuple(faults(lock)):
         raise FleetError(
-            Problem(f"{path} {place}", f"{what}: it was edited or merged", next=RUN) for place, what in wrong
+            Problem(f"{path} {place}", f"{what}: it was edited or merged", next=RESTORE) for place, what in wrong
         )
     return lock
 
@@ -63,38 +68,13 @@ def _below(place: Place, places: Collection[Place]) -> bool:
     return any(place[: len(above)] == above for above in places)
 
 
-def hub_moved(hub: str, locked: SourceLock) -> bool:
-    """Return whether a source that was locked from a hub has URLs of another hub than this one."""
-    if not isinstance(parse_source(locked.source), HubSource):
-        return False
-    return any(not file.url.startswith(f"{hub.rstrip('/')}/") for file in locked.files)
-
-
-def _edited(lock: Lock) -> Iterator[tuple[str, str]]:
-    """Yield each place that is inconsistent, and the reason."""
-    for place, source in _sources(lock):
-        if source.digest != model_digest(source.files):
-            yield place, "digest doesn't match its files"
-    for name, model in lock.models.items():
-        if model.previous and model.previous.previous:
-            yield f"models.{name}.previous", "has a previous entry of its own"
-    for name, driver in lock.drivers.items():
-        if name != driver.name:
-            yield f"drivers.{name}", "digest doesn't match its files"
-
-
-def _sources(lock: Lock) -> Iterator[tuple[str, SourceLock]]:
-    """Yield each source with a digest, with its place."""
-    for name, model in lock.models.items():
-        yield from _sources_of(f"models.{name}", model)
-        if model.previous:
-            yield from _sources_of(f"models.{name}.previous", model.previous)
-
-
-def _sources_of(place: str, model: ModelLock) -> Iterator[tuple[str, SourceLock]]:
-    yield place, model
-    for served, adapter in model.adapters.items():
-        yield f"{place}.adapters.{served}", adapter
+def elsewhere(hub: str, locked: SourceLock) -> str | None:
+    """Return which file of a hub's source has the URL of another hub than this one; None if none has."""
+    source = parse_source(locked.source)
+    if not isinstance(source, HubSource):
+        return None
+    expected = ((file, source.url(hub, locked.revision or "", file.path)) for file in locked.files)
+    return next((f"{file.path} has {file.url}, should be {url}" for file, url in expected if file.url != url), None)
 
 
 def _models(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
@@ -125,8 +105,8 @@ def _source(place: Place, asked: str, locked: SourceLock | None, fleet: Fleet) -
         return
     if locked.source != asked:
         yield (*place, "source"), f"is {locked.source}, but the fleet file asks for {asked}"
-    elif hub_moved(hub, locked):
-        yield (*place, "files"), f"are not from {hub}, which is downloads.hub in the fleet file"
+    elif wrong := elsewhere(hub, locked):
+        yield (*place, "files"), f"are not from {hub}, which is downloads.hub in the fleet file: {wrong}"
     if locked.license and not is_allowed(locked.license, licenses):
         yield (*place, "license"), f"is {locked.license}, but the fleet file's licenses are {', '.join(licenses)}"
 
@@ -158,8 +138,19 @@ def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
                 ("runtimes", key, "index"),
                 f"is {locked.index}, but downloads.package_index in the fleet file is {question.index}",
             )
+        elif wrong := _not_in_folder(fleet, locked):
+            yield ("runtimes", key, "files"), wrong
     for key in sorted(set(lock.runtimes) - set(asked)):
         yield ("runtimes", key), "is no longer in the fleet file"
+
+
+def _not_in_folder(fleet: Fleet, locked: RuntimeLock) -> str | None:
+    """Return what is wrong if wheels are downloaded although the build is a folder."""
+    source = parse_source(locked.build) if locked.build else None
+    if not isinstance(source, FileSource) or not fleet.at(source.path).is_dir():
+        return None
+    file = next((file for file in locked.files if file.local is None), None)
+    return f"are not all in {source.path}: {file.path} has {file.url}" if file else None
 
 
 def _drivers(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:

@@ -1,4 +1,4 @@
-"""The source of a model or a runtime, as written in the fleet file."""
+"""The source of a model or a runtime, as written in the fleet file, and the URLs that follow from it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import AfterValidator
 
@@ -26,6 +26,10 @@ class HubSource:
     def __str__(self) -> str:
         return f"hf:{self.repository}@{self.revision}{f'#{self.glob}' if self.glob else ''}"
 
+    def url(self, hub: str, commit: str, path: str) -> str:
+        """Return the URL of one file of one commit at this hub."""
+        return f"{hub.rstrip('/')}/{self.repository}/resolve/{commit}/{quote(path)}"
+
 
 @dataclass(frozen=True)
 class WebSource:
@@ -40,6 +44,15 @@ class FileSource:
     """file:PATH, on the controller; a relative path starts at the fleet file's folder."""
 
     path: str
+
+    @property
+    def url(self) -> str:
+        """The URL of the file, if it is a file. It is relative like the source, so that every checkout can use it."""
+        return f"file:{self.path}"
+
+    def url_below(self, path: str) -> str:
+        """Return the URL of one file in the folder, if it is a folder."""
+        return f"{self.url.rstrip('/')}/{path}"
 
 
 def parse_source(text: str) -> HubSource | WebSource | FileSource:

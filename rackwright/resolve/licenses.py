@@ -15,17 +15,18 @@ from rackwright.fleet.sections.licenses import License, is_allowed
 from rackwright.fleet.source import HubSource, parse_source
 
 if TYPE_CHECKING:
-    from huggingface_hub import ModelCardData
+    from rackwright.resolve.hub_answer import Card
 
 _NO_WORD = ("other", "unknown")
 """Ids that don't name a license: https://huggingface.co/docs/hub/repositories-licenses."""
 
 
-def license_of_card(card: ModelCardData | None) -> str | None:
+def license_of_card(card: Card | None) -> str | None:
     """Return the licenses that a model card names, separated by commas, or None if it names none."""
-    named = getattr(card, "license", None)
-    several = named if isinstance(named, list) else [named]
-    found = [getattr(card, "license_name", None) if one == "other" else one for one in several]
+    if card is None:
+        return None
+    several = card.license if isinstance(card.license, list) else [card.license]
+    found = [card.license_name if one == "other" else one for one in several]
     return ", ".join(map(_license, found)) if found and all(map(_names_one, found)) else None
 
 

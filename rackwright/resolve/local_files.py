@@ -6,28 +6,35 @@ import hashlib
 from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
+from rackwright.fleet.source import FileSource
 from rackwright.resolve.model_files import Choice, UnfitFiles
 from rackwright.resolve.web import CHUNK, Progress
 from rackwright.values.file import File
+from rackwright.values.regular_file import open_regular
 
 
-def local_file(path: Path, name: str, *, where: str, on_progress: Progress) -> File:
-    """Return a file's size, sha256 and file:// URL under this name. Raise FleetError if it can't be read."""
+def local_file(path: Path, name: str, url: str, *, where: str, on_progress: Progress) -> File:
+    """Return a file's size and sha256, under this name and URL. Raise FleetError if it can't be read or changes."""
     hashed, done = hashlib.sha256(), 0
     try:
         total = path.stat().st_size
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             while chunk := stream.read(CHUNK):
                 hashed.update(chunk)
                 done += len(chunk)
                 on_progress(path.name, done, total)
     except OSError as error:
         raise FleetError([Problem(where, f"{path} can't be read: {error.strerror}")]) from None
-    return File(path=name, size=done, sha256=hashed.hexdigest(), url=path.resolve().as_uri())
+    if done != total:
+        # Files in /proc also say that they are empty.
+        raise FleetError([Problem(where, f"{path} has {total} bytes, but {done} were read: it changes")])
+    return File(path=name, size=done, sha256=hashed.hexdigest(), url=url)
 
 
-def local_model(path: Path, *, where: str, choice: Choice, on_progress: Progress) -> tuple[File, ...]:
-    """Return the chosen files of a file or folder. Raise FleetError if none are suitable."""
+def local_model(
+    path: Path, source: FileSource, *, where: str, choice: Choice, on_progress: Progress
+) -> tuple[File, ...]:
+    """Return the chosen files of the source, a file or folder at `path`. Raise FleetError if none are suitable."""
     folder = path if path.is_dir() else path.parent
     paths = sorted(item for item in folder.rglob("*") if item.is_file()) if path.is_dir() else [path]
     try:
@@ -37,4 +44,22 @@ def local_model(path: Path, *, where: str, choice: Choice, on_progress: Progress
         raise FleetError([Problem(where, f"{path} can't be read: {error.strerror}")]) from None
     except UnfitFiles as error:
         raise FleetError([Problem(where, f"{path} {error}", error.should)]) from None
-    return tuple(local_file(folder / name, name, where=where, on_progress=on_progress) for name in chosen)
+    if path == folder:
+        return files_of_folder(folder, source, chosen, where=where, on_progress=on_progress)
+    return (local_file(path, path.name, source.url, where=where, on_progress=on_progress),)
+
+
+def files_of_folder(
+    folder: Path, source: FileSource, names: tuple[str, ...], *, where: str, on_progress: Progress
+) -> tuple[File, ...]:
+    """Return these files of a folder. Raise FleetError with every link that leaves it, or if one can't be read."""
+    inside = folder.resolve()
+    if left := [name for name in names if not (folder / name).resolve().is_relative_to(inside)]:
+        raise FleetError(
+            Problem(where, f"{folder / name} is a link out of the folder", f"copy the file: cp -L {folder / name} …")
+            for name in left
+        )
+    return tuple(
+        local_file(folder / name, name, source.url_below(name), where=where, on_progress=on_progress)
+        for name in names
+    )

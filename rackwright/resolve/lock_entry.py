@@ -57,7 +57,7 @@ class Resolver:
         if shape is not None and template is not None:
             return shape, template
         token = self.sources.hub.token if isinstance(source, HubSource) else None
-        facts = model_facts(files, self.sources.web, token)
+        facts = model_facts(self.fleet.located(files), self.sources.web, token)
         return (shape or facts.shape, facts.template) if facts else (shape, None)
 
     def _adapters(self, asked: Model, kept: Mapping[str, AdapterLock], where: str) -> dict[str, AdapterLock]:

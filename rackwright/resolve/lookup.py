@@ -15,8 +15,9 @@ from rackwright.resolve.hub import Hub, Settled
 from rackwright.resolve.local_files import local_model
 from rackwright.resolve.model_files import Choice, UnfitFiles
 from rackwright.resolve.runtime_files import pinned
-from rackwright.resolve.web import Progress, Web, hub_endpoint
+from rackwright.resolve.web import Progress, Web
 from rackwright.values.file import File
+from rackwright.values.regular_file import open_regular
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,10 @@ class Sources:
         return Web(route_from_here(self.fleet), self.on_progress)
 
     @cached_property
-    def endpoint(self) -> str:
-        try:
-            return hub_endpoint(self.fleet.file.downloads.hub)
-        except ValueError as error:
-            raise FleetError([Problem(f"{self.fleet.path} downloads.hub", "can't be used", str(error))]) from None
-
-    @cached_property
     def hub(self) -> Hub:
         from rackwright.fleet.secrets import hub_token
 
-        return Hub(self.endpoint, self.web, hub_token(self.fleet))
+        return Hub(self.fleet.file.downloads.hub.rstrip("/"), self.web, hub_token(self.fleet))
 
     def settle(
         self, text: str, kept: SourceLock | None, choice: Choice, where: str, *, said: str | None = None
@@ -57,7 +51,7 @@ class Sources:
             return self.hub.settle(source, where=where, choice=choice)
         if isinstance(source, FileSource):
             path = self.fleet.at(source.path)
-            return Settled(None, local_model(path, where=where, choice=choice, on_progress=self.on_progress))
+            return Settled(None, local_model(path, source, where=where, choice=choice, on_progress=self.on_progress))
         file = pinned(self.web, source, where)
         try:
             choice({file.path: file.size})
@@ -72,7 +66,8 @@ class Sources:
         if file.size > limit:
             raise FleetError([Problem(where, f"{file.path} has more than {limit // 2**20} MiB")])
         try:
-            return file.local.read_bytes()
+            with open_regular(self.fleet.at(str(file.local))) as stream:
+                return stream.read(limit)
         except OSError as error:
             raise FleetError([Problem(where, f"{file.path} can't be read: {error.strerror}")]) from None
 
@@ -87,8 +82,7 @@ class Sources:
         """Return the same files with URLs of the hub that the fleet file names now."""
         if not isinstance(source, HubSource) or kept.revision is None:
             return kept.files
-        hub = Hub(self.endpoint, self.web)
+        hub = self.fleet.file.downloads.hub
         return tuple(
-            file.model_copy(update={"url": hub.url(source.repository, kept.revision, file.path)})
-            for file in kept.files
+            file.model_copy(update={"url": source.url(hub, kept.revision, file.path)}) for file in kept.files
         )

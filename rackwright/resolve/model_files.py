@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from rackwright.roles.model_store.settings import PLAIN, is_plain
+
 Choice = Callable[[Mapping[str, int]], tuple[str, ...]]
 """Given path → bytes of all files, returns the paths to use. Raises UnfitFiles."""
 WEIGHTS = (".gguf", ".safetensors")
@@ -88,6 +90,5 @@ def _none(sizes: Mapping[str, int], glob: str | None) -> UnfitFiles:
 
 def _plain_names(paths: Iterable[str]) -> None:
     for path in paths:
-        if not re.fullmatch(r"[A-Za-z0-9._+@/-]+", path) or path.startswith(("/", "-")) or ".." in path.split("/"):
-            what = f"has a file named {ascii(path)[:80]}"
-            raise UnfitFiles(what, "should have names of letters, digits and . _ + @ - / only")
+        if not is_plain(path):
+            raise UnfitFiles(f"has a file named {ascii(path)[:80]}", PLAIN)

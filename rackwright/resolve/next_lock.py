@@ -13,7 +13,7 @@ from rackwright.fleet.lock import Lock, ModelLock, SourceLock
 from rackwright.fleet.lock_file import Place, mismatches, require_match
 from rackwright.fleet.naming import unknown
 from rackwright.fleet.ports import assign_ports
-from rackwright.fleet.source import HubSource, parse_source
+from rackwright.fleet.source import FileSource, HubSource, parse_source
 from rackwright.resolve.licenses import refused_licenses
 from rackwright.resolve.lock import kinds
 from rackwright.resolve.lock_entry import Resolver
@@ -77,10 +77,20 @@ def rolled_back(fleet: Fleet, lock: Lock, name: str) -> Lock:
     if now.previous is None:
         what, hint = "has no previous version to roll back to", f"rackwright model show {name}"
         raise RackwrightError(what, where=f"{fleet.sibling('lock')} models.{name}", next=hint)
+    _require_known(fleet, name, now.previous)
     then = now.previous.model_copy(update={"previous": now.alone})
     back = _with_model(lock, name, then)
     require_match(fleet, back, ignoring=(("models", name, "source"), ("models", name, "files")))
     return back
+
+
+def _require_known(fleet: Fleet, name: str, then: ModelLock) -> None:
+    """Raise FleetError if an apply after the rollback could send a file that only the lock names."""
+    if isinstance(parse_source(then.source), FileSource) and then.source != fleet.file.models[name].source:
+        where = f"{fleet.sibling('lock')} models.{name}.previous.source"
+        what = f"is {then.source}, a file on this machine that the fleet file doesn't name"
+        should = f"if it is the right one, write models.{name}.source: {then.source}"
+        raise FleetError([Problem(where, what, should, f"rackwright model rollback {name}")])
 
 
 def promoted_model(fleet: Fleet, lock: Lock, name: str, other: Lock, *, hub: str, runtime: str, build: str) -> Lock:

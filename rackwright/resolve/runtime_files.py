@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import RuntimeLock, runtime_question
+from rackwright.fleet.lock_rules import release_url
 from rackwright.fleet.sections.models import Runtime
 from rackwright.fleet.source import FileSource, HubSource, WebSource, name_in, parse_source
 from rackwright.resolve.local_files import local_file
@@ -25,12 +26,6 @@ from rackwright.values.file import File
 
 ARCHIVE = 4 * 2**30
 """The greatest size of a runtime's archive, in bytes."""
-RELEASES = "https://github.com/ggml-org/llama.cpp/releases/download"
-
-
-def default_build(runtime: LlamaCpp) -> str:
-    """Return the URL of the project's own Linux x64 build of a llama.cpp release."""
-    return f"{RELEASES}/{runtime.version}/llama-{runtime.version}-bin-ubuntu-x64.tar.gz"
 
 
 @dataclass(frozen=True)
@@ -57,7 +52,7 @@ class Runtimes:
         where = f"{where}.build"
         web = self.web()
         if runtime.build is None:
-            url = default_build(runtime)
+            url = release_url(runtime.version)
             size, sha256 = web.digest(url, limit=ARCHIVE)
             return File(path=name_in(url), size=size, sha256=sha256, url=url)
         source = _source(runtime.build)
@@ -65,7 +60,7 @@ class Runtimes:
             return pinned(web, source, where)
         if isinstance(source, FileSource):
             path = self.fleet.at(source.path)
-            return local_file(path, path.name, where=where, on_progress=web.on_progress)
+            return local_file(path, path.name, source.url, where=where, on_progress=web.on_progress)
         raise FleetError([Problem(where, "can't be used", "should be https://…#sha256=HEX or file:PATH")])
 
     def _wheels(self, runtime: Vllm, where: str) -> tuple[File, ...]:
@@ -80,7 +75,7 @@ class Runtimes:
                 [Problem(place, "can't be used", "should be file:PATH of a folder of wheels or a requirements file")]
             )
         elif (path := self.fleet.at(source.path)).is_dir():
-            wheels = wheels_of_folder(path, where=place, on_progress=web.on_progress)
+            wheels = wheels_of_folder(path, source, where=place, on_progress=web.on_progress)
         else:
             wheels = resolve(_text(path, place))
         if not any(re.match(rf"vllm(_\w+)?-{re.escape(runtime.version)}[+-]", wheel.path) for wheel in wheels):

@@ -6,8 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import urljoin, urlsplit
 
 from rackwright.errors import RackwrightError
@@ -35,25 +34,22 @@ def quiet(what: str, done: int, total: int | None) -> None:
     """Show no progress."""
 
 
-def hub_endpoint(url: str) -> str:
-    """Return downloads.hub without a trailing slash. Raise ValueError if it isn't safe for a token or a lock.
+class Refused(RackwrightError):
+    """A server answers with an error."""
 
-    It must be https, or http at a loopback or private address, for a mirror in your own network.
-    """
-    parts = urlsplit(url)
-    if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname:
-        raise ValueError("should be an address like https://huggingface.co, without a password, ? or #")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_near(parts.hostname)):
-        raise ValueError("should be https://…; http:// only for an IP address in your own network")
-    return url.rstrip("/")
+    status = 0
+    """Of HTTP."""
+
+    @classmethod
+    def of(cls, status: int, reason: str, url: str) -> Self:
+        hint = "set downloads.hub_token to a token with access" if status in (401, 403) else "check the address"
+        error = cls(f"its server answers {status} {reason}".rstrip(), where=url, next=hint)
+        error.status = status
+        return error
 
 
-def _is_near(host: str) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    return address.is_loopback or address.is_private
+class TooLarge(RackwrightError):
+    """A server sends more than it should."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,7 @@ class Web:
             for chunk in self._chunks(url, response):
                 done += len(chunk)
                 if done > limit:
-                    raise RackwrightError(f"has more than {limit // 2**20} MiB", where=url)
+                    raise TooLarge(f"has more than {limit // 2**20} MiB", where=url)
                 self.on_progress(url.rsplit("/", 1)[-1], done, total)
                 yield chunk
         if total is not None and done != total:
@@ -130,13 +126,13 @@ class Web:
 
     def _chunks(self, url: str, response: Response) -> Iterator[bytes]:
         with _reachable(url):
-            yield from response.iter_content(CHUNK)
+            # As curl does on hosts: a server may compress although it is asked not to, and a megabyte could become
+            # a gigabyte.
+            yield from response.raw.stream(CHUNK, decode_content=False)
 
     def _require_ok(self, url: str, response: Response) -> None:
         if not response.ok:
-            code = response.status_code
-            hint = "set downloads.hub_token to a token with access" if code in (401, 403) else "check the address"
-            raise RackwrightError(f"its server answers {code} {response.reason or ''}".rstrip(), where=url, next=hint)
+            raise Refused.of(response.status_code, response.reason or "", url)
 
     @contextmanager
     def _open(
@@ -166,7 +162,7 @@ class Web:
                     target = urljoin(url, response.headers["Location"])
                 if urlsplit(target).netloc != urlsplit(url).netloc:
                     bearer = None
-                _require_safe(first, url, target)
+                _require_safe(first, target)
                 url = target
         raise RackwrightError(f"is redirected more than {REDIRECTS} times", where=first)
 
@@ -183,22 +179,19 @@ class _Bearer:
         return request
 
 
-def _require_safe(first: str, url: str, target: str) -> None:
-    if urlsplit(target).scheme == "https":
-        return
-    # A mirror in your own network may redirect to itself.
-    if urlsplit(url).scheme == "http" and urlsplit(target)[:2] == urlsplit(url)[:2]:
-        return
-    raise RackwrightError("is redirected to an address that is not https", where=first, next="use another mirror")
+def _require_safe(first: str, target: str) -> None:
+    if urlsplit(target).scheme != "https":
+        raise RackwrightError("is redirected to an address that is not https", where=first, next="use another mirror")
 
 
 @contextmanager
 def _reachable(url: str) -> Iterator[None]:
     import requests
+    import urllib3
 
     try:
         yield
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         host = urlsplit(url).hostname or url
         raise unreachable(host, type(error).__name__) from None
 
@@ -214,8 +207,8 @@ def unreachable(host: str, kind: str) -> RackwrightError:
         ("Proxy", "can't be reached through the proxy"),
         ("Timeout", "doesn't answer in time"),
         ("ChunkedEncoding", "closed the connection too early"),
-        ("RemoteProtocol", "closed the connection too early"),
-        ("ReadError", "closed the connection too early"),
+        ("Protocol", "closed the connection too early"),
+        ("IncompleteRead", "closed the connection too early"),
     ):
         if part in kind:
             what = text

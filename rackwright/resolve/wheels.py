@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rackwright.errors import FleetError, Problem
-from rackwright.fleet.source import name_in
-from rackwright.resolve.local_files import local_file
+from rackwright.fleet.lock_rules import HTTPS
+from rackwright.fleet.source import FileSource, name_in
+from rackwright.resolve.local_files import files_of_folder
 from rackwright.resolve.package_index import Index, run_uv
 from rackwright.resolve.web import Progress
 from rackwright.values.file import File
@@ -22,14 +23,14 @@ PLATFORM = "x86_64-manylinux_2_39"
 _SECONDS = 600
 
 
-def wheels_of_folder(folder: Path, *, where: str, on_progress: Progress) -> tuple[File, ...]:
-    """Return the wheels in a folder. Raise FleetError if there are none, or one can't be read."""
-    paths = sorted(folder.glob("*.whl"))
-    if not paths:
+def wheels_of_folder(folder: Path, source: FileSource, *, where: str, on_progress: Progress) -> tuple[File, ...]:
+    """Return the wheels in the source's folder. Raise FleetError if there are none, or one can't be read."""
+    names = tuple(sorted(path.name for path in folder.glob("*.whl")))
+    if not names:
         raise FleetError(
             [Problem(where, f"{folder} has no wheels", "should be a folder of .whl files, or a requirements file")]
         )
-    return tuple(local_file(path, path.name, where=where, on_progress=on_progress) for path in paths)
+    return files_of_folder(folder, source, names, where=where, on_progress=on_progress)
 
 
 def wheels_of_requirements(text: str, *, python: str, index: Index, where: str) -> tuple[File, ...]:
@@ -68,12 +69,15 @@ def _wheel(package: Mapping[str, Any], hashes: frozenset[str], where: str) -> Fi
     try:
         chosen = max(package["wheels"], key=lambda wheel: (wheel["hashes"]["sha256"] in hashes, *_rank(wheel)))
         url = chosen["url"]
-        return File(path=name_in(url), size=chosen["size"], sha256=chosen["hashes"]["sha256"], url=url)
+        wheel = File(path=name_in(url), size=chosen["size"], sha256=chosen["hashes"]["sha256"], url=url)
     except (LookupError, ValueError):
         what = f"{package.get('name')} {package.get('version', '')} has no wheel with a size and a sha256"
         raise FleetError(
             [Problem(where, what, "should be from a package index with both, or from a folder of wheels")]
         ) from None
+    if not url.startswith(HTTPS):
+        raise FleetError([Problem(where, f"{wheel.path} is at {url}", "should be from a package index with https")])
+    return wheel
 
 
 def _rank(wheel: Mapping[str, Any]) -> tuple[bool, str]:

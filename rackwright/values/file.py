@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import Annotated
+
+from pydantic import Field
 
 from rackwright.values.base import Frozen
 from rackwright.values.paths import RelativePath
 from rackwright.values.text import Line, Sha256
+
+LOCAL = "file:"
+Bytes = Annotated[int, Field(ge=0, le=2**60)]
 
 
 class File(Frozen):
     """One file in the lock. Its content is fixed by size (bytes) and sha256."""
 
     path: RelativePath
-    size: int
+    size: Bytes
     sha256: Sha256
     url: Line
-    """https://… or file:///absolute/path on the controller."""
+    """https://… or file:PATH on the controller; in the lock, a relative PATH starts at the fleet file's folder."""
 
     @property
     def local(self) -> Path | None:
         """Its path on the controller, or None if it is downloaded."""
-        return Path(unquote(urlsplit(self.url).path)) if self.url.startswith("file:") else None
+        return Path(self.url.removeprefix(LOCAL)) if self.url.startswith(LOCAL) else None

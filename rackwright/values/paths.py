@@ -25,6 +25,8 @@ def _relative_path(text: str) -> str:
     path = PurePosixPath(one_line(text))
     if path.is_absolute() or ".." in path.parts or text in ("", "."):
         raise ValueError("should be a relative path without ..")
+    if any(part.startswith("-") for part in path.parts):
+        raise ValueError("should have no name that begins with a dash: programs take it for an option")
     return str(path)
 
 

@@ -102,4 +102,11 @@ Url = Annotated[
         "should be a URL like https://mirror.acme.internal:8443/path, without a password, quotes or spaces",
     ),
 ]
+HttpsUrl = Annotated[
+    str,
+    Shape(
+        r"https://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(:[0-9]{1,5})?(/[A-Za-z0-9._~%+@=/-]*)?",
+        "should be a URL with https, like https://mirror.acme.internal:8443/path, without a password, quotes or spaces",
+    ),
+]
 JSON_TEXT = WithJsonSchema({"type": "string"})

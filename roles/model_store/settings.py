@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import Self
 
@@ -19,8 +20,19 @@ TEXT_LIMIT = 100_000_000
 """Bytes; tokenizers with large vocabularies take tens of megabytes."""
 
 
+PLAIN = "should have names of letters, digits and . _ + @ - / only, which don't begin with a dash"
+
+
+def is_plain(path: str) -> bool:
+    """Return whether programs and shells take each name in a relative path for a name, and for nothing else."""
+    parts = path.split("/")
+    return all(re.fullmatch(r"[A-Za-z0-9._+@][A-Za-z0-9._+@-]*", part) and part not in (".", "..") for part in parts)
+
+
 def refusal(path: str, size: int) -> str | None:
     """Return why a model's file is refused, or None: only safetensors, GGUF and small texts run no code on load."""
+    if not is_plain(path):
+        return f"{path}: {PLAIN}"
     name = PurePosixPath(path)
     if name.suffix.lower() in WEIGHTS:
         return None

@@ -5,15 +5,19 @@ import pytest
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.lock import AdapterLock, Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.lock_file import read_lock
+from rackwright.fleet.lock_rules import release_url
+from rackwright.fleet.source import name_in
 from rackwright.lifecycle.lock import procedure as lifecycle
 from rackwright.values.file import File
 from tests.cli.command_line import rackwright
 
 
 def answer(digit: str = "a") -> Lock:
-    files = (File(path="model.gguf", size=5_000_000_000, sha256=digit * 64, url="https://hub/model.gguf"),)
-    runtime = RuntimeLock(kind="llama_cpp", version="b1", files=files)
-    model = ModelLock(source="hf:a/b", digest=model_digest(files), files=files)
+    url = f"https://hub/a/b/resolve/{'c' * 40}/model.gguf"
+    files = (File(path="model.gguf", size=5_000_000_000, sha256=digit * 64, url=url),)
+    archive = File(path=name_in(release_url("b1")), size=1, sha256=digit * 64, url=release_url("b1"))
+    runtime = RuntimeLock(kind="llama_cpp", version="b1", files=(archive,))
+    model = ModelLock(source="hf:a/b", revision="c" * 40, digest=model_digest(files), files=files)
     return Lock(fleet="acme", models={"assistant": model}, runtimes={"llama_cpp-b1": runtime}, ports={})
 
 

@@ -20,7 +20,7 @@ from tests.stand_in_hub import COMMIT, StandInHub
 
 FLEET = """
 fleet: acme
-downloads: {hub: "HUB"}
+downloads: {hub: "HUB", ca_bundle: BUNDLE}
 hosts:
   gate1: {address: 10.0.0.9}
   gpu1: {address: 10.0.0.10}
@@ -73,7 +73,7 @@ def hub():
 @pytest.fixture
 def fleet(tmp_path: Path, hub: StandInHub) -> Path:
     path = tmp_path / "site.yml"
-    path.write_text(FLEET.replace("HUB", hub.url))
+    path.write_text(FLEET.replace("HUB", hub.url).replace("BUNDLE", hub.site["ca_bundle"]))
     (tmp_path / "llama.tar.gz").write_bytes(b"x")
     (tmp_path / "m.gguf").write_bytes(OLD)
     loaded = load_fleet(path)

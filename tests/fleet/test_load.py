@@ -33,7 +33,9 @@ REFERENCE = "should be a reference: env:NAME, file:PATH or cmd:COMMAND, never th
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5jl8YHrR3iahxNpGp7yy9aWKyWFQ9mOS5fFZ6baY9d"
 NAME = "should be a letter, then letters, digits and -, all in lower case, 24 at most"
 USER = "should be a user name: letters, digits and _ . - @ only"
-URL = "should be a URL like https://mirror.acme.internal:8443/path, without a password, quotes or spaces"
+HTTPS_URL = (
+    "should be a URL with https, like https://mirror.acme.internal:8443/path, without a password, quotes or spaces"
+)
 PROXY = (
     "should be like http://proxy.acme.internal:3128; a proxy with a password can't be used, because every user of a "
     "host could read it there; let the proxy admit the hosts by their addresses"
@@ -193,7 +195,7 @@ CASES = [
     ("names: [assistant]", "names: ['a$b']", ["fleet.yml:12 models.assistant.names[0]: should be a letter or digit, then letters, digits and . _ : / -, 96 at most"]),
     ("fleet: acme", "fleet: acme\ndownloads: {hub: 'https://a b', proxy: 'ftp://x', ca_bundle: 'a.pem'}", [
         "fleet.yml:2 downloads.ca_bundle: no such file: a.pem; a relative path starts at the fleet file's folder",
-        f"fleet.yml:2 downloads.hub: {URL}",
+        f"fleet.yml:2 downloads.hub: {HTTPS_URL}",
         f"fleet.yml:2 downloads.proxy: {PROXY}",
     ]),
     ("fleet: acme", "fleet: acme\ndownloads: {proxy: 'http://me@proxy:3128', no_proxy: [acme.internal, 10.0.0.0/8, '*.acme', 10.0.0.1/8]}", [
@@ -217,7 +219,7 @@ CASES = [
     ]),
     ("fleet: acme", "fleet: acme\ndownloads: {apt_existing: no, package_index: 'https://me:x y@pypi/simple'}", [
         "fleet.yml:2 downloads.apt_existing: should be 'replace' or 'keep'",
-        f"fleet.yml:2 downloads.package_index: {URL}",
+        f"fleet.yml:2 downloads.package_index: {HTTPS_URL}",
     ]),
     ("clients_from", "allow: [{on: gpu1, from: 10.0.0.1, port: 99, why: 'a\" accept; #'}], clients_from", [f"fleet.yml:15 firewall.allow[0].why: {REASON}"]),
     ("fleet: acme", "fleet: acme\ntimezone: Europe/Berln", ["fleet.yml:2 timezone: unknown time zone; did you mean 'Europe/Berlin'?"]),

@@ -7,17 +7,20 @@ import pytest
 from rackwright.errors import ExitCode, FleetError, RackwrightError
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.lock_file import mismatches, read_lock, require_match, write_lock
+from rackwright.fleet.lock_rules import release_url
 from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
 
+URL = release_url("b1")
 FILE = File(
     path="m.gguf", size=9, sha256="1" * 64, url="https://huggingface.co/acme/tiny/resolve/" + "c" * 40 + "/m.gguf"
 )
+ARCHIVE = File(path=f"{URL.rpartition('/')[2]}", size=9, sha256="1" * 64, url=URL)
 
 
 def make_lock(**changes: object) -> Lock:
     model = ModelLock(source="hf:acme/tiny", revision="c" * 40, digest=model_digest([FILE]), files=(FILE,))
-    runtime = RuntimeLock(kind="llama_cpp", version="b1", files=(FILE,))
+    runtime = RuntimeLock(kind="llama_cpp", version="b1", files=(ARCHIVE,))
     lock = Lock(
         fleet="acme",
         models={"assistant": model},
@@ -118,7 +121,7 @@ def with_previous(previous: ModelLock) -> Lock:
 
 def test_an_edited_digest_of_what_was_before_is_noticed(tmp_path):
     before = FILE.model_copy(update={"size": 7})
-    previous = ModelLock(source="hf:acme/tiny", digest=model_digest([before]), files=(before,))
+    previous = ModelLock(source="hf:acme/tiny", revision="c" * 40, digest=model_digest([before]), files=(before,))
     path = tmp_path / "site.lock"
     text = text_of(with_previous(previous), path)
     assert read_lock(path) == with_previous(previous)
@@ -185,10 +188,10 @@ runtimes:
   llama_cpp-b1:
     build: null
     files:
-    - path: b1.tgz
+    - path: llama-b1-bin-ubuntu-x64.tar.gz
       sha256: '%s'
       size: 9
-      url: https://example.org/b1.tgz
+      url: https://github.com/ggml-org/llama.cpp/releases/download/b1/llama-b1-bin-ubuntu-x64.tar.gz
     kind: llama_cpp
     version: b1
 ports:

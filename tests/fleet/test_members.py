@@ -20,7 +20,13 @@ from rackwright.values.file import File
 from tests.fleet.test_placements import GOOD
 
 PLACED = GOOD.replace("- {on: [[gpu1, gpu2]], gpus: 8}", "- {on: [gpu2, [gpu1, gpu2, gpu3]], gpus: 2}")
-FILE = File(path="m.safetensors", size=1, sha256="1" * 64, url="https://huggingface.co/acme/tiny/resolve/c/m")
+COMMIT = "c" * 40
+FILE = File(
+    path="m.safetensors",
+    size=1,
+    sha256="1" * 64,
+    url=f"https://huggingface.co/acme/tiny/resolve/{COMMIT}/m.safetensors",
+)
 
 
 def fleet(tmp_path: Path, text: str = PLACED) -> Fleet:
@@ -33,7 +39,9 @@ def lock(of: Fleet) -> Lock:
     """A lock in which a replica's ports differ from host to host."""
     return Lock(
         fleet="acme",
-        models={"assistant": ModelLock(source="hf:acme/tiny", digest=model_digest([FILE]), files=(FILE,))},
+        models={
+            "assistant": ModelLock(source="hf:acme/tiny", revision=COMMIT, digest=model_digest([FILE]), files=(FILE,))
+        },
         runtimes={"vllm-0.32.0": RuntimeLock(kind="vllm", version="0.32.0", python="3.13", files=(FILE,))},
         ports=assign_ports(of, None),
     )

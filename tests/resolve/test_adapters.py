@@ -70,7 +70,7 @@ def test_an_adapter_of_a_folder_is_locked_to_its_two_files_and_its_rank(folder: 
     lock = resolve_lock(fleet, None)
     adapter = lock.models["assistant"].adapters["support"]
     assert [file.path for file in adapter.files] == FILES
-    assert adapter.files[1].url == (folder / "support" / FILES[1]).as_uri()
+    assert adapter.files[1].url == f"file:support/{FILES[1]}"
     assert (adapter.source, adapter.revision, adapter.rank) == ("file:support", None, 8)
     assert adapter.digest == model_digest(adapter.files)
     assert mismatches(fleet, lock) == ()
@@ -81,7 +81,7 @@ def test_an_adapter_of_a_folder_is_locked_to_its_two_files_and_its_rank(folder: 
 def test_an_adapter_of_a_hub_is_locked_to_a_commit(folder: Path) -> None:
     with StandInHub({"acme/support": ADAPTER}, token="hf_x") as hub:
         (folder / "token").write_text("hf_x")
-        site = {"hub": hub.url, "hub_token": "file:token"}
+        site = {**hub.site, "hub_token": "file:token"}
         fleet = fleet_of(folder, {"support": "hf:acme/support"}, downloads=site)
         lock = resolve_lock(fleet, None)
         adapter = lock.models["assistant"].adapters["support"]
@@ -96,9 +96,9 @@ def test_an_adapter_of_a_hub_is_locked_to_a_commit(folder: Path) -> None:
         assert hub.asked == []
         upgraded = resolve_lock(fleet, lock, upgrade=True).models["assistant"].adapters["support"]
         assert (upgraded.revision, upgraded.rank) == ("2" * 40, 4)
-        moved = fleet_of(folder, {"support": "hf:acme/support"}, downloads={**site, "hub": "http://10.9.9.9"})
+        moved = fleet_of(folder, {"support": "hf:acme/support"}, downloads={**site, "hub": "https://10.9.9.9"})
         (problem,) = mismatches(moved, lock)
-        assert "models.assistant.adapters.support.files: are not from http://10.9.9.9" in str(problem)
+        assert "models.assistant.adapters.support.files: are not from https://10.9.9.9" in str(problem)
         rebased = resolve_lock(moved, lock)
         assert mismatches(moved, rebased) == ()
         assert rebased.models["assistant"].adapters["support"].digest == adapter.digest
@@ -165,7 +165,7 @@ def test_what_is_no_adapter_is_refused_wherever_it_is(
     with StandInHub({"acme/odd": files}) as hub:
         for source in ("file:odd", "hf:acme/odd"):
             with pytest.raises(RackwrightError, match=what):
-                resolve_lock(fleet_of(folder, {"odd": source}, downloads={"hub": hub.url}), None)
+                resolve_lock(fleet_of(folder, {"odd": source}, downloads=hub.site), None)
 
 
 def test_pickled_weights_are_refused_as_such() -> None:

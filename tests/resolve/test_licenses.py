@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from huggingface_hub import ModelCardData
 
 from rackwright.errors import ExitCode, FleetError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, lock_digest
 from rackwright.fleet.lock_file import mismatches, read_lock, write_lock
+from rackwright.resolve.hub_answer import Card
 from rackwright.resolve.licenses import is_allowed, license_of_card
 from rackwright.resolve.lock import resolve_lock
 from tests.fleet.fleets import make_fleet
@@ -57,7 +57,7 @@ def fleet_of(
         "license": said,
     }
     allowed = {"licenses": list(licenses)} if licenses else {}
-    return make_fleet(folder / "site.yml", models={"assistant": model}, downloads={"hub": hub.url}, **allowed)
+    return make_fleet(folder / "site.yml", models={"assistant": model}, downloads=hub.site, **allowed)
 
 
 def with_adapter(folder: Path, hub: StandInHub, *licenses: str, said: str | None = None) -> Fleet:
@@ -97,7 +97,7 @@ CARDS = {
 
 @pytest.mark.parametrize(("card", "license"), CARDS.values(), ids=CARDS)
 def test_what_a_card_says_is_read(card, license):
-    assert license_of_card(ModelCardData(**card)) == license
+    assert license_of_card(Card.model_validate(card)) == license
     assert license_of_card(None) is None
 
 

@@ -12,17 +12,15 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import ExitCode, FleetError, RackwrightError
+from rackwright.fleet import lock_rules
 from rackwright.fleet.lock import model_digest
 from rackwright.fleet.lock_file import mismatches, read_lock, write_lock
 from rackwright.fleet.source import HubSource
 from rackwright.resolve import hub as hub_module
-from rackwright.resolve import runtime_files as runtimes
-from rackwright.resolve import web
 from rackwright.resolve.hub import Hub
 from rackwright.resolve.lock import resolve_lock
 from rackwright.resolve.model_files import choose
-from rackwright.resolve.runtime_files import default_build
-from rackwright.resolve.web import Web, hub_endpoint
+from rackwright.resolve.web import Web
 from rackwright.route import Route
 from rackwright.values.secrets import Secret
 from tests.fleet.fleets import make_fleet
@@ -49,7 +47,7 @@ def archive(tmp_path: Path) -> Path:
 
 
 def fleet_at(tmp_path: Path, hub: StandInHub | None, **sections: object):
-    downloads = {"hub": hub.url} if hub else {}
+    downloads = hub.site if hub else {}
     sections.setdefault("runtime", {"kind": "llama_cpp", "version": "b1", "build": "file:llama.tar.gz"})
     return make_fleet(tmp_path / "site.yml", downloads={**downloads, **sections.pop("downloads", {})}, **sections)
 
@@ -90,14 +88,14 @@ def test_a_file_of_the_controller_is_hashed_in_place(tmp_path, archive):
     lock = resolve_lock(fleet, None, on_progress=lambda *said: told.append(said))
     (file,) = lock.models["assistant"].files
     assert (file.path, file.size, file.sha256) == ("m.gguf", 4000, sha256(TINY["m.gguf"]))
-    assert file.url == path.as_uri()
+    assert file.url == "file:my models/m.gguf"
     assert ("m.gguf", 4000, 4000) in told
     (build,) = lock.runtimes["llama_cpp-b1"].files
-    assert (build.path, build.sha256, build.url) == ("llama.tar.gz", sha256(b"archive" * 10), archive.as_uri())
+    assert (build.path, build.sha256, build.url) == ("llama.tar.gz", sha256(b"archive" * 10), "file:llama.tar.gz")
 
 
 def test_safetensors_come_with_small_files_that_are_fetched_to_be_hashed(hub):
-    found = Hub(hub.url, Web()).settle(HubSource("acme/whole", "v1"), where="x", choice=SAFETENSORS)
+    found = Hub(hub.url, hub.web).settle(HubSource("acme/whole", "v1"), where="x", choice=SAFETENSORS)
     assert found.revision == "1" * 40
     assert [(file.path, file.sha256) for file in found.files] == [
         (path, sha256(WHOLE[path])) for path in ("config.json", "model.safetensors", "tokenizer.json")
@@ -144,7 +142,7 @@ def test_another_hub_keeps_commit_and_bytes(tmp_path, hub, archive):
 
 
 def test_the_projects_own_build_is_read_once_to_be_hashed(tmp_path, hub, monkeypatch):
-    monkeypatch.setattr(runtimes, "RELEASES", f"{hub.url}/moved")
+    monkeypatch.setattr(lock_rules, "RELEASES", f"{hub.url}/moved")
     hub.plain["b1/llama-b1-bin-ubuntu-x64.tar.gz"] = b"release"
     fleet = fleet_at(tmp_path, hub, runtime={"kind": "llama_cpp", "version": "b1"})
     lock = resolve_lock(fleet, None)
@@ -156,17 +154,16 @@ def test_the_projects_own_build_is_read_once_to_be_hashed(tmp_path, hub, monkeyp
 
 
 def test_the_projects_own_build_is_named_by_its_release():
-    runtime = make_fleet(Path("/x.yml")).file.models["assistant"].runtime
-    assert default_build(runtime) == (
+    assert lock_rules.release_url("b1") == (
         "https://github.com/ggml-org/llama.cpp/releases/download/b1/llama-b1-bin-ubuntu-x64.tar.gz"
     )
 
 
 def test_the_size_behind_a_url_is_asked_by_head_or_else_by_a_range(hub):
     hub.plain["m.gguf"] = b"x" * 777
-    assert Web().size(f"{hub.url}/moved/m.gguf") == 777
+    assert hub.web.size(f"{hub.url}/moved/m.gguf") == 777
     hub.head = False
-    assert Web().size(f"{hub.url}/plain/m.gguf") == 777
+    assert hub.web.size(f"{hub.url}/plain/m.gguf") == 777
 
 
 def test_all_models_without_an_answer_are_named_at_once(tmp_path, hub, archive):
@@ -204,26 +201,25 @@ def test_a_token_goes_to_the_hub_and_into_no_log(hub, caplog):
     caplog.set_level(logging.DEBUG)
     hub.token = "hf_secret"
     with pytest.raises(FleetError, match="a private or gated repository needs"):
-        Hub(hub.url, Web()).settle(HubSource("acme/whole"), where="x", choice=SAFETENSORS)
-    Hub(hub.url, Web(), Secret("hf_secret")).settle(HubSource("acme/whole"), where="x", choice=SAFETENSORS)
+        Hub(hub.url, hub.web).settle(HubSource("acme/whole"), where="x", choice=SAFETENSORS)
+    Hub(hub.url, hub.web, Secret("hf_secret")).settle(HubSource("acme/whole"), where="x", choice=SAFETENSORS)
     assert hub.tokens[1:] == ["Bearer hf_secret"] * 3
     assert "hf_secret" not in caplog.text
 
 
 def test_a_token_does_not_follow_a_redirect_to_another_server(hub):
-    with StandInHub({}) as other:
+    with StandInHub({}, plain_http=True) as other:
         hub.redirect = f"{other.url}/plain/x"
         with pytest.raises(RackwrightError, match="redirected to an address that is not https"):
-            Web().digest(f"{hub.url}/acme/tiny/resolve/main/config.json", limit=100, token=Secret("t"))
+            hub.web.digest(f"{hub.url}/acme/tiny/resolve/main/config.json", limit=100, token=Secret("t"))
         assert other.asked == []
 
 
-def test_a_token_is_left_behind_when_the_server_changes(hub, monkeypatch):
-    monkeypatch.setattr(web, "_require_safe", lambda *_: None)
+def test_a_token_is_left_behind_when_the_server_changes(hub):
     with StandInHub({}) as other:
         other.plain["x"] = b"x"
         hub.redirect = f"{other.url}/plain/x"
-        Web().digest(f"{hub.url}/acme/tiny/resolve/main/config.json", limit=100, token=Secret("t"))
+        hub.web.digest(f"{hub.url}/acme/tiny/resolve/main/config.json", limit=100, token=Secret("t"))
         assert (hub.tokens, other.tokens) == (["Bearer t"], [None])
 
 
@@ -231,34 +227,34 @@ def test_what_an_operator_keeps_in_netrc_is_not_sent(hub, monkeypatch, tmp_path)
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password mine\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     hub.plain["x"] = b"x"
-    Web().size(f"{hub.url}/plain/x")
+    hub.web.size(f"{hub.url}/plain/x")
     assert hub.tokens == [None]
 
 
 @pytest.mark.parametrize("repository", ["acme/a--b", "acme/a..b"])
 def test_a_name_that_no_repository_can_have_is_named(hub, repository):
     with pytest.raises(FleetError, match=f"x: {re.escape(repository)} can't be a repository"):
-        Hub(hub.url, Web()).settle(HubSource(repository), where="x", choice=GGUF)
+        Hub(hub.url, hub.web).settle(HubSource(repository), where="x", choice=GGUF)
     assert hub.asked == []
 
 
 def test_a_server_that_is_no_hub_is_named(hub):
     hub.commits["main"] = ""
-    with pytest.raises(RackwrightError, match=r"127\.0\.0\.1: returns no commit, so it is not a model hub"):
-        Hub(hub.url, Web()).settle(HubSource("acme/tiny"), where="x", choice=GGUF)
+    with pytest.raises(RackwrightError, match=r"127\.0\.0\.1: doesn't answer like a model hub: sha: "):
+        Hub(hub.url, hub.web).settle(HubSource("acme/tiny"), where="x", choice=GGUF)
 
 
 def test_a_download_that_ends_early_is_an_error(hub):
     hub.plain["x"] = b"x" * 100
     hub.cut = 10
     with pytest.raises(RackwrightError, match=r"closed the connection too early|ended after 90 of 100 bytes"):
-        Web().digest(f"{hub.url}/plain/x", limit=1000)
+        hub.web.digest(f"{hub.url}/plain/x", limit=1000)
 
 
 def test_a_small_file_that_is_large_is_not_read_to_its_end(hub, monkeypatch):
     monkeypatch.setattr(hub_module, "SMALL", 4)
     with pytest.raises(RackwrightError, match="has more than"):
-        Hub(hub.url, Web()).settle(HubSource("acme/whole"), where="x", choice=SAFETENSORS)
+        Hub(hub.url, hub.web).settle(HubSource("acme/whole"), where="x", choice=SAFETENSORS)
 
 
 def test_an_unreachable_hub_is_named_with_what_to_check(tmp_path, archive):
@@ -273,7 +269,7 @@ def test_an_unreachable_hub_is_named_with_what_to_check(tmp_path, archive):
 
 def test_a_proxys_password_is_in_no_error_and_no_log(hub, caplog):
     caplog.set_level(logging.DEBUG)
-    with StandInHub({}) as gone:
+    with StandInHub({}, plain_http=True) as gone:
         proxied = Route(proxy=gone.url.replace("http://", "http://user:pa55word@"))
     for ask in (
         lambda web: Hub("https://hub.invalid", web).settle(HubSource("a/b"), where="x", choice=GGUF),
@@ -306,11 +302,11 @@ def test_a_private_ca_is_trusted_where_the_fleet_file_names_it_and_nowhere_else(
             assert caught.value.problems[0].where == "127.0.0.1"
 
 
-@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
 def test_what_bypasses_the_fleet_files_proxy_bypasses_the_environments_proxy_too(hub, monkeypatch, variable):
-    with StandInHub({}) as gone:
+    with StandInHub({}, plain_http=True) as gone:
         monkeypatch.setenv(variable, gone.url)
-        route = Route(proxy=gone.url, no_proxy=("127.0.0.0/8",))
+        route = Route(proxy=gone.url, no_proxy=("127.0.0.0/8",), ca_bundle=hub.site["ca_bundle"])
     assert Web(route).digest(f"{hub.url}/acme/tiny/resolve/main/config.json", limit=100)[0] == 2
     assert Hub(hub.url, Web(route)).settle(HubSource("acme/tiny"), where="x", choice=GGUF).revision == COMMIT
 
@@ -320,23 +316,3 @@ def test_a_bundle_that_is_not_good_is_named_before_anything_is_asked(tmp_path, h
     with pytest.raises(FleetError, match=r"downloads\.ca_bundle: .*ca\.pem can't be used; should be PEM"):
         resolve_lock(fleet_at(tmp_path, hub, downloads={"ca_bundle": "ca.pem"}), None)
     assert hub.asked == []
-
-
-GOOD_HUBS = ["https://huggingface.co/", "http://127.0.0.1:8080", "http://10.0.0.4/hf", "http://[fd00::1]:80"]
-BAD_HUBS = ["http://huggingface.co", "http://8.8.8.8", "ftp://10.0.0.1", "https://u:p@hub", "https://", "hub"]
-
-
-@pytest.mark.parametrize("url", GOOD_HUBS)
-def test_a_hub_is_https_or_near(url):
-    assert hub_endpoint(url) == url.rstrip("/")
-
-
-@pytest.mark.parametrize("url", BAD_HUBS)
-def test_a_hub_elsewhere_without_tls_is_refused(url):
-    with pytest.raises(ValueError, match="should be"):
-        hub_endpoint(url)
-
-
-def test_a_hub_that_is_refused_is_asked_nothing(tmp_path, archive):
-    with pytest.raises(FleetError, match=r"downloads\.hub: can't be used; should be https://…; http:// only"):
-        resolve_lock(fleet_at(tmp_path, None, downloads={"hub": "http://huggingface.co"}), None)

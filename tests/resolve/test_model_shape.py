@@ -54,7 +54,7 @@ def archive(tmp_path: Path):
 
 def fleet_of(tmp_path: Path, hub: StandInHub | None, source: str, **sections: object):
     runtime = {"kind": "llama_cpp", "version": "b1", "build": "file:llama.tar.gz"}
-    site = {"hub": hub.url} if hub else {}
+    site = hub.site if hub else {}
     return make_fleet(tmp_path / "site.yml", source=source, runtime=runtime, downloads={**site, **sections})
 
 
@@ -74,7 +74,7 @@ def test_a_hubs_safetensors_are_read_by_their_headers(hub):
     from rackwright.fleet.source import HubSource
     from rackwright.resolve.hub import Hub
 
-    web = Web()
+    web = hub.web
     found = Hub(hub.url, web).settle(
         HubSource("acme/whole"), where="x", choice=partial(choose, glob=None, loads=(".safetensors",))
     )
@@ -197,12 +197,17 @@ def test_a_lock_without_shapes_is_written_as_before_there_were_any(tmp_path, hub
 def test_parts_are_asked_for_as_downloads_go(hub):
     """Through the fleet file's proxy: nothing listens there, so no part arrives."""
     hub.plain["a"] = b"0123456789"
-    assert Web().part(f"{hub.url}/plain/a", 2, 3) == b"234"
-    assert Web().part(f"{hub.url}/moved/a", 8, 100) == b"89"
+    assert hub.web.part(f"{hub.url}/plain/a", 2, 3) == b"234"
+    assert hub.web.part(f"{hub.url}/moved/a", 8, 100) == b"89"
     proxied = Web(Route(proxy="http://127.0.0.1:9"))
     with pytest.raises(RackwrightError, match="proxy"):
         proxied.part(f"{hub.url}/plain/a", 2, 3)
-    assert Web(Route(proxy="http://127.0.0.1:9", no_proxy=("127.0.0.1",))).part(f"{hub.url}/plain/a", 0, 1) == b"0"
+    assert (
+        Web(Route(proxy="http://127.0.0.1:9", no_proxy=("127.0.0.1",), ca_bundle=hub.site["ca_bundle"])).part(
+            f"{hub.url}/plain/a", 0, 1
+        )
+        == b"0"
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,11 +217,11 @@ def test_a_server_that_gives_no_part_is_told(hub, path: str, said: str):
     hub.plain["a"] = b"0123456789"
     hub.ranges = False
     with pytest.raises(RackwrightError, match=re.escape(said)):
-        Web().part(f"{hub.url}/{path}", 0, 3, token=Secret("x"))
+        hub.web.part(f"{hub.url}/{path}", 0, 3, token=Secret("x"))
 
 
 def test_a_server_that_gives_more_than_was_asked_for_is_left(hub):
     hub.plain["a"] = b"0123456789"
     hub.generous = True
     with pytest.raises(RackwrightError, match="more bytes than requested"):
-        Web().part(f"{hub.url}/plain/a", 0, 3)
+        hub.web.part(f"{hub.url}/plain/a", 0, 3)

@@ -42,7 +42,7 @@ def runtime(version: str) -> dict[str, str]:
 
 def fleet_of(folder: Path, hub: StandInHub, version: str = "b1", **sections: Any) -> Fleet:
     sections.setdefault("replicas", NAMES)
-    return make_fleet(folder / "site.yml", downloads={"hub": hub.url}, runtime=runtime(version), **sections)
+    return make_fleet(folder / "site.yml", downloads=hub.site, runtime=runtime(version), **sections)
 
 
 def of_two(folder: Path, hub: StandInHub, **changes: Any) -> Fleet:
@@ -269,13 +269,28 @@ def test_a_rollback_may_lead_back_to_another_hub_and_the_plain_lock_moves_it(tmp
     hub.commits["main"] = V2
     after = updated_model(fleet_of(tmp_path, hub), lock, "assistant")
     mirror = make_fleet(
-        tmp_path / "site.yml", downloads={"hub": "http://10.9.9.9"}, runtime=runtime("b1"), replicas=NAMES
+        tmp_path / "site.yml", downloads={"hub": "https://10.9.9.9"}, runtime=runtime("b1"), replicas=NAMES
     )
     hub.asked.clear()
     back = rolled_back(mirror, resolve_lock(mirror, after), "assistant")
     assert len(mismatches(mirror, back)) == 1
     assert mismatches(mirror, resolve_lock(mirror, back)) == ()
     assert hub.asked == []
+
+
+def test_a_rollback_does_not_lead_to_a_file_that_only_the_lock_names(tmp_path, hub):
+    (tmp_path / "old.gguf").write_bytes(b"GGUF")
+    before = of_two(tmp_path, hub, source="file:old.gguf")
+    fleet = of_two(tmp_path, hub, source="hf:acme/tiny")
+    after = updated_model(fleet, resolve_lock(before, None), "assistant")
+    with pytest.raises(FleetError) as caught:
+        rolled_back(fleet, after, "assistant")
+    assert str(caught.value) == (
+        f"{tmp_path}/site.lock models.assistant.previous.source: is file:old.gguf, a file on this machine that the "
+        "fleet file doesn't name; if it is the right one, write models.assistant.source: file:old.gguf\n"
+        "  next: rackwright model rollback assistant"
+    )
+    assert rolled_back(before, after, "assistant").models["assistant"].source == "file:old.gguf"
 
 
 def test_a_rollback_to_a_license_that_is_not_allowed_is_refused(tmp_path, hub):

@@ -33,7 +33,7 @@ def index() -> Iterator[StandInIndex]:
 
 
 def fleet(tmp_path: Path, index: StandInIndex | None = None, **runtime: Any) -> Fleet:
-    site = {"downloads": {"package_index": index.url}} if index else {}
+    site = {"downloads": index.site} if index else {}
     return make_fleet(tmp_path / "site.yml", runtime={"kind": "vllm", "version": "0.32.0", **runtime}, **site)
 
 
@@ -86,7 +86,7 @@ def test_a_requirements_file_is_resolved_and_a_folder_taken_as_it_is(tmp_path: P
     (tmp_path / "house" / CPU.name).write_bytes(CPU.content)
     index.asked.clear()
     lock = settled(fleet(tmp_path, index, build="file:house"))
-    assert [(file.path, file.url) for file in lock.files] == [(CPU.name, (tmp_path / "house" / CPU.name).as_uri())]
+    assert [(file.path, file.url) for file in lock.files] == [(CPU.name, f"file:house/{CPU.name}")]
     assert (lock.index, index.asked) == (None, [])
 
 

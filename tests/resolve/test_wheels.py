@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import FleetError
+from rackwright.fleet.source import FileSource
 from rackwright.resolve.package_index import Index
 from rackwright.resolve.web import quiet
 from rackwright.resolve.wheels import wheels_of_folder, wheels_of_requirements
@@ -40,7 +41,12 @@ def index() -> Iterator[StandInIndex]:
 
 
 def resolved(text: str, index: StandInIndex, python: str = "3.13") -> tuple[File, ...]:
-    return wheels_of_requirements(text, python=python, index=Index(index.url, Route()), where="site.yml models.a")
+    return wheels_of_requirements(
+        text,
+        python=python,
+        index=Index(index.url, Route(ca_bundle=index.site["ca_bundle"])),
+        where="site.yml models.a",
+    )
 
 
 def refusal(text: str, index: StandInIndex) -> str:
@@ -91,6 +97,12 @@ def test_an_index_that_tells_no_size_cannot_be_locked() -> None:
         assert "tiny 1.0 has no wheel with a size and a sha256" in refusal("tiny\n", index)
 
 
+def test_wheels_by_plain_http_are_refused() -> None:
+    with StandInIndex({"tiny": [ANY]}, plain_http=True) as index:
+        said = refusal("tiny\n", index)
+        assert f"{ANY.name} is at {index.url_of(ANY)}; should be from a package index with https" in said
+
+
 def test_a_wheel_whose_hash_is_not_told_is_fetched_to_be_hashed() -> None:
     with StandInIndex({"tiny": [ANY]}, hashes=False) as index:
         assert resolved("tiny\n", index) == (file_of(ANY, index),)
@@ -110,7 +122,9 @@ def test_without_one_this_machines_index_answers_and_its_password_stays_here(
     index: StandInIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", index.url.replace("//", "//me:hunter2@"))
-    found = wheels_of_requirements("tiny\n", python="3.13", index=Index(None, Route()), where="x")
+    found = wheels_of_requirements(
+        "tiny\n", python="3.13", index=Index(None, Route(ca_bundle=index.site["ca_bundle"])), where="x"
+    )
     assert found == (file_of(HOSTS, index),)
 
 
@@ -118,11 +132,11 @@ def test_a_folder_of_wheels_is_hashed_and_nothing_else_in_it_counts(tmp_path: Pa
     for one in (ANY, DEPENDENT):
         (tmp_path / one.name).write_bytes(one.content)
     (tmp_path / "tiny-1.0.tar.gz").write_bytes(b"sources")
-    found = wheels_of_folder(tmp_path, where="x", on_progress=quiet)
+    found = wheels_of_folder(tmp_path, FileSource("wheels"), where="x", on_progress=quiet)
     assert [(one.path, one.sha256) for one in found] == [(one.name, one.sha256) for one in (DEPENDENT, ANY)]
-    assert [one.url for one in found] == [(tmp_path / one.path).as_uri() for one in found]
+    assert [one.url for one in found] == [f"file:wheels/{one.path}" for one in found]
 
 
 def test_a_folder_without_wheels_is_named(tmp_path: Path) -> None:
     with pytest.raises(FleetError, match=r"x: .* has no wheels; .*a requirements file"):
-        wheels_of_folder(tmp_path, where="x", on_progress=quiet)
+        wheels_of_folder(tmp_path, FileSource("wheels"), where="x", on_progress=quiet)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.hosts.host_spec import InstalledRuntime
 from rackwright.fleet.hosts.members import between_hint, member_of, replica_group_of
-from rackwright.fleet.lock import Lock
+from rackwright.fleet.lock import Lock, RuntimeLock
 from rackwright.fleet.ports import port_of
 from rackwright.launch import Adapter, Engine
 from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
@@ -66,7 +66,12 @@ def _model_store(fleet: Fleet, lock: Lock, host: str, replicas: tuple[Replica, .
         root=store.path,
         shared=store.shared != "no",
         models=tuple(
-            StoredModel(name=model, digest=stored.digest, files=stored.files, writer=writer_of(fleet, host, model))
+            StoredModel(
+                name=model,
+                digest=stored.digest,
+                files=fleet.located(stored.files),
+                writer=writer_of(fleet, host, model),
+            )
             for model in models
             for stored in lock.models[model].whole
         ),
@@ -93,7 +98,13 @@ def _runtimes(fleet: Fleet, lock: Lock, replicas: tuple[Replica, ...]) -> tuple[
         runtime.key: runtime for runtime in (fleet.file.models[replica.model].runtime for replica in replicas)
     }
     on_gpus = {fleet.file.models[replica.model].runtime.key for replica in replicas if replica.gpus}
-    return tuple(InstalledRuntime(settings[key], lock.runtimes[key], key in on_gpus) for key in settings)
+    return tuple(
+        InstalledRuntime(settings[key], _located(fleet, lock.runtimes[key]), key in on_gpus) for key in settings
+    )
+
+
+def _located(fleet: Fleet, runtime: RuntimeLock) -> RuntimeLock:
+    return runtime.model_copy(update={"files": fleet.located(runtime.files)})
 
 
 def _unit(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> ReplicaUnit:

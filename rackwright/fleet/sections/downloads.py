@@ -11,7 +11,7 @@ from rackwright.route import Direct
 from rackwright.values.base import Frozen
 from rackwright.values.paths import ControllerPath
 from rackwright.values.secrets import SecretReference
-from rackwright.values.text import Shape, Url
+from rackwright.values.text import HttpsUrl, Shape, Url
 
 Suite = Annotated[
     str, Shape(r"(?!.*\.\.)[A-Za-z0-9.][A-Za-z0-9._/-]{0,63}", "should be a suite like trixie or trixie-security")
@@ -44,7 +44,7 @@ class AptMirror(Frozen):
 class Downloads(Frozen):
     """The sources of downloads in this network."""
 
-    hub: Url = "https://huggingface.co"
+    hub: HttpsUrl = "https://huggingface.co"
     hub_token: SecretReference | None = None
     proxy: ProxyUrl | None = None
     """The proxy for all downloads, including the controller's, and for backups to rest servers."""
@@ -61,7 +61,7 @@ class Downloads(Frozen):
     ) = None
     apt_existing: Literal["replace", "keep"] | None = None
     """What happens to other apt sources of the hosts; required with `apt_mirror`."""
-    package_index: Url | None = None
+    package_index: HttpsUrl | None = None
     """The index for Python packages."""
 
     @property

@@ -94,7 +94,7 @@ def _remote(
     from rackwright.resolve.hub import Hub
     from rackwright.resolve.model_files import choose
     from rackwright.resolve.model_shape import read_remote
-    from rackwright.resolve.web import Web, hub_endpoint
+    from rackwright.resolve.web import Web
     from rackwright.route import Route
 
     web = Web(route_from_here(fleet) if fleet else Route())
@@ -102,7 +102,7 @@ def _remote(
         name = source.url.rsplit("/", 1)[-1]
         return read_remote({name: (source.url, web.size(source.url))}, web, None), (name,)
     token = hub_token(fleet) if fleet else None
-    hub = Hub(hub_endpoint(fleet.file.downloads.hub if fleet else Downloads().hub), web, token)
+    hub = Hub((fleet.file.downloads if fleet else Downloads()).hub.rstrip("/"), web, token)
     commit, sizes = hub.files(source, where=where, choice=partial(choose, glob=source.glob, loads=loads))
-    found = {path: (hub.url(source.repository, commit, path), size) for path, size in sizes.items()}
+    found = {path: (source.url(hub.endpoint, commit, path), size) for path, size in sizes.items()}
     return read_remote(found, web, token), tuple(sizes)

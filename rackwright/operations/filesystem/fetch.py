@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Generator
 from pathlib import Path
+from typing import IO, cast
 
 from pyinfra.api.command import FileUploadCommand, PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
@@ -12,6 +13,7 @@ from pyinfra.context import host
 
 from rackwright.operations.diff import show
 from rackwright.operations.facts.stored_folder import Marker, StoredFolder
+from rackwright.operations.filesystem.sent_file import SentFile, UnfitFile
 from rackwright.route import Route
 from rackwright.values.file import File
 from rackwright.values.secrets import Secret
@@ -49,7 +51,7 @@ def fetched(
 
     `kept` are all files of the folder, compared by size; empty if the folder contains an unpacked archive.
     https: the host downloads, resumes an earlier download, and passes the token to curl's standard input. file: the
-    controller sends the file. If the sha256 is wrong, the copy is removed, and the operation fails with both digests.
+    controller hashes the file, and sends only what it hashed. If the sha256 is wrong, the copy is removed, and the operation fails with both digests.
     """
     if holds(folder, digest, kept):
         return
@@ -84,21 +86,13 @@ def _arriving(
 
 
 def _sent(what: str, file: File, source: Path, into: str) -> Generator[PyinfraCommand]:
-    if wrong := _unfit(source, file.size):
+    try:
+        content = SentFile(source, file)
+    except UnfitFile as wrong:
         yield StringCommand(f"printf '%s\\n' {shlex.quote(f'{what}: {wrong}')} >&2; false")
         return
-    yield FileUploadCommand(str(source), into)
+    yield FileUploadCommand(cast("IO[bytes]", content), into)
     yield _fetch(what, file, "", into, (), None)
-
-
-def _unfit(source: Path, size: int) -> str | None:
-    if not source.is_file():
-        return f"{source} is missing on the controller"
-    if source.stat().st_size != size:
-        return (
-            f"{source} has {source.stat().st_size} bytes on the controller, should have {size}; run `rackwright lock`"
-        )
-    return None
 
 
 def _fetch(

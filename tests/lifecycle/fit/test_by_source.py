@@ -39,7 +39,7 @@ def test_a_folder_of_this_machine(tmp_path: Path):
 def test_a_repository_over_the_fleets_own_hub(tmp_path: Path):
     """Only headers and the configuration are fetched, and nothing is hashed."""
     with StandInHub({"acme/both": {**WHOLE, "m.gguf": GGUF}}) as hub:
-        fleet = make_fleet(tmp_path / "site.yml", downloads={"hub": hub.url})
+        fleet = make_fleet(tmp_path / "site.yml", downloads=hub.site)
         shape, engine = shape_of_source("hf:acme/both", fleet, None)
         assert (engine, shape.unknown) == ("vllm", None)
         assert not any("tokenizer" in asked for asked in hub.asked)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import shlex
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def test_all_of_a_folder_that_is_there_is_fetched_never_again() -> None:
 
 def test_each_file_is_fetched_or_sent_and_checked_by_its_own_size_and_hash(tmp_path: Path) -> None:
     (tmp_path / "d.whl").write_bytes(b"four")
-    files = (*FILES[:3], FILES[3].model_copy(update={"url": (tmp_path / "d.whl").as_uri()}))
+    sent = {"url": f"file:{tmp_path}/d.whl", "sha256": hashlib.sha256(b"four").hexdigest()}
+    files = (*FILES[:3], FILES[3].model_copy(update=sent))
     commands = fetched("f" * 64, *files).commands
     assert commands[0] == "install -d -m 0700 -o root -g root -- /opt/r/.incoming"
     for file in files:
@@ -52,7 +54,7 @@ def test_each_file_is_fetched_or_sent_and_checked_by_its_own_size_and_hash(tmp_p
             str(file.size),
             file.sha256,
         ]
-    assert [one for one in commands if one.startswith("upload")] == [f"upload /opt/r/.incoming/{'d' * 64}"]
+    assert [one for one in commands if one.startswith("upload")] == [f"upload /opt/r/.incoming/{files[3].sha256}"]
 
 
 def test_a_plan_names_where_they_come_from_and_nothing_signed() -> None:
