@@ -109,7 +109,7 @@ def _expanded(command: str, values: Mapping[str, set[str]]) -> Iterator[str]:
 
 def _filled(command: str, chosen: Mapping[str, str]) -> str:
     for name, value in chosen.items():
-        command = re.sub(rf"\$\{{{name}\}}|\${name}\b", lambda _, value=value: value, command)
+        command = re.sub(rf"\$\{{{name}\}}|\${name}\b", value.replace("\\", r"\\"), command)
     return command
 
 
