@@ -63,7 +63,7 @@ def roots_lines(unit: str) -> str:
     """Return the commands that root runs for this unit, as a script."""
     commands = [line.partition("=")[2] for line in unit.splitlines() if line.startswith("Exec")]
     if _users(unit):
-        commands = [command for command in commands if command.startswith("+")]
+        commands = [command for command in commands if re.match(r"[-@:]*[+!]", command)]
     return "\n".join(command.lstrip("+-@:!").replace("$$", "$").replace("/bin/sh -c '", "\n") for command in commands)
 
 
@@ -109,7 +109,7 @@ def _expanded(command: str, values: Mapping[str, set[str]]) -> Iterator[str]:
 
 def _filled(command: str, chosen: Mapping[str, str]) -> str:
     for name, value in chosen.items():
-        command = re.sub(rf"\$\{{{name}\}}|\${name}\b", lambda _, value=value: value, command)
+        command = re.sub(rf"\$\{{{name}\}}|\${name}\b", value.replace("\\", r"\\"), command)
     return command
 
 

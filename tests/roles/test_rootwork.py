@@ -155,6 +155,7 @@ def test_a_command_that_only_reads_or_runs_as_the_user_is_not(script: str) -> No
     ("unit", "lines"),
     [
         ("User=ours\nExecStartPre=+/bin/a\nExecStart=/bin/b\nExecStopPost=+/bin/c", "/bin/a\n/bin/c"),
+        ("User=ours\nExecStart=/bin/a\nExecStopPost=-+/bin/b", "/bin/b"),
         ("User=root\nExecStart=-/bin/a", "/bin/a"),
         ("ExecStartPre=+/bin/sh -c 'echo $$x'", "\necho $x'"),
     ],
