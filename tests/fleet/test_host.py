@@ -15,6 +15,7 @@ from rackwright.roles.firewall.settings import At
 from rackwright.roles.gateway.configuration import haproxy_cfg
 from rackwright.roles.gpu_faults.settings import FILES as GPU_FAULTS_FILES
 from rackwright.roles.gpu_faults.settings import UNITS as GPU_FAULTS_UNITS
+from rackwright.roles.layout.settings import SOCKETS_UNIT
 from tests.wheel_plan import lock
 
 _FLEET = """
@@ -67,6 +68,11 @@ def test_only_a_host_whose_replicas_have_gpus_watches_for_their_faults(tmp_path:
     assert with_gpus.probes[0].gpus_file == with_gpus.replicas[0].gpus_file
     assert set(with_gpus.layout.keep_units) >= set(GPU_FAULTS_UNITS)
     assert set(with_gpus.layout.keep_files) >= set(GPU_FAULTS_FILES)
+
+
+def test_only_a_host_with_engines_keeps_the_mount_of_their_sockets(tmp_path: Any) -> None:
+    models = composed(tmp_path)
+    assert [SOCKETS_UNIT in models[name].layout.keep_units for name in ("gate1", "gpu1")] == [False, True]
 
 
 def test_one_network_for_all_has_all_ports(tmp_path: Any) -> None:
