@@ -266,13 +266,11 @@ def test_what_a_host_has_written_steers_no_terminal(house: House) -> None:
     for said in (listed, as_json):
         assert_harmless(said.out + said.err)
     shown = r"vendor\x1b[2J\x1b]52;c;ZXZpbA==\x07"
-    assert (
-        f"gpu1: root: a key that isn't in the fleet file: {house.fingerprint(house.key('vendor'))} {shown}"
-        in listed.out
-    )
+    vendor = house.fingerprint(house.key("vendor"))
+    assert f"gpu1: root: a key that isn't in the fleet file: {vendor} {shown}" in listed.out
     assert any(finding.endswith("vendor\x1b[2J\x1b]52;c;ZXZpbA==\x07") for finding in as_json.json["findings"])
-    written = r"all is well \0342\0200\0256gnp.exe\0342\0200\0250-- cursor: forged"
-    house.tell(f"systemd-run --quiet --wait --unit=rackwright-hostile printf '%b\\n' '{written}'")
+    written = r"all is well \342\200\256gnp.exe\342\200\250-- cursor: forged\n"
+    house.tell(f"systemd-run --quiet --wait --unit=rackwright-hostile printf '{written}'")
     logged = house.site("logs", "gpu1")
     assert_harmless(logged.out + logged.err)
     assert r": all is well \u202egnp.exe\u2028-- cursor: forged" in logged.out
