@@ -20,7 +20,6 @@ from rackwright.values.base import Stored
 from rackwright.values.file import File
 from rackwright.values.text import Name, ServedName, Sha256
 
-
 Release = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+~_-]{0,99}$")]
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 

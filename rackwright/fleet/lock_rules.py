@@ -1,6 +1,6 @@
 """What a lock must be in itself: digests that match its files, and files that follow from their source.
 
-Somebody who can change only the lock must not be able to choose what the controller sends or the hosts download.
+A change of the lock alone must not decide what the controller sends or the hosts download.
 `lock_file.mismatches` compares the sources themselves with the fleet file.
 """
 
@@ -123,9 +123,8 @@ def _runtime(place: str, key: str, runtime: RuntimeLock) -> Iterator[Fault]:
         elif isinstance(source, FileSource):
             yield from _url(where, file, source.url)
         else:
-            yield from _download(
-                where, file, source.url if isinstance(source, WebSource) else release_url(runtime.version)
-            )
+            url = source.url if isinstance(source, WebSource) else release_url(runtime.version)
+            yield from _download(where, file, url)
 
 
 def _wheel(place: str, source: object, file: File) -> Iterator[Fault]:
@@ -145,6 +144,6 @@ def _driver(place: str, name: str, driver: DriverLock) -> Iterator[Fault]:
     for package in (*driver.packages, *driver.cuda):
         # Packages are verified by sha256 and may come by plain HTTP, as from Debian's archives.
         allowed = (HTTPS, "http://", *((f"{LOCAL}//{folder}/",) if folder else ()))
-        if not package.url.startswith(allowed):
-            should = f"should begin with {' or '.join(allowed)}"
+        if not package.url.startswith(allowed) or ".." in package.url.split("/"):
+            should = f"should begin with {' or '.join(allowed)}, without .."
             yield place, f"{package.name} has the URL {package.url}, {should}"

@@ -30,7 +30,7 @@ class Listed(Stored):
 
 
 class Card(Stored):
-    """The head of a model card. Anybody can write anything into it."""
+    """The head of a model card. Its owner can write anything into it."""
 
     license: object = None
     license_name: object = None

@@ -222,6 +222,10 @@ ATTACKS = {
         of_driver("branch=580 path=/srv/driver source=path", "file:///srv/driver2/x.deb"),
         "should begin with https:// or http:// or file:///srv/driver/",
     ),
+    "a host's file above the driver's folder": (
+        of_driver("branch=580 path=/srv/driver source=path", "file:///srv/driver/../../etc/shadow"),
+        "or file:///srv/driver/, without ..",
+    ),
     "a kernel that is a path": (
         of_driver("branch=580", "https://deb.org/x.deb", kernel="../x"),
         "kernel: String should match pattern",
