@@ -17,6 +17,8 @@ from rackwright.values.file import LOCAL, File
 HTTPS = "https://"
 RELEASES = "https://github.com/ggml-org/llama.cpp/releases/download"
 
+_COMMIT = "[0-9a-f]{40}"
+
 Source = HubSource | WebSource | FileSource
 Fault = tuple[str, str]
 """The place in the lock, with dots, and what is wrong."""
@@ -72,9 +74,9 @@ def _source(place: str, locked: SourceLock) -> Iterator[Fault]:
 
 
 def _commit(place: str, source: HubSource, locked: SourceLock) -> Iterator[Fault]:
-    if locked.revision is None:
-        yield f"{place}.revision", "is missing, but a hub's files are those of one commit"
-    elif re.fullmatch("[0-9a-f]{40}", source.revision) and locked.revision != source.revision:
+    if not re.fullmatch(_COMMIT, locked.revision or ""):
+        yield f"{place}.revision", f"is {locked.revision}, should be a commit of 40 hexadecimal digits"
+    elif re.fullmatch(_COMMIT, source.revision) and locked.revision != source.revision:
         yield f"{place}.revision", f"is {locked.revision}, but its source asks for {source.revision}"
 
 
