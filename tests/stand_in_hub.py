@@ -95,9 +95,13 @@ class StandInHub:
         return {"hub": self.url, "ca_bundle": bundle()}
 
     @property
+    def route(self) -> Route:
+        """A route that trusts it."""
+        return Route(ca_bundle=bundle())
+
+    @property
     def web(self) -> Web:
-        """A client that trusts it."""
-        return Web(Route(ca_bundle=bundle()))
+        return Web(self.route)
 
     @property
     def port(self) -> int:

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import unquote
 
+from rackwright.route import Route
 from tests.loopback_tls import bundle, server_tls
 
 
@@ -91,6 +92,11 @@ class StandInIndex:
     @property
     def url(self) -> str:
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self._server.server_port}/simple"
+
+    @property
+    def route(self) -> Route:
+        """A route that trusts it."""
+        return Route(ca_bundle=bundle())
 
     @property
     def site(self) -> dict[str, str]:

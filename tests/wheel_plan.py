@@ -12,6 +12,8 @@ from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.host_spec import Credentials
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
+from rackwright.fleet.lock_rules import release_url
+from rackwright.fleet.source import name_in
 from rackwright.values.file import File
 from tests.fakes import play
 
@@ -40,7 +42,8 @@ def fleet() -> Fleet:
 
 def lock(of: Fleet) -> Lock:
     weights = File(path="tiny.gguf", url="https://models.example/tiny.gguf", size=1, sha256=SHA256)
-    build = File(path="b1.tar.gz", url="https://models.example/b1.tar.gz", size=1, sha256=SHA256)
+    url = release_url("b1")
+    build = File(path=name_in(url), url=url, size=1, sha256=SHA256)
     source = of.file.models["tiny"].source
     return Lock(
         fleet="wheel",

@@ -18,11 +18,9 @@ from rackwright.shape.shape import ModelShape
 from rackwright.values.amounts import Port
 from rackwright.values.base import Stored
 from rackwright.values.file import File
-from rackwright.values.text import Name, ServedName, Sha256
-
+from rackwright.values.text import Line, Name, ServedName, Sha256
 
 Release = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+~_-]{0,99}$")]
-Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 
 def _is_none(value: object) -> bool:
@@ -34,7 +32,7 @@ class SourceLock(Stored):
 
     source: Source
     """The setting in the fleet file."""
-    revision: Commit | None = None
+    revision: Line | None = None
     """The commit of a hub repository."""
     digest: Sha256
     """The sha256 of the sorted lines `sha256 size path`, each with a newline at its end."""

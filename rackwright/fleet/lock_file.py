@@ -28,7 +28,8 @@ Place = tuple[str, ...]
 def read_lock(path: Path) -> Lock:
     """Return the lock; its files follow from the sources that it names.
 
-    Raise FleetError if it is missing, malformed (with lines), of a newer format, or not as `rackwright lock` writes it.
+    Raise FleetError if it is missing, malformed (with lines), of a newer format, or not what
+    `rackwright lock` writes.
     """
     if not path.exists():
         raise FleetError([Problem(str(path), "no lock yet", next=RUN)])

@@ -1,6 +1,6 @@
 """What a lock must be in itself: digests that match its files, and files that follow from their source.
 
-Somebody who can change only the lock must not be able to choose what the controller sends or the hosts download.
+A change of the lock alone must not decide what the controller sends or the hosts download.
 `lock_file.mismatches` compares the sources themselves with the fleet file.
 """
 
@@ -16,6 +16,8 @@ from rackwright.values.file import LOCAL, File
 
 HTTPS = "https://"
 RELEASES = "https://github.com/ggml-org/llama.cpp/releases/download"
+
+_COMMIT = "[0-9a-f]{40}"
 
 Source = HubSource | WebSource | FileSource
 Fault = tuple[str, str]
@@ -72,9 +74,9 @@ def _source(place: str, locked: SourceLock) -> Iterator[Fault]:
 
 
 def _commit(place: str, source: HubSource, locked: SourceLock) -> Iterator[Fault]:
-    if locked.revision is None:
-        yield f"{place}.revision", "is missing, but a hub's files are those of one commit"
-    elif re.fullmatch("[0-9a-f]{40}", source.revision) and locked.revision != source.revision:
+    if not re.fullmatch(_COMMIT, locked.revision or ""):
+        yield f"{place}.revision", f"is {locked.revision}, should be a commit of 40 hexadecimal digits"
+    elif re.fullmatch(_COMMIT, source.revision) and locked.revision != source.revision:
         yield f"{place}.revision", f"is {locked.revision}, but its source asks for {source.revision}"
 
 
@@ -123,9 +125,8 @@ def _runtime(place: str, key: str, runtime: RuntimeLock) -> Iterator[Fault]:
         elif isinstance(source, FileSource):
             yield from _url(where, file, source.url)
         else:
-            yield from _download(
-                where, file, source.url if isinstance(source, WebSource) else release_url(runtime.version)
-            )
+            url = source.url if isinstance(source, WebSource) else release_url(runtime.version)
+            yield from _download(where, file, url)
 
 
 def _wheel(place: str, source: object, file: File) -> Iterator[Fault]:
@@ -145,6 +146,6 @@ def _driver(place: str, name: str, driver: DriverLock) -> Iterator[Fault]:
     for package in (*driver.packages, *driver.cuda):
         # Packages are verified by sha256 and may come by plain HTTP, as from Debian's archives.
         allowed = (HTTPS, "http://", *((f"{LOCAL}//{folder}/",) if folder else ()))
-        if not package.url.startswith(allowed):
-            should = f"should begin with {' or '.join(allowed)}"
+        if not package.url.startswith(allowed) or ".." in package.url.split("/"):
+            should = f"should begin with {' or '.join(allowed)}, without .."
             yield place, f"{package.name} has the URL {package.url}, {should}"

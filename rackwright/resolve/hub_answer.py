@@ -5,12 +5,15 @@ The format is that of GET /api/models/OWNER/REPO/revision/REVISION?blobs=true on
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
 
-from rackwright.fleet.lock import Commit
+from pydantic import Field, StringConstraints
+
 from rackwright.values.base import Stored
 from rackwright.values.file import Bytes
 from rackwright.values.text import Sha256
+
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 
 class Lfs(Stored):
@@ -30,7 +33,7 @@ class Listed(Stored):
 
 
 class Card(Stored):
-    """The head of a model card. Anybody can write anything into it."""
+    """The head of a model card. Its owner can write anything into it."""
 
     license: object = None
     license_name: object = None

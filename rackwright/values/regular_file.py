@@ -19,7 +19,7 @@ def open_regular(path: Path) -> BinaryIO:
     try:
         # It may have been exchanged since.
         _require_regular(os.fstat(descriptor))
-        return open(descriptor, "rb")
+        return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise

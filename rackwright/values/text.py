@@ -106,7 +106,7 @@ HttpsUrl = Annotated[
     str,
     Shape(
         r"https://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(:[0-9]{1,5})?(/[A-Za-z0-9._~%+@=/-]*)?",
-        "should be a URL with https, like https://mirror.acme.internal:8443/path, without a password, quotes or spaces",
+        "should be an https URL like https://mirror.acme.internal:8443/path, without a password, quotes or spaces",
     ),
 ]
 JSON_TEXT = WithJsonSchema({"type": "string"})

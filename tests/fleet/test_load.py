@@ -33,9 +33,7 @@ REFERENCE = "should be a reference: env:NAME, file:PATH or cmd:COMMAND, never th
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5jl8YHrR3iahxNpGp7yy9aWKyWFQ9mOS5fFZ6baY9d"
 NAME = "should be a letter, then letters, digits and -, all in lower case, 24 at most"
 USER = "should be a user name: letters, digits and _ . - @ only"
-HTTPS_URL = (
-    "should be a URL with https, like https://mirror.acme.internal:8443/path, without a password, quotes or spaces"
-)
+HTTPS_URL = "should be an https URL like https://mirror.acme.internal:8443/path, without a password, quotes or spaces"
 PROXY = (
     "should be like http://proxy.acme.internal:3128; a proxy with a password can't be used, because every user of a "
     "host could read it there; let the proxy admit the hosts by their addresses"

@@ -102,10 +102,13 @@ ATTACKS = {
         of_model(f"hf:acme/tiny@{OTHER}", file("m.gguf", hub("m.gguf")), revision=COMMIT),
         f"models.assistant.revision: is {COMMIT}, but its source asks for {OTHER}",
     ),
-    "no commit": (of_model("hf:acme/tiny", file("m.gguf", hub("m.gguf"))), "assistant.revision: is missing"),
+    "no commit": (
+        of_model("hf:acme/tiny", file("m.gguf", hub("m.gguf"))),
+        "models.assistant.revision: is None, should be a commit of 40",
+    ),
     "a commit that is a path": (
         of_model("hf:acme/tiny", file("m.gguf", hub("m.gguf", commit="../x")), revision="../x"),
-        "models.assistant.revision: String should match pattern",
+        "models.assistant.revision: is ../x, should be a commit of 40 hexadecimal digits",
     ),
     "another file of the commit": (
         of_model("hf:acme/tiny", file("m.gguf", hub("evil.gguf")), revision=COMMIT),
@@ -221,6 +224,10 @@ ATTACKS = {
     "a host's file beside the driver's folder": (
         of_driver("branch=580 path=/srv/driver source=path", "file:///srv/driver2/x.deb"),
         "should begin with https:// or http:// or file:///srv/driver/",
+    ),
+    "a host's file above the driver's folder": (
+        of_driver("branch=580 path=/srv/driver source=path", "file:///srv/driver/../../etc/shadow"),
+        "or file:///srv/driver/, without ..",
     ),
     "a kernel that is a path": (
         of_driver("branch=580", "https://deb.org/x.deb", kernel="../x"),

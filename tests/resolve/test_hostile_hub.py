@@ -108,5 +108,5 @@ NAMES = (
 def test_a_name_that_is_none_is_refused_as_text_without_effects(hub: StandInHub, name: str) -> None:
     hub.hostile = of_file(rfilename=name)
     said = refusal(hub)
-    assert f"x: acme/tiny has a file named {ascii(name)}; should have names of letters" in said
+    assert f"x: acme/tiny has a file named {name!a}; should have names of letters" in said
     assert said.isprintable() or said.replace("\n", "").isprintable()

@@ -52,5 +52,5 @@ def test_only_regular_files_are_read(folder: Path) -> None:
 
 
 def test_a_file_that_grows_or_has_no_size_is_refused() -> None:
-    with pytest.raises(FleetError, match="/proc/self/status has 0 bytes, but [1-9][0-9]* were read: it changes"):
+    with pytest.raises(FleetError, match=r"/proc/self/status has 0 bytes, but [1-9][0-9]* were read: it changes"):
         local_file(Path("/proc/self/status"), "m.json", "file:m.json", where="x", on_progress=quiet)

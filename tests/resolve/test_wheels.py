@@ -12,7 +12,6 @@ from rackwright.fleet.source import FileSource
 from rackwright.resolve.package_index import Index
 from rackwright.resolve.web import quiet
 from rackwright.resolve.wheels import wheels_of_folder, wheels_of_requirements
-from rackwright.route import Route
 from rackwright.values.file import File
 from tests.stand_in_index import StandInIndex, Wheel, wheel
 
@@ -44,7 +43,7 @@ def resolved(text: str, index: StandInIndex, python: str = "3.13") -> tuple[File
     return wheels_of_requirements(
         text,
         python=python,
-        index=Index(index.url, Route(ca_bundle=index.site["ca_bundle"])),
+        index=Index(index.url, index.route),
         where="site.yml models.a",
     )
 
@@ -122,9 +121,7 @@ def test_without_one_this_machines_index_answers_and_its_password_stays_here(
     index: StandInIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", index.url.replace("//", "//me:hunter2@"))
-    found = wheels_of_requirements(
-        "tiny\n", python="3.13", index=Index(None, Route(ca_bundle=index.site["ca_bundle"])), where="x"
-    )
+    found = wheels_of_requirements("tiny\n", python="3.13", index=Index(None, index.route), where="x")
     assert found == (file_of(HOSTS, index),)
 
 

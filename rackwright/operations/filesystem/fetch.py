@@ -51,7 +51,8 @@ def fetched(
 
     `kept` are all files of the folder, compared by size; empty if the folder contains an unpacked archive.
     https: the host downloads, resumes an earlier download, and passes the token to curl's standard input. file: the
-    controller hashes the file, and sends only what it hashed. If the sha256 is wrong, the copy is removed, and the operation fails with both digests.
+    controller hashes the file, and sends only the bytes that it hashed. If the sha256 is wrong, the copy is removed,
+    and the operation fails with both digests.
     """
     if holds(folder, digest, kept):
         return

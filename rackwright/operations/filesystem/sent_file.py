@@ -27,9 +27,10 @@ class UnfitFile(RackwrightError):
 class SentFile:
     """A stream of a file's bytes, as they were when the whole file had the sha256 in the lock.
 
-    The file is read twice: before the first byte is sent, and while it is sent. The second reading compares each piece
-    with the first, so the stream ends if the file is changed or exchanged in between. A copy would take as much space
-    as the weights do, and a second reading mostly comes from the page cache. Memory: one piece, and a hash for each.
+    The file is read twice: before the first byte is sent, and while it is sent. The second reading is compared, piece
+    by piece, with the first, so the stream ends if the file is changed or exchanged in between. A copy would take as
+    much space as the weights do, and a second reading mostly comes from the page cache. Memory: one piece, and a hash
+    for each.
     """
 
     def __init__(self, path: Path, file: File) -> None:
@@ -38,14 +39,15 @@ class SentFile:
         # Other hosts get the same file; the first reading is needed once.
         with _one_at_a_time:
             self._hashes = _hashes(path, file.size, file.sha256)
-        self._rewind()
+        self._at, self._left = 0, b""
+        self._pieces = self._checked()
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to the start or the end, and return the position; other positions are never needed."""
         if offset:
             raise io.UnsupportedOperation("only to the start or the end")
-        self._rewind()
-        self._at = self._size if whence == io.SEEK_END else 0
+        self._at, self._left = self._size if whence == io.SEEK_END else 0, b""
+        self._pieces = self._checked()
         return self._at
 
     def tell(self) -> int:
@@ -64,9 +66,6 @@ class SentFile:
             # Commands are kept until the run ends, with their streams: close the file now.
             self._pieces.close()
         return part
-
-    def _rewind(self) -> None:
-        self._at, self._left, self._pieces = 0, b"", self._checked()
 
     def _checked(self) -> Generator[bytes]:
         pieces = _pieces(self._path, self._size)
