@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from rackwright.launch import Reach
+from rackwright.roles.replica.log_lines import log_lines
 from rackwright.roles.replica.settings import Settings
 
 DRAIN_MARGIN = 30
@@ -133,7 +134,7 @@ LimitCORE=0
 TasksMax=4096
 LogRateLimitIntervalSec=30s
 LogRateLimitBurst=1000
-
+{_log_filter(settings)}
 {sandbox}
 [Install]
 WantedBy=multi-user.target
@@ -182,6 +183,12 @@ def _record(settings: Settings) -> str:
     # each start, and no other engine sees it, so it can't have a link that was planted there.
     unit = f"umask 022; sha256sum <{settings.unit_file} >{settings.started_digest}"
     return f"{unit} && cat <{settings.gpus_file} >{settings.started_gpus}" if settings.gpus else unit
+
+
+def _log_filter(settings: Settings) -> str:
+    # With at least one expression, journald drops each line that none of them matches.
+    lines = (*log_lines(settings.unit), *settings.log_lines)
+    return "".join(f"LogFilterPatterns=^(?:{line})\\s*$\n" for line in lines)
 
 
 def _sandbox(settings: Settings) -> str:

@@ -8,7 +8,8 @@ trap 'systemctl kill --kill-whom=all --signal=KILL -- "$unit"' EXIT
 trap 'exit 1' TERM
 kept=/var/lib/rackwright/evidence/$(date -u +%Y%m%dT%H%M%SZ)-${unit%.service}
 mkdir -p "$kept"
-journalctl -q --no-hostname -n 200 -u "$unit" >"$kept/journal" 2>&1
+# Only what systemd logged about the unit: an engine's lines may quote prompts, and backups contain this folder.
+journalctl -q --no-hostname -n 200 _PID=1 UNIT="$unit" >"$kept/journal" 2>&1
 systemctl show -- "$unit" >"$kept/unit" 2>&1
 cp "$metrics" "$kept/metrics" 2>/dev/null
 { date +%s; cat /proc/uptime /proc/loadavg /proc/pressure/cpu "${metrics%.metrics}"; } >"$kept/state" 2>&1
