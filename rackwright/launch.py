@@ -166,3 +166,5 @@ class Launch:
     """Folders that it reads in addition to the system and the weights."""
     compiles: bool = False
     """Whether it compiles machine code at run time and keeps it in a cache of its own."""
+    log_lines: tuple[str, ...] = ()
+    """Expressions of the lines that it may log (rackwright/values/log_lines.py)."""

@@ -14,7 +14,7 @@ ORDER = (
     r"rackwright\.(cache|values|route|ports|package_set|launch|stopping|terminal)",
     r"rackwright\.hardware",
     r"rackwright\.shape",
-    r"rackwright\.roles\.\w+\.settings",
+    r"rackwright\.roles\.\w+\.(settings|log_lines)",
     r"rackwright\.fleet\.(sections|public_key|source)",
     r"rackwright\.fleet",
     r"rackwright\.resolve",
@@ -37,7 +37,7 @@ MOST_MODULES = 27
 """Modules directly in one package. With more, a reader loses track."""
 LAB = ("rackwright", "rackwright.errors", "rackwright.terminal")
 WITHOUT_PYINFRA = re.compile(
-    r"rackwright\.(errors|cache|values|route|ports|package_set|launch|stopping|terminal|hardware|shape|fleet|resolve|fit|verdict|run|report|state|lab|roles\.\w+\.settings)\b"
+    r"rackwright\.(errors|cache|values|route|ports|package_set|launch|stopping|terminal|hardware|shape|fleet|resolve|fit|verdict|run|report|state|lab|roles\.\w+\.(settings|log_lines))\b"
 )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from rackwright.launch import CudaVersion, Engine, Launch, Versioned, Widths
+from rackwright.roles.llama_cpp.log_lines import log_lines
 from rackwright.values.text import Line, Shape
 
 ArgumentName = Annotated[
@@ -78,8 +79,8 @@ class Settings(Versioned):
     def launch(self, engine: Engine) -> Launch:
         """Return the process of one engine.
 
-        Tested with b10434: the engine answers to every name of a comma-separated alias; the log has no prompts up to
-        verbosity 3, and 2 leaves out the six lines per request. SIGTERM doesn't drain: requests in flight stop making
+        Tested with b10434: the engine answers to every name of a comma-separated alias. From verbosity 2 on, the log
+        quotes requests that aren't valid JSON. SIGTERM doesn't drain: requests in flight stop making
         progress and are cut after up to 30 s, so drain at the gateways first.
         """
         command = [f"{self.folder}/llama-server", "--model", engine.model, "--host", engine.socket]
@@ -87,7 +88,7 @@ class Settings(Versioned):
         command += ["--ctx-size", str(engine.context * self.parallel), "--parallel", str(self.parallel)]
         # With the default pool, /metrics hangs behind waiting requests.
         command += ["--threads-http", "64", "--metrics", "--no-slots", "--no-webui", "--offline"]
-        command += ["--log-verbosity", "2", "--n-gpu-layers", "999" if engine.gpus else "0"]
+        command += ["--log-verbosity", "1", "--n-gpu-layers", "999" if engine.gpus else "0"]
         if not engine.gpus and "batch-size" not in self.args:
             # The probe's counter moves once per batch, and a CPU takes too long for the default batch of 2048 tokens.
             command += ["--batch-size", "256"]
@@ -95,4 +96,6 @@ class Settings(Versioned):
             command += ["--threads", str(self.threads)]
         for name, value in sorted(self.args.items()):
             command += [] if value is False else [f"--{name}"] if value is True else [f"--{name}", str(value)]
-        return Launch(tuple(command), readable=(self.folder,))
+        return Launch(
+            tuple(command), readable=(self.folder,), log_lines=log_lines(f"{self.folder}/llama-server", engine.model)
+        )

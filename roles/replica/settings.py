@@ -44,6 +44,8 @@ class Settings(Frozen):
     """Addresses of all members in that network."""
     compiles: bool = False
     """Whether the engine compiles machine code while it runs, and keeps it in its own cache."""
+    log_lines: tuple[str, ...] = ()
+    """Expressions of the lines that the engine may log. Any other line may quote a prompt and is dropped."""
 
     def launched(self, launch: Launch) -> Settings:
         """Return these settings with the process that a runtime starts."""
@@ -56,6 +58,7 @@ class Settings(Frozen):
             "fabric": launch.member.own if launch.member else None,
             "members": launch.member.addresses if launch.member else (),
             "compiles": launch.compiles,
+            "log_lines": launch.log_lines,
         }
         return self.model_copy(update=update)
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from rackwright.launch import Reach
 from rackwright.roles.layout.settings import SOCKETS
+from rackwright.roles.replica.log_lines import log_lines
 from rackwright.roles.replica.settings import Settings
 
 DRAIN_MARGIN = 30
@@ -141,7 +142,7 @@ LimitCORE=0
 TasksMax=4096
 LogRateLimitIntervalSec=30s
 LogRateLimitBurst=1000
-
+{_log_filter(settings)}
 {sandbox}
 [Install]
 WantedBy=multi-user.target
@@ -188,6 +189,12 @@ def _cache(settings: Settings) -> str:
 def _record(settings: Settings) -> str:
     unit = f"umask 022; mkdir -p {settings.started} && sha256sum <{settings.unit_file} >{settings.started_digest}"
     return f"{unit} && cat <{settings.gpus_file} >{settings.started_gpus}" if settings.gpus else unit
+
+
+def _log_filter(settings: Settings) -> str:
+    # With at least one expression, journald drops each line that none of them matches.
+    lines = (*log_lines(settings.unit), *settings.log_lines)
+    return "".join(f"LogFilterPatterns=^(?:{line})\\s*$\n" for line in lines)
 
 
 def _sandbox(settings: Settings) -> str:

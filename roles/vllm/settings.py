@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from rackwright.launch import CudaVersion, Engine, Launch, Member, Reach, Versioned, Widths, even_widths
+from rackwright.roles.vllm.log_lines import log_lines
 from rackwright.values.amounts import Size
 from rackwright.values.paths import HostPath
 from rackwright.values.text import Line, ServedName, Shape
@@ -187,8 +188,8 @@ class Settings(Versioned):
         """Return the process of one engine, or of one member of a replica over several hosts.
 
         The command is `vllm serve`, because the server's own module accepts --headless but serves anyway.
-        Tested with 0.32.0: the engine answers to every served name; without --enable-log-requests the log has no
-        prompts; with --shutdown-timeout, requests in flight at SIGTERM get that time, and new ones get 500.
+        Tested with 0.32.0: the engine answers to every served name; with --shutdown-timeout, requests in
+        flight at SIGTERM get that time, and new ones get 500.
         """
         return Launch(
             command=(f"{self.folder}/bin/python", "-m", "vllm.entrypoints.cli.main", "serve", *self._words(engine)),
@@ -197,6 +198,7 @@ class Settings(Versioned):
             member=engine.member,
             readable=tuple(path for path in (self.folder, self.interpreter) if path),
             compiles=True,
+            log_lines=log_lines(self.folder, self.interpreter or "/usr/lib"),
         )
 
     def _words(self, engine: Engine) -> Iterator[str]:

@@ -12,7 +12,7 @@ from rackwright.lab.hosts import Lab
 from rackwright.lifecycle.client.request import FromController, Request, Response, ask
 from rackwright.values.secrets import Secret
 from tests.heavy.vllm_fleet import DOMAIN, llama, runtime, vllm_lab, vllm_operator
-from tests.lab import exposure
+from tests.lab import exposure, malformed, traces
 from tests.lab.engines import pid
 from tests.lab.operator import Operator
 from tests.waiting import wait_until
@@ -30,6 +30,7 @@ COVERS = (
     "roles/vllm",
 )
 UNIT = "rackwright-assistant@1"
+SOCKET = "/run/rackwright/assistant@1/engine.sock"
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +137,16 @@ def test_the_runtime_is_read_only_and_has_what_the_lock_names(site: Operator, la
     assert not lab.exec("gpu1", f"ls -d {folder}/lib/python3.11/site-packages/pip", check=False).out
 
 
-def test_the_log_has_no_prompt(site: Operator, lab: Lab) -> None:
-    assert "colors" not in lab.exec("gpu1", f"journalctl -o cat -u {UNIT}").out
+def test_what_clients_send_is_kept_nowhere(site: Operator, lab: Lab) -> None:
+    """Without its filter, it logs the name in a broken tool call, and that of an unknown model."""
+    word = malformed.word()
+    other = json.dumps({"model": word, "prompt": word}).encode()
+    asked = (*malformed.requests(word, "assistant"), (malformed.COMPLETIONS, other))
+    lab.exec("gpu1", "sh", input=malformed.sending_inside(asked, SOCKET), timeout=600)
+    assert traces.found(lab, word, "colors") == {}
+    said = site("logs", "gpu1/assistant@1", "--lines", "5000").out
+    assert "Resolved architecture: LlamaForCausalLM" in said
+    assert "Engine 000: Avg prompt throughput" in said
 
 
 def test_what_is_in_flight_ends_before_the_engine_does(site: Operator, lab: Lab) -> None:

@@ -17,6 +17,7 @@ from rackwright.fleet.x509 import issue, load_key
 from rackwright.lab.fleet_file import DOMAIN
 from rackwright.lab.hosts import Lab
 from rackwright.values.secrets import Secret
+from tests.lab import malformed, traces
 from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
@@ -24,6 +25,10 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.lab
 REPLICA = "gpu1/assistant@1"
 CERTIFICATES = "/etc/rackwright/certificates"
+SOCKET = "/run/rackwright/assistant@1/engine.sock"
+DROP_IN = "/run/systemd/system/rackwright-assistant@1.service.d"
+RESTART = "systemctl daemon-reload && systemctl restart rackwright-assistant@1"
+HEALTH = f"curl -sf --unix-socket {SOCKET} http://e/health"
 ENGINE = "systemctl show -p MainPID,ActiveEnterTimestampMonotonic rackwright-assistant@1"
 
 
@@ -58,6 +63,10 @@ def status(site: Operator, lab: Lab, gateway: str, key: str) -> int:
     return int(done.stdout.rpartition("\n")[2] or 0)
 
 
+def serves(site: Operator) -> bool:
+    return bool(site.replicas()[REPLICA]["traffic"] == "yes")
+
+
 @pytest.fixture(scope="module")
 def key(site: Operator) -> str:
     return str(site("key", "add", "ci", "--owner", "tests", "--json").json["key"])
@@ -87,6 +96,36 @@ def test_a_keys_requests_at_one_count_at_the_other(site: Operator, lab: Lab, key
         seen += [status(site, lab, name, key) for name in ("gate2", "gate1")]
     assert seen == [200, 200, 429, 429]
     site("key", "edit", "ci", "--requests-per-minute", "unlimited")
+
+
+def test_what_clients_send_and_get_is_kept_nowhere(site: Operator, lab: Lab, key: str) -> None:
+    """That the search would find it is proven by a word that is sent while an operator looks at all lines."""
+    inside, outside, shown = (malformed.word() for _ in range(3))
+    lab.exec("gpu1", f"mkdir -p {DROP_IN}; printf '[Service]\\nLogFilterPatterns=\\n' >{DROP_IN}/log.conf; {RESTART}")
+    wait_until(lambda: serves(site), 120)
+    lab.exec(
+        "gpu1", "sh", input=malformed.sending_inside(malformed.requests(shown, "assistant"), SOCKET), timeout=300
+    )
+    lab.exec("gpu1", f"rm -r {DROP_IN}; {RESTART}")
+    wait_until(lambda: lab.exec("gpu1", HEALTH, check=False).code == 0, 120)
+
+    asked = (*malformed.requests(inside, "assistant"), malformed.answered_with(inside, "assistant"))
+    lab.exec("gpu1", "sh", input=malformed.sending_inside(asked, SOCKET), timeout=300)
+    wait_until(lambda: serves(site), 120)
+    gateway = (lab.fleet().hosts["gate1"], site.path.with_name("test.ca.crt"), key)
+    answers = [malformed.sent(*gateway, *request) for request in malformed.requests(outside, "assistant")]
+    assert {200, 400, 500} <= {status for status, _ in answers}
+    assert outside in malformed.sent(*gateway, *malformed.answered_with(outside, "assistant"))[1]
+    lab.exec("gpu1", "sh /etc/rackwright/assistant@1.evidence rackwright-assistant@1.service /dev/null hung")
+    wait_until(lambda: serves(site), 120)
+
+    secret = key[-43:]
+    assert traces.found(lab, inside, outside, secret, shown) == {"gpu1": [f"journal: {shown}"]}
+    said = site("logs", "gpu1/assistant@1", "--lines", "5000").out + site("logs", "gate1", "--lines", "5000").out
+    assert malformed.ALLOWED in said
+    files = [path for path in site.path.parent.rglob("*") if path.is_file()]
+    texts = [said.encode(), *(path.read_bytes() for path in files)]
+    assert not [word for word in (inside, outside) if any(word.encode() in text for text in texts)]
 
 
 def test_a_gateway_that_is_away_is_named_and_gets_the_revocation_at_the_next_apply(

@@ -61,8 +61,8 @@ def test_it_has_a_folder_by_time_and_unit_that_only_root_reads(kept: Path) -> No
     assert {path.stat().st_mode & 0o077 for path in (kept, *kept.iterdir())} == {0}
 
 
-def test_it_has_what_the_engine_said_and_what_the_probe_saw(kept: Path) -> None:
-    assert (kept / "journal").read_text() == f"journalctl -q --no-hostname -n 200 -u {UNIT}\n"
+def test_it_has_what_systemd_said_and_what_the_probe_saw(kept: Path) -> None:
+    assert (kept / "journal").read_text() == f"journalctl -q --no-hostname -n 200 _PID=1 UNIT={UNIT}\n"
     assert (kept / "unit").read_text() == "/engine\n"
     assert (kept / "metrics").read_text() == "decoded 7\n"
     state = (kept / "state").read_text().splitlines()

@@ -11,7 +11,8 @@ mkdir -p "$kept"
 # An engine that hangs again and again must not fill the disk. Names begin with the time.
 find "${kept%/*}" -maxdepth 1 -name "????????T??????Z-${unit%.service}" | sort -r | tail -n +"$((most + 1))" |
   while read -r old; do rm -rf -- "$old"; done
-journalctl -q --no-hostname -n 200 -u "$unit" >"$kept/journal" 2>&1
+# Only what systemd logged about the unit: an engine's lines may quote prompts, and backups contain this folder.
+journalctl -q --no-hostname -n 200 _PID=1 UNIT="$unit" >"$kept/journal" 2>&1
 systemctl show -- "$unit" >"$kept/unit" 2>&1
 cp "$metrics" "$kept/metrics" 2>/dev/null
 { date +%s; cat /proc/uptime /proc/loadavg /proc/pressure/cpu "${metrics%.metrics}"; } >"$kept/state" 2>&1
