@@ -56,7 +56,7 @@ class Remote:
     def __init__(self, killed_after: int | None = None, **environment: str) -> None:
         self.killed_after, self.environment = killed_after, environment
 
-    def run_on(self, names: tuple[str, ...], commands: dict[str, str]) -> dict[str, Completed]:
+    def run_on(self, names: tuple[str, ...], commands: dict[str, str], **_: int) -> dict[str, Completed]:
         return {name: self.run(commands[name]) for name in names}
 
     def run(self, command: str) -> Completed:
