@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from rackwright.errors import HostError
 from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.targets import targets
 from rackwright.lifecycle.session.session import Session
@@ -45,6 +46,13 @@ class Transport:
         return True
 
     def close(self) -> None: ...
+
+
+class Lost(Transport):
+    """Every command loses the connection."""
+
+    def execute(self, command: str, stdin: Iterable[bytes], *, timeout: float | None, limit: int) -> Completed:
+        raise HostError("the connection was lost while a command ran")
 
 
 def each_answer(output: bytes, garble: Garble) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from itertools import zip_longest
 from typing import TypeVar
 
@@ -180,4 +181,8 @@ def _pids(text: str) -> set[int]:
 
 def _connected(text: str) -> Connected | None:
     ends = text.split()
-    return Connected(*ends) if len(ends) == 2 else None
+    if len(ends) != 2:
+        return None
+    for end in ends:
+        ip_address(end.partition("%")[0])
+    return Connected(*ends)
