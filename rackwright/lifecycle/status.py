@@ -125,7 +125,8 @@ class Status:
     notes: tuple[str, ...]
     """What could not be asked, and why."""
     warnings: tuple[str, ...]
-    """API keys and certificates that end soon, and problems of hosts' hardware, each with what to do."""
+    """What ends soon (API keys, certificates), problems of hosts' hardware, and files that change our units, each with
+    what to do."""
     gpus: tuple[GpuStatus, ...] = ()
     rollout: Entry | None = None
     """The journal entry that opened the open rollout; None: no rollout is open."""
@@ -164,7 +165,7 @@ def status(session: Session) -> Status:
         lease=lease,
         rollout=rollout,
         notes=tuple(notes),
-        warnings=(*_warnings(session, ends, now), *_hardware_warnings(surveyed)),
+        warnings=(*_warnings(session, ends, now), *_hardware_warnings(surveyed), *surveyed.overrides),
         gpus=tuple(gpu for name, host in surveyed.hosts.items() for gpu in gpu_statuses(name, host.hardware)),
     )
 

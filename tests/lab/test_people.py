@@ -291,3 +291,13 @@ def test_one_hosts_garbage_stops_neither_status_nor_plan(house: House) -> None:
     assert {host["host"]: host["state"] for host in found["hosts"]} == {"gate1": "ok", "gpu1": "unreachable"}
     assert planned["failed_hosts"] == list(planned["unreachable"]) == ["gpu1"]
     assert "something that rackwright can't read: the survey at: ours before" in planned["unreachable"]["gpu1"]
+
+
+def test_a_drop_in_that_rackwright_did_not_write_is_named(house: House) -> None:
+    folder = "/etc/systemd/system/rackwright-firewall.service.d"
+    house.tell(f"mkdir {folder}; echo '[Service]\nNice=1' >{folder}/garbage.conf; systemctl daemon-reload")
+    planned = house.site("plan", "--json", "--only", "people").json
+    house.tell(f"rm -r {folder}; systemctl daemon-reload")
+    named = f"gpu1: rackwright-firewall.service is changed by {folder}/garbage.conf, which rackwright didn't write"
+    assert [found.partition(";")[0] for found in planned["overrides"]] == [named]
+    assert house.site("plan", "--json", "--only", "people").json["overrides"] == []

@@ -35,6 +35,7 @@ from rackwright.lifecycle.session import survey
 from rackwright.operations.facts.filters import parse_filters
 from rackwright.operations.facts.found_driver import parse_found_driver
 from rackwright.operations.facts.listening import parse_listening
+from rackwright.operations.facts.overrides import parse_overrides
 from rackwright.operations.facts.people import parse_people
 from rackwright.remote import Completed, Remote, UnreadableAnswer, read_answer
 from rackwright.report.words import size
@@ -68,6 +69,10 @@ REPLICAS = (
     f"weights=0123456789abcdef \nwanted={'a' * 64}\nstarted={'a' * 64}\ngpus=GPU-1,GPU-2\n"
     "state=ready\nsince=1790000000\n"
 )
+OVERRIDES = (
+    "Id=rackwright-host-proxy.service\nFragmentPath=/etc/systemd/system/rackwright-host-proxy.service\n"
+    "DropInPaths=/etc/systemd/system/rackwright-host-proxy.service.d/override.conf\n"
+)
 PEOPLE = (
     "-- group\nrackwright-people:x:990:anna\n-- passwd\nanna:x:1001:1001:Anna,,,:/home/anna:/bin/bash\n"
     "-- shadow\nanna:*:20000:0:99999:7::1:\n-- odd\nben\n-- stat\n600 anna /home/anna/.ssh/authorized_keys\n"
@@ -96,6 +101,7 @@ SURVEYED: dict[str, str] = {
     "driver": "loaded 580.1\nours driver\npackage installed nvidia-dkms 580.1-1\n",
     "hardware": f"m-123456\nm-123456 facts\nmemory 100\ncpus 4\nm-123456 smi\n{SMI}\nrc 0\nm-123456 log\n",
     "control": RECORD,
+    "overrides": OVERRIDES,
     "people": PEOPLE,
 }
 """What the parts of a survey print."""
@@ -134,6 +140,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_filters: (parse_filters, SURVEYED["filters"]),
     parse_found_driver: (parse_found_driver, SURVEYED["driver"]),
     parse_listening: (parse_listening, SURVEYED["listening"]),
+    parse_overrides: (parse_overrides, OVERRIDES),
     parse_people: (lambda text: parse_people(text.splitlines()), PEOPLE),
     backups.parse: (backups.parse, BACKUP),
     ends.parse: (ends.parse, "gateway.crt notAfter=2027-01-01 00:00:00Z\n"),
@@ -272,3 +279,18 @@ def test_what_a_survey_reads_can_be_shown(session: Any, data: st.DataObject, par
             return
         plan_view(planned).encode()
         json.dumps(plan_document(planned))
+
+
+def test_status_and_plan_name_a_drop_in_that_is_not_ours(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {**SURVEYED, "filters": "", "connected": "", "people": ""}
+    host = survey.surveyed_of([Completed(0, said[name].encode()) for name in (*survey._PARTS, "people")], HOSTILE)
+    for module in (status, plan):
+        monkeypatch.setattr(
+            module, "survey", lambda _: survey.Survey({HOSTILE: host}, {"gate1": "lost", "gpu1": "lost"})
+        )
+    file = "/etc/systemd/system/rackwright-host-proxy.service.d/override.conf"
+    named = f"gpu2: rackwright-host-proxy.service is changed by {file}, which rackwright didn't write"
+    assert f"warning: {named}" in _text(status.status(session))
+    planned = plan.plan(session)
+    assert named in plan_view(planned)
+    assert str(plan_document(planned)["overrides"]).count(named) == 1

@@ -17,6 +17,7 @@ from rackwright.lifecycle.session.session import Session
 from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
 from rackwright.operations.facts.found_driver import FOUND_DRIVER_COMMAND, FoundDriver, parse_found_driver
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
+from rackwright.operations.facts.overrides import OVERRIDES_COMMAND, Override, parse_overrides
 from rackwright.operations.facts.people import Accounts, parse_people, people_command
 from rackwright.remote.answers import read_answer
 from rackwright.remote.batch import Batch
@@ -66,6 +67,7 @@ _PARTS = {
     "driver": FOUND_DRIVER_COMMAND,
     "hardware": HARDWARE_COMMAND,
     "control": read_command(),
+    "overrides": OVERRIDES_COMMAND,
 }
 
 
@@ -101,6 +103,8 @@ class Surveyed:
     hardware: Hardware = field(default_factory=Hardware)
     control: ControlRecord | None = None
     """Which host is the control host, according to this one."""
+    overrides: tuple[Override, ...] = ()
+    """Files that change our units and that rackwright didn't write."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,15 @@ class Survey:
     hosts: Mapping[str, Surveyed]
     unreachable: Mapping[str, str]
     """Host → the reason."""
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What changes our units on any host although rackwright didn't write it, with the next command."""
+        return tuple(
+            f"{name}: {found}; next: compare it with `systemctl cat {found.unit}` there, and remove it"
+            for name, host in self.hosts.items()
+            for found in host.overrides
+        )
 
     @property
     def control(self) -> ControlRecord | None:
@@ -172,6 +185,7 @@ def surveyed_of(parts: list[Completed], name: str) -> Surveyed:
         people=read("people", lambda text: parse_people(text.splitlines())),
         hardware=read("hardware", parse_hardware),
         control=read("control", lambda text: parse_control(text.strip(), name)),
+        overrides=read("overrides", parse_overrides),
     )
 
 
