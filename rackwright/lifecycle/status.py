@@ -125,7 +125,7 @@ class Status:
     notes: tuple[str, ...]
     """What could not be asked, and why."""
     warnings: tuple[str, ...]
-    """What ends soon (API keys, certificates), problems of hosts' hardware, and files that change our units, each with
+    """What ends soon (API keys, certificates), hardware problems, and files that change our units, each with
     what to do."""
     gpus: tuple[GpuStatus, ...] = ()
     rollout: Entry | None = None
