@@ -57,6 +57,7 @@ def plan_document(planned: Plan) -> dict[str, Json]:
         "drains": drains,
         "deferred": [{"replica": waiting.replica.address, "why": waiting.why} for waiting in planned.deferred],
         "doubts": list(planned.doubts),
+        "overrides": list(planned.surveyed.overrides),
         "first_snapshots": [{"host": host, "repository": name} for host, name in planned.first_snapshots],
     }
 
@@ -83,6 +84,8 @@ def plan_view(planned: Plan) -> list[str]:
         parts.append(["drained manually, but not yet at this gateway; apply drains them there:", *listed])
     if planned.doubts:
         parts.append(["it is unknown whether these fit:", *(f"  {doubt}" for doubt in planned.doubts)])
+    if overrides := planned.surveyed.overrides:
+        parts.append(["units that another file changes; apply leaves it:", *(f"  {one}" for one in overrides)])
     if planned.first_snapshots:
         listed = [f"  {host}: to {repository}" for host, repository in planned.first_snapshots]
         parts.append(["first snapshots, made at the end:", *listed])

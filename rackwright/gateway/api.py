@@ -6,10 +6,12 @@ Each answer of HAProxy is checked; an unexpected one is an error that names the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from shlex import quote
+from typing import TypeVar
 
 from rackwright.errors import HostError
 from rackwright.gateway.canaries import CANARY_SECONDS, CHECK_CANARIES, END_CANARY, SET_CANARY, parts_of
@@ -28,11 +30,13 @@ from rackwright.gateway.scripts import (
     WRITE_KEY,
     helpers,
 )
-from rackwright.gateway.server_states import DrainRecord, ServerState, merged, parse_states
+from rackwright.gateway.server_states import DrainRecord, ServerState, merged, parse_downtimes, parse_states
 from rackwright.operations.haproxy.paths import DRAINS, Paths
-from rackwright.remote import Completed, Remote
+from rackwright.remote import Completed, Remote, read_answer
 from rackwright.roles.gateway.configuration import PATHS, key_entries, key_lines, revoked_line
 from rackwright.roles.gateway.settings import Key, RevokedKey
+
+Read = TypeVar("Read")
 
 
 class Gateways:
@@ -54,8 +58,7 @@ class Gateways:
 
     def servers(self) -> dict[str, ServerState]:
         """Return every replica that any gateway has, by HOST/MODEL@N."""
-        states = self._run(STATES + SHOW_DRAINS, "asking for states")
-        return merged({name: parse_states(text) for name, text in states.items()})
+        return merged(self._read(STATES + SHOW_DRAINS, "asking for states", parse_states))
 
     def in_flight(self, address: str) -> int:
         """Given HOST/MODEL@N, return its requests in flight over all gateways and workers."""
@@ -102,9 +105,8 @@ class Gateways:
     def downtimes(self) -> dict[str, datetime]:
         """Return the models for which a gateway expects downtime, each with the latest end of all gateways."""
         ends: dict[str, datetime] = {}
-        for text in self._run(SHOW_DOWNTIMES, "asking for downtimes").values():
-            for model, seconds in map(str.split, text.splitlines()):
-                end = datetime.fromtimestamp(int(seconds), UTC)
+        for found in self._read(SHOW_DOWNTIMES, "asking for downtimes", parse_downtimes).values():
+            for model, end in found.items():
                 ends[model] = max(end, ends.get(model, end))
         return ends
 
@@ -178,11 +180,24 @@ class Gateways:
 
     def _run(self, script: str, what: str) -> dict[str, str]:
         """Run the script on every gateway; return what each printed."""
+        return self._read(script, what, str)
+
+    def _read(self, script: str, what: str, parse: Callable[[str], Read]) -> dict[str, Read]:
+        """Run the script on every gateway; return what `parse` makes of each gateway's output."""
         done = self._remote.run_on(self._hosts, "sh -s", stdin=self._helpers + script)
-        failures = [reason for name, result in done.items() if (reason := _failure(name, result, what))]
+        found: dict[str, Read] = {}
+        failures: list[str] = []
+        for name, result in done.items():
+            if reason := _failure(name, result, what):
+                failures.append(reason)
+            elif isinstance(result, Completed):
+                try:
+                    found[name] = read_answer(name, what, parse, result.stdout)
+                except HostError as error:
+                    failures.append(str(replace(error.problems[0], next=None)))
         if failures:
             raise HostError("; ".join(failures), next="rackwright status")
-        return {name: result.stdout for name, result in done.items() if isinstance(result, Completed)}
+        return found
 
 
 def _parts(address: str) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
@@ -75,7 +76,7 @@ def parse_states(text: str) -> dict[str, ServerState]:
             import csv
 
             for row in csv.DictReader(body.removeprefix("# ").splitlines()):
-                busy[row["svname"]] = busy.get(row["svname"], 0) + int(row["scur"])
+                busy[row["svname"]] = busy.get(row["svname"], 0) + _count(row["scur"])
         elif title == "canaries":
             canaries = dict(parse_canaries(body))
         elif record := _record(body):
@@ -116,9 +117,21 @@ def parse_drains(text: str) -> dict[str, DrainRecord]:
     return {_address(server): record for server, record in found.items() if record}
 
 
+def parse_downtimes(text: str) -> dict[str, datetime]:
+    """Given the output of SHOW_DOWNTIMES, return the end of each model's downtime."""
+    rows = (line.split() for line in text.splitlines())
+    return {model: datetime.fromtimestamp(int(seconds), UTC) for model, seconds in rows}
+
+
 def _address(server: str) -> str:
     host, model, number, _ = server.split(".")
     return f"{host}/{model}@{number}"
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise ValueError(f"not a number of requests: {text}")
+    return int(text)
 
 
 def _record(body: str) -> DrainRecord | None:

@@ -5,24 +5,26 @@ No lease is taken: a timer may start the same unit at any time, and a second sta
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from shlex import quote
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from rackwright.errors import HostError, HostsFailed, Problem, RackwrightError, UsageError
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_act
 from rackwright.lifecycle.session.session import Session
+from rackwright.remote.answers import read_answer
 from rackwright.report.words import duration, size
 from rackwright.roles.backup.settings import FOLDER, Repository
 from rackwright.roles.backup.state import COMMAND, RepositoryState, parse
 from rackwright.run import new_run_id
 from rackwright.stopping import Stopping, stoppable
+from rackwright.values.base import Stored
 
 Verb = Literal["run", "check"]
 WORDS: Mapping[Verb, str] = {"run": "snapshot", "check": "check"}
@@ -63,6 +65,29 @@ class Listed:
     time: str
     files: int | None
     bytes: int | None
+
+
+class _Summary(Stored):
+    files: int | None = Field(None, alias="total_files_processed", ge=0)
+    bytes: int | None = Field(None, alias="total_bytes_processed", ge=0)
+
+
+class Snapshot(Stored):
+    """One snapshot in restic's JSON."""
+
+    id: str
+    time: str
+    """ISO 8601."""
+    summary: _Summary | None = None
+    """None: an older restic wrote it."""
+
+
+_SNAPSHOTS = TypeAdapter(tuple[Snapshot, ...] | None)
+
+
+def parse_snapshots(output: str) -> tuple[Snapshot, ...]:
+    """Parse the output of `restic snapshots --json`. Raise ValueError if it is something else."""
+    return _SNAPSHOTS.validate_json(output) or ()
 
 
 Place = tuple[str, str]
@@ -139,14 +164,10 @@ def _listed(session: Session, place: Place) -> Iterator[Listed]:
     host, name = place
     words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock --host {quote(host)}"
     answer = session.remote.connection(host).run(words, timeout=180).check("asking the repository")
-    try:
-        snapshots = json.loads(answer.stdout)
-    except ValueError:
-        raise HostError("restic didn't return a list of snapshots", where=host) from None
-    for one in snapshots or ():
-        summary = one.get("summary") or {}
-        files, total = summary.get("total_files_processed"), summary.get("total_bytes_processed")
-        yield Listed(host, name, one["id"], f"{one['time'][:19]}Z", files, total)
+    snapshots = read_answer(host, "restic's list of snapshots", parse_snapshots, answer.stdout)
+    for one in snapshots:
+        summary = one.summary or _Summary()
+        yield Listed(host, name, one.id, f"{one.time[:19]}Z", summary.files, summary.bytes)
 
 
 def _on_host(
@@ -176,7 +197,7 @@ def _made(session: Session, verb: Verb, place: Place, console: Console, stopping
 def _state(session: Session, place: Place) -> RepositoryState:
     answer = session.remote.connection(place[0]).run(COMMAND).check("asking for the backups' state")
     (repository,) = (one for one in _repositories(session, place[0]) if one.name == place[1])
-    return parse(answer.stdout).of(repository)
+    return read_answer(place[0], "the backups' state", parse, answer.stdout).of(repository)
 
 
 def _repositories(session: Session, host: str) -> tuple[Repository, ...]:
@@ -194,13 +215,22 @@ def _watched(session: Session, verb: Verb, place: Place, show: ResticProgress, s
     look = _LOOK.format(unit=quote(unit), said=quote(f"/run/rackwright-backup/{name}.said"))
     seen_busy = False
     while not stopping():
-        active, invocation, *said = connection.run(look).check(f"asking for the state of {unit}").stdout.splitlines()
+        asking = f"asking for the state of {unit}"
+        active, invocation, *said = read_answer(host, asking, _looked, connection.run(look).check(asking).stdout)
         seen_busy = seen_busy or active in _BUSY
         if active not in _BUSY and (seen_busy or invocation != before):
             return None
         show(said[0] if said else "")
         time.sleep(POLL_SECONDS)
     return f"not awaited; it continues as {unit}"
+
+
+def _looked(output: str) -> list[str]:
+    """Return the lines of _LOOK. Raise ValueError if the first two are missing."""
+    lines = output.splitlines()
+    if len(lines) < 2:
+        raise ValueError("no state, or no invocation")
+    return lines
 
 
 def _problem(verb: Verb, before: RepositoryState, after: RepositoryState) -> str | None:
@@ -215,6 +245,18 @@ def _problem(verb: Verb, before: RepositoryState, after: RepositoryState) -> str
     return None if after.check_at and after.check_at != before.check_at else "the unit ended without a check"
 
 
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Progress(Stored):
+    """A line of restic's progress."""
+
+    percent_done: Annotated[float, Field(ge=0, le=1)]
+    bytes_done: _Count = 0
+    total_bytes: _Count = 0
+    seconds_remaining: _Count = 0
+
+
 class ResticProgress:
     """Prints restic's progress at every tenth."""
 
@@ -222,16 +264,14 @@ class ResticProgress:
         self._console, self._what, self._tenth = console, what, 0
 
     def __call__(self, line: str) -> None:
-        status: dict[str, float] = {}
-        with suppress(ValueError):
-            status = json.loads(line)
-        if not isinstance(status, dict) or "percent_done" not in status:
+        try:
+            said = _Progress.model_validate_json(line)
+        except ValidationError:
             return
-        tenth = int(status["percent_done"] * 10)
+        tenth = int(said.percent_done * 10)
         if tenth > self._tenth:
             self._tenth = tenth
-            left = status.get("seconds_remaining")
             self._console.say(
-                f"{self._what}: {size(int(status.get('bytes_done', 0)))} of {size(int(status.get('total_bytes', 0)))}"
-                + (f", {duration(left)} left" if left else "")
+                f"{self._what}: {size(said.bytes_done)} of {size(said.total_bytes)}"
+                + (f", {duration(said.seconds_remaining)} left" if said.seconds_remaining else "")
             )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.targets import targets
 from rackwright.remote import Remote
-from rackwright.remote.completed import Completed, checked
+from rackwright.remote.answers import read_each
 from rackwright.roles.replica.state import COMMAND, ReplicaState, parse
 
 TIMEOUT = 60
@@ -39,17 +38,12 @@ def running(fleet: Fleet, model: str) -> tuple[Running, ...]:
         return ()
     with Remote(targets(fleet, hosts)) as remote:
         asked = remote.run_on(hosts, dict.fromkeys(hosts, COMMAND), timeout=TIMEOUT)
-    answers = checked(asked, "asking for the replicas' states")
+    answers = read_each(asked, "asking for the replicas' states", parse)
     return tuple(_running(replica, answers[replica.host]) for replica in replicas)
 
 
-def _running(replica: Replica, answer: Completed | HostError) -> Running:
+def _running(replica: Replica, answer: tuple[ReplicaState, ...] | HostError) -> Running:
     if isinstance(answer, HostError):
         return Running(replica.address, None, unreachable=str(replace(answer.problems[0], where="")))
-    for state in _of(replica, answer):
-        return Running(replica.address, state.said, state.weights)
-    return Running(replica.address, None)
-
-
-def _of(replica: Replica, answer: Completed) -> Iterator[ReplicaState]:
-    return (state for state in parse(answer.stdout) if state.replica == replica.name)
+    found = next((state for state in answer if state.replica == replica.name), None)
+    return Running(replica.address, found.said, found.weights) if found else Running(replica.address, None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from rackwright.errors import HostError, LeasedError
+from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.keys_file import read_keys
 from rackwright.fleet.lock import lock_digest
@@ -19,7 +19,7 @@ from rackwright.lifecycle.gpus.status import GpuStatus, driver_of, gpu_statuses,
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, survey
-from rackwright.remote.completed import checked
+from rackwright.remote.answers import read_each
 from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
 from rackwright.roles.certificate.ends import parse as parse_ends
 from rackwright.state.formats import stamp, utc_now
@@ -125,7 +125,8 @@ class Status:
     notes: tuple[str, ...]
     """What could not be asked, and why."""
     warnings: tuple[str, ...]
-    """API keys and certificates that end soon, and problems of hosts' hardware, each with what to do."""
+    """What ends soon (API keys, certificates), hardware problems, and files that change our units, each with
+    what to do."""
     gpus: tuple[GpuStatus, ...] = ()
     rollout: Entry | None = None
     """The journal entry that opened the open rollout; None: no rollout is open."""
@@ -164,15 +165,16 @@ def status(session: Session) -> Status:
         lease=lease,
         rollout=rollout,
         notes=tuple(notes),
-        warnings=(*_warnings(session, ends, now), *_hardware_warnings(surveyed)),
+        warnings=(*_warnings(session, ends, now), *_hardware_warnings(surveyed), *surveyed.overrides),
         gpus=tuple(gpu for name, host in surveyed.hosts.items() for gpu in gpu_statuses(name, host.hardware)),
     )
 
 
 def _certificate_ends(session: Session, surveyed: Survey) -> dict[str, dict[str, datetime | None]]:
     """Return when each host's certificates end. A host that doesn't answer is left out; the survey reports it."""
-    answers = checked(session.remote.run_on(tuple(surveyed.hosts), CERTIFICATES_COMMAND), "asking for certificates")
-    return {name: parse_ends(answer.stdout) for name, answer in answers.items() if not isinstance(answer, HostError)}
+    answers = session.remote.run_on(tuple(surveyed.hosts), CERTIFICATES_COMMAND)
+    ends = read_each(answers, "asking for certificates", parse_ends)
+    return {name: found for name, found in ends.items() if not isinstance(found, HostError)}
 
 
 def _days(ends: Mapping[str, datetime | None], now: datetime) -> dict[str, int]:
@@ -210,7 +212,7 @@ def _at_work(session: Session, surveyed: Survey, notes: list[str]) -> tuple[Leas
     try:
         refuse_moved(session.fleet, surveyed.control)
         return session.store.show(), open_rollout(session.store.entries())
-    except (HostError, LeasedError) as error:
+    except RackwrightError as error:
         notes.append(f"lease: {error.problems[0].what}")
         return None, None
 

@@ -1,5 +1,6 @@
 """Commands and files on hosts, over SSH or on this machine. The only package that uses paramiko."""
 
+from rackwright.remote.answers import UnreadableAnswer, read_answer, read_each
 from rackwright.remote.background import Background, import_gently
 from rackwright.remote.completed import CommandTimeout, Completed, checked
 from rackwright.remote.connection import Connection, Counters
@@ -17,10 +18,13 @@ __all__ = [
     "Counters",
     "HostKey",
     "Remote",
+    "UnreadableAnswer",
     "checked",
     "forwarded",
     "import_gently",
     "jump_target",
     "pin",
+    "read_answer",
+    "read_each",
     "scan",
 ]

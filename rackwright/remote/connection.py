@@ -57,8 +57,11 @@ class Connection:
 
     @property
     def login_key(self) -> str | None:
-        """Fingerprint (SHA256:…) of the SSH key used to log in. Raise HostError if the host is unreachable."""
-        return self._opened().login_key
+        """Fingerprint (SHA256:…) of the SSH key used to log in, even if that connection is lost.
+
+        Raise HostError if there was none yet and the host is unreachable.
+        """
+        return (self._transport or self._opened()).login_key
 
     def open(self) -> None:
         """Connect unless already connected. Raise HostError or HostKeyError with the reason if that fails."""

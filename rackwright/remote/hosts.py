@@ -14,7 +14,7 @@ from rackwright.remote.background import Background
 from rackwright.remote.completed import Completed
 from rackwright.remote.connection import Connection, Counters, open_transport
 from rackwright.remote.jumps import Jumps
-from rackwright.remote.transport import Transport
+from rackwright.remote.transport import OUTPUT_LIMIT, Transport
 from rackwright.values.targets import Target
 
 Result = TypeVar("Result")
@@ -54,16 +54,18 @@ class Remote:
         stdin: str | bytes | None = None,
         sudo: bool = True,
         timeout: float | None = 60,
+        limit: int = OUTPUT_LIMIT,
     ) -> dict[str, Completed | HostError]:
         """Run one command, or each host's own, on all hosts in parallel; return the results by host.
 
-        If a signal ended a command, its result is a HostError, because its output may be incomplete.
+        If a signal ended a command, its result is a HostError, because its output may be incomplete; so it is if the
+        command printed more than `limit` bytes.
         """
 
         def run(name: str) -> Completed | HostError:
             text = command if isinstance(command, str) else command[name]
             try:
-                done = self.connection(name).run(text, stdin=stdin, sudo=sudo, timeout=timeout)
+                done = self.connection(name).run(text, stdin=stdin, sudo=sudo, timeout=timeout, limit=limit)
                 return done.whole("a rackwright command")
             except HostError as error:
                 return error

@@ -8,15 +8,16 @@ from io import IOBase
 from typing import IO, Any, cast
 
 from pyinfra.api.command import StringCommand
-from pyinfra.api.exceptions import ConnectError
+from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.util import get_file_io
 from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command
 
-from rackwright.errors import HostError
+from rackwright.errors import HostError, RackwrightError
 from rackwright.remote import CommandTimeout, Completed, Connection
+from rackwright.remote.answers import unreadable
 from rackwright.runner import shortcuts
 from rackwright.runner.prefetch import Prefetch
 from rackwright.runner.questions import Questions
@@ -130,10 +131,16 @@ class AskedHost(Host):
     """A host whose link distinguishes questions from changes."""
 
     def get_fact(self, *arguments: Any, **options: Any) -> Any:
+        """Return the fact. Raise UnreadableAnswer if the host's answer can't be parsed."""
         link = cast(Link, self.connector_data[LINK])
         before, link.asking = link.asking, True
         try:
             return super().get_fact(*arguments, **options)
+        except (PyinfraError, RackwrightError, OSError):
+            raise
+        except Exception as error:
+            # All else comes from the fact's `process`.
+            raise unreadable(self.name, f"the fact {arguments[0].__name__}") from error
         finally:
             link.asking = before
 

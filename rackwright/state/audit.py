@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rackwright.errors import Problem, RackwrightError
+from rackwright.remote.answers import read_answer
 from rackwright.state.formats import Moment, parse
 from rackwright.state.shell import FOLDER, Shell, call, command
 from rackwright.values.base import Stored
@@ -72,7 +73,7 @@ def read_audit(shell: Shell, *, folder: str = FOLDER) -> AuditLog:
     lines = text.removesuffix("\n").split("\n") if text else []
     if not lines or not lines[0].startswith(_LEFT_OUT):
         return _parsed(lines, where)
-    before = int(lines[0].removeprefix(_LEFT_OUT))
+    before = read_answer(shell.name, "its audit log", int, lines[0].removeprefix(_LEFT_OUT))
     log = _parsed(lines[1:], where, before)
     older = Problem(where, f"is too long: its first {before} lines were not read", next="read them on the host")
     return AuditLog(log.acts, (older, *log.damaged))

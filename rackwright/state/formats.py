@@ -6,12 +6,13 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
-from pydantic import AwareDatetime, PlainSerializer, ValidationError
+from pydantic import AfterValidator, AwareDatetime, PlainSerializer, ValidationError
 
 from rackwright.errors import RackwrightError
 from rackwright.values.base import Stored
 
 VERSION = 1
+_YEARS = range(1970, 9999)
 Model = TypeVar("Model", bound=Stored)
 
 
@@ -23,15 +24,26 @@ def utc_now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-Moment = Annotated[AwareDatetime, PlainSerializer(stamp, return_type=str)]
+def _sane(moment: datetime) -> datetime:
+    # datetime can't convert its first and last days to another time zone.
+    if moment.year not in _YEARS:
+        raise ValueError(f"the year should be {_YEARS.start} to {_YEARS.stop - 1}")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_sane), PlainSerializer(stamp, return_type=str)]
 """A time to the second, written in UTC."""
 
 
+class NewerFormat(RackwrightError):
+    """A newer rackwright wrote it."""
+
+
 def parse(model: type[Model], kind: str, text: str, where: str) -> Model:
-    """Parse JSON of a stored format. Raise RackwrightError if it is damaged or of a newer format."""
-    written = re.search(r'"format"\s*:\s*"([a-z-]+)/(\d+)"', text)
+    """Parse JSON of a stored format. Raise RackwrightError if it is damaged, NewerFormat if it is too new."""
+    written = re.search(r'"format"\s*:\s*"([a-z-]+)/([0-9]{1,9})"', text)
     if written and written[1] == kind and int(written[2]) > VERSION:
-        raise RackwrightError(
+        raise NewerFormat(
             f"was written by a newer rackwright ({written[1]}/{written[2]})",
             where=where,
             should=f"this rackwright reads up to {kind}/{VERSION}",

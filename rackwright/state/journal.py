@@ -88,5 +88,5 @@ def seconds_away(entries: Iterable[Entry], model: str) -> int | None:
 def _whole(line: str) -> bool:
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,6 +14,7 @@ from rackwright.values.base import Stored
 SECONDS = 60
 """How long a lease lasts unless it is renewed."""
 RENEW_SECONDS = 20
+_NUMBER = re.compile("[0-9]{1,11}")
 
 
 class Owner(Stored):
@@ -61,7 +63,7 @@ def parse_lease(lines: list[str], now: int, where: str) -> Lease | None:
     if len(lines) < 2 or not lines[0]:
         return None
     words = lines[0].split()
-    if len(words) != 4 or not all(word.isdigit() for word in words[1:]):
+    if len(words) != 4 or not all(_NUMBER.fullmatch(word) for word in words[1:]):
         raise damaged(where)
     token, since, expires = (int(word) for word in words[1:])
     owner = parse(Owner, "lease", lines[1], f"{where}: lease")

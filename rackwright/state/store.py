@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from rackwright.state.journal import Entry, parse_journal
 from rackwright.state.lease import SECONDS, Lease, Owner, damaged, leased, lost, parse_lease
 from rackwright.state.shell import FOLDER, Shell, call
 
+_SECONDS = re.compile("[0-9]{1,11}")
 KEPT = 10
 """How many documents of one kind are kept; older ones are removed."""
 
@@ -116,7 +118,7 @@ class FileStore:
         # Not splitlines(): it also splits at characters that an owner's JSON may contain.
         first, *lines = output.removesuffix("\n").split("\n")
         verdict, _, now = first.partition(" ")
-        if not now.isdigit():
+        if not _SECONDS.fullmatch(now):
             raise RackwrightError(f"unexpected answer about the lease: {first}", where=self.shell.name)
         return verdict, int(now), lines
 

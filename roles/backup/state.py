@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ SLACK = 3600
 """Seconds by which a clock may be set back without an alarm."""
 LATE = 1.5
 """Number of intervals after which an age is an alarm."""
+_NUMBER = re.compile("[0-9]{1,15}")
 _PROPERTIES = "Id,ActiveState,SubState,UnitFileState,Result"
 
 COMMAND = f"""
@@ -106,7 +108,7 @@ def parse(output: str) -> BackupState:
         if kind == "restic":
             restic = rest
         elif kind == "now":
-            now = int(rest)
+            now = _time(rest)
         elif kind == "state":
             name, _, text = rest.partition(" ")
             stored[name] = _stored(text)
@@ -187,4 +189,10 @@ def _age(moment: str | None, now: int) -> int | None:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return int(text) if text and _NUMBER.fullmatch(text) else None
+
+
+def _time(text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("not a time")
+    return int(text)

@@ -80,13 +80,13 @@ def parse_answer(output: str) -> Answer | None:
         choice = json.loads(output)["choices"][0]
         text = choice["text"] if "text" in choice else choice["message"]["content"]
         tokens = tuple(_tokens(choice.get("logprobs") or {}))
+        if not isinstance(text, str) or not text.strip():
+            return None
+        if tokens:
+            return Answer(text=text, by=By.TOKENS, tokens=tokens)
+        return Answer(text=text, by=By.WORDS, tokens=tuple(Token(text=word) for word in text.split()))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    if not isinstance(text, str) or not text.strip():
-        return None
-    if tokens:
-        return Answer(text=text, by=By.TOKENS, tokens=tokens)
-    return Answer(text=text, by=By.WORDS, tokens=tuple(Token(text=word) for word in text.split()))
 
 
 def _tokens(logprobs: Any) -> list[Token]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 # Probe and agent units don't have a number after an @.
@@ -137,7 +138,7 @@ def _uuids(text: str) -> tuple[str, ...]:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return int(text) if text and re.fullmatch("[0-9]{1,15}", text) else None
 
 
 def _crash(result: str, status: int | None) -> str | None:

@@ -300,3 +300,25 @@ def test_the_audit_of_a_fleet_names_a_host_out_of_reach_and_a_damaged_line(house
     assert {act["host"] for act in lost["acts"]} == {"gate1"}
     house.tell("systemctl start ssh")
     assert house.site("audit", check=12).err == damaged.err
+
+
+def test_one_hosts_garbage_stops_neither_status_nor_plan(house: House) -> None:
+    house.admits()
+    # Before /usr/bin in the PATH that sudo sets.
+    house.tell("echo '#!/bin/sh\necho motd: be good' >/usr/local/bin/grep; chmod 755 /usr/local/bin/grep")
+    found = house.site("status", "--json", check=12).json
+    planned = house.site("plan", "--json", "--only", "people", check=3).json
+    house.tell("rm /usr/local/bin/grep")
+    assert {host["host"]: host["state"] for host in found["hosts"]} == {"gate1": "ok", "gpu1": "unreachable"}
+    assert planned["failed_hosts"] == list(planned["unreachable"]) == ["gpu1"]
+    assert "something that rackwright can't read: the survey at: ours before" in planned["unreachable"]["gpu1"]
+
+
+def test_a_drop_in_that_rackwright_did_not_write_is_named(house: House) -> None:
+    folder = "/etc/systemd/system/rackwright-firewall.service.d"
+    house.tell(f"mkdir {folder}; echo '[Service]\nNice=1' >{folder}/garbage.conf; systemctl daemon-reload")
+    planned = house.site("plan", "--json", "--only", "people").json
+    house.tell(f"rm -r {folder}; systemctl daemon-reload")
+    named = f"gpu1: rackwright-firewall.service is changed by {folder}/garbage.conf, which rackwright didn't write"
+    assert [found.partition(";")[0] for found in planned["overrides"]] == [named]
+    assert house.site("plan", "--json", "--only", "people").json["overrides"] == []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pyinfra.api.deploy import deploy
+from pyinfra.api.facts import FactBase
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 from pyinfra.facts.files import File
@@ -344,3 +345,26 @@ def test_what_stands_satisfied_before_the_first_change_is_not_asked_again(hosts:
     assert outcomes(run, "a")["Write the page"] == "changed"
     assert outcomes(run, "a")["Write the configuration"] == "unchanged"
     assert not [command for command in hosts.shells["a"].commands if "web/conf" in command]
+
+
+class Number(FactBase[int]):
+    def command(self, path: str) -> str:
+        return f"cat {path}"
+
+    def process(self, output: list[str]) -> int:
+        return int(output[0])
+
+
+@deploy("numbers")
+def numbers() -> None:
+    host.get_fact(Number, f"{host.data.spec['disk']}/number")
+    server.shell(name="Note it", commands=["true"])
+
+
+def test_a_host_whose_answer_cannot_be_read_fails_alone(hosts: Hosts) -> None:
+    for name in "abc":
+        (hosts.folder(name) / "number").write_text("motd: be good\n" if name == "b" else "7\n")
+    run = Runner(hosts.remote).apply(numbers, hosts.models)
+    assert (run.failed_hosts, run.totals("a").changed, run.totals("c").changed) == (("b",), 1, 1)
+    (step,) = run.of("b")
+    assert step.output[0] == "answered something that rackwright can't read: the fact Number"

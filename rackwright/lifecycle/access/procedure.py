@@ -68,18 +68,15 @@ class Review:
 
 def review(fleet: Fleet, hosts: tuple[str, ...]) -> Review:
     """Ask all hosts at the same time who can log in. Changes nothing."""
-    from rackwright.remote import Remote
+    from rackwright.remote import Remote, read_each
 
     now = utc_now()
     with Remote(targets(fleet, hosts)) as remote:
-        answers = remote.run_on(hosts, "sh -s", stdin=SCRIPT)
-        found: dict[str, HostAccess] = {}
-        unreachable: dict[str, str] = {}
-        for name, answer in answers.items():
-            if isinstance(answer, HostError):
-                unreachable[name] = answer.problems[0].what
-            else:
-                found[name] = parse(answer.check("listing who can log in").stdout)
+        answers = read_each(remote.run_on(hosts, "sh -s", stdin=SCRIPT), "listing who can log in", parse)
+        found = {name: answer for name, answer in answers.items() if not isinstance(answer, HostError)}
+        unreachable = {
+            name: answer.problems[0].what for name, answer in answers.items() if isinstance(answer, HostError)
+        }
         own = {name: _own_key(fleet, remote, name) for name in found}
     return Review(
         when=now,

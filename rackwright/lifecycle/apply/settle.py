@@ -12,7 +12,7 @@ from rackwright.lifecycle.proof.procedure import prove
 from rackwright.lifecycle.rollout.procedure import UNDRAIN_SECONDS
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
-from rackwright.remote import Remote, checked
+from rackwright.remote import Remote, read_each
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import ReplicaState
 from rackwright.roles.replica.state import parse as parse_replicas
@@ -114,11 +114,10 @@ def await_gateways(
 def _probed(remote: Remote, replicas: Iterable[Replica]) -> dict[str, ReplicaState]:
     """Return the state of each replica on its first host, by address, without those whose host is unreachable."""
     asked = remote.run_on(tuple({replica.host for replica in replicas}), REPLICAS_COMMAND)
-    answers = checked(asked, "looking at the replicas")
     states = {
         f"{host}/{state.replica}": state
-        for host, answer in answers.items()
-        if not isinstance(answer, HostError)
-        for state in parse_replicas(answer.stdout)
+        for host, found in read_each(asked, "looking at the replicas", parse_replicas).items()
+        if not isinstance(found, HostError)
+        for state in found
     }
     return {replica.address: states[replica.address] for replica in replicas if replica.address in states}

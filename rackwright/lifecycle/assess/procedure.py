@@ -17,6 +17,7 @@ from rackwright.lifecycle.assess.machine import Machine, parse_machine, script
 from rackwright.lifecycle.assess.missing import Expected, missing
 from rackwright.lifecycle.assess.serving import verdicts, wanted_of, well_known
 from rackwright.remote import Remote
+from rackwright.remote.answers import UnreadableAnswer, read_answer
 from rackwright.remote.batch import Batch
 from rackwright.remote.completed import Completed, checked
 from rackwright.values.network import host_address
@@ -106,7 +107,14 @@ def _assessed(expected: Expected, answer: Completed | HostError, batch: Batch) -
     parts = [part.stdout for part in batch.whole(answer.stdout_bytes)]
     if len(parts) < batch.count:
         return Assessed(expected.host, expected.address, unreachable="its answer is incomplete")
-    hardware, machine = parts
+    try:
+        return read_answer(expected.host, "reading the machine's facts", _read, expected, *parts)
+    except UnreadableAnswer as error:
+        unreachable = str(replace(error.problems[0], where=""))
+        return Assessed(expected.host, expected.address, unreachable=unreachable)
+
+
+def _read(expected: Expected, hardware: str, machine: str) -> Assessed:
     return judge(expected, parse_hardware(hardware), parse_machine(machine))
 
 

@@ -105,7 +105,7 @@ def prompt_tokens(answer: str, said: str) -> int:
     """Given a completion, return the engine's token count of its prompt. Raise ProofError if there is none."""
     try:
         return int(json.loads(answer)["usage"]["prompt_tokens"])
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
         raise _no_answer(said, " ".join(answer.split())[:200] or "nothing") from None
 
 

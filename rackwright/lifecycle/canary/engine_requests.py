@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
@@ -11,6 +11,7 @@ from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.session.replica_units import unit_of
 from rackwright.lifecycle.session.session import Session
+from rackwright.remote.answers import read_answer
 from rackwright.remote.batch import Batch
 from rackwright.roles.replica.answer import MOST_BYTES
 
@@ -34,7 +35,7 @@ def ask_engine(session: Session, replica: Replica, bodies: Sequence[str]) -> lis
     done = session.remote.connection(replica.host).run("sh -s", stdin=batch.script, timeout=seconds)
     # Without curl, or if it was killed, a command ends without status and time.
     answers = [answer for part in batch.whole(done.stdout_bytes) if (answer := _ANSWER.fullmatch(part.stdout))]
-    replies = [Reply(int(status), body, float(time)) for body, status, time in map(re.Match.groups, answers)]
+    replies = read_answer(replica.host, "the replies of its engine", _replies, answers)
     if len(replies) != len(bodies):
         raise RackwrightError(
             f"only {len(replies)} of {len(bodies)} questions were completed",
@@ -42,6 +43,10 @@ def ask_engine(session: Session, replica: Replica, bodies: Sequence[str]) -> lis
             next=f"rackwright logs {replica.address}",
         )
     return replies
+
+
+def _replies(answers: Iterable[re.Match[str]]) -> list[Reply]:
+    return [Reply(int(status), body, float(time)) for body, status, time in map(re.Match.groups, answers)]
 
 
 def batch_of(socket: str, bodies: Sequence[str]) -> Batch:

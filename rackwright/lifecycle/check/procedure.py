@@ -20,6 +20,7 @@ from rackwright.lifecycle.check.result import Asked, Condition, State
 if TYPE_CHECKING:
     from rackwright.fleet.hosts.host_spec import HostSpec
     from rackwright.lifecycle.check.requirements import Answers
+    from rackwright.remote import Completed
     from rackwright.values.targets import Target
 
 
@@ -150,8 +151,8 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
 
 
 def _ask(fleet: Fleet, lock: Lock, specs: dict[str, HostSpec]) -> list[Condition]:
-    from rackwright.lifecycle.check.requirements import parse, script
-    from rackwright.remote import Remote, checked
+    from rackwright.lifecycle.check.requirements import script
+    from rackwright.remote import Remote
 
     servers = _servers(fleet, lock)
     reached, conditions = _targets(fleet, tuple(specs))
@@ -160,15 +161,32 @@ def _ask(fleet: Fleet, lock: Lock, specs: dict[str, HostSpec]) -> list[Condition
         scripts = {name: script(spec, asked[name]) for name, spec in specs.items()}
         # The same for all hosts; on stdin because it is too long for a command.
         bundle = next(iter(specs.values())).downloads.ca_bundle if specs else None
-        answers = checked(remote.run_on(remote.names, scripts, stdin=bundle), "checking the host")
+        answers = remote.run_on(remote.names, scripts, stdin=bundle)
     now = time.time()
     for name, answer in answers.items():
-        if isinstance(answer, HostError):
-            problem: Problem = answer.problems[0]
+        try:
+            conditions += _read(fleet, lock, specs[name], answer, now, asked[name])
+        except HostError as error:
+            problem: Problem = error.problems[0]
             conditions.append(Condition(name, "reach", State.FAILED, problem.what, problem.next))
-        else:
-            conditions += _host(fleet, lock, specs[name], parse(answer.stdout), now, asked[name])
     return conditions
+
+
+def _read(
+    fleet: Fleet, lock: Lock, spec: HostSpec, answer: Completed | HostError, now: float, asked: tuple[Asked, ...]
+) -> tuple[Condition, ...]:
+    """Return a host's conditions. Raise HostError if it can't be asked, or its answer can't be read."""
+    from rackwright.lifecycle.check.requirements import parse
+    from rackwright.remote import read_answer
+
+    if isinstance(answer, HostError):
+        raise answer
+    said = answer.check("checking the host").stdout
+
+    def judged() -> tuple[Condition, ...]:
+        return tuple(_host(fleet, lock, spec, parse(said), now, asked))
+
+    return read_answer(spec.name, "checking the host", judged)
 
 
 def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[Condition]]:

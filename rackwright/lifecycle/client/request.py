@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.session.session import Session
+from rackwright.remote.answers import read_answer
 from rackwright.remote.batch import Batch
 from rackwright.roles.replica.answer import MOST_BYTES
 from rackwright.values.secrets import Secret
@@ -123,9 +125,13 @@ def ask(asker: Asker, ca: str, requests: tuple[Request, ...]) -> tuple[Response,
             where=asker.where,
             should="curl should be installed there",
         )
+    return read_answer(asker.where, "the figures of its requests", _responses, found)
+
+
+def _responses(answers: Iterable[re.Match[str]]) -> tuple[Response, ...]:
     return tuple(
         Response(int(status), body, float(seconds), problem, int(code), replica)
-        for body, status, seconds, code, replica, problem in (answer.groups() for answer in found)
+        for body, status, seconds, code, replica, problem in (answer.groups() for answer in answers)
     )
 
 
@@ -136,6 +142,10 @@ def certificate_end(asker: Asker, ca: str, request: Request) -> datetime | None:
     url = shlex.quote(f"https://{request.domain}:{request.port}/")
     script = f'{_trusting(ca)}\ncurl {options} --cacert "$ca" --resolve {resolve} {url}\n'
     shown = asker.shell(script, request.seconds + 10)
+    return read_answer(asker.where, "the end of a certificate", _end, shown)
+
+
+def _end(shown: str) -> datetime | None:
     found = re.search(r"^Expire date:(.+)$", shown, re.MULTILINE)
     return datetime.strptime(found[1].strip(), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC) if found else None
 
@@ -171,7 +181,8 @@ def bracketed(address: str) -> str:
 
 def _content(line: str) -> list[str]:
     try:
-        parts = [choice.get("message") or choice.get("delta") or {} for choice in json.loads(line)["choices"]]
+        choices = json.loads(line)["choices"]
+        parts = [choice.get("message") or choice.get("delta") or {} for choice in choices]
         return [str(part.get("content") or "") for part in parts]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []

@@ -69,16 +69,16 @@ class Placed:
 
 def ask(remote: Remote, hosts: tuple[str, ...]) -> tuple[dict[str, Memory], dict[str, str]]:
     """Ask hosts for their hardware; return the memory of each, and for each that failed the reason."""
-    from rackwright.remote import checked
+    from rackwright.remote import read_each
 
     memories: dict[str, Memory] = {}
     unreachable: dict[str, str] = {}
     asked = remote.run_on(hosts, dict.fromkeys(hosts, COMMAND), timeout=TIMEOUT)
-    for name, answer in checked(asked, "reading the hardware").items():
-        if isinstance(answer, HostError):
-            unreachable[name] = str(replace(answer.problems[0], where=""))
+    for name, found in read_each(asked, "reading the hardware", parse_hardware).items():
+        if isinstance(found, HostError):
+            unreachable[name] = str(replace(found.problems[0], where=""))
         else:
-            memories[name] = memory_of(parse_hardware(answer.stdout))
+            memories[name] = memory_of(found)
     return memories, unreachable
 
 

@@ -170,7 +170,8 @@ def kind_of(driver: Driver, hardware: Hardware, kernels: str) -> Kind:
 
 def _kernel(kernels: str, default: str) -> str:
     """Return the package that installs new kernels: its name has no version, neither first nor after `unsigned-`."""
-    installed = [line.split()[1] for line in kernels.splitlines() if line.startswith("installed ")]
+    lines = (line.split() for line in kernels.splitlines())
+    installed = [words[1] for words in lines if words[:1] == ["installed"] and len(words) > 1]
     return next((name for name in installed if not re.match(r"linux-image-(unsigned-)?[0-9]", name)), default)
 
 

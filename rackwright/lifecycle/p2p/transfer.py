@@ -9,7 +9,7 @@ from rackwright.errors import HostError
 from rackwright.lifecycle.session.session import Session
 from rackwright.operations.filesystem.fetch import MARKER
 from rackwright.operations.filesystem.stored_folder import MARGIN, unmounted
-from rackwright.remote.completed import checked
+from rackwright.remote.answers import read_each
 from rackwright.roles.model_store.settings import StoredModel, folder_of
 from rackwright.roles.p2p.settings import ARRIVING, UNIT
 from rackwright.state.shell import command
@@ -106,10 +106,7 @@ def look(session: Session, transfer: Transfer) -> dict[str, Has | HostError]:
         host: command(LOOK, root, transfer.folder(host), transfer.model.digest, transfer.arriving(host))
         for host, root in transfer.roots.items()
     }
-    answers = checked(session.remote.run_on(asked, asked), "looking for weights")
-    return {
-        host: answer if isinstance(answer, HostError) else parse(answer.stdout) for host, answer in answers.items()
-    }
+    return read_each(session.remote.run_on(asked, asked), "looking for weights", parse)
 
 
 def parse(output: str) -> Has:

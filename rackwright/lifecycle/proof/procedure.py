@@ -11,9 +11,12 @@ from rackwright.lifecycle.proof.golden_answers import recorded_or_new
 from rackwright.lifecycle.proof.identity import Identity, identity_of, mismatches, not_yet
 from rackwright.lifecycle.session.replica_units import hosts_of, unit_of
 from rackwright.lifecycle.session.session import Session
+from rackwright.remote.answers import read_answer
 from rackwright.roles.replica.answer import Answer, compare
 from rackwright.roles.replica.proof import CUT_OFF, Seen, parse, proof_command
 from rackwright.state.golden import Golden, golden_path
+
+_LOOKING = "looking at the engine"
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def _look(session: Session, replica: Replica, host: str) -> _Looked:
     command = proof_command(unit_of(session, replica, host), identity.folders, name, tokens=tokens)
     done = session.remote.connection(host).run(command, timeout=90)
     # The output of a killed command is incomplete, and proves nothing either way.
-    return _Looked(identity, CUT_OFF if done.killed else parse(done.stdout, done.stderr))
+    return _Looked(identity, CUT_OFF if done.killed else read_answer(host, _LOOKING, parse, done.stdout, done.stderr))
 
 
 def _require_identity(replica: Replica, looked: dict[str, _Looked]) -> None:

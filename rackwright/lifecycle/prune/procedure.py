@@ -15,6 +15,7 @@ from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import leased
+from rackwright.remote.answers import read_answer
 from rackwright.report.words import counted, duration, size
 from rackwright.state.applied import read_applied
 from rackwright.state.shell import command
@@ -130,7 +131,8 @@ def _look(session: Session) -> tuple[dict[str, Found], dict[str, str]]:
         try:
             if isinstance(answer, HostError):
                 raise answer
-            found[host] = parse(answer.check("listing the weights").stdout, roots[host])
+            output = answer.check("listing the weights").stdout
+            found[host] = read_answer(host, "listing the weights", parse, output, roots[host])
         except HostError as error:
             problems[host] = error.problems[0].what
     return found, problems

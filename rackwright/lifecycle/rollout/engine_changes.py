@@ -26,6 +26,7 @@ from rackwright.lifecycle.rollout.traffic import GatewayTraffic
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.replica_units import hosts_of, unit_of
 from rackwright.lifecycle.session.session import Session
+from rackwright.remote.answers import read_answer
 from rackwright.roles.host_proxy.now import works_command
 from rackwright.roles.probe.now import look_command, state_of
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
@@ -49,6 +50,7 @@ LOOK_SECONDS = 180
 """Longest time that two checks of a probe take on an overloaded host, in seconds."""
 CRASHES = 3
 """An engine that has ended this often since it was started won't come up, however long one waits."""
+_LOOKING = "looking at the engine"
 _ENDED = ".service: Main process exited"
 """systemd logs this for each process of a unit that ends."""
 
@@ -177,10 +179,10 @@ class Engines:
         connection.run(restart_command(unit, act), timeout=seconds).check("starting the engine")
 
     def _check_unit(self, replica: Replica) -> None:
-        looked = self.session.remote.connection(replica.host).run(REPLICAS_COMMAND)
-        output = looked.check("looking at the engine").stdout
+        looked = self.session.remote.connection(replica.host).run(REPLICAS_COMMAND).check(_LOOKING)
+        states = read_answer(replica.host, _LOOKING, parse_replicas, looked.stdout)
         wanted = unit_digest(unit_of(self.session, replica))
-        if any(state.replica == replica.name and not state.is_written(wanted) for state in parse_replicas(output)):
+        if any(state.replica == replica.name and not state.is_written(wanted) for state in states):
             raise RackwrightError(
                 "its unit isn't the one that fleet file and lock ask for, and a restart doesn't change it",
                 where=replica.address,
@@ -204,7 +206,8 @@ def _reason_not_ready(session: Session, replica: Replica, reason: str | None) ->
     """
     if reason is None:
         return _probe_now(session, replica)
-    for state in parse_replicas(session.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout):
+    looked = session.remote.connection(replica.host).run(REPLICAS_COMMAND)
+    for state in read_answer(replica.host, _LOOKING, parse_replicas, looked.stdout):
         if state.replica == replica.name and state.restarts >= CRASHES:
             raise ProofError(
                 f"its engine ended {state.restarts} times before it answered: {_last_output(session, replica)}",
@@ -222,7 +225,8 @@ def _probe_now(session: Session, replica: Replica) -> str | None:
     """
     spec, connection = session.hosts[replica.host], session.remote.connection(replica.host)
     (probe,) = (one for one in spec.probes if one.replica == replica.name)
-    state = state_of(connection.run(look_command(probe), timeout=LOOK_SECONDS).stdout)
+    looked = connection.run(look_command(probe), timeout=LOOK_SECONDS)
+    state = read_answer(replica.host, "its probe's state", state_of, looked.stdout)
     if state not in SERVING:
         return f"its probe says {state}"
     for proxied in spec.host_proxy.replicas if spec.host_proxy else ():

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from rackwright.errors import HostError, LeasedError
 from rackwright.fleet.fleet import Fleet
+from rackwright.remote.answers import UnreadableAnswer, read_answer
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.control import ControlRecord, parse_control, read_command, write_control
-from rackwright.state.formats import stamp, utc_now
+from rackwright.state.formats import NewerFormat, stamp, utc_now
 from rackwright.state.journal import Event, open_rollout
 from rackwright.state.lease_session import LeaseSession, hold
 from rackwright.state.store import FileStore
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
     from rackwright.lifecycle.session.console import Console
     from rackwright.remote import Remote
 
+_READING = "reading the record of the control host"
+
 
 @dataclass(frozen=True)
 class ControlReport:
     """Which host is the control host, according to each host that was asked."""
 
     records: Mapping[str, ControlRecord | None]
-    """By host, for each that answered; None: it has no record."""
+    """By host, for each that gave an answer that can be read; None: it has no record."""
 
     @property
     def latest(self) -> ControlRecord | None:
@@ -45,7 +48,10 @@ def record_hosts(fleet: Fleet) -> tuple[str, ...]:
 
 
 def ask_control_hosts(remote: Remote, fleet: Fleet) -> ControlReport:
-    """Return the records of gateways and control hosts; if none of them has one, ask all hosts."""
+    """Return the records of gateways and control hosts; if none of them has one, ask all hosts.
+
+    Raise HostError if a newer rackwright wrote one.
+    """
     report = _ask(remote, record_hosts(fleet))
     if report.latest:
         return report
@@ -54,14 +60,16 @@ def ask_control_hosts(remote: Remote, fleet: Fleet) -> ControlReport:
 
 
 def _ask(remote: Remote, hosts: Iterable[str]) -> ControlReport:
-    answers = remote.run_on(hosts, read_command())
-    return ControlReport(
-        {
-            name: parse_control(answer.check("reading the record of the control host").stdout, name)
-            for name, answer in answers.items()
-            if not isinstance(answer, HostError)
-        }
-    )
+    report: dict[str, ControlRecord | None] = {}
+    for name, answer in remote.run_on(hosts, read_command()).items():
+        if not isinstance(answer, HostError):
+            text = answer.check(_READING).stdout
+            try:
+                report[name] = read_answer(name, _READING, parse_control, text, name)
+            except UnreadableAnswer as error:
+                if isinstance(error.__cause__, NewerFormat):
+                    raise
+    return ControlReport(report)
 
 
 def refuse_moved(fleet: Fleet, record: ControlRecord | None) -> None:

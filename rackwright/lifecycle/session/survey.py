@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from itertools import zip_longest
+from typing import TypeVar
 
 from rackwright.errors import HostError
 from rackwright.gateway import DRAINS_COMMAND, DrainRecord, parse_drains
@@ -15,7 +17,9 @@ from rackwright.lifecycle.session.session import Session
 from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
 from rackwright.operations.facts.found_driver import FOUND_DRIVER_COMMAND, FoundDriver, parse_found_driver
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
+from rackwright.operations.facts.overrides import OVERRIDES_COMMAND, Override, parse_overrides
 from rackwright.operations.facts.people import Accounts, parse_people, people_command
+from rackwright.remote.answers import read_answer
 from rackwright.remote.batch import Batch
 from rackwright.remote.completed import Completed
 from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
@@ -42,6 +46,10 @@ sudo removes the variable, so the script reads it from the parent processes; if 
 OUR_PROCESSES_COMMAND = "grep -ls '/rackwright-[^/]*[.]service' /proc/[0-9]*/cgroup"
 RECORD_COMMAND = "cat /var/lib/rackwright/record.json 2>/dev/null"
 
+Read = TypeVar("Read")
+
+ANSWER_LIMIT = 8 * 2**20
+"""Most bytes that a host may answer."""
 _SIGNALED = 128
 """Exit statuses from here on mean that a signal ended the command."""
 
@@ -59,6 +67,7 @@ _PARTS = {
     "driver": FOUND_DRIVER_COMMAND,
     "hardware": HARDWARE_COMMAND,
     "control": read_command(),
+    "overrides": OVERRIDES_COMMAND,
 }
 
 
@@ -94,6 +103,8 @@ class Surveyed:
     hardware: Hardware = field(default_factory=Hardware)
     control: ControlRecord | None = None
     """Which host is the control host, according to this one."""
+    overrides: tuple[Override, ...] = ()
+    """Files that change our units and that rackwright didn't write."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,15 @@ class Survey:
     hosts: Mapping[str, Surveyed]
     unreachable: Mapping[str, str]
     """Host → the reason."""
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What changes our units on any host although rackwright didn't write it, with the next command."""
+        return tuple(
+            f"{name}: {found}; next: compare it with `systemctl cat {found.unit}` there, and remove it"
+            for name, host in self.hosts.items()
+            for found in host.overrides
+        )
 
     @property
     def control(self) -> ControlRecord | None:
@@ -111,19 +131,26 @@ class Survey:
 def survey(session: Session) -> Survey:
     """Ask every host at the same time. Changes nothing."""
     batches = {name: batch_of(spec.people.names) for name, spec in session.hosts.items()}
-    answers = session.remote.run_on(tuple(batches), {name: batch.script for name, batch in batches.items()})
+    answers = session.remote.run_on(
+        tuple(batches), {name: batch.script for name, batch in batches.items()}, limit=ANSWER_LIMIT
+    )
     hosts: dict[str, Surveyed] = {}
     unreachable: dict[str, str] = {}
     for name, answer in answers.items():
-        if isinstance(answer, HostError):
-            unreachable[name] = str(replace(answer.problems[0], where=""))
-            continue
-        parts = batches[name].whole(answer.stdout_bytes)
-        if missing := _missing(parts):
-            unreachable[name] = f"the survey stopped at: {missing}"
-        else:
-            hosts[name] = surveyed_of(parts, name)
+        try:
+            hosts[name] = _surveyed(batches[name], answer, name)
+        except HostError as error:
+            unreachable[name] = str(replace(error.problems[0], where=""))
     return Survey(hosts, unreachable)
+
+
+def _surveyed(batch: Batch, answer: Completed | HostError, name: str) -> Surveyed:
+    if isinstance(answer, HostError):
+        raise answer
+    parts = batch.whole(answer.stdout_bytes)
+    if missing := _missing(parts):
+        raise HostError(f"the survey stopped at: {missing}", where=name)
+    return surveyed_of(parts, name)
 
 
 def batch_of(people: tuple[str, ...]) -> Batch:
@@ -139,21 +166,37 @@ def _missing(parts: list[Completed]) -> str | None:
 
 
 def surveyed_of(parts: list[Completed], name: str) -> Surveyed:
-    """Given the answers of one host, each whole, return what they say."""
+    """Given the answers of one host, each whole, return what they say. Raise HostError if one can't be parsed."""
     report = {part: answer.stdout for part, answer in zip((*_PARTS, "people"), parts, strict=True)}
-    ours = (report["ours before"] + report["ours after"]).splitlines()
-    our_pids = {int(line.split("/")[2]) for line in ours if line}
-    ends = report["connected"].split()
+
+    def read(part: str, parse: Callable[[str], Read]) -> Read:
+        return read_answer(name, f"the survey at: {part}", parse, report[part])
+
+    our_pids = read("ours before", _pids) | read("ours after", _pids)
     return Surveyed(
-        listening=tuple(socket for socket in parse_listening(report["listening"]) if socket.pid not in our_pids),
-        filters=parse_filters(report["filters"]),
-        replicas={state.replica: state for state in parse_replicas(report["replicas"])},
-        applied_lock=applied_lock(report["record"]),
-        connected=Connected(*ends) if len(ends) == 2 else None,
-        drains=parse_drains(report["drains"]),
-        backup=parse_backup(report["backup"]),
-        driver=parse_found_driver(report["driver"]),
-        people=parse_people(report["people"].splitlines()),
-        hardware=parse_hardware(report["hardware"]),
-        control=parse_control(report["control"].strip(), name),
+        listening=tuple(socket for socket in read("listening", parse_listening) if socket.pid not in our_pids),
+        filters=read("filters", parse_filters),
+        replicas={state.replica: state for state in read("replicas", parse_replicas)},
+        applied_lock=read("record", applied_lock),
+        connected=read("connected", _connected),
+        drains=read("drains", parse_drains),
+        backup=read("backup", parse_backup),
+        driver=read("driver", parse_found_driver),
+        people=read("people", lambda text: parse_people(text.splitlines())),
+        hardware=read("hardware", parse_hardware),
+        control=read("control", lambda text: parse_control(text.strip(), name)),
+        overrides=read("overrides", parse_overrides),
     )
+
+
+def _pids(text: str) -> set[int]:
+    return {int(line.split("/")[2]) for line in text.splitlines() if line}
+
+
+def _connected(text: str) -> Connected | None:
+    ends = text.split()
+    if len(ends) != 2:
+        return None
+    for end in ends:
+        ip_address(end.partition("%")[0])
+    return Connected(*ends)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 
-from rackwright.errors import HostError
+from rackwright.errors import HostError, RackwrightError
 from rackwright.lifecycle.client.request import Asker, FromController, FromHost
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.verify.ports import OpenPort, open_ports
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
-from rackwright.remote.completed import checked
+from rackwright.remote.answers import read_each
 from rackwright.roles.firewall.settings import At, Settings
 
 FORWARDED_COMMAND = "{ nft list ruleset; iptables-legacy -t nat -S; } 2>/dev/null | grep -iE 'dnat|redirect' || true"
@@ -45,6 +45,17 @@ class Scan:
     open: tuple[int, ...]
     surplus: tuple[str, ...]
     """Open ports that the fleet file doesn't open to that place, with the process that listens there."""
+    problem: str | None = None
+    """Why the host couldn't be asked, or not be scanned from there; then nothing was tried."""
+
+
+@dataclass(frozen=True)
+class _Reported:
+    """What a host itself reports."""
+
+    listening: tuple[Socket, ...]
+    forwarded: frozenset[int]
+    """Ports in rules that forward."""
 
 
 @dataclass(frozen=True)
@@ -65,35 +76,41 @@ def scan(session: Session) -> tuple[Scan, ...]:
 
     Scans the ports up to 1024, the replicas' ports, the NOTABLE ones, all that the fleet file opens anywhere, and
     those on which the host itself reports a listener or a forwarding rule. UDP is not scanned, because no answer
-    proves nothing there. If only gateways are left to scan from, the controller scans too. Raise HostError for a host
-    that doesn't answer.
+    proves nothing there. If only gateways are left to scan from, the controller scans too. A host that doesn't answer
+    is neither scanned nor scanned from.
     """
     from rackwright.remote import Background
 
-    looks = tuple(look for host, output in _listeners(session).items() for look in _looks(session, host, output))
-    scans = [Background(partial(open_ports, look.asker, tuple(look.doors), look.ports)) for look in looks]
-    return tuple(
-        found for look, running in zip(looks, scans, strict=True) for found in _scans(look, running.result())
-    )
-
-
-def _listeners(session: Session) -> dict[str, str]:
-    """Return each host's own listeners and forwarding rules."""
-    listeners = {}
     asked = session.remote.run_on(tuple(session.hosts), f"{LISTENING_COMMAND} && {{ {FORWARDED_COMMAND}; }}")
-    for name, answer in checked(asked, "listing the listening ports").items():
-        if isinstance(answer, HostError):
-            raise answer
-        listeners[name] = answer.stdout
-    return listeners
+    answers = read_each(asked, "listing the listening ports", _reported)
+    reported = {name: answer for name, answer in answers.items() if not isinstance(answer, HostError)}
+    looks = tuple(look for host in reported for look in _looks(session, host, reported))
+    scans = [Background(partial(_tried, look)) for look in looks]
+    failed = (_failed(session, host, answer) for host, answer in answers.items() if isinstance(answer, HostError))
+    done = (found for look, running in zip(looks, scans, strict=True) for found in _scans(look, running.result()))
+    return (*failed, *done)
 
 
-def _looks(session: Session, host: str, output: str) -> Iterator[_Look]:
-    doors = _doors(session, host)
-    for asker in _askers(session, host) if doors else ():
-        yield _Look(
-            host, asker, doors, _ports(session, output), session.hosts[host].firewall, parse_listening(output)
-        )
+def _reported(output: str) -> _Reported:
+    return _Reported(parse_listening(output), frozenset(forwarded(output)))
+
+
+def _tried(look: _Look) -> tuple[OpenPort, ...] | RackwrightError:
+    try:
+        return open_ports(look.asker, tuple(look.doors), look.ports)
+    except RackwrightError as error:
+        return error
+
+
+def _failed(session: Session, host: str, error: HostError) -> Scan:
+    address = session.fleet.file.hosts[host].address
+    return Scan(host, address, by="the others", tried=0, open=(), surplus=(), problem=error.problems[0].what)
+
+
+def _looks(session: Session, host: str, reported: Mapping[str, _Reported]) -> Iterator[_Look]:
+    doors, own = _doors(session, host), reported[host]
+    for asker in _askers(session, host, reported) if doors else ():
+        yield _Look(host, asker, doors, _ports(session, own), session.hosts[host].firewall, own.listening)
 
 
 def _doors(session: Session, host: str) -> dict[str, At]:
@@ -106,8 +123,8 @@ def _doors(session: Session, host: str) -> dict[str, At]:
     return doors | ({str(apart.fabric): "fabric"} if apart.fabric else {})
 
 
-def _askers(session: Session, host: str) -> Iterator[Asker]:
-    others = [name for name in session.hosts if name != host]
+def _askers(session: Session, host: str, answered: Iterable[str]) -> Iterator[Asker]:
+    others = [name for name in answered if name != host]
     strangers = [name for name in others if name not in session.fleet.gateways]
     for name in (strangers or others)[:1]:
         yield FromHost(session, name)
@@ -115,13 +132,13 @@ def _askers(session: Session, host: str) -> Iterator[Asker]:
         yield FromController()
 
 
-def _ports(session: Session, output: str) -> tuple[int, ...]:
+def _ports(session: Session, reported: _Reported) -> tuple[int, ...]:
     ports = {*range(1, 1025), *NOTABLE}
     ports |= {port for host in session.lock.ports.values() for port in host.values()}
     openings = [opening for spec in session.hosts.values() for opening in spec.firewall.openings]
     ports |= {port for opening in openings for port in (opening.port, opening.last) if port}
-    ports |= {found.port for found in parse_listening(output) if found.protocol == "tcp" and not found.is_loopback}
-    ports |= set(forwarded(output))
+    ports |= {found.port for found in reported.listening if found.protocol == "tcp" and not found.is_loopback}
+    ports |= reported.forwarded
     return tuple(sorted(ports))
 
 
@@ -133,8 +150,12 @@ def forwarded(text: str) -> Iterator[int]:
                 yield from (int(port) for port in re.findall(r"\d+", found) if 0 < int(port) < 65536)
 
 
-def _scans(look: _Look, found: tuple[OpenPort, ...]) -> Iterator[Scan]:
+def _scans(look: _Look, found: tuple[OpenPort, ...] | RackwrightError) -> Iterator[Scan]:
     for address, at in look.doors.items():
+        if isinstance(found, RackwrightError):
+            said = str(found.problems[0])
+            yield Scan(look.host, address, look.asker.where, tried=0, open=(), surplus=(), problem=said)
+            continue
         here = [port for port in found if port.address == address]
         surplus = [port.port for port in here if not admits(look.settings, at, port)]
         yield Scan(

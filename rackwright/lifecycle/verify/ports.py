@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.client.request import Asker, bracketed
+from rackwright.remote.answers import read_answer
 
 SECONDS = 2
 """Time that a port has to answer. A port that drops packets never does."""
@@ -24,7 +26,7 @@ class OpenPort:
 def open_ports(asker: Asker, addresses: tuple[str, ...], ports: tuple[int, ...]) -> tuple[OpenPort, ...]:
     """Return which of these ports accept a connection at these addresses. Tries all at the same time.
 
-    Raise RackwrightError if not every port was tried.
+    Raise RackwrightError if not every port was tried, or the answer can't be read.
     """
     output = asker.shell(_script(addresses, ports), 60)
     tried = [line.split("|") for line in output.splitlines() if line.count("|") == 2]
@@ -34,12 +36,16 @@ def open_ports(asker: Asker, addresses: tuple[str, ...], ports: tuple[int, ...])
             where=asker.where,
             should="curl should be installed there",
         )
-    return tuple(
-        sorted(
-            (OpenPort(addresses[int(number)], _port(url), source) for number, url, source in tried if source),
-            key=lambda found: (addresses.index(found.address), found.port),
-        )
-    )
+    return read_answer(asker.where, "the ports that it tried", _open, tried, addresses)
+
+
+def _open(tried: list[list[str]], addresses: tuple[str, ...]) -> tuple[OpenPort, ...]:
+    found = [
+        OpenPort(addresses[int(number)], _port(url), str(ip_address(source)))
+        for number, url, source in tried
+        if source
+    ]
+    return tuple(sorted(found, key=lambda one: (addresses.index(one.address), one.port)))
 
 
 def _script(addresses: tuple[str, ...], ports: tuple[int, ...]) -> str:

@@ -17,7 +17,7 @@ from rackwright.lifecycle.session.remember import note_lent_key
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.verify.port_scan import Scan, scan
 from rackwright.lifecycle.verify.proof_requests import Case, completion, stream, unexpected
-from rackwright.remote.completed import checked
+from rackwright.remote.answers import read_each
 from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
 from rackwright.roles.backup.state import ages
 from rackwright.roles.backup.state import parse as parse_backup
@@ -137,6 +137,8 @@ def _no_http(response: Response) -> tuple[bool, str]:
 def _scanned(found: Scan) -> Proof:
     seen = ", ".join(map(str, found.open)) or "none"
     what = f"{found.address} opens to {found.by} only what the fleet file says"
+    if found.problem:
+        return Proof(found.host, what, passed=False, found=found.problem)
     if found.surplus:
         return Proof(found.host, what, passed=False, found=f"also open: {', '.join(found.surplus)}")
     return Proof(found.host, what, passed=True, found=f"{seen} open of {found.tried} ports tried")
@@ -146,11 +148,11 @@ def _serving(session: Session) -> Iterator[Proof]:
     """Prove that each host's replicas serve, according to their probes."""
     placed = {name: [probe.replica for probe in spec.probes] for name, spec in session.hosts.items() if spec.probes}
     answers = session.remote.run_on(placed, REPLICAS_COMMAND)
-    for name, answer in checked(answers, "reading the state of its replicas").items():
-        if isinstance(answer, HostError):
-            yield Proof(name, _SERVING, passed=False, found=answer.problems[0].what)
+    for name, states in read_each(answers, "reading the state of its replicas", parse_replicas).items():
+        if isinstance(states, HostError):
+            yield Proof(name, _SERVING, passed=False, found=states.problems[0].what)
         else:
-            yield Proof(name, _SERVING, *_all_serve(placed[name], parse_replicas(answer.stdout)))
+            yield Proof(name, _SERVING, *_all_serve(placed[name], states))
 
 
 def _all_serve(names: Iterable[str], states: Iterable[ReplicaState]) -> tuple[bool, str]:
@@ -184,13 +186,13 @@ def _backups(session: Session) -> Iterator[Proof]:
     """Prove each host's backups from its own state. Asks no repository."""
     saved = {name: spec.backup for name, spec in session.hosts.items() if spec.backup}
     answers = session.remote.run_on(saved, BACKUP_COMMAND)
-    for name, answer in checked(answers, "reading the state of its backups").items():
+    for name, found in read_each(answers, "reading the state of its backups", parse_backup).items():
         for repository in saved[name].repositories:
             what = f"it is backed up to {repository.name}"
-            if isinstance(answer, HostError):
-                yield Proof(name, what, passed=False, found=answer.problems[0].what)
+            if isinstance(found, HostError):
+                yield Proof(name, what, passed=False, found=found.problems[0].what)
                 continue
-            state = parse_backup(answer.stdout).of(repository)
+            state = found.of(repository)
             said = "; ".join(state.alarms) or ages(state.snapshot_age, state.check_age)
             yield Proof(name, what, passed=not state.alarms, found=said)
 

@@ -21,7 +21,7 @@ nft -s list table inet rackwright 2>/dev/null || true
 
 _UNITS = {"ufw": "ufw", "firewalld": "firewalld", "docker": "Docker"}
 _CHAINS = {"ufw": ("ufw-",), "Docker": ("DOCKER",), "Kubernetes": ("KUBE-", "cali-", "CILIUM_")}
-_ADMITTED = re.compile(r"\b(tcp|udp) dport (\d+)(?:-(\d+))? accept\b")
+_ADMITTED = re.compile(r"\b(tcp|udp) dport ([0-9]{1,5})(?:-([0-9]{1,5}))? accept\b")
 
 
 @dataclass(frozen=True)

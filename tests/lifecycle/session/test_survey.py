@@ -56,7 +56,7 @@ class Remote:
     def __init__(self, killed_after: int | None = None, **environment: str) -> None:
         self.killed_after, self.environment = killed_after, environment
 
-    def run_on(self, names: tuple[str, ...], commands: dict[str, str]) -> dict[str, Completed]:
+    def run_on(self, names: tuple[str, ...], commands: dict[str, str], **_: int) -> dict[str, Completed]:
         return {name: self.run(commands[name]) for name in names}
 
     def run(self, command: str) -> Completed:
@@ -87,7 +87,7 @@ def test_a_host_that_was_looked_at_to_the_end_is_known():
 
 
 @pytest.mark.parametrize(
-    ("parts", "missing"), [(0, "ours before"), (4, "replicas"), (7, "drains"), (11, "control"), (12, "people")]
+    ("parts", "missing"), [(0, "ours before"), (4, "replicas"), (7, "drains"), (11, "control"), (13, "people")]
 )
 def test_a_look_that_was_killed_midway_is_not_taken_for_a_host_that_has_nothing(parts, missing):
     found = surveyed(Remote(killed_after=parts))

@@ -1,0 +1,296 @@
+"""Whatever a host answers, its parser returns a value that can be shown, or the host counts as unreadable."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rackwright.cli.plan import plan_document, plan_view
+from rackwright.cli.status import _text
+from rackwright.errors import FleetError
+from rackwright.fleet.targets import targets
+from rackwright.gateway.canaries import parse_canaries
+from rackwright.gateway.server_states import parse_downtimes, parse_drains, parse_states
+from rackwright.hardware.hardware import parse_hardware
+from rackwright.hardware.nvidia_smi import parse_nvidia_smi
+from rackwright.hardware.pci import parse_lspci, parse_sys_pci
+from rackwright.hardware.xid import parse_xids
+from rackwright.lifecycle import backup, status
+from rackwright.lifecycle.access import scripts as access
+from rackwright.lifecycle.apply import plan
+from rackwright.lifecycle.assess.machine import parse_machine
+from rackwright.lifecycle.canary.logs import parse_lines
+from rackwright.lifecycle.check import requirements
+from rackwright.lifecycle.p2p import transfer
+from rackwright.lifecycle.prune import scripts as prune
+from rackwright.lifecycle.session import survey
+from rackwright.operations.facts.filters import parse_filters
+from rackwright.operations.facts.found_driver import parse_found_driver
+from rackwright.operations.facts.listening import parse_listening
+from rackwright.operations.facts.overrides import parse_overrides
+from rackwright.operations.facts.people import parse_people
+from rackwright.remote import Completed, Remote, UnreadableAnswer, read_answer
+from rackwright.report.words import size
+from rackwright.roles.backup import state as backups
+from rackwright.roles.certificate import ends
+from rackwright.roles.replica import proof
+from rackwright.roles.replica import state as replicas
+from rackwright.roles.replica.answer import parse_answer
+from rackwright.state.control import parse_control
+from rackwright.state.journal import parse_journal
+from rackwright.state.lease import parse_lease
+from rackwright.state.pushed_keys import parse_pushed
+from tests.hardware.outputs import FOLDER
+from tests.lifecycle.hostile import HOSTILE, Lost, session_with
+
+ROOT = Path(__file__).parents[2]
+RECORD = '{"format": "control-host/1", "host": "gate1", "number": 3, "since": "2026-11-01T08:00:00Z", "who": "anna"}'
+OWNER = '{"format": "lease/1", "who": "anna", "machine": "vm", "why": "apply", "run": "r1"}'
+ENTRY = (
+    '{"format": "journal/1", "time": "2026-11-01T08:00:00Z", "rollout": "r", "run": "r", "operator": "anna",'
+    ' "event": "opened", "subject": "", "phase": "", "detail": "apply"}'
+)
+DRAIN = '{"format": "drain/1", "who": "anna", "reason": "fan", "manual": true, "time": "2026-11-01T08:00:00Z"}'
+BACKUP = (
+    'restic 0.18.0\nnow 1790000000\nstate disk {"format": "backup/1", "since": "2026-11-01T08:26:40Z", "snapshot":'
+    ' "f00", "snapshot_at": "2026-11-25T05:26:40Z", "files": "12", "bytes": "34", "run_failed": "no space"}\n'
+    "Id=rackwright-backup@disk.timer\nActiveState=active\nSubState=waiting\nUnitFileState=enabled\nResult=success\n"
+)
+REPLICAS = (
+    "replica=tiny@1\nActiveState=active\nResult=signal\nExecMainStatus=4\nNRestarts=2\nMainPID=7\n"
+    f"weights=0123456789abcdef \nwanted={'a' * 64}\nstarted={'a' * 64}\ngpus=GPU-1,GPU-2\n"
+    "state=ready\nsince=1790000000\n"
+)
+OVERRIDES = (
+    "Id=rackwright-host-proxy.service\nFragmentPath=/etc/systemd/system/rackwright-host-proxy.service\n"
+    "DropInPaths=/etc/systemd/system/rackwright-host-proxy.service.d/override.conf\n"
+)
+PEOPLE = (
+    "-- group\nrackwright-people:x:990:anna\n-- passwd\nanna:x:1001:1001:Anna,,,:/home/anna:/bin/bash\n"
+    "-- shadow\nanna:*:20000:0:99999:7::1:\n-- odd\nben\n-- stat\n600 anna /home/anna/.ssh/authorized_keys\n"
+)
+STATES = (
+    "== servers\n1\n# be_id be_name\n5 model.tiny 1 gpu1.tiny.1.8100 10.0.0.10 2 0 1 1 9\n== stat\n# svname,scur\n"
+    f"gpu1.tiny.1.8100,3\n== canaries\n500|gpu1.tiny.1.8100|1790000000|abc|r1\n== drain gpu1.tiny.1.8100\n{DRAIN}\n"
+)
+PUSHED = (
+    '{"format": "told-key/1", "key": {"id": "a", "owner": "b", "sha256": "' + "a" * 64 + '", "created":'
+    ' "2026-11-01T08:00:00Z"}, "who": "anna", "when": "2026-11-01T08:00:00Z", "revoked": false}'
+)
+ANSWER = '{"choices": [{"text": "blue", "logprobs": {"tokens": ["b"], "top_logprobs": [{"b": -0.1}]}}]}'
+SMI = (FOLDER / "h100.xml").read_text()
+
+SURVEYED: dict[str, str] = {
+    "ours before": "/proc/12/cgroup\n/proc/13/cgroup\n",
+    "listening": 'tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=12,fd=3))\n',
+    "ours after": "/proc/12/cgroup\n",
+    "filters": "unit docker\nchain DOCKER\nnetwork eth0\ntcp dport 22 accept\nudp dport 1-9 accept\n",
+    "replicas": REPLICAS,
+    "record": '{"format": "record/1", "lock": "abc", "when": "2026-11-01T08:00:00Z", "who": "anna", "run": "r"}',
+    "connected": "192.0.2.7 192.0.2.1\n",
+    "drains": f"== drain gpu1.tiny.1.8100\n{DRAIN}\n",
+    "backup": BACKUP,
+    "driver": "loaded 580.1\nours driver\npackage installed nvidia-dkms 580.1-1\n",
+    "hardware": f"m-123456\nm-123456 facts\nmemory 100\ncpus 4\nm-123456 smi\n{SMI}\nrc 0\nm-123456 log\n",
+    "control": RECORD,
+    "overrides": OVERRIDES,
+    "people": PEOPLE,
+}
+"""What the parts of a survey print."""
+
+
+PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
+    parse_canaries: (lambda text: dict(parse_canaries(text)), "500|gpu1.tiny.1.8100|1790000000|abc|r1\n"),
+    parse_downtimes: (parse_downtimes, "tiny 1790000000\n"),
+    parse_drains: (parse_drains, SURVEYED["drains"]),
+    parse_states: (parse_states, STATES),
+    parse_hardware: (parse_hardware, SURVEYED["hardware"]),
+    parse_nvidia_smi: (parse_nvidia_smi, SMI),
+    parse_lspci: (parse_lspci, "0000:17:00.0 0302: 10de:2330 (rev a1)\n"),
+    parse_sys_pci: (parse_sys_pci, "0000:17:00.0 0x030200 0x10de 0x2330\n"),
+    parse_xids: (parse_xids, "1790000000.1 kernel: NVRM: Xid (PCI:0000:17:00): 79, pid=1, GPU has fallen off\n"),
+    access.parse: (
+        access.parse,
+        "begins 1790000000.5\nuser anna 1001\npassword anna\nsudo anna (ALL) ALL\n"
+        "login anna SHA256:abc 1790000000.1 192.0.2.7\n",
+    ),
+    parse_machine: (
+        parse_machine,
+        "systemd yes\nmodels 100 50\ndrive sda 1 2048 disk\nsupply PS2 | C9h | lost\nwatts 9\n",
+    ),
+    parse_lines: (parse_lines, "-- cursor: s=1\n"),
+    requirements.parse: (requirements.parse, "time 1790000000.5\nos debian 13\ndisk 100\nurl 0 200\n"),
+    transfer.parse: (transfer.parse, "whole\nfree 100\narrived 50\n"),
+    prune.parse: (
+        lambda text: prune.parse(text, "/srv"),
+        "now 1790000000\nweights 100 1780000000 tiny/0123456789abcdef\n",
+    ),
+    backup.parse_snapshots: (
+        backup.parse_snapshots,
+        '[{"id": "a", "time": "2026-11-01T08:00:00.1Z", "summary": {"total_files_processed": 3}}]',
+    ),
+    parse_filters: (parse_filters, SURVEYED["filters"]),
+    parse_found_driver: (parse_found_driver, SURVEYED["driver"]),
+    parse_listening: (parse_listening, SURVEYED["listening"]),
+    parse_overrides: (parse_overrides, OVERRIDES),
+    parse_people: (lambda text: parse_people(text.splitlines()), PEOPLE),
+    backups.parse: (backups.parse, BACKUP),
+    ends.parse: (ends.parse, "gateway.crt notAfter=2027-01-01 00:00:00Z\n"),
+    proof.parse: (proof.parse, f"ActiveState=active\nMainPID=7\nword=a\nmarker=abc /srv\nanswer:\n{ANSWER}"),
+    replicas.parse: (replicas.parse, REPLICAS),
+    parse_answer: (parse_answer, ANSWER),
+    parse_control: (lambda text: parse_control(text, "gate1"), RECORD),
+    parse_journal: (lambda text: parse_journal(text, "gate1"), ENTRY),
+    parse_lease: (
+        lambda text: parse_lease(text.splitlines(), 1790000000, "gate1"),
+        f"lease/1 3 1790000000 1790000060\n{OWNER}\n",
+    ),
+    parse_pushed: (lambda text: parse_pushed(text, "gate1"), PUSHED),
+}
+"""Every parser of hosts' answers → how it is called, and what a host prints."""
+
+NOT_OF_HOSTS = {
+    "rackwright/lifecycle/bench/report.py: parse_report": "a file that guidellm writes on the controller",
+    "rackwright/state/formats.py: parse": "tested through all that use it",
+    "roles/gateway/access_log.py: parse_access": "tested through parse_lines, which skips what it refuses",
+    "roles/nvidia_driver/resolve.py: parse": "a host's answer to `lock` alone, which reports its ValueError",
+}
+
+TOKENS = (
+    *(
+        "",
+        "\n",
+        "\n\n",
+        " ",
+        ":",
+        "=",
+        "|",
+        "/",
+        ",",
+        "\0",
+        "\x1b[2J",
+        "\x85",
+        "²",
+        "٣",
+        "\ufffd",
+        "null",
+        "[]",
+        "{}",
+    ),
+    *("-1", "1e400", "NaN", "Infinity", "9" * 20, "9" * 400, "9" * 5000, "0001-01-01T00:00:00+14:00", '"\\ud800"'),
+    *("[" * 20000, '{"a":' * 20000, "tcp dport 0-999999999 accept\n", "motd: be good\n"),
+)
+
+
+@st.composite
+def garbled(draw: st.DrawFn, text: str) -> str:
+    """Return the text with a few pieces cut out, repeated, or replaced by tokens."""
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(text)))
+        end = draw(st.integers(start, min(len(text), start + 40)) | st.just(len(text)))
+        put = draw(st.sampled_from((*TOKENS, text[start:end] * 2)) | st.text(max_size=20))
+        text = text[:start] + put + text[end:]
+    return Completed(0, text.encode(errors="replace")).stdout
+
+
+def shown(value: object) -> None:
+    """Fail unless the value can be printed."""
+    repr(value).encode()
+    if isinstance(value, backups.BackupState):
+        for one in value.repositories.values():
+            f"{one.alarms} {backups.ages(one.snapshot_age, one.check_age)} {size(one.bytes or 0)}".encode()
+
+
+@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: f"{parser.__module__}.{parser.__name__}")
+def test_a_real_answer_can_be_read(parser: Callable[..., Any]) -> None:
+    parse, answer = PARSERS[parser]
+    shown(parse(answer))
+
+
+@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: f"{parser.__module__}.{parser.__name__}")
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_garbled_answer_is_read_or_refused(parser: Callable[..., Any], data: st.DataObject) -> None:
+    parse, answer = PARSERS[parser]
+    text = data.draw(garbled(answer))
+    try:
+        value = read_answer("gpu1", "something", parse, text)
+    except UnreadableAnswer as error:
+        assert error.problems[0].where == "gpu1"  # noqa: PT017
+    else:
+        shown(value)
+
+
+def test_every_parser_is_tested() -> None:
+    tested = {f"{_file(parser)}: {parser.__name__}" for parser in PARSERS}
+    assert set(_parsers()) == tested | set(NOT_OF_HOSTS)
+
+
+def _file(parser: Callable[..., Any]) -> str:
+    path = parser.__module__.replace(".", "/").removeprefix("rackwright/roles/")
+    return f"{'roles/' if '.roles.' in parser.__module__ else ''}{path}.py"
+
+
+def _parsers() -> Iterator[str]:
+    for folder in ("rackwright/gateway", "rackwright/hardware", "rackwright/lifecycle", "rackwright/state", "roles"):
+        yield from _in(ROOT / folder)
+    yield from _in(ROOT / "rackwright/operations")
+
+
+def _in(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and (node.name == "parse" or node.name.startswith("parse_")):
+                yield f"{path.relative_to(ROOT)}: {node.name}"
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A session whose hosts don't answer anything after the survey."""
+    made = session_with(lambda text: text, tmp_path_factory.mktemp("site"))
+    return replace(made, remote=Remote(targets(made.fleet), transport=lambda _: Lost(lambda text: text)))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), part=st.sampled_from(sorted(SURVEYED)))
+def test_what_a_survey_reads_can_be_shown(session: Any, data: st.DataObject, part: str) -> None:
+    said = SURVEYED | {part: data.draw(garbled(SURVEYED[part]))}
+    try:
+        host = survey.surveyed_of([Completed(0, said[name].encode()) for name in (*survey._PARTS, "people")], HOSTILE)
+    except UnreadableAnswer:
+        return
+    found = survey.Survey({HOSTILE: host}, {"gate1": "lost", "gpu1": "lost"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(status, "survey", lambda _: found)
+        patch.setattr(plan, "survey", lambda _: found)
+        _text(status.status(session)).encode()
+        try:
+            planned = plan.plan(session)
+        except FleetError:
+            # What the host has must be decided in the fleet file.
+            return
+        plan_view(planned).encode()
+        json.dumps(plan_document(planned))
+
+
+def test_status_and_plan_name_a_drop_in_that_is_not_ours(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {**SURVEYED, "filters": "", "connected": "", "people": ""}
+    host = survey.surveyed_of([Completed(0, said[name].encode()) for name in (*survey._PARTS, "people")], HOSTILE)
+    for module in (status, plan):
+        monkeypatch.setattr(
+            module, "survey", lambda _: survey.Survey({HOSTILE: host}, {"gate1": "lost", "gpu1": "lost"})
+        )
+    file = "/etc/systemd/system/rackwright-host-proxy.service.d/override.conf"
+    named = f"gpu2: rackwright-host-proxy.service is changed by {file}, which rackwright didn't write"
+    assert f"warning: {named}" in _text(status.status(session))
+    planned = plan.plan(session)
+    assert named in plan_view(planned)
+    assert str(plan_document(planned)["overrides"]).count(named) == 1
