@@ -61,8 +61,15 @@ class Listed:
     repository: str
     id: str
     time: str
+    author: str
+    """Who made it, as USER@HOST. Whoever can write to the repository chooses this text."""
     files: int | None
     bytes: int | None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether its author isn't root on the host that the repository belongs to."""
+        return self.author != f"root@{self.host}"
 
 
 Place = tuple[str, str]
@@ -137,7 +144,7 @@ def listed(session: Session, wanted: Sequence[Place]) -> tuple[tuple[Listed, ...
 
 def _listed(session: Session, place: Place) -> Iterator[Listed]:
     host, name = place
-    words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock --host {quote(host)}"
+    words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock"
     answer = session.remote.connection(host).run(words, timeout=180).check("asking the repository")
     try:
         snapshots = json.loads(answer.stdout)
@@ -146,7 +153,8 @@ def _listed(session: Session, place: Place) -> Iterator[Listed]:
     for one in snapshots or ():
         summary = one.get("summary") or {}
         files, total = summary.get("total_files_processed"), summary.get("total_bytes_processed")
-        yield Listed(host, name, one["id"], f"{one['time'][:19]}Z", files, total)
+        author = f"{one.get('username') or 'nobody'}@{one['hostname']}"
+        yield Listed(host, name, one["id"], f"{one['time'][:19]}Z", author, files, total)
 
 
 def _on_host(

@@ -19,6 +19,7 @@ from rackwright.lifecycle.check.result import Asked, Condition, State
 
 if TYPE_CHECKING:
     from rackwright.fleet.hosts.host_spec import HostSpec
+    from rackwright.lifecycle.check.backups import Trial
     from rackwright.lifecycle.check.requirements import Answers
     from rackwright.values.targets import Target
 
@@ -82,7 +83,7 @@ def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     if lock is None or mismatches(fleet, lock):
         return Checked(tuple(conditions))
     specs = host_specs(fleet, lock, credentials=Credentials(download_files=download_files(fleet)))
-    conditions += _ask(fleet, lock, {name: specs[name] for name in hosts})
+    conditions += _ask(fleet, lock, specs, hosts)
     return Checked(tuple(conditions))
 
 
@@ -92,13 +93,14 @@ def _lock(fleet: Fleet) -> Lock | None:
 
 
 def _secrets(fleet: Fleet) -> Iterator[Condition]:
+    from rackwright.fleet.backup_access import references_of
+
     file = fleet.file
     references = {f"hosts.{name}.sudo.password": host.sudo.password for name, host in file.hosts.items()}
     references |= {"downloads.hub_token": file.downloads.hub_token, "ca.key": file.ca.key}
     if file.gateway.certificate:
         references["gateway.certificate.key"] = file.gateway.certificate.key
-    for number, repository in enumerate(file.backup.to if file.backup else ()):
-        references |= {f"backup.to[{number}].{key}": text for key, text in repository.references.items()}
+    references |= dict(references_of(fleet))
     for where, reference in references.items():
         if reference is not None:
             yield _secret(where, reference, fleet.path.parent)
@@ -149,15 +151,18 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
     )
 
 
-def _ask(fleet: Fleet, lock: Lock, specs: dict[str, HostSpec]) -> list[Condition]:
+def _ask(fleet: Fleet, lock: Lock, every: dict[str, HostSpec], hosts: tuple[str, ...]) -> list[Condition]:
+    from rackwright.lifecycle.check.backups import trials
     from rackwright.lifecycle.check.requirements import parse, script
     from rackwright.remote import Remote, checked
 
     servers = _servers(fleet, lock)
+    specs = {name: every[name] for name in hosts}
+    tried = {name: trials(every, name) for name in hosts}
     reached, conditions = _targets(fleet, tuple(specs))
     with Remote(reached) as remote:
         asked = {name: (*_sources(spec), *(servers if spec.model_store else ())) for name, spec in specs.items()}
-        scripts = {name: script(spec, asked[name]) for name, spec in specs.items()}
+        scripts = {name: script(spec, asked[name], tried[name]) for name, spec in specs.items()}
         # The same for all hosts; on stdin because it is too long for a command.
         bundle = next(iter(specs.values())).downloads.ca_bundle if specs else None
         answers = checked(remote.run_on(remote.names, scripts, stdin=bundle), "checking the host")
@@ -167,7 +172,7 @@ def _ask(fleet: Fleet, lock: Lock, specs: dict[str, HostSpec]) -> list[Condition
             problem: Problem = answer.problems[0]
             conditions.append(Condition(name, "reach", State.FAILED, problem.what, problem.next))
         else:
-            conditions += _host(fleet, lock, specs[name], parse(answer.stdout), now, asked[name])
+            conditions += _host(fleet, lock, specs[name], parse(answer.stdout), now, asked[name], tried[name])
     return conditions
 
 
@@ -211,12 +216,18 @@ def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
 
 
 def _host(
-    fleet: Fleet, lock: Lock, spec: HostSpec, answers: Answers, now: float, asked: tuple[Asked, ...]
+    fleet: Fleet,
+    lock: Lock,
+    spec: HostSpec,
+    answers: Answers,
+    now: float,
+    asked: tuple[Asked, ...],
+    tried: tuple[Trial, ...],
 ) -> Iterator[Condition]:
     from rackwright.lifecycle.check.fit import judge_fit
     from rackwright.lifecycle.check.requirements import judge
 
     reached = "this machine, and sudo" if fleet.is_local(spec.name) else "ssh and sudo"
     yield Condition(spec.name, "reach", State.OK, reached)
-    yield from judge(spec, answers, now, asked=asked, controls=spec.name in fleet.control)
+    yield from judge(spec, answers, now, asked=asked, trials=tried, controls=spec.name in fleet.control)
     yield from judge_fit(fleet, lock, spec.name, answers.hardware)
