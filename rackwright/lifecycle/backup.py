@@ -62,7 +62,7 @@ class Listed:
     id: str
     time: str
     author: str
-    """Who made it, as USER@HOST. Whoever can write to the repository chooses this text."""
+    """Who made it, as USER@HOST. An attacker who can write to the repository can choose this text."""
     files: int | None
     bytes: int | None
 

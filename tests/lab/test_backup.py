@@ -117,6 +117,33 @@ def settings_of(fleet: Fleet, host: str) -> Settings:
     )
 
 
+@pytest.fixture(scope="module")
+def owned(backups: Backups) -> str:
+    """Give the host the credentials of the owned host, and a script that runs restic with them; return the folder."""
+    folder, host = "/root/owned", backups.host
+    keys, login = backups.owned_access["ssh"].key, backups.owned_access["web"].login
+    assert keys is not None
+    assert login is not None
+    ssh, web = (one for one in backups.owned.repositories if one.name != "disk")
+    host.tell(
+        f"""set -e; umask 077; mkdir {folder}; cd {folder}
+printf '%s\\n' '{keys.reveal()}' >key; printf %s '{login.reveal()}' >login
+printf %s '{backups.owned_access["ssh"].password.reveal()}' >ssh.password
+printf %s '{backups.owned_access["web"].password.reveal()}' >web.password
+printf '%s\n' '{ssh.known_hosts}' >known_hosts; printf %s '{backups.owned_access["web"].ca_pem}' >ca.crt
+cat >restic <<'END'
+#!/bin/sh
+name=$1 url={ssh.url.removesuffix("gpu1")}$2; [ $1 = ssh ] || url={web.url.removesuffix("gpu1")}$2
+shift 2; cd {folder}
+export RESTIC_PASSWORD_FILE=$name.password RESTIC_REST_USERNAME=gpu1 RESTIC_REST_PASSWORD=$(cat login)
+ssh="-i key -F none -o BatchMode=yes -o UserKnownHostsFile=known_hosts"
+exec timeout 60 restic -r "$url" --cacert ca.crt --no-cache -o "sftp.args=$ssh" "$@"
+END
+chmod 700 restic"""
+    )
+    return folder
+
+
 def seed(host: LabHost) -> None:
     host.tell(
         """set -e
@@ -155,25 +182,36 @@ def test_a_first_snapshot_is_made_at_each_kind_of_repository(backups: Backups, n
         assert f"CONNECT {backups.vault.address}:8000" in backups.vault.tell("cat /run/tinyproxy.log")
 
 
-def test_an_owned_host_opens_no_other_hosts_backups(backups: Backups) -> None:
-    before = {name: ids(backups, name) for name in ("ssh", "web")}
-    host, vault = backups.host, backups.vault
-    folder = owned(backups)
-    for name in ("ssh", "web"):
-        assert host.holds(f"{folder}/restic {name} gpu1 init -q"), "its own repository is its own"
-        assert not host.holds(f"{folder}/restic {name} gate1 snapshots")
-        assert not host.holds(f"{folder}/restic {name} gate1 backup --host gate1 --tag rackwright /etc/rackwright")
-    sftp = f"sftp -q -b - -i {folder}/key -o UserKnownHostsFile={folder}/known_hosts"
-    assert host.tell(f"echo 'ls -1 /acme' | {sftp} gpu1@{vault.address} | grep -v '^sftp>'") == "/acme/gpu1"
+@pytest.mark.parametrize("name", ["ssh", "web"])
+def test_an_owned_host_reads_and_forges_no_snapshot_of_another(backups: Backups, owned: str, name: str) -> None:
+    before = ids(backups, name)
+    backups.host.tell(f"{owned}/restic {name} gpu1 init -q")
+    forged = "backup -q --host gate1 --tag rackwright /etc/rackwright"
+    backups.host.tell(f"{owned}/restic {name} gpu1 {forged}")
+    assert not backups.host.holds(f"{owned}/restic {name} gate1 snapshots")
+    assert not backups.host.holds(f"{owned}/restic {name} gate1 {forged}")
+    assert ids(backups, name) == before
+
+
+def test_an_owned_host_sees_and_deletes_nothing_of_another_over_sftp(backups: Backups, owned: str) -> None:
+    host, before = backups.host, ids(backups, "ssh")
+    sftp = f"sftp -q -b - -i {owned}/key -o UserKnownHostsFile={owned}/known_hosts"
+    at = backups.vault.address
+    assert host.tell(f"echo 'ls -1 /acme' | {sftp} gpu1@{at} | grep -v '^sftp>'") == "/acme/gpu1"
     for path in ("/acme/gate1", f"{CHROOTS}/gate1/acme/gate1", "../gate1/acme/gate1"):
-        assert not host.holds(f"echo 'rm {path}/config' | {sftp} gpu1@{vault.address}"), path
-    assert not host.holds(f"echo 'ls' | {sftp} gate1@{vault.address}")
+        assert not host.holds(f"echo 'rm {path}/snapshots/{before[0]}' | {sftp} gpu1@{at}"), path
+    assert not host.holds(f"echo ls | {sftp} gate1@{at}")
+    assert ids(backups, "ssh") == before
+
+
+def test_an_owned_host_sees_and_deletes_nothing_of_another_over_rest(backups: Backups, owned: str) -> None:
+    before = ids(backups, "web")
     for user, method in (("gpu1", "GET"), ("gpu1", "DELETE"), ("gpu1", "POST"), ("gate1", "GET"), ("gate1", "POST")):
         sent = f"-X {method} {'-d forged' if method == 'POST' else ''}"
-        snapshot = f"https://{vault.address}:8000/gate1/snapshots/{before['web'][0]}"
-        asked = f"curl -s --cacert {folder}/ca.crt -u {user}:$(cat {folder}/login) {sent} {snapshot}"
-        assert host.tell(f"{asked} -o /dev/null -w '%{{http_code}}'") in ("401", "403"), (user, method)
-    assert {name: ids(backups, name) for name in ("ssh", "web")} == before
+        snapshot = f"https://{backups.vault.address}:8000/gate1/snapshots/{before[0]}"
+        asked = f'curl -s --cacert {owned}/ca.crt -u {user}:"$(cat {owned}/login)" {sent} {snapshot}'
+        assert backups.host.tell(f"{asked} -o /dev/null -w '%{{http_code}}'") in ("401", "403"), (user, method)
+    assert ids(backups, "web") == before
 
 
 def test_check_tells_a_server_that_keeps_hosts_apart_from_one_that_does_not(backups: Backups) -> None:
@@ -193,32 +231,6 @@ def test_check_tells_a_server_that_keeps_hosts_apart_from_one_that_does_not(back
     backups.host.tell("rm -r /mnt/disk/gpu1")
     vault.tell(f"rm -r {mine}; systemctl stop rest; {REST} --private-repos")
     assert opened == {"disk": Opens.READS, "ssh": Opens.REACHES, "web": Opens.REACHES}
-
-
-def owned(backups: Backups) -> str:
-    """Give the host the credentials of the owned host, and a script that runs restic with them; return the folder."""
-    folder, host = "/root/owned", backups.host
-    keys, login = backups.owned_access["ssh"].key, backups.owned_access["web"].login
-    assert keys is not None
-    assert login is not None
-    ssh, web = (one for one in backups.owned.repositories if one.name != "disk")
-    host.tell(
-        f"""set -e; umask 077; mkdir {folder}; cd {folder}
-printf %s '{keys.reveal()}' >key; printf %s '{login.reveal()}' >login
-printf %s '{backups.owned_access["ssh"].password.reveal()}' >ssh.password
-printf %s '{backups.owned_access["web"].password.reveal()}' >web.password
-printf '%s\n' '{ssh.known_hosts}' >known_hosts; printf %s '{backups.owned_access["web"].ca_pem}' >ca.crt
-cat >restic <<'END'
-#!/bin/sh
-name=$1 url={ssh.url.removesuffix("gpu1")}$2; [ $1 = ssh ] || url={web.url.removesuffix("gpu1")}$2
-shift 2; cd {folder}
-export RESTIC_PASSWORD_FILE=$name.password RESTIC_REST_USERNAME=gpu1 RESTIC_REST_PASSWORD=$(cat login)
-ssh="-i key -F none -o BatchMode=yes -o UserKnownHostsFile=known_hosts"
-exec timeout 60 restic -r "$url" --cacert ca.crt --no-cache -o "sftp.args=$ssh" "$@"
-END
-chmod 700 restic"""
-    )
-    return folder
 
 
 def test_one_file_comes_back_and_what_matches_nothing_is_no_success(backups: Backups) -> None:

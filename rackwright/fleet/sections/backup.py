@@ -63,7 +63,7 @@ def _weekly(text: str) -> str:
 class Repository(Frozen):
     """A place for backups; every host has a restic repository of its own there: URL/HOST.
 
-    In `url`, `user` and the references to secrets, {host} stands for the host's name.
+    In `url`, `user` and the references to secrets, {host} is replaced by the host's name.
     """
 
     name: Name

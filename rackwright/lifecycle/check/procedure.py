@@ -19,7 +19,7 @@ from rackwright.lifecycle.check.result import Asked, Condition, State
 
 if TYPE_CHECKING:
     from rackwright.fleet.hosts.host_spec import HostSpec
-    from rackwright.lifecycle.check.backups import Trial
+    from rackwright.lifecycle.check.apart import Trial
     from rackwright.lifecycle.check.requirements import Answers
     from rackwright.values.targets import Target
 
@@ -152,7 +152,7 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
 
 
 def _ask(fleet: Fleet, lock: Lock, every: dict[str, HostSpec], hosts: tuple[str, ...]) -> list[Condition]:
-    from rackwright.lifecycle.check.backups import trials
+    from rackwright.lifecycle.check.apart import trials
     from rackwright.lifecycle.check.requirements import parse, script
     from rackwright.remote import Remote, checked
 

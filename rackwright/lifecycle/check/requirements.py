@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rackwright.hardware.hardware import COMMAND as HARDWARE_COMMAND
 from rackwright.hardware.hardware import Hardware, parse_hardware
-from rackwright.lifecycle.check.backups import Trial, judge_trials
+from rackwright.lifecycle.check.apart import Trial, judge_trials
 from rackwright.lifecycle.check.gpus import judge_gpus
 from rackwright.lifecycle.check.result import Asked, Condition, State
 from rackwright.lifecycle.expiry import days, ending_certificates

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rackwright.fleet.hosts.host_spec import HostSpec
-from rackwright.lifecycle.check.backups import Trial, trials
+from rackwright.lifecycle.check.apart import Trial, trials
 from rackwright.lifecycle.check.requirements import judge, parse, script
 from rackwright.lifecycle.check.result import Condition, State
 from rackwright.roles.backup.settings import Repository, Settings
