@@ -12,4 +12,4 @@ def backup() -> None:
     """Ensure that the host's timers back it up to each repository of the fleet file."""
     spec: HostSpec = host.data.spec
     if spec.backup is not None:
-        backup_role(settings=spec.backup, access=spec.credentials.backup)
+        backup_role(settings=spec.backup, access=spec.credentials.backup[spec.name])

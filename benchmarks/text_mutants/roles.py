@@ -54,6 +54,7 @@ ROLES = (
         (
             "tests/roles/test_sandboxes.py",
             "tests/roles/test_backup_mount.py",
+            "tests/roles/test_backup_others.py",
             "tests/roles/test_backup_scripts.py",
             "tests/roles/test_backup.py",
             "tests/roles/test_backup_state.py",

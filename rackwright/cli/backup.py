@@ -60,9 +60,9 @@ def check(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
 @common_options
 @pass_context
 def list_(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
-    """List the snapshots that the repositories have.
+    """List the snapshots that the repositories have, with their authors.
 
-    Exit code 3 if a repository doesn't answer its host.
+    It names each snapshot whose author isn't root on its host. Exit code 3 if a repository doesn't answer its host.
     """
     hosts_needed()
     from rackwright.lifecycle.backup import listed, places
@@ -71,16 +71,36 @@ def list_(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
 
     with open_session(context.fleet, limit=hosts) as session:
         found, problems = listed(session, places(session, to))
-    rows = [("HOST", "REPOSITORY", "SNAPSHOT", "TIME", "FILES", "SIZE")]
+    rows = [("HOST", "REPOSITORY", "SNAPSHOT", "TIME", "AUTHOR", "FILES", "SIZE")]
     for one in found:
         counted = "-" if one.files is None else str(one.files)
         total = "-" if one.bytes is None else size(one.bytes)
-        rows.append((one.host, one.repository, one.id[:8], one.time, counted, total))
+        rows.append((one.host, one.repository, one.id[:8], one.time, one.author, counted, total))
+        if one.foreign:
+            context.note(f"{one.host}: {one.repository}: {one.id[:8]} is by {one.author}, not by root@{one.host}")
     for (host, repository), problem in problems.items():
         context.note(f"{host}: {repository}: {problem}")
     failed = [{"host": host, "repository": name, "problem": why} for (host, name), why in problems.items()]
     context.answer({"snapshots": [asdict(one) for one in found], "failed": failed}, *table(rows))
     return ExitCode.HOSTS_FAILED if problems else ExitCode.DONE
+
+
+@backup.command()
+@click.argument("host")
+@to_option
+@common_options
+@pass_context
+def password(context: Context, host: str, to: str | None) -> None:
+    """Print the password of a host's restic repository, for a restore by hand.
+
+    Asks no host, so it also works for a host that is gone.
+    """
+    from rackwright.fleet.backup_access import password_of
+
+    repository, shown = password_of(context.fleet, host, to)
+    if host not in context.fleet.file.hosts:
+        context.note(f"{host}: the fleet file doesn't name this host; if it never did, this password opens nothing")
+    context.answer({"host": host, "repository": repository, "password": shown.reveal()}, shown.reveal())
 
 
 def _make(context: Context, verb: Verb, hosts: tuple[str, ...], to: str | None) -> bool:

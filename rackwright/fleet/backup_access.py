@@ -1,30 +1,125 @@
-"""Access to the backup repositories: secrets resolved, CA files read."""
+"""Each host's access to its backup repositories: secrets resolved, passwords derived, CA files read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 
-from rackwright.errors import FleetError, Problem
+from rackwright.errors import FleetError, Problem, SecretError, UsageError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.sections.backup import Repository
+from rackwright.fleet.reading.draft import Draft
+from rackwright.fleet.sections.backup import HOST, Repository
 from rackwright.roles.backup.settings import Access
+from rackwright.values.secrets import Secret
+
+Resolve = Callable[[str, str], Secret]
+"""Given a reference and its place, return the secret."""
 
 
-def access_of(fleet: Fleet) -> Mapping[str, Access]:
-    """Return the access to each repository, by name. Raise SecretError or FleetError if one is unusable."""
+def access_of(fleet: Fleet) -> Mapping[str, Mapping[str, Access]]:
+    """Return the access of each host in service to each repository, by host and the repository's name.
+
+    Raise SecretError or FleetError if one is unusable, or if two hosts have the same secret.
+    """
+    resolve = _resolver(fleet)
+    opened: dict[str, dict[str, Access]] = {name: {} for name in fleet.hosts}
+    for place, asked in _placed(fleet):
+        place = f"{fleet.path} {place}"
+        ca = _ca(fleet, asked, place)
+        for host in fleet.hosts:
+            opened[host][asked.name] = _access(fleet, asked, host, place, resolve, ca)
+        _refuse_same({host: opened[host][asked.name] for host in fleet.hosts}, place)
+    return opened
+
+
+def password_of(fleet: Fleet, host: str, to: str | None) -> tuple[str, Secret]:
+    """Return the name of a repository of the fleet file, and the password of the host's restic repository there.
+
+    `to` names the repository; None: the only one. The fleet file need not have the host any more. Raise UsageError if
+    one can't be meant, SecretError if the reference doesn't resolve.
+    """
+    known = {asked.name: (place, asked) for place, asked in _placed(fleet)}
+    if not known:
+        raise UsageError("the fleet file sets no backup", where="backup", should="this command needs one")
+    if not Draft.is_name(host):
+        raise UsageError("can't be a host's name", where=host, should="should be a name like gate1")
+    name = to or next(iter(known))
+    if name not in known or (to is None and len(known) > 1):
+        what = "no repository of that name" if to else "there are several repositories"
+        raise UsageError(what, where=to or "--to", should=f"should be one of {', '.join(known)}")
+    place, asked = known[name]
+    return name, _password(fleet, asked, host, f"{fleet.path} {place}", _resolver(fleet))
+
+
+def references_of(fleet: Fleet) -> Iterator[tuple[str, str]]:
+    """Yield place and text of each reference to a secret of the repositories, with {host} once for each host."""
+    for place, asked in _placed(fleet):
+        for key, text in asked.references.items():
+            if text and HOST in text:
+                yield from ((f"{place}.{key} of {host}", text.replace(HOST, host)) for host in fleet.hosts)
+            elif text:
+                yield f"{place}.{key}", text
+
+
+def derived(root: Secret, fleet: str, repository: str, host: str) -> Secret:
+    """Return a host's password. It reveals neither `root` nor another host's password. The docs have the formula."""
+    key = _stretched(root, f"rackwright backup/1\0{fleet}")
+    return Secret(hmac.digest(key, f"{repository}\0{host}".encode(), "sha256").hex())
+
+
+@cache
+def _stretched(root: Secret, salt: str) -> bytes:
+    # Slow, because an owned host can guess `root` from its own password for as long as it likes.
+    return hashlib.scrypt(root.reveal().encode(), salt=salt.encode(), n=2**15, r=8, p=1, maxmem=2**26, dklen=32)
+
+
+def _placed(fleet: Fleet) -> Iterator[tuple[str, Repository]]:
+    for number, asked in enumerate(fleet.file.backup.to if fleet.file.backup else ()):
+        yield f"backup.to[{number}]", asked
+
+
+def _resolver(fleet: Fleet) -> Resolve:
+    """Return a function that asks for each secret only once."""
     from rackwright.fleet.secrets import resolve
 
-    opened: dict[str, Access] = {}
-    for number, asked in enumerate(fleet.file.backup.to if fleet.file.backup else ()):
-        place = f"{fleet.path} backup.to[{number}]"
-        found = {
-            key: resolve(reference, where=f"{place}.{key}", folder=fleet.path.parent) if reference else None
-            for key, reference in asked.references.items()
-        }
-        password = found["password"]
-        assert password is not None  # noqa: S101 — its reference is never absent
-        opened[asked.name] = Access(password, found["key"], found["login"], _ca(fleet, asked, place))
-    return opened
+    known: dict[str, Secret] = {}
+
+    def once(reference: str, where: str) -> Secret:
+        if reference not in known:
+            known[reference] = resolve(reference, where=where, folder=fleet.path.parent)
+        return known[reference]
+
+    return once
+
+
+def _access(fleet: Fleet, asked: Repository, host: str, place: str, resolve: Resolve, ca: str | None) -> Access:
+    own = asked.of(host)
+    return Access(
+        _password(fleet, asked, host, place, resolve),
+        resolve(own.key, f"{place}.key") if own.key else None,
+        resolve(own.login, f"{place}.login") if own.login else None,
+        ca,
+    )
+
+
+def _password(fleet: Fleet, asked: Repository, host: str, place: str, resolve: Resolve) -> Secret:
+    found = resolve(asked.of(host).password, f"{place}.password")
+    return found if HOST in asked.password else derived(found, fleet.file.fleet, asked.name, host)
+
+
+def _refuse_same(hosts: Mapping[str, Access], place: str) -> None:
+    for key in ("password", "key", "login"):
+        first: dict[Secret, str] = {}
+        for host, access in hosts.items():
+            secret: Secret | None = getattr(access, key)
+            if secret and (other := first.setdefault(secret, host)) != host:
+                raise SecretError(
+                    f"{other} and {host} have the same one",
+                    where=f"{place}.{key}",
+                    should="each host needs its own, or it could read or delete the other's snapshots",
+                )
 
 
 def _ca(fleet: Fleet, asked: Repository, place: str) -> str | None:

@@ -63,8 +63,15 @@ class Listed:
     repository: str
     id: str
     time: str
+    author: str
+    """Who made it, as USER@HOST. An attacker who can write to the repository can choose this text."""
     files: int | None
     bytes: int | None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether its author isn't root on the host that the repository belongs to."""
+        return self.author != f"root@{self.host}"
 
 
 class _Summary(Stored):
@@ -78,6 +85,8 @@ class Snapshot(Stored):
     id: str
     time: str
     """ISO 8601."""
+    hostname: str
+    username: str | None = None
     summary: _Summary | None = None
     """None: an older restic wrote it."""
 
@@ -162,12 +171,13 @@ def listed(session: Session, wanted: Sequence[Place]) -> tuple[tuple[Listed, ...
 
 def _listed(session: Session, place: Place) -> Iterator[Listed]:
     host, name = place
-    words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock --host {quote(host)}"
+    words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock"
     answer = session.remote.connection(host).run(words, timeout=180).check("asking the repository")
     snapshots = read_answer(host, "restic's list of snapshots", parse_snapshots, answer.stdout)
     for one in snapshots:
         summary = one.summary or _Summary()
-        yield Listed(host, name, one.id, f"{one.time[:19]}Z", summary.files, summary.bytes)
+        author = f"{one.username or 'nobody'}@{one.hostname}"
+        yield Listed(host, name, one.id, f"{one.time[:19]}Z", author, summary.files, summary.bytes)
 
 
 def _on_host(

@@ -1,25 +1,30 @@
 # ruff: noqa: E501  (an exact message is written on one line)
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from rackwright.errors import FleetError, SecretError
-from rackwright.fleet.backup_access import access_of
+from rackwright.errors import FleetError, SecretError, UsageError
+from rackwright.fleet.backup_access import access_of, derived, password_of, references_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock
 from rackwright.values.file import File
+from rackwright.values.secrets import Secret
 from tests.fleet.fleets import make_fleet
 from tests.fleet.test_load import GOOD
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHqF2cXoVIzgPYv1rRTgd9PyzN0IcCDqmNQTkD5JbBlu"
 DISK = {"name": "disk", "url": "/srv/backup", "password": "env:RESTIC_PASSWORD"}
-SSH = {"name": "ssh", "url": "sftp:vault@10.0.0.5:/acme", "password": "env:RESTIC_PASSWORD"}
-SSH |= {"key": "file:id", "host_key": KEY}
-WEB = {"name": "web", "url": "rest:https://vault:8000/acme", "password": "env:RESTIC_PASSWORD"}
+SSH = {"name": "ssh", "url": "sftp:{host}@10.0.0.5:/acme", "password": "env:RESTIC_PASSWORD"}
+SSH |= {"key": "file:{host}.key", "host_key": KEY}
+WEB = {"name": "web", "url": "rest:https://vault:8000", "password": "env:RESTIC_PASSWORD"}
+WEB |= {"user": "{host}", "login": "file:{host}.login"}
 
 
 def written(**changes: str) -> str:
@@ -28,6 +33,7 @@ def written(**changes: str) -> str:
     return f"backup: {{to: [{{{', '.join(f'{key}: {value!r}' for key, value in settings.items() if value)}}}]}}\n"
 
 
+OWN = "without a login of its own, each host could read or delete the others' snapshots"
 PLACE = "fleet.yml:1 backup.to[0]"
 CASES = [
     ("backup: {to: []}\n", ["fleet.yml:1 backup.to: is empty; should have at least one entry"]),
@@ -41,7 +47,13 @@ CASES = [
     (written(mount="/mnt/disk"), [f"{PLACE}: /srv/backup is not below the mount /mnt/disk; should be below it"]),
     (written(user="me"), [f"{PLACE}: user: not valid for a path repository; leave it out"]),
     (written(url="sftp:vault@10.0.0.5:/acme"), [f"{PLACE}: missing key host_key and key; sftp needs both, because it trusts no unknown host key"]),
-    (written(url="rest:https://vault:8000", user="me"), [f"{PLACE}: user and login belong together; write both or neither"]),
+    (written(**{**SSH, "url": "sftp:vault@10.0.0.5:/{host}"}), [f"{PLACE}: url should contain {{host}}, like \"sftp:{{host}}@server:/path\"; {OWN}"]),
+    (written(**{**SSH, "key": "file:id"}), [f"{PLACE}: key should contain {{host}}, like \"file:~/.ssh/backup-{{host}}\"; {OWN}"]),
+    (written(url=WEB["url"]), [f"{PLACE}: user should contain {{host}}, like \"{{host}}\"; {OWN}"]),
+    (written(**{**WEB, "user": "me"}), [f"{PLACE}: user should contain {{host}}, like \"{{host}}\"; {OWN}"]),
+    (written(**{**WEB, "login": ""}), [f"{PLACE}: login should contain {{host}}, like \"cmd:pass show backup/{{host}}\"; {OWN}"]),
+    (written(**{**WEB, "user": "{hots}"}), [f"{PLACE}.user: should be letters, digits and _ . @ - only, or {{host}}"]),
+    (written(url="/srv/{host}"), [f"{PLACE}.url: contains {{host}}; leave it out, because each host's repository is URL/HOST"]),
     (written(url=SSH["url"], key="file:id", host_key="AAAA"), [f"{PLACE}.host_key: should be like ssh-ed25519 AAAA…"]),
     (f"backup: {{to: [{DISK}, {DISK}]}}\n", ["fleet.yml:1 backup: disk: this name appears twice; each repository needs its own name"]),
     (f"backup: {{to: [{DISK}], at: '25:00'}}\n", ["fleet.yml:1 backup.at: should be a time of day like '02:30', in quotes"]),
@@ -88,9 +100,10 @@ def test_each_host_has_a_repository_of_its_own_below_the_url(tmp_path: Path) -> 
     assert settings is not None
     assert [repository.url for repository in settings.repositories] == [
         "/srv/backup/gpu1",
-        "sftp:vault@10.0.0.5:/acme/gpu1",
-        "rest:https://vault:8000/acme/gpu1",
+        "sftp:gpu1@10.0.0.5:/acme/gpu1",
+        "rest:https://vault:8000/gpu1",
     ]
+    assert settings.repositories[2].user == "gpu1"
     assert settings.sources == ("/etc/rackwright", "/var/lib/rackwright")
     assert settings.keep_hours == 720
     assert settings.check == "Sun 04:30"
@@ -98,7 +111,7 @@ def test_each_host_has_a_repository_of_its_own_below_the_url(tmp_path: Path) -> 
 
 def test_a_rest_server_is_reached_as_the_downloads_key_says(tmp_path: Path) -> None:
     site = {"proxy": "http://proxy:3128", "no_proxy": ["10.0.0.0/8"], "ca_bundle": "ca.pem"}
-    near = {**WEB, "name": "near", "url": "rest:https://10.0.0.7:8000/acme"}
+    near = {**WEB, "name": "near", "url": "rest:https://10.0.0.7:8000/acme-{host}"}
     written = make_fleet(tmp_path / "acme.yml", backup={"to": [DISK, SSH, WEB, near]}, downloads=site)
     settings = backup_of(written, LOCK, "gpu1")
     assert settings is not None
@@ -138,12 +151,12 @@ def test_secrets_and_what_can_be_had_again_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "known"),
     [
-        ("sftp:vault@10.0.0.5:/acme", "10.0.0.5"),
-        ("sftp://vault@nas.acme.internal//acme", "nas.acme.internal"),
-        ("sftp://vault@nas:22//acme", "nas"),
-        ("sftp://vault@nas:2222//acme", "[nas]:2222"),
-        ("sftp://vault@[fd00::5]:2222//acme", "[fd00::5]:2222"),
-        ("sftp:vault@[fd00::5]:/acme", "fd00::5"),
+        ("sftp:{host}@10.0.0.5:/acme", "10.0.0.5"),
+        ("sftp://{host}@nas.acme.internal//acme", "nas.acme.internal"),
+        ("sftp://{host}@nas:22//acme", "nas"),
+        ("sftp://{host}@nas:2222//acme", "[nas]:2222"),
+        ("sftp://{host}@[fd00::5]:2222//acme", "[fd00::5]:2222"),
+        ("sftp:{host}@[fd00::5]:/acme", "fd00::5"),
     ],
 )
 def test_the_servers_key_is_pinned_under_the_name_that_ssh_asks_for(tmp_path: Path, url: str, known: str) -> None:
@@ -152,14 +165,94 @@ def test_the_servers_key_is_pinned_under_the_name_that_ssh_asks_for(tmp_path: Pa
     assert settings.repositories[0].known_hosts == f"{known} {KEY}"
 
 
+def secrets(folder: Path, *hosts: str) -> None:
+    for host in hosts:
+        (folder / f"{host}.key").write_text(f"key of {host}\n")
+        (folder / f"{host}.login").write_text(f"login of {host}\n")
+
+
 def test_secrets_resolve_beside_the_fleet_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESTIC_PASSWORD", "one")
-    (tmp_path / "id").write_text("key\n")
+    secrets(tmp_path, "gate1", "gpu1")
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
     access = access_of(fleet(tmp_path, DISK, SSH, {**WEB, "ca": "ca.pem"}))
-    assert access["disk"].password.reveal() == "one"
-    assert access["ssh"].key is not None
-    assert access["web"].ca_pem == "-----BEGIN CERTIFICATE-----\n"
+    assert access["gpu1"]["ssh"].key == Secret("key of gpu1")
+    assert access["gate1"]["web"].login == Secret("login of gate1")
+    assert access["gpu1"]["web"].ca_pem == "-----BEGIN CERTIFICATE-----\n"
+
+
+def test_no_host_has_another_hosts_password_nor_the_one_in_the_fleet_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESTIC_PASSWORD", "correct horse battery staple")
+    access = access_of(fleet(tmp_path, DISK, {**DISK, "name": "other"}))
+    passwords = [one.password.reveal() for some in access.values() for one in some.values()]
+    assert len(passwords) == len({*passwords, "correct horse battery staple"}) - 1 == 4
+    # From OpenSSL. A changed formula would lock every host out of its repository.
+    known = "88d3654d067d82fcf90f92705735788f43977762117af0132e0e66c64c3b70b7"
+    assert access["gpu1"]["disk"].password.reveal() == known
+    assert derived(Secret("correct horse battery staple"), "acme", "disk", "gpu1") == Secret(known)
+
+
+def test_the_formula_in_the_docs_gives_the_same_password() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "backup.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", program, "acme", "disk", "gpu1"], input="secret", capture_output=True, text=True
+    )
+    assert done.stdout.strip() == derived(Secret("secret"), "acme", "disk", "gpu1").reveal(), done.stderr
+
+
+def test_a_password_that_is_kept_for_each_host_is_used_as_it_is(tmp_path: Path) -> None:
+    for host in ("gate1", "gpu1"):
+        (tmp_path / host).write_text(f"of {host}\n")
+    access = access_of(fleet(tmp_path, {**DISK, "password": "file:{host}"}))
+    assert access["gpu1"]["disk"].password == Secret("of gpu1")
+
+
+@pytest.mark.parametrize(("key", "suffix"), [("key", "key"), ("login", "login"), ("password", "password")])
+def test_two_hosts_with_the_same_secret_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, suffix: str
+) -> None:
+    monkeypatch.setenv("RESTIC_PASSWORD", "one")
+    secrets(tmp_path, "gate1", "gpu1")
+    for host in ("gate1", "gpu1"):
+        (tmp_path / f"{host}.{suffix}").write_text("the same")
+    repository = {"key": SSH, "login": WEB, "password": {**DISK, "password": "file:{host}.password"}}[key]
+    with pytest.raises(SecretError, match=rf"backup\.to\[0\]\.{key}: gate1 and gpu1 have the same one; each host"):
+        access_of(fleet(tmp_path, repository))
+
+
+def test_each_reference_is_resolved_once(tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    access_of(fleet(tmp_path, {**DISK, "password": f"cmd:sh -c 'echo x | tee -a {count}'"}))
+    assert count.read_text() == "x\n"
+
+
+def test_the_references_of_each_host_are_named(tmp_path: Path) -> None:
+    assert dict(references_of(fleet(tmp_path, DISK, SSH))) == {
+        "backup.to[0].password": "env:RESTIC_PASSWORD",
+        "backup.to[1].password": "env:RESTIC_PASSWORD",
+        "backup.to[1].key of gate1": "file:gate1.key",
+        "backup.to[1].key of gpu1": "file:gpu1.key",
+    }
+
+
+def test_the_password_of_a_host_that_is_gone_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESTIC_PASSWORD", "one")
+    one = fleet(tmp_path, DISK)
+    assert password_of(one, "gpu9", None) == ("disk", derived(Secret("one"), "acme", "disk", "gpu9"))
+    assert password_of(one, "gpu1", "disk")[1] == access_of(one)["gpu1"]["disk"].password
+    two = fleet(tmp_path, DISK, {**DISK, "name": "other"})
+    assert password_of(two, "gpu1", "other")[0] == "other"
+    for asked, host, to, message in (
+        (two, "gpu1", None, "--to: there are several repositories; should be one of disk, other"),
+        (two, "gpu1", "disc", "disc: no repository of that name; should be one of disk, other"),
+        (one, "../gpu1", None, "../gpu1: can't be a host's name; should be a name like gate1"),
+        (make_fleet(tmp_path / "none.yml"), "gpu1", None, "backup: the fleet file sets no backup"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(message)):
+            password_of(asked, host, to)
 
 
 def test_a_secret_or_ca_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +260,8 @@ def test_a_secret_or_ca_that_is_not_there_is_named(tmp_path: Path, monkeypatch: 
     with pytest.raises(SecretError, match=r"backup\.to\[0\]\.password: the environment variable RESTIC_PASSWORD"):
         access_of(fleet(tmp_path, DISK))
     monkeypatch.setenv("RESTIC_PASSWORD", "one")
+    with pytest.raises(SecretError, match=r"backup\.to\[0\]\.key: .*gate1\.key can't be read: No such file"):
+        access_of(fleet(tmp_path, SSH))
     with pytest.raises(FleetError, match=r"backup\.to\[0\]\.ca: .*ca\.pem can't be read: No such file"):
         access_of(fleet(tmp_path, {**WEB, "ca": "ca.pem"}))
     (tmp_path / "ca.pem").write_text("-----BEGIN PRIVATE KEY-----\n")

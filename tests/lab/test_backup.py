@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from rackwright.fleet.backup_access import access_of
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.backup import backup_of
+from rackwright.roles.backup import others
+from rackwright.roles.backup.others import Opens, other_url, question
 from rackwright.roles.backup.scripts import new_enough
-from rackwright.roles.backup.settings import Access, Repository, Settings
+from rackwright.roles.backup.settings import Access, Settings
 from rackwright.roles.backup.state import COMMAND, RepositoryState, parse
-from rackwright.route import Route
 from rackwright.values.secrets import Secret
+from tests.fleet.fleets import make_fleet
+from tests.fleet.test_backup import LOCK
 from tests.lab import exposure
+from tests.lab.backup_vault import CHROOTS, REST, serve
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
-HOST, VAULT = "gate1", "spare1"
+HOST, VAULT, OWNED = "gate1", "spare1", "gpu1"
 """The lab's fleet file leaves out hosts whose names start with spare."""
 PASSWORD = "correct horse battery staple"
 LOGIN = "l0gin/with@signs"
+"""How each host's login begins."""
 SAVED = ("/etc/rackwright", "/var/lib/rackwright", "/srv/models/tiny/0123456789abcdef")
 MUST = ("/etc/rackwright/backup/run.sh", "/var/lib/rackwright/audit.log", f"{SAVED[2]}/.verified")
 OLD = "backup -q --time '2020-01-01 00:00:00' --host gate1 --tag rackwright /etc/rackwright"
@@ -39,10 +46,13 @@ class Backups:
     host: LabHost
     vault: LabHost
     settings: Settings
-    access: dict[str, Access]
+    access: Mapping[str, Access]
+    owned: Settings
+    """Those of another host, which an attacker owns."""
+    owned_access: Mapping[str, Access]
 
     def role(self, settings: Settings | None = None, **access: Access) -> Callable[[], None]:
-        wanted, opened = settings or self.settings, self.access | access
+        wanted, opened = settings or self.settings, {**self.access, **access}
 
         def deploy() -> None:
             from rackwright.roles.backup.role import backup
@@ -71,66 +81,67 @@ class Backups:
 
 @pytest.fixture(scope="module")
 def backups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backups]:
+    folder = tmp_path_factory.mktemp("fleet")
     with fresh_lab("backup", HOST, VAULT) as lab:
         host, vault = LabHost(lab, lab.fleet(), HOST), LabHost(lab, lab.fleet(), VAULT)
-        key = tmp_path_factory.mktemp("ssh") / "id"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-        serve(vault, key.with_suffix(".pub").read_text())
+        serve(vault, folder, (HOST, OWNED))
         seed(host)
-        host_key = vault.tell("cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub")
-        settings = Settings(
-            host=HOST,
-            repositories=(
-                Repository(name="disk", url="/mnt/disk/gate1", mount="/mnt/disk"),
-                Repository(
-                    name="ssh",
-                    url=f"sftp:vault@{vault.address}:/home/vault/acme/gate1",
-                    known_hosts=f"{vault.address} {host_key}",
-                ),
-                Repository(
-                    name="web",
-                    url=f"rest:https://{vault.address}:8000/acme/gate1",
-                    user="one",
-                    append_only=True,
-                    own_ca=True,
-                    route=Route(proxy=f"http://{vault.address}:8888"),
-                ),
-            ),
-            sources=SAVED,
-            must=MUST,
-            exclude=("*.cred", "/var/lib/rackwright/backup"),
-            timezone="Europe/Berlin",
-        )
-        access = {
-            "disk": Access(Secret(PASSWORD)),
-            "ssh": Access(Secret(PASSWORD), key=Secret(key.read_text())),
-            "web": Access(Secret(PASSWORD), login=Secret(LOGIN), ca_pem=vault.tell("cat /srv/vault.crt")),
-        }
-        made = Backups(host, vault, settings, access)
+        fleet = described(folder, vault)
+        access = access_of(fleet)
+        made = Backups(host, vault, settings_of(fleet, HOST), access[HOST], settings_of(fleet, OWNED), access[OWNED])
         host.applied(made.role())
         yield made
 
 
-def serve(vault: LabHost, public_key: str) -> None:
-    vault.lab.exec(
-        VAULT,
-        f"""set -e
-apt-get -qq update
-export DEBIAN_FRONTEND=noninteractive
-apt-get -qq install --no-install-recommends restic-rest-server openssl tinyproxy-bin >/dev/null
-useradd --create-home vault; install -d -m 0700 -o vault /home/vault/.ssh
-echo '{public_key.strip()}' | install -m 0600 -o vault /dev/stdin /home/vault/.ssh/authorized_keys
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=vault \
-  -addext 'subjectAltName=IP:{vault.address}' -keyout /srv/vault.key -out /srv/vault.crt 2>/dev/null
-install -d -o restic-rest-server /srv/rest; chown restic-rest-server /srv/vault.key
-printf 'one:{{SHA}}%s\\n' "$(printf %s '{LOGIN}' | openssl dgst -sha1 -binary | base64)" >/srv/users
-systemd-run --quiet --unit=rest --uid=restic-rest-server restic-rest-server --path /srv/rest --append-only \
-  --htpasswd-file /srv/users --listen :8000 --tls --tls-cert /srv/vault.crt --tls-key /srv/vault.key
-printf 'Port 8888\nTimeout 60\nMaxClients 20\nLogFile "/run/tinyproxy.log"\nConnectPort 8000\n' >/etc/tinyproxy.conf
-systemd-run --quiet --unit=proxy tinyproxy -d -c /etc/tinyproxy.conf
-""",
-        timeout=300,
+def described(folder: Path, vault: LabHost) -> Fleet:
+    """Return a fleet with all three kinds of repositories."""
+    (folder / "password").write_text(PASSWORD)
+    host_key = vault.tell("cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub")
+    disk = {"name": "disk", "url": "/mnt/disk", "mount": "/mnt/disk"}
+    ssh = {"name": "ssh", "url": f"sftp:{{host}}@{vault.address}:/acme", "key": "file:{host}", "host_key": host_key}
+    web = {"name": "web", "url": f"rest:https://{vault.address}:8000", "user": "{host}", "login": "file:{host}.login"}
+    web |= {"append_only": "yes", "ca": "vault.crt"}
+    return make_fleet(
+        folder / "acme.yml",
+        backup={"to": [one | {"password": "file:password"} for one in (disk, ssh, web)]},
+        downloads={"proxy": f"http://{vault.address}:8888"},
     )
+
+
+def settings_of(fleet: Fleet, host: str) -> Settings:
+    settings = backup_of(fleet, LOCK, host)
+    assert settings is not None
+    exclude = ("*.cred", "/var/lib/rackwright/backup")
+    return settings.model_copy(
+        update={"sources": SAVED, "must": MUST, "exclude": exclude, "timezone": "Europe/Berlin"}
+    )
+
+
+@pytest.fixture(scope="module")
+def owned(backups: Backups) -> str:
+    """Give the host the credentials of the owned host, and a script that runs restic with them; return the folder."""
+    folder, host = "/root/owned", backups.host
+    keys, login = backups.owned_access["ssh"].key, backups.owned_access["web"].login
+    assert keys is not None
+    assert login is not None
+    ssh, web = (one for one in backups.owned.repositories if one.name != "disk")
+    host.tell(
+        f"""set -e; umask 077; mkdir {folder}; cd {folder}
+printf '%s\\n' '{keys.reveal()}' >key; printf %s '{login.reveal()}' >login
+printf %s '{backups.owned_access["ssh"].password.reveal()}' >ssh.password
+printf %s '{backups.owned_access["web"].password.reveal()}' >web.password
+printf '%s\n' '{ssh.known_hosts}' >known_hosts; printf %s '{backups.owned_access["web"].ca_pem}' >ca.crt
+cat >restic <<'END'
+#!/bin/sh
+name=$1 url={ssh.url.removesuffix("gpu1")}$2; [ $1 = ssh ] || url={web.url.removesuffix("gpu1")}$2
+shift 2; cd {folder}
+export RESTIC_PASSWORD_FILE=$name.password RESTIC_REST_USERNAME=gpu1 RESTIC_REST_PASSWORD=$(cat login)
+ssh="-i key -F none -o BatchMode=yes -o UserKnownHostsFile=known_hosts"
+exec timeout 60 restic -r "$url" --cacert ca.crt --no-cache -o "sftp.args=$ssh" "$@"
+END
+chmod 700 restic"""
+    )
+    return folder
 
 
 def seed(host: LabHost) -> None:
@@ -171,6 +182,57 @@ def test_a_first_snapshot_is_made_at_each_kind_of_repository(backups: Backups, n
         assert f"CONNECT {backups.vault.address}:8000" in backups.vault.tell("cat /run/tinyproxy.log")
 
 
+@pytest.mark.parametrize("name", ["ssh", "web"])
+def test_an_owned_host_reads_and_forges_no_snapshot_of_another(backups: Backups, owned: str, name: str) -> None:
+    before = ids(backups, name)
+    backups.host.tell(f"{owned}/restic {name} gpu1 init -q")
+    forged = "backup -q --host gate1 --tag rackwright /etc/rackwright"
+    backups.host.tell(f"{owned}/restic {name} gpu1 {forged}")
+    assert not backups.host.holds(f"{owned}/restic {name} gate1 snapshots")
+    assert not backups.host.holds(f"{owned}/restic {name} gate1 {forged}")
+    assert ids(backups, name) == before
+
+
+def test_an_owned_host_sees_and_deletes_nothing_of_another_over_sftp(backups: Backups, owned: str) -> None:
+    host, before = backups.host, ids(backups, "ssh")
+    sftp = f"sftp -q -b - -i {owned}/key -o UserKnownHostsFile={owned}/known_hosts"
+    at = backups.vault.address
+    assert host.tell(f"echo 'ls -1 /acme' | {sftp} gpu1@{at} | grep -v '^sftp>'") == "/acme/gpu1"
+    for path in ("/acme/gate1", f"{CHROOTS}/gate1/acme/gate1", "../gate1/acme/gate1"):
+        assert not host.holds(f"echo 'rm {path}/snapshots/{before[0]}' | {sftp} gpu1@{at}"), path
+    assert not host.holds(f"echo ls | {sftp} gate1@{at}")
+    assert ids(backups, "ssh") == before
+
+
+def test_an_owned_host_sees_and_deletes_nothing_of_another_over_rest(backups: Backups, owned: str) -> None:
+    before = ids(backups, "web")
+    for user, method in (("gpu1", "GET"), ("gpu1", "DELETE"), ("gpu1", "POST"), ("gate1", "GET"), ("gate1", "POST")):
+        sent = f"-X {method} {'-d forged' if method == 'POST' else ''}"
+        snapshot = f"https://{backups.vault.address}:8000/gate1/snapshots/{before[0]}"
+        asked = f'curl -s --cacert {owned}/ca.crt -u {user}:"$(cat {owned}/login)" {sent} {snapshot}'
+        assert backups.host.tell(f"{asked} -o /dev/null -w '%{{http_code}}'") in ("401", "403"), (user, method)
+    assert ids(backups, "web") == before
+
+
+def test_check_tells_a_server_that_keeps_hosts_apart_from_one_that_does_not(backups: Backups) -> None:
+    vault, mine = backups.vault, f"{CHROOTS}/gate1/acme/gpu1"
+
+    def found() -> dict[str, Opens]:
+        pairs = zip(backups.settings.repositories, backups.owned.repositories, strict=True)
+        return {
+            one.name: others.parse(backups.host.tell(question(one, other_url(one, other)))) for one, other in pairs
+        }
+
+    assert set(found().values()) == {Opens.REFUSED}
+    vault.tell(f"cp -a {CHROOTS}/gpu1/acme/gpu1 {mine} && chown -R gate1 {mine}")
+    vault.tell(f"systemctl stop rest; {REST}")
+    backups.host.tell("cp -a /mnt/disk/gate1 /mnt/disk/gpu1")
+    opened = found()
+    backups.host.tell("rm -r /mnt/disk/gpu1")
+    vault.tell(f"rm -r {mine}; systemctl stop rest; {REST} --private-repos")
+    assert opened == {"disk": Opens.READS, "ssh": Opens.REACHES, "web": Opens.REACHES}
+
+
 def test_one_file_comes_back_and_what_matches_nothing_is_no_success(backups: Backups) -> None:
     assert backups.restic("disk", "dump latest /var/lib/rackwright/fleet/site.yml") == "fleet: acme"
     restic = "/etc/rackwright/backup/restic.sh disk"
@@ -184,7 +246,8 @@ def test_no_secret_lies_in_a_snapshot_nor_in_the_open_on_the_host(backups: Backu
     backups.restic("disk", "restore latest --target /srv/back -q")
     assert host.tell("cat /srv/back/srv/models/tiny/0123456789abcdef/tiny.gguf") == "weights"
     assert host.tell("find /srv/back -name '*.cred'") == ""
-    secrets = f"-e '{PASSWORD}' -e '{LOGIN}' -e 'PRIVATE KEY'"
+    derived = backups.access["disk"].password.reveal()
+    secrets = f"-e '{PASSWORD}' -e '{derived}' -e '{LOGIN}' -e 'PRIVATE KEY'"
     for place in ("/srv/back", "/etc/rackwright", "/var/lib/rackwright", "/run/rackwright-backup /var/log"):
         assert not host.holds(f"grep -rlaF {secrets} -- {place}"), place
     assert not host.holds(f"journalctl -o cat | grep -F {secrets}")

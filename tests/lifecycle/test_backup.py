@@ -9,9 +9,10 @@ import pytest
 
 from rackwright.errors import FleetError, UsageError
 from rackwright.lifecycle.apply.plan import first_snapshots, refuse_restic
-from rackwright.lifecycle.backup import ResticProgress, Verb, _problem, places
+from rackwright.lifecycle.backup import ResticProgress, Verb, _problem, listed, places
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
+from rackwright.remote.completed import Completed
 from rackwright.roles.backup.settings import Repository, Settings
 from rackwright.roles.backup.state import BackupState, RepositoryState
 
@@ -77,6 +78,30 @@ def test_what_came_of_it_is_judged_by_what_the_host_knows(
     verb: Verb, after: RepositoryState, problem: str | None
 ) -> None:
     assert _problem(verb, GOOD, after) == problem
+
+
+def test_a_snapshot_is_listed_with_its_author_whoever_made_it() -> None:
+    snapshot = {"id": "f00", "time": "2026-11-25T02:31:07.123Z", "hostname": "gate1", "username": "root"}
+    shown = [{**snapshot, "summary": {"total_files_processed": 1, "total_bytes_processed": 2}}]
+    shown += [{**snapshot, "id": "bad", "hostname": "gpu1"}, {**snapshot, "id": "user", "username": ""}]
+    asked: list[str] = []
+
+    def run(command: str, **_: object) -> Completed:
+        asked.append(command)
+        return Completed(0, json.dumps(shown).encode())
+
+    reached = session(gate1=SETTINGS)
+    reached.remote = SimpleNamespace(  # type: ignore[misc, assignment]
+        connection=lambda _: SimpleNamespace(run=run), each=lambda names, ask: [ask(name) for name in names]
+    )
+    found, problems = listed(reached, [("gate1", "one")])
+    assert not problems
+    assert {one.id: (one.author, one.foreign) for one in found} == {
+        "f00": ("root@gate1", False),
+        "bad": ("root@gpu1", True),
+        "user": ("nobody@gate1", True),
+    }
+    assert "--host" not in asked[0]
 
 
 def test_progress_is_told_at_every_tenth() -> None:

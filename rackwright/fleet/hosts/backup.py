@@ -35,7 +35,7 @@ def backup_of(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
     weights = tuple(_weights(fleet, lock, host)) if asked.models == "yes" else ()
     return Settings(
         host=host,
-        repositories=tuple(_repository(repository, host, route) for repository in asked.to),
+        repositories=tuple(_repository(repository.of(host), route) for repository in asked.to),
         sources=(*_SAVED, *weights),
         must=(*_MUST, *(f"{folder}/.verified" for folder in weights)),
         exclude=_EXCLUDED,
@@ -56,10 +56,10 @@ def _weights(fleet: Fleet, lock: Lock, host: str) -> list[str]:
     ]
 
 
-def _repository(asked: Asked, host: str, route: Route) -> Repository:
+def _repository(asked: Asked, route: Route) -> Repository:
     return Repository(
         name=asked.name,
-        url=f"{asked.url}/{host}",
+        url=asked.url,
         append_only=asked.append_only == "yes",
         mount=asked.mount,
         known_hosts=_known_hosts(asked),

@@ -49,8 +49,8 @@ class Credentials:
     own_certificate: Issued | None = None
     """The operator's certificate for clients; None if the CA issues it."""
     hub_token: Secret | None = None
-    backup: Mapping[str, Access] = field(default_factory=dict)
-    """Repository name → access to it."""
+    backup: Mapping[str, Mapping[str, Access]] = field(default_factory=dict)
+    """Host → repository name → the host's own access to it."""
     download_files: DownloadFiles = field(default_factory=DownloadFiles)
 
 

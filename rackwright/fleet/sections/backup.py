@@ -14,6 +14,8 @@ from rackwright.values.paths import ControllerPath, HostPath
 from rackwright.values.secrets import SecretReference
 from rackwright.values.text import Line, Manage, Name, Shape
 
+HOST = "{host}"
+"""In a login or a reference to a secret: the host's name."""
 _MACHINE = r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])"
 _FOLDER = r"/[A-Za-z0-9/._@+-]+"
 _URL = re.compile(
@@ -22,15 +24,24 @@ _URL = re.compile(
     rf"|sftp://[A-Za-z_][A-Za-z0-9_.-]*@{_MACHINE}(:[0-9]{{1,5}})?/{_FOLDER})"
     rf"|(?P<rest>rest:https?://{_MACHINE}(:[0-9]{{1,5}})?(/[A-Za-z0-9._~%+@=/-]*)?)"
 )
+_EXAMPLES = {
+    "url": '"sftp:{host}@server:/path"',
+    "key": '"file:~/.ssh/backup-{host}"',
+    "user": '"{host}"',
+    "login": '"cmd:pass show backup/{host}"',
+}
+"""Key → how it names the host's own login."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def _url(text: str) -> str:
-    match = _URL.fullmatch(text)
+    match = _URL.fullmatch(text.replace(HOST, "host"))
     if not match or ".." in text.split("/"):
         if re.match(r"rest:https?://[^/]*@", text):
             raise ValueError("contains a login; write it as user: NAME and login: SECRET REFERENCE")
         raise ValueError("should be /path, sftp:user@host:/path or rest:https://host:8000/path")
+    if match["path"] and HOST in text:
+        raise ValueError(f"contains {HOST}; leave it out, because each host's repository is URL/HOST")
     if match["path"] and text.split("/")[1] in SYSTEM_FOLDERS:
         raise ValueError("is a folder of the system, or hidden from services; should be like /srv/backup")
     return text.rstrip("/")
@@ -50,12 +61,15 @@ def _weekly(text: str) -> str:
 
 
 class Repository(Frozen):
-    """A place for backups; every host has a restic repository of its own there: URL/HOST."""
+    """A place for backups; every host has a restic repository of its own there: URL/HOST.
+
+    In `url`, `user` and the references to secrets, {host} is replaced by the host's name.
+    """
 
     name: Name
     url: Annotated[Line, AfterValidator(_url)]
     password: SecretReference
-    """The password that encrypts the snapshots. Without it they can't be restored."""
+    """The secret from which each host's password is derived; with {host}, the reference to that password itself."""
     append_only: Manage = "no"
     """Whether the server refuses deletions; then the server must forget and prune snapshots itself."""
     mount: HostPath | None = None
@@ -69,7 +83,12 @@ class Repository(Frozen):
         | None
     ) = None
     """For sftp: the server's public host key."""
-    user: Annotated[Line, Shape("[A-Za-z0-9_.@-]{1,64}", "should be letters, digits and _ . @ - only")] | None = None
+    user: (
+        Annotated[
+            Line, Shape(r"([A-Za-z0-9_.@-]|\{host\}){1,64}", "should be letters, digits and _ . @ - only, or {host}")
+        ]
+        | None
+    ) = None
     """For rest: the user name."""
     login: SecretReference | None = None
     """For rest: the user's password."""
@@ -86,6 +105,11 @@ class Repository(Frozen):
         """Key → secret reference."""
         return {"password": self.password, "key": self.key, "login": self.login}
 
+    def of(self, host: str) -> Repository:
+        """Return the repository as this host uses it: without {host}, and with the host's folder in the URL."""
+        texts = {"url": f"{self.url}/{host}", "user": self.user, **self.references}
+        return self.model_copy(update={key: text and text.replace(HOST, host) for key, text in texts.items()})
+
     @model_validator(mode="after")
     def _whole(self) -> Repository:
         belongs = {"path": {"mount"}, "sftp": {"key", "host_key"}, "rest": {"user", "login", "ca"}}
@@ -96,10 +120,23 @@ class Repository(Frozen):
             raise ValueError(
                 f"missing key {' and '.join(sorted(missing))}; sftp needs both, because it trusts no unknown host key"
             )
-        if (self.user is None) != (self.login is None):
-            raise ValueError("user and login belong together; write both or neither")
         if self.mount and not f"{self.url}/".startswith(f"{self.mount}/"):
             raise ValueError(f"{self.url} is not below the mount {self.mount}; should be below it")
+        return self
+
+    @model_validator(mode="after")
+    def _login_of_each_host(self) -> Repository:
+        logins: dict[str, dict[str, str | None]] = {
+            "path": {},
+            "sftp": {"url": self.url.partition("@")[0], "key": self.key},
+            "rest": {"user": self.user, "login": self.login},
+        }
+        for key, text in logins[self.kind].items():
+            if HOST not in (text or ""):
+                raise ValueError(
+                    f"{key} should contain {HOST}, like {_EXAMPLES[key]}; "
+                    "without a login of its own, each host could read or delete the others' snapshots"
+                )
         return self
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from rackwright.lifecycle.check.result import Asked, Condition, State
 
 if TYPE_CHECKING:
     from rackwright.fleet.hosts.host_spec import HostSpec
+    from rackwright.lifecycle.check.apart import Trial
     from rackwright.lifecycle.check.requirements import Answers
     from rackwright.remote import Completed
     from rackwright.values.targets import Target
@@ -83,7 +85,7 @@ def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     if lock is None or mismatches(fleet, lock):
         return Checked(tuple(conditions))
     specs = host_specs(fleet, lock, credentials=Credentials(download_files=download_files(fleet)))
-    conditions += _ask(fleet, lock, {name: specs[name] for name in hosts})
+    conditions += _ask(fleet, lock, specs, hosts)
     return Checked(tuple(conditions))
 
 
@@ -93,13 +95,14 @@ def _lock(fleet: Fleet) -> Lock | None:
 
 
 def _secrets(fleet: Fleet) -> Iterator[Condition]:
+    from rackwright.fleet.backup_access import references_of
+
     file = fleet.file
     references = {f"hosts.{name}.sudo.password": host.sudo.password for name, host in file.hosts.items()}
     references |= {"downloads.hub_token": file.downloads.hub_token, "ca.key": file.ca.key}
     if file.gateway.certificate:
         references["gateway.certificate.key"] = file.gateway.certificate.key
-    for number, repository in enumerate(file.backup.to if file.backup else ()):
-        references |= {f"backup.to[{number}].{key}": text for key, text in repository.references.items()}
+    references |= dict(references_of(fleet))
     for where, reference in references.items():
         if reference is not None:
             yield _secret(where, reference, fleet.path.parent)
@@ -150,22 +153,26 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
     )
 
 
-def _ask(fleet: Fleet, lock: Lock, specs: dict[str, HostSpec]) -> list[Condition]:
+def _ask(fleet: Fleet, lock: Lock, every: dict[str, HostSpec], hosts: tuple[str, ...]) -> list[Condition]:
+    from rackwright.lifecycle.check.apart import trials
     from rackwright.lifecycle.check.requirements import script
     from rackwright.remote import Remote
 
     servers = _servers(fleet, lock)
+    specs = {name: every[name] for name in hosts}
+    tried = {name: trials(every, name) for name in hosts}
     reached, conditions = _targets(fleet, tuple(specs))
     with Remote(reached) as remote:
         asked = {name: (*_sources(spec), *(servers if spec.model_store else ())) for name, spec in specs.items()}
-        scripts = {name: script(spec, asked[name]) for name, spec in specs.items()}
+        scripts = {name: script(spec, asked[name], tried[name]) for name, spec in specs.items()}
         # The same for all hosts; on stdin because it is too long for a command.
         bundle = next(iter(specs.values())).downloads.ca_bundle if specs else None
         answers = remote.run_on(remote.names, scripts, stdin=bundle)
     now = time.time()
     for name, answer in answers.items():
+        judge = partial(_host, fleet, lock, specs[name], now=now, asked=asked[name], tried=tried[name])
         try:
-            conditions += _read(fleet, lock, specs[name], answer, now, asked[name])
+            conditions += _read(name, answer, judge)
         except HostError as error:
             problem: Problem = error.problems[0]
             conditions.append(Condition(name, "reach", State.FAILED, problem.what, problem.next))
@@ -173,7 +180,7 @@ def _ask(fleet: Fleet, lock: Lock, specs: dict[str, HostSpec]) -> list[Condition
 
 
 def _read(
-    fleet: Fleet, lock: Lock, spec: HostSpec, answer: Completed | HostError, now: float, asked: tuple[Asked, ...]
+    host: str, answer: Completed | HostError, judge: Callable[[Answers], Iterator[Condition]]
 ) -> tuple[Condition, ...]:
     """Return a host's conditions. Raise HostError if it can't be asked, or its answer can't be read."""
     from rackwright.lifecycle.check.requirements import parse
@@ -182,11 +189,7 @@ def _read(
     if isinstance(answer, HostError):
         raise answer
     said = answer.check("checking the host").stdout
-
-    def judged() -> tuple[Condition, ...]:
-        return tuple(_host(fleet, lock, spec, parse(said), now, asked))
-
-    return read_answer(spec.name, "checking the host", judged)
+    return read_answer(host, "checking the host", lambda: tuple(judge(parse(said))))
 
 
 def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[Condition]]:
@@ -229,12 +232,18 @@ def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
 
 
 def _host(
-    fleet: Fleet, lock: Lock, spec: HostSpec, answers: Answers, now: float, asked: tuple[Asked, ...]
+    fleet: Fleet,
+    lock: Lock,
+    spec: HostSpec,
+    answers: Answers,
+    now: float,
+    asked: tuple[Asked, ...],
+    tried: tuple[Trial, ...],
 ) -> Iterator[Condition]:
     from rackwright.lifecycle.check.fit import judge_fit
     from rackwright.lifecycle.check.requirements import judge
 
     reached = "this machine, and sudo" if fleet.is_local(spec.name) else "ssh and sudo"
     yield Condition(spec.name, "reach", State.OK, reached)
-    yield from judge(spec, answers, now, asked=asked, controls=spec.name in fleet.control)
+    yield from judge(spec, answers, now, asked=asked, trials=tried, controls=spec.name in fleet.control)
     yield from judge_fit(fleet, lock, spec.name, answers.hardware)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rackwright.hardware.hardware import COMMAND as HARDWARE_COMMAND
 from rackwright.hardware.hardware import Hardware, parse_hardware
+from rackwright.lifecycle.check.apart import Trial, judge_trials
 from rackwright.lifecycle.check.gpus import judge_gpus
 from rackwright.lifecycle.check.result import Asked, Condition, State
 from rackwright.lifecycle.expiry import days, ending_certificates
@@ -46,7 +47,7 @@ class Answers:
         return parse_hardware("\n".join(self.values.get("hardware", ())))
 
 
-def script(spec: HostSpec, asked: tuple[Asked, ...] = ()) -> str:
+def script(spec: HostSpec, asked: tuple[Asked, ...] = (), trials: tuple[Trial, ...] = ()) -> str:
     """Return a shell script that changes nothing; each line it prints is a key, a space and a value.
 
     It reads the CAs of downloads (PEM) from standard input, if the spec has any.
@@ -76,7 +77,9 @@ def script(spec: HostSpec, asked: tuple[Asked, ...] = ()) -> str:
         ]
     if spec.certificates:
         lines.append(f"({CERTIFICATES_COMMAND}) | sed 's/^/certificate /'")
+    lines += [f"{{ c=$({trial.question}); echo other {trial.repository} $c; }} &" for trial in trials]
     lines += _questions(spec, asked)
+    lines.append("wait")
     # Exit status 0, whatever was found.
     return "\n".join([*lines, ":"])
 
@@ -87,7 +90,7 @@ def _questions(spec: HostSpec, asked: tuple[Asked, ...]) -> Iterator[str]:
     """
     if not asked:
         return
-    yield "command -v curl >/dev/null || { echo nocurl; exit 0; }"
+    yield "command -v curl >/dev/null || { echo nocurl; wait; exit 0; }"
     options = shlex.join(spec.downloads.route.model_copy(update={"ca_bundle": None}).curl_options)
     if spec.downloads.ca_bundle:
         # Before the first apply, the host doesn't have the CAs.
@@ -96,7 +99,6 @@ def _questions(spec: HostSpec, asked: tuple[Asked, ...]) -> Iterator[str]:
     for number, server in enumerate(asked):
         curl = f"curl -q -sS -o /dev/null -m 10 -w ' %{{http_code}}' -I {options} -- {shlex.quote(server.url)}"
         yield f"{{ a=$({curl} 2>&1 </dev/null | tr '\\n' ' '); echo url {number} \"$a\"; }} &"
-    yield "wait"
 
 
 def parse(output: str) -> Answers:
@@ -113,6 +115,7 @@ def judge(
     controller_time: float,
     *,
     asked: tuple[Asked, ...] = (),
+    trials: tuple[Trial, ...] = (),
     controls: bool = False,
 ) -> Iterator[Condition]:
     """Given a host's answers, yield its conditions. Times are seconds since the epoch; `controls`: a control host."""
@@ -121,6 +124,8 @@ def judge(
     yield _ports(spec, answers)
     if spec.backup:
         yield _restic(spec, answers)
+        codes = (entry.partition(" ") for entry in answers.values.get("other", ()))
+        yield from judge_trials(spec.name, trials, {name: said for name, _, said in codes})
     if spec.model_store:
         yield _disk(spec.name, spec.model_store, answers)
         yield _memory(spec, spec.model_store, answers)

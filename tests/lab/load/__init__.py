@@ -38,8 +38,8 @@ class Plan:
     """How many clients of each gateway keep their connections. They take turns: with many, most are idle for long."""
     most: int = 100_000
     in_flight: int = 100_000
-    """Above this number of requests in flight, the load sends no more until one is answered: engines that compute on a
-    busy machine answer fewer than `rate`, and everything beyond that would only wait until it is refused."""
+    """With this many requests in flight, the load sends no more until one is answered. Engines that compute on a busy
+    machine answer fewer than `rate`, and everything beyond that would only wait until it is refused."""
     exact: bool = True
     """Each token arrives in its own chunk, as from the paced stand-in."""
 

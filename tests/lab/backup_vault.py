@@ -1,0 +1,57 @@
+"""A backup server that keeps hosts apart, as docs/backup.md says: sftp, and append-only rest behind a proxy."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+from tests.lab.deployed import LabHost
+
+REST = "systemd-run --quiet --unit=rest --uid=restic-rest-server restic-rest-server --path /srv/rest --append-only \
+--htpasswd-file /srv/users --listen :8000 --tls --tls-cert /srv/vault.crt --tls-key /srv/vault.key"
+CHROOTS = "/srv/backup"
+_SSHD = f"""\
+Match Group backup-hosts
+    AuthorizedKeysFile /etc/ssh/backup-keys/%u
+    ChrootDirectory {CHROOTS}/%u
+    ForceCommand internal-sftp
+    DisableForwarding yes
+"""
+
+
+def serve(vault: LabHost, folder: Path, hosts: tuple[str, ...]) -> None:
+    """Install the server with a login for each host; leave in `folder` the key HOST, HOST.login and vault.crt."""
+    vault.lab.exec(
+        vault.name,
+        f"""set -e
+apt-get -qq update
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq install --no-install-recommends restic-rest-server openssl tinyproxy-bin >/dev/null
+groupadd backup-hosts
+printf %s {shlex.quote(_SSHD)} >/etc/ssh/sshd_config.d/backup.conf
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=vault \
+  -addext 'subjectAltName=IP:{vault.address}' -keyout /srv/vault.key -out /srv/vault.crt 2>/dev/null
+install -d -o restic-rest-server /srv/rest; chown restic-rest-server /srv/vault.key
+""",
+        timeout=300,
+    )
+    for host in hosts:
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / host)], check=True)
+        login = f"l0gin/with@signs/{host}"
+        (folder / f"{host}.login").write_text(login)
+        vault.tell(
+            f"""set -e
+useradd --gid backup-hosts --home-dir / --no-create-home --shell /usr/sbin/nologin {host}
+install -d -m 0755 {CHROOTS}/{host}; install -d -m 0700 -o {host} {CHROOTS}/{host}/acme
+echo '{(folder / f"{host}.pub").read_text().strip()}' | install -D -m 0644 /dev/stdin /etc/ssh/backup-keys/{host}
+printf '{host}:{{SHA}}%s\\n' "$(printf %s '{login}' | openssl dgst -sha1 -binary | base64)" >>/srv/users"""
+        )
+    vault.tell(
+        f"""set -e
+systemctl restart ssh
+{REST} --private-repos
+printf 'Port 8888\nTimeout 60\nMaxClients 20\nLogFile "/run/tinyproxy.log"\nConnectPort 8000\n' >/etc/tinyproxy.conf
+systemd-run --quiet --unit=proxy tinyproxy -d -c /etc/tinyproxy.conf"""
+    )
+    (folder / "vault.crt").write_text(vault.tell("cat /srv/vault.crt") + "\n")
