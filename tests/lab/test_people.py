@@ -305,7 +305,7 @@ def test_the_audit_of_a_fleet_names_a_host_out_of_reach_and_a_damaged_line(house
 def test_one_hosts_garbage_stops_neither_status_nor_plan(house: House) -> None:
     house.admits()
     # Before /usr/bin in the PATH that sudo sets.
-    house.tell("echo '#!/bin/sh\necho motd: be good' >/usr/local/bin/grep; chmod 755 /usr/local/bin/grep")
+    house.tell(r"printf '#!/bin/sh\necho motd: be good\n' >/usr/local/bin/grep; chmod 755 /usr/local/bin/grep")
     found = house.site("status", "--json", check=12).json
     planned = house.site("plan", "--json", "--only", "people", check=3).json
     house.tell("rm /usr/local/bin/grep")
@@ -316,7 +316,7 @@ def test_one_hosts_garbage_stops_neither_status_nor_plan(house: House) -> None:
 
 def test_a_drop_in_that_rackwright_did_not_write_is_named(house: House) -> None:
     folder = "/etc/systemd/system/rackwright-firewall.service.d"
-    house.tell(f"mkdir {folder}; echo '[Service]\nNice=1' >{folder}/garbage.conf; systemctl daemon-reload")
+    house.tell(rf"mkdir {folder}; printf '[Service]\nNice=1\n' >{folder}/garbage.conf; systemctl daemon-reload")
     planned = house.site("plan", "--json", "--only", "people").json
     house.tell(f"rm -r {folder}; systemctl daemon-reload")
     named = f"gpu1: rackwright-firewall.service is changed by {folder}/garbage.conf, which rackwright didn't write"

@@ -32,10 +32,10 @@ from rackwright.lifecycle.check import requirements
 from rackwright.lifecycle.p2p import transfer
 from rackwright.lifecycle.prune import scripts as prune
 from rackwright.lifecycle.session import survey
+from rackwright.lifecycle.session.overrides import parse_overrides
 from rackwright.operations.facts.filters import parse_filters
 from rackwright.operations.facts.found_driver import parse_found_driver
 from rackwright.operations.facts.listening import parse_listening
-from rackwright.operations.facts.overrides import parse_overrides
 from rackwright.operations.facts.people import parse_people
 from rackwright.remote import Completed, Remote, UnreadableAnswer, read_answer
 from rackwright.report.words import size

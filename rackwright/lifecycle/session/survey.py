@@ -13,11 +13,11 @@ from rackwright.gateway import DRAINS_COMMAND, DrainRecord, parse_drains
 from rackwright.hardware.hardware import COMMAND as HARDWARE_COMMAND
 from rackwright.hardware.hardware import Hardware, parse_hardware
 from rackwright.lifecycle.session.control_host import latest
+from rackwright.lifecycle.session.overrides import OVERRIDES_COMMAND, Override, parse_overrides
 from rackwright.lifecycle.session.session import Session
 from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
 from rackwright.operations.facts.found_driver import FOUND_DRIVER_COMMAND, FoundDriver, parse_found_driver
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
-from rackwright.operations.facts.overrides import OVERRIDES_COMMAND, Override, parse_overrides
 from rackwright.operations.facts.people import Accounts, parse_people, people_command
 from rackwright.remote.answers import read_answer
 from rackwright.remote.batch import Batch

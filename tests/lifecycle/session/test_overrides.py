@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rackwright.operations.facts.overrides import Override, parse_overrides
+from rackwright.lifecycle.session.overrides import Override, parse_overrides
 
 UNITS = "/etc/systemd/system"
 

@@ -1,4 +1,4 @@
-"""Files that change our units and that rackwright didn't write. Without pyinfra: for a plain connection."""
+"""Files that change our units and that rackwright didn't write."""
 
 from __future__ import annotations
 
