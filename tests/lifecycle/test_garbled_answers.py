@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rackwright.cli.plan import plan_document, plan_view
-from rackwright.cli.status import _text
+from rackwright.cli.status import _lines
 from rackwright.errors import FleetError
 from rackwright.fleet.targets import targets
 from rackwright.gateway.canaries import parse_canaries
@@ -271,7 +271,7 @@ def test_what_a_survey_reads_can_be_shown(session: Any, data: st.DataObject, par
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(status, "survey", lambda _: found)
         patch.setattr(plan, "survey", lambda _: found)
-        _text(status.status(session)).encode()
+        "\n".join(_lines(status.status(session))).encode()
         try:
             planned = plan.plan(session)
         except FleetError:
@@ -290,7 +290,7 @@ def test_status_and_plan_name_a_drop_in_that_is_not_ours(session: Any, monkeypat
         )
     file = "/etc/systemd/system/rackwright-host-proxy.service.d/override.conf"
     named = f"gpu2: rackwright-host-proxy.service is changed by {file}, which rackwright didn't write"
-    assert f"warning: {named}" in _text(status.status(session))
+    assert f"warning: {named}" in "\n".join(_lines(status.status(session)))
     planned = plan.plan(session)
     assert named in plan_view(planned)
     assert str(plan_document(planned)["overrides"]).count(named) == 1

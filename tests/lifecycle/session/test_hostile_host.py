@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.cli.plan import plan_document, plan_view
-from rackwright.cli.status import _text
+from rackwright.cli.status import _lines
 from rackwright.lifecycle.apply.plan import plan
 from rackwright.lifecycle.status import HostState, status
 from tests.lifecycle.hostile import HOSTILE, session_with
@@ -31,7 +31,7 @@ def test_status_goes_on(garbage: bytes, tmp_path: Path) -> None:
         (HOSTILE, HostState.UNREACHABLE),
     ]
     reason = "host gpu2: unreachable: answered something that rackwright can't read: the survey at: ours before"
-    assert reason in _text(found)
+    assert reason in "\n".join(_lines(found))
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
