@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from rackwright.fleet.lock import DriverLock, Lock, ModelLock, RuntimeLock, SourceLock, model_digest
 from rackwright.fleet.source import FileSource, HubSource, WebSource, name_in, parse_source
-from rackwright.roles.model_store.settings import refusal
+from rackwright.roles.model_store.settings import PLAIN, is_plain, refusal
 from rackwright.values.file import LOCAL, File
 
 HTTPS = "https://"
@@ -66,7 +66,9 @@ def _source(place: str, locked: SourceLock) -> Iterator[Fault]:
         yield from _commit(place, source, locked)
     for number, file in enumerate(locked.files):
         where = f"{place}.files.{number}"
-        if refused := refusal(file.path, file.size):
+        if not is_plain(file.path):
+            yield where, f"{file.path}: {PLAIN}"
+        elif refused := refusal(file.path, file.size):
             yield where, refused
         if isinstance(source, WebSource) and file.sha256 != source.sha256:
             yield where, f"{file.path} has sha256 {file.sha256}, but its source says {source.sha256}"
