@@ -140,6 +140,10 @@ LimitNOFILE=65536
 LimitMEMLOCK=infinity
 LimitCORE=0
 TasksMax=4096
+# Engines read JSON and grammars with recursive functions; each thread gets a stack of this size.
+LimitSTACK=64M
+# An engine that grows without end must not take the host along.
+MemoryMax=90%
 LogRateLimitIntervalSec=30s
 LogRateLimitBurst=1000
 {_log_filter(settings)}

@@ -39,6 +39,7 @@ from rackwright.operations.facts.listening import parse_listening
 from rackwright.operations.facts.people import parse_people
 from rackwright.remote import Completed, Remote, UnreadableAnswer, read_answer
 from rackwright.report.words import size
+from rackwright.roles.backup import others
 from rackwright.roles.backup import state as backups
 from rackwright.roles.certificate import ends
 from rackwright.roles.replica import proof
@@ -135,7 +136,8 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     ),
     backup.parse_snapshots: (
         backup.parse_snapshots,
-        '[{"id": "a", "time": "2026-11-01T08:00:00.1Z", "summary": {"total_files_processed": 3}}]',
+        '[{"id": "a", "time": "2026-11-01T08:00:00.1Z", "hostname": "gpu2",'
+        ' "summary": {"total_files_processed": 3}}]',
     ),
     parse_filters: (parse_filters, SURVEYED["filters"]),
     parse_found_driver: (parse_found_driver, SURVEYED["driver"]),
@@ -143,6 +145,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_overrides: (parse_overrides, OVERRIDES),
     parse_people: (lambda text: parse_people(text.splitlines()), PEOPLE),
     backups.parse: (backups.parse, BACKUP),
+    others.parse: (others.parse, "0 1\n"),
     ends.parse: (ends.parse, "gateway.crt notAfter=2027-01-01 00:00:00Z\n"),
     proof.parse: (proof.parse, f"ActiveState=active\nMainPID=7\nword=a\nmarker=abc /srv\nanswer:\n{ANSWER}"),
     replicas.parse: (replicas.parse, REPLICAS),
@@ -277,7 +280,7 @@ def test_what_a_survey_reads_can_be_shown(session: Any, data: st.DataObject, par
         except FleetError:
             # What the host has must be decided in the fleet file.
             return
-        plan_view(planned).encode()
+        "\n".join(plan_view(planned)).encode()
         json.dumps(plan_document(planned))
 
 
@@ -292,5 +295,5 @@ def test_status_and_plan_name_a_drop_in_that_is_not_ours(session: Any, monkeypat
     named = f"gpu2: rackwright-host-proxy.service is changed by {file}, which rackwright didn't write"
     assert f"warning: {named}" in "\n".join(_lines(status.status(session)))
     planned = plan.plan(session)
-    assert named in plan_view(planned)
+    assert named in "\n".join(plan_view(planned))
     assert str(plan_document(planned)["overrides"]).count(named) == 1
