@@ -93,12 +93,14 @@ class Hub:
         """Return what the hub says, unchecked: its attributes may be of any type."""
         cooperative_tls()
         import httpx2
-        from huggingface_hub import HfApi, set_client_factory
+        from huggingface_hub import HfApi, constants, set_client_factory
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
         from huggingface_hub.utils.logging import set_verbosity
 
         from rackwright.resolve.hub_client import UnfitAnswer, hub_client
 
+        # With telemetry, the library asks huggingface.co for a list of AI agents, whatever the endpoint is.
+        constants.HF_HUB_DISABLE_TELEMETRY = True
         # The library logs headers of the hub to the terminal, with any characters.
         set_verbosity(logging.CRITICAL)
         client = hub_client(self.web.route, self.endpoint, limit=LISTING)
