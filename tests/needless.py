@@ -5,6 +5,7 @@ NEEDLESS = frozenset(
     (
         *(f"rackwright.lifecycle.{name}" for name in ONLY_FOR_CHANGES),
         "asyncio",
+        "huggingface_hub",
         "importlib.metadata",
         "jsonschema",
         "numpy",

@@ -65,6 +65,12 @@ class StandInHub:
         """Instead of what a repository has: a body, or one in parts, without end if they have none."""
         self.compressed = False
         """Whether `hostile` says that it is compressed with gzip."""
+        self.status = 200
+        """Of `hostile`."""
+        self.warning: str | None = None
+        """A header of `hostile` that huggingface-hub logs."""
+        self.moved: str | None = None
+        """Where requests about repositories redirect to: a URL without a path."""
         self.cut = 0
         """By how many bytes bodies end too early."""
         self.redirect: str | None = None
@@ -145,6 +151,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
             self._send(401, b"{}", {"X-Error-Code": "GatedRepo"})
+        elif path.startswith("/api/models/") and hub.moved:
+            self._send(302, b"", {"Location": f"{hub.moved}{self.path}"})
         elif path.startswith("/api/models/") and hub.hostile is not None:
             self._attack(hub.hostile)
         elif path.startswith("/api/models/"):
@@ -163,9 +171,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._content(hub.files(repository, commit).get(path))
 
     def _attack(self, body: bytes | Iterable[bytes]) -> None:
-        self.send_response(200)
+        self.send_response(self.hub.status)
         if self.hub.compressed:
             self.send_header("Content-Encoding", "gzip")
+        if self.hub.warning:
+            self.send_header("X-HF-Warning", self.hub.warning)
         self.end_headers()
         self.close_connection = True
         for part in (body,) if isinstance(body, bytes) else body:

@@ -12,6 +12,7 @@ from tests.needless import NEEDLESS, ONLY_FOR_CHANGES
 HEAVY = (
     "cryptography",
     "gevent",
+    "huggingface_hub",
     "jinja2",
     "paramiko",
     "pydantic",

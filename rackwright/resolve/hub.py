@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -13,9 +14,13 @@ from rackwright.fleet.source import HubSource
 from rackwright.resolve.hub_answer import Listed, Repository
 from rackwright.resolve.licenses import license_of_card
 from rackwright.resolve.model_files import Choice, UnfitFiles
-from rackwright.resolve.web import Refused, TooLarge, Web
+from rackwright.resolve.tls import cooperative_tls
+from rackwright.resolve.web import Web, unreachable
 from rackwright.values.file import File
 from rackwright.values.secrets import Secret
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import ModelInfo
 
 SMALL = 50 * 2**20
 """In bytes. Every hub stores larger files in LFS, with their sha256."""
@@ -78,22 +83,49 @@ class Hub:
         return File(path=item.path, size=size, sha256=sha256, url=url)
 
     def _repository(self, source: HubSource, where: str) -> Repository:
-        if re.search(r"--|\.\.|\.git$", source.repository):
+        try:
+            return Repository.model_validate(self._info(source, where))
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+            raise self._no_hub(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+    def _info(self, source: HubSource, where: str) -> ModelInfo:
+        """Return what the hub says, unchecked: its attributes may be of any type."""
+        cooperative_tls()
+        import httpx2
+        from huggingface_hub import HfApi, constants, set_client_factory
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+        from huggingface_hub.utils.logging import set_verbosity
+
+        from rackwright.resolve.hub_client import UnfitAnswer, hub_client
+
+        # With telemetry, the library asks huggingface.co for a list of AI agents, whatever the endpoint is.
+        constants.HF_HUB_DISABLE_TELEMETRY = True
+        # The library logs headers of the hub to the terminal, with any characters.
+        set_verbosity(logging.CRITICAL)
+        client = hub_client(self.web.route, self.endpoint, limit=LISTING)
+        set_client_factory(lambda: client)
+        # If the fleet file has no token, False prevents the use of the operator's own login.
+        api = HfApi(endpoint=self.endpoint, token=self.token.reveal() if self.token else False)
+        try:
+            return api.model_info(source.repository, revision=source.revision, files_metadata=True, timeout=60)
+        except HFValidationError:
             problem = Problem(
                 where, f"{source.repository} can't be a repository", "should be OWNER/REPO, as on its page"
             )
-            raise FleetError([problem])
-        url = f"{self.endpoint}/api/models/{source.repository}/revision/{quote(source.revision, safe='')}?blobs=true"
-        try:
-            return Repository.model_validate_json(self.web.content(url, limit=LISTING, token=self.token))
-        except Refused as error:
-            raise self._refused(source, where, error.status) from None
-        except TooLarge:
-            raise self._no_hub(f"its answer about {source.repository} has more than {LISTING // 2**20} MiB") from None
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise self._no_hub(f"{place}: {first['msg']}" if place else first["msg"]) from None
+            raise FleetError([problem]) from None
+        except HfHubHTTPError as error:
+            raise self._refused(source, where, error.response.status_code) from None
+        except httpx2.TransportError as error:
+            distrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
+            raise unreachable(self._host, "SSLError" if distrusted else type(error).__name__) from None
+        except UnfitAnswer as error:
+            raise self._no_hub(f"its answer about {source.repository} {error}") from None
+        # The library doesn't check an answer before it uses it, so a hostile one can raise any exception.
+        except Exception as error:
+            raise self._no_hub(
+                f"its answer about {source.repository} can't be read ({type(error).__name__})"
+            ) from None
 
     def _no_hub(self, why: str) -> RackwrightError:
         return RackwrightError(

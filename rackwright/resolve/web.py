@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from rackwright.errors import RackwrightError
@@ -32,24 +32,6 @@ class Progress(Protocol):
 
 def quiet(what: str, done: int, total: int | None) -> None:
     """Show no progress."""
-
-
-class Refused(RackwrightError):
-    """A server answers with an error."""
-
-    status = 0
-    """Of HTTP."""
-
-    @classmethod
-    def of(cls, status: int, reason: str, url: str) -> Self:
-        hint = "set downloads.hub_token to a token with access" if status in (401, 403) else "check the address"
-        error = cls(f"its server answers {status} {reason}".rstrip(), where=url, next=hint)
-        error.status = status
-        return error
-
-
-class TooLarge(RackwrightError):
-    """A server sends more than it should."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +77,7 @@ class Web:
             for chunk in self._chunks(url, response):
                 done += len(chunk)
                 if done > limit:
-                    raise TooLarge(f"has more than {limit // 2**20} MiB", where=url)
+                    raise RackwrightError(f"has more than {limit // 2**20} MiB", where=url)
                 self.on_progress(url.rsplit("/", 1)[-1], done, total)
                 yield chunk
         if total is not None and done != total:
@@ -132,7 +114,9 @@ class Web:
 
     def _require_ok(self, url: str, response: Response) -> None:
         if not response.ok:
-            raise Refused.of(response.status_code, response.reason or "", url)
+            code = response.status_code
+            hint = "set downloads.hub_token to a token with access" if code in (401, 403) else "check the address"
+            raise RackwrightError(f"its server answers {code} {response.reason or ''}".rstrip(), where=url, next=hint)
 
     @contextmanager
     def _open(
@@ -208,6 +192,7 @@ def unreachable(host: str, kind: str) -> RackwrightError:
         ("Timeout", "doesn't answer in time"),
         ("ChunkedEncoding", "closed the connection too early"),
         ("Protocol", "closed the connection too early"),
+        ("ReadError", "closed the connection too early"),
         ("IncompleteRead", "closed the connection too early"),
     ):
         if part in kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -93,3 +94,17 @@ def test_300_megabytes_from_a_hub_take_no_more_memory_than_an_answer_may(fleet: 
     assert ran.returncode == 1
     assert "its answer about acme/tiny has more than 16 MiB" in ran.stderr
     assert hub.sent < 64 * 2**20
+
+
+def test_only_the_hub_of_the_fleet_file_is_asked(fleet: Path, hub: StandInHub, tmp_path: Path) -> None:
+    with StandInHub({}) as other:
+        subprocess.run(
+            [sys.executable, "-m", "rackwright", "-f", str(fleet), "lock"],
+            capture_output=True,
+            check=True,
+            timeout=300,
+            env={**os.environ, "HF_ENDPOINT": other.url, "HF_HOME": str(tmp_path / "hf")},
+        )
+    assert hub.asked
+    assert other.asked == []
+    assert not (tmp_path / "hf").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -12,9 +13,10 @@ from rackwright.errors import RackwrightError
 from rackwright.fleet.source import HubSource
 from rackwright.resolve.hub import LISTING, Hub
 from rackwright.resolve.model_files import choose
+from rackwright.values.secrets import Secret
 from tests.stand_in_hub import COMMIT, StandInHub
 
-LFS = {"size": 9, "sha256": "a" * 64}
+LFS = {"size": 9, "sha256": "a" * 64, "pointerSize": 130}
 
 
 @pytest.fixture
@@ -30,7 +32,9 @@ def refusal(hub: StandInHub) -> str:
 
 
 def listing(**changes: object) -> bytes:
-    return json.dumps({"sha": COMMIT, "siblings": [{"rfilename": "m.gguf", "lfs": LFS}], **changes}).encode()
+    return json.dumps(
+        {"id": "acme/tiny", "sha": COMMIT, "siblings": [{"rfilename": "m.gguf", "lfs": LFS}], **changes}
+    ).encode()
 
 
 def of_file(**changes: object) -> bytes:
@@ -58,9 +62,19 @@ HOSTILE = {
     "a size that is a text": of_file(lfs=None, size="large"),
     "a negative size": of_file(lfs={**LFS, "size": -1}),
     "an absurd size": of_file(lfs={**LFS, "size": 10**30}),
+    "a size that is a number in a text": of_file(lfs={**LFS, "size": "9"}),
+    "a size that is a truth": of_file(lfs={**LFS, "size": True}),
+    "a size that is no whole number": of_file(lfs={**LFS, "size": 9.0}),
     "no sha256": of_file(lfs={"size": 9}),
+    "a sha256 that is a number": of_file(lfs={**LFS, "sha256": 5}),
     "a sha256 that is a path": of_file(lfs={**LFS, "sha256": "../" * 20}),
     "a card that is a list": listing(cardData=[1]),
+    "a card with the library's own argument": listing(cardData={"ignore_metadata_errors": False}),
+    "tags that are a number": listing(cardData={"tags": 5}),
+    "a date that is none": listing(lastModified="yesterday"),
+    "a date that is a number": listing(lastModified=5),
+    "no id": json.dumps({"sha": COMMIT, "siblings": []}).encode(),
+    "an attribute that the library sets": listing(self=5),
 }
 
 
@@ -87,9 +101,49 @@ def test_an_answer_without_end_is_read_to_the_limit_only(hub: StandInHub) -> Non
     assert hub.sent < LISTING + 32 * 2**20
 
 
-def test_what_is_compressed_unasked_is_not_unpacked(hub: StandInHub) -> None:
+def test_what_is_compressed_unasked_is_refused(hub: StandInHub) -> None:
     hub.hostile, hub.compressed = gzip.compress(b" " * 2**28), True
-    assert "doesn't answer like a model hub: Invalid JSON" in refusal(hub)
+    assert "doesn't answer like a model hub: its answer about acme/tiny is compressed" in refusal(hub)
+
+
+def test_an_answer_is_not_followed_to_plain_http(hub: StandInHub) -> None:
+    with StandInHub(hub.repositories, plain_http=True) as other:
+        hub.moved = other.url
+        assert "its answer about acme/tiny is a redirect to an address that is not https" in refusal(hub)
+        assert other.asked == []
+
+
+def test_a_token_does_not_follow_an_answer_to_another_server(hub: StandInHub) -> None:
+    with StandInHub(hub.repositories) as other:
+        hub.moved = other.url
+        assert Hub(hub.url, hub.web, Secret("hf_x")).license(HubSource("acme/tiny"), where="x") is None
+        assert (hub.tokens, other.tokens) == (["Bearer hf_x"], [None])
+
+
+def test_redirects_without_end_are_refused(hub: StandInHub) -> None:
+    hub.moved = hub.url
+    assert "doesn't answer like a model hub" in refusal(hub)
+    assert len(hub.asked) < 12
+
+
+def test_an_error_with_a_nested_body_is_an_error_of_the_hub(hub: StandInHub) -> None:
+    hub.hostile, hub.status = b"[" * 200_000, 500
+    assert refusal(hub).startswith("127.0.0.1: ")
+
+
+def test_nothing_that_a_hub_says_is_logged(hub: StandInHub) -> None:
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    logger = logging.getLogger("huggingface_hub")
+    logger.addHandler(handler)
+    hub.warning = "a topic of this test; \x9b2J"
+    hub.hostile = listing(cardData={"model-index": [5]})
+    try:
+        Hub(hub.url, hub.web).license(HubSource("acme/tiny"), where="x")
+    finally:
+        logger.removeHandler(handler)
+    assert records == []
 
 
 NAMES = (
@@ -101,6 +155,7 @@ NAMES = (
     "m\x1b[2J.gguf",
     "m\n.gguf",
     "m $(id).gguf",
+    "m\ud800.gguf",
 )
 
 
