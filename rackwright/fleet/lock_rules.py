@@ -87,8 +87,9 @@ def _follows(place: str, source: Source, commit: str, file: File) -> Iterator[Fa
         yield from _url(place, file, source.url(_hub_of(source, file.url), commit, file.path))
     elif isinstance(source, WebSource):
         yield from _download(place, file, source.url)
-    elif source.path.rpartition("/")[2] != file.path or file.url != source.url:
-        yield from _url(place, file, source.url_below(file.path))
+    elif file.url != source.url_below(file.path):
+        is_file = source.path.rpartition("/")[2] == file.path
+        yield from _url(place, file, source.url if is_file else source.url_below(file.path))
 
 
 def _hub_of(source: HubSource, url: str) -> str:

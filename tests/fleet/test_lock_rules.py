@@ -80,7 +80,7 @@ ATTACKS = {
     ),
     "another controller file": (
         of_model("file:models/m.gguf", file("m.gguf", "file:../.ssh/id_ed25519")),
-        "of m.gguf is file:../.ssh/id_ed25519, should be file:models/m.gguf/m.gguf",
+        "of m.gguf is file:../.ssh/id_ed25519, should be file:models/m.gguf, as its source says",
     ),
     "a controller file beside the source": (
         of_model("file:models", file("a.json", "file:models/../secret.json")),

@@ -126,7 +126,8 @@ def test_what_the_lock_does_not_name_is_never_sent(site: Operator, model: Versio
     path = site.path.with_name("test.lock")
     lock, running_before = path.read_text(), running(lab)
     path.write_text(lock.replace(f"url: file:{model.file.name}", "url: file:../../../../root/.ssh/id_ed25519"))
-    assert "should be file:" in site("apply", "--yes", check=10).err
+    assert f"should be file:{model.file.name}, as its source says" in site("apply", "--yes", check=10).err
+    path.write_text(lock)
     model.good("five!")
     site("lock")
     # Exchanged after the lock was made, for a file of the same size.
