@@ -145,17 +145,19 @@ def unharmed(lab: Lab, plan: Plan, change: Callable[[], object]) -> list[Access]
 def refused(site: Operator, lab: Lab, plan: Plan) -> tuple[list[Access], str]:
     """Run an update that is rejected, under load. Return the log of the requests, and what the operator saw."""
     said: list[Said] = []
-    log = unharmed(lab, plan, lambda: said.append(site("model", "update", "assistant", "--yes", check=12)))
+    log = unharmed(
+        lab, plan, lambda: said.append(site("model", "update", "assistant", "--yes", check=12, timeout=700))
+    )
     return log, said[0].err
 
 
 def test_an_equal_build_passes_and_all_replicas_follow(site: Operator, model: Versions, lab: Lab, plan: Plan) -> None:
     old = model.digest
     # The 95th percentile is known from 200 requests on: the last step is judged again with twice as many.
-    rules = {"share": "[40, 50]", "min_requests": 60, "max_duration": "4m"}
+    rules = {"share": "[40, 50]", "min_requests": 60, "max_duration": "10m"}
     say(site, canary(golden="prompts.jsonl", thresholds=f"{WIDE}, golden: 30%", **rules))
     becomes(model, "Q8_0")
-    log = unharmed(lab, plan, lambda: site("model", "update", "assistant", "--yes", timeout=500))
+    log = unharmed(lab, plan, lambda: site("model", "update", "assistant", "--yes", timeout=1300))
     assert model.digest != old
     assert running(lab) == {model.digest[:16]}
     tried = [access for access in log if access.canary]
