@@ -154,10 +154,10 @@ def refused(site: Operator, lab: Lab, plan: Plan) -> tuple[list[Access], str]:
 def test_an_equal_build_passes_and_all_replicas_follow(site: Operator, model: Versions, lab: Lab, plan: Plan) -> None:
     old = model.digest
     # The 95th percentile is known from 200 requests on: the last step is judged again with twice as many.
-    rules = {"share": "[40, 50]", "min_requests": 60, "max_duration": "10m"}
+    rules = {"share": "[40, 50]", "min_requests": 60, "max_duration": "6m"}
     say(site, canary(golden="prompts.jsonl", thresholds=f"{WIDE}, golden: 30%", **rules))
     becomes(model, "Q8_0")
-    log = unharmed(lab, plan, lambda: site("model", "update", "assistant", "--yes", timeout=1300))
+    log = unharmed(lab, plan, lambda: site("model", "update", "assistant", "--yes", timeout=900))
     assert model.digest != old
     assert running(lab) == {model.digest[:16]}
     tried = [access for access in log if access.canary]
