@@ -9,8 +9,10 @@ import pytest
 from rackwright import remote
 from rackwright.errors import HostError
 from rackwright.fleet.keys_file import ApiKey, RevokedKey, read_keys_file
-from rackwright.lifecycle.key import Terms, add_key, edit_key, find_key, push_key, revoke_key
+from rackwright.lifecycle.key import Terms, add_key, edit_key, find_key, push_key, pushed_keys, revoke_key
 from rackwright.remote.completed import Completed
+from rackwright.state.pushed_keys import pushed_line
+from rackwright.values.targets import Target
 from tests.fleet.fleets import make_fleet
 
 KEY = ApiKey(id="anna", owner="Anna", sha256="a" * 64, created=datetime(2026, 11, 25, tzinfo=UTC))
@@ -22,6 +24,7 @@ class Hosts:
     def __init__(self) -> None:
         self.ran: list[tuple[str, str, str]] = []
         self.gone: set[str] = set()
+        self.said: dict[str, str] = {}
 
     def reach(self, target):
         if target.name in self.gone:
@@ -41,7 +44,7 @@ class Recorder:
 
     def execute(self, command, stdin, **_):
         self.hosts.ran.append((self.name, command, b"".join(stdin).decode()))
-        return Completed(0, host=self.name)
+        return Completed(0, self.hosts.said.get(self.name, "").encode(), host=self.name)
 
     def close(self):
         return
@@ -101,3 +104,21 @@ def test_a_key_is_written_found_and_revoked(fleet):
     assert [(gone.id, gone.owner, gone.sha256) for gone in file.revoked] == [("anna", "Anna", key.sha256)]
     add_key(fleet, "anna", Terms(owner="Anna"))
     assert read_keys_file(fleet.sibling("keys.yml")).revoked == file.revoked
+
+
+PUSHED = pushed_line(KEY, who="ben@desk", when=KEY.created, revoked=False)
+
+
+@pytest.mark.parametrize("garbage", ["?", '{"format": "told-key/1"}', PUSHED.replace("2026", "9999")])
+def test_pushed_keys_are_those_of_the_gateways_that_can_be_read(hosts, garbage):
+    hosts.gone.add("gate1")
+    hosts.said = {"gate2": garbage, "gate3": f"{PUSHED}\n"}
+    gateways = ("gate1", "gate2", "gate3")
+    with remote.Remote([Target(name, "10.0.0.9") for name in gateways]) as reached:
+        assert [one.key for one in pushed_keys(reached, gateways)] == [KEY]
+
+
+def test_keys_that_a_newer_rackwright_pushed_are_an_error(hosts):
+    hosts.said = {"gate1": PUSHED.replace("told-key/1", "told-key/2")}
+    with remote.Remote([Target("gate1", "10.0.0.9")]) as reached, pytest.raises(HostError, match="newer rackwright"):
+        pushed_keys(reached, ("gate1",))
