@@ -42,7 +42,12 @@ def read_lock(path: Path) -> Lock:
 
 
 def write_lock(path: Path, lock: Lock) -> None:
-    """Write this lock to the file; on an error it is unchanged. Raise RackwrightError if it can't be written."""
+    """Write this lock to the file; on an error it is unchanged.
+
+    Raise FleetError if `read_lock` would refuse it, RackwrightError if it can't be written.
+    """
+    if wrong := tuple(faults(lock)):
+        raise FleetError(Problem(f"{path} {place}", f"{what}; the lock is unchanged") for place, what in wrong)
     write_stored(path, HEADER, lock)
 
 
@@ -146,9 +151,9 @@ def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
 
 
 def _not_in_folder(fleet: Fleet, locked: RuntimeLock) -> str | None:
-    """Return what is wrong if wheels are downloaded although the build is a folder."""
+    """Return what is wrong if wheels are downloaded although the build isn't a requirements file."""
     source = parse_source(locked.build) if locked.build else None
-    if not isinstance(source, FileSource) or not fleet.at(source.path).is_dir():
+    if not isinstance(source, FileSource) or fleet.at(source.path).is_file():
         return None
     file = next((file for file in locked.files if file.local is None), None)
     return f"are not all in {source.path}: {file.path} has {file.url}" if file else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from rackwright.fleet.lock import DriverLock, Lock, ModelLock, RuntimeLock, SourceLock, model_digest
 from rackwright.fleet.source import FileSource, HubSource, WebSource, name_in, parse_source
@@ -88,7 +89,7 @@ def _follows(place: str, source: Source, commit: str, file: File) -> Iterator[Fa
     elif isinstance(source, WebSource):
         yield from _download(place, file, source.url)
     elif file.url != source.url_below(file.path):
-        is_file = source.path.rpartition("/")[2] == file.path
+        is_file = source.path.rstrip("/").rpartition("/")[2] == file.path
         yield from _url(place, file, source.url if is_file else source.url_below(file.path))
 
 
@@ -149,6 +150,6 @@ def _driver(place: str, name: str, driver: DriverLock) -> Iterator[Fault]:
     for package in (*driver.packages, *driver.cuda):
         # Packages are verified by sha256 and may come by plain HTTP, as from Debian's archives.
         allowed = (HTTPS, "http://", *((f"{LOCAL}//{folder}/",) if folder else ()))
-        if not package.url.startswith(allowed) or ".." in package.url.split("/"):
+        if not package.url.startswith(allowed) or ".." in unquote(package.url).split("/"):
             should = f"should begin with {' or '.join(allowed)}, without .."
             yield place, f"{package.name} has the URL {package.url}, {should}"

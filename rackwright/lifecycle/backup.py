@@ -12,7 +12,7 @@ from functools import partial
 from shlex import quote
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from rackwright.errors import HostError, HostsFailed, Problem, RackwrightError, UsageError
 from rackwright.lifecycle.session.console import Console
@@ -23,6 +23,7 @@ from rackwright.report.words import duration, size
 from rackwright.roles.backup.settings import FOLDER, Repository
 from rackwright.roles.backup.state import COMMAND, RepositoryState, parse
 from rackwright.run import new_run_id
+from rackwright.state.formats import stamp
 from rackwright.stopping import Stopping, stoppable
 from rackwright.values.base import Stored
 
@@ -74,17 +75,19 @@ class Listed:
         return self.author != f"root@{self.host}"
 
 
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
 class _Summary(Stored):
-    files: int | None = Field(None, alias="total_files_processed", ge=0)
-    bytes: int | None = Field(None, alias="total_bytes_processed", ge=0)
+    files: _Count | None = Field(None, alias="total_files_processed")
+    bytes: _Count | None = Field(None, alias="total_bytes_processed")
 
 
 class Snapshot(Stored):
     """One snapshot in restic's JSON."""
 
     id: str
-    time: str
-    """ISO 8601."""
+    time: AwareDatetime
     hostname: str
     username: str | None = None
     summary: _Summary | None = None
@@ -177,7 +180,7 @@ def _listed(session: Session, place: Place) -> Iterator[Listed]:
     for one in snapshots:
         summary = one.summary or _Summary()
         author = f"{one.username or 'nobody'}@{one.hostname}"
-        yield Listed(host, name, one.id, f"{one.time[:19]}Z", author, summary.files, summary.bytes)
+        yield Listed(host, name, one.id, stamp(one.time), author, summary.files, summary.bytes)
 
 
 def _on_host(
@@ -253,9 +256,6 @@ def _problem(verb: Verb, before: RepositoryState, after: RepositoryState) -> str
             None if after.snapshot and after.snapshot != before.snapshot else "the unit ended without a new snapshot"
         )
     return None if after.check_at and after.check_at != before.check_at else "the unit ended without a check"
-
-
-_Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Progress(Stored):

@@ -28,10 +28,10 @@ from rackwright.fleet.keys_file import (
 )
 from rackwright.fleet.targets import targets
 from rackwright.lifecycle.session.operator import operator_of
-from rackwright.remote.answers import UnreadableAnswer, read_answer
+from rackwright.remote.answers import read_answer
 from rackwright.run import new_run_id
 from rackwright.state.audit import Act, write_audit
-from rackwright.state.formats import NewerFormat, utc_now
+from rackwright.state.formats import utc_now
 from rackwright.state.operator import Operator
 from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, pushed_line, unknown_to, with_pushed
 from rackwright.values.amounts import parse_duration
@@ -159,22 +159,16 @@ def push_key(fleet: Fleet, key: ApiKey, verb: Verb, gone: RevokedKey | None = No
 
 
 def pushed_keys(remote: Remote, gateways: tuple[str, ...]) -> tuple[PushedKey, ...]:
-    """Return the keys that were pushed to these gateways since the last apply.
+    """Return the keys that were pushed to these gateways since the last apply; unreachable gateways are left out.
 
-    Gateways that are unreachable, or whose answer can't be read, are left out. Raise HostError if a newer rackwright
-    wrote it.
+    Raise HostError if an answer can't be read: a revocation in it must not be forgotten.
     """
-    answers = remote.run_on(gateways, NEWS_COMMAND)
-    pushed: list[PushedKey] = []
-    for name, answer in answers.items():
-        if not isinstance(answer, HostError):
-            text = answer.check(_READING).stdout
-            try:
-                pushed += read_answer(name, _READING, parse_pushed, text, name)
-            except UnreadableAnswer as error:
-                if isinstance(error.__cause__, NewerFormat):
-                    raise
-    return tuple(pushed)
+    return tuple(
+        one
+        for name, answer in remote.run_on(gateways, NEWS_COMMAND).items()
+        if not isinstance(answer, HostError)
+        for one in read_answer(name, _READING, parse_pushed, answer.check(_READING).stdout, name)
+    )
 
 
 def refuse_unknown_keys(fleet: Fleet, pushed: Iterable[PushedKey]) -> None:

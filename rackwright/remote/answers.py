@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from rackwright.errors import HostError, RackwrightError
@@ -14,8 +16,6 @@ Value = TypeVar("Value")
 Words = ParamSpec("Words")
 
 _NEXT = "log in and look for what changes the output of commands there: a replaced program, a shell profile"
-
-log = logging.getLogger("rackwright.remote")
 
 
 class UnreadableAnswer(HostError):
@@ -59,5 +59,13 @@ def _read(name: str, answer: Completed | HostError, what: str, parse: Callable[[
 
 def unreadable(host: str, what: str, next: str | None = None) -> UnreadableAnswer:
     """Return the error for a host's answer about `what`. To be called while the parser's error is handled."""
-    log.debug("%s: %s can't be read", host, what, exc_info=True)
-    return UnreadableAnswer(f"answered something that rackwright can't read: {what}", where=host, next=next or _NEXT)
+    said = f"answered something that rackwright can't read: {what}{_place(sys.exception())}"
+    return UnreadableAnswer(said, where=host, next=next or _NEXT)
+
+
+def _place(error: BaseException | None) -> str:
+    """Return where a parser failed: it may be a bug of ours. Our own errors say what is wrong themselves."""
+    if error is None or isinstance(error, RackwrightError):
+        return ""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f" ({type(error).__name__} at {Path(last.filename).name}:{last.lineno})"

@@ -139,7 +139,7 @@ class AskedHost(Host):
         except (PyinfraError, RackwrightError, OSError):
             raise
         except Exception as error:
-            # All else comes from the fact's `process`.
+            # Mostly from the fact's `process`, which parses what the host wrote.
             raise unreadable(self.name, f"the fact {arguments[0].__name__}") from error
         finally:
             link.asking = before

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rackwright.values.base import Frozen
-from rackwright.values.paths import RelativePath
+from rackwright.values.paths import StoredPath
 from rackwright.values.text import Line, Sha256
 
 LOCAL = "file:"
@@ -18,7 +18,7 @@ Bytes = Annotated[int, Field(ge=0, le=2**60)]
 class File(Frozen):
     """One file in the lock. Its content is fixed by size (bytes) and sha256."""
 
-    path: RelativePath
+    path: StoredPath
     size: Bytes
     sha256: Sha256
     url: Line

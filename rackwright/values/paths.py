@@ -25,9 +25,13 @@ def _relative_path(text: str) -> str:
     path = PurePosixPath(one_line(text))
     if path.is_absolute() or ".." in path.parts or text in ("", "."):
         raise ValueError("should be a relative path without ..")
-    if any(part.startswith("-") for part in path.parts):
-        raise ValueError("should have no name that begins with a dash: programs take it for an option")
     return str(path)
+
+
+def _no_option(text: str) -> str:
+    if any(part.startswith("-") for part in PurePosixPath(text).parts):
+        raise ValueError("should have no name that begins with a dash: programs take it for an option")
+    return text
 
 
 def _controller_path(text: str) -> str:
@@ -38,5 +42,7 @@ def _controller_path(text: str) -> str:
 
 HostPath = Annotated[str, AfterValidator(_host_path)]
 RelativePath = Annotated[str, AfterValidator(_relative_path)]
+StoredPath = Annotated[RelativePath, AfterValidator(_no_option)]
+"""A file of a model or runtime, below a folder on a host."""
 ControllerPath = Annotated[str, AfterValidator(_controller_path)]
 """A file on the controller; a relative path starts at the fleet file's folder."""

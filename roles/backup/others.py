@@ -22,23 +22,19 @@ class Opens(StrEnum):
     """The server lets it in; only the password is another."""
     REFUSED = "refused"
     UNKNOWN = "unknown"
-    """Its own repository doesn't open either, or the server doesn't answer."""
-
-
-def other_url(own: Repository, other: Repository) -> str:
-    """Return the URL of another host's repository, with this host's own login."""
-    if own.kind != "sftp":
-        return other.url
-    return f"{own.url.partition('@')[0]}@{other.url.partition('@')[2]}"
+    """Its own repository doesn't open either, or the server doesn't answer, or the connection broke."""
 
 
 def question(own: Repository, url: str) -> str:
-    """Return a shell command that prints restic's two exit codes; nothing if this repository isn't installed yet.
+    """Return a shell command that tries the URL with the installed login and prints two answers: see other.sh.
+
+    Nothing is printed if this repository isn't installed yet.
 
     It changes nothing and ends within half a minute.
     """
     secrets = [f"-p LoadCredentialEncrypted={name}:{own.stem}.{name}.cred" for name in own.credentials]
     run = "systemd-run --quiet --pipe --wait --collect --expand-environment=no -p CacheDirectory=rackwright-backup"
+    run += " -p CacheDirectoryMode=0700"
     script = shlex.join(["sh", "-c", SCRIPT, "other.sh", own.name, url])
     return f"[ ! -e {own.stem}.values ] || {run} {' '.join(secrets)} {script} </dev/null 2>/dev/null || echo failed"
 

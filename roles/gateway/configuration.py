@@ -17,7 +17,7 @@ HEADER_BYTES = 65536
 DEEPEST = 100
 """How many arrays and objects of a request may nest."""
 MOST_GROUPS = 1000
-"""How many groups a request's pattern or grammar may have. llama-server crashes at about a hundred times as many."""
+"""How many groups a request's pattern or grammar may have. llama-server crashes from 20,000 in some places."""
 DOWNTIMES = "downtimes.map"
 """Name of the file of planned downtimes, next to the configuration: model → expected end, Unix seconds. This role
 doesn't render it; rackwright.gateway writes it."""
@@ -41,6 +41,7 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         endpoint=endpoint,
         bufsize=settings.max_request_bytes + HEADER_BYTES,
         most_header_bytes=HEADER_BYTES // 2,
+        most_url_bytes=HEADER_BYTES // 8,
         deepest=DEEPEST,
         most_groups=MOST_GROUPS,
         downtimes=DOWNTIMES,

@@ -19,7 +19,7 @@ echo "started=$(cut -d ' ' -f 1 -- "$started" 2>/dev/null)"
 for folder in "$@"; do printf 'marker=%s %s\\n' "$(head -n 1 -- "$folder/.verified" 2>/dev/null)" "$folder"; done
 pid=$(printf '%s\\n' "$shown" | sed -n 's/^MainPID=//p')
 case $pid in '' | 0) exit 0 ;; esac
-echo "program=$(readlink -n -- "/proc/$pid/exe" | tr '\\n' '?')"
+printf 'program=%s\\n' "$(readlink -n -- "/proc/$pid/exe" | tr '\\n' '?')"
 head -c 262144 "/proc/$pid/cmdline" | tr '\\0' '\\n' | sed 's/^/word=/'
 """
 _ANSWER = "answer:"
@@ -75,7 +75,8 @@ def parse(output: str, said: str = "") -> Seen:
     values: dict[str, str] = {}
     markers: dict[str, str] = {}
     command: list[str] = []
-    for key, _, value in (line.partition("=") for line in look.splitlines()):
+    # splitlines() would also split at characters that the engine may put into its arguments.
+    for key, _, value in (line.partition("=") for line in look.split("\n")):
         if key == "word":
             command.append(value)
         elif key == "marker":

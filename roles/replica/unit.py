@@ -142,7 +142,7 @@ LimitCORE=0
 TasksMax=4096
 # Engines read JSON and grammars with recursive functions; each thread gets a stack of this size.
 LimitSTACK=64M
-# An engine that grows without end must not take the host along.
+# One engine that grows without end must leave something to the host.
 MemoryMax=90%
 LogRateLimitIntervalSec=30s
 LogRateLimitBurst=1000

@@ -15,11 +15,11 @@ _SIZE = rf"{_NUMBER} ?[KMGT]i?B"
 _DEVICE = r"(?:cuda|cpu)(?::\d{1,3})?"
 _KEY = r"'[a-z0-9_.-]{1,64}'"
 _OUT_OF_MEMORY = (
-    r"(?: (?:[\d.]{1,16}|GPU|KiB|MiB|GiB|Process|process|has|a|total|capacity|of|which|is|free|memory|in|use"
-    r"|Including"
+    r"(?: (?:\d{1,10}(?:\.\d{1,4})?|GPU|KiB|MiB|GiB|Process|process|has|a|total|capacity|of|which|is|free|memory|in"
+    r"|use|Including"
     r"|non-PyTorch|this|Of|the|allocated|by|PyTorch|and|reserved|but|unallocated|with|private|pools|If|large|try"
     r"|setting|PYTORCH_(?:CUDA_)?ALLOC_CONF=expandable_segments:True|to|avoid|fragmentation|See|documentation|for"
-    r"|Memory|Management|\(https://[a-z./]{1,60}#[a-z-]{1,40}\)|\(e\.g\.,?|CUDA|Graphs\))[.,]?)*"
+    r"|Memory|Management|\(https://[a-z./]{1,60}#[a-z-]{1,40}\)|\(e\.g\.|CUDA|Graphs\))[.,]?)*"
 )
 _PROGRESS = (
     "Traceback \\(most recent call last\\):",
@@ -29,7 +29,7 @@ _PROGRESS = (
     f"Using max model len {_NUMBER}",
     # A progress bar: one line with a carriage return before each of its states.
     r"(?:\r?Loading (?:safetensors|pt) checkpoint shards: +\d{1,3}% Completed \| \d{1,5}/\d{1,5} "
-    r"\[[\d:<?, .]{1,32}(?:s/it|it/s)\]\r?)+",
+    r"\[[\d:<?, .]{1,32}(?:s/it|it/s)\])+",
     f"Loading weights took {_NUMBER} seconds",
     f"Model loading took {_SIZE}(?: memory)? and {_NUMBER} seconds",
     f"(?:Available KV cache memory: {_NUMBER} GiB|(?:GPU|CPU) KV cache size: {_NUMBER} tokens)"

@@ -36,7 +36,9 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5jl8YHrR3iahxNpGp7yy9aWKyWFQ9mOS5fF
 ACT = {"format": "audit/1", "time": "2026-11-25T09:01:00Z", "run": EVIL, "command": EVIL, "outcome": EVIL}
 AUDIT = json.dumps({**ACT, "operator": EVIL, "what": EVIL}) + f"\n{ESCAPES}\n"
 ACCESS = f"other {ESCAPES}\nuser anna 1001\nkey anna {KEY} {ESCAPES}\npassword {ESCAPES}\nsudo anna ({ESCAPES}\n"
-SNAPSHOTS = json.dumps([{"id": EVIL, "time": EVIL, "hostname": EVIL, "username": EVIL, "summary": None}])
+SNAPSHOTS = json.dumps(
+    [{"id": EVIL, "time": "2026-11-01T08:00:00Z", "hostname": EVIL, "username": EVIL, "summary": None}]
+)
 JOURNAL = f"2026-11-25T09:01:00+0000 gpu1 llama-server[1]: {ESCAPES}\u2028-- cursor: forged\n-- cursor: s=1\n"
 READS = (
     "access review",

@@ -65,10 +65,20 @@ def test_an_upgrade_shows_what_became_of_each_model(site, answers):
     assert answers["asked"][-1][1] is True
 
 
+COMMIT = "1" * 40
+
+
 def test_an_adapter_is_told_beside_its_model_and_counts(site, answers):
     lock = answer()
-    files = (File(path="adapter_model.safetensors", size=10**9, sha256="c" * 64, url="https://hub/a"),)
-    adapter = AdapterLock(source="hf:a/c", digest=model_digest(files), files=files, rank=8)
+    files = (
+        File(
+            path="adapter_model.safetensors",
+            size=10**9,
+            sha256="c" * 64,
+            url=f"https://hub/a/c/resolve/{COMMIT}/adapter_model.safetensors",
+        ),
+    )
+    adapter = AdapterLock(source="hf:a/c", revision=COMMIT, digest=model_digest(files), files=files, rank=8)
     model = lock.models["assistant"].model_copy(update={"adapters": {"support": adapter}})
     answers["lock"] = lock.model_copy(update={"models": {"assistant": model}})
     lines = rackwright("-f", site, "lock").stdout.splitlines()

@@ -14,6 +14,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock
+from rackwright.fleet.secrets import resolve
 from rackwright.values.file import File
 from rackwright.values.secrets import Secret
 from tests.fleet.fleets import make_fleet
@@ -194,13 +195,16 @@ def test_no_host_has_another_hosts_password_nor_the_one_in_the_fleet_file(
     assert derived(Secret("correct horse battery staple"), "acme", "disk", "gpu1") == Secret(known)
 
 
-def test_the_formula_in_the_docs_gives_the_same_password() -> None:
+@pytest.mark.parametrize("written", ["secret", "secret\n", "secret\r\n", "secret\n\n"])
+def test_the_formula_in_the_docs_gives_the_same_password(tmp_path: Path, written: str) -> None:
     text = (Path(__file__).parents[2] / "docs" / "backup.md").read_text()
     (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     done = subprocess.run(
-        [sys.executable, "-c", program, "acme", "disk", "gpu1"], input="secret", capture_output=True, text=True
+        [sys.executable, "-c", program, "acme", "disk", "gpu1"], input=written.encode(), capture_output=True
     )
-    assert done.stdout.strip() == derived(Secret("secret"), "acme", "disk", "gpu1").reveal(), done.stderr
+    (tmp_path / "secret").write_bytes(written.encode())
+    secret = resolve("file:secret", where="password", folder=tmp_path)
+    assert done.stdout.decode().strip() == derived(secret, "acme", "disk", "gpu1").reveal(), done.stderr
 
 
 def test_a_password_that_is_kept_for_each_host_is_used_as_it_is(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from rackwright.errors import FleetError
 from rackwright.fleet.lock import AdapterLock, DriverLock, Lock, ModelLock, RuntimeLock, model_digest
-from rackwright.fleet.lock_file import mismatches, read_lock, write_lock
+from rackwright.fleet.lock_file import HEADER, mismatches, read_lock, write_lock
 from rackwright.fleet.lock_rules import release_url
+from rackwright.fleet.yaml_file import write_stored
 from rackwright.package_set import Package
 from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
@@ -229,6 +230,10 @@ ATTACKS = {
         of_driver("branch=580 path=/srv/driver source=path", "file:///srv/driver/../../etc/shadow"),
         "or file:///srv/driver/, without ..",
     ),
+    "a host's file above the driver's folder, with escapes": (
+        of_driver("branch=580 path=/srv/driver source=path", "file:///srv/driver/%2e%2e/%2E%2e%2fetc/shadow"),
+        "or file:///srv/driver/, without ..",
+    ),
     "a kernel that is a path": (
         of_driver("branch=580", "https://deb.org/x.deb", kernel="../x"),
         "kernel: String should match pattern",
@@ -240,10 +245,19 @@ ATTACKS = {
 }
 
 
+def test_a_lock_that_would_be_refused_is_not_written(tmp_path: Path) -> None:
+    lock, message = ATTACKS["another controller file"]
+    with pytest.raises(FleetError) as caught:
+        write_lock(tmp_path / "site.lock", lock)
+    assert message in str(caught.value)
+    assert "the lock is unchanged" in str(caught.value)
+    assert not (tmp_path / "site.lock").exists()
+
+
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 @pytest.mark.parametrize(("lock", "message"), ATTACKS.values(), ids=ATTACKS)
 def test_a_lock_that_was_changed_alone_is_refused(tmp_path: Path, lock: Lock, message: str) -> None:
-    write_lock(tmp_path / "site.lock", lock)
+    write_stored(tmp_path / "site.lock", HEADER, lock)
     with pytest.raises(FleetError) as caught:
         read_lock(tmp_path / "site.lock")
     assert message in str(caught.value)
@@ -282,8 +296,12 @@ def test_wheels_from_elsewhere_do_not_take_the_place_of_a_folder(tmp_path: Path)
     runtime = RuntimeLock(kind="vllm", version="0.32.0", build="file:wheels", python="3.13", files=(wheel,))
     lock = make_lock(runtimes={"vllm-0.32.0": runtime})
     fleet = make_fleet(tmp_path / "site.yml", runtime={"kind": "vllm", "version": "0.32.0", "build": "file:wheels"})
-    # A requirements file, or a folder on another machine.
-    assert mismatches(fleet, lock) == ()
+    said = f"runtimes.vllm-0.32.0.files: are not all in wheels: {wheel.path} has {wheel.url}"
+    # The folder may be on another machine only.
+    assert [said in str(problem) for problem in mismatches(fleet, lock)] == [True]
     (tmp_path / "wheels").mkdir()
-    (problem,) = mismatches(fleet, lock)
-    assert f"runtimes.vllm-0.32.0.files: are not all in wheels: {wheel.path} has {wheel.url}" in str(problem)
+    assert [said in str(problem) for problem in mismatches(fleet, lock)] == [True]
+    (tmp_path / "wheels").rmdir()
+    # A requirements file.
+    (tmp_path / "wheels").write_text("vllm==0.32.0\n")
+    assert mismatches(fleet, lock) == ()

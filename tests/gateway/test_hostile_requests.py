@@ -7,6 +7,7 @@ import socket
 import ssl
 from contextlib import suppress
 from http.client import HTTPResponse
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +76,41 @@ def test_large_headers_leave_no_way_around_the_limit(stack: Stack) -> None:
     refused = stack.send(headers={f"x-{number}": "y" * 8000 for number in range(6)})
     assert error(refused) == (431, "headers_too_large")
     assert not stack.engines["assistant"].requests
+
+
+def test_a_long_address_leaves_no_way_around_the_limit(stack: Stack) -> None:
+    body = b'{"model":"assistant","x":' + b"[" * 200_000
+    refused = stack.send(path=f"/v1/chat/completions?{'x' * 70_000}", body=body)
+    assert error(refused) == (431, "headers_too_large")
+    assert not stack.engines["assistant"].requests
+
+
+@pytest.mark.parametrize("key", ["chat_parser", "grammar_triggers", "grammar_lazy", "ch\\u0061t_parser"])
+def test_what_only_an_engine_sets_is_refused(stack: Stack, key: str) -> None:
+    assert error(stack.send(body=f'{{"{key}":[],"model":"assistant"}}'.encode())) == (400, "unsupported_parameter")
+    assert not stack.engines["assistant"].requests
+    # A tool of a client may have a parameter of that name.
+    inside = f'{{"tools":[{{"{key}":[]}}],"model":"assistant"}}'
+    assert stack.send(body=inside.encode()).status == 200
+
+
+def test_a_request_that_cannot_be_checked_is_refused(stack: Stack) -> None:
+    script = Path(stack.gateway.paths.configuration, "nesting.lua")
+    text = script.read_text()
+    try:
+        script.write_text(text.replace("local at, depth", "error('broken')\n    local at, depth"))
+        stack.gateway.reload()
+        assert error(stack.send()) == (503, "unavailable")
+    finally:
+        script.write_text(text)
+        stack.gateway.reload()
+    assert stack.send().status == 200
+
+
+def test_a_client_cannot_ask_an_engine_to_take_over_the_connection(stack: Stack) -> None:
+    assert stack.send(headers={"connection": "upgrade", "upgrade": "x"}).status == 200
+    (received,) = stack.engines["assistant"].requests
+    assert "upgrade" not in received.headers
 
 
 def test_requests_that_stop_arriving_hold_no_slot(stack: Stack) -> None:

@@ -81,7 +81,7 @@ def test_what_came_of_it_is_judged_by_what_the_host_knows(
 
 
 def test_a_snapshot_is_listed_with_its_author_whoever_made_it() -> None:
-    snapshot = {"id": "f00", "time": "2026-11-25T02:31:07.123Z", "hostname": "gate1", "username": "root"}
+    snapshot = {"id": "f00", "time": "2026-11-25T03:31:07.285703663+01:00", "hostname": "gate1", "username": "root"}
     shown = [{**snapshot, "summary": {"total_files_processed": 1, "total_bytes_processed": 2}}]
     shown += [{**snapshot, "id": "bad", "hostname": "gpu1"}, {**snapshot, "id": "user", "username": ""}]
     asked: list[str] = []

@@ -137,7 +137,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     backup.parse_snapshots: (
         backup.parse_snapshots,
         '[{"id": "a", "time": "2026-11-01T08:00:00.1Z", "hostname": "gpu2",'
-        ' "summary": {"total_files_processed": 3}}]',
+        ' "summary": {"total_files_processed": 3, "total_bytes_processed": 9}}]',
     ),
     parse_filters: (parse_filters, SURVEYED["filters"]),
     parse_found_driver: (parse_found_driver, SURVEYED["driver"]),
@@ -210,6 +210,9 @@ def shown(value: object) -> None:
     if isinstance(value, backups.BackupState):
         for one in value.repositories.values():
             f"{one.alarms} {backups.ages(one.snapshot_age, one.check_age)} {size(one.bytes or 0)}".encode()
+    for part in value if isinstance(value, tuple) else ():
+        if isinstance(part, backup.Snapshot) and part.summary:
+            f"{part.summary.files} {size(part.summary.bytes or 0)}".encode()
 
 
 @pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: f"{parser.__module__}.{parser.__name__}")

@@ -110,12 +110,21 @@ PUSHED = pushed_line(KEY, who="ben@desk", when=KEY.created, revoked=False)
 
 
 @pytest.mark.parametrize("garbage", ["?", '{"format": "told-key/1"}', PUSHED.replace("2026", "9999")])
-def test_pushed_keys_are_those_of_the_gateways_that_can_be_read(hosts, garbage):
+def test_pushed_keys_that_cannot_be_read_are_an_error(hosts, garbage):
+    hosts.said = {"gate1": f"{PUSHED}\n", "gate2": garbage}
+    gateways = ("gate1", "gate2")
+    with (
+        remote.Remote([Target(name, "10.0.0.9") for name in gateways]) as reached,
+        pytest.raises(HostError, match=r"gate2: .*reading the pushed API keys"),
+    ):
+        pushed_keys(reached, gateways)
+
+
+def test_pushed_keys_are_those_of_the_gateways_in_reach(hosts):
     hosts.gone.add("gate1")
-    hosts.said = {"gate2": garbage, "gate3": f"{PUSHED}\n"}
-    gateways = ("gate1", "gate2", "gate3")
-    with remote.Remote([Target(name, "10.0.0.9") for name in gateways]) as reached:
-        assert [one.key for one in pushed_keys(reached, gateways)] == [KEY]
+    hosts.said = {"gate2": f"{PUSHED}\n"}
+    with remote.Remote([Target(name, "10.0.0.9") for name in ("gate1", "gate2")]) as reached:
+        assert [one.key for one in pushed_keys(reached, ("gate1", "gate2"))] == [KEY]
 
 
 def test_keys_that_a_newer_rackwright_pushed_are_an_error(hosts):

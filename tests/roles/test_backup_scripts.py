@@ -120,7 +120,8 @@ def test_people_get_restic_with_the_secrets_of_the_repository_and_of_no_other(tm
     options = ["--quiet", "--pipe", "--wait", "--collect", "--expand-environment=no"]
     for name in ("key", "password"):
         options += ["-p", f"LoadCredentialEncrypted={name}:{folder}/disk.{name}.cred"]
-    options += ["-p", "CacheDirectory=rackwright-backup", "sh", "-c", '. "$0"; talk "$@"', f"{folder}/disk.values"]
+    options += ["-p", "CacheDirectory=rackwright-backup", "-p", "CacheDirectoryMode=0700"]
+    options += ["sh", "-c", '. "$0"; talk "$@"', f"{folder}/disk.values"]
     assert (tmp_path / "asked").read_text().splitlines() == [*options, "ls", "a b"]
 
 

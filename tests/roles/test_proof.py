@@ -50,8 +50,8 @@ def look(settings: Settings, folder: Path, name: str | None, *, pid: int, active
     systemctl.chmod(0o755)
     environment = os.environ | {"PATH": f"{systemctl.parent}:{os.environ['PATH']}", "PID": str(pid), "ACTIVE": active}
     command = proof_command(settings, (f"{folder}/run time", f"{folder}/none"), name)
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment, timeout=120)
-    return parse(done.stdout, done.stderr)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, env=environment, timeout=120)
+    return parse(done.stdout.decode(), done.stderr.decode())
 
 
 @pytest.fixture
@@ -120,10 +120,11 @@ def test_an_answer_without_an_end_is_no_answer(
     assert "curl: (63)" in seen.said
 
 
-def test_a_line_break_in_what_the_engine_chose_begins_no_line(settings: Here, tmp_path: Path) -> None:
-    program = tmp_path / f"x\nstarted={'b' * 64}"
+@pytest.mark.parametrize("separator", ["\n", "\\n", "\r", "\x0b", "\u2028"])
+def test_a_line_break_in_what_the_engine_chose_begins_no_line(settings: Here, tmp_path: Path, separator: str) -> None:
+    program = tmp_path / f"x{separator}started={'b' * 64}"
     shutil.copy("/bin/sleep", program)
-    with subprocess.Popen([f"x\nstarted={'b' * 64}", "60"], executable=program) as running:
+    with subprocess.Popen([f"x{separator}started={'b' * 64}", "60"], executable=program) as running:
         seen = look(settings, tmp_path, None, pid=running.pid)
         running.kill()
     assert seen.started == "a" * 64

@@ -367,4 +367,5 @@ def test_a_host_whose_answer_cannot_be_read_fails_alone(hosts: Hosts) -> None:
     run = Runner(hosts.remote).apply(numbers, hosts.models)
     assert (run.failed_hosts, run.totals("a").changed, run.totals("c").changed) == (("b",), 1, 1)
     (step,) = run.of("b")
-    assert step.output[0] == "answered something that rackwright can't read: the fact Number"
+    said = "answered something that rackwright can't read: the fact Number (ValueError at test_runner.py:"
+    assert step.output[0].startswith(said)

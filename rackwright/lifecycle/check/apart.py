@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rackwright.lifecycle.check.result import Condition, State
-from rackwright.roles.backup.others import Opens, other_url, parse, question
+from rackwright.roles.backup.others import Opens, parse, question
 
 if TYPE_CHECKING:
     from rackwright.fleet.hosts.host_spec import HostSpec
@@ -31,7 +31,7 @@ def trials(specs: Mapping[str, HostSpec], host: str) -> tuple[Trial, ...]:
     names = list(saved)
     other = names[(names.index(host) + 1) % len(names)]
     pairs = zip(saved[host], saved[other], strict=True)
-    return tuple(Trial(mine.name, other, question(mine, other_url(mine, theirs))) for mine, theirs in pairs)
+    return tuple(Trial(mine.name, other, question(mine, theirs.url)) for mine, theirs in pairs)
 
 
 def judge_trials(host: str, asked: tuple[Trial, ...], answers: Mapping[str, str]) -> Iterator[Condition]:

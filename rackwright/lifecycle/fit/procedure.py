@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 120
 """Seconds. nvidia-smi alone takes half a minute if eight GPUs aren't kept initialized."""
+SYSTEM_SHARE = 0.1
+"""At least this share of a host's memory isn't for engines: the unit of one has MemoryMax=90%."""
 SYSTEM = 10**9
 """Bytes of a host's memory for its system and rackwright's own programs."""
 
@@ -35,7 +37,7 @@ class Memory:
     @property
     def for_engines(self) -> int | None:
         """`ram` without what the system and rackwright's own programs take."""
-        return None if self.ram is None else max(self.ram - SYSTEM, 0)
+        return None if self.ram is None else max(self.ram - max(SYSTEM, int(self.ram * SYSTEM_SHARE)), 0)
 
 
 @dataclass(frozen=True)

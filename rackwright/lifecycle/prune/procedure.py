@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from rackwright.errors import HostError
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import NEXT, read_lock
+from rackwright.fleet.yaml_file import read_stored
 from rackwright.lifecycle.prune.scripts import LOOK, REMOVE, Found, Weights, parse, removed
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
@@ -86,7 +87,8 @@ def _applied(session: Session) -> Iterable[Lock]:
     with TemporaryDirectory(prefix="rackwright-") as folder:
         path = Path(folder, "applied.lock")
         path.write_bytes(content)
-        return (read_lock(path),)
+        # Only its digests are used, so what it names needn't be what this rackwright would lock.
+        return (read_stored(path, "lock", Lock, restore="rackwright apply"),)
 
 
 def prune(session: Session, console: Console, *, rehearsed: bool = False) -> Pruned:

@@ -29,7 +29,7 @@ class ControlReport:
     """Which host is the control host, according to each host that was asked."""
 
     records: Mapping[str, ControlRecord | None]
-    """By host, for each that gave an answer that can be read; None: it has no record."""
+    """By host, for each that answered; None: it has no record."""
 
     @property
     def latest(self) -> ControlRecord | None:
@@ -50,16 +50,17 @@ def record_hosts(fleet: Fleet) -> tuple[str, ...]:
 def ask_control_hosts(remote: Remote, fleet: Fleet) -> ControlReport:
     """Return the records of gateways and control hosts; if none of them has one, ask all hosts.
 
-    Raise HostError if a newer rackwright wrote one.
+    Raise HostError if a newer rackwright wrote one, or if one of a gateway or control host can't be read: without it,
+    a second control host could be recorded.
     """
-    report = _ask(remote, record_hosts(fleet))
+    report = _ask(remote, record_hosts(fleet), needed=True)
     if report.latest:
         return report
-    others = _ask(remote, [name for name in fleet.hosts if name not in report.records])
+    others = _ask(remote, [name for name in fleet.hosts if name not in report.records], needed=False)
     return ControlReport({**report.records, **others.records})
 
 
-def _ask(remote: Remote, hosts: Iterable[str]) -> ControlReport:
+def _ask(remote: Remote, hosts: Iterable[str], *, needed: bool) -> ControlReport:
     report: dict[str, ControlRecord | None] = {}
     for name, answer in remote.run_on(hosts, read_command()).items():
         if not isinstance(answer, HostError):
@@ -67,7 +68,7 @@ def _ask(remote: Remote, hosts: Iterable[str]) -> ControlReport:
             try:
                 report[name] = read_answer(name, _READING, parse_control, text, name)
             except UnreadableAnswer as error:
-                if isinstance(error.__cause__, NewerFormat):
+                if needed or isinstance(error.__cause__, NewerFormat):
                     raise
     return ControlReport(report)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rackwright.operations.facts.systemctl_show import shown_units
+from rackwright.roles.layout.settings import SOCKETS_UNIT
 
 _UNITS = "/etc/systemd/system"
 _PACKAGED = "/usr/lib/systemd/"
@@ -15,8 +16,9 @@ _ENGINE = re.compile(r"rackwright-.+@[0-9]+\.service")
 
 OVERRIDES_COMMAND = f"""cd {_UNITS} 2>/dev/null || exit 0
 set --
-for u in rackwright-*; do
-  case $u in *@.* | *.d | *[*]*) ;; *.service | *.timer | *.socket | *.path | *.target) set -- "$@" "$u" ;; esac
+for u in rackwright-* {SOCKETS_UNIT}; do
+  [ -f "$u" ] || continue
+  case $u in *@.*) ;; *.service | *.timer | *.socket | *.path | *.target | *.mount) set -- "$@" "$u" ;; esac
 done
 [ $# = 0 ] || systemctl show -p Id,FragmentPath,DropInPaths -- "$@"
 """

@@ -27,10 +27,9 @@ class UnfitFile(RackwrightError):
 class SentFile:
     """A stream of a file's bytes, as they were when the whole file had the sha256 in the lock.
 
-    The file is read twice: before the first byte is sent, and while it is sent. The second reading is compared, piece
-    by piece, with the first, so the stream ends if the file is changed or exchanged in between. A copy would take as
-    much space as the weights do, and a second reading mostly comes from the page cache. Memory: one piece, and a hash
-    for each.
+    The file is read once to be hashed, before the first byte is sent, and again for each host. These readings are
+    compared, piece by piece, with the first, so the stream ends if the file is changed or exchanged in between. A
+    copy would take as much space as the weights do. Memory: one piece, and a hash for each.
     """
 
     def __init__(self, path: Path, file: File) -> None:
@@ -38,7 +37,10 @@ class SentFile:
         self._path, self._size = path, file.size
         # Other hosts get the same file; the first reading is needed once.
         with _one_at_a_time:
-            self._hashes = _hashes(path, file.size, file.sha256)
+            found = _hashes(path, file.size, file.sha256)
+        if isinstance(found, str):
+            raise UnfitFile(found)
+        self._hashes = found
         self._at, self._left = 0, b""
         self._pieces = self._checked()
 
@@ -79,8 +81,12 @@ class SentFile:
 
 
 @lru_cache(maxsize=256)
-def _hashes(path: Path, size: int, sha256: str) -> tuple[bytes, ...]:
-    """Return the hash of each piece. Raise UnfitFile unless the file has this size and sha256."""
+def _hashes(path: Path, size: int, sha256: str) -> tuple[bytes, ...] | str:
+    """Return the hash of each piece, or what is wrong with the sha256.
+
+    A cache keeps no exception, so each host would have the whole file hashed again. Raise UnfitFile if it isn't a
+    regular file of this size.
+    """
     whole, hashes = hashlib.sha256(), []
     for piece in _pieces(path, size):
         whole.update(piece)
@@ -89,7 +95,7 @@ def _hashes(path: Path, size: int, sha256: str) -> tuple[bytes, ...]:
         gevent.sleep(0)
     if whole.hexdigest() != sha256:
         found = f"has sha256 {whole.hexdigest()} on the controller, should have {sha256}"
-        raise UnfitFile(f"{path} {found}; run `rackwright lock`")
+        return f"{path} {found}; run `rackwright lock`"
     return tuple(hashes)
 
 

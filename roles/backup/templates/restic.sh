@@ -9,4 +9,5 @@ for file in "$folder/$name".*.cred; do
 done
 # shellcheck disable=SC2016,SC2086 # expanded inside; each word is an option
 exec systemd-run --quiet --pipe --wait --collect --expand-environment=no $options -p CacheDirectory=rackwright-backup \
+  -p CacheDirectoryMode=0700 \
   sh -c '. "$0"; talk "$@"' "$folder/$name.values" "$@"

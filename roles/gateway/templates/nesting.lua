@@ -8,6 +8,14 @@ local BACKSLASH, QUOTE, OPEN_ARRAY, OPEN_OBJECT = byte('\\"[{', 1, 4)
 -- Keys whose text an engine compiles.
 local COMPILED = { pattern = true, grammar = true, regex = true, guided_regex = true, guided_grammar = true }
 
+-- Parameters that llama-server sets itself from others, and that end it if a client sends wrong ones.
+local INTERNAL = { chat_parser = true, grammar_lazy = true, grammar_triggers = true }
+
+-- Return the key as the engine reads it: any character may be written with an escape.
+local function unescaped(key)
+    return (key:gsub("\\u00(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
 -- Return where the string ends that begins at `start`, or nil.
 local function closing_quote(body, start)
     local quote = find(body, '"', start, true)
@@ -26,7 +34,8 @@ local function too_many_groups(text)
     return plain + escaped > most_groups
 end
 
--- Return "depth" or "groups" if there is too much of it. A body that isn't JSON may be judged wrongly: engines refuse it.
+-- Return "depth", "groups" or "internal" if the engine must not get the body, nil if it may. A body that isn't JSON may be
+-- judged wrongly: engines refuse it.
 local function excess(body)
     local at, depth, compiled = 1, 0, false
     while true do
@@ -38,9 +47,9 @@ local function excess(body)
             local quote = closing_quote(body, at)
             if not quote then return nil end
             if find(body, "^%s*:", quote + 1) then
-                local key = sub(body, at, quote - 1)
-                -- Any key may be written with escapes.
-                compiled = COMPILED[key] or find(key, "\\", 1, true)
+                local key = unescaped(sub(body, at, quote - 1))
+                if depth == 1 and INTERNAL[key] then return "internal" end
+                compiled = COMPILED[key]
             elseif compiled then
                 if too_many_groups(sub(body, at, quote - 1)) then return "groups" end
                 compiled = false
@@ -55,8 +64,7 @@ local function excess(body)
     end
 end
 
--- Set txn.excess if the body nests too deeply.
+-- Set txn.excess to what is wrong with the body, or to "none". If the script ends early, it isn't set.
 core.register_action("nesting", { "http-req" }, function(txn)
-    local found = excess(txn.f:req_body() or "")
-    if found then txn:set_var("txn.excess", found) end
+    txn:set_var("txn.excess", excess(txn.f:req_body() or "") or "none")
 end)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_each_host_tries_the_next_one_at_every_repository() -> None:
         "gpu1": [("one", "gpu2"), ("two", "gpu2")],
         "gpu2": [("one", "gate1"), ("two", "gate1")],
     }
-    assert "sftp:gpu1@vault:/two/gpu2" in trials(SPECS, "gpu1")[1].question
+    assert "sftp:gpu2@vault:/two/gpu2" in trials(SPECS, "gpu1")[1].question
 
 
 def test_a_host_without_backups_and_a_host_alone_try_nothing() -> None:
@@ -62,8 +63,10 @@ def test_what_comes_of_it_names_both_hosts(said: str, condition: tuple[State, st
     assert found == Condition("gate1", "backup", *condition)
 
 
-def test_the_script_asks_all_at_once_and_waits_for_each() -> None:
-    asked = tuple(Trial(name, "gpu1", f"sleep 0.1; echo 0; echo {code}") for name, code in (("one", 1), ("two", 12)))
+def test_the_script_asks_all_at_once_and_waits_for_each(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    waits = f"for i in $(seq 600); do [ ! -e {other} ] || break; sleep 0.05; done; [ -e {other} ] && echo 0 && echo 1"
+    asked = (Trial("one", "gpu1", waits), Trial("two", "gpu1", f"touch {other}; echo 0; echo 12"))
     text = script(SPECS["gate1"], trials=asked)
     done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True)
     assert set(parse(done.stdout).values["other"]) == {"one 0 1", "two 0 12"}

@@ -13,7 +13,7 @@ from rackwright.hardware.gpus import SmiReport
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.check.fit import doubts, judge_fit, refuse_unfit
 from rackwright.lifecycle.check.result import State
-from rackwright.lifecycle.fit.procedure import SYSTEM, Memory, Overrides, ask, fit_fleet, fit_host, memory_of
+from rackwright.lifecycle.fit.procedure import Memory, Overrides, ask, fit_fleet, fit_host, memory_of
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.remote import Remote
@@ -86,12 +86,12 @@ def test_replicas_on_the_processor_share_its_memory(tmp_path: Path):
     fleet = fleet_of(tmp_path, 0, 0, runtime=LLAMA_CPP)
     lock = lock_of(fleet, plain())
     need = 10 * GIB + 2 * GIB
-    first, second = fit_host(fleet, lock, "gpu1", Memory(None, SYSTEM + 2 * need + GIB))
+    first, second = fit_host(fleet, lock, "gpu1", Memory(None, (2 * need + GIB) * 10 // 9))
     assert first.fit
     assert second.fit
     assert (first.fit.fits, second.fit.fits) == (True, True)
     assert second.fit.room.memory == first.fit.room.memory - first.fit.taken
-    first, second = fit_host(fleet, lock, "gpu1", Memory(None, SYSTEM + 2 * need - GIB))
+    first, second = fit_host(fleet, lock, "gpu1", Memory(None, (2 * need - GIB) * 10 // 9))
     assert first.fit
     assert second.fit
     assert (first.fit.fits, second.fit.fits) == (True, False)
@@ -223,3 +223,8 @@ def test_before_a_driver_runs_nothing_is_refused_and_no_doubt_told(tmp_path: Pat
 
 def test_a_report_without_cards_is_no_memory():
     assert memory_of(Hardware(report=SmiReport("580", "13.0", ()), memory=7)) == Memory(None, 7)
+
+
+def test_a_tenth_of_a_hosts_memory_and_at_least_a_gigabyte_is_not_for_engines():
+    assert Memory(None, 256 * 10**9).for_engines == 256 * 9 * 10**8
+    assert Memory(None, 4 * 10**9).for_engines == 3 * 10**9

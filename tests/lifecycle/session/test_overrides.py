@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from rackwright.lifecycle.session.overrides import Override, parse_overrides
+from rackwright.lifecycle.session.overrides import OVERRIDES_COMMAND, Override, parse_overrides
 
 UNITS = "/etc/systemd/system"
 
@@ -43,3 +47,23 @@ def test_any_other_drop_in_is_named(unit: str, file: str) -> None:
 def test_so_is_a_unit_file_in_the_place_of_ours() -> None:
     control = f"{UNITS}.control/rackwright-gateway.service"
     assert found("rackwright-gateway.service", fragment=control) == (control,)
+
+
+def test_it_asks_for_every_unit_that_runs_but_for_no_template_and_no_folder(tmp_path: Path) -> None:
+    asked = {"rackwright-tiny@1.service", "rackwright-tiny-1.probe.timer", "run-rackwright.mount"}
+    for name in (*asked, "rackwright-tiny-1.agent@.service", "rackwright-old.service.new", "ssh.service"):
+        (tmp_path / name).touch()
+    (tmp_path / "rackwright-tiny@1.service.d").mkdir()
+    # A stand-in that prints its arguments.
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    systemctl.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-eu", "-c", OVERRIDES_COMMAND.replace(UNITS, str(tmp_path))],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": f"{systemctl.parent}:{os.environ['PATH']}"},
+    )
+    assert set(done.stdout.splitlines()) == asked | {"show", "-p", "Id,FragmentPath,DropInPaths", "--"}

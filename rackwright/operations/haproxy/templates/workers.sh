@@ -11,7 +11,7 @@ lock() {
 
 # [new|old]: process ids.
 workers() {
-    processes=$(ask master 'show proc') || processes=
+    processes=$(ask master 'show proc')
     case $processes in *' worker '*) ;; *) echo "HAProxy's master lists no worker" >&2; exit 1 ;; esac
     printf '%s\n' "$processes" | awk -v asked="${1:-}" '/^#/ { group = /^# old/ ? "old" : "new" }
         $2 == "worker" && (asked == "" || asked == group) { print $1 }'
