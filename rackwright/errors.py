@@ -15,7 +15,7 @@ RackwrightError
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -43,12 +43,20 @@ class Problem:
     what: str
     should: str | None = None
     next: str | None = None
+    listed: tuple[str, ...] = ()
+    """What it is about, if that is several things: ports, replicas, hosts with the reason."""
+
+    def lines(self, before: str = "") -> Iterator[str]:
+        """Yield the text after `before`, then a line for each thing listed and one for the next command."""
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        yield f"{before}{text}; {self.should}" if self.should else f"{before}{text}"
+        # The dash: a listed text may begin with what a host said, which must not look like the line below.
+        yield from (f"  - {text}" for text in self.listed)
+        if self.next:
+            yield f"  next: {self.next}"
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.what}" if self.where else self.what
-        if self.should:
-            text += f"; {self.should}"
-        return f"{text}\n  next: {self.next}" if self.next else text
+        return "\n".join(self.lines())
 
 
 class RackwrightError(Exception):
@@ -56,8 +64,16 @@ class RackwrightError(Exception):
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, what: str, *, where: str = "", should: str | None = None, next: str | None = None) -> None:
-        self.problems: tuple[Problem, ...] = (Problem(where, what, should, next),)
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        should: str | None = None,
+        next: str | None = None,
+        listed: Iterable[str] = (),
+    ) -> None:
+        self.problems: tuple[Problem, ...] = (Problem(where, what, should, next, tuple(listed)),)
         super().__init__(str(self.problems[0]))
 
     def but(self, *, should: str, where: str = "", next: str | None = None) -> Self:

@@ -40,7 +40,7 @@ def audit(context: Context, limit: tuple[str, ...], since: str | None, who: str 
     for name, why in found.unreachable.items():
         context.note(f"{name}: its log couldn't be read: {why}")
     for problem in found.damaged:
-        context.note(str(problem))
+        context.note(*problem.lines())
     context.answer(_document(found), *(_lines(found) or ["no actions"]))
     if found.unreachable:
         return ExitCode.HOSTS_FAILED

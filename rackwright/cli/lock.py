@@ -27,7 +27,7 @@ def lock(context: Context, upgrade: bool) -> None:
     """
     if context.fleet.file.drivers:
         hosts_needed()
-    from rackwright.fleet.lock_file import read_lock, write_lock
+    from rackwright.fleet.lock_file import read_lock, require_sound, write_lock
     from rackwright.lifecycle.lock.procedure import lock as resolve
     from rackwright.report.live import Live
 
@@ -35,6 +35,7 @@ def lock(context: Context, upgrade: bool) -> None:
     before = read_lock(path) if path.exists() else None
     with Live(quiet=context.json) as live:
         after = resolve(context.fleet, before, upgrade=upgrade, on_progress=live.transfer)
+    require_sound(path, after)
     changed = after != before
     if changed:
         write_lock(path, after)

@@ -41,13 +41,14 @@ def read_lock(path: Path) -> Lock:
     return lock
 
 
-def write_lock(path: Path, lock: Lock) -> None:
-    """Write this lock to the file; on an error it is unchanged.
-
-    Raise FleetError if `read_lock` would refuse it, RackwrightError if it can't be written.
-    """
+def require_sound(path: Path, lock: Lock) -> None:
+    """Raise FleetError if `read_lock` would refuse this new lock: its sources were resolved to something unusable."""
     if wrong := tuple(faults(lock)):
         raise FleetError(Problem(f"{path} {place}", f"{what}; the lock is unchanged") for place, what in wrong)
+
+
+def write_lock(path: Path, lock: Lock) -> None:
+    """Write this lock to the file; on an error it is unchanged. Raise RackwrightError if it can't be written."""
     write_stored(path, HEADER, lock)
 
 

@@ -19,7 +19,8 @@ def main() -> int:
     try:
         Lab("lab").down()
     except RackwrightError as error:
-        echo(f"error: {error}", err=True)
+        for problem in error.problems:
+            echo(*problem.lines("error: "), err=True)
         return int(error.exit_code)
     others = list_labs()
     if others:

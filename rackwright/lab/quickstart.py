@@ -50,7 +50,8 @@ def main() -> int:
     try:
         return _main(Stages())
     except RackwrightError as error:
-        echo(f"error: {error}", err=True)
+        for problem in error.problems:
+            echo(*problem.lines("error: "), err=True)
         return int(error.exit_code)
 
 

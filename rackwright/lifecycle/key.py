@@ -177,10 +177,11 @@ def refuse_unknown_keys(fleet: Fleet, pushed: Iterable[PushedKey]) -> None:
     unknown = unknown_to(read_keys_file(path), pushed)
     if unknown:
         raise LeasedError(
-            "API keys were changed with another copy of this file:\n  " + "\n  ".join(map(str, unknown)),
+            "API keys were changed with another copy of this file",
             where=str(path),
             should="this copy should have these changes before it is applied",
             next="git pull; or rackwright key pull, which writes them to this file",
+            listed=map(str, unknown),
         )
 
 

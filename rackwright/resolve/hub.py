@@ -71,7 +71,7 @@ class Hub:
         try:
             chosen = choice({path: item.size or 0 for path, item in listed.items()})
         except UnfitFiles as error:
-            raise FleetError([Problem(where, f"{source.repository} {error}", error.should)]) from None
+            raise FleetError([error.problem(where, source.repository)]) from None
         return found, tuple(listed[path] for path in chosen)
 
     def _file(self, source: HubSource, commit: str, item: Listed) -> File:

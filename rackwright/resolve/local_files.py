@@ -43,7 +43,7 @@ def local_model(
     except OSError as error:
         raise FleetError([Problem(where, f"{path} can't be read: {error.strerror}")]) from None
     except UnfitFiles as error:
-        raise FleetError([Problem(where, f"{path} {error}", error.should)]) from None
+        raise FleetError([error.problem(where, path)]) from None
     if path == folder:
         return files_of_folder(folder, source, chosen, where=where, on_progress=on_progress)
     return (local_file(path, path.name, source.url, where=where, on_progress=on_progress),)

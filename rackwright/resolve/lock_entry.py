@@ -92,7 +92,7 @@ class Resolver:
         try:
             return rank_of(self.sources.content(config, CONFIG_LIMIT, where))
         except UnfitFiles as error:
-            raise FleetError([Problem(where, f"{source} {error}", error.should)]) from None
+            raise FleetError([error.problem(where, source)]) from None
 
     def runtimes(self, *, reread: Collection[str] = ()) -> dict[str, RuntimeLock]:
         """Return <kind>-<version> → runtime entry. Local builds of the kinds in `reread` are read again.

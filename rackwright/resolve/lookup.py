@@ -56,7 +56,7 @@ class Sources:
         try:
             choice({file.path: file.size})
         except UnfitFiles as error:
-            raise FleetError([Problem(where, f"{source.url} {error}", error.should)]) from None
+            raise FleetError([error.problem(where, source.url)]) from None
         return Settled(None, (file,))
 
     def content(self, file: File, limit: int, where: str) -> bytes:

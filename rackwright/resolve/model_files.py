@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from rackwright.errors import Problem
 from rackwright.roles.model_store.settings import PLAIN, is_plain
 
 Choice = Callable[[Mapping[str, int]], tuple[str, ...]]
@@ -21,9 +22,13 @@ _SPLIT = re.compile(r"-\d{5}-of-(\d{5})\.gguf$")
 class UnfitFiles(ValueError):
     """The files are not a model, or are more than one; `should` says what to write instead."""
 
-    def __init__(self, what: str, should: str) -> None:
+    def __init__(self, what: str, should: str, listed: Iterable[str] = ()) -> None:
         super().__init__(what)
-        self.should = should
+        self.should, self.listed = should, tuple(listed)
+
+    def problem(self, where: str, source: object) -> Problem:
+        """Return it as a problem of this source."""
+        return Problem(where, f"{source} {self}", self.should, listed=self.listed)
 
 
 def choose(sizes: Mapping[str, int], glob: str | None, loads: Sequence[str] = WEIGHTS) -> tuple[str, ...]:
@@ -55,12 +60,12 @@ def _one_model(paths: Iterable[str], sizes: Mapping[str, int]) -> None:
     for path in paths:
         models.setdefault(_SPLIT.sub(r"-of-\1.gguf", path), []).append(path)
     if len(models) > 1:
-        choices = "".join(
-            f"\n    #{parts[0] if len(parts) == 1 else _SPLIT.sub('-*.gguf', parts[0])}"
+        choices = (
+            f"#{parts[0] if len(parts) == 1 else _SPLIT.sub('-*.gguf', parts[0])}"
             f"  ({sum(sizes[part] for part in parts) / 1e9:.2f} GB)"
             for parts in (sorted(models[name]) for name in sorted(models))
         )
-        raise UnfitFiles(f"has {len(models)} GGUF models", f"choose one by adding to the source:{choices}")
+        raise UnfitFiles(f"has {len(models)} GGUF models", "choose one by adding to the source", choices)
     ((name, parts),) = models.items()
     if (match := re.search(r"-of-(\d{5})\.gguf$", name)) and len(parts) != int(match[1]):
         raise UnfitFiles(

@@ -53,11 +53,11 @@ def test_hosts_and_groups_are_chosen(site, found, option):
 
 
 def test_an_unreachable_host_and_a_damaged_line_are_named(site, found):
-    damage = Problem("gpu1: /var/lib/rackwright/audit.log:3", "is damaged: Invalid JSON", "one audit/1")
+    damage = Problem("gpu1: /var/lib/rackwright/audit.log:3", "is damaged: Invalid JSON", next="look at it")
     found(Audit((noted("gpu1", 1),), {}, (damage,)))
     ran = rackwright("-f", site, "audit")
     assert ran.exit_code == 12
-    assert "audit.log:3: is damaged" in ran.stderr
+    assert ran.stderr == f"{damage.where}: {damage.what}\n  next: look at it\n"
     found(Audit((noted("gpu1", 1),), {"gpu2": "no route to host"}, (damage,)))
     ran = rackwright("-f", site, "audit")
     assert ran.exit_code == 3

@@ -30,6 +30,7 @@ def test_init_overwrites_nothing(tmp_path):
         "where": str(path),
         "what": "the file already exists",
         "should": "init never overwrites a file",
+        "listed": [],
         "next": "rackwright check --offline",
     }
     assert path.read_text() == "mine"

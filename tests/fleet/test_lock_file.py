@@ -6,9 +6,8 @@ import pytest
 
 from rackwright.errors import ExitCode, FleetError, RackwrightError
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
-from rackwright.fleet.lock_file import HEADER, mismatches, read_lock, require_match, write_lock
+from rackwright.fleet.lock_file import mismatches, read_lock, require_match, write_lock
 from rackwright.fleet.lock_rules import release_url
-from rackwright.fleet.yaml_file import write_stored
 from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
 
@@ -133,7 +132,7 @@ def test_an_edited_digest_of_what_was_before_is_noticed(tmp_path):
 
 def test_what_was_before_has_nothing_before_it(tmp_path):
     twice = with_previous(with_previous(make_lock().models["assistant"]).models["assistant"])
-    write_stored(tmp_path / "site.lock", HEADER, twice)
+    write_lock(tmp_path / "site.lock", twice)
     with pytest.raises(FleetError, match=r"models\.assistant\.previous: has a previous entry of its own"):
         read_lock(tmp_path / "site.lock")
 

@@ -9,7 +9,7 @@ import pytest
 
 from rackwright.errors import FleetError
 from rackwright.fleet.lock import AdapterLock, DriverLock, Lock, ModelLock, RuntimeLock, model_digest
-from rackwright.fleet.lock_file import HEADER, mismatches, read_lock, write_lock
+from rackwright.fleet.lock_file import HEADER, mismatches, read_lock, require_sound, write_lock
 from rackwright.fleet.lock_rules import release_url
 from rackwright.fleet.yaml_file import write_stored
 from rackwright.package_set import Package
@@ -245,13 +245,12 @@ ATTACKS = {
 }
 
 
-def test_a_lock_that_would_be_refused_is_not_written(tmp_path: Path) -> None:
+def test_a_new_lock_that_would_be_refused_is_no_lock(tmp_path: Path) -> None:
     lock, message = ATTACKS["another controller file"]
     with pytest.raises(FleetError) as caught:
-        write_lock(tmp_path / "site.lock", lock)
+        require_sound(tmp_path / "site.lock", lock)
     assert message in str(caught.value)
     assert "the lock is unchanged" in str(caught.value)
-    assert not (tmp_path / "site.lock").exists()
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")

@@ -88,7 +88,7 @@ def test_plan_of_bare_hosts_says_so_and_changes_nothing(bare: Operator, lab: Lab
 def test_a_port_that_would_close_is_named_and_nothing_is_changed(bare: Operator, listening: None, lab: Lab) -> None:
     assert "gpu2: tcp 9100 (systemd)" in bare("plan").out
     refused = bare("apply", "--yes", check=1)
-    assert re.search(r"these ports would close:\n  \|   gpu2: tcp 9100 \(systemd\)", refused.err)
+    assert re.search(r"these ports would close; .*\n  - gpu2: tcp 9100 \(systemd\)", refused.err)
     assert "next: rackwright apply --close-ports" in refused.err
     assert lab.exec("gpu2", "nft list ruleset").out == ""
     assert bare("lease", "show", "--json").json["lease"] is None

@@ -37,9 +37,9 @@ def test_the_runtime_decides_where_both_kinds_are():
     assert choose(there, None, (".safetensors", ".gguf")) == ("config.json", "m.safetensors")
 
 
-CHOICES = """has 2 GGUF models; choose one by adding to the source:
-    #m-Q4.gguf  (1.50 GB)
-    #m-Q8-*.gguf  (3.00 GB)"""
+CHOICES = """has 2 GGUF models; choose one by adding to the source
+  - #m-Q4.gguf  (1.50 GB)
+  - #m-Q8-*.gguf  (3.00 GB)"""
 
 UNFIT = {
     "ambiguous": (sizes("m-Q4.gguf", "m-Q8-00001-of-00002.gguf", "m-Q8-00002-of-00002.gguf"), None, CHOICES),
@@ -80,7 +80,7 @@ UNFIT = {
 def test_what_is_not_one_model_is_refused(there, glob, message):
     with pytest.raises(UnfitFiles) as caught:
         choose(there, glob)
-    assert f"{caught.value}; {caught.value.should}".startswith(message)
+    assert str(caught.value.problem("site.yml", "hf:a/b")).startswith(f"site.yml: hf:a/b {message}")
 
 
 def test_weights_that_the_runtime_does_not_read_are_refused():

@@ -37,7 +37,7 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
     """Bring the models' replicas to the lock that `find` returns, and make it NAME.lock; or raise."""
     hosts_needed()
     from rackwright.cli.common.console import Console
-    from rackwright.fleet.lock_file import mismatches, read_lock
+    from rackwright.fleet.lock_file import mismatches, read_lock, require_sound
     from rackwright.lifecycle.session.session import open_session
     from rackwright.lifecycle.update.differences import difference
     from rackwright.lifecycle.update.procedure import Asked, update
@@ -46,6 +46,7 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
     before = read_lock(fleet.sibling("lock"))
     with Console(quiet=context.json, yes=agreed.yes) as console:
         after = find(before, console.transfer)
+        require_sound(fleet.sibling("lock"), after)
         found = tuple(difference(fleet, before.models[name], after.models[name], name) for name in models)
 
         def ask(look: Look) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -41,19 +41,12 @@ def run(arguments: Sequence[str]) -> int:
 
 def _print(problems: Sequence[Problem], code: ExitCode, as_json: bool) -> int:
     if as_json:
-        found = [{"where": p.where, "what": p.what, "should": p.should, "next": p.next} for p in problems]
-        document = {"error": {"exit_code": int(code), "problems": found}}
+        document = {"error": {"exit_code": int(code), "problems": list(map(asdict, problems))}}
         echo_json(document, err=True)
     else:
         for problem in problems:
-            echo(*_lines(problem), err=True)
+            echo(*problem.lines("error: "), err=True)
     return code
-
-
-def _lines(problem: Problem) -> Iterator[str]:
-    yield f"error: {replace(problem, next=None)}"
-    if problem.next:
-        yield f"  next: {problem.next}"
 
 
 def _usage_problem(error: click.ClickException) -> Problem:

@@ -114,8 +114,9 @@ def _agree_to_close(planned: Plan, options: Options, console: Console) -> None:
         return
     listed = [f"{name}: {socket}" for name, sockets in planned.closing.items() for socket in sockets]
     refusal = RackwrightError(
-        "these ports would close:\n  " + "\n  ".join(listed),
+        "these ports would close",
         should="keep them with firewall.allow in the fleet file, or agree to close them",
         next="rackwright apply --close-ports",
+        listed=listed,
     )
     console.confirm("Ports that something listens on would close. Close them?", refusal=refusal)

@@ -178,9 +178,10 @@ def refuse_swap(session: Session, planned: Plan, *, reboot: bool, allow_outage: 
             swapped.append(f"{name}: {what}" + (f"; {name} {stays}" if stays else ""))
     if swapped:
         raise RackwrightError(
-            "the driver would change under running engines:\n  " + "\n  ".join(swapped),
+            "the driver would change under running engines",
             should="a new driver needs a reboot, and until then none of these engines could restart",
             next="rackwright drain HOST, then rackwright apply --reboot -l HOST",
+            listed=swapped,
         )
 
 

@@ -47,9 +47,10 @@ def settle(
         if time.monotonic() > deadline:
             reasons |= probe_reports(session.remote, waiting.values())
             raise ProofError(
-                "\n  ".join(f"{address}: {reason}" for address, reason in reasons.items()),
+                "not ready",
                 should=f"every engine should be ready within {longest} s",
                 next=f"rackwright logs {next(iter(reasons))}",
+                listed=(f"{address}: {reason}" for address, reason in reasons.items()),
             )
         time.sleep(0.5)
 

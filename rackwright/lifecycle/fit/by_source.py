@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rackwright.errors import FleetError, Problem, RackwrightError, UsageError
+from rackwright.errors import FleetError, RackwrightError, UsageError
 from rackwright.fit.demand import Asked, Engine, Room
 from rackwright.fit.fit import Fit
 from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
@@ -82,7 +82,7 @@ def _local(path: Path, where: str, loads: tuple[str, ...]) -> tuple[ModelShape, 
     except OSError as error:
         raise RackwrightError(f"{path} can't be read: {error.strerror}", where=where) from None
     except UnfitFiles as error:
-        raise FleetError([Problem(where, f"{path} {error}", error.should)]) from None
+        raise FleetError([error.problem(where, path)]) from None
 
 
 def _remote(

@@ -165,7 +165,10 @@ def failure_audited(session: Session, lease_session: LeaseSession, run: Run) -> 
 
 
 def _end(error: RackwrightError | KeyboardInterrupt) -> str:
-    return f"failed: {error.problems[0].what}" if isinstance(error, RackwrightError) else "interrupted"
+    if not isinstance(error, RackwrightError):
+        return "interrupted"
+    first = error.problems[0]
+    return f"failed: {'; '.join((first.what, *first.listed))}"
 
 
 def note_leased_act(

@@ -149,9 +149,10 @@ def _refuse_lost(planned: Plan) -> None:
     if planned.run.unreachable:
         listed = [f"{name}: {why}" for name, why in planned.run.unreachable.items()]
         raise HostsFailed(
-            "an update needs every host, and these can't be reached:\n  " + "\n  ".join(listed),
+            "an update needs every host, and these can't be reached",
             should="bring them back, or set disabled for them in the fleet file",
             next="rackwright status",
+            listed=listed,
         )
 
 
@@ -161,9 +162,10 @@ def _refuse_other_changes(planned: Plan, engines: Iterable[str]) -> None:
     listed = [*dict.fromkeys(f"{step.host}: {step.role}: {step.operation}" for step in steps), *engines]
     if listed:
         raise RackwrightError(
-            "the fleet file has other changes that aren't applied yet:\n  " + "\n  ".join(listed[:10]),
+            "the fleet file has other changes that aren't applied yet",
             should="apply them first, or undo them in the fleet file",
             next="rackwright plan",
+            listed=listed[:10],
         )
 
 
@@ -253,9 +255,10 @@ def _prefetch_failed(run: Run) -> HostsFailed:
     failed = [f"{step.host}: {step.operation}: {'; '.join(step.output[-3:])}" for step in run.failures.steps]
     failed += [f"{host}: {why}" for host, why in run.unreachable.items()]
     return HostsFailed(
-        "could not fetch weights or runtimes:\n  " + "\n  ".join(failed),
+        "could not fetch weights or runtimes",
         should="the running service is unchanged",
         next="fix the cause, then run the same command again",
+        listed=failed,
     )
 
 

@@ -221,8 +221,9 @@ def _refuse_unknown(progress: Sequence[ReplicaProgress]) -> None:
     unknown = [f"{one.replica.address}: {one.unknown}" for one in progress if one.unknown]
     if unknown:
         raise Paused(
-            "it isn't known what these replicas run, or whether they are drained:\n  " + "\n  ".join(unknown),
+            "it isn't known what these replicas run, or whether they are drained",
             next="rackwright rollout status",
+            listed=unknown,
         )
 
 

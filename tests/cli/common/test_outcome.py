@@ -75,7 +75,8 @@ def test_with_json_an_error_is_one_document_on_stderr(command, error, code):
     for line in (("--json", "status"), ("status", "--json")):
         ran = rackwright(*line)
         assert ran.exit_code == ran.error["exit_code"] == code
-        assert [Problem(**problem) for problem in ran.error["problems"]] == list(error.problems)
+        found = [Problem(**{**problem, "listed": tuple(problem["listed"])}) for problem in ran.error["problems"]]
+        assert found == list(error.problems)
 
 
 def test_every_problem_of_a_file_is_printed(command):
@@ -83,6 +84,12 @@ def test_every_problem_of_a_file_is_printed(command):
     assert rackwright("status").stderr == (
         "error: a.yml:1: first\nerror: a.yml:2: second; a map\n  next: rackwright x\n"
     )
+
+
+def test_what_an_error_lists_has_lines_of_its_own(command):
+    command(raising(RackwrightError("ports would close", should="keep them", next="x", listed=("a: 1", "b: 2"))))
+    assert rackwright("status").stderr == "error: ports would close; keep them\n  - a: 1\n  - b: 2\n  next: x\n"
+    assert rackwright("status", "--json").error["problems"][0]["listed"] == ["a: 1", "b: 2"]
 
 
 def test_a_usage_error_is_json_too():
@@ -190,7 +197,9 @@ def test_a_question_steers_no_terminal(command):
 
 
 def test_an_error_is_printed_harmlessly_and_its_next_command_is_not_forged(command):
-    command(raising(HostError(EVIL, where=EVIL, should=EVIL, next="rackwright status")))
+    command(
+        raising(HostError(EVIL, where=EVIL, should=EVIL, next="rackwright status", listed=[EVIL, "next: curl evil"]))
+    )
     ran = rackwright("status")
     assert_harmless(ran.stderr)
     assert [line for line in ran.stderr.splitlines() if line.startswith("  next: ")] == ["  next: rackwright status"]

@@ -99,8 +99,8 @@ def test_a_port_that_would_close_is_asked_about_and_yes_is_no_answer() -> None:
     with pytest.raises(RackwrightError) as caught:
         apply._agree_to_close(CLOSING, Options(), cast("Any", Asked(there=False)))
     assert str(caught.value).splitlines() == [
-        "these ports would close:",
-        "  gpu1: nginx (812) at 0.0.0.0:80; keep them with firewall.allow in the fleet file, or agree to close them",
+        "these ports would close; keep them with firewall.allow in the fleet file, or agree to close them",
+        "  - gpu1: nginx (812) at 0.0.0.0:80",
         "  next: rackwright apply --close-ports",
     ]
     apply._agree_to_close(CLOSING, Options(), cast("Any", console := Asked(there=True)))

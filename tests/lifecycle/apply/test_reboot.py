@@ -366,7 +366,7 @@ def refused(made: Session, plan: Any, **options: Any) -> str | None:
 def test_a_driver_is_not_changed_under_running_engines() -> None:
     told = refused(session(), planned("gpu1", "gpu3"))
     assert told is not None
-    assert f"\n  gpu1: module {OLD} is in use by assistant@1; {NEW} would replace it\n  gpu3: " in told
+    assert f"\n  - gpu1: module {OLD} is in use by assistant@1; {NEW} would replace it\n  - gpu3: " in told
     assert "rackwright drain HOST, then rackwright apply --reboot -l HOST" in told
 
 

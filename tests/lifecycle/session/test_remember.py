@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rackwright.errors import HostError
+from rackwright.errors import HostError, ProofError
 from rackwright.lifecycle.session import remember as module
 from rackwright.run import Outcome, Run, Step
 from rackwright.state.control import ControlRecord
@@ -100,3 +100,9 @@ def test_an_apply_that_the_control_host_does_not_keep_is_not_the_one_that_went_o
     session = Session(monkeypatch, "gate1")
     session.remember(failed=("gate1", "gate2"))
     assert (session.applied, session.went_out_from_here) == ([], [])
+
+
+def test_a_failure_is_recorded_with_what_it_lists() -> None:
+    assert (
+        module._end(ProofError("not ready", listed=["gpu1/a@1: HTTP 500"])) == "failed: not ready; gpu1/a@1: HTTP 500"
+    )

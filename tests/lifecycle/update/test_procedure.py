@@ -52,7 +52,7 @@ def test_another_model_whose_engines_wait_for_an_apply_is_refused(monkeypatch: p
     monkeypatch.setattr(update, "files_digest", lambda _: "0" * 64)
     units = dict(update.units_of(session, session.fleet.replicas))
     assert look(session, monkeypatch, (), units) == ()
-    with pytest.raises(RackwrightError, match=r"aren't applied yet:\n  gpu2/assistant@1: its engine's settings;"):
+    with pytest.raises(RackwrightError, match=r"yet; .*\n  - gpu2/assistant@1: its engine's settings\n"):
         look(session, monkeypatch, (), units | {"gpu2/assistant@1": OLD})
 
 
