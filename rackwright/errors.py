@@ -55,6 +55,11 @@ class Problem:
         if self.next:
             yield f"  next: {self.next}"
 
+    def line(self) -> str:
+        """Return all of it but `where` as one line, for a list that names the host itself."""
+        then = f"next: {self.next}" if self.next else None
+        return "; ".join(part for part in (self.what, *self.listed, self.should, then) if part)
+
     def __str__(self) -> str:
         return "\n".join(self.lines())
 

@@ -19,6 +19,7 @@ PRINTING = frozenset(
 ELSEWHERE = {
     ("rackwright.cli.status", "click.clear"): "prints no text",
     ("rackwright.cli.common.prompts", "sys.stderr.write"): "click's hook; the text is visible()",
+    ("rackwright.runner.questions", "log.warning"): "Python's handler of last resort; the text is visible()",
 }
 """What may print outside of `rackwright.terminal`, and why."""
 
@@ -40,6 +41,7 @@ def _prints(call: str) -> bool:
         call in ("print", "pprint")
         or (first in ("click", "termui") and last in PRINTING)
         or (first.startswith(("sys.stdout", "sys.stderr", "sys.__std")) and last in ("write", "writelines"))
+        or (first in ("log", "logger", "logging") and last in ("warning", "error", "exception", "critical"))
         or call in ("traceback.print_exc", "traceback.print_exception", "warnings.warn")
     )
 

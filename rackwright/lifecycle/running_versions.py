@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet, Replica
@@ -44,6 +44,6 @@ def running(fleet: Fleet, model: str) -> tuple[Running, ...]:
 
 def _running(replica: Replica, answer: tuple[ReplicaState, ...] | HostError) -> Running:
     if isinstance(answer, HostError):
-        return Running(replica.address, None, unreachable=str(replace(answer.problems[0], where="")))
+        return Running(replica.address, None, unreachable=answer.problems[0].line())
     found = next((state for state in answer if state.replica == replica.name), None)
     return Running(replica.address, found.said, found.weights) if found else Running(replica.address, None)

@@ -67,7 +67,12 @@ def _roles(steps: tuple[Step, ...], *, diffs: bool) -> Iterator[str]:
         for step in reported:
             yield _styled(step)
             if diffs and step.diff:
-                yield from (_diff_line(line) for line in step.diff.splitlines())
+                yield from (_diff_line(line) for line in step.diff.removesuffix("\n").split("\n"))
+
+
+def _note_lines(step: Step) -> list[str]:
+    # splitlines() would hide other separators instead of showing them as escapes.
+    return step.note.removesuffix("\n").split("\n") if step.note else []
 
 
 def _styled(step: Step) -> str:
@@ -102,7 +107,7 @@ def _notes(run: Run) -> Iterator[str]:
         yield ""
         yield Styled("differs from the fleet file, and is left as it is:", "yellow")
     for step in run.notes:
-        yield from (f"  {step.host}: {step.role}: {line}" for line in (step.note or "").splitlines())
+        yield from (f"  {step.host}: {step.role}: {line}" for line in _note_lines(step))
 
 
 def _failures(run: Run) -> Iterator[str]:

@@ -89,7 +89,7 @@ class HostRun:
         try:
             connect()
         except HostError as error:
-            self.unreachable = _reason(error)
+            self.unreachable = error.problems[0].line()
             return
         self._state.set_stage(StateStage.Connect)
         self._host.connected = True
@@ -222,15 +222,9 @@ class HostRun:
             self._listener(Progress(self._host.name, role, name, number, len(self._operations), step, sent, total))
 
 
-def _reason(error: HostError) -> str:
-    """Return the error without the host's name, because it is listed under that name."""
-    problem = error.problems[0]
-    return str(replace(problem, where=""))
-
-
 def _explained(error: Exception) -> tuple[str, ...]:
     if isinstance(error, HostError):
-        return tuple(_reason(error).splitlines())
+        return tuple(str(replace(error.problems[0], where="")).splitlines())
     if isinstance(error, RackwrightError):
         return tuple(str(error).splitlines())
     log.debug("an operation raised", exc_info=error)

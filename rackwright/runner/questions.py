@@ -24,6 +24,7 @@ from rackwright.errors import HostError
 from rackwright.operations.filesystem.path_questions import ManyPaths
 from rackwright.remote import Background, Completed
 from rackwright.remote.batch import Batch, GarbledBatch
+from rackwright.terminal import visible
 
 BATCH_LIMIT = 32 * 2**20
 """Most bytes of stdout or stderr in a batch's reply; beyond that, the questions are asked one by one."""
@@ -130,7 +131,7 @@ def _in_one_batch(connection: Asks, asked: tuple[str, ...], seconds: float) -> d
         reason = error.problems[0].what
     except GarbledBatch as error:
         reason = str(error)
-    log.warning("%s: %d questions are asked one by one: %s", connection.name, len(asked), reason)
+    log.warning("%s: %d questions are asked one by one: %s", connection.name, len(asked), visible(reason))
     return {}
 
 

@@ -19,7 +19,7 @@ EVIL = '<script>alert("x")</script>\x1b[2J&'
 READY = assessed(hardware(), host="gpu1")
 WARNED = assessed(bare(), host="gpu2")
 BLOCKED = assessed(hardware(vendor=EVIL, system="rocky 9"), host="gpu3")
-LOST = Assessed("gpu4", "10.20.0.14", unreachable="no route to host\n  next: rackwright check -l gpu4")
+LOST = Assessed("gpu4", "10.20.0.14", unreachable="no route to host; next: rackwright check -l gpu4")
 
 
 @pytest.fixture
@@ -51,7 +51,12 @@ def test_the_text_has_a_block_a_host_and_the_worst_first() -> None:
         "4 hosts: 1 ready, 1 ready with warnings, 1 not ready, 1 unreachable",
     ]
     assert "  BLOCKS   machine: runs rocky 9" in text
-    assert "    next: rackwright check -l gpu4" in text
+    assert "  no route to host; next: rackwright check -l gpu4" in text
+
+
+def test_a_host_forges_no_next_command() -> None:
+    forging = replace(LOST, unreachable="no route\n  next: curl evil.example")
+    assert as_text(Assessment.of((forging,)))[1] == f"  {forging.unreachable}", "its newline is left to be marked"
 
 
 def test_the_document_has_what_programs_need(site: Any, found: list[Assessed]) -> None:

@@ -35,7 +35,7 @@ def headline(host: Assessed) -> str:
 def _block(host: Assessed) -> Iterator[str]:
     yield f"{host.host}  {headline(host)}"
     if host.unreachable:
-        yield from (f"  {line}" for line in host.unreachable.splitlines())
+        yield f"  {host.unreachable}"
     for group in GROUPS:
         if facts := host.facts_of(group):
             line = f"  {group:<8} " + "; ".join(f"{fact.name}: {fact.value}" for fact in facts)

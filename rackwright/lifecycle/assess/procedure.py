@@ -100,18 +100,17 @@ def assess(remote: Remote, expected: Mapping[str, Expected]) -> Assessment:
 
 def _assessed(expected: Expected, answer: Completed | HostError, batch: Batch) -> Assessed:
     if isinstance(answer, HostError):
-        problem = replace(answer.problems[0], where="")
+        problem = answer.problems[0]
         if isinstance(answer, HostKeyError) and expected.trust:
             problem = replace(problem, next=expected.trust)
-        return Assessed(expected.host, expected.address, unreachable=str(problem))
+        return Assessed(expected.host, expected.address, unreachable=problem.line())
     parts = [part.stdout for part in batch.whole(answer.stdout_bytes)]
     if len(parts) < batch.count:
         return Assessed(expected.host, expected.address, unreachable="its answer is incomplete")
     try:
         return read_answer(expected.host, "reading the machine's facts", _read, expected, *parts)
     except UnreadableAnswer as error:
-        unreachable = str(replace(error.problems[0], where=""))
-        return Assessed(expected.host, expected.address, unreachable=unreachable)
+        return Assessed(expected.host, expected.address, unreachable=error.problems[0].line())
 
 
 def _read(expected: Expected, hardware: str, machine: str) -> Assessed:

@@ -78,7 +78,7 @@ def ask(remote: Remote, hosts: tuple[str, ...]) -> tuple[dict[str, Memory], dict
     asked = remote.run_on(hosts, dict.fromkeys(hosts, COMMAND), timeout=TIMEOUT)
     for name, found in read_each(asked, "reading the hardware", parse_hardware).items():
         if isinstance(found, HostError):
-            unreachable[name] = str(replace(found.problems[0], where=""))
+            unreachable[name] = found.problems[0].line()
         else:
             memories[name] = memory_of(found)
     return memories, unreachable

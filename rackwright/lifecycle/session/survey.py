@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from itertools import zip_longest
 from typing import TypeVar
@@ -140,7 +140,7 @@ def survey(session: Session) -> Survey:
         try:
             hosts[name] = _surveyed(batches[name], answer, name)
         except HostError as error:
-            unreachable[name] = str(replace(error.problems[0], where=""))
+            unreachable[name] = error.problems[0].line()
     return Survey(hosts, unreachable)
 
 

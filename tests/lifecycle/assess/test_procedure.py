@@ -64,7 +64,7 @@ def test_a_host_that_cannot_be_asked_is_told_with_what_to_do() -> None:
 
     with Remote([Target("gpu1", "10.20.0.11")], transport=lambda target: Scripted(refuse)) as remote:
         (host,) = assess(remote, {"gpu1": Expected("gpu1", "10.20.0.11")}).hosts
-    assert host.unreachable == "no route to host\n  next: rackwright trust gpu1"
+    assert host.unreachable == "no route to host; next: rackwright trust gpu1"
     assert host.verdict is Verdict.UNREACHABLE
 
 
@@ -75,7 +75,7 @@ def test_a_strangers_key_is_pinned_by_ssh_itself() -> None:
     target = stranger("ops@10.20.0.11:2222")
     with Remote([target], transport=lambda target: Scripted(refuse)) as remote:
         (host,) = assess(remote, {target.name: expected_of_stranger(target, one_of_several=False)}).hosts
-    assert host.unreachable == "unknown host key\n  next: ssh -p 2222 ops@10.20.0.11"
+    assert host.unreachable == "unknown host key; next: ssh -p 2222 ops@10.20.0.11"
 
 
 def test_a_host_is_asked_one_command_and_both_parts_of_its_answer_are_read() -> None:
