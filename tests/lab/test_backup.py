@@ -14,7 +14,7 @@ from rackwright.fleet.backup_access import access_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
 from rackwright.roles.backup import others
-from rackwright.roles.backup.others import Opens, other_url, question
+from rackwright.roles.backup.others import Opens, question
 from rackwright.roles.backup.scripts import new_enough
 from rackwright.roles.backup.settings import Access, Settings
 from rackwright.roles.backup.state import COMMAND, RepositoryState, parse
@@ -219,9 +219,7 @@ def test_check_tells_a_server_that_keeps_hosts_apart_from_one_that_does_not(back
 
     def found() -> dict[str, Opens]:
         pairs = zip(backups.settings.repositories, backups.owned.repositories, strict=True)
-        return {
-            one.name: others.parse(backups.host.tell(question(one, other_url(one, other)))) for one, other in pairs
-        }
+        return {one.name: others.parse(backups.host.tell(question(one, other.url))) for one, other in pairs}
 
     assert set(found().values()) == {Opens.REFUSED}
     vault.tell(f"cp -a {CHROOTS}/gpu1/acme/gpu1 {mine} && chown -R gate1 {mine}")
