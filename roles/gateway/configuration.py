@@ -108,5 +108,5 @@ def maps(settings: Settings) -> dict[str, str]:
         "models.json": models_json(settings),
         "ends.map": ends_map(),
         REPLACED: "",
-        **{name: (TEMPLATES / name).read_text() for name in ("downtime.lua", "nesting.lua")},
+        **{name: (TEMPLATES / name).read_text() for name in ("downtime.lua", "nesting.lua", "reuse.lua")},
     }

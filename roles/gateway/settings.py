@@ -37,6 +37,8 @@ class RoutedModel(Frozen):
     digest: Sha256
     names: tuple[ServedName, ...]
     servers: tuple[Server, ...]
+    salts: bool = False
+    """Whether its engine reuses a prompt only among requests with the same `cache_salt`."""
 
 
 class Key(Frozen):

@@ -42,11 +42,13 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | No
 
 
 def _routed(fleet: Fleet, lock: Lock, model: str) -> RoutedModel:
+    asked = fleet.file.models[model]
     return RoutedModel(
         name=model,
         digest=lock.models[model].digest,
-        names=fleet.file.models[model].served,
+        names=asked.served,
         servers=tuple(server_of(fleet, lock, replica) for replica in fleet.replicas_of(model)),
+        salts=asked.runtime.salts,
     )
 
 
