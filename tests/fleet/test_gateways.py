@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
+import pytest
+
 from rackwright.fleet.hosts.compose import host_specs
-from rackwright.fleet.hosts.gateway import Keys
+from rackwright.fleet.hosts.gateway import Keys, gateway_of
 from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.ports import PEERS_PORT
@@ -35,6 +37,14 @@ def models(*gateways: str, **sections: object) -> dict[str, HostSpec]:
     fleet = make_fleet(Path("site.yml"), hosts=HOSTS, gateway=gateway, **sections)
     key = Key(id="ci", sha256="a" * 64, expires=datetime(2030, 1, 1, tzinfo=UTC), requests_per_minute=5)
     return host_specs(fleet, LOCK, Keys((key,)))
+
+
+@pytest.mark.parametrize(("kind", "salts"), [("llama_cpp", False), ("vllm", True)])
+def test_the_prompts_of_keys_are_kept_apart_where_the_engine_can(kind: str, salts: bool) -> None:
+    fleet = make_fleet(Path("site.yml"), runtime={"kind": kind, "version": "1"})
+    gateway = gateway_of(fleet, LOCK, "gate1", Keys())
+    assert gateway is not None
+    assert [model.salts for model in gateway.models] == [salts]
 
 
 def admitted(model: HostSpec) -> list[object]:

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,27 @@ def test_a_request_that_cannot_be_salted_is_not_passed_on(stack: Stack) -> None:
         script.write_text(text)
         stack.gateway.reload()
     assert stack.send("coder").status == 200
+
+
+@pytest.mark.parametrize("step", ["local length = message", "local text = message"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_from_which_figures_cannot_be_removed_is_not_passed_on(
+    stack: Stack, step: str, stream: bool
+) -> None:
+    engine = stack.engines["assistant"]
+    engine.answer, engine.events = b"{" + figures(16) + b"}", (PROGRESS,)
+    script = Path(stack.gateway.paths.configuration, "reuse.lua")
+    text = script.read_text()
+    assert step in text
+    try:
+        script.write_text(text.replace(step, f"error('broken'){step}"))
+        stack.gateway.reload()
+        with suppress(http.client.HTTPException, OSError):
+            assert b"cache" not in stack.send(stream=stream).read()
+        assert engine.requests
+    finally:
+        script.write_text(text)
+        stack.gateway.reload()
 
 
 def test_an_engine_without_salts_gets_the_request_as_it_is(stack: Stack) -> None:
