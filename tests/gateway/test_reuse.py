@@ -95,6 +95,13 @@ def test_a_broken_request_does_not_become_a_whole_one_without_the_salt(stack: St
             json.loads(request.body)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_an_encoding_that_python_guesses_hides_no_request_from_the_salt(stack: Stack, encoding: str) -> None:
+    encoded = BODY.decode().encode(encoding)
+    for body in (encoded, " \n".encode(encoding) + BODY, encoded[:2] + BODY, encoded[:4] + BODY):
+        assert error(stack.send(body=body)) == (404, "model_not_found")
+
+
 def test_a_request_whose_length_is_not_known_is_salted(stack: Stack) -> None:
     trusted = ssl.create_default_context(cadata=stack.ca.pem)
     plain = socket.create_connection(("127.0.0.1", stack.settings.port), timeout=60)

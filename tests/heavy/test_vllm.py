@@ -118,7 +118,7 @@ def test_a_prompt_is_reused_for_the_key_that_sent_it_and_for_no_other(site: Oper
     assert [reused(other, mine), reused(other, mine), reused(other)] == [False, True, True]
     assert [reused(key, '"cache\\u005fsalt": "yours",'), reused(key, '"cache_salt": null,')] == [True, True]
     site("undrain", "gpu2/assistant@1")
-    site("key", "revoke", "curious")
+    site("key", "revoke", "curious", "--yes")
 
 
 def test_verify_proves_it_with_streams(site: Operator) -> None:

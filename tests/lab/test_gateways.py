@@ -155,7 +155,7 @@ def test_no_key_is_told_how_much_of_a_prompt_of_another_key_was_reused(site: Ope
         body = {**completion, "stream": True, parameter: 1}
         refused, text = malformed.sent(*gateway, other, malformed.COMPLETIONS, json.dumps(body).encode())
         assert (refused, json.loads(text)["error"]["code"]) == (400, "unsupported_parameter")
-    site("key", "revoke", "curious")
+    site("key", "revoke", "curious", "--yes")
 
 
 def test_a_gateway_that_is_away_is_named_and_gets_the_revocation_at_the_next_apply(

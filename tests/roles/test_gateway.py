@@ -152,7 +152,7 @@ def test_keys_that_are_not_as_they_should_be_are_merged_and_loaded(fact: object,
     assert play(gateway, settings=SETTINGS, facts={**facts(), fact: False}).changed == changed
 
 
-@pytest.mark.parametrize("name", ["haproxy.cfg", "models.json", "models.map", "downtime.lua"])
+@pytest.mark.parametrize("name", ["haproxy.cfg", "models.json", "models.map", "downtime.lua", "reuse.lua"])
 def test_another_configuration_is_reloaded_and_never_restarted(name: str) -> None:
     played = play(gateway, settings=SETTINGS, facts=facts(**{name: "old\n"}))
     assert played.commands[-1] == systemctl("reload", "rackwright-gateway.service")

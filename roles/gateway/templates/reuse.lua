@@ -32,7 +32,7 @@ end
 -- Nothing is passed on before the body is complete. Frontends wait for that anyway.
 function Salt:http_payload(_, message)
     if not message:eom() then return 0 end
-    message:set(self.salted, self.before, self.ending)
+    assert(message:set(self.salted, self.before, self.ending) == #self.salted)
     filter.unregister_data_filter(self, message.channel)
 end
 
@@ -80,7 +80,7 @@ end
 function Figures:http_payload(_, message)
     local text = message:body() or ""
     local rest = without_figures(text)
-    if #rest < #text then message:set(rest) end
+    if #rest < #text then assert(message:set(rest) == #rest) end
     if not message:eom() and rest:sub(-1) ~= "\n" then return math.max(#rest - LONGEST, 0) end
 end
 
