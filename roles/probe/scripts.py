@@ -7,9 +7,12 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+from rackwright.operations.haproxy.paths import Paths
 from rackwright.roles.gpu_faults.settings import FOLDER as GPU_FAULTS
+from rackwright.roles.host_proxy.configuration import PATHS, PAUSE_SECONDS
 from rackwright.roles.probe.settings import Settings
 from rackwright.roles.replica.answer import MOST_BYTES
+from rackwright.roles.replica.settings import STARTED
 
 STATES = "/run/rackwright-state"
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -19,6 +22,14 @@ host the script itself waits up to three deadlines, and a little for metrics."""
 
 MOST_EVIDENCE = 20
 """Folders with evidence that a host keeps of one replica, the newest ones."""
+
+ENDED_WITHIN = 10
+"""Seconds after its start in which a request counts as the cause of the crash. Requests that crash an engine do
+so while it reads or starts them; later, any other request may be the cause."""
+ENDED_WINDOW = 600
+"""Seconds for which the key of such a request is remembered."""
+MOST_ENDED = 3
+"""A key whose requests ended an engine so often within that time is paused at its replica."""
 
 
 def probe(settings: Settings) -> str:
@@ -69,6 +80,23 @@ def evidence(settings: Settings) -> str:
     return _script("evidence", settings, {"most": str(MOST_EVIDENCE)})
 
 
+def ended(settings: Settings, paths: Paths = PATHS) -> str:
+    """Return the script that notes whose request ended the engine, and pauses a key that did so too often."""
+    values = {
+        "file": f"{STATES}/{settings.replica}",
+        "replica": settings.replica,
+        "unit": settings.unit,
+        "started": f"{STARTED}/{settings.replica}/unit.sha256",
+        "socket": f"{paths.sockets}/admin.sock",
+        "asks_as": paths.asks_as,
+        "within": str(ENDED_WITHIN),
+        "window": str(ENDED_WINDOW),
+        "most": str(MOST_ENDED),
+        "pause": str(PAUSE_SECONDS),
+    }
+    return _script("ended", settings, values)
+
+
 def agent(settings: Settings) -> str:
     """Return the script that answers HAProxy's agent-check: `up` or `down`."""
     stale = str(settings.deadline_seconds * LONGEST)
@@ -87,6 +115,7 @@ ALL: dict[str, Callable[[Settings], str]] = {
     "loading": loading,
     "unfit": unfit,
     "evidence": evidence,
+    "ended": ended,
     "agent": agent,
 }
 """The function that renders each script, by kind."""
