@@ -24,12 +24,12 @@ MOST_EVIDENCE = 20
 """Folders with evidence that a host keeps of one replica, the newest ones."""
 
 ENDED_WITHIN = 10
-"""Seconds after its start in which a request counts as the cause of the crash. Requests that crash an engine do
-so while it reads or starts them; later, any other request may be the cause."""
+"""Seconds after its start in which a request counts as the cause of a crash: requests that crash an engine do so when
+it reads or starts them. Within as many seconds, the probe notices that an engine no longer works."""
 ENDED_WINDOW = 600
 """Seconds for which the key of such a request is remembered."""
 MOST_ENDED = 3
-"""A key whose requests ended an engine so often within that time is paused at its replica."""
+"""A key whose requests ended an engine so often within this window is paused at its replica."""
 
 
 def probe(settings: Settings) -> str:
@@ -81,20 +81,30 @@ def evidence(settings: Settings) -> str:
 
 
 def ended(settings: Settings, paths: Paths = PATHS) -> str:
-    """Return the script that notes whose request ended the engine, and pauses a key that did so too often."""
+    """Return the script that finds the API keys whose requests may have ended the engine."""
     values = {
         "file": f"{STATES}/{settings.replica}",
         "replica": settings.replica,
         "unit": settings.unit,
         "started": f"{STARTED}/{settings.replica}/unit.sha256",
-        "socket": f"{paths.sockets}/admin.sock",
-        "asks_as": paths.asks_as,
+        **_asking(paths),
         "within": str(ENDED_WITHIN),
+    }
+    return _script("ended", settings, values)
+
+
+def pause(settings: Settings, paths: Paths = PATHS) -> str:
+    """Return the script that notes these keys, and pauses one that was noted too often."""
+    values = {
+        "file": f"{STATES}/{settings.replica}",
+        "replica": settings.replica,
+        "unit": settings.unit,
+        **_asking(paths),
         "window": str(ENDED_WINDOW),
         "most": str(MOST_ENDED),
         "pause": str(PAUSE_SECONDS),
     }
-    return _script("ended", settings, values)
+    return _script("pause", settings, values)
 
 
 def agent(settings: Settings) -> str:
@@ -102,6 +112,11 @@ def agent(settings: Settings) -> str:
     stale = str(settings.deadline_seconds * LONGEST)
     values = {"file": f"{STATES}/{settings.replica}", "stale": stale, "group": settings.group_file or ""}
     return _script("agent", settings, values)
+
+
+def _asking(paths: Paths) -> dict[str, str]:
+    """The host proxy's socket, and the user as whom root connects to it."""
+    return {"socket": f"{paths.sockets}/admin.sock", "asks_as": paths.asks_as}
 
 
 def _script(kind: str, settings: Settings, values: dict[str, str]) -> str:
@@ -116,6 +131,7 @@ ALL: dict[str, Callable[[Settings], str]] = {
     "unfit": unfit,
     "evidence": evidence,
     "ended": ended,
+    "pause": pause,
     "agent": agent,
 }
 """The function that renders each script, by kind."""

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.client import HTTPSConnection
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from rackwright.roles.host_proxy.configuration import PAUSE_SECONDS
 from rackwright.roles.host_proxy.settings import KEY_HEADER
 from rackwright.roles.probe import scripts
-from tests.gateway.stack import Stack, eventually
+from tests.gateway.stack import KEYS, Stack, eventually
 from tests.roles.serving import PROBE
 
 MODEL = "coder"
@@ -43,15 +44,24 @@ class Ends:
     def end(self, result: str = "core-dump", status: str = "SEGV", ago: float = 0) -> None:
         exited = datetime.fromtimestamp(time.time() - ago, UTC)
         (self.folder / "exited").write_text(f"{exited:%a %Y-%m-%d %H:%M:%S.%f} UTC\n")
-        text = scripts.ended(CODER, self.stack.host_proxy.paths)
-        text = text.replace(f"{scripts.STATES}/", f"{self.folder}/")
-        text = text.replace(f"started={scripts.STARTED}/{CODER.replica}/unit.sha256", f"started={self.started}")
+        for kind, render in (("ended", scripts.ended), ("pause", scripts.pause)):
+            text = render(CODER, self.stack.host_proxy.paths).replace(f"{scripts.STATES}/", f"{self.folder}/")
+            text = text.replace(f"started={scripts.STARTED}/{CODER.replica}/unit.sha256", f"started={self.started}")
+            (self.folder / f"x.{kind}").write_text(text)
         environment = {
             "PATH": f"{self.folder}:{os.environ['PATH']}",
             "SERVICE_RESULT": result,
+            "INVOCATION_ID": "i",
             "EXIT_STATUS": status,
         }
-        subprocess.run(["sh", "-c", text], env=environment, check=True, timeout=60)
+        subprocess.run(["sh", f"{self.folder}/x.ended"], env=environment, check=True, timeout=60)
+
+    def hang(self, since: float, invocation: str = "i") -> None:
+        """The probe kills the engine, which has not moved since then."""
+        moved = time.clock_gettime(time.CLOCK_BOOTTIME) - (time.time() - since)
+        state = f"state=hung\nreason=it has not answered\nmoved={int(moved)}\ninvocation={invocation}\n"
+        (self.folder / CODER.replica).write_text(state)
+        self.end("signal", "KILL")
 
     def end_by(self, key: str, times: int) -> None:
         for _ in range(times):
@@ -72,6 +82,13 @@ def ends(stack: Stack, tmp_path: Path) -> Iterator[Ends]:
     forget()
     yield Ends(stack, tmp_path)
     forget()
+
+
+def unanswered(stack: Stack, key: str) -> HTTPSConnection:
+    """Send a request to an engine that doesn't answer."""
+    connection = stack.connect()
+    connection.request("POST", "/v1/chat/completions", json.dumps({"model": MODEL}), {"api-key": KEYS[key]})
+    return connection
 
 
 def outcome(stack: Stack, key: str, model: str = MODEL) -> str:
@@ -96,7 +113,7 @@ def test_a_key_whose_requests_ended_an_engine_three_times_is_paused_there_and_ot
     until, key, times = kept.split()
     assert (key, times) == ("scoped", "3")
     assert 0 < int(until) - time.time() <= PAUSE_SECONDS
-    assert "requests of key scoped ended the engine 3 times" in (ends.folder / "logged").read_text()
+    assert "requests of the key scoped ended the engine 3 times" in (ends.folder / "logged").read_text()
 
 
 def test_a_reload_of_the_host_proxy_keeps_the_pause(ends: Ends) -> None:
@@ -149,6 +166,41 @@ def test_an_engine_that_ended_by_itself_does(ends: Ends, result: str, status: st
     assert outcome(ends.stack, "good") == "answered"
     ends.end(result, status)
     assert [line.split()[1] for line in ends.kept("ended")] == ["good"]
+
+
+def test_an_engine_that_hangs_blames_whoever_it_did_not_answer_then_and_one_key_at_a_time(ends: Ends) -> None:
+    stack, engine = ends.stack, ends.stack.engines[MODEL]
+    assert outcome(stack, "good") == "answered"
+    engine.hold = True
+    for hang in range(3):
+        since = time.time()
+        waiting = [unanswered(stack, key) for key in ("scoped", "good", "good")]
+        eventually(lambda many=4 + 3 * hang: len(engine.requests) == many)
+        ends.hang(since)
+        for connection in waiting:
+            connection.close()
+    assert sorted(line.split()[1] for line in ends.kept("ended")) == ["good"] * 3 + ["scoped"] * 3
+    engine.hold = False
+    engine.let_go(100)
+    # It had fewer requests each time.
+    assert outcome(stack, "scoped") == "key_paused"
+    assert outcome(stack, "good") == "answered"
+
+
+def test_requests_that_were_answered_or_came_long_after_did_not_make_it_hang(ends: Ends) -> None:
+    assert outcome(ends.stack, "good") == "answered"
+    ends.hang(time.time())
+    assert ends.kept("ended") == []
+    engine = ends.stack.engines[MODEL]
+    engine.hold = True
+    waiting = unanswered(ends.stack, "good")
+    eventually(lambda: len(engine.requests) == 2)
+    ends.hang(time.time() - scripts.ENDED_WITHIN - 5)
+    ends.hang(time.time(), invocation="of an earlier engine")
+    assert ends.kept("ended") == []
+    ends.hang(time.time())
+    assert [line.split()[1] for line in ends.kept("ended")] == ["good"]
+    waiting.close()
 
 
 def test_a_request_that_began_long_before_the_end_or_before_the_engine_did_not_end_it(ends: Ends) -> None:

@@ -1,36 +1,35 @@
-# systemd runs this when the engine's unit has stopped. If the engine crashed shortly after a request began, note
-# the key of the last such request. A key that was noted too often is paused at this replica if other keys use it, too.
-set -eu; umask 022
-# KILL and TERM come from an operator, or from the probe that found the engine hung.
-case ${SERVICE_RESULT:-}:${EXIT_STATUS:-} in
-  signal:KILL | signal:TERM) exit 0 ;;
-  signal:* | core-dump:* | exit-code:* | oom-kill:*) ;;
-  *) exit 0 ;;
-esac
+# systemd runs this when the engine's unit has stopped. If the engine crashed or hung, find the API keys whose requests may
+# be the cause.
+set -eu; umask 022; state='' moved=0 invocation=''
 # HAProxy's user may have put a link in the place of its socket. The answer is bounded for the same reason.
 ask() { printf '%s\n' "$1" | socat -T 10 - "UNIX-CONNECT:$socket,su-e=$asks_as" | head -c 64M; }
-began=$(stat -c %Y -- "$started")
-now=$(date +%s)
-exited=$(date -d "$(systemctl show --timestamp=us+utc -P ExecMainExitTimestamp -- "$unit")" +%s%3N)
-since=$((exited - within * 1000))
-[ "$since" -gt $((began * 1000)) ] || since=$((began * 1000))
+# MILLISECONDS MILLISECONDS: the requests that began in this time: 1 if they were answered, MILLISECONDS KEY.
+starts() {
+  ask 'show table starts' | awk -v replica="$replica" -v since="$1" -v until="$2" '
+    { split(substr($2, 5), part, "/"); key = part[2]; began = part[3] }
+    part[1] == replica && key ~ /^[a-z0-9-]+$/ && began + 0 >= since + 0 && began + 0 <= until + 0 { print / gpt0=1/, began, key }'
+}
+# The key of the last request before a crash, if it began shortly before. SECONDS: when the engine was started.
+crashed_by() {
+  exited=$(date -d "$(systemctl show --timestamp=us+utc -P ExecMainExitTimestamp -- "$unit")" +%s%3N)
+  since=$((exited - within * 1000))
+  [ "$since" -gt $(($1 * 1000)) ] || since=$(($1 * 1000))
+  starts "$since" "$exited" | sort -k 2,2n | tail -n 1 | awk '{ print 1, $3 }'
+}
+# Requests that the engine didn't answer and that began about when it stopped working: how many of each key.
+hung_by() {
+  stood=$(($(date +%s) - $(cut -d . -f 1 /proc/uptime) + moved))
+  starts $(((stood - 1) * 1000)) $(((stood + within) * 1000)) | awk '$1 == 0 { n[$3]++ } END { for (key in n) print n[key], key }'
+}
 
-key=$(ask 'show table starts' | awk -v replica="$replica" -v since="$since" -v until="$exited" '
-  { split(substr($2, 5), part, "/") }
-  part[1] == replica && part[3] + 0 >= since + 0 && part[3] + 0 <= until + 0 && part[3] + 0 >= last { last = part[3] + 0; key = part[2] }
-  END { print key }')
-case $key in '' | *[!a-z0-9-]*) exit 0 ;; esac
-
-{ awk -v since=$((now - window)) '$1 + 0 > since + 0' "$file.ended" 2>/dev/null || :; echo "$now $key"; } >"$file.ended.new"
-mv -f "$file.ended.new" "$file.ended"
-times=$(awk -v key="$key" '$2 == key' "$file.ended" | wc -l)
-[ "$times" -ge "$most" ] || exit 0
-ask 'show table asking' | awk -v replica="$replica" -v key="$key" '
-  { split(substr($2, 5), part, "/") } part[1] == replica && part[2] != key { found = 1 } END { exit !found }' || exit 0
-
-until=$((now + pause))
-ask "set table paused key $replica/$key data.gpt0 $until" >/dev/null
-{ awk -v now="$now" -v key="$key" '$1 + 0 > now + 0 && $2 != key' "$file.paused" 2>/dev/null || :; echo "$until $key $times"; } >"$file.paused.new"
-mv -f "$file.paused.new" "$file.paused"
-echo "$unit: requests of key $key ended the engine $times times; it is paused there for $pause s" |
-  systemd-cat -t rackwright -p warning
+while IFS='=' read -r key value; do
+  case $key in state | moved | invocation) export "$key=$value" ;; esac
+done 2>/dev/null <"$file" || :
+case ${SERVICE_RESULT:-}:${EXIT_STATUS:-}:$state in
+  signal:KILL:hung) [ "$invocation" = "${INVOCATION_ID:-}" ] || exit 0; keys=$(hung_by) ;;
+  # An operator.
+  signal:KILL:* | signal:TERM:*) exit 0 ;;
+  signal:* | core-dump:* | exit-code:* | oom-kill:*) keys=$(crashed_by "$(stat -c %Y -- "$started")") ;;
+  *) exit 0 ;;
+esac
+[ -z "$keys" ] || printf '%s\n' "$keys" | /bin/sh "${0%.ended}.pause"
