@@ -1,4 +1,4 @@
-"""One key can't take all slots, nor the whole queue: its limit by default, and which request gets the next free slot."""
+"""One key can't take all slots, nor the whole queue: its limit by default, and who gets the next free slot."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def configure(stack: Stack, *, slots: int = 2, queue_timeout: int = 60, default:
 
 
 class Clients:
-    """Requests in flight, each from a thread and with a name like good-2. The engine holds each until it is let go."""
+    """Requests in flight, each from a thread and with a name like good-2. The engine holds them until let go."""
 
     def __init__(self, stack: Stack, pool: ThreadPoolExecutor) -> None:
         self.stack, self.pool = stack, pool
@@ -67,7 +67,7 @@ class Clients:
         return response.status
 
     def answer(self, answers: int = 1) -> None:
-        """Let the engine finish answers, one after the other; return when the next request has the last one's slot."""
+        """Let the engine finish answers, one by one; return when the next request has the last one's slot."""
         for _ in range(answers):
             before = len(self.order)
             self.engine.let_go()
