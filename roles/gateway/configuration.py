@@ -19,7 +19,7 @@ DEEPEST = 100
 MOST_GROUPS = 1000
 """How many groups a request's pattern or grammar may have. llama-server crashes from 20,000 in some places."""
 LATER_SHARE = 0.9
-"""How much later, as a share of the longest wait, what a key has beyond all slots of a model counts as having come."""
+"""How much later, as a share of the longest wait, what a key has beyond all slots counts as having come."""
 LATER_MOST_MILLISECONDS = 520_000
 """HAProxy can't compare times that are further apart."""
 DOWNTIMES = "downtimes.map"
