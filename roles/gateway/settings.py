@@ -51,8 +51,8 @@ class Key(Frozen):
     expires: datetime | None = None
     requests_per_minute: int = 0
     """Over all gateways; 0: no limit."""
-    concurrency: int = 0
-    """Concurrent requests at each gateway; 0: no limit."""
+    concurrency: int | None = 0
+    """Concurrent requests at each gateway; 0: no limit; None: the gateway's default."""
     server: str = ""
     """HAProxy's name for the server that this key's requests go to, even if it is drained; if it is down, any other
     server answers. "": any server."""
@@ -102,6 +102,8 @@ class Settings(Frozen):
     downtime: Downtime = "queue"
     max_request_bytes: int = 1048576
     """A request with a larger body is refused."""
+    key_concurrency: int = 100
+    """Concurrent requests of a key that has no limit of its own; 0: no limit."""
     connections: int = 4000
     """Maximum number of connected clients, including idle ones."""
 

@@ -7,11 +7,13 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.gateway import Keys, gateway_of
 from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
+from rackwright.fleet.sections.gateway import Gateway
 from rackwright.ports import PEERS_PORT
 from rackwright.roles.gateway.settings import Key, Peer
 from rackwright.values.file import File
@@ -57,6 +59,22 @@ def test_each_gateway_in_service_shares_with_the_others_at_their_service_address
     assert found["gate1"].gateway.name == "gate1"
     assert found["gate1"].gateway.peers == (Peer(name="gate2", address=ip_address("10.1.0.8")),)
     assert found["gate1"].gateway.keys[0].requests_per_minute == 5
+
+
+@pytest.mark.parametrize(
+    ("asked", "limit"), [({}, 100), ({"key_concurrency": 7}, 7), ({"key_concurrency": "unlimited"}, 0)]
+)
+def test_keys_have_a_limit_by_default(asked: dict[str, object], limit: int) -> None:
+    gateway = {"on": ("gate1",), "domain": "llm.acme.internal"} | asked
+    found = host_specs(make_fleet(Path("site.yml"), hosts=HOSTS, gateway=gateway), LOCK, Keys())
+    assert found["gate1"].gateway is not None
+    assert found["gate1"].gateway.key_concurrency == limit
+
+
+@pytest.mark.parametrize("wrong", [0, -1, True, 2.5, "7", "any", 1_000_001])
+def test_a_limit_that_is_no_limit_is_refused(wrong: object) -> None:
+    with pytest.raises(ValidationError, match="should be a number from 1 to 1000000, or unlimited"):
+        Gateway.model_validate({"on": ["gate1"], "domain": "llm.acme.internal", "key_concurrency": wrong})
 
 
 def test_only_the_other_gateways_reach_that_port() -> None:

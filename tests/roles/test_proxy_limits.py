@@ -85,7 +85,18 @@ def test_what_is_remembered_of_requests_has_room_and_an_end() -> None:
         "canary": "type string len 24 size 100k expire 24h store gpc(1)",
         "running": "type string len 24 size 100k expire 24h store gpc(1)",
     }
-    assert said(GATEWAY, "stick-table") == {"type": "string len 32 size 100k expire 2h store conn_cur"}
+    running, by_model = re.findall(r"^ +stick-table (.*)$", GATEWAY, re.MULTILINE)
+    assert running == "type string len 32 size 100k expire 2h store conn_cur"
+    # An id, |, and a model's name.
+    assert by_model == "type string len 64 size 100k expire 2h store conn_cur"
+    tracked = set(re.findall(r"track-sc(\d)", GATEWAY))
+    assert [*said(GATEWAY, "tune.stick-counters")] == [str(len(tracked))]
+
+
+def test_what_a_key_has_beyond_the_slots_of_replicas_that_are_up_waits_for_most_of_the_longest_wait() -> None:
+    shares = re.findall(r"set-var\(txn.slots\) (\S+) if { var\(txn.model\) -m str (\S+) }", GATEWAY)
+    assert shares == [("nbsrv(model.assistant),mul(4)", "assistant")]
+    assert "set-priority-offset int(63000) if { sc_conn_cur(3),sub(txn.slots) gt 0 }" in GATEWAY
 
 
 def test_tokens_are_passed_on_at_once_and_who_left_is_not_answered() -> None:

@@ -37,6 +37,7 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | No
         response_timeout_seconds=asked.response_timeout,
         queue_timeout_seconds=asked.queue_timeout,
         max_request_bytes=asked.max_request,
+        key_concurrency=0 if asked.key_concurrency == "unlimited" else asked.key_concurrency,
         downtime=fleet.file.rollout.downtime,
     )
 
