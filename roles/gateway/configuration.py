@@ -40,6 +40,7 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         paths=paths,
         endpoint=endpoint,
         bufsize=settings.max_request_bytes + HEADER_BYTES,
+        most_incomplete_bytes=HEADER_BYTES,
         most_header_bytes=HEADER_BYTES // 2,
         most_url_bytes=HEADER_BYTES // 8,
         deepest=DEEPEST,
