@@ -37,6 +37,7 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         TEMPLATES,
         "haproxy.cfg.j2",
         settings=settings,
+        tls=settings.tls,
         paths=paths,
         endpoint=endpoint,
         bufsize=settings.max_request_bytes + HEADER_BYTES,

@@ -16,4 +16,6 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
     """Return HAProxy's configuration, which 2.8 (Ubuntu 24.04) accepts, too."""
     # More connections than slots: gateways' checks and queued requests need some.
     maxconn = 64 + 4 * sum(replica.slots for replica in settings.replicas)
-    return render(TEMPLATES, "haproxy.cfg.j2", settings=settings, paths=paths, endpoint=endpoint, maxconn=maxconn)
+    return render(
+        TEMPLATES, "haproxy.cfg.j2", settings=settings, paths=paths, endpoint=endpoint, maxconn=maxconn, tls="modern"
+    )

@@ -67,3 +67,15 @@ def test_a_gateway_does_in_a_planned_downtime_what_the_rollout_says() -> None:
     assert held is not None
     assert refused is not None
     assert (held.downtime, refused.downtime) == ("queue", "reject")
+
+
+def test_modern_tls_is_the_clients_and_comes_with_a_certificate_for_90_days() -> None:
+    gateway = {"on": ["gate1"], "domain": "llm.acme.internal"}
+    for tls, days in (("intermediate", 365), ("modern", 90)):
+        found = models("gate1", gateway=gateway | {"tls": tls})["gate1"]
+        assert found.gateway is not None
+        assert found.gateway.tls == tls
+        assert {issued.name: issued.days for issued in found.certificates} == {"gateway-client": 365, "gateway": days}
+    default = models("gate1")["gate1"].gateway
+    assert default is not None
+    assert default.tls == "intermediate"
