@@ -93,8 +93,8 @@ def certificate_due(
     """Given a host's certificate, return why the host needs a new one, or None.
 
     A certificate is good if it is for exactly these names, signed by this CA (with None, by any), valid for clients
-    as requested, for `days` at most, and not in the last third of its life. The last third doesn't matter if the certificate expires
-    with its CA: so would a new one.
+    as requested, for `days` at most, and not in the last third of its life. The last third doesn't matter if the
+    certificate expires with its CA: so would a new one.
     """
     from cryptography import x509
 

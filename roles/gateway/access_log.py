@@ -87,8 +87,8 @@ ENDS: dict[str, End] = {
     "D": "killed",
     "U": "killed",
 }
-"""First letter of HAProxy's termination state → end. After L (HAProxy answered) comes the status' first digit; Pleft: the
-client left during planned downtime."""
+"""First letter of HAProxy's termination state → end. After L (HAProxy answered) comes the status' first digit;
+Pleft: the client left during planned downtime."""
 
 
 def parse_access(line: str) -> Access:

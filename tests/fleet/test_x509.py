@@ -143,7 +143,10 @@ def test_a_certificate_that_lasts_longer_than_asked_is_replaced():
     assert due(issued(days=90).certificate_pem) is None
 
 
-def signed(key, signer, days, algorithm=hashes.SHA256()):
+SHA256, SHA512 = hashes.SHA256(), hashes.SHA512()
+
+
+def signed(key, signer, days, algorithm=SHA256):
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "llm")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), 7, NOW, NOW + timedelta(days=days))
     return builder.sign(signer, algorithm)
@@ -156,7 +159,7 @@ RSA, P384 = rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SE
     ("certificate", "what"),
     [
         (signed(KEY, KEY, 90), None),
-        (signed(P384, P384, 90, hashes.SHA512()), None),
+        (signed(P384, P384, 90, SHA512), None),
         (signed(KEY, KEY, 91), "lasts 91 days, not 90 at most"),
         (signed(RSA, KEY, 90), "has a key that is not ECDSA on P-256 or P-384"),
         (signed(ec.generate_private_key(ec.SECP521R1()), KEY, 90), "has a key that is not ECDSA on P-256 or P-384"),

@@ -1,4 +1,4 @@
-"""The TLS that both proxies offer: Mozilla's intermediate profile to clients, TLS 1.3 between hosts, and nothing else."""
+"""The TLS that both proxies offer: a profile of Mozilla's to clients, TLS 1.3 to other hosts, and nothing else."""
 
 from __future__ import annotations
 

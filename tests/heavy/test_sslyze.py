@@ -1,4 +1,7 @@
-"""What sslyze says of a gateway's TLS, by Mozilla's profiles. uv fetches it, because it needs an older cryptography."""
+"""What sslyze says of a gateway's TLS, by Mozilla's profiles.
+
+uv fetches it into an environment of its own, because it needs an older cryptography.
+"""
 
 from __future__ import annotations
 
@@ -42,11 +45,9 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
 def offer(stack: Stack, tls: Tls, ca: CertificateAuthority, folder: Path) -> None:
     """Give the gateway this profile, and the certificate that the fleet's CA issues with it."""
     gateway = {"on": ["gate1"], "domain": "llm.lab", "tls": tls}
-    asked = {
-        settings.name: settings
-        for settings in certificates_of(make_fleet(folder / "lab.yml", gateway=gateway), "gate1")
-    }
-    issued = ca.issue(asked["gateway"].names, client=False, days=asked["gateway"].days)
+    fleet = make_fleet(folder / "lab.yml", gateway=gateway)
+    (asked,) = (settings for settings in certificates_of(fleet, "gate1") if settings.name == "gateway")
+    issued = ca.issue(asked.names, client=False, days=asked.days)
     (stack.folder / "gateway.crt").write_text(issued.certificate_pem)
     (stack.folder / "gateway.key.cred").write_text(issued.key.reveal())
     stack.write(stack.settings.model_copy(update={"tls": tls}))
@@ -55,23 +56,10 @@ def offer(stack: Stack, tls: Tls, ca: CertificateAuthority, folder: Path) -> Non
 
 def scanned(stack: Stack, ca: CertificateAuthority, profile: Tls) -> str:
     """Return sslyze's report of the gateway, compared with this profile."""
-    run = [
-        sys.executable,
-        "-m",
-        "uv",
-        "tool",
-        "run",
-        "--quiet",
-        "--python",
-        sys.executable,
-        "--from",
-        SSLYZE,
-        "sslyze",
-    ]
+    uv = [sys.executable, "-m", "uv", "tool", "run", "--quiet", "--python", sys.executable, "--from", SSLYZE]
     options = ["--mozilla_config", profile, "--sni", "llm.lab", "--certinfo_ca_file", str(ca.certificate_file)]
-    done = subprocess.run(
-        [*run, *options, f"127.0.0.1:{stack.settings.port}"], capture_output=True, text=True, timeout=300, check=False
-    )
+    command = [*uv, "sslyze", *options, f"127.0.0.1:{stack.settings.port}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert "COMPLIANCE AGAINST" in done.stdout, done.stdout + done.stderr
     return done.stdout.partition("COMPLIANCE AGAINST")[2]
 

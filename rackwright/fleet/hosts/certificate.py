@@ -24,7 +24,5 @@ def _gateway(fleet: Fleet, host: str) -> tuple[Settings, ...]:
         return (client,)
     addresses = [address for address in (fleet.service(host), gateway.vip) if address]
     names = (gateway.domain, *map(str, addresses))
-    return (
-        client,
-        Settings(name="gateway", names=names, days=MODERN_DAYS if gateway.tls == "modern" else LONGEST_DAYS),
-    )
+    days = MODERN_DAYS if gateway.tls == "modern" else LONGEST_DAYS
+    return (client, Settings(name="gateway", names=names, days=days))
