@@ -9,6 +9,7 @@ from rackwright.operations.haproxy.config_text import render
 from rackwright.operations.haproxy.paths import Paths, endpoint
 from rackwright.roles.gateway.access_log import ENDS, error_log_format, log_format
 from rackwright.roles.gateway.settings import FOLDER, Key, RevokedKey, Settings
+from rackwright.roles.host_proxy.settings import KEY_HEADER
 
 PATHS = Paths(configuration=FOLDER, run="/run/rackwright-gateway")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -52,6 +53,7 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         replaced=REPLACED,
         log_format=log_format(paths.configuration),
         error_log_format=error_log_format(),
+        key_header=KEY_HEADER,
     )
 
 

@@ -42,6 +42,9 @@ def lab() -> Iterator[Lab]:
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     site = operator(tmp_path_factory.mktemp("site"), lab.fleet())
     site.edit("on: [gate1]", "on: [gate1, gate2]")
+    site.path.with_name("password").write_text("a password of the tests\n")
+    with site.path.open("a") as fleet_file:
+        fleet_file.write("backup: {to: [{name: own, url: /srv/own, password: 'file:password'}]}\n")
     site("apply", "--yes", "--close-ports")
     return site
 
@@ -126,6 +129,14 @@ def test_what_clients_send_and_get_is_kept_nowhere(site: Operator, lab: Lab, key
     files = [path for path in site.path.parent.rglob("*") if path.is_file()]
     texts = [said.encode(), *(path.read_bytes() for path in files)]
     assert not [word for word in (inside, outside) if any(word.encode() in text for text in texts)]
+
+    site("backup", "run")
+    in_files = "rackwright-assistant@1.service"
+    assert traces.in_snapshots(lab, "own", inside, outside, secret, shown, in_files) == {
+        "gate1": set(),
+        "gate2": set(),
+        "gpu1": {in_files},
+    }
 
 
 def test_a_gateway_that_is_away_is_named_and_gets_the_revocation_at_the_next_apply(
