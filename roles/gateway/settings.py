@@ -13,6 +13,8 @@ from rackwright.values.network import AddressField
 from rackwright.values.text import Line, Name, ServedName, Sha256
 
 FOLDER = "/etc/rackwright/gateway"
+Tls = Literal["intermediate", "modern"]
+"""Mozilla's profile for clients: TLS 1.2 and newer, or TLS 1.3 only."""
 Downtime = Literal["queue", "reject"]
 """Requests for a model in planned downtime wait for at most `queue_timeout_seconds`, or get 503 immediately."""
 
@@ -86,6 +88,7 @@ class Settings(Frozen):
     vip: AddressField | None = None
     """The virtual address of all gateways; it may move to and from this gateway at any time."""
     port: Port = 443
+    tls: Tls = "intermediate"
     certificate: Line
     """Name of the certificate role's files that are shown to clients."""
     client_certificate: Line

@@ -27,4 +27,5 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         maxconn=maxconn,
         key_header=KEY_HEADER,
         pause=PAUSE_SECONDS,
+        tls="modern",
     )

@@ -34,8 +34,8 @@ LOCK = Lock(
 )
 
 
-def models(*gateways: str, **sections: object) -> dict[str, HostSpec]:
-    gateway = {"on": gateways, "domain": "llm.acme.internal"}
+def models(*gateways: str, tls: str = "intermediate", **sections: object) -> dict[str, HostSpec]:
+    gateway = {"on": gateways, "domain": "llm.acme.internal", "tls": tls}
     fleet = make_fleet(Path("site.yml"), hosts=HOSTS, gateway=gateway, **sections)
     key = Key(id="ci", sha256="a" * 64, expires=datetime(2030, 1, 1, tzinfo=UTC), requests_per_minute=5)
     return host_specs(fleet, LOCK, Keys((key,)))
@@ -95,3 +95,11 @@ def test_a_gateway_does_in_a_planned_downtime_what_the_rollout_says() -> None:
     assert held is not None
     assert refused is not None
     assert (held.downtime, refused.downtime) == ("queue", "reject")
+
+
+def test_modern_tls_is_the_clients_and_comes_with_a_certificate_for_90_days() -> None:
+    for tls, days in (("intermediate", 365), ("modern", 90)):
+        found = models("gate1", tls=tls)["gate1"]
+        assert found.gateway is not None
+        assert found.gateway.tls == tls
+        assert {issued.name: issued.days for issued in found.certificates} == {"gateway-client": 365, "gateway": days}

@@ -28,6 +28,7 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | No
         domain=asked.domain,
         address=fleet.service(host),
         vip=asked.vip,
+        tls=asked.tls,
         certificate="gateway",
         client_certificate="gateway-client",
         models=tuple(_routed(fleet, lock, model) for model in fleet.file.models),

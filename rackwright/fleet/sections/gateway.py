@@ -44,6 +44,8 @@ class Gateway(Frozen):
     vip: AddressField | None = None
     """One virtual address for all gateways, in their service network; one healthy gateway has it at a time."""
     certificate: OwnCertificate | None = None
+    tls: Literal["intermediate", "modern"] = "intermediate"
+    """Mozilla's profile for clients. Modern: TLS 1.3 only, and a certificate that lasts 90 days at most."""
     queue_timeout: Annotated[Seconds, Field(ge=1, le=3600)] = 60
     """How long a request may wait for a free slot, or for a replica during planned downtime."""
     response_timeout: Annotated[Seconds, Field(ge=1, le=86400)] = 3600
