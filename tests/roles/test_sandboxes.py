@@ -122,7 +122,7 @@ LIMIT = 1.5
 
 
 def test_each_unit_is_held_to_its_exposure(tmp_path: Path) -> None:
-    found = {}
+    found: dict[str, float] = {}
     for source, texts in UNITS.items():
         for number, text in enumerate(texts):
             path = tmp_path / f"{number}.service"
