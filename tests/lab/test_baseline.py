@@ -145,7 +145,7 @@ def test_router_advertisements_are_refused_unless_an_interface_lives_on_them(pla
             f"ip netns exec router ip link set to-{name} up"
         )
     # A host that got its addresses before rackwright came.
-    plain.tell("sysctl -qw net.ipv6.conf.lives.accept_ra=1 net.ipv6.conf.hostile.accept_ra=0")
+    plain.tell("sysctl -qw net.ipv6.conf.lives.accept_ra=1")
 
     def advertise(name: str, until: str) -> None:
         script = shlex.quote(_ADVERTISE.replace("NAME", f"to-{name}"))
