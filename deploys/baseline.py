@@ -7,11 +7,14 @@ from pyinfra.context import host
 from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.roles.apparmor.role import apparmor
 from rackwright.roles.auditd.role import auditd
+from rackwright.roles.core_dumps.role import core_dumps
 from rackwright.roles.downloads.role import downloads
 from rackwright.roles.fail2ban.role import fail2ban
 from rackwright.roles.firewall.role import firewall
 from rackwright.roles.journald.role import journald
 from rackwright.roles.layout.role import layout
+from rackwright.roles.logins.role import logins
+from rackwright.roles.modules.role import modules
 from rackwright.roles.people.role import people
 from rackwright.roles.sshd.role import sshd
 from rackwright.roles.sysctl.role import sysctl
@@ -43,3 +46,6 @@ def baseline() -> None:
     updates(settings=wanted.updates)
     auditd(settings=wanted.auditd)
     apparmor(settings=wanted.apparmor)
+    core_dumps(settings=wanted.core_dumps)
+    modules(settings=wanted.modules)
+    logins(settings=wanted.logins)

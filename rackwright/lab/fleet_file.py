@@ -21,6 +21,7 @@ BASELINE = """\
     updates: {manage: no}
     auditd: {manage: no}
     apparmor: {manage: no}
+    logins: {manage: no}
 """
 """The part of `defaults` in a lab's fleet file that sets up the hosts themselves."""
 WHOLE_BASELINE = """\

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from rackwright.errors import Problem
+from rackwright.operations.banner import ISSUE_NET
 from rackwright.operations.facts.sshd import FOLDER, MAIN, Line, Sshd
 from rackwright.operations.sshd import INCLUDE
 from rackwright.roles.people.settings import AUDITORS
@@ -19,16 +20,20 @@ class Directive:
     value: str
     stricter: tuple[str, ...] = ()
     """Stricter values that another file may set instead; they apply then."""
+    free: bool = False
+    """Another file may set any value instead; it applies then."""
 
     def allows(self, value: str) -> bool:
         """Return whether a value, from another file or effective, is at least as strict as this one."""
+        if self.free:
+            return True
         if self.value.startswith("-"):
             removed = self.value[1:].split(",")
             taken = value[1:].split(",") if value.startswith("-") else ()
             return value == self.value or (
                 not taken and not any(fnmatchcase(name, gone) for name in value.split(",") for gone in removed)
             )
-        return _plain(value) in (self.value, *self.stricter)
+        return _plain(value) in (self.value.lower(), *self.stricter)
 
 
 # Algorithms are removed from the defaults of the host's own OpenSSH. So a newer version automatically brings newer
@@ -49,7 +54,20 @@ _KEYS_ONLY = (
     Directive("HostbasedAuthentication", "no"),
     Directive("PermitEmptyPasswords", "no"),
     Directive("X11Forwarding", "no"),
+    # Logs which of a person's keys was let in or refused, and what kind of session it began.
+    Directive("LogLevel", "VERBOSE", ("debug", "debug1", "debug2", "debug3")),
+    # A session whose client is gone ends after ten minutes. Others could forge TCP's keepalives, but not sshd's.
+    Directive("TCPKeepAlive", "no"),
+    Directive("ClientAliveInterval", "300"),
+    Directive("ClientAliveCountMax", "2"),
 )
+# Someone who becomes root on a host could use the agent of everyone who forwards it there.
+_AGENT = {
+    "no": Directive("AllowAgentForwarding", "no"),
+    "yes": Directive("AllowAgentForwarding", "yes", free=True),
+}
+_OUR_BANNER = Directive("Banner", ISSUE_NET)
+_ANY_BANNER = Directive("Banner", "none", free=True)
 # DisableForwarding alone would do, but before OpenSSH 10.0 it left agent and X11 forwarding on (CVE-2025-32728).
 _AUDITORS = (
     Directive("DisableForwarding", "yes"),
@@ -67,11 +85,15 @@ _ROOT = {
 _ANOTHER_NAME = {"without-password": "prohibit-password"}
 _OTHER_KEYWORDS = {"challengeresponseauthentication": "kbdinteractiveauthentication"}
 """Older name → keyword."""
-KEYWORDS = tuple(directive.keyword.lower() for directive in (*_KEYS_ONLY, _ROOT["keys"], *ALGORITHMS))
 
 
 def directives(settings: Settings) -> tuple[Directive, ...]:
-    return (*_KEYS_ONLY, _ROOT[settings.root_login], *ALGORITHMS)
+    """Return what the settings ask for: always the same keywords, in the same order."""
+    banner = _OUR_BANNER if settings.banner else _ANY_BANNER
+    return (*_KEYS_ONLY, _AGENT[settings.agent_forwarding], banner, _ROOT[settings.root_login], *ALGORITHMS)
+
+
+KEYWORDS = tuple(directive.keyword.lower() for directive in directives(Settings()))
 
 
 def configuration(settings: Settings, state: Sshd) -> str:
@@ -150,7 +172,7 @@ def acts(settings: Settings, state: Sshd) -> bool:
 
 def _value(settings: Settings, directive: Directive, state: Sshd) -> str:
     said = next((line.value for found, line in _said(settings, state) if found is directive and not line.match), None)
-    if said and (settings.existing == "keep" or _plain(said) in directive.stricter):
+    if said and (settings.existing == "keep" or directive.free or _plain(said) in directive.stricter):
         return said
     return directive.value
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyinfra.api.deploy import deploy
 from pyinfra.context import host
 
+from rackwright.operations.banner import banner
 from rackwright.operations.facts.sshd import Sshd, SshdState
 from rackwright.operations.sshd import sshd_confirmed, sshd_pending
 from rackwright.roles.sshd.configuration import (
@@ -27,6 +28,7 @@ def sshd(*, settings: Settings, confirm_seconds: int = 60) -> None:
     """
     state = _state(settings)
     if state.present:
+        banner(name="Show the banner before logins", text=settings.banner)
         sshd_pending(
             name="Allow keys only, until confirmed",
             content=configuration(settings, state),

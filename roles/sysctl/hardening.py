@@ -21,6 +21,7 @@ _NETWORK = {
     "net.ipv6.conf.*.accept_ra": "0",
     "net.ipv6.conf.*.accept_redirects": "0",
     "net.ipv6.conf.*.accept_source_route": "0",
+    "net.ipv4.conf.*.log_martians": "1",
     "net.ipv4.icmp_echo_ignore_broadcasts": "1",
     "net.ipv4.icmp_ignore_bogus_error_responses": "1",
     "net.ipv4.tcp_syncookies": "1",

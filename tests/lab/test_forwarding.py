@@ -137,13 +137,13 @@ def _set_up(people: tuple[Person, ...]) -> None:
     from rackwright.roles.sshd.role import sshd
 
     admit(settings=People(people=people))
-    sshd(settings=Sshd())
+    sshd(settings=Sshd(agent_forwarding="yes"))
 
 
 def _confirm() -> None:
     from rackwright.roles.sshd.role import confirm_sshd
 
-    confirm_sshd(settings=Sshd())
+    confirm_sshd(settings=Sshd(agent_forwarding="yes"))
 
 
 def attacks(house: House, name: str) -> dict[str, bool]:

@@ -111,7 +111,7 @@ def test_keys_alone_get_in_ssh_audit_finds_no_failure_and_a_second_run_changes_n
         "printf 'PasswordAuthentication yes\\nPermitRootLogin yes\\n' > /etc/ssh/sshd_config.d/90-cloud.conf" + RELOAD
     )
     before = audited(locked)
-    (step,) = locked.plan(pending()).steps
+    step = locked.plan(pending()).steps[-1]
     assert "overrides /etc/ssh/sshd_config.d/90-cloud.conf:1 PasswordAuthentication yes" in (step.diff or "")
     admit_keys_only(locked)
     assert effective(locked, "passwordauthentication", "permitrootlogin", "kbdinteractiveauthentication") == {
@@ -216,7 +216,7 @@ def test_what_wins_over_ours_is_named_and_left_and_keep_takes_it_over(locked: La
         "printf 'Match User backup\\n  PermitRootLogin yes\\n' > 90-match.conf" + RELOAD
     )
     run = locked.applied(pending())
-    assert run.steps[0].note == (
+    assert run.notes[0].note == (
         "/etc/ssh/sshd_config.d/00-aaa.conf:1 says PasswordAuthentication yes and is read before rackwright's (no)\n"
         "/etc/ssh/sshd_config.d/90-match.conf:2 says PermitRootLogin yes within `Match User backup`"
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from rackwright.errors import FleetError
 from rackwright.operations.facts.path_state import Found, PathState
@@ -30,6 +31,7 @@ _KEEP = Settings(existing="keep")
 _FRESH = Sshd(present=True, included=True)
 _WANTED = configuration(_KEYS, _FRESH)
 _PENDING, _KEPT = "Allow keys only, until confirmed", "Confirm sshd's settings"
+_SHOWN = "Show the banner before logins"
 
 
 def facts(state: Sshd, drop_in: str | None = None) -> Mapping[object, object]:
@@ -222,7 +224,50 @@ def test_not_managed_or_not_there_nothing_is_asked_or_done():
 
 def test_every_keyword_is_asked_of_sshd_and_said_for_both_kinds_of_root():
     assert [directive.keyword.lower() for directive in directives(_KEYS)] == list(KEYWORDS)
-    assert [directive.keyword.lower() for directive in directives(Settings(root_login="no"))] == list(KEYWORDS)
+    others = (Settings(root_login="no"), Settings(agent_forwarding="yes"), Settings(banner="Keep out."))
+    for settings in others:
+        assert [directive.keyword.lower() for directive in directives(settings)] == list(KEYWORDS)
+
+
+def test_a_session_is_logged_and_ends_if_its_client_is_gone():
+    values = said(_KEYS, _FRESH)
+    assert (values["LogLevel"], values["TCPKeepAlive"]) == ("VERBOSE", "no")
+    assert (values["ClientAliveInterval"], values["ClientAliveCountMax"]) == ("300", "2")
+    more = Line(f"{FOLDER}/90-site.conf:1", "loglevel", "DEBUG", first=False)
+    assert said(_KEYS, told(more))["LogLevel"] == "DEBUG"
+
+
+def test_an_agent_is_forwarded_only_if_the_fleet_file_and_every_other_file_allow_it():
+    assert said(_KEYS, _FRESH)["AllowAgentForwarding"] == "no"
+    allowed = Settings(agent_forwarding="yes")
+    assert said(allowed, _FRESH)["AllowAgentForwarding"] == "yes"
+    stricter = Line(f"{FOLDER}/90-site.conf:1", "allowagentforwarding", "no", first=False)
+    assert said(allowed, told(stricter))["AllowAgentForwarding"] == "no"
+
+
+def test_a_banner_of_the_fleet_file_wins_and_without_one_a_banner_of_another_file_stays():
+    shown = Line(f"{FOLDER}/90-site.conf:1", "banner", "/etc/site/Banner", first=False)
+    assert said(_KEYS, _FRESH)["Banner"] == "none"
+    assert said(_KEYS, told(shown))["Banner"] == "/etc/site/Banner"
+    assert (overridden(_KEYS, told(shown)), opposed(_KEYS, told(replace(shown, first=True)))) == ((), ())
+    named = Settings(banner="Keep out.")
+    assert said(named, told(shown))["Banner"] == "/etc/issue.net"
+    assert overridden(named, told(shown)) == (f"{FOLDER}/90-site.conf:1 Banner /etc/site/Banner",)
+
+
+def test_the_text_is_on_the_host_before_sshd_shows_it():
+    named = Settings(banner="Authorized use only.\nAll activity is logged.")
+    played = play(sshd, settings=named, facts={**facts(_FRESH), PathState: None})
+    assert played.changed == [_SHOWN, _PENDING]
+    assert played.uploads["/etc/issue.net.rackwright-new"] == "Authorized use only.\nAll activity is logged.\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \n ", "a\x1b[2J", "a\x00", r"Welcome to \n", "x" * 201, "x\n" * 41, "a\u202eb"]
+)
+def test_a_banner_is_a_short_text_that_no_terminal_takes_for_a_command(text):
+    with pytest.raises(ValidationError):
+        Settings(banner=text)
 
 
 @pytest.mark.parametrize("pinned", [[], ["ssh-ed25519"], ["ecdsa-sha2-nistp256", "ssh-rsa"]])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from rackwright.roles.apparmor.settings import Settings as AppArmor
 from rackwright.roles.auditd.settings import Settings as Auditd
+from rackwright.roles.core_dumps.settings import Settings as CoreDumps
 from rackwright.roles.fail2ban.settings import Settings as Fail2ban
 from rackwright.roles.journald.settings import Settings as Journald
+from rackwright.roles.logins.settings import Settings as Logins
+from rackwright.roles.modules.settings import Settings as Modules
 from rackwright.roles.sshd.settings import Settings as Sshd
 from rackwright.roles.sysctl.settings import Settings as Sysctl
 from rackwright.roles.time_sync.settings import Settings as TimeSync
@@ -35,6 +38,12 @@ class Baseline(Frozen):
     """Audit records of changes to security-relevant files."""
     apparmor: AppArmor = AppArmor.model_construct()
     """AppArmor, enabled."""
+    core_dumps: CoreDumps = CoreDumps.model_construct()
+    """No core dumps, which would contain prompts and keys."""
+    modules: Modules = Modules.model_construct()
+    """Kernel modules that a serving host doesn't need, never loaded."""
+    logins: Logins = Logins.model_construct()
+    """Idle shells at the console end; new passwords must be strong."""
 
     def decided(self) -> Baseline:
         """Return the baseline for the roles: with `manage: no` here, every item gets `manage: no`."""

@@ -41,7 +41,7 @@ for n in $some; do
   [ "$n" != root ] || continue
   sudo -n -l -U "$n" 2>/dev/null | while read -r l; do case $l in '('*) printf 'sudo %s %s\\n' "$n" "$l" ;; esac; done
 done
-journalctl -q --no-pager -o short-unix -t sshd -t sshd-session -g '^Accepted ' 2>/dev/null |
+journalctl -q --no-pager -o short-unix -t sshd -t sshd-session -g '^Accepted publickey for ' 2>/dev/null |
   awk '{ k = $7 " " $NF; t[k] = $1; a[k] = $9 } END { for (k in t) print "login", k, t[k], a[k] }'
 true
 """

@@ -1,0 +1,54 @@
+"""The text that people see before they log in, in place of the distribution's own."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator
+
+from pyinfra.api.command import PyinfraCommand, StringCommand
+from pyinfra.api.facts import FactBase
+from pyinfra.api.operation import operation
+from pyinfra.context import host
+
+from rackwright.operations.diff import show
+from rackwright.operations.filesystem.file import write
+
+ISSUE_NET = "/etc/issue.net"
+"""sshd shows it; agetty shows the other one."""
+ISSUES = ("/etc/issue", ISSUE_NET)
+_ORIGINAL = ".rackwright-original"
+
+
+class Diverted(FactBase[frozenset[str]]):
+    """Return which of the distribution's files are diverted by rackwright."""
+
+    def command(self) -> str:
+        return (
+            f"for f in {' '.join(ISSUES)}; do "
+            f'if [ "$(dpkg-divert --truename "$f")" = "$f{_ORIGINAL}" ]; then echo "$f"; fi; done'
+        )
+
+    @staticmethod
+    def default() -> frozenset[str]:
+        return frozenset()
+
+    def process(self, output: list[str]) -> frozenset[str]:
+        return frozenset(output)
+
+
+@operation()
+def banner(*, text: str | None) -> Generator[PyinfraCommand]:
+    """Ensure that this text is shown before logins; without a text, that the original files are back.
+
+    dpkg keeps the originals next to them, so an update of the distribution neither asks nor replaces the text.
+    """
+    diverted = host.get_fact(Diverted)
+    for path in ISSUES:
+        divert = f"dpkg-divert --quiet --local --rename --divert {shlex.quote(path + _ORIGINAL)}"
+        if text is None and path in diverted:
+            show(f"{path}: the original is back")
+            yield StringCommand(f"rm -f -- {path} && {divert} --remove {path}")
+        if text is not None and path not in diverted:
+            yield StringCommand(f"{divert} --add {path}")
+        if text is not None:
+            yield from write(path=path, content=text)

@@ -1,0 +1,1 @@
+"""No core dumps: they would contain prompts, answers and keys."""

@@ -1,0 +1,1 @@
+"""Forgotten logins at the console end; passwords must be strong."""

@@ -1,0 +1,1 @@
+"""Kernel modules that a serving host doesn't need, never loaded."""
