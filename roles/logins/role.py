@@ -10,7 +10,7 @@ from rackwright.roles.logins.settings import PROFILE, Settings
 
 _PROFILE = """\
 # Written by rackwright: baseline.logins of the fleet file.
-# Whoever opens the console next, also remotely, would be the person who forgot to log out. Sessions over SSH stay.
+# The next person at the console, also remotely, would have the rights of the one who forgot to log out.
 case $(tty 2>/dev/null) in
 /dev/console | /dev/tty[0-9]* | /dev/ttyS* | /dev/ttyAMA* | /dev/hvc*)
 \tTMOUT={seconds}

@@ -19,17 +19,28 @@ COVERS = (
     "deploys/baseline.py",
     "roles/apparmor",
     "roles/auditd",
+    "roles/core_dumps",
     "roles/fail2ban",
     "roles/firewall",
     "roles/journald",
+    "roles/logins",
+    "roles/modules",
     "roles/sshd",
     "roles/sysctl",
     "roles/updates",
 )
 
 
-INDEX = 66
+INDEX = 75
 """The measured value; docs/hardening.md says what would raise it, and why rackwright doesn't do it."""
+CHOSEN = """\
+    journald: {forward_to: "192.0.2.9:514"}
+    sshd:
+      banner: |
+        This system belongs to Acme. Access is restricted to authorized people.
+        All connections are monitored and recorded; abuse is reported and prosecuted.
+"""
+"""The settings that have no default because only operators know their values."""
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +63,7 @@ def test_lynis_finds_the_host_harder_than_before(
     host = LabHost(lab, lab.fleet(), "gate1")
     host.tell("apt-get -qq update && apt-get -qq install --no-install-recommends lynis >/dev/null 2>&1")
     before = hardening_index(host)
-    site = alone(tmp_path, host.target(), admins=str(host.fleet.subnet), defaults=WHOLE_BASELINE)
+    site = alone(tmp_path, host.target(), admins=str(host.fleet.subnet), defaults=WHOLE_BASELINE + CHOSEN)
     site("apply", "--yes")
     after = hardening_index(host)
     record_property("lynis hardening index", f"{before} before, {after} after")

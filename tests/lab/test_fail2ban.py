@@ -15,6 +15,7 @@ from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.layout.settings import Settings as Layout
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
+from tests.lab.sshd import RELOAD
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -27,6 +28,8 @@ def lab() -> Iterator[Lab]:
     with fresh_lab("fail2ban", "watched", "stranger", "friend") as lab:
         for host in ("stranger", "friend"):
             lab.exec(host, "ssh-keygen -q -t ed25519 -N '' -f /root/unknown")
+        # As baseline.sshd sets it: sshd then also logs each key of a person that isn't the right one.
+        lab.exec("watched", f"echo 'LogLevel VERBOSE' >/etc/ssh/sshd_config.d/90-verbose.conf{RELOAD}")
         yield lab
 
 
