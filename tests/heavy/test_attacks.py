@@ -1,0 +1,136 @@
+"""Attacks on a fleet of ours, from outside and from positions inside: none may be a success."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.heavy.attacks import doors, inside, outside, tls
+from tests.heavy.attacks.good import requests
+from tests.heavy.attacks.outside import Through
+from tests.heavy.attacks.site import MODELS, Site, attacked
+from tests.heavy.attacks.traffic import asked_for, passed_on
+from tests.heavy.attacks.words import Words
+from tests.lab import malformed, traces
+
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/fleet/x509.py",
+    "rackwright/lifecycle/p2p/unit.py",
+    "rackwright/operations/haproxy",
+    "roles/firewall",
+    "roles/gateway",
+    "roles/host_proxy",
+    "roles/people",
+    "roles/replica",
+    "roles/sshd",
+)
+LEAST_REQUESTS, LEAST_POSITIONS = 300, 40
+
+
+@dataclass
+class Count:
+    """What the tests of this file did together."""
+
+    began: float = field(default_factory=time.monotonic)
+    requests: int = 0
+    positions: int = 0
+    successes: list[Through] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        seconds = time.monotonic() - self.began
+        return (
+            f"attacks: {self.requests} requests from outside, {self.positions} attempts inside, "
+            f"{len(self.successes)} successes, {seconds:.0f} s"
+        )
+
+
+@pytest.fixture(scope="module")
+def count() -> Count:
+    return Count()
+
+
+@pytest.fixture(scope="module")
+def site(count: Count, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with attacked(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def words(site: Site) -> Words:
+    return Words(*(site.keys[name] for name in ("scoped", "revoked", "expired")), malformed.word())
+
+
+def test_no_request_from_outside_gets_what_it_should_not(site: Site, words: Words, count: Count) -> None:
+    before, asked, passed = site.processes(), asked_for(site), passed_on(site)
+    with outside.bystanders(site) as others:
+        good = outside.seen_by(site, requests(words))
+        attacks = outside.attacks(words)
+        found = outside.seen_by(site, attacks)
+        shaken = [*tls.attempts(site)]
+        achieved = outside.achieved(shaken)
+    count.requests += len(attacks) + len(shaken)
+    # The same client, program and log see what is answered: otherwise no attack could be seen to succeed.
+    refused = {attack.name: seen.answers for attack, seen in good if attack.success(seen) is None}
+    assert refused == {}
+    assert tls.good(site) == "200"
+    assert [attack.name for attack, seen in found if seen.unfinished] == []
+    through = [*outside.through(found), *achieved]
+    count.successes += through
+    assert [str(one) for one in through] == []
+    assert others.wrong == []
+    assert others.answers > 10
+    assert site.processes() == before
+    # What the gateway logged is all that the host proxy passed on to each engine: nothing was smuggled past it.
+    assert {model: passed_on(site)[model] - passed[model] for model in MODELS} == {
+        model: asked_for(site)[model] - asked[model] for model in MODELS
+    }
+
+
+def test_nothing_of_the_attacks_is_in_a_log(site: Site, words: Words) -> None:
+    assert traces.found(site.lab, words.canary, words.scoped, words.revoked, words.expired) == {}
+
+
+def test_nobody_inside_gets_further(site: Site, count: Count) -> None:
+    for host in ("gate1", "gpu1"):
+        inside.plant(site, host)
+    before = site.processes()
+    with ThreadPoolExecutor(len(inside.PLACES)) as pool:
+        told = list(pool.map(lambda place: place.told(site), inside.PLACES))
+    through = [one for place, got in zip(inside.PLACES, told, strict=True) for one in place.through(got)]
+    count.positions += sum(place.attempts(got) for place, got in zip(inside.PLACES, told, strict=True))
+    count.successes += through
+    assert [str(one) for one in through] == []
+    # Each attempt works where nothing stops it.
+    outside_of_all = [control.told(site) for control in inside.CONTROLS]
+    outside_of_all.append(inside.on_this_machine())
+    assert {name for got in told for name in got} == {name for got in outside_of_all for name, what in got.items() if what}
+    assert site.processes() == before
+
+
+def test_no_other_door_is_open(site: Site, count: Count) -> None:
+    closed, certificates = doors.closed(site), doors.certificates(site)
+    through = doors.opened(site, closed)
+    for name, certificate in certificates.items():
+        if status := doors.shown(site, certificate):
+            through.append(Through(doors.FAMILY, f"a certificate: {name}", f"was answered {status}"))
+    assert doors.shown(site, doors.good_certificate(site)) == "200"
+    assert len(doors.opened(site, [("spare1", site.gateway, 443), ("", site.gateway, 22)])) == 2
+    logins = [*doors.attempts(site)]
+    through += outside.achieved(logins)
+    count.requests += len(closed) + len(certificates) + len(logins)
+    count.successes += through
+    assert [str(one) for one in through] == []
+
+
+def test_these_were_enough(count: Count, site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(f"\n{count}")
+    assert count.requests >= LEAST_REQUESTS
+    assert count.positions >= LEAST_POSITIONS
+    assert count.successes == []
