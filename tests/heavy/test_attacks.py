@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -63,7 +62,8 @@ def site(count: Count, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
 
 @pytest.fixture(scope="module")
 def words(site: Site) -> Words:
-    return Words(*(site.keys[name] for name in ("scoped", "revoked", "expired")), malformed.word())
+    keys = site.keys
+    return Words(keys["scoped"], keys["revoked"], keys["expired"], malformed.word())
 
 
 def test_no_request_from_outside_gets_what_it_should_not(site: Site, words: Words, count: Count) -> None:
@@ -109,7 +109,9 @@ def test_nobody_inside_gets_further(site: Site, count: Count) -> None:
     # Each attempt works where nothing stops it.
     outside_of_all = [control.told(site) for control in inside.CONTROLS]
     outside_of_all.append(inside.on_this_machine())
-    assert {name for got in told for name in got} == {name for got in outside_of_all for name, what in got.items() if what}
+    assert {name for got in told for name in got} == {
+        name for got in outside_of_all for name, what in got.items() if what
+    }
     assert site.processes() == before
 
 

@@ -44,6 +44,7 @@ PROPERTIES = (
     "ProtectKernelLogs=yes",
     "ProtectKernelModules=yes",
     "ProtectKernelTunables=yes",
+    "ProtectProc=invisible",
     "PrivateDevices=yes",
     "PrivateTmp=yes",
     "LockPersonality=yes",

@@ -40,7 +40,17 @@ jobs = [threading.Thread(target=reach, args=one) for one in json.load(sys.stdin)
 USERS = ("root", "ops", AUDITOR, "haproxy", "rw-assistant", "nobody")
 OLD = (
     *("diffie-hellman-group1-sha1", "diffie-hellman-group14-sha1", "diffie-hellman-group-exchange-sha1", "ssh-dss"),
-    *("ssh-rsa", "3des-cbc", "aes128-cbc", "aes256-cbc", "arcfour", "hmac-md5", "hmac-sha1", "hmac-sha1-96", "none-mac"),
+    *(
+        "ssh-rsa",
+        "3des-cbc",
+        "aes128-cbc",
+        "aes256-cbc",
+        "arcfour",
+        "hmac-md5",
+        "hmac-sha1",
+        "hmac-sha1-96",
+        "none-mac",
+    ),
 )
 
 
@@ -71,7 +81,9 @@ def opened(site: Site, wanted: list[tuple[str, str, int]]) -> list[Through]:
         asked = json.dumps([(host, port) for where, host, port in wanted if where == origin])
         program = f"python3 -c {shlex.quote(_FROM)}"
         out = site.tell(origin, program, input=asked) if origin else _here(asked)
-        found += [Through(FAMILY, f"from {origin or 'the controller'}", f"reached {line}") for line in out.splitlines()]
+        found += [
+            Through(FAMILY, f"from {origin or 'the controller'}", f"reached {line}") for line in out.splitlines()
+        ]
     return found
 
 
@@ -86,7 +98,14 @@ def certificates(site: Site) -> dict[str, str]:
     own = CertificateAuthority(site.fleet.name, folder / "own.ca.crt", folder / "own.ca.key")
     signed = {
         f"for {name}{'' if client else ', not for clients'}": (site.authority, name, client)
-        for name, client in (("gate1", False), ("gpu1", True), ("gate2", True), ("gate1.", True), ("*", True), ("GATE1", True))
+        for name, client in (
+            ("gate1", False),
+            ("gpu1", True),
+            ("gate2", True),
+            ("gate1.", True),
+            ("*", True),
+            ("GATE1", True),
+        )
     }
     signed["of another CA"] = (own, "gate1", True)
     made = {}

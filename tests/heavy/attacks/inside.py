@@ -107,7 +107,9 @@ def as_root(host: str) -> Callable[[Site], Told]:
 def on_this_machine() -> Told:
     """Return what the system calls get that no lab host may make, because it shares this machine's kernel."""
     words = [sys.executable, "-", "1", "call:"]
-    return parsed(subprocess.run(words, input=PROGRAM, capture_output=True, text=True, timeout=120, check=True).stdout)
+    return parsed(
+        subprocess.run(words, input=PROGRAM, capture_output=True, text=True, timeout=120, check=True).stdout
+    )
 
 
 def parsed(out: str) -> Told:
@@ -148,13 +150,26 @@ _LOGIN = (
     *("read: a file in the host's /tmp", "run: read the journal", "run: see other processes"),
     "run: a program with root's rights",
     # The kernel looks at the arguments first, or lets everybody do this to themselves.
-    *(f"call: {name}" for name in ("mount", "unmount", "chroot", "another user namespace", "io_uring", "bpf", "perf")),
-    *("call: adjust the clock", "call: quotas", "call: open by handle", "call: fanotify", "call: another personality"),
+    *(
+        f"call: {name}"
+        for name in ("mount", "unmount", "chroot", "another user namespace", "io_uring", "bpf", "perf")
+    ),
+    *(
+        "call: adjust the clock",
+        "call: quotas",
+        "call: open by handle",
+        "call: fanotify",
+        "call: another personality",
+    ),
     *("call: real time", "call: a process's files", "call: set a namespace"),
 )
 PLACES = (
     Place("an engine", in_the_unit("gpu1", f"rackwright-{MODELS[0]}@1"), ()),
-    Place("the gateway", in_the_unit("gate1", "rackwright-gateway"), (*_PROXY, "read: the gateway's", "connect: the gateway's")),
+    Place(
+        "the gateway",
+        in_the_unit("gate1", "rackwright-gateway"),
+        (*_PROXY, "read: the gateway's", "connect: the gateway's"),
+    ),
     Place(
         "a host proxy",
         in_the_unit("gpu1", "rackwright-host-proxy"),

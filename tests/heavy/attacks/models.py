@@ -78,7 +78,9 @@ def attacks(words: Words) -> Iterator[Attack]:
     for name, body in _documents(other).items():
         yield _attack(name, ask(key, body))
     for path in ("/v1/completions", "/v1/embeddings"):
-        yield _attack(f"the name, {path}", ask(key, json.dumps({"model": "other", "prompt": "a"}).encode(), path=path))
+        yield _attack(
+            f"the name, {path}", ask(key, json.dumps({"model": "other", "prompt": "a"}).encode(), path=path)
+        )
         yield _attack(f"in the query, {path}", ask(key, b'{"prompt":"a"}', path=f"{path}?model=other"))
     for name in ("X-Model", "X-Rackwright-Model", "OpenAI-Model", "X-Rackwright-Server"):
         yield _attack(f"in {name}", ask(key, chat(), (name, "other")))

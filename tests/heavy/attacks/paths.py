@@ -1,4 +1,4 @@
-"""Other paths and methods than the four that clients need, with a key: the gateway's, the proxies' and the engines'."""
+"""Other paths and methods than clients need, with a key: the gateway's, the proxies' and the engines'."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from tests.heavy.attacks.words import Words
 FAMILY = "paths and methods"
 LLAMA = """
 / /health /metrics /slots /slots/0?action=erase /props /tokenize /detokenize /apply-template /infill /completion
-/completions /embedding /embeddings /rerank /reranking /lora-adapters /models /models/load /api/chat /api/show /api/tags
-/v1/health /v1/rerank /v1/messages /v1/responses /v1/audio/transcriptions /chat/completions /cors-proxy?url=http://gpu1
+/completions /embedding /embeddings /rerank /reranking /lora-adapters /models /models/load /api/chat /api/show
+/api/tags /v1/health /v1/rerank /v1/messages /v1/responses /v1/audio/transcriptions /chat/completions
+/cors-proxy?url=http://gpu1
 """.split()
 VLLM = """
 /load /ping /version /server_info /sleep /wake_up /is_sleeping /reset_prefix_cache /reset_mm_cache /collective_rpc
@@ -20,7 +21,8 @@ VLLM = """
 /scale_elastic_ep /docs /openapi.json /redoc /inference/v1/generate /pause /resume /abort_requests
 """.split()
 OURS = """
-/ready /stats /haproxy?stats /admin /admin.sock /api-keys /keys.map /.well-known/security.txt /favicon.ico /server-status
+/ready /stats /haproxy?stats /admin /admin.sock /api-keys /keys.map /.well-known/security.txt /favicon.ico
+/server-status
 /v1 /v1/ /v1/models/ /v1/models/assistant /v1/chat /v1/files /v1/fine_tuning/jobs /v1/batches /v1/assistants
 /debug/pprof /.git/config /etc/passwd
 """.split()
@@ -79,8 +81,8 @@ TRICKS = (
     "/\u00ff/../metrics",
 )
 METHODS = """
-HEAD PUT DELETE PATCH OPTIONS TRACE CONNECT PRI PROPFIND MKCOL COPY LOCK SEARCH PURGE TRACK DEBUG QUERY post Post POSTX
-GETPOST LINK
+HEAD PUT DELETE PATCH OPTIONS TRACE CONNECT PRI PROPFIND MKCOL COPY LOCK SEARCH PURGE TRACK DEBUG QUERY post Post
+POSTX GETPOST LINK
 """.split()
 
 

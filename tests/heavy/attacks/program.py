@@ -5,7 +5,7 @@ how the names of the attempts begin (default: all).
 """
 
 # A bare host has python3-minimal, without pathlib's friends and ctypes.
-# ruff: noqa: PTH101, PTH102, PTH108, PTH110, PTH118, PTH123, PTH208, PTH211, S108
+# ruff: noqa: PTH108, PTH207
 
 from __future__ import annotations
 
@@ -128,8 +128,6 @@ RUN = {
     "su": "su -c id root </dev/null",
     "restart a unit": "systemctl --no-ask-password restart systemd-tmpfiles-clean.timer",
     "start a unit of its own": "systemd-run --no-ask-password -q --wait true",
-
-    
     "read the journal": "journalctl -q -n 1 | grep .",
     "decrypt a credential": "for one in /etc/rackwright/certificates/*.key.cred; do "
     "systemd-creds decrypt --name=$(basename $one .cred) $one - | grep . && exit; done; false",
@@ -139,7 +137,7 @@ RUN = {
     "signal another's process": f"kill -0 {OTHER}",
     "see other processes": f"ls -d /proc/{OTHER}",
     "a device": "mknod /tmp/attack-device c 1 1 && rm /tmp/attack-device",
-    "a program with root's rights": "cp /bin/true /tmp/attack-suid && chmod u+s /tmp/attack-suid; test -u /tmp/attack-suid",
+    "a program with root's rights": "cp /bin/true /tmp/attack && chmod u+s /tmp/attack; test -u /tmp/attack",
     "a hard link to passwords": "ln /etc/shadow /var/tmp/attack-link && rm /var/tmp/attack-link",
 }
 

@@ -96,8 +96,11 @@ def _extended(text: str, auditor: str) -> str:
     first, second = MODELS
     model = re.search(rf"^  {first}:\n(?:    .*\n)+", text, re.MULTILINE)
     assert model
-    other = model[0].replace(f"  {first}:", f"  {second}:").replace(f"names: [{first}, gpt-4o-mini]", f"names: [{second}]")
+    other = (
+        model[0]
+        .replace(f"  {first}:", f"  {second}:")
+        .replace(f"names: [{first}, gpt-4o-mini]", f"names: [{second}]")
+    )
     return (
-        text.replace(model[0], model[0] + other)
-        + f"\npeople:\n  {AUDITOR}: {{role: auditor, keys: [{auditor}]}}\n"
+        text.replace(model[0], model[0] + other) + f"\npeople:\n  {AUDITOR}: {{role: auditor, keys: [{auditor}]}}\n"
     )

@@ -19,20 +19,20 @@ def attacks(words: Words) -> Iterator[Attack]:
         yield Attack(FAMILY, name, sent, answered)
     for name, members in _deep().items():
         yield Attack(FAMILY, name, ask(words.scoped, chat()[:-1] + b"," + members + b"}"), answered)
-    for name, asked in _costly().items():
-        yield Attack(FAMILY, name, ask(words.scoped, chat(**asked)), breaks)
+    for name, more in _costly().items():
+        yield Attack(FAMILY, name, ask(words.scoped, chat(more=more)), breaks)
 
 
 def _large(key: str) -> dict[str, bytes]:
     held = bearer(key)
-    large = chat(user="x" * 2**20)
+    large = chat(more={"user": "x" * 2**20})
 
     def declared(length: str) -> bytes:
         return request("POST", CHAT, [held, ("Content-Length", length)]) + b"x" * 70_000
 
     return {
         "a body above the limit": ask(key, large),
-        "ten times the limit": ask(key, chat(user="x" * (10 * 2**20))),
+        "ten times the limit": ask(key, chat(more={"user": "x" * (10 * 2**20)})),
         "a body above the limit in one chunk": ask(key, b"", ("Transfer-Encoding", "chunked"))
         + b"%x\r\n%s\r\n0\r\n\r\n" % (len(large), large),
         "a body above the limit in small chunks": ask(key, b"", ("Transfer-Encoding", "chunked"))
@@ -111,7 +111,11 @@ def _costly() -> dict[str, dict[str, object]]:
     """Return parameters that an engine may refuse or heed, but not die of, and that take no other client's place."""
     json_schema = {"type": "json_schema"}
     return {
-        "more tokens than fit": {"max_tokens": 1, "n_predict": 1, "messages": [{"role": "user", "content": "a " * 9000}]},
+        "more tokens than fit": {
+            "max_tokens": 1,
+            "n_predict": 1,
+            "messages": [{"role": "user", "content": "a " * 9000}],
+        },
         "a negative number of tokens": {"max_tokens": -(2**31), "n_predict": 1},
         "2^63 tokens": {"max_tokens": 1, "n_predict": 1, "n_keep": 2**63},
         "a negative n_keep": {"n_keep": -(2**31)},
@@ -137,7 +141,9 @@ def _costly() -> dict[str, dict[str, object]]:
         "a grammar with large repetitions": {"grammar": 'root ::= "a"{1,999999999}'},
         "nested repetitions": {"grammar": 'root ::= (("a"{1,9999}){1,9999}){1,9999}'},
         "a range backward": {"grammar": 'root ::= "a"{9,1}'},
-        "alternatives by the thousand": {"grammar": "\n".join(f"r{at} ::= r{at + 1} | r{at + 1}" for at in range(3000))},
+        "alternatives by the thousand": {
+            "grammar": "\n".join(f"r{at} ::= r{at + 1} | r{at + 1}" for at in range(3000))
+        },
         "a class without end": {"grammar": "root ::= [a-"},
         "a character out of range": {"grammar": 'root ::= "\\UFFFFFFFF" [\\U00110000-\\UFFFFFFFF]'},
         "a schema that refers to itself": {
@@ -161,10 +167,14 @@ def _costly() -> dict[str, dict[str, object]]:
         "a template": {"chat_template": "{% for a in range(999999999) %}{{ a }}{% endfor %}"},
         "arguments of a template": {"chat_template_kwargs": {"messages": None, "bos_token": {"a": []}}},
         "an image from a file": {
-            "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}]
+            "messages": [
+                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}
+            ]
         },
         "an image from the network": {
-            "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://gpu1:8100"}}]}]
+            "messages": [
+                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://gpu1:8100"}}]}
+            ]
         },
         "a thousand messages": {"messages": [{"role": "user", "content": "a"}] * 1000},
         "no messages": {"messages": []},

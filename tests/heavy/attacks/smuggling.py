@@ -140,7 +140,9 @@ def _chunks(key: tuple[str, str], inside: bytes) -> Iterator[Attack]:
         sent = start + size + b"\r\n" + body + end + b"0" + end + end + inside
         yield _attack(f"chunks that end with {what}", sent)
     ended = start + size + b"\r\n" + body + b"\r\n0\r\n"
-    yield _attack("trailers with a length", ended + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + inside)
+    yield _attack(
+        "trailers with a length", ended + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + inside
+    )
     yield _attack("a request as trailer", ended + inside)
     yield _attack("no end", ended[:-3] + inside)
 
@@ -149,10 +151,17 @@ def _lines(key: tuple[str, str], inside: bytes) -> Iterator[Attack]:
     """Yield heads whose lines end in unusual ways."""
     body = chat()
     head = request("POST", CHAT, [key, ("Content-Length", str(len(body)))], close=False)
-    for what, end in (("line feeds", b"\n"), ("carriage returns", b"\r"), ("two of both", b"\r\r\n"), ("NULs", b"\0\r\n")):
+    for what, end in (
+        ("line feeds", b"\n"),
+        ("carriage returns", b"\r"),
+        ("two of both", b"\r\r\n"),
+        ("NULs", b"\0\r\n"),
+    ):
         yield _attack(f"lines that end with {what}", head.replace(b"\r\n", end) + body + inside)
     yield _attack("empty lines first", b"\r\n" * 5 + head + body + inside)
-    yield _attack("a NUL in a header", _post(key, ("X-A", "b\0c"), ("Content-Length", str(len(body)))) + body + inside)
+    yield _attack(
+        "a NUL in a header", _post(key, ("X-A", "b\0c"), ("Content-Length", str(len(body)))) + body + inside
+    )
     yield _attack("a header without a colon", head.replace(b"Host:", b"Host\r\nX:") + body + inside)
     yield _attack("a header without a name", head.replace(b"Host:", b": x\r\nHost:") + body + inside)
     yield _attack("a folded length", head.replace(b"Length: ", b"Length:\r\n ") + body + inside)

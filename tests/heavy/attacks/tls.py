@@ -17,7 +17,15 @@ from tests.heavy.attacks.wire import CHAT, PATIENCE, bearer, chat, exchange, req
 FAMILY = "TLS"
 VERSIONS = {"TLS 1.0": ssl.TLSVersion.TLSv1, "TLS 1.1": ssl.TLSVersion.TLSv1_1}
 CIPHERS = (
-    *("NULL-SHA256", "aNULL", "AES128-SHA", "AES256-SHA256", "AES128-GCM-SHA256", "AES256-GCM-SHA384", "CAMELLIA128-SHA"),
+    *(
+        "NULL-SHA256",
+        "aNULL",
+        "AES128-SHA",
+        "AES256-SHA256",
+        "AES128-GCM-SHA256",
+        "AES256-GCM-SHA384",
+        "CAMELLIA128-SHA",
+    ),
     *("ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-RSA-AES128-SHA256", "DHE-RSA-AES128-GCM-SHA256"),
     *("PSK", "SRP", "ECDHE-ECDSA-AES128-CCM8", "ECDHE-ECDSA-NULL-SHA", "ARIA128-GCM-SHA256"),
 )
@@ -91,7 +99,12 @@ def _answered(site: Site, sent: bytes) -> str:
         with suppress(ssl.SSLWantReadError):
             _lax().wrap_bio(ssl.MemoryBIO(), hello).do_handshake()
         whole += hello.read()
-    seen = exchange(_plain(site), whole)
+    with _plain(site) as connection:
+        connection.sendall(whole)
+        # Otherwise, the gateway would wait for the rest of a hello.
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+        seen = exchange(connection, b"")
     # A server's hello is a record of type 22; an alert, of type 21.
     shaken = seen.rest.startswith(b"\x16")
     return "was answered" if shaken or any(answer.status < 400 for answer in seen.answers) else ""

@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,9 +25,9 @@ def bearer(key: str) -> tuple[str, str]:
     return ("Authorization", f"Bearer {key}")
 
 
-def chat(model: str = "assistant", **more: object) -> bytes:
-    """Return a body that takes the engine one token."""
-    asked = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Say hi."}], **more}
+def chat(model: str = "assistant", *, more: Mapping[str, object] | None = None) -> bytes:
+    """Return a body that takes the engine one token, with more members or others."""
+    asked = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Say hi."}], **(more or {})}
     return json.dumps(asked).encode()
 
 

@@ -1,4 +1,4 @@
-"""Requests without a valid key: none, wrong ones, a right one in a wrong place, and attempts to get around the check."""
+"""Requests without a valid key: none, wrong ones, a right one in a wrong place, and ways around the check."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _wrong(words: Words) -> dict[str, list[tuple[str, str]]]:
     key, digest = words.scoped, sha256(words.scoped.encode()).hexdigest()
     return {
         "a key in upper case": [bearer(key.upper())],
-        "a key in lower case": [bearer(key.lower() if key.lower() != key else key.swapcase())],
+        "a key in lower case": [bearer(key.lower())],
         "a key reversed": [bearer(key[::-1])],
         "a key that is too long": [bearer(key + "A")],
         "a key that is too short": [bearer(key[:-1])],
@@ -97,7 +97,10 @@ def _misplaced(words: Words) -> dict[str, list[tuple[str, str]]]:
 def _made_up() -> dict[str, list[tuple[str, str]]]:
     return {
         "whose key it was": [("X-Rackwright-Key-Id", "whole"), ("X-Key", "whole")],
-        "a replica of its choice": [("X-Rackwright-Replica", "gpu1/other@1"), ("X-Rackwright-Server", "gpu1/other@1")],
+        "a replica of its choice": [
+            ("X-Rackwright-Replica", "gpu1/other@1"),
+            ("X-Rackwright-Server", "gpu1/other@1"),
+        ],
         "already passed on": [("X-Rackwright-Passed", "1"), ("X-Request-Id", "whole")],
         "from the host itself": [("X-Forwarded-For", "127.0.0.1"), ("X-Real-IP", "127.0.0.1")],
         "from a gateway": [("Forwarded", "for=127.0.0.1;by=gate1;proto=https;host=gate1")],
@@ -114,7 +117,7 @@ def _elsewhere(words: Words) -> Iterator[Attack]:
     key = words.scoped
     for name in ("api_key", "api-key", "key", "access_token", "token", "authorization"):
         yield _attack(f"a key in the query, {name}", request("POST", f"{CHAT}?{name}={key}", (), chat()))
-        yield _attack(f"a key in the body, {name}", request("POST", CHAT, (), chat(**{name: key})))
+        yield _attack(f"a key in the body, {name}", request("POST", CHAT, (), chat(more={name: key})))
     yield _attack("a key as user", request("POST", f"https://{key}@llm.lab.internal{CHAT}", (), chat()))
     yield _attack("a key as password", request("POST", f"https://a:{key}@llm.lab.internal{CHAT}", (), chat()))
     yield _attack("a key in the path", request("POST", f"/{key}{CHAT}", (), chat()))

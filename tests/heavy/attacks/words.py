@@ -15,5 +15,5 @@ class Words:
     """In prompts, made-up headers and paths: it should be in no log."""
 
 
-MADE_UP = Words(*(f"rw-{name}-{name[0] * 43}" for name in ("scoped", "revoked", "expired")), "canary")  # type: ignore[call-arg]
+MADE_UP = Words(f"rw-scoped-{'s' * 42}A", f"rw-revoked-{'r' * 42}A", f"rw-expired-{'e' * 42}A", "canary")
 """For tests without a fleet."""
