@@ -61,9 +61,9 @@ def through(found: Iterable[tuple[Attack, Seen]]) -> list[Through]:
     return [Through(attack.family, attack.name, why) for attack, seen in found if (why := attack.success(seen))]
 
 
-def achieved(attempts: Iterable[Attempt]) -> list[Through]:
+def achieved(attempts: Iterable[Attempt], at_once: int = AT_ONCE) -> list[Through]:
     """Make these attempts; return those that were a success."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         told = list(pool.map(lambda attempt: (attempt, attempt.act()), attempts))
     return [Through(attempt.family, attempt.name, why) for attempt, why in told if why]
 

@@ -21,7 +21,6 @@ LENGTHS = {
     "an exponent": "%de0",
     "a letter": "%dA",
     "empty": "",
-    "too large": "18446744073709551%d",
     "negative": "-1",
     "a NUL": "%d\0",
     "a vertical tab": "\x0b%d",
