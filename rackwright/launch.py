@@ -34,6 +34,11 @@ class Versioned(Frozen):
         return True
 
     @property
+    def salts(self) -> bool:
+        """Whether the engine reuses a prompt only among requests with the same `cache_salt`."""
+        return False
+
+    @property
     def answering(self) -> tuple[str, ...]:
         """Settings in the fleet file that may change an answer, as NAME=JSON; without kind, version and build."""
         left_out = {*self.answers_alike, "kind", "version", "build"}

@@ -42,6 +42,8 @@ class StandInEngine:
     gone: threading.Event = field(default_factory=threading.Event)
     """Set when a client went away in the middle of a stream."""
     chunks: int = 5
+    events: tuple[bytes, ...] = ()
+    """Chunks of a stream instead of the usual ones."""
 
     def let_go(self, steps: int = 1) -> None:
         self.steps.release(steps)
@@ -158,14 +160,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_headers("text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        for number in range(self.stand_in.chunks):
+        usual = (f"data: {number}\n\n".encode() for number in range(self.stand_in.chunks))
+        for number, event in enumerate(self.stand_in.events or usual):
             if number:
                 self.stand_in.wait()
-            self._chunk(f"data: {number}\n\n".encode())
+            self._chunk(event)
             if self.stand_in.break_off:
                 self.close_connection = True
                 return
-        self._chunk(b"data: [DONE]\n\n")
+        if not self.stand_in.events:
+            self._chunk(b"data: [DONE]\n\n")
         self._chunk(b"")
 
     def _chunk(self, content: bytes) -> None:

@@ -68,6 +68,7 @@ ROLES = (
             *_GATEWAY,
             "tests/gateway/test_requests.py",
             "tests/gateway/test_engines.py",
+            "tests/gateway/test_reuse.py",
             "tests/gateway/test_impostors.py",
             "tests/gateway/test_access_log.py",
             "tests/gateway/test_limits.py",

@@ -26,17 +26,20 @@ def key() -> None:
     """
 
 
-class Limit(click.ParamType[int]):
-    """A number from 1, or `unlimited`, which is 0."""
+class Limit(click.ParamType[int | str]):
+    """A number from 1, or one of these words."""
 
-    name = "N|unlimited"
+    def __init__(self, *words: str) -> None:
+        self.words = words
+        self.name = "|".join(("N", *words))
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
         text = str(value)
-        if text == "unlimited":
-            return 0
+        if text in self.words:
+            return text
         if not (text.isdecimal() and text.isascii() and int(text) > 0):
-            self.fail(f"'{text}' should be a number from 1, or 'unlimited'", param, ctx)
+            words = " or ".join(f"'{word}'" for word in self.words)
+            self.fail(f"'{text}' should be a number from 1 or {words}", param, ctx)
         return int(text)
 
 
@@ -48,8 +51,16 @@ later_option = click.option(
 def terms_options(function: Function) -> Function:
     """Add the options for what a key may do: `models`, `expires`, `requests_per_minute`, `concurrency`."""
     for option in (
-        click.option("--concurrency", type=Limit(), help="Requests at the same time, at each gateway."),
-        click.option("--requests-per-minute", type=Limit(), help="Requests per minute, at all gateways together."),
+        click.option(
+            "--concurrency",
+            type=Limit("unlimited", "default"),
+            help="Requests at the same time, at each gateway. default: gateway.key_concurrency in the fleet file.",
+        ),
+        click.option(
+            "--requests-per-minute",
+            type=Limit("unlimited"),
+            help="Requests per minute, at all gateways together.",
+        ),
         click.option("--expires", metavar="90d|DATE|never", help="After this time, or at the end of this day (UTC)."),
         click.option("--model", "models", multiple=True, metavar="MODEL", help="Only this model; may be repeated."),
     ):
@@ -67,8 +78,8 @@ def terms_options(function: Function) -> Function:
 def add(context: Context, /, id: str, owner: str, models: tuple[str, ...], later: bool, **terms: Any) -> int:
     """Create an API key and print it, only this once.
 
-    By default it is valid for all models, forever and without limits. Exit code 3 if a gateway could not be updated
-    and doesn't accept the key yet.
+    By default it is valid for all models and forever, and its only limit is `gateway.key_concurrency`. Exit code 3 if
+    a gateway could not be updated and doesn't accept the key yet.
     """
     hosts_needed()
     from rackwright.lifecycle.key import Terms, add_key
@@ -204,6 +215,6 @@ def _document(one: ApiKey) -> dict[str, Json]:
 def _row(one: ApiKey) -> tuple[str, ...]:
     expires = f"{one.expires:%Y-%m-%d}" if one.expires else "never"
     limits = [f"{one.requests_per_minute} a minute"] if one.requests_per_minute else []
-    limits += [f"{one.concurrency} at a time"] if one.concurrency else []
+    limits += [f"{one.concurrency or 'default'} at a time"]
     models = ", ".join(one.models) or "all"
-    return one.id, one.owner, models, ", ".join(limits) or "none", f"{one.created:%Y-%m-%d}", expires
+    return one.id, one.owner, models, ", ".join(limits), f"{one.created:%Y-%m-%d}", expires

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.x509 import not_modern
 from rackwright.values.certificate import Issued
 from rackwright.values.secrets import Secret
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 def own_certificate_of(fleet: Fleet, now: datetime | None = None) -> Issued | None:
     """Return the certificate of gateway.certificate with its chain and key; None if the fleet's CA issues it.
 
-    Raise FleetError if it can't be read, has expired, isn't for the gateway's domain or doesn't match its key;
+    Raise FleetError if it can't be read, has expired, isn't for the gateway's domain, doesn't match its key,
+    or isn't what gateway.tls asks for;
     raise SecretError if the key can't be resolved.
     """
     from rackwright.fleet.secrets import resolve
@@ -30,6 +32,9 @@ def own_certificate_of(fleet: Fleet, now: datetime | None = None) -> Issued | No
     pem, certificate = _read(path, f"{place}.certificate")
     if what := _unfit(certificate, fleet.file.gateway.domain, now or datetime.now(UTC)):
         raise FleetError([Problem(f"{place}.certificate", f"{path} {what}")])
+    if fleet.file.gateway.tls == "modern" and (what := not_modern(certificate)):
+        should = "gateway.tls: modern needs an ECDSA certificate that lasts 90 days at most: docs/gateways.md, TLS"
+        raise FleetError([Problem(f"{place}.certificate", f"{path} {what}", should)])
     key = resolve(asked.key, where=f"{place}.key", folder=fleet.path.parent)
     if not _is_pair(certificate, key):
         should = "should be its private key as PEM, without a passphrase"

@@ -45,8 +45,8 @@ class ApiKey(Stored):
     expires: Time | None = None
     requests_per_minute: Annotated[int, Field(ge=1, le=MOST)] | None = None
     """None means no limit."""
-    concurrency: Annotated[int, Field(ge=1, le=MOST)] | None = None
-    """Requests in flight at the same time; None means no limit."""
+    concurrency: Annotated[int, Field(ge=1, le=MOST)] | Literal["unlimited"] | None = None
+    """Requests in flight at the same time, at each gateway; None means `gateway.key_concurrency`."""
     sha256: Sha256
     """The sha256 of the whole key, rw-<id>-<43 base64url>."""
     created: Time
@@ -154,7 +154,7 @@ def as_gateway_keys(keys: tuple[ApiKey, ...]) -> tuple[GatewayKey, ...]:
             models=key.models,
             expires=key.expires,
             requests_per_minute=key.requests_per_minute or 0,
-            concurrency=key.concurrency or 0,
+            concurrency=0 if key.concurrency == "unlimited" else key.concurrency,
             version=key.version,
             about=f"{key.id} of {key.owner}: {may(key)}",
         )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CA_DAYS = 3652
 LONGEST_DAYS = 365
+MODERN_DAYS = 90
+"""How long a certificate may last in Mozilla's modern profile."""
 BACKDATED = timedelta(minutes=5)
 """A host's clock may be a little behind."""
 _COMMON_NAME = 64
@@ -80,13 +82,19 @@ def issue(ca: str, ca_key: Key, names: Sequence[str], *, client: bool, days: int
 
 
 def certificate_due(
-    pem: str | None, *, names: Sequence[str], client: bool, ca_certificate: str | None, now: datetime
+    pem: str | None,
+    *,
+    names: Sequence[str],
+    client: bool,
+    ca_certificate: str | None,
+    now: datetime,
+    days: int = LONGEST_DAYS,
 ) -> str | None:
     """Given a host's certificate, return why the host needs a new one, or None.
 
     A certificate is good if it is for exactly these names, signed by this CA (with None, by any), valid for clients
-    as requested, and not in the last third of its life. The last third doesn't matter if the certificate expires
-    with its CA: so would a new one.
+    as requested, for `days` at most, and not in the last third of its life. The last third doesn't matter if the
+    certificate expires with its CA: so would a new one.
     """
     from cryptography import x509
 
@@ -103,11 +111,28 @@ def certificate_due(
     if ca_certificate is not None and not _is_of(found, ca_certificate):
         return "another CA signed it"
     life = found.not_valid_after_utc - found.not_valid_before_utc
+    if life > timedelta(days=days):
+        return f"it lasts {life.days} days, and may last {days}"
     if now >= found.not_valid_after_utc or (
         now > found.not_valid_before_utc + life * 2 / 3 and not _lasts_as_long(found, ca_certificate)
     ):
         return f"it expires on {found.not_valid_after_utc:%Y-%m-%d}"
     return None
+
+
+def not_modern(certificate: x509.Certificate) -> str | None:
+    """Return what Mozilla's modern profile doesn't accept in a server's certificate, or None."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import SignatureAlgorithmOID as Signature
+
+    public = certificate.public_key()
+    if not (isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, ec.SECP256R1 | ec.SECP384R1)):
+        return "has a key that is not ECDSA on P-256 or P-384"
+    signed = (Signature.ECDSA_WITH_SHA256, Signature.ECDSA_WITH_SHA384, Signature.ECDSA_WITH_SHA512)
+    if certificate.signature_algorithm_oid not in signed:
+        return "is not signed with ECDSA"
+    life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    return f"lasts {life.days} days, not {MODERN_DAYS} at most" if life.days > MODERN_DAYS else None
 
 
 def is_key_of(key: Key, certificate: str) -> bool:

@@ -54,10 +54,8 @@ class Terms:
     """Empty: all models."""
     expires: str | None = None
     """Like 90d or 2027-03-31; "never"."""
-    requests_per_minute: int | None = None
-    """0: no limit."""
-    concurrency: int | None = None
-    """0: no limit."""
+    requests_per_minute: int | Literal["unlimited"] | None = None
+    concurrency: int | Literal["default", "unlimited"] | None = None
 
     def fields(self, fleet: Fleet, now: datetime) -> dict[str, object]:
         """Return the key's fields that are given. Raise UsageError if one isn't valid."""
@@ -70,8 +68,14 @@ class Terms:
         found: dict[str, object] = {name: value for name, value in said.items() if value is not None}
         if self.expires is not None:
             found["expires"] = None if self.expires == "never" else _expiry(self.expires, now)
-        limits = {"requests_per_minute": self.requests_per_minute, "concurrency": self.concurrency}
-        return found | {name: limit or None for name, limit in limits.items() if limit is not None}
+        # A field that isn't in the keys file means: as usual.
+        for name, limit, usual in (
+            ("requests_per_minute", self.requests_per_minute, "unlimited"),
+            ("concurrency", self.concurrency, "default"),
+        ):
+            if limit is not None:
+                found[name] = None if limit == usual else limit
+        return found
 
 
 def add_key(fleet: Fleet, id: str, terms: Terms) -> tuple[ApiKey, Secret]:

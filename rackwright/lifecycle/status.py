@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from rackwright.errors import HostError, RackwrightError
@@ -22,6 +22,7 @@ from rackwright.lifecycle.session.survey import Survey, survey
 from rackwright.remote.answers import read_each
 from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
 from rackwright.roles.certificate.ends import parse as parse_ends
+from rackwright.roles.replica.state import PausedKey
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.journal import Entry, open_rollout
 from rackwright.state.lease import Lease
@@ -75,6 +76,8 @@ class ReplicaStatus:
     """None: it isn't drained, or there is no record."""
     canary: float | None = None
     """Percentage of new conversations that it gets as a canary while it is drained; None: it isn't a canary."""
+    paused_keys: tuple[PausedKey, ...] = ()
+    """API keys that it gets no requests of, because they ended its engine."""
 
     @property
     def traffic_text(self) -> str:
@@ -165,7 +168,12 @@ def status(session: Session) -> Status:
         lease=lease,
         rollout=rollout,
         notes=tuple(notes),
-        warnings=(*_warnings(session, ends, now), *_hardware_warnings(surveyed), *surveyed.overrides),
+        warnings=(
+            *_warnings(session, ends, now),
+            *_paused_keys(surveyed),
+            *_hardware_warnings(surveyed),
+            *surveyed.overrides,
+        ),
         gpus=tuple(gpu for name, host in surveyed.hosts.items() for gpu in gpu_statuses(name, host.hardware)),
     )
 
@@ -187,6 +195,18 @@ def _warnings(session: Session, ends: Mapping[str, Mapping[str, datetime | None]
             yield f"{ending.where}: {ending.said(now)}; next: {ending.next}"
     for ending in ending_keys(read_keys(session.fleet.sibling("keys.yml")), now):
         yield f"{ending.said(now)}; next: {ending.next}"
+
+
+def _paused_keys(surveyed: Survey) -> Iterator[str]:
+    for name, host in surveyed.hosts.items():
+        for replica in host.replicas.values():
+            for paused in replica.paused:
+                address, until = f"{name}/{replica.replica}", datetime.fromtimestamp(paused.until, UTC)
+                yield (
+                    f"{address}: requests of the key {paused.key} ended its engine {paused.times} times; the key is "
+                    f"paused there until {until:%H:%M} UTC; "
+                    f"next: rackwright logs {address}; rackwright key revoke {paused.key}"
+                )
 
 
 def _hardware_warnings(surveyed: Survey) -> Iterator[str]:
@@ -267,6 +287,7 @@ def _replica(
         pending=pending or (None if found or host is None else "install"),
         drained=_drained(server),
         canary=server.canary.percent if server and server.canary else None,
+        paused_keys=found.paused if found else (),
     )
 
 

@@ -35,7 +35,7 @@ def issued_certificate(
     """
     found = host.get_fact(CertificateState, stem=stem)
     ca = issuer.ca_pem if issuer else None
-    reason = _due(found, names, client, ca)
+    reason = _due(found, names, client, days, ca)
     if reason is None:
         if ca:
             yield from write(path=f"{FOLDER}/{stem}.ca.crt", content=ca)
@@ -62,8 +62,9 @@ def own_certificate(*, stem: str, certificate: Issued) -> Generator[PyinfraComma
     yield _installing(stem, certificate, None)
 
 
-def _due(found: Kept, names: tuple[str, ...], client: bool, ca: str | None) -> str | None:
-    due = certificate_due(found.certificate, names=names, client=client, ca_certificate=ca, now=datetime.now(UTC))
+def _due(found: Kept, names: tuple[str, ...], client: bool, days: int, ca: str | None) -> str | None:
+    now = datetime.now(UTC)
+    due = certificate_due(found.certificate, names=names, client=client, ca_certificate=ca, now=now, days=days)
     return due or (None if found.key_fits else "its key is missing or doesn't match")
 
 

@@ -17,12 +17,14 @@ from rackwright.operations.plan_notes import note
 
 
 @operation()
-def kernel_settings(*, path: str, wanted: Mapping[str, str]) -> Generator[PyinfraCommand]:
+def kernel_settings(*, path: str, wanted: Mapping[str, str], kept: tuple[str, ...] = ()) -> Generator[PyinfraCommand]:
     """Ensure that the running kernel has these settings; the file at `path` sets them at boot.
 
     Add a note for each setting that the kernel doesn't have, that another file in sysctl.d overrides, or that can't
-    be set here; leave these alone.
+    be set here; leave these alone. `kept` are further notes.
     """
+    for line in kept:
+        note(line)
     found = host.get_fact(KernelSettings, keys=tuple(wanted))
     ours = {path_of(key): " ".join(value.split()) for key, value in wanted.items()}
     others = [one for one in host.get_fact(DropIns, folder="sysctl.d") if one.file != path]

@@ -40,8 +40,8 @@ class Step(Stored):
     """Tokens of answers."""
     prompt_tokens: float
     """Mean, as the engine counted them."""
-    cached_tokens: float = 0
-    """Mean number of prompt tokens that the engine had in its cache."""
+    cached_tokens: float | None = None
+    """Mean number of prompt tokens that the engine had in its cache; None: no answer said it."""
     answer_tokens: float
     """Mean."""
     ttft: Spread | None = None

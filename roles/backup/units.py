@@ -15,6 +15,8 @@ ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
+ProtectProc=invisible
+ProcSubset=pid
 PrivateDevices=yes
 PrivateTmp=yes
 KeyringMode=private
@@ -26,7 +28,7 @@ RestrictSUIDSGID=yes
 UMask=0077
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
-SystemCallFilter=~@resources
+SystemCallFilter=~@privileged @resources
 SystemCallFilter=~io_uring_setup io_uring_enter io_uring_register
 SystemCallErrorNumber=EPERM
 """
@@ -98,5 +100,5 @@ def _place(repository: Repository) -> str:
 
 def _network(repository: Repository) -> str:
     if repository.kind == "path":
-        return "PrivateNetwork=yes\nRestrictAddressFamilies=AF_UNIX\n"
-    return "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK\n"
+        return "PrivateNetwork=yes\nRestrictAddressFamilies=AF_UNIX\nIPAddressDeny=any\n"
+    return "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\n"

@@ -77,6 +77,7 @@ ENDS: dict[str, End] = {
     "s": "timeout",
     "S": "server_error",
     "P": "refused",
+    "Pleft": "client_aborted",
     "L2": "completed",
     "L4": "refused",
     "L5": "refused",
@@ -86,7 +87,8 @@ ENDS: dict[str, End] = {
     "D": "killed",
     "U": "killed",
 }
-"""First letter of HAProxy's termination state (L: HAProxy answered, followed by the status' first digit) → end."""
+"""First letter of HAProxy's termination state → end. After L (HAProxy answered) comes the status' first digit;
+Pleft: the client left during planned downtime."""
 
 
 def parse_access(line: str) -> Access:

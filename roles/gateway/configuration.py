@@ -9,6 +9,7 @@ from rackwright.operations.haproxy.config_text import render
 from rackwright.operations.haproxy.paths import Paths, endpoint
 from rackwright.roles.gateway.access_log import ENDS, error_log_format, log_format
 from rackwright.roles.gateway.settings import FOLDER, Key, RevokedKey, Settings
+from rackwright.roles.host_proxy.settings import KEY_HEADER
 
 PATHS = Paths(configuration=FOLDER, run="/run/rackwright-gateway")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -18,6 +19,10 @@ DEEPEST = 100
 """How many arrays and objects of a request may nest."""
 MOST_GROUPS = 1000
 """How many groups a request's pattern or grammar may have. llama-server crashes from 20,000 in some places."""
+LATER_SHARE = 0.9
+"""How much later, as a share of the longest wait, what a key has beyond all slots counts as having come."""
+LATER_MOST_MILLISECONDS = 520_000
+"""HAProxy can't compare times that are further apart."""
 DOWNTIMES = "downtimes.map"
 """Name of the file of planned downtimes, next to the configuration: model → expected end, Unix seconds. This role
 doesn't render it; rackwright.gateway writes it."""
@@ -37,28 +42,33 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         TEMPLATES,
         "haproxy.cfg.j2",
         settings=settings,
+        tls=settings.tls,
         paths=paths,
         endpoint=endpoint,
         bufsize=settings.max_request_bytes + HEADER_BYTES,
+        most_incomplete_bytes=HEADER_BYTES,
         most_header_bytes=HEADER_BYTES // 2,
         most_url_bytes=HEADER_BYTES // 8,
         deepest=DEEPEST,
         most_groups=MOST_GROUPS,
+        later_milliseconds=min(int(settings.queue_timeout_seconds * 1000 * LATER_SHARE), LATER_MOST_MILLISECONDS),
         downtimes=DOWNTIMES,
         downtime_heeded_seconds=DOWNTIME_HEEDED_SECONDS,
         canaries=CANARIES,
         replaced=REPLACED,
         log_format=log_format(paths.configuration),
         error_log_format=error_log_format(),
+        key_header=KEY_HEADER,
     )
 
 
 def key_entries(key: Key) -> tuple[tuple[str, str], ...]:
-    """Return the key's entries: SHA-256 → id|expiry|all or listed|requests per minute|concurrency, and |server if the
-    key is for one server; SHA-256/MODEL for each listed model."""
+    """Return the key's entries: SHA-256 → id|expiry|all or listed|requests per minute|concurrency or default, and
+    |server if the key is for one server; SHA-256/MODEL for each listed model."""
     expiry = int(key.expires.timestamp()) if key.expires else 0
     scope = "listed" if key.models else "all"
-    entry = f"{key.id}|{expiry}|{scope}|{key.requests_per_minute}|{key.concurrency}"
+    concurrency = "default" if key.concurrency is None else key.concurrency
+    entry = f"{key.id}|{expiry}|{scope}|{key.requests_per_minute}|{concurrency}"
     if key.server:
         entry += f"|{key.server}"
     return ((key.sha256, entry), *((f"{key.sha256}/{model}", "yes") for model in key.models))
@@ -108,5 +118,5 @@ def maps(settings: Settings) -> dict[str, str]:
         "models.json": models_json(settings),
         "ends.map": ends_map(),
         REPLACED: "",
-        **{name: (TEMPLATES / name).read_text() for name in ("downtime.lua", "nesting.lua")},
+        **{name: (TEMPLATES / name).read_text() for name in ("downtime.lua", "nesting.lua", "reuse.lua")},
     }

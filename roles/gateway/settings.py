@@ -13,6 +13,8 @@ from rackwright.values.network import AddressField
 from rackwright.values.text import Line, Name, ServedName, Sha256
 
 FOLDER = "/etc/rackwright/gateway"
+Tls = Literal["intermediate", "modern"]
+"""Mozilla's profile for clients: TLS 1.2 and newer, or TLS 1.3 only."""
 Downtime = Literal["queue", "reject"]
 """Requests for a model in planned downtime wait for at most `queue_timeout_seconds`, or get 503 immediately."""
 
@@ -37,6 +39,8 @@ class RoutedModel(Frozen):
     digest: Sha256
     names: tuple[ServedName, ...]
     servers: tuple[Server, ...]
+    salts: bool = False
+    """Whether its engine reuses a prompt only among requests with the same `cache_salt`."""
 
 
 class Key(Frozen):
@@ -49,8 +53,8 @@ class Key(Frozen):
     expires: datetime | None = None
     requests_per_minute: int = 0
     """Over all gateways; 0: no limit."""
-    concurrency: int = 0
-    """Concurrent requests at each gateway; 0: no limit."""
+    concurrency: int | None = 0
+    """Concurrent requests at each gateway; 0: no limit; None: the gateway's default."""
     server: str = ""
     """HAProxy's name for the server that this key's requests go to, even if it is drained; if it is down, any other
     server answers. "": any server."""
@@ -84,6 +88,7 @@ class Settings(Frozen):
     vip: AddressField | None = None
     """The virtual address of all gateways; it may move to and from this gateway at any time."""
     port: Port = 443
+    tls: Tls = "intermediate"
     certificate: Line
     """Name of the certificate role's files that are shown to clients."""
     client_certificate: Line
@@ -100,6 +105,8 @@ class Settings(Frozen):
     downtime: Downtime = "queue"
     max_request_bytes: int = 1048576
     """A request with a larger body is refused."""
+    key_concurrency: int = 100
+    """Concurrent requests of a key that has no limit of its own; 0: no limit."""
     connections: int = 4000
     """Maximum number of connected clients, including idle ones."""
 

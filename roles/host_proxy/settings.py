@@ -10,6 +10,8 @@ from rackwright.values.paths import HostPath
 from rackwright.values.text import Line
 
 FOLDER = "/etc/rackwright/host-proxy"
+KEY_HEADER = "x-rackwright-key"
+"""Header in which a gateway says whose request it passes on: the id of the API key. Engines don't see it."""
 
 
 class Proxied(Frozen):

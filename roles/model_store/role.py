@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyinfra.api.deploy import deploy
 
 from rackwright.operations.filesystem.fetch import fetched
-from rackwright.operations.filesystem.stored_folder import placed, read_here, room_made
+from rackwright.operations.filesystem.stored_folder import closed, placed, read_here, room_made
 from rackwright.operations.packages import installed
 from rackwright.roles.model_store.settings import Settings, StoredModel
 from rackwright.route import Route
@@ -14,12 +14,13 @@ from rackwright.values.secrets import Secret
 
 @deploy("model_store")
 def model_store(*, settings: Settings, route: Route, token: Secret | None = None) -> None:
-    """Ensure that each model's folder is complete, verified and read-only; the folders of earlier versions stay.
+    """Ensure that each model's folder is complete, verified, read-only and closed to users; earlier versions stay.
 
     The token goes only to the hub that the settings name. A model that another host writes is only read in full.
     """
     if settings.own.models:
         installed(name="Install curl for fetching weights", packages=("curl", "ca-certificates"))
+        closed(name="Close the weights to users", root=settings.root)
     for model in settings.models:
         if model.writer:
             _read(settings, model, model.writer)

@@ -7,9 +7,12 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+from rackwright.operations.haproxy.paths import Paths
 from rackwright.roles.gpu_faults.settings import FOLDER as GPU_FAULTS
+from rackwright.roles.host_proxy.configuration import PATHS, PAUSE_SECONDS
 from rackwright.roles.probe.settings import Settings
 from rackwright.roles.replica.answer import MOST_BYTES
+from rackwright.roles.replica.settings import STARTED
 
 STATES = "/run/rackwright-state"
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -19,6 +22,14 @@ host the script itself waits up to three deadlines, and a little for metrics."""
 
 MOST_EVIDENCE = 20
 """Folders with evidence that a host keeps of one replica, the newest ones."""
+
+ENDED_WITHIN = 10
+"""Seconds after its start in which a request counts as the cause of a crash: requests that crash an engine do so when
+it reads or starts them. Within as many seconds, the probe notices that an engine no longer works."""
+ENDED_WINDOW = 600
+"""Seconds for which the key of such a request is remembered."""
+MOST_ENDED = 3
+"""A key whose requests ended an engine so often within this window is paused at its replica."""
 
 
 def probe(settings: Settings) -> str:
@@ -69,11 +80,43 @@ def evidence(settings: Settings) -> str:
     return _script("evidence", settings, {"most": str(MOST_EVIDENCE)})
 
 
+def ended(settings: Settings, paths: Paths = PATHS) -> str:
+    """Return the script that finds the API keys whose requests may have ended the engine."""
+    values = {
+        "file": f"{STATES}/{settings.replica}",
+        "replica": settings.replica,
+        "unit": settings.unit,
+        "started": f"{STARTED}/{settings.replica}/unit.sha256",
+        **_asking(paths),
+        "within": str(ENDED_WITHIN),
+    }
+    return _script("ended", settings, values)
+
+
+def pause(settings: Settings, paths: Paths = PATHS) -> str:
+    """Return the script that notes these keys, and pauses one that was noted too often."""
+    values = {
+        "file": f"{STATES}/{settings.replica}",
+        "replica": settings.replica,
+        "unit": settings.unit,
+        **_asking(paths),
+        "window": str(ENDED_WINDOW),
+        "most": str(MOST_ENDED),
+        "pause": str(PAUSE_SECONDS),
+    }
+    return _script("pause", settings, values)
+
+
 def agent(settings: Settings) -> str:
     """Return the script that answers HAProxy's agent-check: `up` or `down`."""
     stale = str(settings.deadline_seconds * LONGEST)
     values = {"file": f"{STATES}/{settings.replica}", "stale": stale, "group": settings.group_file or ""}
     return _script("agent", settings, values)
+
+
+def _asking(paths: Paths) -> dict[str, str]:
+    """The host proxy's socket, and the user as whom root connects to it."""
+    return {"socket": f"{paths.sockets}/admin.sock", "asks_as": paths.asks_as}
 
 
 def _script(kind: str, settings: Settings, values: dict[str, str]) -> str:
@@ -87,6 +130,8 @@ ALL: dict[str, Callable[[Settings], str]] = {
     "loading": loading,
     "unfit": unfit,
     "evidence": evidence,
+    "ended": ended,
+    "pause": pause,
     "agent": agent,
 }
 """The function that renders each script, by kind."""

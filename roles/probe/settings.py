@@ -8,7 +8,7 @@ from rackwright.values.base import Frozen
 from rackwright.values.paths import HostPath
 from rackwright.values.text import Line, ServedName
 
-KINDS = ("probe", "loading", "unfit", "evidence", "agent")
+KINDS = ("probe", "loading", "unfit", "evidence", "ended", "pause", "agent")
 """The probe's scripts."""
 
 

@@ -95,6 +95,11 @@ class Settings(Frozen):
         return f"{self.started}/unit.sha256"
 
     @property
+    def ended(self) -> str:
+        """The probe's script that notes whose request ended the engine."""
+        return f"/etc/rackwright/{self.name}.ended"
+
+    @property
     def interface_file(self) -> str:
         """File with the name of the interface that has the `fabric` address; written at each start."""
         return f"{self.started}/interface.env"

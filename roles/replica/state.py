@@ -25,15 +25,29 @@ for f in rackwright-*@*.service; do
     echo "gpus_in_use=$(sed -n 's/^Environment=CUDA_VISIBLE_DEVICES=//p' "$gpus_in_use" | head -n 1)"
     echo "gpus_digest=$(sha256sum <"$gpus_in_use" | cut -d ' ' -f 1)"
   fi
+  paused=$(awk -v now="$(date +%s)" '$1 + 0 > now + 0' "/run/rackwright-state/$r.paused" 2>/dev/null) || :
+  echo "paused=$(echo "$paused" | tr '\n' ',')"
   cat "/run/rackwright-state/$r" 2>/dev/null || :
 done
 """
 """For root, or the `started` digests are missing. Prints blocks of `key=value` lines that begin with `replica=`."""
+_PAUSED = re.compile(r"([0-9]{1,12}) ([a-z0-9-]{1,64}) ([0-9]{1,9}),")
 _ILLEGAL_INSTRUCTION = 4
 STATES = ("loading", "ready", "busy", "hung", "faulted", "stopped", "unknown")
 """The probe's; unknown: it hasn't looked yet."""
 SERVING = ("ready", "busy")
 """The probe's states in which an engine gets requests."""
+
+
+@dataclass(frozen=True)
+class PausedKey:
+    """An API key whose requests ended a replica's engine repeatedly."""
+
+    key: str
+    """Its id."""
+    times: int
+    until: int
+    """Seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,8 @@ class ReplicaState:
     """First digits of the digests that the running engine sees: of its model and the model's adapters."""
     reason: str | None = None
     """Why the probe found it hung or faulted."""
+    paused: tuple[PausedKey, ...] = ()
+    """Keys whose requests the host proxy doesn't pass to it for now."""
 
     def is_written(self, unit: str) -> bool:
         """Return whether the unit file is the one with this sha256, whatever runs."""
@@ -130,6 +146,9 @@ def _state(block: dict[str, str]) -> ReplicaState:
         gpus_digest=block.get("gpus_digest") or None,
         weights=tuple(block.get("weights", "").split()),
         reason=block.get("reason") or None if probe in ("hung", "faulted") else None,
+        paused=tuple(
+            PausedKey(found[2], int(found[3]), int(found[1])) for found in _PAUSED.finditer(block.get("paused", ""))
+        ),
     )
 
 

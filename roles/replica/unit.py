@@ -128,6 +128,7 @@ RuntimeDirectory={settings.runtime_directory}
 RuntimeDirectoryMode=0750
 {_cache(settings)}ExecStartPre={_AS_ROOT}/bin/sh -c '{_record(settings)}'
 {_interface(settings)}ExecStart={command}
+ExecStopPost=-{_AS_ROOT}/bin/sh {settings.ended}
 ExecStopPost={_AS_ROOT}/bin/rm -rf -- {settings.started}
 {environment}Restart=always
 RestartSec=2s

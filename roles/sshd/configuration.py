@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from rackwright.errors import Problem
 from rackwright.operations.facts.sshd import FOLDER, MAIN, Line, Sshd
 from rackwright.operations.sshd import INCLUDE
+from rackwright.roles.people.settings import AUDITORS
 from rackwright.roles.sshd.settings import Settings
 
 
@@ -49,6 +50,16 @@ _KEYS_ONLY = (
     Directive("PermitEmptyPasswords", "no"),
     Directive("X11Forwarding", "no"),
 )
+# DisableForwarding alone would do, but before OpenSSH 10.0 it left agent and X11 forwarding on (CVE-2025-32728).
+_AUDITORS = (
+    Directive("DisableForwarding", "yes"),
+    Directive("AllowTcpForwarding", "no"),
+    Directive("AllowStreamLocalForwarding", "no"),
+    Directive("AllowAgentForwarding", "no"),
+    Directive("X11Forwarding", "no"),
+    Directive("PermitTunnel", "no"),
+)
+"""For auditors, in a Match block: no line of their own authorized_keys undoes it, and none outside of a block."""
 _ROOT = {
     "keys": Directive("PermitRootLogin", "prohibit-password", ("forced-commands-only", "no")),
     "no": Directive("PermitRootLogin", "no"),
@@ -66,11 +77,14 @@ def directives(settings: Settings) -> tuple[Directive, ...]:
 def configuration(settings: Settings, state: Sshd) -> str:
     """Return the drop-in. It always has the same keywords, so that pending settings override all confirmed ones."""
     lines = [f"{directive.keyword} {_value(settings, directive, state)}" for directive in directives(settings)]
+    auditors = [f"    {directive.keyword} {directive.value}" for directive in _AUDITORS]
     return "\n".join(
         [
             INCLUDE,
             "# Written by rackwright: baseline.sshd of the fleet file. Unconfirmed settings are read before it.",
             *lines,
+            f"Match Group {AUDITORS}",
+            *auditors,
             "",
         ]
     )
@@ -87,12 +101,19 @@ def overridden(settings: Settings, state: Sshd) -> tuple[str, ...]:
 
 def opposed(settings: Settings, state: Sshd) -> tuple[str, ...]:
     """Return the lines of other files that override rackwright's: they are read first, or are in a Match block."""
-    return tuple(
+    for_all = tuple(
         f"{line.place} says {directive.keyword} {line.value} "
         + (f"within `Match {line.match}`" if line.match else f"and is read before rackwright's ({directive.value})")
         for directive, line in _said(settings, state)
         if settings.existing == "replace" and (line.first or line.match) and not directive.allows(line.value)
     )
+    # Of several Match blocks that fit a person, the one that is read first wins.
+    for_auditors = tuple(
+        f"{line.place} says DisableForwarding {line.value} within `Match {line.match}`, which may apply to auditors"
+        for line in state.lines
+        if line.first and line.match and line.keyword == "disableforwarding" and _plain(line.value) != "yes"
+    )
+    return (*for_all, *for_auditors)
 
 
 def unread(state: Sshd) -> Problem | None:

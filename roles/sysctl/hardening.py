@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 
+from rackwright.operations.facts.kernel import path_of
 from rackwright.roles.sysctl.settings import Settings
 
 # For redirects, the kernel joins `all` and the interface's own setting by "or", so both must be set. For rp_filter,
@@ -16,6 +18,7 @@ _NETWORK = {
     "net.ipv4.conf.*.secure_redirects": "0",
     "net.ipv4.conf.*.send_redirects": "0",
     "net.ipv4.conf.*.accept_source_route": "0",
+    "net.ipv6.conf.*.accept_ra": "0",
     "net.ipv6.conf.*.accept_redirects": "0",
     "net.ipv6.conf.*.accept_source_route": "0",
     "net.ipv4.icmp_echo_ignore_broadcasts": "1",
@@ -36,10 +39,38 @@ _KERNEL = {
 }
 
 
-def wanted(settings: Settings) -> Mapping[str, str]:
-    """Return each setting, in the syntax of sysctl.d(5), with its value; `*` means every network interface."""
+def wanted(settings: Settings, advertised: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """Return each setting, in the syntax of sysctl.d(5), with its value; `*` means every network interface.
+
+    `advertised` are the interfaces that need router advertisements, with their `accept_ra`: they keep it.
+    """
     own = {key: str(value) for key, value in settings.values.items()}
-    return {**_NETWORK, **(_KERNEL if settings.kernel == "yes" else {}), **own}
+    kept = {_accept_ra(name): value for name, value in needed(settings, advertised or {}).items()}
+    return {**_NETWORK, **(_KERNEL if settings.kernel == "yes" else {}), **kept, **own}
+
+
+def needed(settings: Settings, advertised: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the interfaces among these for whose `accept_ra` the fleet file has no value of its own."""
+    own = [path_of(key) for key in settings.values]
+    return {
+        name: value
+        for name, value in advertised.items()
+        if not any(fnmatchcase(_accept_ra(name), key) for key in own)
+    }
+
+
+def notes(settings: Settings, advertised: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a line for each interface that goes on accepting router advertisements."""
+    return tuple(
+        f"{name} has addresses or routes from IPv6 router advertisements, so its accept_ra stays {value}; "
+        f"to accept that, set baseline.sysctl.values: {{{_accept_ra(name)}: {value}}}"
+        for name, value in needed(settings, advertised).items()
+    )
+
+
+def _accept_ra(interface: str) -> str:
+    # With slashes, a name may contain a dot.
+    return f"net/ipv6/conf/{interface}/accept_ra"
 
 
 def drop_in(values: Mapping[str, str]) -> str:

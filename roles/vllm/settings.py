@@ -184,6 +184,10 @@ class Settings(Versioned):
         (tested with 0.32.0)."""
         return self.cuda is not None
 
+    @property
+    def salts(self) -> bool:
+        return True
+
     def launch(self, engine: Engine) -> Launch:
         """Return the process of one engine, or of one member of a replica over several hosts.
 

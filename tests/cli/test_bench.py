@@ -48,6 +48,11 @@ def test_the_text_has_what_was_measured_the_figures_and_the_verdicts():
     assert "ok   errors: 0.20% (2 of 1000), wanted at most 1.00%" in lines
 
 
+def test_cached_tokens_are_shown_if_the_answers_said_them():
+    for cached, shown in ((None, "40 tokens of prompt, "), (0, "40 tokens of prompt (0 of them cached), ")):
+        assert shown in as_text(benched(step(2, cached_tokens=cached)), None)[1]
+
+
 def test_few_requests_and_a_service_that_fell_behind_are_told():
     text = "\n".join(as_text(benched(step(2, requests=20, answered=20, per_second=0.5)), None))
     assert "note: the p99 of 20 requests is the slowest of them" in text

@@ -74,11 +74,11 @@ def test_a_gateway_that_is_not_there_yet_is_named_with_the_next_command(site, to
         (["a", "--owner", "a", "--expires", "99999999d"], "error: --expires 99999999d: isn't a time"),
         (
             ["a", "--owner", "a", "--concurrency", "0"],
-            "error: Invalid value for '--concurrency': '0' should be a number",
+            "error: Invalid value for '--concurrency': '0' should be a number from 1 or 'unlimited' or 'default'",
         ),
         (
             ["a", "--owner", "a", "--requests-per-minute", "x"],
-            "error: Invalid value for '--requests-per-minute': 'x' ",
+            "error: Invalid value for '--requests-per-minute': 'x' should be a number from 1 or 'unlimited'",
         ),
         (["a", "--owner", "a", "--requests-per-minute", "9" * 9], "error: requests_per_minute: Input should be less"),
         (["a"], "error: Missing option '--owner'."),
@@ -104,7 +104,7 @@ def test_keys_are_listed_as_a_table(site, told):
     rackwright("-f", site, "key", "add", "ci", "--owner", "CI team", "--expires", "2099-12-31")
     lines = rackwright("-f", site, "key", "list").stdout.splitlines()
     assert lines[0].split() == ["ID", "OWNER", "MODELS", "LIMITS", "CREATED", "EXPIRES"]
-    assert re.fullmatch(r"ci  CI team  all     none    \d{4}-\d\d-\d\d  2100-01-01", lines[1])
+    assert re.fullmatch(r"ci  CI team  all     default at a time  \d{4}-\d\d-\d\d  2100-01-01", lines[1])
 
 
 def test_a_key_is_edited_in_what_is_named_and_stays_the_same_key(site, told):
@@ -121,6 +121,21 @@ def test_a_key_is_edited_in_what_is_named_and_stays_the_same_key(site, told):
     rackwright("-f", site, "key", "edit", "ci", "--all-models", "--requests-per-minute", "unlimited")
     rows = rackwright("-f", site, "key", "list").stdout.splitlines()
     assert re.fullmatch(r"ci  CI     all     2 at a time  \d{4}-\d\d-\d\d  never", rows[1])
+
+
+def test_a_keys_concurrency_is_a_number_unlimited_or_the_default(site, told):
+    document = rackwright("-f", site, "--json", "key", "add", "ci", "--owner", "CI").document
+    assert document["concurrency"] is None
+    for given, shown, said in (
+        ("unlimited", "unlimited", "; unlimited at a time"),
+        ("7", 7, "; 7 at a time"),
+        ("default", None, ""),
+    ):
+        ran = rackwright("-f", site, "key", "edit", "ci", "--concurrency", given)
+        assert ran.stdout == f"ci of CI: all models{said}\n"
+        (listed,) = rackwright("-f", site, "key", "list", "--json").document["keys"]
+        assert listed["concurrency"] == shown
+        assert f"  {given} at a time  " in rackwright("-f", site, "key", "list").stdout
 
 
 @pytest.mark.parametrize(

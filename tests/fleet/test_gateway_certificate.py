@@ -16,15 +16,15 @@ KEY = load_key(new_key())
 CA = self_signed(KEY, "Acme corporate", NOW)
 
 
-def made(*names: str) -> Issued:
-    return issue(CA, KEY, names, client=False, days=30, now=NOW)
+def made(*names: str, days: int = 30) -> Issued:
+    return issue(CA, KEY, names, client=False, days=days, now=NOW)
 
 
-def read(folder: Path, certificate: str, key: str, now: datetime = NOW) -> Issued | None:
+def read(folder: Path, certificate: str, key: str, now: datetime = NOW, **more: object) -> Issued | None:
     (folder / "llm.pem").write_text(certificate)
     (folder / "llm.key").write_text(key)
     own = {"certificate": "llm.pem", "key": "file:llm.key"}
-    gateway = {"on": ["gate1"], "domain": "llm.acme.internal", "certificate": own}
+    gateway = {"on": ["gate1"], "domain": "llm.acme.internal", "certificate": own, **more}
     return own_certificate_of(make_fleet(folder / "site.yml", gateway=gateway), now)
 
 
@@ -58,3 +58,11 @@ def test_a_certificate_that_clients_would_refuse_is_refused_first(tmp_path, cert
     with pytest.raises(FleetError, match=message) as caught:
         read(tmp_path, certificate, key, now)
     assert "secret words" not in str(caught.value)
+
+
+def test_with_modern_tls_the_certificate_must_be_modern_too(tmp_path):
+    year, month = made("llm.acme.internal", days=365), made("llm.acme.internal")
+    assert read(tmp_path, year.certificate_pem, year.key.reveal()) is not None
+    assert read(tmp_path, month.certificate_pem, month.key.reveal(), tls="modern") is not None
+    with pytest.raises(FleetError, match=r"llm.pem lasts 365 days, not 90 at most.*gateway.tls: modern"):
+        read(tmp_path, year.certificate_pem, year.key.reveal(), tls="modern")

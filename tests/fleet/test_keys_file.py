@@ -138,18 +138,27 @@ def test_gateways_get_expired_keys_too_and_never_more_than_the_hash():
         "models": ("assistant",),
         "expires": expired.expires,
         "requests_per_minute": 0,
-        "concurrency": 0,
+        "concurrency": None,
         "server": "",
         "version": int(CREATED.timestamp()),
         "about": "old of Team A: assistant; until 2020-01-01 00:00 UTC",
     }
 
 
+def test_concurrency_is_the_default_unless_it_is_a_number_or_unlimited(tmp_path):
+    keys = (make("a"), make("b", concurrency="unlimited"), make("c", concurrency=3))
+    write_keys(tmp_path / "keys", keys)
+    assert read_keys(tmp_path / "keys") == keys
+    assert [key.concurrency for key in as_gateway_keys(keys)] == [None, 0, 3]
+    with pytest.raises(ValidationError):
+        make("a", concurrency="any")
+
+
 @pytest.mark.parametrize("limit", ["requests_per_minute", "concurrency"])
-def test_a_limit_is_one_or_more_and_none_is_said_as_nothing_to_gateways(limit):
+def test_a_limit_is_one_or_more_and_gateways_are_told_it(limit):
     (key,) = as_gateway_keys((make("a", **{limit: 1}),))
     assert getattr(key, limit) == 1
-    assert (key.requests_per_minute, key.concurrency).count(0) == 1
+    assert (key.requests_per_minute, key.concurrency) in ((1, None), (0, 1))
     for wrong in (0, MOST + 1):
         with pytest.raises(ValidationError):
             make("a", **{limit: wrong})

@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 
-from rackwright.fleet.x509 import certificate_due, is_key_of, issue, load_key, new_key, self_signed
+from rackwright.fleet.x509 import certificate_due, is_key_of, issue, load_key, new_key, not_modern, self_signed
 from rackwright.values.certificate import Issued
 from rackwright.values.secrets import Secret
 
@@ -131,3 +134,41 @@ def test_what_is_no_key_is_refused_without_showing_it(text):
     with pytest.raises(ValueError, match="contains no PEM private key") as caught:
         load_key(Secret(text))
     assert "secret-text" not in f"{caught.value!r}"
+
+
+def test_a_certificate_that_lasts_longer_than_asked_is_replaced():
+    pem = issued(days=365).certificate_pem
+    assert due(pem, days=90) == "it lasts 365 days, and may last 90"
+    assert due(issued(days=90).certificate_pem, days=90) is None
+    assert due(issued(days=90).certificate_pem) is None
+
+
+SHA256, SHA512 = hashes.SHA256(), hashes.SHA512()
+
+
+def signed(key, signer, days, algorithm=SHA256):
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "llm")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, NOW, NOW + timedelta(days=days))
+    return builder.sign(signer, algorithm)
+
+
+RSA, P384 = rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1())
+
+
+@pytest.mark.parametrize(
+    ("certificate", "what"),
+    [
+        (signed(KEY, KEY, 90), None),
+        (signed(P384, P384, 90, SHA512), None),
+        (signed(KEY, KEY, 91), "lasts 91 days, not 90 at most"),
+        (signed(RSA, KEY, 90), "has a key that is not ECDSA on P-256 or P-384"),
+        (signed(ec.generate_private_key(ec.SECP521R1()), KEY, 90), "has a key that is not ECDSA on P-256 or P-384"),
+        (signed(KEY, RSA, 90), "is not signed with ECDSA"),
+    ],
+)
+def test_mozillas_modern_profile_accepts_few_certificates(certificate, what):
+    assert not_modern(certificate) == what
+
+
+def test_the_cas_own_certificate_for_90_days_is_modern():
+    assert not_modern(parsed(issued(days=90))) is None

@@ -257,7 +257,7 @@ class Stack:
         """Restore the initial state, whatever a test did."""
         for engine in self.engines.values():
             engine.hold = engine.break_off = engine.crash = False
-            engine.answer, engine.headers = None, {}
+            engine.answer, engine.headers, engine.events = None, {}, ()
             engine.let_go(100)
             engine.steps = threading.Semaphore(0)
             engine.requests.clear()
@@ -378,6 +378,8 @@ def _gateway(proxied: HostProxy) -> Gateway:
                     slots=replica.slots,
                 ),
             ),
+            # As if it ran vLLM, and the assistant llama.cpp.
+            salts=replica.replica == "coder@1",
         )
         for replica in proxied.replicas
     )

@@ -19,6 +19,8 @@ class StandInProxy:
     asked: int = 0
     """The number of requests, without the gateway's own checks."""
     port: int = 0
+    bodies: list[bytes] = field(default_factory=list)
+    """Of the requests that it counts."""
 
 
 @contextmanager
@@ -50,12 +52,22 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200)
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
+        self.stand_in.bodies.append(self._body())
         self.stand_in.asked += 1
         failure = self.stand_in.failures.pop(0) if self.stand_in.failures else 200
         if failure:
             self._answer(failure)
         self.close_connection = not failure
+
+    def _body(self) -> bytes:
+        if length := self.headers["content-length"]:
+            return self.rfile.read(int(length))
+        pieces = []
+        while size := int(self.rfile.readline(), 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
 
     def _answer(self, status: int) -> None:
         self.send_response(status)

@@ -110,9 +110,9 @@ def test_a_request_goes_to_its_model(stack: Stack, model: str) -> None:
 @pytest.mark.parametrize("size", [20_000, 200_000, 900_000])
 def test_the_model_is_found_behind_long_messages(stack: Stack, size: int) -> None:
     message = {"role": "user", "content": 'ä\\"' + "x" * size}
-    body = json.dumps({"messages": [message], "model": "coder"}).encode()
+    body = json.dumps({"messages": [message], "model": "assistant"}).encode()
     assert stack.send(body=body).status == 200
-    assert stack.engines["coder"].requests[0].body == body
+    assert stack.engines["assistant"].requests[0].body == body
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from tests.heavy.attacks import doors, inside, outside, tls
 from tests.heavy.attacks.good import requests
 from tests.heavy.attacks.outside import Through
-from tests.heavy.attacks.site import MODELS, Site, attacked
+from tests.heavy.attacks.site import AUDITOR, MODELS, Site, attacked
 from tests.heavy.attacks.traffic import asked_for, passed_on
 from tests.heavy.attacks.words import Words
 from tests.lab import malformed, traces
@@ -123,9 +123,15 @@ def test_no_other_door_is_open(site: Site, count: Count) -> None:
             through.append(Through(doors.FAMILY, f"a certificate: {name}", f"was answered {status}"))
     assert doors.shown(site, doors.good_certificate(site)) == "200"
     assert len(doors.opened(site, [("spare1", site.gateway, 443), ("", site.gateway, 22)])) == 2
+    auditor, asked = site.operator.path.with_name(f"id_{AUDITOR}"), ("gate1", "gpu1")
+    for host in asked:
+        for where in doors.forwarded(site, host, AUDITOR, auditor):
+            through.append(Through(doors.FAMILY, f"an auditor on {host}", f"is forwarded {where}"))
+    assert doors.forwarded(site, "gpu1", site.fleet.user, site.fleet.key)
     logins = [*doors.attempts(site)]
     through += outside.achieved(logins, at_once=1)
     count.requests += len(closed) + len(certificates) + len(logins)
+    count.positions += len(asked) * (len(doors.TARGETS) + 1)
     count.successes += through
     assert [str(one) for one in through] == []
 

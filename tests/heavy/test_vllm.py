@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -88,6 +89,36 @@ def test_every_model_answers_by_every_name_through_one_gateway(site: Operator, l
     adapted = chat(site, lab, key, "noise")
     assert adapted.status == 200, adapted.text
     assert "Red" not in adapted.text
+
+
+def hits(lab: Lab) -> float:
+    """Return how many tokens of prompts vLLM has taken from its cache on gpu1."""
+    metrics = lab.exec("gpu1", f"curl -s --unix-socket {SOCKET} http://e/metrics").out
+    (count,) = re.findall(r"^vllm:prefix_cache_hits_total\{.*\} (\S+)$", metrics, re.MULTILINE)
+    return float(count)
+
+
+def test_a_prompt_is_reused_for_the_key_that_sent_it_and_for_no_other(site: Operator, lab: Lab, key: str) -> None:
+    """It is asked with salts of the client's own, too."""
+    other = site("key", "add", "curious", "--owner", "tests", "--json").json["key"]
+    site("drain", "gpu2/assistant@1", "--reason", "one is counted", "--yes")
+    # vLLM's CPU build reuses whole blocks of 128 tokens.
+    prompt = f"{malformed.word()} " + "one two three four " * 100
+
+    def reused(by: str, salt: str = "") -> bool:
+        before = hits(lab)
+        body = f'{{"model": "assistant", {salt} "prompt": "{prompt}", "max_tokens": 1}}'
+        asked = Request(lab.fleet().hosts["gate1"], DOMAIN, malformed.COMPLETIONS, body, Secret(by))
+        (response,) = ask(FromController(), site.path.with_name("test.ca.crt").read_text(), (asked,))
+        assert response.status == 200, response.text
+        return hits(lab) > before
+
+    mine = '"cache_salt": "mine",'
+    assert [reused(key), reused(key)] == [False, True]
+    assert [reused(other, mine), reused(other, mine), reused(other)] == [False, True, True]
+    assert [reused(key, '"cache\\u005fsalt": "yours",'), reused(key, '"cache_salt": null,')] == [True, True]
+    site("undrain", "gpu2/assistant@1")
+    site("key", "revoke", "curious", "--yes")
 
 
 def test_verify_proves_it_with_streams(site: Operator) -> None:

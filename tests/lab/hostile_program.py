@@ -54,7 +54,12 @@ def never_end() -> str:
     return "done"
 
 
+def crash() -> str:
+    os.abort()
+
+
 ATTACKS: dict[str, Callable[[], str]] = {
+    "crash": crash,
     "link": link,
     "hard-link": hard_link,
     "plant": plant,
@@ -77,8 +82,10 @@ def answer(path: str) -> Iterator[bytes]:
 def serve(connection: socket.socket) -> None:
     with connection:
         path = connection.recv(65536).split(b" ")[1].decode()
-        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
-        for part in answer(path):
+        parts = answer(path)
+        # An engine that crashes has answered nothing.
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + next(parts))
+        for part in parts:
             connection.sendall(part)
 
 

@@ -122,6 +122,57 @@ def test_the_running_kernel_and_the_next_boot_get_the_networks_settings(plain: L
     assert plain.plan(deploy).changes == 0
 
 
+_ADVERTISE = """
+import socket, struct
+from socket import IPPROTO_IPV6, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_IF
+prefix = struct.pack("!BBBBIII16s", 3, 4, 64, 0xC0, 3600, 3600, 0, socket.inet_pton(socket.AF_INET6, "2001:db8:7::"))
+sender = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+sender.setsockopt(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 255)
+sender.setsockopt(IPPROTO_IPV6, IPV6_MULTICAST_IF, socket.if_nametoindex("NAME"))
+sender.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix, ("ff02::1", 0))
+"""
+"""Sends one router advertisement: a default route, and a prefix for addresses."""
+
+
+def test_router_advertisements_are_refused_unless_an_interface_lives_on_them(plain: LabHost) -> None:
+    deploy = hardened(Sysctl(kernel="no"))
+    plain.applied(deploy)
+    assert running(plain, "net/ipv6/conf/*/accept_ra") == {"0"}
+    plain.tell("ip netns add router")
+    for name in ("lives", "hostile"):
+        plain.tell(
+            f"ip link add {name} type veth peer name to-{name} netns router; ip link set {name} up; "
+            f"ip netns exec router ip link set to-{name} up"
+        )
+    # A host that got its addresses before rackwright came.
+    plain.tell("sysctl -qw net.ipv6.conf.lives.accept_ra=1")
+
+    def advertise(name: str, until: str) -> None:
+        script = shlex.quote(_ADVERTISE.replace("NAME", f"to-{name}"))
+        wait_until(lambda: plain.holds(f"ip netns exec router python3 -c {script} && {until}"))
+
+    has = "ip -6 -o address show dev lives scope global dynamic | grep -q 2001:db8:7:"
+    advertise("lives", f"{has} && ip -6 route show default | grep -q 'dev lives'")
+    run = plain.applied(deploy)
+    assert "lives has addresses or routes from IPv6 router advertisements" in (run.notes[0].note or "")
+    assert running(plain, "net/ipv6/conf/lives/accept_ra") == {"1"}
+    assert plain.holds(f"{has} && grep -qxF 'net/ipv6/conf/lives/accept_ra = 1' {SYSCTL}")
+    plain.tell("/usr/lib/systemd/systemd-sysctl")
+    assert running(plain, "net/ipv6/conf/lives/accept_ra") == {"1"}
+    assert running(plain, "net/ipv6/conf/hostile/accept_ra") == {"0"}
+    assert plain.plan(deploy).changes == 0
+    # The counter shows that the hostile router's advertisement has arrived.
+    arrived = "grep -q '^Icmp6InRouterAdvertisements[[:space:]]*[1-9]' /proc/net/dev_snmp6/hostile"
+    advertise("hostile", arrived)
+    assert not plain.holds(
+        "ip -6 -o address show dev hostile scope global | grep . || ip -6 route show default | grep 'dev hostile'"
+    )
+    named = hardened(Sysctl(kernel="no", values={"net.ipv6.conf.lives.accept_ra": 0}))
+    assert plain.applied(named).notes == ()
+    assert running(plain, "net/ipv6/conf/*/accept_ra") == {"0"}
+    plain.tell("ip link del lives; ip link del hostile; ip netns del router")
+
+
 def test_the_systems_own_reader_takes_the_same_of_two_files_as_we_do(plain: LabHost) -> None:
     deploy = hardened(Sysctl(kernel="no"))
     plain.tell("printf 'net.ipv4.conf.lo.accept_redirects = 1\\n' >/etc/sysctl.d/10-site.conf")

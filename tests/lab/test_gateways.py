@@ -42,6 +42,9 @@ def lab() -> Iterator[Lab]:
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     site = operator(tmp_path_factory.mktemp("site"), lab.fleet())
     site.edit("on: [gate1]", "on: [gate1, gate2]")
+    site.path.with_name("password").write_text("a password of the tests\n")
+    with site.path.open("a") as fleet_file:
+        fleet_file.write("backup: {to: [{name: own, url: /srv/own, password: 'file:password'}]}\n")
     site("apply", "--yes", "--close-ports")
     return site
 
@@ -126,6 +129,44 @@ def test_what_clients_send_and_get_is_kept_nowhere(site: Operator, lab: Lab, key
     files = [path for path in site.path.parent.rglob("*") if path.is_file()]
     texts = [said.encode(), *(path.read_bytes() for path in files)]
     assert not [word for word in (inside, outside) if any(word.encode() in text for text in texts)]
+
+    site("backup", "run")
+    in_files = "rackwright-assistant@1.service"
+    assert traces.in_snapshots(lab, "own", inside, outside, secret, shown, in_files) == {
+        "gate1": set(),
+        "gate2": set(),
+        "gpu1": {in_files},
+    }
+
+
+def test_no_key_is_told_how_much_of_a_prompt_of_another_key_was_reused(site: Operator, lab: Lab, key: str) -> None:
+    other = site("key", "add", "curious", "--owner", "tests", "--json").json["key"]
+    gateway = (lab.fleet().hosts["gate1"], site.path.with_name("test.ca.crt"))
+    prompt = f"{malformed.word()} is a word that nobody else would write here"
+    completion = {"model": "assistant", "prompt": prompt, "max_tokens": 2}
+    chat = {"model": "assistant", "messages": [{"role": "user", "content": prompt}], "max_tokens": 2}
+    streamed = {"stream": True, "stream_options": {"include_usage": True}, "timings_per_token": True}
+    forms = [
+        (path, {**asked, **more})
+        for path, asked in ((malformed.COMPLETIONS, completion), (malformed.CHAT, chat))
+        for more in ({}, streamed, {"response_fields": ["tokens_cached", "timings"]})
+    ]
+    for path, body in forms:
+        # The first of another key, then twice the same: reused or not, the answers have the same form.
+        answers = [malformed.sent(*gateway, one, path, json.dumps(body).encode()) for one in (key, other, other)]
+        assert {status for status, _ in answers} == {200}
+        for _, text in answers:
+            assert '"total_tokens"' in text
+            assert not re.search("cache|timings|prompt_n|prompt_ms|_per_second|progress", text.replace(prompt, ""))
+    # The engine did reuse it, and says so to root.
+    ask = f"curl -s --unix-socket {SOCKET} -H 'Content-Type: application/json' -d @- http://e{malformed.COMPLETIONS}"
+    usage = json.loads(lab.exec("gpu1", ask, input=json.dumps(completion), timeout=120).out)["usage"]
+    assert usage["prompt_tokens_details"]["cached_tokens"] > 10
+    for parameter in ("id_slot", "return_progress", "verbose", "n_cache_reuse"):
+        body = {**completion, "stream": True, parameter: 1}
+        refused, text = malformed.sent(*gateway, other, malformed.COMPLETIONS, json.dumps(body).encode())
+        assert (refused, json.loads(text)["error"]["code"]) == (400, "unsupported_parameter")
+    site("key", "revoke", "curious", "--yes")
 
 
 def test_a_gateway_that_is_away_is_named_and_gets_the_revocation_at_the_next_apply(

@@ -13,9 +13,10 @@ import pytest
 from rackwright.fleet.ca import CertificateAuthority
 from rackwright.lifecycle.p2p.unit import PROPERTIES as P2P
 from rackwright.roles.certificate.settings import Settings as Certificate
-from rackwright.roles.host_proxy.settings import Proxied
+from rackwright.roles.host_proxy.settings import KEY_HEADER, Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.layout.settings import Settings as Layout
+from rackwright.roles.probe.scripts import MOST_ENDED
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.proof import parse as parse_proof
 from rackwright.roles.replica.proof import proof_command
@@ -96,14 +97,16 @@ class Attacked:
         for one in NAMES:
             probe(settings=probe_of(one))
 
-    def ask(self, name: str) -> str:
-        """Return status and body of the replica's answer to a gateway."""
+    def ask(self, name: str, key: str = "ben", path: str = "/v1/completions") -> str:
+        """Return status and body of the replica's answer to a gateway that asks for this key."""
         folder, port = "/etc/rackwright/certificates", 8100 + NAMES.index(name)
+        body = "" if path.startswith("/attack/") else "-d '{}'"
         return self.host.tell(
             "umask 077; systemd-creds decrypt --name=gateway-client.key "
             f"{folder}/gateway-client.key.cred /root/client.key 2>/dev/null; "
             f"curl -s -m 20 -w ' %{{http_code}}' --cacert {folder}/host-proxy.ca.crt --key /root/client.key "
-            f"--cert {folder}/gateway-client.crt -d '{{}}' https://{self.host.address}:{port}/v1/completions || true"
+            f"--cert {folder}/gateway-client.crt -H {KEY_HEADER}:{key} {body} "
+            f"https://{self.host.address}:{port}{path} || true"
         )
 
     def attack(self, kind: str) -> str:
@@ -193,3 +196,17 @@ def test_an_answer_without_an_end_fills_nothing_and_takes_the_engine_out(attacke
     largest = attacked.host.tell(f"find {STATES} -type f -printf '%s\\n' | sort -n | tail -n 1")
     assert int(largest) < MOST
     assert attacked.states()["good@1"].probe == "ready"
+
+
+def test_a_key_whose_requests_end_an_engine_is_paused_there_and_no_other_key(attacked: Attacked) -> None:
+    for _ in range(MOST_ENDED):
+        wait_until(lambda: attacked.ask("evil@1").endswith(" 200"), 120)
+        assert attacked.ask("evil@1", "mallory", "/attack/crash").endswith(" 502")
+    wait_until(lambda: attacked.ask("evil@1").endswith(" 200"), 120)
+    refused = attacked.ask("evil@1", "mallory")
+    assert "key_paused" in refused
+    assert refused.endswith(" 503")
+    assert attacked.ask("good@1", "mallory").endswith(" 200")
+    states = attacked.states()
+    assert [(one.key, one.times) for one in states["evil@1"].paused] == [("mallory", MOST_ENDED)]
+    assert states["good@1"].paused == ()

@@ -22,6 +22,7 @@ from rackwright.roles.replica.proof import ask_command
 from rackwright.roles.replica.settings import Settings as Replica
 from rackwright.roles.replica.state import COMMAND, ReplicaState, parse
 from rackwright.route import Route
+from rackwright.run import Outcome
 from rackwright.values.file import File
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
@@ -144,6 +145,22 @@ def test_the_weights_and_the_runtime_are_read_only_and_nothing_is_left_of_their_
     assert found.splitlines() == ["555 root", "444 root", "555 root"]
     assert ready.host.tell("ls /srv/models/.incoming /opt/rackwright/runtimes/.incoming | grep -v :$ || true") == ""
     assert not ready.host.holds("ls -d /srv/models/*/*.partial /opt/rackwright/runtimes/*.partial*")
+
+
+def test_a_login_user_reads_no_weights_and_an_older_store_is_closed_while_the_engine_serves(ready: Serving) -> None:
+    host, file = ready.host, f"{ready.store.folder(ready.model)}/model.gguf"
+    as_user = f"setpriv --reuid={host.fleet.user} --regid={host.fleet.user} --init-groups head -c 4"
+    assert not host.holds(f"{as_user} {file}")
+    before = host.tell(f"chmod 0755 /srv/models/assistant; stat -c '%i %Y' {file}")
+    assert host.tell(f"{as_user} {file}") == "GGUF"
+    pid = host.tell(f"systemctl show -P MainPID {ready.replica.unit}")
+    (step,) = [step for step in host.applied(ready.deploy).steps if step.outcome is Outcome.CHANGED]
+    assert "/srv/models/assistant: only root may enter" in (step.diff or "")
+    assert not host.holds(f"{as_user} {file}")
+    assert host.tell(f"stat -c '%i %Y' {file}") == before
+    assert host.tell(f"systemctl show -P MainPID {ready.replica.unit}") == pid
+    host.tell(f"systemctl restart {ready.replica.unit}")
+    wait_until(lambda: bool(parse_answer(host.tell(f"{ask_command(ready.replica, 'assistant')} || true"))), 120)
 
 
 def test_the_sandbox_is_tight_by_systemds_own_measure(ready: Serving) -> None:

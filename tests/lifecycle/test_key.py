@@ -69,7 +69,7 @@ def test_every_gateway_is_told_and_notes_it_in_its_audit_log(fleet, hosts):
     assert push_key(fleet, KEY, "add") == {"gate1": None, "gate2": None}
     for name in ("gate1", "gate2"):
         told, noted = [stdin for host, _, stdin in hosts.ran if host == name]
-        assert f"{'a' * 64} anna|0|all|0|0" in told
+        assert f"{'a' * 64} anna|0|all|0|default" in told
         assert '"command":"key add"' in noted
         assert "added API key anna of Anna: all models" in noted
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,8 +17,10 @@ from rackwright.lifecycle.status import (
     Status,
     TrafficState,
     _drained,
+    _paused_keys,
     _traffic,
 )
+from rackwright.roles.replica.state import PausedKey, ReplicaState
 
 MOMENT = datetime(2026, 11, 27, 3, 15, tzinfo=UTC)
 RECORD = DrainRecord(who="ada (SHA256:x) on laptop", reason="model update assistant", manual=False, time=MOMENT)
@@ -63,3 +66,13 @@ def test_a_fleet_is_healthy_when_all_that_should_serve_does(
     host: HostStatus, replica: ReplicaStatus, healthy: bool
 ) -> None:
     assert replace(WELL, hosts=(host,), replicas=(replica,)).healthy is healthy
+
+
+def test_a_paused_key_is_named_with_its_replica_and_the_end_of_the_pause() -> None:
+    paused = ReplicaState("assistant@1", "active", "ready", None, None, "", paused=(PausedKey("ci", 3, 1796000000),))
+    host = SimpleNamespace(replicas={"assistant@1": paused, "coder@1": replace(paused, paused=())})
+    (warning,) = _paused_keys(SimpleNamespace(hosts={"gpu1": host}))  # type: ignore[arg-type]
+    assert warning == (
+        "gpu1/assistant@1: requests of the key ci ended its engine 3 times; the key is paused there until 00:53 UTC; "
+        "next: rackwright logs gpu1/assistant@1; rackwright key revoke ci"
+    )

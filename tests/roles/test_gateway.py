@@ -14,7 +14,7 @@ from rackwright.operations.facts.unit import OurUnitStates, Unit
 from rackwright.operations.haproxy.key_map import KeysLoaded, KeysMerged, Known, KnownKeys
 from rackwright.operations.haproxy.paths import WORKERS, Paths
 from rackwright.roles.gateway.access_log import Access, error_log_format, log_format, parse_access
-from rackwright.roles.gateway.configuration import applied_keys, haproxy_cfg, maps, models_json
+from rackwright.roles.gateway.configuration import applied_keys, haproxy_cfg, key_entries, maps, models_json
 from rackwright.roles.gateway.role import gateway
 from rackwright.roles.gateway.settings import Key, Peer, RevokedKey, RoutedModel, Server, Settings
 from tests.fakes import play, systemctl
@@ -152,7 +152,7 @@ def test_keys_that_are_not_as_they_should_be_are_merged_and_loaded(fact: object,
     assert play(gateway, settings=SETTINGS, facts={**facts(), fact: False}).changed == changed
 
 
-@pytest.mark.parametrize("name", ["haproxy.cfg", "models.json", "models.map", "downtime.lua"])
+@pytest.mark.parametrize("name", ["haproxy.cfg", "models.json", "models.map", "downtime.lua", "reuse.lua"])
 def test_another_configuration_is_reloaded_and_never_restarted(name: str) -> None:
     played = play(gateway, settings=SETTINGS, facts=facts(**{name: "old\n"}))
     assert played.commands[-1] == systemctl("reload", "rackwright-gateway.service")
@@ -171,6 +171,18 @@ def test_keys_are_written_by_hash_with_version_expiry_and_scope() -> None:
         f"{b} 7 {b}/idle yes",
         f"{c} revoked # c of team: revoked",
     ]
+
+
+def test_a_key_without_a_limit_of_its_own_is_written_so() -> None:
+    """Then another default needs no change of the keys."""
+    assert key_entries(Key(id="a", sha256="a" * 64, concurrency=None)) == (("a" * 64, "a|0|all|0|default"),)
+
+
+@pytest.mark.parametrize(("queue_timeout", "later"), [(1, 900), (60, 54_000), (3600, 520_000)])
+def test_what_a_key_has_beyond_all_slots_waits_for_most_of_the_longest_wait(queue_timeout: int, later: int) -> None:
+    """HAProxy compares times within 524 s of now."""
+    configuration = haproxy_cfg(SETTINGS.model_copy(update={"queue_timeout_seconds": queue_timeout}))
+    assert f"set-priority-offset int({later}) if" in configuration
 
 
 def test_a_gateway_that_was_told_of_all_keys_has_nothing_to_be_written() -> None:

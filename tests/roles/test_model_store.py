@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.stored_folder import FreeRoom, ReadThrough, Room, Stored, StoredFolder
+from rackwright.operations.facts.stored_folder import FreeRoom, OpenFolders, ReadThrough, Room, Stored, StoredFolder
 from rackwright.roles.model_store.role import model_store
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.route import Route
@@ -33,6 +33,31 @@ def test_a_folder_with_a_file_of_another_size_is_fetched_anew() -> None:
         "Fetch assistant m.gguf (0 MB)" in name
         for name in play(model_store, facts=facts, settings=STORE, route=Route()).changed
     )
+
+
+def test_folders_that_users_may_enter_are_closed_and_no_file_is_touched() -> None:
+    facts = {
+        InstalledPackages: ("curl", "ca-certificates"),
+        StoredFolder: Stored(MODEL.digest, {"m.gguf": 10}),
+        OpenFolders: ("/srv/models/assistant", "/srv/models/earlier"),
+    }
+    played = play(model_store, facts=facts, settings=STORE, route=Route())
+    paths = "/srv/models/assistant /srv/models/earlier"
+    assert played.commands == [f"chown -h root:root -- {paths} && chmod 0700 -- {paths}"]
+    assert played.diffs["Close the weights to users"].splitlines() == [
+        "/srv/models/assistant: only root may enter",
+        "/srv/models/earlier: only root may enter",
+    ]
+
+
+def test_who_only_reads_a_shared_folder_closes_nothing() -> None:
+    settings = STORE.model_copy(update={"models": (MODEL.model_copy(update={"writer": "gpu1"}),)})
+    facts = {
+        StoredFolder: Stored(MODEL.digest, {"m.gguf": 10}),
+        ReadThrough: True,
+        OpenFolders: ("/srv/models/assistant",),
+    }
+    assert play(model_store, facts=facts, settings=settings, route=Route()).changed == []
 
 
 def test_the_token_is_in_no_command_and_the_signed_part_of_a_url_in_no_diff() -> None:

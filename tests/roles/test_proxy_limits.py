@@ -36,9 +36,10 @@ def test_a_gateway_waits_so_long_and_no_longer() -> None:
     assert said(head, "timeout") == {
         "connect": "3s",
         "check": "2s",
+        "client-hs": "10s",
         "http-request": "15s",
         "http-keep-alive": "75s",
-        "client": "1000s",
+        "client": "60s",
         "server": "1000s",
         "queue": "70s",
     }
@@ -68,6 +69,18 @@ def test_so_many_connections_are_taken_at_a_time() -> None:
     assert [*said(HOST_PROXY, "maxconn")] == [f"{64 + 4 * 16}"]
 
 
+def test_one_address_holds_half_of_a_gateways_connections_at_most() -> None:
+    assert "tcp-request connection track-sc4 src,ipmask(32,64) table addresses" in GATEWAY
+    assert "tcp-request connection reject if { sc_conn_cur(4) gt 61 }" in GATEWAY
+
+
+def test_incomplete_headers_have_15_seconds_and_64_kib() -> None:
+    # The script's own limit comes before the end of the inspection, which would let the rest in.
+    assert "tcp-request inspect-delay 16s" in GATEWAY
+    assert "tcp-request content reject if { var(txn.head.ms) -m int ge 15000 }" in GATEWAY
+    assert "tcp-request content reject if { var(txn.head.bytes) -m int gt 65536 }" in GATEWAY
+
+
 def test_an_engine_gets_as_many_requests_as_it_has_slots() -> None:
     assert re.findall(r"^ +server gpu\S+ .* maxconn (\d+)$", GATEWAY, re.MULTILINE) == ["4", "64"]
     assert re.findall(r"^ +server engine .* maxconn (\d+)$", HOST_PROXY, re.MULTILINE) == ["8", "8"]
@@ -85,7 +98,19 @@ def test_what_is_remembered_of_requests_has_room_and_an_end() -> None:
         "canary": "type string len 24 size 100k expire 24h store gpc(1)",
         "running": "type string len 24 size 100k expire 24h store gpc(1)",
     }
-    assert said(GATEWAY, "stick-table") == {"type": "string len 32 size 100k expire 2h store conn_cur"}
+    addresses, running, by_model = re.findall(r"^ +stick-table (.*)$", GATEWAY, re.MULTILINE)
+    assert addresses == "type ipv6 size 100k expire 1m store conn_cur"
+    assert running == "type string len 32 size 100k expire 2h store conn_cur"
+    # An id, |, and a model's name.
+    assert by_model == "type string len 64 size 100k expire 2h store conn_cur"
+    tracked = set(re.findall(r"track-sc(\d)", GATEWAY))
+    assert [*said(GATEWAY, "tune.stick-counters")] == [str(len(tracked))]
+
+
+def test_what_a_key_has_beyond_the_slots_of_replicas_that_are_up_waits_for_most_of_the_longest_wait() -> None:
+    shares = re.findall(r"set-var\(txn.slots\) (\S+) if { var\(txn.model\) -m str (\S+) }", GATEWAY)
+    assert shares == [("nbsrv(model.assistant),mul(4)", "assistant")]
+    assert "set-priority-offset int(63000) if { sc_conn_cur(3),sub(txn.slots) gt 0 }" in GATEWAY
 
 
 def test_tokens_are_passed_on_at_once_and_who_left_is_not_answered() -> None:

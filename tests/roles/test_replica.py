@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,7 +17,7 @@ from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.replica.gpus import Device, Given, render_gpus, uuids_in
 from rackwright.roles.replica.role import gpus_of, replica
 from rackwright.roles.replica.state import COMMAND as STATES
-from rackwright.roles.replica.state import parse
+from rackwright.roles.replica.state import PausedKey, parse
 from rackwright.roles.replica.unit import render
 from tests.fakes import commands, play
 from tests.roles.serving import REPLICA
@@ -195,9 +196,11 @@ MOUNTS = """\
 
 
 def test_states_tell_which_weights_an_engine_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    units, process = tmp_path / "units", tmp_path / "proc/77"
-    for folder in (units, process):
+    units, process, states = tmp_path / "units", tmp_path / "proc/77", tmp_path / "run/rackwright-state"
+    for folder in (units, process, states):
         folder.mkdir(parents=True)
+    now = int(time.time())
+    (states / "a@1.paused").write_text(f"{now + 60} ci 3\n{now + 90} web-2 4\n{now - 60} old 3\n")
     for name in ("a@1", "a@2", "a-probe"):
         (units / f"rackwright-{name}.service").write_text("[Service]\n")
     (process / "mountinfo").write_text(MOUNTS)
@@ -215,6 +218,7 @@ def test_states_tell_which_weights_an_engine_sees(tmp_path: Path, monkeypatch: p
     runs, waits = parse(done.stdout)
     assert (runs.replica, runs.active, runs.weights) == ("a@1", "active", ("0123456789abcdef", "fedcba9876543210"))
     assert (waits.replica, waits.weights) == ("a@2", ())
+    assert (runs.paused, waits.paused) == ((PausedKey("ci", 3, now + 60), PausedKey("web-2", 4, now + 90)), ())
 
 
 def test_a_state_says_what_keeps_the_replica_from_serving() -> None:

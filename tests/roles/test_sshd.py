@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -63,7 +64,9 @@ def test_keys_alone_are_admitted():
 
 def test_the_drop_in_includes_what_waits_before_it_says_anything_itself():
     assert _WANTED.splitlines()[0] == f"Include {PENDING}"
-    assert tuple(line.split()[0].lower() for line in _WANTED.splitlines()[2:]) == KEYWORDS
+    for_all, _, for_auditors = _WANTED.partition("\nMatch Group rackwright-auditors\n")
+    assert tuple(line.split()[0].lower() for line in for_all.splitlines()[2:]) == KEYWORDS
+    assert all(line.startswith("    ") for line in for_auditors.splitlines())
 
 
 def test_algorithms_are_only_taken_away_so_that_any_openssh_knows_them():
@@ -139,6 +142,16 @@ def test_what_wins_over_ours_is_named_with_its_place_and_left():
     assert acts(
         _KEYS, Sshd(present=True, included=True, lines=first.lines, effective={"passwordauthentication": "yes"})
     )
+
+
+def test_a_block_that_is_read_first_and_lets_auditors_forward_is_named():
+    first = Line(f"{FOLDER}/00-a.conf:2", "disableforwarding", "no", first=True, match="User ben")
+    assert opposed(_KEYS, told(first)) == (
+        f"{FOLDER}/00-a.conf:2 says DisableForwarding no within `Match User ben`, which may apply to auditors",
+    )
+    as_good, later = replace(first, value="yes"), replace(first, first=False)
+    for_all = replace(first, match="")
+    assert opposed(_KEYS, told(as_good, later, for_all)) == ()
 
 
 def test_a_folder_that_sshd_does_not_read_is_refused_with_what_to_write():

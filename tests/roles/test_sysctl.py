@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from rackwright.operations.facts.drop_in import DropIns
-from rackwright.operations.facts.kernel import KernelSettings, Setting, path_of
+from rackwright.operations.facts.kernel import Advertised, KernelSettings, Setting, path_of
 from rackwright.operations.facts.path_state import Found, PathState
-from rackwright.roles.sysctl.hardening import drop_in, wanted
+from rackwright.roles.sysctl.hardening import drop_in, notes, wanted
 from rackwright.roles.sysctl.role import sysctl
 from rackwright.roles.sysctl.settings import Settings
 from tests.fakes import commands, play
@@ -24,6 +24,7 @@ def facts(settings: Settings, **differing: str) -> Mapping[object, object]:
         PathState: Found("regular file", 0o644, "root", "root", hashlib.sha256(text.encode()).hexdigest()),
         KernelSettings: {path: Setting(value, writable=True) for path, value in values.items()},
         DropIns: (),
+        Advertised: {},
     }
 
 
@@ -42,6 +43,30 @@ def test_only_what_the_running_kernel_has_otherwise_is_set() -> None:
 
 def test_a_host_with_several_networks_may_be_answered_on_another_one() -> None:
     assert wanted(Settings())["net.ipv4.conf.all.rp_filter"] == "2"
+
+
+def test_router_advertisements_are_refused_unless_an_interface_lives_on_them() -> None:
+    assert wanted(Settings())["net.ipv6.conf.*.accept_ra"] == "0"
+    kept = {"net/ipv6/conf/eth0.7/accept_ra": "2"}
+    needs = {"eth0.7": "2"}
+    assert wanted(Settings(), needs) == {**wanted(Settings()), **kept}
+    state = {**facts(Settings()), Advertised: needs}
+    state[KernelSettings]["net/ipv6/conf/eth0.7/accept_ra"] = Setting("2", writable=True)
+    played = play(sysctl, settings=Settings(), facts=state)
+    assert not any("accept_ra" in command for command in played.commands)
+    assert played.notes["Apply the kernel's settings"] == (
+        "eth0.7 has addresses or routes from IPv6 router advertisements, so its accept_ra stays 2; "
+        "to accept that, set baseline.sysctl.values: {net/ipv6/conf/eth0.7/accept_ra: 2}"
+    )
+
+
+@pytest.mark.parametrize(
+    "key", ["net.ipv6.conf.*.accept_ra", "net/ipv6/conf/eth0.7/accept_ra", "net.ipv6.conf.eth0/7.accept_ra"]
+)
+def test_ones_own_value_for_router_advertisements_is_set_and_nothing_is_noted(key: str) -> None:
+    settings = Settings(values={key: 1})
+    assert notes(settings, {"eth0.7": "2"}) == ()
+    assert wanted(settings, {"eth0.7": "2"}) == wanted(settings)
 
 
 def test_a_container_is_told_the_networks_settings_only() -> None:

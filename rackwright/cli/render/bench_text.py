@@ -33,7 +33,8 @@ def _headline(bench: Bench) -> str:
 def sent(step: Step) -> str:
     """Return what was sent, and how it ended."""
     failed = ", ".join(f"{count} {kind}" for kind, count in step.errors.items())
-    tokens = f"{step.prompt_tokens:.0f} tokens of prompt ({step.cached_tokens:.0f} of them cached)"
+    cached = "" if step.cached_tokens is None else f" ({step.cached_tokens:.0f} of them cached)"
+    tokens = f"{step.prompt_tokens:.0f} tokens of prompt{cached}"
     counted = f"{tokens}, {step.answer_tokens:.0f} of answer" if step.answered else "no tokens"
     what = f"{step.requests} requests at {step.rate:g} a second, {step.answered} answered in {step.seconds:.1f} s"
     return f"{what}, {step.failed} failed{f' ({failed})' if failed else ''}; {counted}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.x509 import LONGEST_DAYS, MODERN_DAYS
 from rackwright.roles.certificate.settings import Settings
 
 
@@ -22,4 +23,6 @@ def _gateway(fleet: Fleet, host: str) -> tuple[Settings, ...]:
     if gateway.certificate is not None:
         return (client,)
     addresses = [address for address in (fleet.service(host), gateway.vip) if address]
-    return (client, Settings(name="gateway", names=(gateway.domain, *map(str, addresses))))
+    names = (gateway.domain, *map(str, addresses))
+    days = MODERN_DAYS if gateway.tls == "modern" else LONGEST_DAYS
+    return (client, Settings(name="gateway", names=names, days=days))

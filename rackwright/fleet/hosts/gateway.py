@@ -28,6 +28,7 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | No
         domain=asked.domain,
         address=fleet.service(host),
         vip=asked.vip,
+        tls=asked.tls,
         certificate="gateway",
         client_certificate="gateway-client",
         models=tuple(_routed(fleet, lock, model) for model in fleet.file.models),
@@ -37,16 +38,19 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | No
         response_timeout_seconds=asked.response_timeout,
         queue_timeout_seconds=asked.queue_timeout,
         max_request_bytes=asked.max_request,
+        key_concurrency=0 if asked.key_concurrency == "unlimited" else asked.key_concurrency,
         downtime=fleet.file.rollout.downtime,
     )
 
 
 def _routed(fleet: Fleet, lock: Lock, model: str) -> RoutedModel:
+    asked = fleet.file.models[model]
     return RoutedModel(
         name=model,
         digest=lock.models[model].digest,
-        names=fleet.file.models[model].served,
+        names=asked.served,
         servers=tuple(server_of(fleet, lock, replica) for replica in fleet.replicas_of(model)),
+        salts=asked.runtime.salts,
     )
 
 

@@ -77,6 +77,7 @@ def parse_report(text: str, load: Load) -> Step:
         raise RackwrightError(f"its report can't be read: {first['loc']}: {first['msg']}", where="guidellm") from None
     answered, seconds = found.requests.successful, found.duration
     answer_tokens = _of(request.output_metrics.total_tokens for request in answered)
+    cached_tokens = _of(request.input_metrics.cached_tokens for request in answered)
     return Step(
         rate=load.rate,
         requests=load.requests,
@@ -86,7 +87,7 @@ def parse_report(text: str, load: Load) -> Step:
         requests_per_second=len(answered) / seconds if seconds else 0,
         tokens_per_second=sum(answer_tokens) / seconds if seconds else 0,
         prompt_tokens=_mean(_of(request.input_metrics.total_tokens for request in answered)),
-        cached_tokens=_mean([request.input_metrics.cached_tokens or 0 for request in answered]),
+        cached_tokens=_mean(cached_tokens) if cached_tokens else None,
         answer_tokens=_mean(answer_tokens),
         ttft=spread([value / 1000 for value in _of(request.ttft for request in answered)]),
         tpot=spread([value / 1000 for value in _of(request.tpot for request in answered)]),

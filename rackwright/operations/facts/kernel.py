@@ -41,3 +41,24 @@ class KernelSettings(FactBase[dict[str, Setting]]):
         writable = {line.removeprefix("w ") for line in output if line.startswith("w ")}
         reply = (line.partition(":") for line in output if not line.startswith("w "))
         return {path: Setting(" ".join(value.split()), path in writable) for path, _, value in reply}
+
+
+class Advertised(FactBase[dict[str, str]]):
+    """Return the interfaces on which the kernel accepts router advertisements and has used one, with `accept_ra`.
+
+    An address from DHCPv6 counts too, because its routes come from router advertisements.
+    """
+
+    def command(self) -> str:
+        return (
+            "for f in $({ ip -6 -o address show scope global dynamic | awk '{ print $2 }'; "
+            "ip -6 -o route show proto ra | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p'; } 2>/dev/null | sort -u); do "
+            'v=$(cat "/proc/sys/net/ipv6/conf/$f/accept_ra") && [ "$v" != 0 ] && echo "$f $v"; done; true'
+        )
+
+    @staticmethod
+    def default() -> dict[str, str]:
+        return {}
+
+    def process(self, output: list[str]) -> dict[str, str]:
+        return dict(line.split() for line in output if re.fullmatch(r"[A-Za-z0-9_.:-]{1,15} [12]", line))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, field
 
@@ -85,6 +86,23 @@ class FreeRoom(FactBase[Room]):
         free = reply[0][1].strip()
         arrived = {name.removesuffix(".verified"): int(size) for size, name in reply[1:] if size != "unmounted"}
         return Room(int(free) if free.isdigit() else None, arrived, mounted=("unmounted", "-") not in reply)
+
+
+class OpenFolders(FactBase[tuple[str, ...]]):
+    """Given the folder of models, return the folders in it that hold weights of ours and that users may enter."""
+
+    def command(self, root: str) -> str:
+        return (
+            f'for f in {shlex.quote(root)}/[a-z]*/; do f=${{f%/}}; set -- "$f"/*/.verified; '
+            'if [ -e "$1" ] && [ ! -L "$f" ] && [ "$(stat -c %a:%u -- "$f")" != 700:0 ]; then echo "$f"; fi; done'
+        )
+
+    @staticmethod
+    def default() -> tuple[str, ...]:
+        return ()
+
+    def process(self, output: list[str]) -> tuple[str, ...]:
+        return tuple(line for line in output if re.fullmatch(r"/.*/[a-z][a-z0-9-]*", line))
 
 
 class ReadThrough(FactBase[bool]):

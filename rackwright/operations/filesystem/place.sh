@@ -1,13 +1,15 @@
 # Usage: place INCOMING FOLDER DIGEST [SHA256 PATH]…
 # Put every file into FOLDER, owned by root and read-only, with the marker. FOLDER is never incomplete. The files
-# have been verified, and are linked, not copied.
+# have been verified, and are linked, not copied. Only root may enter FOLDER's parent.
 set -eu
 umask 022
 incoming=$1 folder=$2 digest=$3
 shift 3
 partial=$folder.partial
 rm -rf -- "$partial"
-mkdir -p -- "$partial"
+mkdir -p -m 0700 -- "${folder%/*}"
+chmod 0700 -- "${folder%/*}"
+mkdir -- "$partial"
 names=
 while [ $# -ge 2 ]; do
   mkdir -p -- "$(dirname -- "$partial/$2")"

@@ -10,6 +10,9 @@ fail() { printf '%s: %s\n' "$what" "$1" >&2; exit 1; }
 on=$folder
 while [ ! -d "$on" ]; do on=$(dirname -- "$on"); done
 [ "$(stat -c %d -- "$on")" != "$(stat -c %d -- /)" ] || fail "$unmounted"
+# A server may treat root of this host as nobody.
+[ ! -d "${folder%/*}" ] || [ -x "${folder%/*}" ] ||
+  fail "root of this host may not enter ${folder%/*}. The server should export it to this host with no_root_squash"
 [ "$(cat -- "$folder/.verified" 2>/dev/null)" = "$digest" ] ||
   fail "$folder is missing or incomplete. It is shared, and $writer should create it. If $writer is down, set \
 disabled: REASON for it in the fleet file; then the next host that serves the model creates the folder"

@@ -11,7 +11,7 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diff import show
-from rackwright.operations.facts.stored_folder import FreeRoom, Marker, ReadThrough, StoredFolder
+from rackwright.operations.facts.stored_folder import FreeRoom, Marker, OpenFolders, ReadThrough, StoredFolder
 from rackwright.operations.filesystem.fetch import holds, incoming
 from rackwright.values.file import File
 
@@ -71,10 +71,22 @@ def room_made(
 
 
 @operation()
+def closed(*, root: str) -> Generator[PyinfraCommand]:
+    """Ensure that only root may enter each folder in `root` that holds weights of ours, also of earlier models.
+
+    Engines don't need to: systemd binds their model into their own view. No file changes.
+    """
+    if found := host.get_fact(OpenFolders, root=root):
+        show("".join(f"{path}: only root may enter\n" for path in found))
+        paths = shlex.join(found)
+        yield StringCommand(f"chown -h root:root -- {paths} && chmod 0700 -- {paths}")
+
+
+@operation()
 def placed(*, what: str, files: tuple[File, ...], root: str, folder: str, digest: str) -> Generator[PyinfraCommand]:
     """Put exactly these files into `folder`, all at once, each verified, owned by root and read-only.
 
-    A folder with a wrong marker or wrong sizes is replaced. Its parent is created.
+    A folder with a wrong marker or wrong sizes is replaced. Its parent is created, and only root may enter it.
     """
     if host.get_fact(StoredFolder, path=folder).holds(digest, files):
         return

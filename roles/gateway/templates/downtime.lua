@@ -34,16 +34,19 @@ end
 
 -- Wait at most this many seconds for a server or for the downtime's end. txn.waited has the milliseconds waited so far and is
 -- updated. If no server is usable after the wait, txn.retry_after is set to the seconds until one should be. A worker that
--- was replaced stops waiting: it no longer checks servers, and the next worker waits in its place.
+-- was replaced stops waiting: it no longer checks servers, and the next worker waits in its place. HAProxy ends the script if
+-- the client leaves; then txn.waiting stays set.
 core.register_action("downtime", { "http-req" }, function(txn, longest)
     local model, waited = txn:get_var("txn.model"), txn:get_var("txn.waited")
     local began = milliseconds() - waited
     local servers, left = core.backends["model." .. model], remaining(model)
     if not left then return end
+    txn:set_var("txn.waiting", true)
     while left and waited < longest * 1000 and servers:get_srv_act() == 0 and not replaced:lookup("replaced") do
         core.msleep(100)
         left, waited = remaining(model), milliseconds() - began
     end
+    txn:unset_var("txn.waiting")
     txn:set_var("txn.waited", waited)
     if left and servers:get_srv_act() == 0 then txn:set_var("txn.retry_after", left) end
 end, 1)

@@ -11,8 +11,12 @@ local COMPILED = { pattern = true, grammar = true, regex = true, guided_regex = 
 -- Keys of a schema that limit the same text from both sides.
 local LENGTHS = { minLength = "least", maxLength = "most" }
 
--- Parameters that llama-server sets itself from others, and that end it if a client sends wrong ones.
-local INTERNAL = { chat_parser = true, grammar_lazy = true, grammar_triggers = true }
+-- Parameters of llama-server that it sets itself from others, and that end it if a client sends wrong ones; and those with
+-- which a client would choose among other clients' prompts, or see how much of one was reused.
+local INTERNAL = {
+    chat_parser = true, grammar_lazy = true, grammar_triggers = true,
+    id_slot = true, n_cache_reuse = true, return_progress = true, verbose = true,
+}
 
 -- Return the key as the engine reads it: any character may be written with an escape.
 local function unescaped(key)

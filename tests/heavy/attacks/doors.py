@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import paramiko
 
@@ -37,6 +38,10 @@ jobs = [threading.Thread(target=reach, args=one) for one in json.load(sys.stdin)
 [job.start() for job in jobs]
 [job.join() for job in jobs]
 """
+TARGETS = (("127.0.0.1", 22), ("127.0.0.1", 18100), ("gpu1", 8100), ("gate1", 443))
+"""Where an auditor would want to connect from a host."""
+_PROHIBITED = 1
+"""SSH_OPEN_ADMINISTRATIVELY_PROHIBITED of RFC 4254."""
 USERS = ("root", "ops", AUDITOR, "haproxy", "rw-assistant", "nobody")
 OLD = (
     *("diffie-hellman-group1-sha1", "diffie-hellman-group14-sha1", "diffie-hellman-group-exchange-sha1", "ssh-dss"),
@@ -150,6 +155,31 @@ def _login(site: Site, host: str, user: str, way: str) -> str:
         return f"logged in as {user}" if transport.is_authenticated() else ""
     finally:
         transport.close()
+
+
+def forwarded(site: Site, host: str, user: str, key: Path) -> list[str]:
+    """Return where this user, who may log in with this key, gets further by sshd."""
+    transport, found = _transport(site, host), []
+    try:
+        transport.start_client(timeout=20)
+        transport.auth_publickey(user, paramiko.Ed25519Key.from_private_key_file(str(key)))
+        for place in TARGETS:
+            if _connects(transport, place):
+                found.append(f"to {place}")
+        with suppress(paramiko.SSHException):
+            found.append(f"back from {transport.request_port_forward('127.0.0.1', 0)}")
+    finally:
+        transport.close()
+    return found
+
+
+def _connects(transport: paramiko.Transport, place: tuple[str, int]) -> bool:
+    """Return whether sshd connects to this place, or tries to."""
+    try:
+        transport.open_channel("direct-tcpip", place, ("127.0.0.1", 1), timeout=20).close()
+    except paramiko.ChannelException as refused:
+        return refused.code != _PROHIBITED
+    return True
 
 
 def _old(site: Site, host: str) -> str:

@@ -54,7 +54,7 @@ def _protocols(key: tuple[str, str]) -> dict[str, bytes]:
         "HTTP/0.9": b"GET /v1/models\r\n\r\n",
         "HTTP/0.9 with a version": request("GET", "/metrics", [key], version="HTTP/0.9"),
         "HTTP/1.2": version("HTTP/1.2").replace(b"/v1/chat", b"/metrics/v1/chat", 1),
-        "HTTP/2.0": version("HTTP/2.0"),
+        "HTTP/2.0": request("POST", CHAT, (), chat(), version="HTTP/2.0"),
         "HTTP/3": version("HTTP/3"),
         "HTTP/11": version("HTTP/11"),
         "http/1.1 in lower case": version("http/1.1"),

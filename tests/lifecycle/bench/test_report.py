@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,12 @@ def test_intervals_are_guidellms_too_and_there_is_none_for_what_too_few_tell():
         between = tuple(1000 * value for value in step.ttft.between[name])
         assert between == pytest.approx((its[name]["lower"], its[name]["upper"]))
     assert its["p95"] is None
+
+
+def test_no_cached_tokens_are_counted_where_no_answer_says_them():
+    said = re.sub(r'"cached_tokens": \d+', '"cached_tokens": null', ANSWERED)
+    assert said != ANSWERED
+    assert parse_report(said, Load(4, 70, 40, 4)).cached_tokens is None
 
 
 def test_what_the_tool_has_against_its_figures_is_told():

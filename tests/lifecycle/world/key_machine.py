@@ -162,7 +162,9 @@ class KeyMachine(RuleBasedStateMachine):
                 else:
                     entry = lets_in.get(sha256)
                     assert entry is not None, f"{name} doesn't let {key.id} in, which was given out"
-                    assert entry.endswith(f"|{key.concurrency or 0}"), f"{name} took a change of {key.id} back"
+                    assert entry.endswith(f"|{key.concurrency or 'default'}"), (
+                        f"{name} took a change of {key.id} back"
+                    )
 
     # Helpers.
 

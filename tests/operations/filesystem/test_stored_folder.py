@@ -65,6 +65,20 @@ def test_files_replace_what_stood_there_whole_and_read_only(root: Path) -> None:
     assert (root / "model/part/one.gguf").stat().st_mode & 0o777 == 0o444
 
 
+def test_only_root_may_enter_the_folder_of_a_model(root: Path) -> None:
+    for mode in (None, 0o755):
+        if mode:
+            (root / "store/model").chmod(mode)
+        arrived(root, b"weights")
+        assert run(PLACE, root / ".incoming", root / "store/model/one", "digest", "aa", "one.gguf").returncode == 0
+        assert (root / "store").stat().st_mode & 0o777 == 0o755
+        assert (root / "store/model").stat().st_mode & 0o777 == 0o700
+        assert (
+            run("! setpriv --reuid=nobody --clear-groups cat -- $1", root / "store/model/one/one.gguf").returncode
+            == 0
+        )
+
+
 def test_what_an_interrupted_run_left_is_not_put_in_place(root: Path) -> None:
     partial = root / "model.partial" / "part"
     partial.mkdir(parents=True)
@@ -163,6 +177,22 @@ def test_a_folder_that_is_not_there_yet_names_who_should_write_it(root: Path) ->
     assert done.returncode == 1
     assert "is missing or incomplete. It is shared, and gpu1 should create it." in done.stderr
     assert "If gpu1 is down, set disabled: REASON for it in the fleet file" in done.stderr
+
+
+def test_a_server_that_takes_root_for_nobody_is_named_as_the_cause(root: Path) -> None:
+    arrived(root, b"weights")
+    run(PLACE, root / ".incoming", root / "store/model", "digest", "aa", "one.gguf")
+    as_nobody = 'exec setpriv --reuid=nobody --clear-groups sh -c "$0" "$@"'
+    script = f'stat() {{ case "$*" in *" /") echo 1 ;; *) echo 2 ;; esac; }}\n{READ}'
+    words = ("read", "assistant", root / "store/model", "digest", "gpu1", root / "note", "should be mounted")
+    done = subprocess.run(
+        ["sh", "-c", as_nobody, script, *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"assistant: root of this host may not enter {root}/store. "
+        "The server should export it to this host with no_root_squash\n",
+    )
 
 
 def test_what_reads_through_is_short_and_shellcheck_finds_nothing() -> None:
