@@ -133,7 +133,7 @@ def test_each_unit_is_held_to_its_exposure(tmp_path: Path) -> None:
 
 
 def test_a_transient_unit_keeps_its_sandbox_when_units_are_reloaded() -> None:
-    """systemd writes RestrictNamespaces=yes of a transient unit as an empty list, which it reads as no restriction."""
+    """Of a transient unit, systemd writes RestrictNamespaces=yes as an empty list: no restriction."""
     assert "RestrictNamespaces=cgroup" in p2p.PROPERTIES
 
 
