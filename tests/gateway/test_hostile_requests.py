@@ -157,6 +157,41 @@ def test_a_pattern_with_too_many_groups_is_refused(stack: Stack, key: str, group
     assert not stack.engines["assistant"].requests
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        rb'"grammar":"root ::= \"a\"{9,1}"',
+        rb'"grammar":"root ::= \"a\"{ 9 ,\n1 }"',
+        rb'"grammar":"root ::= \"#\"{\u0039,1}"',
+        rb'"grammar":"root ::= \"a\"{9, # }\n1}"',
+        rb'"grammar":"root ::= \"a\"\u007b9,1}"',
+        rb'"gr\u0061mmar":"root ::= \"a\"{9,1}"',
+        rb'"schema":{"pattern":"^a{1,2}b{9,1}$"}',
+        rb'"schema":{"minLength":9,"maxLength":1}',
+        rb'"schema":{"maxLength" : 1.0e0,"type":"string","min\u004cength" :9}',
+        rb'"schema":{"minLength":9,"maxLength":10,"x":{"maxLength":11},"maxLength":1}',
+    ],
+)
+def test_a_repetition_whose_end_is_below_its_start_is_refused(stack: Stack, members: bytes) -> None:
+    """llama-server counts up to it without end, and its probe then kills it (llama.cpp pull request 25602)."""
+    refused = stack.send(body=b'{"model":"assistant",' + members + b"}")
+    assert error(refused) == (400, "reversed_range")
+    assert not stack.engines["assistant"].requests
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        b'"grammar":"root ::= [a]{1,9} [b]{9} [c]{9,} # {9 1}"',
+        b'"messages":[{"content":"{9,1}"}]',
+        b'"schema":{"minLength":1,"maxLength":9,"items":{"minLength":20}}',
+        b'"schema":{"anyOf":[{"minLength":9},{"maxLength":1}],"properties":{"minLength":{},"maxLength":{"a":1}}}',
+    ],
+)
+def test_what_only_looks_like_such_a_repetition_is_passed_on(stack: Stack, members: bytes) -> None:
+    assert stack.send(body=b'{"model":"assistant",' + members + b"}").status == 200
+
+
 def test_a_request_that_ended_its_engine_is_not_tried_again(stack: Stack) -> None:
     stack.engines["assistant"].crash = True
     assert error(stack.send()) == (502, "bad_gateway")

@@ -22,6 +22,7 @@ _FIRST = (
     "driver",
     "p2p",
     "bench",
+    "attacks",
     "driver_builds",
 )
 """The order of files without a recorded duration: the longest first, next to it those that wait more than they

@@ -14,9 +14,13 @@ _LOG = "journalctl --sync; journalctl -q -t rackwright-access -p info..info -o c
 
 def accesses(lab: Lab, gateways: Iterable[str], key: str) -> dict[str | None, Access]:
     """Return the requests of this key that the gateways have logged, by id."""
+    return {access.request: access for access in logged(lab, gateways) if access.key == key}
+
+
+def logged(lab: Lab, gateways: Iterable[str]) -> list[Access]:
+    """Return all requests that the gateways have logged."""
     lines = [line for gateway in gateways for line in lab.exec(gateway, _LOG).out.splitlines()]
-    told = (parse_access(line) for line in lines)
-    return {access.request: access for access in told if access.key == key}
+    return [parse_access(line) for line in lines]
 
 
 def lost_by(log: dict[str | None, Access], samples: Iterable[Sample]) -> list[str]:

@@ -29,7 +29,12 @@ def word() -> str:
 
 def requests(word: str, model: str) -> Requests:
     """Return a good request of each kind, and those that are wrong in one way each."""
-    return (*_good(word, model), *_broken(word, model), *_wrong(word, model), *_wrong_formats(word, model))
+    return (*_good(word, model), *wrong_requests(word, model))
+
+
+def wrong_requests(word: str, model: str) -> Requests:
+    """Return requests that are wrong in one way each."""
+    return (*_broken(word, model), *_wrong(word, model), *_wrong_formats(word, model))
 
 
 def answered_with(word: str, model: str) -> tuple[str, bytes]:

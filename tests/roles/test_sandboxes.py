@@ -132,6 +132,11 @@ def test_each_unit_is_held_to_its_exposure(tmp_path: Path) -> None:
     assert {source: level for source, level in found.items() if level > LIMIT} == BOUNDS
 
 
+def test_a_transient_unit_keeps_its_sandbox_when_units_are_reloaded() -> None:
+    """Of a transient unit, systemd writes RestrictNamespaces=yes as an empty list: no restriction."""
+    assert "RestrictNamespaces=cgroup" in p2p.PROPERTIES
+
+
 def test_these_are_all_sandboxes() -> None:
     root = Path(__file__).parents[2]
     sources = [path for top in ("rackwright", "roles") for path in (root / top).rglob("*.*")]

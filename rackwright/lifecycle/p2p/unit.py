@@ -51,7 +51,9 @@ PROPERTIES = (
     "RemoveIPC=yes",
     "LockPersonality=yes",
     "MemoryDenyWriteExecute=yes",
-    "RestrictNamespaces=yes",
+    # systemd keeps `yes` for a transient unit only until the next daemon-reload. A namespace of control groups alone
+    # is of no use, and its maker needs a capability.
+    "RestrictNamespaces=cgroup",
     "RestrictRealtime=yes",
     "RestrictSUIDSGID=yes",
     "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK",

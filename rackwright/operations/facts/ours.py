@@ -34,7 +34,7 @@ class OurFiles(_Names):
     def command(self) -> str:
         return (
             "find /etc/rackwright -maxdepth 2 -regextype posix-extended "
-            "'(' -type f -regex '/etc/rackwright/[^/]+@[0-9]+[.](probe|loading|unfit|evidence|agent)' "
+            "'(' -type f -regex '/etc/rackwright/[^/]+@[0-9]+[.](probe|loading|unfit|evidence|ended|pause|agent)' "
             "-o -type f -regex '/etc/rackwright/certificates/[^/]+[.](crt|key[.]cred)' "
             "-o -type f -regex '/etc/rackwright/backup/[^/]+' "
             "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup|p2p)' ')' -print 2>/dev/null; "

@@ -1,5 +1,5 @@
 -- Rendered by rackwright: how deeply a request nests. Engines read JSON, patterns and grammars with recursive functions, so a
--- request that nests deeply enough ends the engine for everybody.
+-- request that nests deeply enough ends the engine for everybody. So does a repetition that ends below its start.
 -- Arguments: how many arrays and objects may nest, and how many groups a pattern or grammar may have.
 local deepest, most_groups = tonumber((...)), tonumber((select(2, ...)))
 local find, byte, sub = string.find, string.byte, string.sub
@@ -7,6 +7,9 @@ local BACKSLASH, QUOTE, OPEN_ARRAY, OPEN_OBJECT = byte('\\"[{', 1, 4)
 
 -- Keys whose text an engine compiles.
 local COMPILED = { pattern = true, grammar = true, regex = true, guided_regex = true, guided_grammar = true }
+
+-- Keys of a schema that limit the same text from both sides.
+local LENGTHS = { minLength = "least", maxLength = "most" }
 
 -- Parameters of llama-server that it sets itself from others, and that end it if a client sends wrong ones; and those with
 -- which a client would choose among other clients' prompts, or see how much of one was reused.
@@ -38,10 +41,21 @@ local function too_many_groups(text)
     return plain + escaped > most_groups
 end
 
--- Return "depth", "groups" or "internal" if the engine must not get the body, nil if it may. A body that isn't JSON may be
+-- Whether a repetition may end below its start, such as {9,1}: llama-server counts from there without end. Nobody writes a
+-- comment inside of one, where it could hide the end.
+local function reversed_range(text)
+    local plain = unescaped(text):gsub("\\[nrt]", " ")
+    if find(plain, "{[%s%d,]*#") then return true end
+    for least, most in plain:gmatch("{%s*(%d+)%s*,%s*(%d+)%s*}") do
+        if tonumber(least) > tonumber(most) then return true end
+    end
+    return false
+end
+
+-- Return "depth", "groups", "range" or "internal" if the engine must not get the body, nil if it may. A body that isn't JSON may be
 -- judged wrongly: engines refuse it.
 local function excess(body)
-    local at, depth, compiled = 1, 0, false
+    local at, depth, compiled, lengths = 1, 0, false, {}
     while true do
         local found = find(body, '["%[%]{}]', at)
         if not found then return nil end
@@ -54,14 +68,22 @@ local function excess(body)
                 local key = unescaped(sub(body, at, quote - 1))
                 if depth == 1 and INTERNAL[key] then return "internal" end
                 compiled = COMPILED[key]
+                local length, limits = LENGTHS[key], lengths[depth]
+                if length and limits then
+                    limits[length] = tonumber(body:match("^%s*:%s*([%d.eE+-]+)", quote + 1))
+                    if limits.least and limits.most and limits.least > limits.most then return "range" end
+                end
             elseif compiled then
-                if too_many_groups(sub(body, at, quote - 1)) then return "groups" end
+                local text = sub(body, at, quote - 1)
+                if too_many_groups(text) then return "groups" end
+                if reversed_range(text) then return "range" end
                 compiled = false
             end
             at = quote + 1
         elseif letter == OPEN_ARRAY or letter == OPEN_OBJECT then
             depth, compiled = depth + 1, false
             if depth > deepest then return "depth" end
+            lengths[depth] = {}
         else
             depth = depth - 1
         end
