@@ -170,6 +170,15 @@ def test_a_pattern_with_too_many_groups_is_refused(stack: Stack, key: str, group
         rb'"schema":{"minLength":9,"maxLength":1}',
         rb'"schema":{"maxLength" : 1.0e0,"type":"string","min\u004cength" :9}',
         rb'"schema":{"minLength":9,"maxLength":10,"x":{"maxLength":11},"maxLength":1}',
+        b'"schema":{"type":"array","items":{},"minItems":9,"maxItems":2}',
+        b'"schema":{"minLength":9,"maxLength":4294967297}',
+        b'"schema":{"minLength":-1}',
+        b'"schema":{"type":"integer","minimum":2000000000000000}',
+        b'"schema":{"type":"integer","maximum":-2e15}',
+        b'"schema":{"type":"integer","exclusiveMinimum":1700000000000000}',
+        b'"pattern":"^a{9x,1}$"',
+        b'"pattern":"^a{+9,1}$"',
+        b'"pattern":"^a{9,1x}$"',
     ],
 )
 def test_a_repetition_whose_end_is_below_its_start_is_refused(stack: Stack, members: bytes) -> None:
@@ -185,11 +194,22 @@ def test_a_repetition_whose_end_is_below_its_start_is_refused(stack: Stack, memb
         b'"grammar":"root ::= [a]{1,9} [b]{9} [c]{9,} # {9 1}"',
         b'"messages":[{"content":"{9,1}"}]',
         b'"schema":{"minLength":1,"maxLength":9,"items":{"minLength":20}}',
+        b'"schema":{"minItems":2,"maxItems":2,"minLength":9,"minimum":-999999999999999,"maximum":1e14}',
+        b'"messages":[{"tool_calls":[{"function":{"arguments":"{\\"a\\":[1,{\\"b\\":[2]}]}"}}]}]',
         b'"schema":{"anyOf":[{"minLength":9},{"maxLength":1}],"properties":{"minLength":{},"maxLength":{"a":1}}}',
     ],
 )
 def test_what_only_looks_like_such_a_repetition_is_passed_on(stack: Stack, members: bytes) -> None:
     assert stack.send(body=b'{"model":"assistant",' + members + b"}").status == 200
+
+
+@pytest.mark.parametrize("opening", [b"[", b"\\u005b"])
+def test_arguments_that_nest_too_deeply_within_their_string_are_refused(stack: Stack, opening: bytes) -> None:
+    """llama-server reads them as JSON, too."""
+    call = b'{"function":{"name":"f","arguments":"' + opening * 101 + b'"}}'
+    refused = stack.send(body=b'{"model":"assistant","messages":[{"tool_calls":[' + call + b"]}]}")
+    assert error(refused) == (400, "nested_too_deeply")
+    assert not stack.engines["assistant"].requests
 
 
 def test_a_request_that_ended_its_engine_is_not_tried_again(stack: Stack) -> None:

@@ -8,8 +8,17 @@ local BACKSLASH, QUOTE, OPEN_ARRAY, OPEN_OBJECT = byte('\\"[{', 1, 4)
 -- Keys whose text an engine compiles.
 local COMPILED = { pattern = true, grammar = true, regex = true, guided_regex = true, guided_grammar = true }
 
--- Keys of a schema that limit the same text from both sides.
-local LENGTHS = { minLength = "least", maxLength = "most" }
+-- Keys of a schema that limit the same thing from both sides: key → least, most.
+local LENGTHS = {
+    minLength = { "minLength", "maxLength" }, maxLength = { "minLength", "maxLength" },
+    minItems = { "minItems", "maxItems" }, maxItems = { "minItems", "maxItems" },
+}
+-- llama-server keeps lengths in 32 bits, and truncates longer ones.
+local LONGEST = 2 ^ 31 - 1
+
+-- Limits of integers. From 16 digits on, llama-server writes a repetition that ends below its start.
+local INTEGERS = { minimum = true, maximum = true, exclusiveMinimum = true, exclusiveMaximum = true }
+local LARGEST = 1e15
 
 -- Parameters of llama-server that it sets itself from others, and that end it if a client sends wrong ones; and those with
 -- which a client would choose among other clients' prompts, or see how much of one was reused.
@@ -46,8 +55,32 @@ end
 local function reversed_range(text)
     local plain = unescaped(text):gsub("\\[nrt]", " ")
     if find(plain, "{[%s%d,]*#") then return true end
-    for least, most in plain:gmatch("{%s*(%d+)%s*,%s*(%d+)%s*}") do
-        if tonumber(least) > tonumber(most) then return true end
+    -- As std::stoi reads them, which ignores what follows a number.
+    for least, most in plain:gmatch("{([^{},]*),([^{}]*)}") do
+        least, most = tonumber(least:match("^%s*%+?(%-?%d+)")), tonumber(most:match("^%s*%+?(%-?%d+)"))
+        if least and most and least > most then return true end
+    end
+    return false
+end
+
+-- Whether a schema's limit, the value of `key` that begins at `start`, makes llama-server count without end. `limits` are
+-- those of the same object.
+local function endless(body, start, key, limits)
+    local value = tonumber(body:match("^%s*:%s*([%d.eE+-]+)", start))
+    if not value then return false end
+    if INTEGERS[key] then return math.abs(value) >= LARGEST end
+    if value < 0 or value > LONGEST then return true end
+    limits[key] = value
+    local least, most = limits[LENGTHS[key][1]], limits[LENGTHS[key][2]]
+    return least and most and least > most
+end
+
+-- Whether JSON within a string, which an engine reads as well, nests too deeply.
+local function deep_inside(text)
+    local depth = 0
+    for letter in unescaped(text):gmatch("[%[%]{}]") do
+        depth = depth + ((letter == "[" or letter == "{") and 1 or -1)
+        if depth > deepest then return true end
     end
     return false
 end
@@ -55,7 +88,7 @@ end
 -- Return "depth", "groups", "range" or "internal" if the engine must not get the body, nil if it may. A body that isn't JSON may be
 -- judged wrongly: engines refuse it.
 local function excess(body)
-    local at, depth, compiled, lengths = 1, 0, false, {}
+    local at, depth, compiled, arguments, lengths = 1, 0, false, false, {}
     while true do
         local found = find(body, '["%[%]{}]', at)
         if not found then return nil end
@@ -68,11 +101,13 @@ local function excess(body)
                 local key = unescaped(sub(body, at, quote - 1))
                 if depth == 1 and INTERNAL[key] then return "internal" end
                 compiled = COMPILED[key]
-                local length, limits = LENGTHS[key], lengths[depth]
-                if length and limits then
-                    limits[length] = tonumber(body:match("^%s*:%s*([%d.eE+-]+)", quote + 1))
-                    if limits.least and limits.most and limits.least > limits.most then return "range" end
+                arguments = key == "arguments"
+                if (LENGTHS[key] or INTEGERS[key]) and lengths[depth] and endless(body, quote + 1, key, lengths[depth]) then
+                    return "range"
                 end
+            elseif arguments then
+                if deep_inside(sub(body, at, quote - 1)) then return "depth" end
+                arguments = false
             elseif compiled then
                 local text = sub(body, at, quote - 1)
                 if too_many_groups(text) then return "groups" end
@@ -81,7 +116,7 @@ local function excess(body)
             end
             at = quote + 1
         elseif letter == OPEN_ARRAY or letter == OPEN_OBJECT then
-            depth, compiled = depth + 1, false
+            depth, compiled, arguments = depth + 1, false, false
             if depth > deepest then return "depth" end
             lengths[depth] = {}
         else
