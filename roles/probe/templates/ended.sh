@@ -16,10 +16,11 @@ crashed_by() {
   [ "$since" -gt $(($1 * 1000)) ] || since=$(($1 * 1000))
   starts "$since" "$exited" | sort -k 2,2n | tail -n 1 | awk '{ print 1, $3 }'
 }
-# Requests that the engine didn't answer and that began about when it stopped working: how many of each key.
+# Requests that the engine didn't answer and that began about when it stopped working: how many of each key. The probe may
+# have seen only five seconds later that the engine had worked.
 hung_by() {
   stood=$(($(date +%s) - $(cut -d . -f 1 /proc/uptime) + moved))
-  starts $(((stood - 1) * 1000)) $(((stood + within) * 1000)) | awk '$1 == 0 { n[$3]++ } END { for (key in n) print n[key], key }'
+  starts $(((stood - 5) * 1000)) $(((stood + within) * 1000)) | awk '$1 == 0 { n[$3]++ } END { for (key in n) print n[key], key }'
 }
 
 while IFS='=' read -r key value; do
@@ -29,7 +30,11 @@ case ${SERVICE_RESULT:-}:${EXIT_STATUS:-}:$state in
   signal:KILL:hung) [ "$invocation" = "${INVOCATION_ID:-}" ] || exit 0; keys=$(hung_by) ;;
   # An operator.
   signal:KILL:* | signal:TERM:*) exit 0 ;;
-  signal:* | core-dump:* | exit-code:* | oom-kill:*) keys=$(crashed_by "$(stat -c %Y -- "$started")") ;;
+  signal:* | core-dump:* | exit-code:* | oom-kill:*)
+    # It has a job if an operator stops it, and may then end with an error.
+    job=$(systemctl show -P Job -- "$unit")
+    [ "${job:-0}" = 0 ] || exit 0
+    keys=$(crashed_by "$(stat -c %Y -- "$started")") ;;
   *) exit 0 ;;
 esac
 [ -z "$keys" ] || printf '%s\n' "$keys" | /bin/sh "${0%.ended}.pause"
