@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.facts import FactBase
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.passwords import STACK, PasswordsChecked
 from rackwright.operations.plan_notes import note
+
+STACK = "/etc/pam.d/common-password"
+
+
+class PasswordsChecked(FactBase[bool]):
+    """Return whether PAM checks the strength of new passwords."""
+
+    def command(self) -> str:
+        return f"grep -Eqs '^[^#]*pam_(pwquality|passwdqc|cracklib)[.]so' {STACK} && echo yes || true"
+
+    @staticmethod
+    def default() -> bool:
+        return False
+
+    def process(self, output: list[str]) -> bool:
+        return output == ["yes"]
 
 
 @operation()

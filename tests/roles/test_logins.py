@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.passwords import STACK, PasswordsChecked
 from rackwright.operations.facts.path_state import Found, PathState
+from rackwright.operations.passwords import STACK, PasswordsChecked
 from rackwright.roles.logins.role import logins, profile
 from rackwright.roles.logins.settings import PROFILE, Settings
 from tests.fakes import play
