@@ -47,6 +47,8 @@ class Played:
     """Operation → the diff it showed."""
     notes: dict[str, str] = field(default_factory=dict)
     """Operation → what it found and left alone."""
+    planned: dict[str, str] = field(default_factory=dict)
+    """Operation → the diff that a plan shows, which runs each operation only up to its first command."""
 
 
 def commands(
@@ -74,11 +76,12 @@ def play(
         try:
             state.set_stage(StateStage.Prepare)
             role(**keywords)
+            planned = dict(host.connector_data.get("diffs", {}))
             state.set_stage(StateStage.Execute)
             state.is_executing = True
             for operation in list(host.op_hash_order):
                 assert run_host_op(state, host, operation), f"failed: {state.op_meta[operation].names}"
-            return _played(state, host)
+            return _played(state, host, planned)
         finally:
             for context in (ctx_state, ctx_config, ctx_host):
                 context.reset()
@@ -112,7 +115,7 @@ def _state(facts: Facts, answers: Answers, model: object) -> State:
     return state
 
 
-def _played(state: State, host: Host) -> Played:
+def _played(state: State, host: Host, planned: Mapping[str, str]) -> Played:
     shell, uploads, names, changed = [], {}, {}, []
     for operation, data in state.ops[host].items():
         names[operation] = next(iter(state.op_meta[operation].names)).split(" | ")[-1]
@@ -122,9 +125,12 @@ def _played(state: State, host: Host) -> Played:
             shell.append(_shown(command))
             if isinstance(command, FileUploadCommand):
                 uploads[command.dest] = _content(command)
-    diffs = {names[key]: diff for key, diff in host.connector_data.get("diffs", {}).items() if key in names}
-    notes = {names[key]: note for key, note in host.connector_data.get("notes", {}).items() if key in names}
-    return Played(shell, list(names.values()), changed, uploads, diffs, notes)
+
+    def named(texts: Mapping[str, str]) -> dict[str, str]:
+        return {names[key]: text for key, text in texts.items() if key in names}
+
+    diffs, notes = (named(host.connector_data.get(key, {})) for key in ("diffs", "notes"))
+    return Played(shell, list(names.values()), changed, uploads, diffs, notes, named(planned))
 
 
 def _shown(command: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Generator
 
@@ -11,7 +12,8 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diff import show
-from rackwright.operations.filesystem.file import write
+from rackwright.operations.facts.path_state import PathState
+from rackwright.operations.filesystem.file import difference, write
 
 ISSUE_NET = "/etc/issue.net"
 """sshd shows it; agetty shows the other one."""
@@ -43,12 +45,24 @@ def banner(*, text: str | None) -> Generator[PyinfraCommand]:
     dpkg keeps the originals next to them, so an update of the distribution neither asks nor replaces the text.
     """
     diverted = host.get_fact(Diverted)
+    steps, shown = list[PyinfraCommand](), list[str]()
     for path in ISSUES:
         divert = f"dpkg-divert --quiet --local --rename --divert {shlex.quote(path + _ORIGINAL)}"
         if text is None and path in diverted:
-            show(f"{path}: the original is back")
-            yield StringCommand(f"rm -f -- {path} && {divert} --remove {path}")
+            shown.append(f"{path}: the original is back")
+            steps.append(StringCommand(f"rm -f -- {path} && {divert} --remove {path}"))
         if text is not None and path not in diverted:
-            yield StringCommand(f"{divert} --add {path}")
+            steps.append(StringCommand(f"{divert} --add {path}"))
         if text is not None:
-            yield from write(path=path, content=text)
+            shown += _difference(path, text)
+            steps += write(path=path, content=text)
+    # An operation has one diff, and a plan stops at the first command.
+    if shown:
+        show("\n".join(shown))
+    yield from steps
+
+
+def _difference(path: str, text: str) -> list[str]:
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    found = host.get_fact(PathState, path=path, unless=digest)
+    return [] if found and found.sha256 == digest else [difference(path, found, text.encode())]

@@ -6,8 +6,10 @@ from pyinfra.api.deploy import deploy
 
 from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.packages import installed
+from rackwright.operations.passwords import passwords_checked
 from rackwright.roles.logins.settings import PROFILE, Settings
 
+_PWQUALITY = "libpam-pwquality"
 _PROFILE = """\
 # Written by rackwright: baseline.logins of the fleet file.
 # The next person at the console, also remotely, would have the rights of the one who forgot to log out.
@@ -34,7 +36,8 @@ def logins(*, settings: Settings) -> None:
     )
     # Its package adds it to PAM's stack for changes of passwords, unless that was edited manually. It refuses every
     # password without a dictionary, which libpam-pwquality only recommends.
-    installed(name="Install the check of new passwords", packages=("cracklib-runtime", "libpam-pwquality"))
+    installed(name="Install the check of new passwords", packages=("cracklib-runtime", _PWQUALITY))
+    passwords_checked(name="Look whether new passwords are checked", package=_PWQUALITY)
 
 
 def profile(settings: Settings) -> str:

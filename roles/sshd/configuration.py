@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -22,11 +23,15 @@ class Directive:
     """Stricter values that another file may set instead; they apply then."""
     free: bool = False
     """Another file may set any value instead; it applies then."""
+    limit: bool = False
+    """Another file may set a smaller number or time instead, except zero, which means no limit; it applies then."""
 
     def allows(self, value: str) -> bool:
         """Return whether a value, from another file or effective, is at least as strict as this one."""
         if self.free:
             return True
+        if self.limit:
+            return 1 <= _amount(value) <= _amount(self.value)
         if self.value.startswith("-"):
             removed = self.value[1:].split(",")
             taken = value[1:].split(",") if value.startswith("-") else ()
@@ -58,8 +63,8 @@ _KEYS_ONLY = (
     Directive("LogLevel", "VERBOSE", ("debug", "debug1", "debug2", "debug3")),
     # A session whose client is gone ends after ten minutes. Others could forge TCP's keepalives, but not sshd's.
     Directive("TCPKeepAlive", "no"),
-    Directive("ClientAliveInterval", "300"),
-    Directive("ClientAliveCountMax", "2"),
+    Directive("ClientAliveInterval", "300", limit=True),
+    Directive("ClientAliveCountMax", "2", limit=True),
 )
 # Someone who becomes root on a host could use the agent of everyone who forwards it there.
 _AGENT = {
@@ -122,20 +127,41 @@ def overridden(settings: Settings, state: Sshd) -> tuple[str, ...]:
 
 
 def opposed(settings: Settings, state: Sshd) -> tuple[str, ...]:
-    """Return the lines of other files that override rackwright's: they are read first, or are in a Match block."""
-    for_all = tuple(
-        f"{line.place} says {directive.keyword} {line.value} "
+    """Return the lines of other files that override rackwright's: they are read first, or are in a Match block.
+
+    Also those that stay although the fleet file asks for something else, and those that may apply to auditors.
+    """
+    for_all = {
+        line.place: f"{line.place} says {directive.keyword} {line.value} "
         + (f"within `Match {line.match}`" if line.match else f"and is read before rackwright's ({directive.value})")
         for directive, line in _said(settings, state)
         if settings.existing == "replace" and (line.first or line.match) and not directive.allows(line.value)
-    )
+    }
     # Of several Match blocks that fit a person, the one that is read first wins.
-    for_auditors = tuple(
-        f"{line.place} says DisableForwarding {line.value} within `Match {line.match}`, which may apply to auditors"
+    auditors = {directive.keyword.lower(): directive for directive in _AUDITORS}
+    for_auditors = {
+        line.place: f"{line.place} says {found.keyword} {line.value} within `Match {line.match}`, "
+        "which may apply to auditors"
         for line in state.lines
-        if line.first and line.match and line.keyword == "disableforwarding" and _plain(line.value) != "yes"
-    )
-    return (*for_all, *for_auditors)
+        if line.first and line.match and (found := auditors.get(line.keyword)) and not found.allows(line.value)
+    }
+    return (*{**for_auditors, **for_all}.values(), *_asked_in_vain(settings, state))
+
+
+def _asked_in_vain(settings: Settings, state: Sshd) -> Iterator[str]:
+    """Yield the lines of other files that stay, and keep from acting what the fleet file asks for by name."""
+    asked = {"AllowAgentForwarding": settings.agent_forwarding == "yes"}
+    asked["Banner"] = settings.existing == "keep" and settings.banner is not None
+    stay: dict[Directive, Line] = {}
+    for directive, line in _said(settings, state):
+        if asked.get(directive.keyword) and not line.match:
+            stay.setdefault(directive, line)
+    for directive, line in stay.items():
+        if _plain(line.value) != directive.value:
+            yield (
+                f"{line.place} says {directive.keyword} {line.value}, which stays; "
+                f"the fleet file asks for {directive.value}"
+            )
 
 
 def unread(state: Sshd) -> Problem | None:
@@ -172,7 +198,8 @@ def acts(settings: Settings, state: Sshd) -> bool:
 
 def _value(settings: Settings, directive: Directive, state: Sshd) -> str:
     said = next((line.value for found, line in _said(settings, state) if found is directive and not line.match), None)
-    if said and (settings.existing == "keep" or directive.free or _plain(said) in directive.stricter):
+    adopted = directive.free or (directive.limit and said and directive.allows(said))
+    if said and (settings.existing == "keep" or adopted or _plain(said) in directive.stricter):
         return said
     return directive.value
 
@@ -183,6 +210,15 @@ def _said(settings: Settings, state: Sshd) -> Iterator[tuple[Directive, Line]]:
     for line in state.lines:
         if directive := ours.get(_OTHER_KEYWORDS.get(line.keyword, line.keyword)):
             yield directive, line
+
+
+def _amount(value: str) -> int:
+    """Return the number, or the seconds of a time like 5m or 1h30m; 0 if it is neither."""
+    units = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+    text = _plain(value)
+    if not re.fullmatch(r"([0-9]{1,9}[smhdw])*[0-9]{0,9}", text):
+        return 0
+    return sum(int(number) * units[unit] for number, unit in re.findall(r"([0-9]+)([smhdw]?)", text))
 
 
 def _plain(value: str) -> str:

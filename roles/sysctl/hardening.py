@@ -43,7 +43,8 @@ _KERNEL = {
 def wanted(settings: Settings, advertised: Mapping[str, str] | None = None) -> Mapping[str, str]:
     """Return each setting, in the syntax of sysctl.d(5), with its value; `*` means every network interface.
 
-    `advertised` are the interfaces that need router advertisements, with their `accept_ra`: they keep it.
+    `advertised` are the interfaces that need router advertisements, with their `accept_ra`: they keep it until
+    the fleet file has a value for them.
     """
     own = {key: str(value) for key, value in settings.values.items()}
     kept = {_accept_ra(name): value for name, value in needed(settings, advertised or {}).items()}
@@ -63,8 +64,8 @@ def needed(settings: Settings, advertised: Mapping[str, str]) -> Mapping[str, st
 def notes(settings: Settings, advertised: Mapping[str, str]) -> tuple[str, ...]:
     """Return a line for each interface that goes on accepting router advertisements."""
     return tuple(
-        f"{name} has addresses or routes from IPv6 router advertisements, so its accept_ra stays {value}; "
-        f"to accept that, set baseline.sysctl.values: {{{_accept_ra(name)}: {value}}}"
+        f"{name} has or had addresses or routes from IPv6 router advertisements, so its accept_ra stays {value}; "
+        f"to accept that, set baseline.sysctl.values: {{{_accept_ra(name)}: {value}}}; to refuse them, 0"
         for name, value in needed(settings, advertised).items()
     )
 

@@ -154,13 +154,18 @@ def test_router_advertisements_are_refused_unless_an_interface_lives_on_them(pla
     has = "ip -6 -o address show dev lives scope global dynamic | grep -q 2001:db8:7:"
     advertise("lives", f"{has} && ip -6 route show default | grep -q 'dev lives'")
     run = plain.applied(deploy)
-    assert "lives has addresses or routes from IPv6 router advertisements" in (run.notes[0].note or "")
+    assert "lives has or had addresses or routes from IPv6 router advertisements" in (run.notes[0].note or "")
     assert running(plain, "net/ipv6/conf/lives/accept_ra") == {"1"}
     assert plain.holds(f"{has} && grep -qxF 'net/ipv6/conf/lives/accept_ra = 1' {SYSCTL}")
     plain.tell("/usr/lib/systemd/systemd-sysctl")
     assert running(plain, "net/ipv6/conf/lives/accept_ra") == {"1"}
     assert running(plain, "net/ipv6/conf/hostile/accept_ra") == {"0"}
     assert plain.plan(deploy).changes == 0
+    # Its router is gone, and what it advertised has expired.
+    plain.tell("ip link set lives down; ip -6 address flush dev lives; ip -6 route flush dev lives")
+    assert plain.plan(deploy).changes == 0
+    assert "lives has or had" in (plain.applied(deploy).notes[0].note or "")
+    assert running(plain, "net/ipv6/conf/lives/accept_ra") == {"1"}
     # The counter shows that the hostile router's advertisement has arrived.
     arrived = "grep -q '^Icmp6InRouterAdvertisements[[:space:]]*[1-9]' /proc/net/dev_snmp6/hostile"
     advertise("hostile", arrived)

@@ -6,7 +6,7 @@ import hashlib
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.banner import Diverted, banner
+from rackwright.operations.banner import ISSUES, Diverted, banner
 from rackwright.operations.facts.path_state import Found, PathState
 from tests.fakes import play
 
@@ -26,6 +26,15 @@ def test_the_distributions_text_is_kept_before_ours_is_written() -> None:
     ]
     assert played.commands[0].startswith("dpkg-divert")
     assert set(played.uploads.values()) == {_TEXT}
+
+
+def test_a_plan_shows_both_files_and_stops_at_the_first_command() -> None:
+    plan = play(show, text=_TEXT, facts={PathState: None})
+    ((_, diff),) = plan.planned.items()
+    assert [line for line in diff.splitlines() if line.startswith("+++")] == ["+++ /etc/issue", "+++ /etc/issue.net"]
+    assert diff.count("+Authorized use only.") == 2
+    back = play(show, text=None, facts={Diverted: frozenset(ISSUES)})
+    assert list(back.planned.values()) == ["/etc/issue: the original is back\n/etc/issue.net: the original is back"]
 
 
 def test_a_second_run_changes_nothing() -> None:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path_state import Found, PathState
+from rackwright.operations.passwords import STACK, PasswordsChecked
 from rackwright.roles.logins.role import logins, profile
 from rackwright.roles.logins.settings import PROFILE, Settings
 from tests.fakes import play
@@ -45,6 +47,32 @@ def test_a_second_run_changes_nothing() -> None:
     digest = hashlib.sha256(profile(Settings()).encode()).hexdigest()
     facts = {PathState: Found("regular file", 0o644, "root", "root", digest), **_WITH_PACKAGE}
     assert play(logins, settings=Settings(), facts=facts).commands == []
+
+
+def test_a_stack_that_was_edited_manually_is_reported_once_the_package_is_there() -> None:
+    for facts in ({}, {**_WITH_PACKAGE, PasswordsChecked: True}):
+        assert play(logins, settings=Settings(), facts={PathState: None, **facts}).notes == {}
+    (note,) = play(logins, settings=Settings(), facts={PathState: None, **_WITH_PACKAGE}).notes.values()
+    assert note.startswith(f"{STACK} doesn't check new passwords.")
+
+
+@pytest.mark.parametrize(
+    ("line", "checked"),
+    [
+        ("password\trequisite\tpam_pwquality.so retry=3", True),
+        ("password [success=2 default=ignore] pam_passwdqc.so", True),
+        ("# password requisite pam_pwquality.so", False),
+        ("password [success=1 default=ignore] pam_unix.so obscure", False),
+        (None, False),
+    ],
+)
+def test_pams_stack_says_whether_new_passwords_are_checked(tmp_path: Path, line: str | None, checked: bool) -> None:
+    path = tmp_path / "common-password"
+    if line:
+        path.write_text(f"# first\n{line}\n")
+    command = PasswordsChecked().command().replace(STACK, str(path))
+    printed = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert PasswordsChecked().process(printed.stdout.splitlines()) == checked
 
 
 @pytest.mark.parametrize("seconds", ["0", "59", "2d"])

@@ -43,7 +43,7 @@ def test_folders_that_users_may_enter_are_closed_and_no_file_is_touched() -> Non
     }
     played = play(model_store, facts=facts, settings=STORE, route=Route())
     paths = "/srv/models/assistant /srv/models/earlier"
-    assert played.commands == [f"chown -h root:root -- {paths} && chmod 0700 -- {paths}"]
+    assert played.commands == [f"chown -h root:root -- {paths} && chmod u=rwx,go=,a-st -- {paths}"]
     assert played.diffs["Close the weights to users"].splitlines() == [
         "/srv/models/assistant: only root may enter",
         "/srv/models/earlier: only root may enter",

@@ -38,6 +38,12 @@ def test_only_names_of_modules_are_taken(given: dict[str, list[str]]) -> None:
         Settings.model_validate(given)
 
 
+@pytest.mark.parametrize("module", ["nvidia", "nvidia_uvm", "nf_tables", "nft_ct", "nfnetlink", "overlay"])
+def test_what_the_hosts_need_is_not_blocked(module: str) -> None:
+    with pytest.raises(ValidationError, match=f"{module} is needed on the hosts"):
+        Settings(block=(module,))
+
+
 def test_a_second_run_changes_nothing() -> None:
     digest = hashlib.sha256(blocked(Settings()).encode()).hexdigest()
     facts = {PathState: Found("regular file", 0o644, "root", "root", digest)}

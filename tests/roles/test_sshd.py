@@ -154,6 +154,13 @@ def test_a_block_that_is_read_first_and_lets_auditors_forward_is_named():
     as_good, later = replace(first, value="yes"), replace(first, first=False)
     for_all = replace(first, match="")
     assert opposed(_KEYS, told(as_good, later, for_all)) == ()
+    assert len(opposed(_KEEP, told(first))) == 1
+    for keyword in ("allowtcpforwarding", "allowstreamlocalforwarding", "permittunnel"):
+        assert len(opposed(_KEYS, told(replace(first, keyword=keyword, value="yes")))) == 1
+    agent = replace(first, keyword="allowagentforwarding", value="yes")
+    for settings in (_KEYS, _KEEP, Settings(agent_forwarding="yes")):
+        assert len(opposed(settings, told(agent))) == 1
+        assert opposed(settings, told(replace(agent, value="no"))) == ()
 
 
 def test_a_folder_that_sshd_does_not_read_is_refused_with_what_to_write():
@@ -237,12 +244,31 @@ def test_a_session_is_logged_and_ends_if_its_client_is_gone():
     assert said(_KEYS, told(more))["LogLevel"] == "DEBUG"
 
 
+@pytest.mark.parametrize(
+    ("value", "kept"), [("60", True), ("5m", True), ("0", False), ("10m", False), ("1m30s", True), ("x", False)]
+)
+def test_a_shorter_wait_for_a_client_of_another_file_stays_and_a_longer_one_or_none_does_not(value, kept):
+    line = Line(f"{FOLDER}/90-site.conf:1", "clientaliveinterval", value, first=False)
+    assert said(_KEYS, told(line))["ClientAliveInterval"] == (value if kept else "300")
+    assert overridden(_KEYS, told(line)) == (() if kept else (f"{line.place} ClientAliveInterval {value}",))
+    assert bool(opposed(_KEYS, told(replace(line, first=True)))) != kept
+    count = Line(f"{FOLDER}/90-site.conf:2", "clientalivecountmax", "1", first=False)
+    assert said(_KEYS, told(count))["ClientAliveCountMax"] == "1"
+    effective = replace(_FRESH, effective={"clientaliveinterval": "60", "clientalivecountmax": "0"})
+    assert not acts(_KEYS, effective)
+    assert acts(_KEYS, replace(effective, effective={"clientaliveinterval": "60"}))
+
+
 def test_an_agent_is_forwarded_only_if_the_fleet_file_and_every_other_file_allow_it():
     assert said(_KEYS, _FRESH)["AllowAgentForwarding"] == "no"
     allowed = Settings(agent_forwarding="yes")
     assert said(allowed, _FRESH)["AllowAgentForwarding"] == "yes"
     stricter = Line(f"{FOLDER}/90-site.conf:1", "allowagentforwarding", "no", first=False)
     assert said(allowed, told(stricter))["AllowAgentForwarding"] == "no"
+    in_vain = f"{stricter.place} says AllowAgentForwarding no, which stays; the fleet file asks for yes"
+    assert opposed(allowed, told(stricter)) == (in_vain,)
+    assert opposed(allowed, told(replace(stricter, value="yes"), stricter)) == ()
+    assert opposed(allowed, told(replace(stricter, match="User a"))) == ()
 
 
 def test_a_banner_of_the_fleet_file_wins_and_without_one_a_banner_of_another_file_stays():
@@ -253,6 +279,12 @@ def test_a_banner_of_the_fleet_file_wins_and_without_one_a_banner_of_another_fil
     named = Settings(banner="Keep out.")
     assert said(named, told(shown))["Banner"] == "/etc/issue.net"
     assert overridden(named, told(shown)) == (f"{FOLDER}/90-site.conf:1 Banner /etc/site/Banner",)
+    assert opposed(named, told(shown)) == ()
+    kept = Settings(banner="Keep out.", existing="keep")
+    assert opposed(kept, told(shown)) == (
+        f"{FOLDER}/90-site.conf:1 says Banner /etc/site/Banner, which stays; the fleet file asks for /etc/issue.net",
+    )
+    assert opposed(kept, told(replace(shown, value="/etc/issue.net"))) == ()
 
 
 def test_the_text_is_on_the_host_before_sshd_shows_it():

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -55,9 +57,28 @@ def test_router_advertisements_are_refused_unless_an_interface_lives_on_them() -
     played = play(sysctl, settings=Settings(), facts=state)
     assert not any("accept_ra" in command for command in played.commands)
     assert played.notes["Apply the kernel's settings"] == (
-        "eth0.7 has addresses or routes from IPv6 router advertisements, so its accept_ra stays 2; "
-        "to accept that, set baseline.sysctl.values: {net/ipv6/conf/eth0.7/accept_ra: 2}"
+        "eth0.7 has or had addresses or routes from IPv6 router advertisements, so its accept_ra stays 2; "
+        "to accept that, set baseline.sysctl.values: {net/ipv6/conf/eth0.7/accept_ra: 2}; to refuse them, 0"
     )
+
+
+def living(path: Path, addresses: str = "") -> Mapping[str, str]:
+    """Return the interfaces that keep advertisements, with this drop-in and this output of `ip`."""
+    script = f"ip() {{ printf '%s\\n' '{addresses}'; }}\n{Advertised().command(str(path))}"
+    printed = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    return Advertised().process(printed.stdout.splitlines())
+
+
+def test_an_interface_whose_router_is_down_keeps_its_advertisements_until_the_fleet_file_decides(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "it's 60-rackwright.conf"
+    assert living(path) == {}
+    path.write_text(drop_in(wanted(Settings(), {"eth0.7": "2", "gone": "1"})))
+    assert living(path) == {"eth0.7": "2", "gone": "1"}
+    for value in (0, 1):
+        path.write_text(drop_in(wanted(Settings(values={"net.ipv6.conf.eth0/7.accept_ra": value}), living(path))))
+    assert living(path) == {"gone": "1"}
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ def check_files(fleet: Fleet) -> Checked:
     count = ", ".join(f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in counts)
     conditions = [Condition("controller", "fleet file", State.OK, f"{fleet.path}: {count}")]
     conditions += people_ending(fleet, datetime.now(UTC).date())
+    conditions += auditors_cut_off(fleet, datetime.now(UTC).date())
     lock = _lock(fleet)
     if lock is None:
         conditions.append(Condition("controller", "lock", State.WARNING, "none yet", "rackwright lock"))
@@ -70,6 +71,23 @@ def people_ending(fleet: Fleet, today: date) -> Iterator[Condition]:
             found = f"{name}'s last day is {person.until}, {f'in {days} days' if days else 'today'}"
             yield Condition(
                 "controller", "people", State.WARNING, found, f"change people.{name}.until, or let the access end"
+            )
+
+
+def auditors_cut_off(fleet: Fleet, today: date) -> Iterator[Condition]:
+    """Yield a warning for each jump host in the fleet that refuses to forward for auditors of the hosts behind it."""
+    hosts, behind = fleet.file.hosts, dict[str, list[str]]()
+    for name, host in hosts.items():
+        jump = host.ssh.jump if host.ssh.jump is None or isinstance(host.ssh.jump, str) else host.ssh.jump.address
+        for over in (other for other in hosts if jump in (other, hosts[other].address)):
+            behind.setdefault(over, []).append(name)
+    auditors = [one for one in fleet.file.people.items() if one[1].role == "auditor" and not one[1].ended(today)]
+    for over, names in behind.items():
+        cut = [who for who, person in auditors if any(fleet.admits(person, name) for name in names)]
+        if cut and hosts[over].baseline.sshd.manage == "yes":
+            found = f"{over} doesn't forward for auditors: {', '.join(cut)} can't reach {', '.join(names)} through it"
+            yield Condition(
+                "controller", "people", State.WARNING, found, "use a jump host outside of the fleet, or none"
             )
 
 

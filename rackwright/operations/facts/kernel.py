@@ -46,11 +46,13 @@ class KernelSettings(FactBase[dict[str, Setting]]):
 class Advertised(FactBase[dict[str, str]]):
     """Return the interfaces on which the kernel accepts router advertisements and has used one, with `accept_ra`.
 
-    An address from DHCPv6 counts too, because its routes come from router advertisements.
+    An address from DHCPv6 counts too, because its routes come from router advertisements. So do the interfaces that
+    our file at `path` names as such: their router may be down now.
     """
 
-    def command(self) -> str:
+    def command(self, path: str) -> str:
         return (
+            f"sed -n 's|^net/ipv6/conf/\\([^/ ]*\\)/accept_ra = |\\1 |p' {shlex.quote(path)} 2>/dev/null; "
             "for f in $({ ip -6 -o address show scope global dynamic | awk '{ print $2 }'; "
             "ip -6 -o route show proto ra | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p'; } 2>/dev/null | sort -u); do "
             'v=$(cat "/proc/sys/net/ipv6/conf/$f/accept_ra") && [ "$v" != 0 ] && echo "$f $v"; done; true'

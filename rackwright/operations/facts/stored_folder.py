@@ -94,7 +94,9 @@ class OpenFolders(FactBase[tuple[str, ...]]):
     def command(self, root: str) -> str:
         return (
             f'for f in {shlex.quote(root)}/[a-z]*/; do f=${{f%/}}; set -- "$f"/*/.verified; '
-            'if [ -e "$1" ] && [ ! -L "$f" ] && [ "$(stat -c %a:%u -- "$f")" != 700:0 ]; then echo "$f"; fi; done'
+            '[ -e "$1" ] && [ ! -L "$f" ] || continue; '
+            # A digit before the permissions is an inherited setgid bit, which lets nobody in.
+            'case $(stat -c %a:%u -- "$f") in 700:0 | ?700:0) ;; *) echo "$f" ;; esac; done'
         )
 
     @staticmethod

@@ -8,7 +8,8 @@ shift 3
 partial=$folder.partial
 rm -rf -- "$partial"
 mkdir -p -m 0700 -- "${folder%/*}"
-chmod 0700 -- "${folder%/*}"
+# With a number, chmod would leave the setgid bit, which a folder inherits.
+chmod u=rwx,go=,a-st -- "${folder%/*}"
 mkdir -- "$partial"
 names=
 while [ $# -ge 2 ]; do

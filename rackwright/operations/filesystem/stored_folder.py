@@ -79,7 +79,7 @@ def closed(*, root: str) -> Generator[PyinfraCommand]:
     if found := host.get_fact(OpenFolders, root=root):
         show("".join(f"{path}: only root may enter\n" for path in found))
         paths = shlex.join(found)
-        yield StringCommand(f"chown -h root:root -- {paths} && chmod 0700 -- {paths}")
+        yield StringCommand(f"chown -h root:root -- {paths} && chmod u=rwx,go=,a-st -- {paths}")
 
 
 @operation()

@@ -7,7 +7,7 @@ import pytest
 
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock_file import write_lock
-from rackwright.lifecycle.check.procedure import check_hosts, people_ending
+from rackwright.lifecycle.check.procedure import auditors_cut_off, check_hosts, people_ending
 from rackwright.lifecycle.check.result import State
 from tests.fleet.fleets import make_fleet
 from tests.wheel_plan import FLEET, SHA256, lock
@@ -43,3 +43,29 @@ def test_a_persons_end_is_told_two_weeks_ahead(tmp_path: Path, until: str | None
     warned = list(people_ending(fleet, date(2026, 11, 25)))
     assert [condition.found for condition in warned] == ([found] if found else [])
     assert all(condition.state is State.WARNING for condition in warned)
+
+
+@pytest.mark.parametrize(
+    ("jump", "person", "manage", "cut"),
+    [
+        ("gate1", {"role": "auditor"}, "yes", True),
+        ({"address": "10.0.0.9"}, {"role": "auditor"}, "yes", True),
+        ("bastion.acme.internal", {"role": "auditor"}, "yes", False),
+        ("gate1", {"role": "operator"}, "yes", False),
+        ("gate1", {"role": "auditor", "on": "gate1"}, "yes", False),
+        ("gate1", {"role": "auditor", "until": "2026-11-24"}, "yes", False),
+        ("gate1", {"role": "auditor"}, "no", False),
+    ],
+)
+def test_a_jump_host_that_does_not_forward_for_auditors_is_told(
+    tmp_path: Path, jump: object, person: dict[str, str], manage: str, cut: bool
+):
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5jl8YHrR3iahxNpGp7yy9aWKyWFQ9mOS5fFZ6baY9d"
+    hosts = {
+        "gate1": {"address": "10.0.0.9", "baseline": {"sshd": {"manage": manage}}},
+        "gpu1": {"address": "10.0.0.1", "ssh": {"jump": jump}},
+    }
+    fleet = make_fleet(tmp_path / "site.yml", hosts=hosts, people={"ben": {"keys": [key], **person}})
+    found = [condition.found for condition in auditors_cut_off(fleet, date(2026, 11, 25))]
+    told = "gate1 doesn't forward for auditors: ben can't reach gpu1 through it"
+    assert found == ([told] if cut else [])

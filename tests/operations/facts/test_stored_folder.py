@@ -35,6 +35,7 @@ def test_folders_of_weights_that_users_may_enter_are_found_and_others_are_not(tm
         ("open", 0o755, True),
         ("listed", 0o711, True),
         ("closed", 0o700, True),
+        ("inherited", 0o2700, True),
         ("foreign", 0o755, False),
         (".incoming", 0o755, True),
     ):

@@ -66,13 +66,15 @@ def test_files_replace_what_stood_there_whole_and_read_only(root: Path) -> None:
 
 
 def test_only_root_may_enter_the_folder_of_a_model(root: Path) -> None:
-    for mode in (None, 0o755):
+    (root / "store").mkdir()
+    (root / "store").chmod(0o2755)
+    for mode in (None, 0o755, 0o3711):
         if mode:
             (root / "store/model").chmod(mode)
         arrived(root, b"weights")
         assert run(PLACE, root / ".incoming", root / "store/model/one", "digest", "aa", "one.gguf").returncode == 0
-        assert (root / "store").stat().st_mode & 0o777 == 0o755
-        assert (root / "store/model").stat().st_mode & 0o777 == 0o700
+        assert (root / "store").stat().st_mode & 0o7777 == 0o2755
+        assert (root / "store/model").stat().st_mode & 0o7777 == 0o700
         assert (
             run("! setpriv --reuid=nobody --clear-groups cat -- $1", root / "store/model/one/one.gguf").returncode
             == 0
