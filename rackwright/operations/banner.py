@@ -52,7 +52,10 @@ def banner(*, text: str | None) -> Generator[PyinfraCommand]:
             shown.append(f"{path}: the original is back")
             steps.append(StringCommand(f"rm -f -- {path} && {divert} --remove {path}"))
         if text is not None and path not in diverted:
-            steps.append(StringCommand(f"{divert} --add {path}"))
+            # `write` leaves a file alone that has this text already, so the file must stay there.
+            copy = f"{{ [ ! -e {path}{_ORIGINAL} ] || cp -p -- {path}{_ORIGINAL} {path}; }}"
+            steps.append(StringCommand(f"{divert} --add {path} && {copy}"))
+            shown.append(f"{path}: the original is kept next to it")
         if text is not None:
             shown += _difference(path, text)
             steps += write(path=path, content=text)

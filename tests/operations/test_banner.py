@@ -21,7 +21,8 @@ def show(*, text: str | None) -> None:
 def test_the_distributions_text_is_kept_before_ours_is_written() -> None:
     played = play(show, text=_TEXT, facts={PathState: None})
     assert [command for command in played.commands if command.startswith("dpkg-divert")] == [
-        f"dpkg-divert --quiet --local --rename --divert {path}.rackwright-original --add {path}"
+        f"dpkg-divert --quiet --local --rename --divert {path}.rackwright-original --add {path} && "
+        f"{{ [ ! -e {path}.rackwright-original ] || cp -p -- {path}.rackwright-original {path}; }}"
         for path in ("/etc/issue", "/etc/issue.net")
     ]
     assert played.commands[0].startswith("dpkg-divert")
@@ -41,6 +42,14 @@ def test_a_second_run_changes_nothing() -> None:
     found = Found("regular file", 0o644, "root", "root", hashlib.sha256(_TEXT.encode()).hexdigest())
     facts = {PathState: found, Diverted: frozenset({"/etc/issue", "/etc/issue.net"})}
     assert play(show, text=_TEXT, facts=facts).commands == []
+
+
+def test_an_operators_own_file_with_the_same_text_stays_where_it_is() -> None:
+    found = Found("regular file", 0o644, "root", "root", hashlib.sha256(_TEXT.encode()).hexdigest())
+    played = play(show, text=_TEXT, facts={PathState: found, Diverted: frozenset()})
+    assert played.uploads == {}
+    assert all(" || cp -p -- " in command for command in played.commands)
+    assert list(played.planned.values()) == ["\n".join(f"{path}: the original is kept next to it" for path in ISSUES)]
 
 
 def test_without_a_text_the_originals_are_back_and_a_host_without_a_banner_is_left() -> None:
