@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -93,6 +94,16 @@ def unanswered(stack: Stack, key: str) -> HTTPSConnection:
     return connection
 
 
+def outcome_at_host_proxy(stack: Stack, key: str) -> int:
+    """Return the status of the host proxy's answer to a gateway that asks for this key."""
+    certificate, (_, coder) = stack.folder / "gateway-client", stack.proxied.replicas
+    context = ssl.create_default_context(cadata=stack.ca.pem)
+    context.load_cert_chain(f"{certificate}.crt", f"{certificate}.key.cred")
+    connection = HTTPSConnection("127.0.0.1", coder.port, context=context, timeout=60)
+    connection.request("POST", "/v1/completions", "{}", {KEY_HEADER: key})
+    return connection.getresponse().status
+
+
 def outcome(stack: Stack, key: str, model: str = MODEL) -> str:
     """Return "answered", or the code of the error."""
     answer = stack.send(model, key=key)
@@ -150,6 +161,18 @@ def test_the_last_request_before_the_end_counts(ends: Ends) -> None:
     assert [line.split()[1] for line in ends.kept("ended")] == ["scoped", "scoped"]
 
 
+def test_a_request_that_was_not_answered_counts_before_those_that_were(ends: Ends) -> None:
+    engine = ends.stack.engines[MODEL]
+    engine.hold = True
+    waiting = unanswered(ends.stack, "scoped")
+    eventually(lambda: engine.requests)
+    engine.hold = False
+    assert outcome(ends.stack, "good") == "answered"
+    ends.end()
+    assert [line.split()[1] for line in ends.kept("ended")] == ["scoped"]
+    waiting.close()
+
+
 @pytest.mark.parametrize(
     ("result", "status"),
     [("success", "0"), ("signal", "KILL"), ("signal", "TERM"), ("timeout", "KILL"), ("watchdog", "ABRT"), ("", "")],
@@ -202,6 +225,16 @@ def test_requests_that_were_answered_or_came_long_after_did_not_make_it_hang(end
     ends.hang(time.time())
     assert [line.split()[1] for line in ends.kept("ended")] == ["good"]
     waiting.close()
+
+
+def test_a_request_that_found_no_engine_did_not_make_the_next_one_hang(ends: Ends) -> None:
+    agent = ends.stack.agents[MODEL]
+    agent.state = "down"
+    eventually(lambda: outcome_at_host_proxy(ends.stack, "good") == 503)
+    agent.state = "up ready"
+    eventually(lambda: outcome_at_host_proxy(ends.stack, "scoped") == 200)
+    ends.hang(time.time())
+    assert ends.kept("ended") == []
 
 
 def test_an_engine_that_ends_with_an_error_while_it_is_stopped_blames_nobody(ends: Ends) -> None:

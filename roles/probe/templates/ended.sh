@@ -9,12 +9,13 @@ starts() {
     { split(substr($2, 5), part, "/"); key = part[2]; began = part[3] }
     part[1] == replica && key ~ /^[a-z0-9-]+$/ && began + 0 >= since + 0 && began + 0 <= until + 0 { print / gpt0=1/, began, key }'
 }
-# The key of the last request before a crash, if it began shortly before. SECONDS: when the engine was started.
+# The key of the last request before a crash, if it began shortly before; of one that wasn't answered, if there is one.
+# SECONDS: when the engine was started.
 crashed_by() {
   exited=$(date -d "$(systemctl show --timestamp=us+utc -P ExecMainExitTimestamp -- "$unit")" +%s%3N)
   since=$((exited - within * 1000))
   [ "$since" -gt $(($1 * 1000)) ] || since=$(($1 * 1000))
-  starts "$since" "$exited" | sort -k 2,2n | tail -n 1 | awk '{ print 1, $3 }'
+  starts "$since" "$exited" | sort -k 1,1nr -k 2,2n | tail -n 1 | awk '{ print 1, $3 }'
 }
 # Requests that the engine didn't answer and that began about when it stopped working: how many of each key. The probe may
 # have seen only five seconds later that the engine had worked.
