@@ -272,7 +272,7 @@ def real(folder: Path) -> Artefacts:
 
 
 def plan_of(fleet: BenchFleet, folder: Path, options: argparse.Namespace) -> Plan:
-    key = json.loads(fleet("--json", "key", "add", KEY, "--owner", "bench").out)["key"]
+    key = json.loads(fleet("--json", "key", "add", KEY, "--owner", "bench", "--concurrency", "unlimited").out)["key"]
     plan = Plan(
         gateways=(fleet.hosts.hosts[GATEWAY],),
         ca=str(fleet.path.with_suffix(".ca.crt")),

@@ -24,7 +24,10 @@ FIGURES = (
     b'"usage":{"completion_tokens":3,"prompt_tokens":7,"total_tokens":10,"prompt_tokens_details":{"cached_tokens":%d}}'
     b',"id":"x","timings":{"cache_n":%d,"prompt_n":1,"prompt_ms":7.255}'
 )
-WITHOUT = b'"usage":{"completion_tokens":3,"prompt_tokens":7,"total_tokens":10},"id":"x"'
+WITHOUT = (
+    b'"usage":{"completion_tokens":3,"prompt_tokens":7,"total_tokens":10,"prompt_tokens_details":{}}'
+    b',"id":"x","timings":{}'
+)
 PROGRESS = b'data: {"choices":[],"timings":{"cache_n":16},"prompt_progress":{"total":17,"cache":16}}\n\n'
 
 
@@ -219,8 +222,11 @@ def test_figures_are_removed_wherever_and_however_they_are_written(stack: Stack,
     )
     stack.engines["assistant"].answer = (form % written).encode()
     answer = stack.send().read()
-    assert b"99" not in answer
-    assert json.loads(answer)["usage"]["prompt_tokens"] == 1
+    assert json.loads(answer) == {
+        "timings": {},
+        "usage": {"prompt_tokens_details": {}, "prompt_tokens": 1},
+        "prompt_progress": {},
+    }
 
 
 def test_what_a_model_says_is_not_changed(stack: Stack) -> None:
@@ -230,7 +236,7 @@ def test_what_a_model_says_is_not_changed(stack: Stack) -> None:
 
 
 def test_an_answer_larger_than_a_buffer_does_not_say_it_either(stack: Stack) -> None:
-    large = b'{"x":"' + b"y" * 3_000_000 + b'",'
+    large = b'{"x":"' + b"y" * 5_000_000 + b'",'
     stack.engines["assistant"].answer = large + figures(16) + b"}"
     assert stack.send().read() == large + WITHOUT + b"}"
 
@@ -238,31 +244,36 @@ def test_an_answer_larger_than_a_buffer_does_not_say_it_either(stack: Stack) -> 
 def test_a_stream_does_not_say_it_in_any_event(stack: Stack) -> None:
     last = b'data: {"choices":[],' + figures(16) + b"}\n\n"
     stack.engines["assistant"].events = (PROGRESS, PROGRESS + last, b"data: [DONE]\n\n")
-    without = b'data: {"choices":[]}\n\n'
+    without = b'data: {"choices":[],"timings":{},"prompt_progress":{}}\n\n'
     expected = without * 2 + b'data: {"choices":[],' + WITHOUT + b"}\n\ndata: [DONE]\n\n"
     assert stack.send(stream=True).read() == expected
 
 
-def test_a_figure_is_found_wherever_it_is_cut_in_two(stack: Stack) -> None:
+@pytest.mark.parametrize("length", [1, 7, 100])
+def test_a_figure_is_found_wherever_it_is_cut(stack: Stack, length: int) -> None:
     event = b'data: {"choices":[],' + figures(16) + b"}\n\n"
     expected = b'data: {"choices":[],' + WITHOUT + b"}\n\n"
     engine = stack.engines["assistant"]
     engine.hold = True
-    for cut in range(1, len(event)):
-        engine.events = (event[:cut], event[cut:])
+    for cut in range(1, len(event), 1 if length > 1 else 7):
+        parts = (event[:cut], event[cut : cut + length], event[cut + length :])
+        engine.events = tuple(part for part in parts if part)
         response = stack.send(stream=True)
-        engine.let_go()
+        for _ in engine.events[1:]:
+            engine.let_go()
         assert response.read() == expected
 
 
-def test_an_event_is_passed_on_at_once_and_a_stream_may_end_anywhere(stack: Stack) -> None:
+def test_all_of_a_part_is_passed_on_at_once(stack: Stack) -> None:
+    """A filter that keeps a piece stops HAProxy: 7 of 54 answers of 4.7 MB never ended when it did."""
     engine = stack.engines["assistant"]
     engine.hold = True
-    engine.events = (b"data: 0\n\n", b'data: 1,"tim')
+    engine.events = (b"data: 0\n\n", b'data: 1,"tim', b'ings":{"cache_n":', b'16}}\n\ndata: 2,"tim')
     response = stack.send(stream=True)
-    assert response.read(9) == b"data: 0\n\n"
-    engine.let_go()
-    assert response.read() == b'data: 1,"tim'
+    for expected in (b"data: 0\n\n", b'data: 1,"tim', b'ings":{', b'}}\n\ndata: 2,"tim'):
+        assert response.read(len(expected)) == expected
+        engine.let_go()
+    assert response.read() == b""
 
 
 def test_a_key_sees_what_an_engine_with_salts_reused_of_its_own_prompts(stack: Stack) -> None:

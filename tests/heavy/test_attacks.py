@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from rackwright.roles.probe.scripts import MOST_ENDED
 from tests.heavy.attacks import doors, inside, outside, tls
 from tests.heavy.attacks.good import requests
 from tests.heavy.attacks.outside import Through
@@ -16,6 +18,7 @@ from tests.heavy.attacks.site import AUDITOR, MODELS, Site, attacked
 from tests.heavy.attacks.traffic import asked_for, passed_on
 from tests.heavy.attacks.words import Words
 from tests.lab import malformed, traces
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
@@ -143,3 +146,24 @@ def test_these_were_enough(count: Count, site: Site, capsys: pytest.CaptureFixtu
     assert count.requests >= LEAST_REQUESTS
     assert count.positions >= LEAST_POSITIONS
     assert count.successes == []
+
+
+def test_a_key_that_makes_an_engine_hang_again_and_again_loses_it_and_others_keep_it(site: Site) -> None:
+    """No attack above ends an engine. This one does: a legal grammar with which llama-server computes for minutes."""
+    model = MODELS[0]
+    hangs = json.dumps({"model": model, "prompt": "a", "grammar": 'root ::= ("a"?){300}'}).encode()
+
+    def answer(key: str, path: str, body: bytes) -> tuple[int, str]:
+        return malformed.sent(site.gateway, site.ca, site.keys[key], path, body)
+
+    def serves() -> bool:
+        word = malformed.word()
+        return word in answer("whole", *malformed.answered_with(word, model))[1]
+
+    for _ in range(MOST_ENDED):
+        wait_until(serves, 180)
+        assert answer("scoped", malformed.COMPLETIONS, hangs)[0] == 502
+    wait_until(serves, 180)
+    status, text = answer("scoped", *malformed.answered_with(malformed.word(), model))
+    assert (status, json.loads(text)["error"]["code"]) == (503, "key_paused")
+    assert serves()

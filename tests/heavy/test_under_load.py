@@ -68,7 +68,7 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
 
 @pytest.fixture(scope="module")
 def key(site: Operator) -> str:
-    return str(site("key", "add", "load", "--owner", "tests", "--json").json["key"])
+    return str(site("key", "add", "load", "--owner", "tests", "--concurrency", "unlimited", "--json").json["key"])
 
 
 @pytest.fixture

@@ -303,7 +303,7 @@ def test_evidence_ends_with_the_kill_even_where_its_time_is_over(
     text = scripts.evidence(PROBE).replace("/var/lib/rackwright", str(tmp_path))
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     ran = subprocess.run(["sh", "-c", text, "sh", "x.service", "no.metrics", "hung"], env=environment)
-    assert (tmp_path / "asked").read_text().splitlines()[-1] == "kill --kill-whom=all --signal=KILL -- x.service"
+    assert (tmp_path / "asked").read_text().splitlines()[-1] == "kill --kill-whom=main --signal=KILL -- x.service"
     (kept,) = (tmp_path / "evidence").iterdir()
     assert ((kept / "state").exists(), ran.returncode == 0) == (complete, complete)
 

@@ -88,5 +88,5 @@ def test_it_is_told_to_the_log_and_then_all_its_processes_are_killed(kept: Path)
     assert (folder / "asked").read_text().splitlines() == [
         f"systemctl show -- {UNIT}",
         f"systemctl show -P ControlGroup -- {UNIT}",
-        f"systemctl kill --kill-whom=all --signal=KILL -- {UNIT}",
+        f"systemctl kill --kill-whom=main --signal=KILL -- {UNIT}",
     ]

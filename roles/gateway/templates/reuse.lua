@@ -41,24 +41,53 @@ core.register_filter("salt", Salt, function(salt) return salt end)
 -- llama-server has no salt, but says in these objects how much of a prompt it reused, and how long the rest took.
 local FIGURES = { "prompt_tokens_details", "timings", "prompt_progress" }
 
--- No object of figures is longer, in bytes.
-local LONGEST = 4096
+-- What an object's name, its colon and its brace take at most, in bytes.
+local LONGEST = 64
 
--- What a model says can't look like a figure: a quote within a string is written \".
-local function without_figures(text)
+-- Return the position after the first brace that opens an object of figures, if there is one at this position or later.
+-- What a model says can't look like one: a quote within a string is written \".
+local function opened(text, from)
+    local first
     for _, name in ipairs(FIGURES) do
-        if text:find(name, 1, true) then
-            local figure = '"' .. name .. '"%s*:%s*%b{}'
-            text = text:gsub(",%s*" .. figure, ""):gsub(figure, '"' .. name .. '":{}')
-        end
+        local last = math.max(from - LONGEST, 1) - 1
+        repeat
+            local start = text:find(name, last + 1, true)
+            if not start then break end
+            _, last = text:find('"' .. name .. '"%s*:%s*{', start - 1)
+        until not last or last >= from
+        if last and last >= from and (not first or last < first) then first = last end
     end
-    return text
+    return first and first + 1
+end
+
+-- Return where the objects that are open at this position end, and how many of them don't.
+local function closed(text, at, open)
+    while open > 0 do
+        at = text:find("[{}]", at)
+        if not at then return #text + 1, open end
+        open = open + (text:byte(at) == BRACE and -1 or 1)
+        at = at + 1
+    end
+    return at - 1, 0
+end
+
+-- Return this part of an answer with empty objects of figures, and how many of them are open at its end. `before` is the
+-- end of what came before it, and `open` how many were open there.
+local function without_figures(before, part, open)
+    local text, kept, from = before .. part, {}, #before + 1
+    repeat
+        if open > 0 then from, open = closed(text, from, open) end
+        local inside = opened(text, from)
+        kept[#kept + 1] = text:sub(from, (inside or 0) - 1)
+        if inside then from, open = inside, 1 end
+    until not inside
+    return table.concat(kept), open
 end
 
 local Figures = { id = "figures", flags = filter.FLT_CFG_FL_HTX }
 Figures.__index = Figures
 
-function Figures:new() return setmetatable({}, Figures) end
+function Figures:new() return setmetatable({ before = "", open = 0 }, Figures) end
 
 function Figures:http_headers(txn, message)
     if not message.channel:is_resp() then return filter.CONTINUE end
@@ -66,7 +95,7 @@ function Figures:http_headers(txn, message)
     if length then
         local body = txn.f:res_body() or ""
         if #body == tonumber(length[0]) then
-            message:set_body_len(#without_figures(body))
+            message:set_body_len(#without_figures("", body, 0))
         else
             -- Too large for a buffer: it ends when the connection does.
             message:del_header("content-length")
@@ -76,12 +105,13 @@ function Figures:http_headers(txn, message)
     return filter.CONTINUE
 end
 
--- An event of a stream ends in a newline and is passed on at once. Of anything else, the end may be half a figure.
+-- All of a part is passed on at once. If a filter keeps a piece of an answer larger than a buffer, HAProxy (3.0.11) may
+-- read no more of it.
 function Figures:http_payload(_, message)
     local text = message:body() or ""
-    local rest = without_figures(text)
+    local rest, open = without_figures(self.before, text, self.open)
     if #rest < #text then assert(message:set(rest) == #rest) end
-    if not message:eom() and rest:sub(-1) ~= "\n" then return math.max(#rest - LONGEST, 0) end
+    self.before, self.open = (self.before .. text):sub(-LONGEST), open
 end
 
 core.register_filter("figures", Figures, function(figures) return figures end)

@@ -4,7 +4,8 @@ set -u
 umask 077
 unit=$1 metrics=$2 reason=$3
 # On an overloaded host, hundreds of threads may take longer than the probe's time limit. Then only evidence is missing.
-trap 'systemctl kill --kill-whom=all --signal=KILL -- "$unit"' EXIT
+# systemd ends the other processes when it has run the unit's ExecStopPost, which a signal to all of them would kill as well.
+trap 'systemctl kill --kill-whom=main --signal=KILL -- "$unit"' EXIT
 trap 'exit 1' TERM
 kept=/var/lib/rackwright/evidence/$(date -u +%Y%m%dT%H%M%SZ)-${unit%.service}
 mkdir -p "$kept"

@@ -14,7 +14,7 @@ say() { echo "$unit: $1" | systemd-cat -t rackwright -p warning; }
 part() { set -- " $1 " "$2"; case $1 in *" $2="*) set -- "${1##*" $2="}"; echo "${1%% *}" ;; esac; }
 restart_engine() { # An engine that has lost a member finishes nothing, so there is no time for a drain.
   say "$1: restarting"
-  systemctl kill --kill-whom=all --signal=KILL -- "$unit" || :
+  systemctl kill --kill-whom=main --signal=KILL -- "$unit" || :
   systemctl restart --no-block -- "$unit"
 }
 new='' reason='' again='' lost=''

@@ -17,6 +17,8 @@ from tests.heavy.attacks.attack import Answer, Seen
 CHAT = "/v1/chat/completions"
 PATIENCE = 60
 """Seconds: longer than the gateway waits for the rest of any request (15 s for headers, then 30 s for a body)."""
+SHORT = 65536
+"""Bytes."""
 Headers = Iterable[tuple[str, str]]
 _HEAD = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
 
@@ -78,7 +80,10 @@ def _until_closed(connection: socket.socket) -> tuple[bytes, bool]:
 
 
 def _is_last(came: bytes) -> bool:
-    """Return whether the last answer is whole, and none follows. A gateway may still read what it refused."""
+    """Return whether the last answer is whole, and none follows. A gateway may still read what it refused; what it
+    answers itself is short."""
+    if len(came) > SHORT:
+        return False
     answers, rest = parsed(came)
     last = answers[-1] if answers else Answer(0)
     length = int(last.headers.get("content-length", -1))
