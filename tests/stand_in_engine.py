@@ -41,6 +41,10 @@ class StandInEngine:
     steps: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     gone: threading.Event = field(default_factory=threading.Event)
     """Set when a client went away in the middle of a stream."""
+    late: bool = False
+    """Hold a stream's first chunk, too: only its headers are sent."""
+    began: threading.Event = field(default_factory=threading.Event)
+    """Set when a stream's headers were sent."""
     chunks: int = 5
     events: tuple[bytes, ...] = ()
     """Chunks of a stream instead of the usual ones."""
@@ -160,9 +164,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_headers("text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
+        self.stand_in.began.set()
         usual = (f"data: {number}\n\n".encode() for number in range(self.stand_in.chunks))
         for number, event in enumerate(self.stand_in.events or usual):
-            if number:
+            if number or self.stand_in.late:
                 self.stand_in.wait()
             self._chunk(event)
             if self.stand_in.break_off:

@@ -12,6 +12,9 @@ PATHS = Paths(configuration=FOLDER, run="/run/rackwright-host-proxy")
 TEMPLATES = Path(__file__).parent / "templates"
 PAUSE_SECONDS = 600
 """How long a key whose requests ended an engine is paused at that replica."""
+REMEMBERED_SECONDS = 3600
+"""For so long, a replica's host remembers which keys asked it, and whose requests ended its engine. A large engine
+needs many minutes for each start."""
 
 
 def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
@@ -27,5 +30,6 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         maxconn=maxconn,
         key_header=KEY_HEADER,
         pause=PAUSE_SECONDS,
+        remembered=REMEMBERED_SECONDS,
         tls="modern",
     )

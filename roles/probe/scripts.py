@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rackwright.operations.haproxy.paths import Paths
 from rackwright.roles.gpu_faults.settings import FOLDER as GPU_FAULTS
-from rackwright.roles.host_proxy.configuration import PATHS, PAUSE_SECONDS
+from rackwright.roles.host_proxy.configuration import PATHS, PAUSE_SECONDS, REMEMBERED_SECONDS
 from rackwright.roles.probe.settings import Settings
 from rackwright.roles.replica.answer import MOST_BYTES
 from rackwright.roles.replica.settings import STARTED
@@ -26,10 +26,8 @@ MOST_EVIDENCE = 20
 ENDED_WITHIN = 10
 """Seconds after its start in which a request counts as the cause of a crash: requests that crash an engine do so when
 it reads or starts them. Within as many seconds, the probe notices that an engine no longer works."""
-ENDED_WINDOW = 600
-"""Seconds for which the key of such a request is remembered."""
 MOST_ENDED = 3
-"""A key whose requests ended an engine so often within this window is paused at its replica."""
+"""A key whose requests ended an engine so often, as far as its host remembers, is paused at its replica."""
 
 
 def probe(settings: Settings) -> str:
@@ -100,7 +98,7 @@ def pause(settings: Settings, paths: Paths = PATHS) -> str:
         "replica": settings.replica,
         "unit": settings.unit,
         **_asking(paths),
-        "window": str(ENDED_WINDOW),
+        "window": str(REMEMBERED_SECONDS),
         "most": str(MOST_ENDED),
         "pause": str(PAUSE_SECONDS),
     }

@@ -256,12 +256,13 @@ class Stack:
     def reset(self) -> None:
         """Restore the initial state, whatever a test did."""
         for engine in self.engines.values():
-            engine.hold = engine.break_off = engine.crash = False
+            engine.hold = engine.break_off = engine.crash = engine.late = False
             engine.answer, engine.headers, engine.events = None, {}, ()
             engine.let_go(100)
             engine.steps = threading.Semaphore(0)
             engine.requests.clear()
             engine.gone.clear()
+            engine.began.clear()
         for agent in self.agents.values():
             agent.state = "up ready"
         for model, server in self.servers.items():

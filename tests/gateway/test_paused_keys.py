@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.roles.host_proxy.configuration import PAUSE_SECONDS
+from rackwright.roles.host_proxy.configuration import PAUSE_SECONDS, REMEMBERED_SECONDS
 from rackwright.roles.host_proxy.settings import KEY_HEADER
 from rackwright.roles.probe import scripts
 from tests.gateway.stack import KEYS, Stack, eventually
@@ -227,6 +227,18 @@ def test_requests_that_were_answered_or_came_long_after_did_not_make_it_hang(end
     waiting.close()
 
 
+def test_headers_without_an_answer_are_no_answer(ends: Ends) -> None:
+    engine = ends.stack.engines[MODEL]
+    engine.hold = engine.late = True
+    connection = ends.stack.connect()
+    body = json.dumps({"model": MODEL, "stream": True})
+    connection.request("POST", "/v1/chat/completions", body, {"api-key": KEYS["good"]})
+    eventually(engine.began.is_set)
+    ends.hang(time.time())
+    assert [line.split()[1] for line in ends.kept("ended")] == ["good"]
+    connection.close()
+
+
 def test_a_request_that_found_no_engine_did_not_make_the_next_one_hang(ends: Ends) -> None:
     agent = ends.stack.agents[MODEL]
     agent.state = "down"
@@ -254,7 +266,7 @@ def test_a_request_that_began_long_before_the_end_or_before_the_engine_did_not_e
 
 def test_what_happened_long_ago_is_forgotten(ends: Ends) -> None:
     assert outcome(ends.stack, "good") == "answered"
-    old = int(time.time()) - scripts.ENDED_WINDOW - 1
+    old = int(time.time()) - REMEMBERED_SECONDS - 1
     (ends.folder / f"{CODER.replica}.ended").write_text(f"{old} scoped\n" * 5)
     (ends.folder / f"{CODER.replica}.paused").write_text(f"{old} gone 3\n")
     ends.end_by("scoped", 2)
