@@ -39,25 +39,27 @@ end
 core.register_filter("salt", Salt, function(salt) return salt end)
 
 -- llama-server has no salt, but says in these objects how much of a prompt it reused, and how long the rest took.
-local FIGURES = { "prompt_tokens_details", "timings", "prompt_progress" }
+local FIGURES = { prompt_tokens_details = true, timings = true, prompt_progress = true }
 
 -- What an object's name, its colon and its brace take at most, in bytes.
 local LONGEST = 64
 
--- Return the position after the first brace that opens an object of figures, if there is one at this position or later.
--- What a model says can't look like one: a quote within a string is written \".
-local function opened(text, from)
-    local first
-    for _, name in ipairs(FIGURES) do
-        local last = math.max(from - LONGEST, 1) - 1
-        repeat
-            local start = text:find(name, last + 1, true)
-            if not start then break end
-            _, last = text:find('"' .. name .. '"%s*:%s*{', start - 1)
-        until not last or last >= from
-        if last and last >= from and (not first or last < first) then first = last end
+-- Most parts have none, and this is faster than a pattern.
+local function may_have_figures(text)
+    for name in pairs(FIGURES) do
+        if text:find(name, 1, true) then return true end
     end
-    return first and first + 1
+    return false
+end
+
+-- Return the position after the first brace that opens an object of figures, if there is one from `least` on. Its name may
+-- begin earlier, at `at`. What a model says can't look like one: a quote within a string is written \".
+local function opened(text, at, least)
+    local brace, name, _ = at - 1, nil, nil
+    repeat
+        _, brace, name = text:find('"([%l_]+)"%s*:%s*{', brace + 1)
+    until not brace or brace >= least and FIGURES[name]
+    return brace and brace + 1
 end
 
 -- Return where the objects that are open at this position end, and how many of them don't.
@@ -74,12 +76,13 @@ end
 -- Return this part of an answer with empty objects of figures, and how many of them are open at its end. `before` is the
 -- end of what came before it, and `open` how many were open there.
 local function without_figures(before, part, open)
-    local text, kept, from = before .. part, {}, #before + 1
+    local text, kept, at, from = before .. part, {}, 1, #before + 1
+    if open == 0 and not may_have_figures(text) then return part, 0 end
     repeat
         if open > 0 then from, open = closed(text, from, open) end
-        local inside = opened(text, from)
+        local inside = opened(text, at, from)
         kept[#kept + 1] = text:sub(from, (inside or 0) - 1)
-        if inside then from, open = inside, 1 end
+        if inside then at, from, open = inside, inside, 1 end
     until not inside
     return table.concat(kept), open
 end
