@@ -10,6 +10,8 @@ from rackwright.roles.host_proxy.settings import FOLDER, KEY_HEADER, Settings
 
 PATHS = Paths(configuration=FOLDER, run="/run/rackwright-host-proxy")
 TEMPLATES = Path(__file__).parent / "templates"
+QUEUE_SECONDS = 60
+"""How long a request waits for a slot of its engine, if several gateways send more than it has."""
 PAUSE_SECONDS = 600
 """How long a key whose requests ended an engine is paused at that replica."""
 REMEMBERED_SECONDS = 3600
@@ -29,6 +31,7 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         endpoint=endpoint,
         maxconn=maxconn,
         key_header=KEY_HEADER,
+        queue=QUEUE_SECONDS,
         pause=PAUSE_SECONDS,
         remembered=REMEMBERED_SECONDS,
         tls="modern",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rackwright.operations.haproxy.paths import Paths
 from rackwright.roles.gpu_faults.settings import FOLDER as GPU_FAULTS
-from rackwright.roles.host_proxy.configuration import PATHS, PAUSE_SECONDS, REMEMBERED_SECONDS
+from rackwright.roles.host_proxy.configuration import PATHS, PAUSE_SECONDS, QUEUE_SECONDS, REMEMBERED_SECONDS
 from rackwright.roles.probe.settings import Settings
 from rackwright.roles.replica.answer import MOST_BYTES
 from rackwright.roles.replica.settings import STARTED
@@ -87,6 +87,7 @@ def ended(settings: Settings, paths: Paths = PATHS) -> str:
         "started": f"{STARTED}/{settings.replica}/unit.sha256",
         **_asking(paths),
         "within": str(ENDED_WITHIN),
+        "queue": str(QUEUE_SECONDS),
     }
     return _script("ended", settings, values)
 

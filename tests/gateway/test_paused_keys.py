@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -225,6 +226,32 @@ def test_requests_that_were_answered_or_came_long_after_did_not_make_it_hang(end
     ends.hang(time.time())
     assert [line.split()[1] for line in ends.kept("ended")] == ["good"]
     waiting.close()
+
+
+def test_a_request_that_waits_for_a_slot_did_not_end_the_engine_until_it_has_one(ends: Ends) -> None:
+    """Requests of several gateways may wait at the host proxy."""
+    stack, engine = ends.stack, ends.stack.engines[MODEL]
+    (slots,) = [one.slots for one in stack.proxied.replicas if one.replica == CODER.replica]
+    engine.hold = True
+    with ThreadPoolExecutor(slots + 1) as pool:
+        for many in range(1, slots + 1):
+            pool.submit(outcome_at_host_proxy, stack, "good")
+            eventually(lambda many=many: len(engine.requests) == many)
+        waits = pool.submit(outcome_at_host_proxy, stack, "scoped")
+        eventually(lambda: "/scoped/" in stack.host_proxy.ask("show table starts"))
+        began = time.time()
+        ends.end()
+        ends.hang(began)
+        assert {line.split()[1] for line in ends.kept("ended")} == {"good"}
+        engine.let_go()
+        eventually(lambda: len(engine.requests) == slots + 1)
+        (ends.folder / f"{CODER.replica}.ended").unlink()
+        # The others had begun long before the engine stopped working.
+        ends.hang(began + scripts.ENDED_WITHIN + 20)
+        assert [line.split()[1] for line in ends.kept("ended")] == ["scoped"]
+        engine.hold = False
+        engine.let_go(100)
+        assert waits.result() == 200
 
 
 def test_headers_without_an_answer_are_no_answer(ends: Ends) -> None:

@@ -3,11 +3,13 @@
 set -eu; umask 022; state='' moved=0 invocation=''
 # HAProxy's user may have put a link in the place of its socket. The answer is bounded for the same reason.
 ask() { printf '%s\n' "$1" | socat -T 10 - "UNIX-CONNECT:$socket,su-e=$asks_as" | head -c 64M; }
-# MILLISECONDS MILLISECONDS: the requests that began in this time: 1 if they were answered, MILLISECONDS KEY.
+# MILLISECONDS MILLISECONDS: the requests that the engine got and that began in this time, or before it if they waited for a
+# slot: 1 if they were answered, MILLISECONDS KEY.
 starts() {
-  ask 'show table starts' | awk -v replica="$replica" -v since="$1" -v until="$2" '
-    { split(substr($2, 5), part, "/"); key = part[2]; began = part[3] }
-    part[1] == replica && key ~ /^[a-z0-9-]+$/ && began + 0 >= since + 0 && began + 0 <= until + 0 { print / gpt0=1/, began, key }'
+  ask 'show table starts' | awk -v replica="$replica" -v since="$1" -v until="$2" -v queue="$queue" '
+    { split(substr($2, 5), part, "/"); key = part[2]; began = part[3]; waited = part[5] * queue * 1000 }
+    part[1] != replica || key !~ /^[a-z0-9-]+$/ || / gpc0=0/ { next }
+    began + waited >= since + 0 && began + 0 <= until + 0 { print / gpt0=1/, began, key }'
 }
 # The key of the last request before a crash, if it began shortly before; of one that wasn't answered, if there is one.
 # SECONDS: when the engine was started.
