@@ -6,7 +6,6 @@ import contextlib
 import csv
 import json
 import os
-import re
 import signal
 import socket
 import ssl
@@ -30,7 +29,6 @@ from rackwright.operations.haproxy.paths import Paths
 from rackwright.operations.haproxy.proxy import Proxy
 from rackwright.remote import Remote
 from rackwright.roles.gateway import configuration as gateway_files
-from rackwright.roles.gateway.access_log import Access, parse_access
 from rackwright.roles.gateway.settings import Key, Peer, RevokedKey, RoutedModel, Server
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.host_proxy import configuration as host_proxy_files
@@ -38,6 +36,7 @@ from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.values.targets import Target
 from tests.gateway.certificates import CertificateAuthority
+from tests.gateway.log_sink import LogSink
 from tests.stand_in_engine import StandInAgent, StandInEngine, stand_in_engine
 
 Value = TypeVar("Value")
@@ -158,29 +157,6 @@ class Running:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
-
-
-class LogSink:
-    """Listens in journald's place and keeps the access lines."""
-
-    def __init__(self, path: Path) -> None:
-        self.lines: list[str] = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(path))
-        threading.Thread(target=self._collect, daemon=True).start()
-
-    def _collect(self) -> None:
-        with contextlib.suppress(OSError):
-            while message := self._socket.recv(65536).decode():
-                if match := re.search(r"rackwright-access\[\d+\]: (.*)", message, re.DOTALL):
-                    self.lines.append(match[1].rstrip("\n"))
-
-    def line(self, request: str) -> Access:
-        """Return the line of this request once it is written."""
-        return parse_access(eventually(lambda: next((line for line in self.lines if request in line), "")))
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 @dataclass

@@ -14,7 +14,8 @@ from rackwright.errors import HostError
 from rackwright.gateway import Gateways
 from rackwright.roles.gateway.access_log import Access
 from rackwright.roles.gateway.settings import RoutedModel, Server
-from tests.gateway.stack import DIGEST, KEYS, LogSink, Stack, digest, eventually, running_stack, second_gateway
+from tests.gateway.log_sink import LogSink
+from tests.gateway.stack import DIGEST, KEYS, Stack, digest, eventually, running_stack, second_gateway
 from tests.gateway.test_peers import connected, taught
 
 RUNNING, CANARY = "gpu1/assistant@1", "gpu1/assistant@2"

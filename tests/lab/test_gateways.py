@@ -158,6 +158,7 @@ def test_no_key_is_told_how_much_of_a_prompt_of_another_key_was_reused(site: Ope
         for _, text in answers:
             assert '"total_tokens"' in text
             assert not re.search("cache|prompt_n|prompt_ms|_per_second|progress", text.replace(prompt, ""))
+            assert not re.search(r'"(timings|prompt_tokens_details)":(?!\{\})', text)
     # The engine did reuse it, and says so to root.
     ask = f"curl -s --unix-socket {SOCKET} -H 'Content-Type: application/json' -d @- http://e{malformed.COMPLETIONS}"
     usage = json.loads(lab.exec("gpu1", ask, input=json.dumps(completion), timeout=120).out)["usage"]

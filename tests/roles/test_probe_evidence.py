@@ -79,7 +79,7 @@ def test_it_has_each_thread_and_what_that_waits_for(kept: Path) -> None:
         assert [line for line in threads if line.startswith(part)], part
 
 
-def test_it_is_told_to_the_log_and_then_all_its_processes_are_killed(kept: Path) -> None:
+def test_it_is_told_to_the_log_and_then_the_engine_is_killed(kept: Path) -> None:
     folder = kept.parents[1]
     assert (folder / "logged").read_text().splitlines() == [
         "systemd-cat -t rackwright -p warning",

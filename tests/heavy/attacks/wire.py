@@ -18,7 +18,7 @@ CHAT = "/v1/chat/completions"
 PATIENCE = 60
 """Seconds: longer than the gateway waits for the rest of any request (15 s for headers, then 30 s for a body)."""
 SHORT = 65536
-"""Bytes."""
+"""Bytes: more than a gateway's own answer has."""
 Headers = Iterable[tuple[str, str]]
 _HEAD = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
 

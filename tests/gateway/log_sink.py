@@ -1,0 +1,36 @@
+"""The access lines that a gateway writes to journald."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+from pathlib import Path
+
+from rackwright.roles.gateway.access_log import Access, parse_access
+from tests.waiting import wait_until
+
+
+class LogSink:
+    """Listens in journald's place and keeps the access lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.lines: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        threading.Thread(target=self._collect, daemon=True).start()
+
+    def _collect(self) -> None:
+        with contextlib.suppress(OSError):
+            while message := self._socket.recv(65536).decode():
+                if match := re.search(r"rackwright-access\[\d+\]: (.*)", message, re.DOTALL):
+                    self.lines.append(match[1].rstrip("\n"))
+
+    def line(self, request: str) -> Access:
+        """Return the line of this request once it is written."""
+        wait_until(lambda: any(request in line for line in self.lines))
+        return parse_access(next(line for line in self.lines if request in line))
+
+    def close(self) -> None:
+        self._socket.close()
