@@ -23,10 +23,11 @@ from rackwright.hardware.hardware import parse_hardware
 from rackwright.hardware.nvidia_smi import parse_nvidia_smi
 from rackwright.hardware.pci import parse_lspci, parse_sys_pci
 from rackwright.hardware.xid import parse_xids
-from rackwright.lifecycle import backup, status
+from rackwright.lifecycle import status
 from rackwright.lifecycle.access import scripts as access
 from rackwright.lifecycle.apply import plan
 from rackwright.lifecycle.assess.machine import parse_machine
+from rackwright.lifecycle.backup import snapshots
 from rackwright.lifecycle.canary.logs import parse_lines
 from rackwright.lifecycle.check import requirements
 from rackwright.lifecycle.p2p import transfer
@@ -134,8 +135,8 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
         lambda text: prune.parse(text, "/srv"),
         "now 1790000000\nweights 100 1780000000 tiny/0123456789abcdef\n",
     ),
-    backup.parse_snapshots: (
-        backup.parse_snapshots,
+    snapshots.parse_snapshots: (
+        snapshots.parse_snapshots,
         '[{"id": "a", "time": "2026-11-01T08:00:00.1Z", "hostname": "gpu2",'
         ' "summary": {"total_files_processed": 3, "total_bytes_processed": 9}}]',
     ),
@@ -211,7 +212,7 @@ def shown(value: object) -> None:
         for one in value.repositories.values():
             f"{one.alarms} {backups.ages(one.snapshot_age, one.check_age)} {size(one.bytes or 0)}".encode()
     for part in value if isinstance(value, tuple) else ():
-        if isinstance(part, backup.Snapshot) and part.summary:
+        if isinstance(part, snapshots.Snapshot) and part.summary:
             f"{part.summary.files} {size(part.summary.bytes or 0)}".encode()
 
 

@@ -102,7 +102,7 @@ def _saved(session: Session, applied: Applied, planned: Plan, console: Console) 
     going = [place for place in planned.first_snapshots if place[0] not in applied.run.failed_hosts]
     if not going or applied.failure or applied.run.interrupted:
         return applied
-    from rackwright.lifecycle.backup import make_first
+    from rackwright.lifecycle.backup.make import make_first
 
     begin(session, console, SAVE)
     return replace(applied, failure=make_first(session, going, console))

@@ -9,7 +9,9 @@ import pytest
 
 from rackwright.errors import FleetError, UsageError
 from rackwright.lifecycle.apply.plan import first_snapshots, refuse_restic
-from rackwright.lifecycle.backup import ResticProgress, Verb, _problem, listed, places
+from rackwright.lifecycle.backup.make import ResticProgress, Verb, _problem
+from rackwright.lifecycle.backup.places import places
+from rackwright.lifecycle.backup.snapshots import listed
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.remote.completed import Completed

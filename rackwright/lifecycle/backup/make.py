@@ -6,24 +6,24 @@ No lease is taken: a timer may start the same unit at any time, and a second sta
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from shlex import quote
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
-from rackwright.errors import HostError, HostsFailed, Problem, RackwrightError, UsageError
+from rackwright.errors import HostError, HostsFailed, Problem, RackwrightError
+from rackwright.lifecycle.backup.places import Place
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_act
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote.answers import read_answer
 from rackwright.report.words import duration, size
-from rackwright.roles.backup.settings import FOLDER, Repository
+from rackwright.roles.backup.settings import Repository
 from rackwright.roles.backup.state import COMMAND, RepositoryState, parse
 from rackwright.run import new_run_id
-from rackwright.state.formats import stamp
 from rackwright.stopping import Stopping, stoppable
 from rackwright.values.base import Stored
 
@@ -56,77 +56,6 @@ class Made:
     """Why it failed, or why its result isn't known."""
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A snapshot, as its repository lists it."""
-
-    host: str
-    repository: str
-    id: str
-    time: str
-    author: str
-    """Who made it, as USER@HOST. An attacker who can write to the repository can choose this text."""
-    files: int | None
-    bytes: int | None
-
-    @property
-    def foreign(self) -> bool:
-        """Whether its author isn't root on the host that the repository belongs to."""
-        return self.author != f"root@{self.host}"
-
-
-_Count = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-class _Summary(Stored):
-    files: _Count | None = Field(None, alias="total_files_processed")
-    bytes: _Count | None = Field(None, alias="total_bytes_processed")
-
-
-class Snapshot(Stored):
-    """One snapshot in restic's JSON."""
-
-    id: str
-    time: AwareDatetime
-    hostname: str
-    username: str | None = None
-    summary: _Summary | None = None
-    """None: an older restic wrote it."""
-
-
-_SNAPSHOTS = TypeAdapter(tuple[Snapshot, ...] | None)
-
-
-def parse_snapshots(output: str) -> tuple[Snapshot, ...]:
-    """Parse the output of `restic snapshots --json`. Raise ValueError if it is something else."""
-    return _SNAPSHOTS.validate_json(output) or ()
-
-
-Place = tuple[str, str]
-"""Host and repository."""
-
-
-def places(session: Session, to: str | None = None) -> tuple[Place, ...]:
-    """Return host and repository of every backup of the session's hosts, or only of those in one repository.
-
-    Raise UsageError if there is none.
-    """
-    saved = {name: spec.backup.repositories for name, spec in session.hosts.items() if spec.backup}
-    if not saved:
-        raise UsageError(
-            "the fleet file sets no backup for these hosts", where="backup", should="this command needs one"
-        )
-    known = tuple(dict.fromkeys(repository.name for some in saved.values() for repository in some))
-    if to is not None and to not in known:
-        raise UsageError("no repository of that name", where=to, should=f"should be one of {', '.join(known)}")
-    return tuple(
-        (name, repository.name)
-        for name, some in saved.items()
-        for repository in some
-        if to in (None, repository.name)
-    )
-
-
 def make(session: Session, verb: Verb, wanted: Sequence[Place], console: Console) -> tuple[Made, ...]:
     """Make a snapshot or a check at each place, all hosts at once, and return the results.
 
@@ -154,33 +83,6 @@ def make_first(session: Session, wanted: Sequence[Place], console: Console) -> R
         for made in missed
     )
     return error
-
-
-def listed(session: Session, wanted: Sequence[Place]) -> tuple[tuple[Listed, ...], dict[Place, str]]:
-    """Ask the repositories for their snapshots; return the snapshots, and for each place that failed the reason."""
-    found: list[Listed] = []
-    problems: dict[Place, str] = {}
-
-    def ask(host: str) -> None:
-        for place in (place for place in wanted if place[0] == host):
-            try:
-                found.extend(_listed(session, place))
-            except HostError as error:
-                problems[place] = error.problems[0].what
-
-    session.remote.each([host for host, _ in wanted], ask)
-    return tuple(sorted(found, key=lambda one: (one.host, one.repository, one.time))), problems
-
-
-def _listed(session: Session, place: Place) -> Iterator[Listed]:
-    host, name = place
-    words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock"
-    answer = session.remote.connection(host).run(words, timeout=180).check("asking the repository")
-    snapshots = read_answer(host, "restic's list of snapshots", parse_snapshots, answer.stdout)
-    for one in snapshots:
-        summary = one.summary or _Summary()
-        author = f"{one.username or 'nobody'}@{one.hostname}"
-        yield Listed(host, name, one.id, stamp(one.time), author, summary.files, summary.bytes)
 
 
 def _on_host(
@@ -256,6 +158,9 @@ def _problem(verb: Verb, before: RepositoryState, after: RepositoryState) -> str
             None if after.snapshot and after.snapshot != before.snapshot else "the unit ended without a new snapshot"
         )
     return None if after.check_at and after.check_at != before.check_at else "the unit ended without a check"
+
+
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Progress(Stored):

@@ -1,0 +1,1 @@
+"""Snapshots of hosts: make, check and list them."""

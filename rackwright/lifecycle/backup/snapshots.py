@@ -1,0 +1,91 @@
+"""The snapshots that repositories have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from shlex import quote
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, TypeAdapter
+
+from rackwright.errors import HostError
+from rackwright.lifecycle.backup.places import Place
+from rackwright.lifecycle.session.session import Session
+from rackwright.remote.answers import read_answer
+from rackwright.roles.backup.settings import FOLDER
+from rackwright.state.formats import stamp
+from rackwright.values.base import Stored
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A snapshot, as its repository lists it."""
+
+    host: str
+    repository: str
+    id: str
+    time: str
+    author: str
+    """Who made it, as USER@HOST. An attacker who can write to the repository can choose this text."""
+    files: int | None
+    bytes: int | None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether its author isn't root on the host that the repository belongs to."""
+        return self.author != f"root@{self.host}"
+
+
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Summary(Stored):
+    files: _Count | None = Field(None, alias="total_files_processed")
+    bytes: _Count | None = Field(None, alias="total_bytes_processed")
+
+
+class Snapshot(Stored):
+    """One snapshot in restic's JSON."""
+
+    id: str
+    time: AwareDatetime
+    hostname: str
+    username: str | None = None
+    summary: _Summary | None = None
+    """None: an older restic wrote it."""
+
+
+_SNAPSHOTS = TypeAdapter(tuple[Snapshot, ...] | None)
+
+
+def parse_snapshots(output: str) -> tuple[Snapshot, ...]:
+    """Parse the output of `restic snapshots --json`. Raise ValueError if it is something else."""
+    return _SNAPSHOTS.validate_json(output) or ()
+
+
+def listed(session: Session, wanted: Sequence[Place]) -> tuple[tuple[Listed, ...], dict[Place, str]]:
+    """Ask the repositories for their snapshots; return the snapshots, and for each place that failed the reason."""
+    found: list[Listed] = []
+    problems: dict[Place, str] = {}
+
+    def ask(host: str) -> None:
+        for place in (place for place in wanted if place[0] == host):
+            try:
+                found.extend(_listed(session, place))
+            except HostError as error:
+                problems[place] = error.problems[0].what
+
+    session.remote.each([host for host, _ in wanted], ask)
+    return tuple(sorted(found, key=lambda one: (one.host, one.repository, one.time))), problems
+
+
+def _listed(session: Session, place: Place) -> Iterator[Listed]:
+    host, name = place
+    words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock"
+    answer = session.remote.connection(host).run(words, timeout=180).check("asking the repository")
+    snapshots = read_answer(host, "restic's list of snapshots", parse_snapshots, answer.stdout)
+    for one in snapshots:
+        summary = one.summary or _Summary()
+        author = f"{one.username or 'nobody'}@{one.hostname}"
+        yield Listed(host, name, one.id, stamp(one.time), author, summary.files, summary.bytes)
