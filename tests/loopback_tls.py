@@ -27,7 +27,12 @@ def bundle() -> str:
     return str(_folder() / "ca.pem")
 
 
+def server_files() -> tuple[Path, Path]:
+    """Return the paths of a server's certificate and its private key."""
+    return _folder() / "loopback.crt", _folder() / "loopback.key.cred"
+
+
 def server_tls() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(_folder() / "loopback.crt", _folder() / "loopback.key.cred")
+    context.load_cert_chain(*server_files())
     return context

@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
 from rackwright.errors import FleetError, Problem, SecretError, UsageError
+from rackwright.fleet.downloads import route_from_here
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.backup import settings_of
 from rackwright.fleet.reading.draft import Draft
 from rackwright.fleet.sections.backup import HOST, Repository
 from rackwright.roles.backup.settings import Access
+from rackwright.roles.backup.settings import Repository as Settings
 from rackwright.values.secrets import Secret
 
 Resolve = Callable[[str, str], Secret]
@@ -40,6 +43,23 @@ def password_of(fleet: Fleet, host: str, to: str | None) -> tuple[str, Secret]:
     `to` names the repository; None: the only one. The fleet file need not have the host any more. Raise UsageError if
     one can't be meant, SecretError if the reference doesn't resolve.
     """
+    place, asked = _meant(fleet, host, to)
+    return asked.name, _password(fleet, asked, host, f"{fleet.path} {place}", _resolver(fleet))
+
+
+def reached_from_here(fleet: Fleet, host: str, to: str | None) -> tuple[Settings, Access]:
+    """Return the host's restic repository as this machine reaches it, and its secrets.
+
+    `to` and `host` are as in `password_of`, and so are the errors; FleetError if the CA's file can't be read.
+    """
+    place, asked = _meant(fleet, host, to)
+    place = f"{fleet.path} {place}"
+    access = _access(fleet, asked, host, place, _resolver(fleet), _ca(fleet, asked, place))
+    return settings_of(asked.of(host), route_from_here(fleet)), access
+
+
+def _meant(fleet: Fleet, host: str, to: str | None) -> tuple[str, Repository]:
+    """Return one repository of the fleet file, and its place there."""
     known = {asked.name: (place, asked) for place, asked in _placed(fleet)}
     if not known:
         raise UsageError("the fleet file sets no backup", where="backup", should="this command needs one")
@@ -49,8 +69,7 @@ def password_of(fleet: Fleet, host: str, to: str | None) -> tuple[str, Secret]:
     if name not in known or (to is None and len(known) > 1):
         what = "no repository of that name" if to else "there are several repositories"
         raise UsageError(what, where=to or "--to", should=f"should be one of {', '.join(known)}")
-    place, asked = known[name]
-    return name, _password(fleet, asked, host, f"{fleet.path} {place}", _resolver(fleet))
+    return known[name]
 
 
 def references_of(fleet: Fleet) -> Iterator[tuple[str, str]]:

@@ -59,11 +59,16 @@ def _place(repository: Repository) -> str:
 
 def _options(repository: Repository) -> str:
     if repository.kind == "sftp":
-        known = f"-o UserKnownHostsFile={repository.stem}.known_hosts -o GlobalKnownHostsFile=/dev/null"
-        fixed = "-F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20"
-        alive = "-o ServerAliveInterval=30 -o ServerAliveCountMax=4"
-        return f' -o "sftp.args=-i $CREDENTIALS_DIRECTORY/key {fixed} {alive} {known}"'
+        return f' -o "sftp.args={sftp_arguments("$CREDENTIALS_DIRECTORY/key", f"{repository.stem}.known_hosts")}"'
     return f" --cacert {repository.ca}" if repository.ca else ""
+
+
+def sftp_arguments(key: str, known_hosts: str) -> str:
+    """Return restic's `sftp.args`: ssh trusts only this file of known hosts, and offers only this key."""
+    known = f"-o UserKnownHostsFile={known_hosts} -o GlobalKnownHostsFile=/dev/null"
+    fixed = "-F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20"
+    alive = "-o ServerAliveInterval=30 -o ServerAliveCountMax=4"
+    return f"-i {key} {fixed} {alive} {known}"
 
 
 def new_enough(oldest: str) -> str:

@@ -35,7 +35,7 @@ def backup_of(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
     weights = tuple(_weights(fleet, lock, host)) if asked.models == "yes" else ()
     return Settings(
         host=host,
-        repositories=tuple(_repository(repository.of(host), route) for repository in asked.to),
+        repositories=tuple(settings_of(repository.of(host), route) for repository in asked.to),
         sources=(*_SAVED, *weights),
         must=(*_MUST, *(f"{folder}/.verified" for folder in weights)),
         exclude=_EXCLUDED,
@@ -56,7 +56,8 @@ def _weights(fleet: Fleet, lock: Lock, host: str) -> list[str]:
     ]
 
 
-def _repository(asked: Asked, route: Route) -> Repository:
+def settings_of(asked: Asked, route: Route) -> Repository:
+    """Given a repository of one host, and the route of the machine that reaches it, return its settings."""
     return Repository(
         name=asked.name,
         url=asked.url,

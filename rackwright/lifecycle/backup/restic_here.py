@@ -1,0 +1,90 @@
+"""restic on this machine, for repositories that are reached without their host."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import join, quote
+
+from rackwright.errors import RackwrightError
+from rackwright.remote.completed import Completed
+from rackwright.remote.local import LocalTransport
+from rackwright.roles.backup.scripts import sftp_arguments
+from rackwright.roles.backup.settings import OLDEST_RESTIC, Access, Repository, is_old
+
+OUTPUT_LIMIT = 64 << 20
+LOCKED, NO_REPOSITORY, WRONG_PASSWORD = 11, 10, 12
+"""restic's exit codes."""
+_VERSION = "restic version | cut -d ' ' -f 2"
+
+
+@dataclass(frozen=True)
+class Restic:
+    """restic with the secrets of one repository."""
+
+    where: str
+    """What errors name: the repository."""
+    _command: str = field(repr=False)
+    """Up to restic's own arguments. It names files with secrets, and contains none."""
+
+    def __call__(
+        self, *arguments: str, stdin: bytes = b"", timeout: float | None = 120, limit: int = OUTPUT_LIMIT
+    ) -> Completed:
+        """Run restic. Raise HostError if it prints more than `limit` bytes or takes longer than `timeout` seconds."""
+        given = [stdin] if stdin else []
+        command = f"{self._command} {join(arguments)}"
+        return LocalTransport(self.where).execute(command, given, timeout=timeout, limit=limit)
+
+
+@contextmanager
+def restic_here(repository: Repository, access: Access) -> Iterator[Restic]:
+    """Yield restic for this repository. Its secrets are in a folder that only this user can read, until it ends.
+
+    Raise RackwrightError if this machine has no restic, or one that is too old.
+    """
+    refuse_missing_restic()
+    with tempfile.TemporaryDirectory(prefix="rackwright-") as folder:
+        yield Restic(repository.name, _command(repository, access, Path(folder)))
+
+
+def refuse_missing_restic() -> None:
+    """Raise RackwrightError if this machine has no restic, or one that is too old."""
+    should, following = f"should be {OLDEST_RESTIC} or newer", "apt-get install restic"
+    if not shutil.which("restic"):
+        raise RackwrightError("restic isn't installed on this machine", where="restic", should=should, next=following)
+    answer = LocalTransport("restic").execute(_VERSION, [], timeout=20, limit=1000)
+    version = answer.check("asking for restic's version").stdout.strip()
+    if is_old(version):
+        raise RackwrightError(f"restic {version} is too old on this machine", where="restic", should=should)
+
+
+def _command(repository: Repository, access: Access, folder: Path) -> str:
+    names = ("password", *(["key"] if access.key else []), *(["repository"] if repository.user else []))
+    files = {name: _file(folder / name, access.secret(name, repository).reveal()) for name in names}
+    words = ["restic", "--password-file", files["password"], "--no-cache"]
+    words += ["--repository-file", files["repository"]] if repository.user else ["--repo", repository.url]
+    if repository.kind == "sftp":
+        known = _file(folder / "known_hosts", f"{repository.known_hosts}\n")
+        words += ["-o", f"sftp.args={sftp_arguments(quote(files['key']), quote(known))}"]
+    elif access.ca_pem or repository.route.ca_bundle:
+        own = access.ca_pem and _file(folder / "ca.crt", access.ca_pem)
+        words += ["--cacert", own or str(repository.route.ca_bundle)]
+    return f"env {join(_route(repository))} {join(words)}"
+
+
+def _route(repository: Repository) -> tuple[str, ...]:
+    """Return the proxy variables. If the fleet file sets a proxy, the machine's own proxy settings don't apply."""
+    if repository.proxy:
+        proxy = repository.proxy
+        return (f"HTTP_PROXY={proxy}", f"HTTPS_PROXY={proxy}", "NO_PROXY=", "no_proxy=")
+    return ("NO_PROXY=*",) if repository.route.proxy else ()
+
+
+def _file(path: Path, content: str) -> str:
+    path.touch(mode=0o600)
+    path.write_text(content)
+    return str(path)
