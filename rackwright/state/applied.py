@@ -77,11 +77,15 @@ def read_applied(shell: Shell, *, folder: str = FOLDER) -> Applied | None:
     packed = shell.run(command(_READ, folder)).check("reading the applied fleet").stdout_bytes
     if not packed:
         return None
-    files = _unpacked(packed, f"{shell.name}: {folder}/fleet")
-    about = parse(
-        About, "applied", files.pop(_ABOUT, b"").decode(errors="replace"), f"{shell.name}: {folder}/fleet/{_ABOUT}"
-    )
-    return Applied(about, files)
+    where = f"{shell.name}: {folder}/fleet"
+    files = unpacked(packed, where)
+    about = about_of(files, where)
+    return Applied(about, {name: content for name, content in files.items() if name != _ABOUT})
+
+
+def about_of(files: Mapping[str, bytes], where: str) -> About:
+    """Return what applied.json among the stored files says. Raise RackwrightError if it is damaged or too new."""
+    return parse(About, "applied", files.get(_ABOUT, b"").decode(errors="replace"), f"{where}/{_ABOUT}")
 
 
 def stale_checkout(applied: Applied | None, local: Checkout) -> str | None:
@@ -132,7 +136,8 @@ def _packed(applied: Applied) -> bytes:
     return buffer.getvalue()
 
 
-def _unpacked(packed: bytes, where: str) -> dict[str, bytes]:
+def unpacked(packed: bytes, where: str) -> dict[str, bytes]:
+    """Return the files of a tar by name; links and devices are left out. Raise RackwrightError if it is damaged."""
     files: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:

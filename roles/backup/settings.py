@@ -16,10 +16,16 @@ STATE = "/var/lib/rackwright/backup"
 """Has one NAME.json per repository, format backup/1: what the last runs did."""
 OLDEST_RESTIC = "0.17.0"
 """Earlier versions report the same error for a locked, a missing and a damaged repository."""
-SCRIPTS = ("common.sh", "run.sh", "check.sh", "restic.sh")
+SCRIPTS = ("common.sh", "run.sh", "check.sh", "restore.sh", "restic.sh")
 """In FOLDER, the same on every host."""
 PARTS = 4
 """Each weekly check reads one of this many parts of the data, so that every byte is read within four weeks."""
+
+
+RESTORES = "/var/lib/rackwright/restore"
+"""Has what a restore brings back before it is switched in, and the state that the last restore replaced."""
+RESTORE_UNIT = "rackwright-restore"
+"""The transient unit of a restore: one at a time on a host."""
 
 
 def is_old(version: str) -> bool:

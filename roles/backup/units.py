@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rackwright.roles.backup.settings import FOLDER, STATE, Repository, Settings
 
 _SANDBOX = """\
@@ -51,11 +53,7 @@ Type=oneshot
 {_place(repository)}\
 ExecStart=/bin/sh {FOLDER}/{verb}.sh {repository.name}
 {credentials}\
-RuntimeDirectory=rackwright-backup
-RuntimeDirectoryMode=0700
-RuntimeDirectoryPreserve=yes
-CacheDirectory=rackwright-backup
-CacheDirectoryMode=0700
+{_RUNTIME}\
 ReadWritePaths={STATE}
 TimeoutStartSec=1d
 # Engines have priority.
@@ -84,7 +82,35 @@ WantedBy=timers.target
 """
 
 
+def restore_properties(repository: Repository, folders: Iterable[str]) -> tuple[str, ...]:
+    """Return the properties of the transient unit that restores into these folders; they must exist.
+
+    It is sandboxed like a snapshot's unit, but may set the owners and modes that the snapshot has.
+    """
+    sandbox = _SANDBOX.replace("CAP_DAC_OVERRIDE", "CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER")
+    sandbox = sandbox.replace("~@privileged @resources", "~@clock @module @raw-io @reboot @swap @resources @mount")
+    secrets = (
+        f"LoadCredentialEncrypted={name}:{repository.stem}.{name}.cred" for name in repository.credentials
+    )
+    return (
+        "Type=exec",
+        *secrets,
+        *_RUNTIME.splitlines(),
+        f"ReadWritePaths={STATE}",
+        *(f"ReadWritePaths={folder}" for folder in folders),
+        *_network(repository).splitlines(),
+        *sandbox.splitlines(),
+    )
+
+
 _WHAT = {"run": "snapshot", "check": "check"}
+_RUNTIME = """\
+RuntimeDirectory=rackwright-backup
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
+CacheDirectory=rackwright-backup
+CacheDirectoryMode=0700
+"""
 
 
 def _place(repository: Repository) -> str:

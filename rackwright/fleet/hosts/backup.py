@@ -19,6 +19,7 @@ _EXCLUDED = (
     # Incomplete and short-lived.
     "*.new",
     "/var/lib/rackwright/backup",
+    "/var/lib/rackwright/restore",
     # Can be downloaded or created again.
     "/var/lib/rackwright/packages",
 )

@@ -1,8 +1,9 @@
-# Read by run.sh and check.sh: calls restic, distinguishes locks from failures, and records what the runs did.
+# Read by run.sh, check.sh and restore.sh: calls restic, distinguishes locks from failures, records what runs did.
 set -euf; umask 077
 name=$1 limit='' holder=''
 keys='repository since snapshot snapshot_at files bytes check_at part run_failed_at run_failed check_failed_at check_failed'
-state=/var/lib/rackwright/backup/$name.json said=$RUNTIME_DIRECTORY/$name.said errors=$RUNTIME_DIRECTORY/$name.errors
+state=/var/lib/rackwright/backup/$name.json work=${work:-$RUNTIME_DIRECTORY/$name}
+said=$work.said errors=$work.errors
 . "/etc/rackwright/backup/$name.values"
 
 now() { date -u +%Y-%m-%dT%H:%M:%SZ; }

@@ -1,0 +1,1 @@
+"""`rackwright restore`: bring a host's state and weights back from a snapshot."""

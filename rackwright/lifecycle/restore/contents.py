@@ -1,0 +1,126 @@
+"""Read the state that a snapshot had: every file by the parser that reads it on a host. Pure, except for one folder."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rackwright.errors import Problem, RackwrightError
+from rackwright.fleet.fleet import Fleet
+from rackwright.gateway.server_states import DrainRecord
+from rackwright.state.applied import About, about_of
+from rackwright.state.bench import Bench
+from rackwright.state.canaries import CanaryVerdict, Trial
+from rackwright.state.control import ControlRecord, parse_control
+from rackwright.state.formats import parse
+from rackwright.state.golden import Golden
+from rackwright.state.journal import Entry, open_rollout, parse_journal
+from rackwright.state.rollout import Rollout
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What could be read of the restored state, and what couldn't."""
+
+    problems: tuple[Problem, ...] = ()
+    about: About | None = None
+    """Of the applied fleet; None: the snapshot has none."""
+    control: ControlRecord | None = None
+    opened: Entry | None = None
+    """What opened the rollout that was open when the snapshot was made."""
+    drains: Mapping[str, DrainRecord] = {}  # noqa: RUF012 # read-only
+
+
+_JSON: Mapping[str, Callable[[str, str], object]] = {
+    r"drains/[^/]+": lambda text, where: parse(DrainRecord, "drain", text, where),
+    r"golden/[^/]+/[^/]+\.json": lambda text, where: parse(Golden, "golden", text, where),
+    r"bench/[^/]+/[^/]+\.json": lambda text, where: parse(Bench, "bench", text, where),
+    r"canaries/[^/]+/[^/]+\.json": lambda text, where: parse(CanaryVerdict, "canary", text, where),
+    r"control/rollout-[^/]+\.json": lambda text, where: parse(Rollout, "rollout", text, where),
+    r"control/trial-[^/]+\.json": lambda text, where: parse(Trial, "trial", text, where),
+    r"control/journal": parse_journal,
+    r"control-host\.json": parse_control,
+}
+"""Pattern of a name → what reads the text."""
+_NOT_READ = re.compile(r"control/(lease|lock|token|journal\.before)|(.*/)?\.[^/]*")
+"""Files that no restore brings back, the token apart, which the host reads as a number."""
+
+
+def read_contents(files: Mapping[str, bytes], fleet: Fleet, where: str) -> Contents:
+    """Given the restored files by their names below /var/lib/rackwright, return what they say, and every problem."""
+    problems: list[Problem] = []
+    found: dict[str, object] = {}
+    applied = {name.removeprefix("fleet/"): text for name, text in files.items() if name.startswith("fleet/")}
+    for name in sorted(set(files) - {f"fleet/{name}" for name in applied}):
+        if _NOT_READ.fullmatch(name):
+            continue
+        try:
+            found[name] = _read(name, files[name], f"{where}: {name}")
+        except RackwrightError as error:
+            problems += error.problems
+    about: About | None = None
+    try:
+        about = _applied(applied, fleet, f"{where}: fleet") if applied else None
+    except RackwrightError as error:
+        problems += error.problems
+    return _contents(problems, about, found)
+
+
+def _contents(problems: list[Problem], about: About | None, found: Mapping[str, object]) -> Contents:
+    control, journal = found.get("control-host.json"), found.get("control/journal")
+    return Contents(
+        tuple(problems),
+        about,
+        control if isinstance(control, ControlRecord) else None,
+        open_rollout(journal) if isinstance(journal, tuple) else None,
+        {name.removeprefix("drains/"): one for name, one in found.items() if isinstance(one, DrainRecord)},
+    )
+
+
+def _read(name: str, content: bytes, where: str) -> object:
+    for pattern, read in _JSON.items():
+        if re.fullmatch(pattern, name):
+            return read(content.decode(errors="replace"), where)
+    raise RackwrightError("isn't a file that rackwright writes there", where=where)
+
+
+def _applied(files: Mapping[str, bytes], fleet: Fleet, where: str) -> About:
+    """Read the applied fleet: what describes it, whose fleet it is, its keys and its lock.
+
+    The fleet file isn't loaded: it is as old as the snapshot, and the files that it names may be gone by now.
+    """
+    from rackwright.fleet.keys_file import read_keys_file
+    from rackwright.fleet.lock_file import read_lock
+
+    about = about_of(files, where)
+    with tempfile.TemporaryDirectory(prefix="rackwright-") as name:
+        folder = Path(name)
+        for relative, content in files.items():
+            path = folder / relative
+            if ".." in path.parts or not path.is_relative_to(folder):
+                raise RackwrightError(f"{relative} is outside of it", where=where)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        _refuse_other_fleet(folder / about.fleet_file, fleet, where)
+        for path in folder.rglob("*.keys.yml"):
+            read_keys_file(path)
+        for path in folder.rglob("*.lock"):
+            read_lock(path)
+    return about
+
+
+def _refuse_other_fleet(path: Path, fleet: Fleet, where: str) -> None:
+    """Raise RackwrightError if the stored fleet file is of another fleet. What it extends may name the fleet for it."""
+    from rackwright.fleet.reading.document import read_document
+    from rackwright.fleet.reading.nodes import Findings, Scalar
+
+    if not path.is_file():
+        raise RackwrightError(f"{path.name} is missing", where=where, should="applied.json names it")
+    named = read_document(path, Findings()).get("fleet")
+    if isinstance(named, Scalar) and named.value != fleet.file.fleet:
+        raise RackwrightError(
+            f"is of the fleet {named.value}", where=where, should=f"should be of {fleet.file.fleet}"
+        )

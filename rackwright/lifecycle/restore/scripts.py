@@ -1,0 +1,108 @@
+"""What root runs on a host for a restore. Restored files are untrusted until they have been read and validated."""
+
+from __future__ import annotations
+
+from rackwright.roles.backup.settings import RESTORE_UNIT, RESTORES
+
+READ_BYTES = 64 * 2**20
+"""Most bytes of restored state that are read for validation."""
+
+# $@: names below /var/lib/rackwright. Prints for each that exists: name, files, bytes, newest modification.
+PRESENT = """set -eu
+cd /var/lib/rackwright 2>/dev/null || exit 0
+for name; do
+    [ ! -e "$name" ] || find "$name" -type f -printf '%s %T@\\n' | awk -v name="$name" '
+        { files++; bytes += $1; if ($2 > newest) newest = $2 } END { printf "%s %d %d %d\\n", name, files, bytes, newest }'
+done
+"""
+# Prints the units through which clients are served now.
+SERVING = """systemctl list-units --state=active --plain --no-legend --no-pager \
+    rackwright-gateway.service 'rackwright-*@*.service' | awk '$1 !~ /^rackwright-backup/ { print $1 }'
+"""
+# $1: the restore's folder; then, up to --, folders to create and the free bytes that each needs; then the arguments of
+# systemd-run. Standard input: the list for restore.sh. If the same restore runs already, it continues.
+START = f"""set -eu
+umask 077
+folder=$1
+shift
+if systemctl is-active -q {RESTORE_UNIT}; then
+    [ "$(cat {RESTORES}/running 2>/dev/null)" = "$folder" ] && exit 0
+    echo "another restore is running here: {RESTORE_UNIT}" >&2; exit 69
+fi
+systemctl reset-failed -q {RESTORE_UNIT} 2>/dev/null || true
+while [ "$1" != -- ]; do
+    mkdir -p -m 0700 -- "$1"
+    there=$(du -sB1 -- "$1" | cut -f 1)
+    free=$(df -B1 --output=avail -- "$1" | tail -n 1 | tr -d ' ')
+    [ $((free + there)) -ge "$2" ] || {{ echo "$1 has $free bytes free, should have $2" >&2; exit 73; }}
+    shift 2
+done
+shift
+cat >"$folder/wanted"
+rm -f "$folder/result"
+printf '%s\\n' "$folder" >{RESTORES}/running
+systemd-run "$@"
+"""
+# $1: the restore's folder. Prints the unit's state, the result if it has ended, and restic's last line.
+LOOK = f"""systemctl show -P ActiveState -- {RESTORE_UNIT}
+head -c 400 -- "$1/result" 2>/dev/null || echo
+tail -n 1 -- "$1/restic.said" 2>/dev/null | tail -c 2000
+"""
+# $1: the restored folder. Prints what is neither file nor folder, has a name that isn't plain, or is needed as another
+# kind. Nothing in the folder is followed.
+STRANGE = """find "$1" -mindepth 1 \\( ! -type f ! -type d -o -name '*[![:alnum:]._@+=:,-]*' \\) -printf '%y %P\\n' | head -n 20
+"""
+# $1: the restored state, $2: the next state; then for each item: name, `files` or `whole`, mode of folders, of files.
+# Content is copied: neither owners, modes nor attributes come from the snapshot.
+COMPOSE = """set -eu
+umask 077
+restored=$1 next=$2
+shift 2
+rm -rf -- "$next"
+mkdir -p -- "$next"
+while [ $# -ge 4 ]; do
+    if [ -d "$restored/$1" ]; then
+        if [ "$2" = files ] && [ -d "/var/lib/rackwright/$1" ]; then
+            cp -al -- "/var/lib/rackwright/$1" "$next/$1"
+        fi
+        mkdir -p -- "$next/$1"
+        cp -R --remove-destination -- "$restored/$1/." "$next/$1/"
+        find "$next/$1" -type d -exec chmod "$3" {} +
+        find "$next/$1" -type f -links 1 -exec chmod "$4" {} +
+    fi
+    shift 4
+done
+"""
+# $1: a folder; then names in it. Prints those that exist as tar.
+SEND = """set -eu
+cd -- "$1"
+shift
+for name; do
+    shift
+    [ ! -e "$name" ] || set -- "$@" "$name"
+done
+[ $# -eq 0 ] || tar -c -f - -- "$@"
+"""
+# $1: the restore's folder.
+CLEAN = f"""systemctl stop -q {RESTORE_UNIT} 2>/dev/null || true
+rm -rf -- "$1" {RESTORES}/running
+"""
+# $1: where the weights were restored, $2: where verified files arrive, $3: PLACE, $4: the model's folder, $5: its
+# digest; then sha256 and path of each file. Nothing is moved unless every file is what the lock says.
+PLACE_WEIGHTS = """set -eu
+umask 077
+export LC_ALL=C
+restored=$1 incoming=$2 place=$3 folder=$4 digest=$5
+shift 5
+list=$(pairs() { while [ $# -ge 2 ]; do printf '%s  %s\n' "$1" "$restored/$2"; shift 2; done; }; pairs "$@")
+nice -n 19 ionice -c 3 sha256sum --check --quiet --strict <<END
+$list
+END
+[ -d "$incoming" ] || install -d -m 0700 -- "$incoming"
+printf '%s\n' "$list" | while read -r sha256 file; do
+    [ -e "$incoming/$sha256.verified" ] || mv -T -- "$file" "$incoming/$sha256.verified"
+done
+sh -c "$place" place "$incoming" "$folder" "$digest" "$@"
+rm -rf -- "$restored"
+rmdir --ignore-fail-on-non-empty -- "${restored%/*}"
+"""

@@ -1,0 +1,130 @@
+"""The unit on a host that restores files from a repository, beside what the host has: start it, watch it, clean up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from shlex import join
+
+from rackwright.errors import HostError
+from rackwright.lifecycle.backup.make import ResticProgress
+from rackwright.lifecycle.restore import scripts
+from rackwright.remote import Connection
+from rackwright.remote.answers import read_answer
+from rackwright.roles.backup.settings import FOLDER, RESTORE_UNIT, RESTORES, Repository
+from rackwright.roles.backup.units import restore_properties
+from rackwright.state.shell import command
+from rackwright.stopping import Stopping
+
+POLL_SECONDS = 1.0
+MARGIN = 256 * 2**20
+"""Bytes that must stay free in addition to the restored files."""
+_BUSY = ("activating", "active", "reloading", "deactivating")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One call of restic."""
+
+    folder: str
+    words: tuple[str, ...]
+    """Arguments: the snapshot, and what of it."""
+    bytes: int
+
+    def __post_init__(self) -> None:
+        # A list on the host has one target per line.
+        assert join((self.folder, *self.words)) == " ".join((self.folder, *self.words)), self  # noqa: S101
+
+
+@dataclass(frozen=True)
+class Staging:
+    """What one host restores, and where it is put until it is switched in."""
+
+    repository: Repository
+    snapshot: str
+    """Full id."""
+    targets: tuple[Target, ...]
+
+    @property
+    def folder(self) -> str:
+        """The same for every try of the same restore, so that a second one continues the first."""
+        return f"{RESTORES}/{self.repository.name}-{self.snapshot[:16]}"
+
+    @property
+    def restored(self) -> str:
+        """Where the host's state is, before it is validated."""
+        return f"{self.folder}/files/var/lib/rackwright"
+
+    @property
+    def next(self) -> str:
+        """Where the next state is, combined from the snapshot's and the host's."""
+        return f"{self.folder}/next"
+
+
+class NotRestored(HostError):
+    """This repository can't restore it; another one may."""
+
+
+def stage(shell: Connection, staging: Staging, show: ResticProgress, stopping: Stopping) -> None:
+    """Restore the files beside the present ones. They are not validated yet.
+
+    A restore that was cut off continues. Raise NotRestored if the repository can't provide them, HostError if the host
+    can't be asked, or has no space, or runs another restore.
+    """
+    needed = [word for one in staging.targets for word in (one.folder, one.bytes + MARGIN)]
+    words = (staging.folder, staging.folder, MARGIN, *needed, "--", *_systemd_run(staging))
+    wanted = "".join(f"{one.folder} {' '.join(one.words)}\n" for one in staging.targets)
+    shell.run(command(scripts.START, *words), stdin=wanted).check("starting the restore")
+    why = _ended(shell, staging, show, stopping)
+    if why != "complete":
+        raise NotRestored(why.removeprefix("failed "), where=shell.name)
+
+
+def strange(shell: Connection, folders: Iterable[str]) -> tuple[str, ...]:
+    """Return restored things that no snapshot of ours has: links, devices, names that aren't plain."""
+    asking = "looking through the restored files"
+    found = (shell.run(command(scripts.STRANGE, folder), timeout=600).check(asking).stdout for folder in folders)
+    return tuple(line for text in found for line in text.splitlines())
+
+
+def clean(shell: Connection, staging: Staging) -> None:
+    """End the unit, and remove the restored files that were not switched in."""
+    shell.run(command(scripts.CLEAN, staging.folder), timeout=600).check("removing what was restored")
+
+
+def _ended(shell: Connection, staging: Staging, show: ResticProgress, stopping: Stopping) -> str:
+    """Return the result that the unit recorded."""
+    asking = f"asking for the state of {RESTORE_UNIT}"
+    while True:
+        said = shell.run(command(scripts.LOOK, staging.folder)).check(asking).stdout
+        state, result, progress = read_answer(shell.name, asking, parse_look, said)
+        if result:
+            return result
+        if state not in _BUSY:
+            raise HostError(
+                f"{RESTORE_UNIT} was ended", where=shell.name, next="the same command again, which continues it"
+            )
+        if stopping():
+            raise HostError(
+                "not awaited; it continues", where=shell.name, next="the same command again, which joins it"
+            )
+        show(progress)
+        time.sleep(POLL_SECONDS)
+
+
+def parse_look(output: str) -> tuple[str, str, str]:
+    """Return the unit's state, its result or "", and restic's last line. Raise ValueError if the answer is short."""
+    lines = output.split("\n")
+    if len(lines) < 2:
+        raise ValueError("no state, or no result")
+    return lines[0], lines[1], lines[2] if len(lines) > 2 else ""
+
+
+def _systemd_run(staging: Staging) -> tuple[str, ...]:
+    unit = (f"--unit={RESTORE_UNIT}", "--collect", "--quiet", "--expand-environment=no")
+    about = "--description=rackwright: files of a snapshot"
+    folders = (staging.folder, *(one.folder for one in staging.targets))
+    properties = (f"--property={one}" for one in restore_properties(staging.repository, folders))
+    script = ("/bin/sh", f"{FOLDER}/restore.sh", staging.repository.name, staging.folder)
+    return (*unit, about, *properties, *script)
