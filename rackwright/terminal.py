@@ -87,5 +87,10 @@ def agreed(question: str) -> bool:
     return click.confirm(visible(question), err=True)
 
 
+def answer_to(question: str) -> str:
+    """Ask on standard error, and return the line that is typed. Raise click.Abort if there is none."""
+    return str(click.prompt(visible(question), default="", show_default=False, err=True))
+
+
 def _with_style(line: Styled) -> str:
     return click.style(line, fg=line.color, bold=line.bold or None) if line.color or line.bold else line

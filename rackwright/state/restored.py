@@ -110,8 +110,8 @@ def merge_audit(shell: Shell, restored: str, *, folder: str = FOLDER) -> None:
 def merge_control(shell: Shell, restored: str, *, folder: str = FOLDER) -> None:
     """Merge the restored folder `control` into the host's: journal, documents of rollouts, fencing token.
 
-    The lease is left alone. The token ends up greater than that of any lease taken since the snapshot. Raise HostError
-    if that fails.
+    The lease is left alone. The token ends up greater than that of any lease taken since the snapshot. Raise
+    HostError if that fails.
     """
     call(shell, _CONTROL, folder, restored, LEASES_SINCE, what="merging the journals")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rackwright.cli.common.options import confirm
+from rackwright.cli.common.options import confirm, typed
 from rackwright.errors import RackwrightError
 from rackwright.report import Live
 
@@ -19,3 +19,10 @@ class Console(Live):
         if refusal and (self._yes or self._quiet):
             raise refusal
         confirm(question, yes=self._yes)
+
+    def confirm_by_name(self, warning: str, name: str, *, refusal: RackwrightError) -> None:
+        self.pause()
+        if self._yes or self._quiet:
+            raise refusal
+        if typed(f"{warning} Type {name} to go on") != name:
+            raise RackwrightError("not confirmed, nothing was changed")

@@ -12,9 +12,10 @@ from click import termui
 
 from rackwright.cli.common.context import Context
 from rackwright.errors import ExitCode, RackwrightError, UsageError
-from rackwright.terminal import agreed
+from rackwright.terminal import agreed, answer_to
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Answer = TypeVar("Answer")
 
 EXIT_CODES = tuple(
     (str(int(code)), text)
@@ -166,13 +167,21 @@ def confirm(question: str, *, yes: bool) -> None:
     context = click.get_current_context(silent=True)
     if context and context.ensure_object(Context).json:
         raise UsageError("this command asks for confirmation, and --json allows no questions", should="pass --yes")
+    if not _answered(agreed, question):
+        raise RackwrightError("not confirmed, nothing was changed")
+
+
+def typed(question: str) -> str:
+    """Return what the operator types. Raise UsageError if no one can be asked."""
+    return _answered(answer_to, question)
+
+
+def _answered(ask: Callable[[str], Answer], question: str) -> Answer:
     try:
-        is_agreed = agreed(question)
+        return ask(question)
     except click.Abort:
         if sys.stdin.isatty():
             raise
         raise UsageError(
             "this command asks for confirmation, and there is no answer", should="confirm in a terminal or pass --yes"
         ) from None
-    if not is_agreed:
-        raise RackwrightError("not confirmed, nothing was changed")

@@ -70,28 +70,34 @@ def carry_out(work: Work, planned: Plan) -> Applied:
 
 def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
     """Change the hosts that were planned without a failure; the others are not tried again."""
-    from rackwright.deploys.baseline import baseline, entry
-    from rackwright.deploys.confirm import confirm
     from rackwright.deploys.gpu import gpu
     from rackwright.deploys.retire import retire
     from rackwright.deploys.site import service
 
-    begin(work.session, work.console, ENTRY)
-    run = _then(work, planned.run.failures, entry)
-    run += Run(unreachable=shut_out(work.session.remote, _going(work.session, run)))
-    run = _then(work, run, confirm)
-    begin(work.session, work.console, HOSTS)
-    run = _then(work, run, baseline)
+    run = set_up(work, planned)
     if _gpus_looked_at(work, planned):
         begin(work.session, work.console, GPUS)
-        run = _then(work, run, gpu)
+        run = then(work, run, gpu)
         run += Run(unreachable=_driver_acts(work, run))
     prefetch = _prefetch(work, run)
     run += prefetch.run
     begin(work.session, work.console, SERVICE)
     run += Run(unreachable=_drained_as_others(work, run, planned))
-    run = _then(_rolling(work, planned), run, service)
-    return _then(work, run, retire), prefetch.transferred
+    run = then(_rolling(work, planned), run, service)
+    return then(work, run, retire), prefetch.transferred
+
+
+def set_up(work: Work, planned: Plan) -> Run:
+    """Set up what every host has: its folders, packet filter, sshd and base system. No engine or gateway starts."""
+    from rackwright.deploys.baseline import baseline, entry
+    from rackwright.deploys.confirm import confirm
+
+    begin(work.session, work.console, ENTRY)
+    run = then(work, planned.run.failures, entry)
+    run += Run(unreachable=shut_out(work.session.remote, _going(work.session, run)))
+    run = then(work, run, confirm)
+    begin(work.session, work.console, HOSTS)
+    return then(work, run, baseline)
 
 
 def _prefetch(work: Work, run: Run) -> Prefetch:
@@ -157,7 +163,7 @@ def _driver_acts(work: Work, run: Run) -> dict[str, str]:
     }
 
 
-def _then(work: Work, run: Run, deploy: Callable[[], None]) -> Run:
+def then(work: Work, run: Run, deploy: Callable[[], None]) -> Run:
     """Run the next deploy on the hosts that have not failed; run none after an interruption."""
     if run.interrupted:
         return run

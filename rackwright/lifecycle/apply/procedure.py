@@ -66,7 +66,7 @@ def _agree(
     for name, why in waiting.items():
         console.say(f"{name}: will reboot: {why}")
     show(planned)
-    _agree_to_close(planned, options, console)
+    agree_to_close(planned, options, console)
     console.confirm("Apply this?")
 
 
@@ -108,7 +108,7 @@ def _saved(session: Session, applied: Applied, planned: Plan, console: Console) 
     return replace(applied, failure=make_first(session, going, console))
 
 
-def _agree_to_close(planned: Plan, options: Options, console: Console) -> None:
+def agree_to_close(planned: Plan, options: Options, console: Console) -> None:
     """Ask about ports that something listens on: --yes alone doesn't agree to close them."""
     if options.close_ports or not planned.closing:
         return

@@ -1,4 +1,4 @@
-"""Read the state that a snapshot had: every file by the parser that reads it on a host. Pure, except for one folder."""
+"""Read the state that a snapshot had: every file by the parser that reads it on a host."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Contents:
     control: ControlRecord | None = None
     opened: Entry | None = None
     """What opened the rollout that was open when the snapshot was made."""
-    drains: Mapping[str, DrainRecord] = {}  # noqa: RUF012 # read-only
+    drains: Mapping[str, DrainRecord] = {}
 
 
 _JSON: Mapping[str, Callable[[str, str], object]] = {
@@ -113,7 +113,7 @@ def _applied(files: Mapping[str, bytes], fleet: Fleet, where: str) -> About:
 
 
 def _refuse_other_fleet(path: Path, fleet: Fleet, where: str) -> None:
-    """Raise RackwrightError if the stored fleet file is of another fleet. What it extends may name the fleet for it."""
+    """Raise RackwrightError if the stored fleet file names another fleet; what it extends may name it instead."""
     from rackwright.fleet.reading.document import read_document
     from rackwright.fleet.reading.nodes import Findings, Scalar
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from rackwright.roles.backup.settings import RESTORE_UNIT, RESTORES
+from rackwright.roles.backup.settings import FOLDER, RESTORE_UNIT, RESTORES
 
 READ_BYTES = 64 * 2**20
 """Most bytes of restored state that are read for validation."""
 
-# $@: names below /var/lib/rackwright. Prints for each that exists: name, files, bytes, newest modification.
-PRESENT = """set -eu
-cd /var/lib/rackwright 2>/dev/null || exit 0
-for name; do
-    [ ! -e "$name" ] || find "$name" -type f -printf '%s %T@\\n' | awk -v name="$name" '
-        { files++; bytes += $1; if ($2 > newest) newest = $2 } END { printf "%s %d %d %d\\n", name, files, bytes, newest }'
-done
+# $@: names below /var/lib/rackwright. Prints for each file: bytes, time of modification, path.
+PRESENT = """cd /var/lib/rackwright 2>/dev/null || exit 0
+for name; do [ ! -e "$name" ] || find "$name" -type f ! -name '*\n*' -printf '%s %T@ %p\\n'; done
+"""
+# $1: a repository. Fails if the units that restore from it aren't installed.
+INSTALLED = f"""cd {FOLDER} && [ -e "$1.values" ] && [ -e restore.sh ]
 """
 # Prints the units through which clients are served now.
 SERVING = """systemctl list-units --state=active --plain --no-legend --no-pager \
     rackwright-gateway.service 'rackwright-*@*.service' | awk '$1 !~ /^rackwright-backup/ { print $1 }'
 """
-# $1: the restore's folder; then, up to --, folders to create and the free bytes that each needs; then the arguments of
-# systemd-run. Standard input: the list for restore.sh. If the same restore runs already, it continues.
+# $1: the restore's folder; then, up to --, folders to create and the free bytes that each needs; then the arguments
+# of systemd-run. Standard input: the list for restore.sh. If the same restore runs already, it continues.
 START = f"""set -eu
 umask 077
 folder=$1
@@ -48,9 +47,9 @@ LOOK = f"""systemctl show -P ActiveState -- {RESTORE_UNIT}
 head -c 400 -- "$1/result" 2>/dev/null || echo
 tail -n 1 -- "$1/restic.said" 2>/dev/null | tail -c 2000
 """
-# $1: the restored folder. Prints what is neither file nor folder, has a name that isn't plain, or is needed as another
-# kind. Nothing in the folder is followed.
-STRANGE = """find "$1" -mindepth 1 \\( ! -type f ! -type d -o -name '*[![:alnum:]._@+=:,-]*' \\) -printf '%y %P\\n' | head -n 20
+# $1: the restored folder. Prints what is neither file nor folder, or has a name that isn't plain.
+STRANGE = """LC_ALL=C find "$1" -mindepth 1 \\( ! -type f ! -type d -o -name '*[![:alnum:]._@+=:,-]*' \\) \\
+    -printf '%y %P\\n' | head -n 20
 """
 # $1: the restored state, $2: the next state; then for each item: name, `files` or `whole`, mode of folders, of files.
 # Content is copied: neither owners, modes nor attributes come from the snapshot.
@@ -72,6 +71,22 @@ while [ $# -ge 4 ]; do
     fi
     shift 4
 done
+"""
+# $1: the restore's folder: its replaced state becomes the one that can be put back.
+KEEP_REPLACED = f"""set -eu
+cd -- {RESTORES}
+[ -d "$1/before" ] || exit 0
+rm -rf before.old undone
+[ ! -e before ] || mv -T before before.old
+mv -T -- "$1/before" before
+sync .
+rm -rf before.old
+"""
+# $1: the folder with restored drains; then names. A run that has ended must not keep a replica drained.
+DROP_DRAINS = """set -eu
+cd -- "$1"
+shift
+rm -f -- "$@"
 """
 # $1: a folder; then names in it. Prints those that exist as tar.
 SEND = """set -eu

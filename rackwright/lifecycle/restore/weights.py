@@ -15,7 +15,7 @@ from rackwright.state.shell import command
 
 _LEAST_SECONDS, _BYTES_A_SECOND = 3600, 10_000_000
 """For the timeout of hashing. Slower than any disk that models are served from."""
-_PRESENT = """for folder; do printf '%s %s\\n' "$folder" "$(cat -- "$folder/.verified" 2>/dev/null | head -c 64)"; done
+_PRESENT = """for folder; do printf '%s %s\\n' "$folder" "$(head -c 64 -- "$folder/.verified" 2>/dev/null)"; done
 """
 
 

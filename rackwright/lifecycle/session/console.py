@@ -25,5 +25,12 @@ class Console(Protocol):
         names the option that agrees.
         """
 
+    def confirm_by_name(self, warning: str, name: str, *, refusal: RackwrightError) -> None:
+        """Return when the operator has typed this name, after reading the warning. Raise RackwrightError if not.
+
+        --yes doesn't answer it: `refusal` is raised if there is no one to ask, and its `next` names the option that
+        agrees.
+        """
+
     def arriving(self, host: str, what: str, done: int, total: int, rate: int) -> None:
         """Report that `done` of `total` bytes have reached the host from another host, at `rate` bytes per second."""

@@ -1,0 +1,155 @@
+"""Restore one host: files beside its own, validated, then switched in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rackwright.errors import Problem, ProofError
+from rackwright.lifecycle.backup.make import ResticProgress
+from rackwright.lifecycle.restore import scripts
+from rackwright.lifecycle.restore.contents import Contents, read_contents
+from rackwright.lifecycle.restore.items import AUDIT, CONTROL, CONTROL_HOST, FLEET, Combined
+from rackwright.lifecycle.restore.plan import HostPlan
+from rackwright.lifecycle.restore.staging import Staging, Target, clean, stage, strange
+from rackwright.lifecycle.restore.weights import put_in_place
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.session import Session
+from rackwright.remote import Connection
+from rackwright.state.applied import read_applied, unpacked
+from rackwright.state.control import read_control, write_control
+from rackwright.state.journal import Event, open_rollout
+from rackwright.state.lease_session import LeaseSession
+from rackwright.state.restored import merge_audit, merge_control, switch_in
+from rackwright.state.shell import command
+from rackwright.stopping import Stopping
+
+_READ = ("drains", "golden", "bench", "canaries", "fleet", "control", "control-host.json")
+"""What is validated here. The audit log's lines are read when somebody asks for them; evidence is only text."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What one host got."""
+
+    host: str
+    repository: str
+    snapshot: str
+    parts: tuple[str, ...]
+    """Names of the parts of its state."""
+    models: tuple[str, ...]
+    closed: str | None = None
+    """The rollout that was open when the snapshot was made, and is closed now."""
+
+    def lines(self) -> Iterator[str]:
+        """Yield what was restored, in words, and the next commands."""
+        what = (*self.parts, *(f"weights of {name}" for name in self.models))
+        yield f"{self.host}: restored from {self.snapshot[:8]} at {self.repository}: {', '.join(what)}"
+        if self.closed:
+            yield f"{self.host}: closed the rollout {self.closed}, which was open when the snapshot was made"
+        yield "next: rackwright apply, then rackwright verify"
+
+
+def restore_host(
+    session: Session, lease_session: LeaseSession, plan: HostPlan, console: Console, stopping: Stopping
+) -> Restored:
+    """Carry out the plan. What it replaces is kept for an undo.
+
+    Raise NotRestored if the repository can't provide the files, ProofError if they aren't what rackwright writes:
+    then the host's state is as it was.
+    """
+    shell, staging = session.remote.connection(plan.host), _staging(session, plan)
+    console.say(f"{plan.host}: restoring {plan.chosen.snapshot.id[:8]} from {staging.repository.name}")
+    stage(shell, staging, ResticProgress(console, f"{plan.host}: restore"), stopping)
+    contents = _validated(session, shell, staging, plan)
+    lease_session.check()
+    for weights in plan.weights:
+        console.say(f"{plan.host}: hashing the weights of {weights.model.name}")
+        put_in_place(shell, weights)
+    if plan.parts:
+        _switch(shell, staging, plan, contents)
+    closed = _close_rollout(session, lease_session, shell, contents) if plan.parts else None
+    clean(shell, staging)
+    parts = tuple(part.item.name for part in plan.parts)
+    models = tuple(one.model.name for one in plan.weights)
+    return Restored(plan.host, staging.repository.name, plan.chosen.snapshot.id, parts, models, closed)
+
+
+def _staging(session: Session, plan: HostPlan) -> Staging:
+    backup = session.hosts[plan.host].backup
+    assert backup is not None  # noqa: S101 # a snapshot was chosen
+    (repository,) = (one for one in backup.repositories if one.name == plan.chosen.reader.repository)
+    snapshot = plan.chosen.snapshot.id
+    staging = Staging(repository, snapshot, ())
+    includes = [word for part in plan.parts for word in ("--include", part.item.path)]
+    state = Target(f"{staging.folder}/files", (snapshot, "--verify", *includes), plan.bytes)
+    weights = tuple(Target(one.restored, (f"{snapshot}:{one.folder}",), one.model.size) for one in plan.weights)
+    return Staging(repository, snapshot, ((state,) if plan.parts else ()) + weights)
+
+
+def _validated(session: Session, shell: Connection, staging: Staging, plan: HostPlan) -> Contents:
+    """Read the restored state. Raise ProofError, with every problem, if it isn't what rackwright writes."""
+    if not plan.parts:
+        return Contents()
+    odd = strange(shell, (staging.restored,))
+    asking = "reading the restored state"
+    packed = shell.run(command(scripts.SEND, staging.restored, *_READ), limit=scripts.READ_BYTES).check(asking)
+    files = unpacked(packed.stdout_bytes, shell.name) if packed.stdout_bytes else {}
+    contents = read_contents(files, session.fleet, shell.name)
+    wrong = tuple(Problem(shell.name, f"{line}: no file or folder of rackwright's") for line in odd)
+    if problems := (*wrong, *contents.problems):
+        error = ProofError("the snapshot isn't what rackwright saves; nothing was changed", where=shell.name)
+        raise error.with_problems(
+            (*problems, Problem(shell.name, "use an older snapshot", next=f"rackwright backup list {shell.name}"))
+        )
+    return contents
+
+
+def _switch(shell: Connection, staging: Staging, plan: HostPlan, contents: Contents) -> None:
+    """Put the validated state in place: logs are merged, folders switched in by rename."""
+    parts = {part.item: part for part in plan.parts}
+    taken = [name for name, drain in contents.drains.items() if not drain.manual]
+    if taken:
+        shell.run(command(scripts.DROP_DRAINS, f"{staging.restored}/drains", *taken)).check("dropping drains of runs")
+    folders = [item for item in parts if item.combined is not Combined.HISTORY]
+    if FLEET in folders and not _is_newer(shell, contents):
+        folders.remove(FLEET)
+    words = [
+        word
+        for item in folders
+        for word in (item.name, item.combined.value, item.mode, "0600" if item.mode == "0700" else "0644")
+    ]
+    shell.run(command(scripts.COMPOSE, staging.restored, staging.next, *words), timeout=600).check("combining it")
+    switch_in(shell, staging.next, f"{staging.folder}/before", [item.name for item in folders])
+    if AUDIT in parts:
+        merge_audit(shell, f"{staging.restored}/{AUDIT.name}")
+    if CONTROL in parts:
+        merge_control(shell, f"{staging.restored}/{CONTROL.name}")
+    if CONTROL_HOST in parts:
+        _keep_newest_control(shell, contents)
+    shell.run(command(scripts.KEEP_REPLACED, staging.folder)).check("keeping what was replaced")
+
+
+def _is_newer(shell: Connection, contents: Contents) -> bool:
+    """Return whether the restored applied fleet was applied after the one that the host has."""
+    present = read_applied(shell)
+    return contents.about is not None and (present is None or present.about.when < contents.about.when)
+
+
+def _keep_newest_control(shell: Connection, contents: Contents) -> None:
+    present = read_control(shell)
+    if contents.control and (present is None or present.number < contents.control.number):
+        write_control(shell, contents.control)
+
+
+def _close_rollout(
+    session: Session, lease_session: LeaseSession, shell: Connection, contents: Contents
+) -> str | None:
+    """Close the rollout that was open when the snapshot was made: what it led to isn't known any more."""
+    if contents.opened is None or shell.name != session.fleet.control[0]:
+        return None
+    opened = open_rollout(session.store.entries())
+    if opened is None:
+        return None
+    lease_session.write(Event.CLOSED, opened.rollout, detail=f"closed by a restore; it was: {opened.detail}")
+    return opened.rollout

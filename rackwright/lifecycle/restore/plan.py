@@ -1,0 +1,140 @@
+"""What a restore of one host would do: from which snapshot, what it replaces, and what has changed since."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rackwright.errors import HostError
+from rackwright.lifecycle.backup.choose import Chosen
+from rackwright.lifecycle.backup.reader import Reader
+from rackwright.lifecycle.backup.refusal import refusal
+from rackwright.lifecycle.restore import scripts
+from rackwright.lifecycle.restore.items import FLEET, ITEMS, Combined, Item
+from rackwright.lifecycle.restore.weights import Weights
+from rackwright.remote import Connection
+from rackwright.remote.answers import read_answer
+from rackwright.state.shell import FOLDER, command
+
+LEAST_LISTED = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One file of a host's state."""
+
+    bytes: int
+    modified: datetime
+
+
+Files = Mapping[str, Stored]
+"""By path below /var/lib/rackwright."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What happens to one part of a host's state."""
+
+    item: Item
+    restored: int
+    """Files that the snapshot has."""
+    missing: int
+    """Those of them that the host lacks."""
+    changed: int
+    """Those of them that the host has changed since the snapshot was made."""
+    only_here: int
+    """Files that only the host has."""
+    bytes: int
+
+    def __str__(self) -> str:
+        if self.item.combined is Combined.HISTORY:
+            return "merged; nothing that the host has is removed"
+        if self.item is FLEET:
+            return "put back" if self.missing == self.restored else "the newer one stays"
+        parts = [f"{self.restored} files", f"{self.missing} missing here" if self.missing else ""]
+        parts.append(f"{self.changed} replace what changed since" if self.changed else "")
+        parts.append(f"{self.only_here} only here stay" if self.only_here else "")
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """What a restore of one host would do."""
+
+    host: str
+    chosen: Chosen
+    parts: tuple[Part, ...]
+    weights: tuple[Weights, ...]
+    serving: tuple[str, ...]
+    """Units through which clients are served now."""
+    new_machine: bool = False
+    """Whether the host lacks the units of backups: rackwright hasn't set it up."""
+
+    @property
+    def bytes(self) -> int:
+        """How much state is restored, without weights."""
+        return sum(part.bytes for part in self.parts)
+
+    @property
+    def empty(self) -> bool:
+        return not self.parts and not self.weights
+
+
+def present_files(shell: Connection, items: Iterable[Item]) -> Files:
+    """Return the files of these items on the host. Raise HostError if it can't be asked."""
+    asking = "looking at the host's state"
+    said = shell.run(command(scripts.PRESENT, *(item.name for item in items)), limit=LEAST_LISTED).check(asking)
+    return read_answer(shell.name, asking, parse_present, said.stdout)
+
+
+def parse_present(output: str) -> Files:
+    """Parse what the script prints: for each file its bytes, its time of modification and its path."""
+    found = {}
+    for line in output.splitlines():
+        size, modified, path = line.split(" ", 2)
+        found[path] = Stored(int(size), datetime.fromtimestamp(float(modified), UTC))
+    return found
+
+
+def snapshot_files(reader: Reader, snapshot: str, items: Iterable[Item]) -> Files:
+    """Return the files of these items in the snapshot. Raise HostError if it can't be read."""
+    answer = reader.run("ls", "--json", "--recursive", snapshot, *(item.path for item in items), limit=LEAST_LISTED)
+    if not answer.ok:
+        raise HostError(refusal(reader, answer), where=reader.repository)
+    return read_answer(reader.host, "restic's list of files", parse_snapshot_files, answer.stdout)
+
+
+def parse_snapshot_files(output: str) -> Files:
+    """Parse restic's list of files, one JSON object per line. Raise ValueError if a line is something else."""
+    found = {}
+    for line in output.splitlines():
+        node = json.loads(line)
+        path = node.get("path", "")
+        if node.get("message_type") == "node" and node["type"] == "file" and path.startswith(f"{FOLDER}/"):
+            modified = datetime.fromisoformat(node["mtime"]).astimezone(UTC)
+            found[path.removeprefix(f"{FOLDER}/")] = Stored(int(node.get("size", 0)), modified)
+    return found
+
+
+def parts_of(restored: Files, present: Files, made: datetime) -> tuple[Part, ...]:
+    """Given the snapshot's files, the host's, and when the snapshot was made, return what happens to each part."""
+    parts = (_part(item, _of(item, restored), _of(item, present), made) for item in ITEMS)
+    return tuple(part for part in parts if part.restored)
+
+
+def _part(item: Item, restored: Files, present: Files, made: datetime) -> Part:
+    return Part(
+        item,
+        restored=len(restored),
+        missing=sum(name not in present for name in restored),
+        changed=sum(name in present and present[name].modified > made for name in restored),
+        only_here=sum(name not in restored for name in present),
+        bytes=sum(file.bytes for file in restored.values()),
+    )
+
+
+def _of(item: Item, files: Files) -> Files:
+    below = f"{item.name}/"
+    return {name: file for name, file in files.items() if name == item.name or name.startswith(below)}

@@ -1,0 +1,145 @@
+"""Restore hosts: choose a snapshot, show the plan, restore beside the present state, validate, switch in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from rackwright.errors import RackwrightError, UsageError
+from rackwright.lifecycle.backup.choose import Chosen, choose
+from rackwright.lifecycle.backup.reader import Reader, readers
+from rackwright.lifecycle.restore import scripts
+from rackwright.lifecycle.restore.asked import MODELS, STATE, Asked
+from rackwright.lifecycle.restore.in_place import Restored, restore_host
+from rackwright.lifecycle.restore.items import ITEMS
+from rackwright.lifecycle.restore.plan import HostPlan, Part, parts_of, present_files, snapshot_files
+from rackwright.lifecycle.restore.provision import provision
+from rackwright.lifecycle.restore.staging import NotRestored
+from rackwright.lifecycle.restore.weights import missing, saved_weights
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.remember import note_leased_act
+from rackwright.lifecycle.session.session import Session
+from rackwright.lifecycle.session.under_lease import leased
+from rackwright.remote import Connection
+from rackwright.roles.backup.settings import RESTORES
+from rackwright.state.formats import stamp, utc_now
+from rackwright.state.lease_session import LeaseSession
+from rackwright.state.restored import put_back
+from rackwright.state.shell import command
+from rackwright.stopping import Stopping, stoppable
+
+
+def restore(
+    session: Session, asked: Asked, console: Console, show: Callable[[Sequence[HostPlan]], None]
+) -> tuple[Restored, ...]:
+    """Restore the session's hosts; return what each got.
+
+    `show` gets the plan, and the operator is asked before anything changes: for a host that serves, by its name.
+    A new machine gets the base system first. What a restore replaces is kept for `undo`. Raise UsageError if no
+    snapshot fits, and what `restore_host` raises.
+    """
+    with ExitStack() as stack, leased(session, f"restore {' '.join(session.hosts)}", console) as lease_session:
+        ways = {host: _ways(stack, session, host, asked) for host in session.hosts}
+        plans = session.remote.each(ways, lambda host: _planned(session, host, ways[host], asked))
+        show(tuple(plans.values()))
+        _agree(tuple(plans.values()), asked, console)
+        with stoppable(console.heard) as stopping:
+            provision(session, lease_session, [host for host in plans if plans[host].new_machine], console, stopping)
+            work = _Work(session, lease_session, asked, console, stopping, ways)
+            return tuple(session.remote.each(plans, lambda host: work.restored(plans[host])).values())
+
+
+def undo(session: Session, console: Console) -> Mapping[str, Sequence[str]]:
+    """Put back what the last restore of each host replaced; return the names of the parts by host.
+
+    Logs and tokens stay merged. Raise HostError for hosts where there is nothing to put back.
+    """
+    with leased(session, f"restore {' '.join(session.hosts)} --undo", console) as lease_session:
+        console.confirm(f"Put back what the last restore replaced on {', '.join(session.hosts)}?")
+
+        def back(host: str) -> Sequence[str]:
+            names = put_back(session.remote.connection(host), f"{RESTORES}/before", f"{RESTORES}/undone")
+            note_leased_act(session, lease_session, (host,), f"put back {', '.join(names)}")
+            return names
+
+        return session.remote.each(session.hosts, back)
+
+
+def _ways(stack: ExitStack, session: Session, host: str, asked: Asked) -> tuple[Reader, ...]:
+    shell = session.remote.connection(host)
+    return stack.enter_context(readers(session.fleet, host, shell, only=asked.repository))
+
+
+def _planned(
+    session: Session, host: str, ways: tuple[Reader, ...], asked: Asked, damaged: Mapping[str, str] | None = None
+) -> HostPlan:
+    shell = session.remote.connection(host)
+    shell.open()
+    now = utc_now()
+    chosen = choose(ways, session.fleet.file.fleet, now, asked.at, damaged=damaged)
+    serving = shell.run(scripts.SERVING).check("looking for what serves").stdout.split()
+    installed = shell.run(command(scripts.INSTALLED, chosen.reader.repository)).ok
+    parts = _parts(shell, chosen) if STATE in asked.what else ()
+    weights = tuple(one for one in saved_weights(session.hosts[host]) if one.folder in chosen.snapshot.paths)
+    wanted = missing(shell, weights) if MODELS in asked.what else ()
+    return HostPlan(host, chosen, parts, wanted, tuple(serving), new_machine=not installed)
+
+
+def _parts(shell: Connection, chosen: Chosen) -> tuple[Part, ...]:
+    restored = snapshot_files(chosen.reader, chosen.snapshot.id, ITEMS)
+    return parts_of(restored, present_files(shell, ITEMS), chosen.snapshot.time)
+
+
+def _agree(plans: Sequence[HostPlan], asked: Asked, console: Console) -> None:
+    if all(plan.empty for plan in plans):
+        raise UsageError("these snapshots have nothing to restore", next="rackwright backup show HOST")
+    console.confirm(f"Restore {', '.join(plan.host for plan in plans)}?")
+    for plan in (plan for plan in plans if plan.serving and plan.host not in asked.serving):
+        console.confirm_by_name(
+            f"{plan.host} serves now: {', '.join(plan.serving)}.",
+            plan.host,
+            refusal=RackwrightError(
+                "this host serves now",
+                where=plan.host,
+                should="drain it first, or agree to restore it while it serves",
+                next=f"rackwright restore {plan.host} --serving {plan.host}",
+                listed=plan.serving,
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class _Work:
+    session: Session
+    lease_session: LeaseSession
+    asked: Asked
+    console: Console
+    stopping: Stopping
+    ways: Mapping[str, tuple[Reader, ...]]
+
+    def restored(self, plan: HostPlan) -> Restored:
+        """Restore one host; if a repository fails, from the next one."""
+        damaged: dict[str, str] = {}
+        while True:
+            try:
+                done = restore_host(self.session, self.lease_session, plan, self.console, self.stopping)
+            except RackwrightError as error:
+                what = error.problems[0].what
+                self._note(plan, f"failed: {what}")
+                if not isinstance(error, NotRestored):
+                    raise
+                self.console.say(f"{plan.host}: {plan.chosen.reader.repository}: {what}")
+                damaged[plan.chosen.reader.repository] = what
+            else:
+                self._note(plan, "done")
+                return done
+            plan = _planned(self.session, plan.host, self.ways[plan.host], self.asked, damaged)
+            self.console.say(f"{plan.host}: restoring {_from(plan.chosen)} instead")
+
+    def _note(self, plan: HostPlan, outcome: str) -> None:
+        note_leased_act(self.session, self.lease_session, (plan.host,), f"restored {_from(plan.chosen)}", outcome)
+
+
+def _from(chosen: Chosen) -> str:
+    return f"{chosen.snapshot.id[:8]} of {stamp(chosen.snapshot.time)} at {chosen.reader.repository}"
