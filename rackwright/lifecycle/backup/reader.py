@@ -12,6 +12,7 @@ from typing import Protocol
 from rackwright.errors import HostError, UsageError
 from rackwright.fleet.backup_access import reached_from_here
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.reading.draft import Draft
 from rackwright.lifecycle.backup.restic_here import OUTPUT_LIMIT, restic_here
 from rackwright.remote.completed import Completed
 from rackwright.remote.local import LocalTransport
@@ -55,7 +56,7 @@ class Reader:
 
         Raise RackwrightError if restic can't run there, or if a secret doesn't resolve.
         """
-        limit = f"timeout -k {_GRACE} {seconds:.0f}"
+        limit = f"timeout --foreground -k {_GRACE} {seconds:.0f}"
         return f"{limit} {self._restic()} {join([arguments[0], '--no-lock', *arguments[1:]])} </dev/null"
 
     def run(self, *arguments: str, seconds: float = SECONDS, limit: int = OUTPUT_LIMIT) -> Completed:
@@ -89,11 +90,14 @@ def readers(fleet: Fleet, host: str, shell: Shell | None, *, only: str | None = 
 
     A server is read from this machine first, because a host that isn't trusted could report anything; a folder is
     read on the host first. `shell` runs commands on the host as root; None: not through the host. `only` names the
-    one repository to read. Raise UsageError if there is no such repository, or no backup.
+    one repository to read. Raise UsageError if there is no such repository or no backup, or if no host can have that
+    name.
     """
     asked = fleet.file.backup.to if fleet.file.backup else ()
     if not asked:
         raise UsageError("the fleet file sets no backup", where="backup", should="this command needs one")
+    if not Draft.is_name(host):
+        raise UsageError("can't be a host's name", where=host, should="should be a name like gate1")
     names = tuple(one.name for one in asked)
     if only is not None and only not in names:
         raise UsageError("no repository of that name", where=only, should=f"should be one of {', '.join(names)}")

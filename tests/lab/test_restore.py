@@ -1,0 +1,152 @@
+"""Restores of a whole host through the command, from real repositories over sftp and append-only rest."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from rackwright.lab import containers, podman
+from rackwright.lab.hosts import Lab, LabSpec
+from tests.lab.backup_vault import serve
+from tests.lab.deployed import LabHost
+from tests.lab.operator import Operator, operator, read_until
+from tests.lab.standard import standard_lab
+from tests.terminal import at_terminal
+
+pytestmark = pytest.mark.lab
+GATE, GPU, VAULT = "gate1", "gpu1", "spare1"
+STATE = "/var/lib/rackwright"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A gateway and a serving host that were saved, and what the gateway's state was then."""
+
+    operator: Operator
+    lab: Lab
+    gate: LabHost
+    gpu: LabHost
+    vault: LabHost
+    key: str
+    revoked: str
+
+    def replaced(self, host: str) -> None:
+        """Put a bare machine in the host's place, at the same address."""
+        podman.run("rm", "--force", "--time=0", "--volumes", containers.name_of(self.lab.name, host))
+        self.lab.up(LabSpec(hosts=(GATE, GPU, VAULT)))
+        self.operator("trust", "--yes", host)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("fleet")
+    with standard_lab("restore", GATE, GPU, VAULT, bare=(VAULT,)) as lab:
+        gate, gpu, vault = (LabHost(lab, lab.fleet(), name) for name in (GATE, GPU, VAULT))
+        serve(vault, folder, (GATE, GPU))
+        made = operator(folder, lab.fleet())
+        (folder / "password").write_text("correct horse battery staple\n")
+        with made.path.open("a") as stream:
+            stream.write(f"backup: {json.dumps({'to': repositories(vault)})}\n")
+        made("lock")
+        made("apply", "--yes")
+        key = made("key", "add", "kept", "--owner", "tests").out.strip()
+        revoked = made("key", "add", "leaked", "--owner", "tests").out.strip()
+        made("key", "revoke", "leaked", "--yes")
+        made("backup", "run")
+        yield Site(made, lab, gate, gpu, vault, key, revoked)
+
+
+def repositories(vault: LabHost) -> list[dict[str, str]]:
+    host_key = vault.tell("cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub")
+    ssh = {"name": "ssh", "url": f"sftp:{{host}}@{vault.address}:/acme", "key": "file:{host}", "host_key": host_key}
+    web = {"name": "web", "url": f"rest:https://{vault.address}:8000", "user": "{host}", "login": "file:{host}.login"}
+    web |= {"append_only": "yes", "ca": "vault.crt"}
+    return [one | {"password": "file:password"} for one in (ssh, web)]
+
+
+def test_a_host_that_serves_is_restored_only_if_its_name_is_typed(site: Site) -> None:
+    said = site.operator("restore", GATE, "--yes", check=1)
+    assert "gate1: this host serves now" in said.err
+    assert "next: rackwright restore gate1 --serving gate1" in said.err
+    with at_terminal(site.operator.argv("restore", GATE), site.operator.environment) as terminal:
+        terminal.read_until("[y/N]")
+        terminal.type("y\n")
+        terminal.read_until("Type gate1 to go on")
+        terminal.type("gpu1\n")
+        assert terminal.end() == 1
+    assert "not confirmed, nothing was changed" in terminal.shown
+    assert not site.gate.holds(f"test -e {STATE}/restore/before")
+
+
+def test_what_was_lost_comes_back_and_the_restore_can_be_undone(site: Site) -> None:
+    golden = site.gate.tell(f"cat {STATE}/golden/*/*.json")
+    site.gate.tell(f"rm -r {STATE}/golden; mkdir -p {STATE}/bench/assistant; echo x >{STATE}/bench/assistant/own")
+    before = site.gate.tell(f"cat {STATE}/audit.log").splitlines()
+    restored = site.operator("restore", GATE, "--yes", "--serving", GATE, "--json").json["restored"]
+    assert [(one["host"], one["repository"]) for one in restored] == [(GATE, "ssh")]
+    assert site.gate.tell(f"cat {STATE}/golden/*/*.json") == golden
+    assert site.gate.tell(f"cat {STATE}/bench/assistant/own") == "x", "what only the host has stays"
+    after = site.gate.tell(f"cat {STATE}/audit.log").splitlines()
+    assert after[: len(before)] == before
+    assert json.loads(after[-1])["what"].startswith("restored ")
+    site.operator("restore", GATE, "--undo", "--yes")
+    assert not site.gate.holds(f"test -e {STATE}/golden")
+    assert "no restore to undo" in site.operator("restore", GATE, "--undo", "--yes", check=3).err
+    site.operator("restore", GATE, "--yes", "--serving", GATE)
+    assert site.gate.tell(f"cat {STATE}/golden/*/*.json") == golden
+
+
+def test_a_repository_that_is_gone_is_passed_over_for_the_next(site: Site) -> None:
+    site.vault.tell("mv /srv/backup/gate1/acme/gate1 /srv/away")
+    said = site.operator("restore", GATE, "--yes", "--serving", GATE)
+    assert "at web" in said.out
+    site.vault.tell("mv /srv/away /srv/backup/gate1/acme/gate1")
+
+
+def test_a_killed_restore_leaves_the_present_state_and_the_next_one_completes_it(site: Site) -> None:
+    running = site.operator.start("restore", GATE, "--yes", "--serving", GATE)
+    read_until(running, "gate1: restoring ")
+    running.send_signal(signal.SIGKILL)
+    running.wait(timeout=60)
+    assert site.gate.holds(f"test -e {STATE}/golden")
+    site.operator("lease", "break", "--yes")
+    site.operator("restore", GATE, "--yes", "--serving", GATE)
+    assert site.gate.tell(f"ls {STATE}/restore") == "before"
+
+
+def test_a_new_gateway_gets_its_state_back_and_refuses_a_key_that_was_revoked_after_the_last_apply(
+    site: Site,
+) -> None:
+    log = site.gate.tell(f"cat {STATE}/audit.log").splitlines()
+    token = int(site.gate.tell(f"cat {STATE}/control/token"))
+    site.operator("backup", "run", GATE)
+    site.replaced(GATE)
+    said = site.operator("restore", GATE, "--yes")
+    assert "this is a new machine" in said.out
+    assert site.gate.tell(f"cat {STATE}/audit.log").splitlines()[: len(log)] == log
+    assert int(site.gate.tell(f"cat {STATE}/control/token")) > token
+    site.operator("apply", "--yes", timeout=500)
+    site.operator("verify")
+    assert site.operator("apply", "--yes", "--json").json["changed"] == 0
+    assert answers(site, site.key) == "200"
+    assert answers(site, site.revoked) == "401"
+
+
+def test_a_new_serving_host_gets_its_weights_back_before_an_engine_starts(site: Site) -> None:
+    site.replaced(GPU)
+    restored = site.operator("restore", GPU, "--yes", "--json").json["restored"]
+    assert restored[0]["models"] == ["assistant"]
+    assert site.gpu.tell("find /srv/models/assistant -name .verified | wc -l") == "1"
+    assert not site.gpu.holds("systemctl is-active -q 'rackwright-assistant@1'")
+    site.operator("apply", "--yes", timeout=500)
+    site.operator("verify")
+
+
+def answers(site: Site, key: str) -> str:
+    """Return the status of a request with this key."""
+    models = f"https://{site.gate.address}/v1/models"
+    return site.gate.tell(f"curl -sk -o /dev/null -w '%{{http_code}}' -H 'Authorization: Bearer {key}' {models}")
