@@ -113,7 +113,7 @@ def test_a_killed_restore_leaves_the_present_state_and_the_next_one_completes_it
     running.send_signal(signal.SIGKILL)
     running.wait(timeout=60)
     assert site.gate.holds(f"test -e {STATE}/golden")
-    site.operator("lease", "break", "--yes")
+    site.operator("lease", "break", "--yes", "--reason", "its machine was killed")
     site.operator("restore", GATE, "--yes", "--serving", GATE)
     assert site.gate.tell(f"ls {STATE}/restore") == "before"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rackwright.errors import Problem, RackwrightError
@@ -26,12 +26,14 @@ class Contents:
     """What could be read of the restored state, and what couldn't."""
 
     problems: tuple[Problem, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """Names of files that rackwright doesn't write there. They are not restored."""
     about: About | None = None
     """Of the applied fleet; None: the snapshot has none."""
     control: ControlRecord | None = None
     opened: Entry | None = None
     """What opened the rollout that was open when the snapshot was made."""
-    drains: Mapping[str, DrainRecord] = {}
+    drains: Mapping[str, DrainRecord] = field(default_factory=dict)
 
 
 _JSON: Mapping[str, Callable[[str, str], object]] = {
@@ -54,11 +56,16 @@ def read_contents(files: Mapping[str, bytes], fleet: Fleet, where: str) -> Conte
     problems: list[Problem] = []
     found: dict[str, object] = {}
     applied = {name.removeprefix("fleet/"): text for name, text in files.items() if name.startswith("fleet/")}
+    unknown: list[str] = []
     for name in sorted(set(files) - {f"fleet/{name}" for name in applied}):
         if _NOT_READ.fullmatch(name):
             continue
+        read = next((read for pattern, read in _JSON.items() if re.fullmatch(pattern, name)), None)
+        if read is None:
+            unknown.append(name)
+            continue
         try:
-            found[name] = _read(name, files[name], f"{where}: {name}")
+            found[name] = read(files[name].decode(errors="replace"), f"{where}: {name}")
         except RackwrightError as error:
             problems += error.problems
     about: About | None = None
@@ -66,25 +73,21 @@ def read_contents(files: Mapping[str, bytes], fleet: Fleet, where: str) -> Conte
         about = _applied(applied, fleet, f"{where}: fleet") if applied else None
     except RackwrightError as error:
         problems += error.problems
-    return _contents(problems, about, found)
+    return _contents(problems, unknown, about, found)
 
 
-def _contents(problems: list[Problem], about: About | None, found: Mapping[str, object]) -> Contents:
+def _contents(
+    problems: list[Problem], unknown: list[str], about: About | None, found: Mapping[str, object]
+) -> Contents:
     control, journal = found.get("control-host.json"), found.get("control/journal")
     return Contents(
         tuple(problems),
+        tuple(unknown),
         about,
         control if isinstance(control, ControlRecord) else None,
         open_rollout(journal) if isinstance(journal, tuple) else None,
         {name.removeprefix("drains/"): one for name, one in found.items() if isinstance(one, DrainRecord)},
     )
-
-
-def _read(name: str, content: bytes, where: str) -> object:
-    for pattern, read in _JSON.items():
-        if re.fullmatch(pattern, name):
-            return read(content.decode(errors="replace"), where)
-    raise RackwrightError("isn't a file that rackwright writes there", where=where)
 
 
 def _applied(files: Mapping[str, bytes], fleet: Fleet, where: str) -> About:

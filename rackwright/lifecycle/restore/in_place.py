@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rackwright.errors import Problem, ProofError
+from rackwright.errors import ProofError
 from rackwright.lifecycle.backup.make import ResticProgress
 from rackwright.lifecycle.restore import scripts
 from rackwright.lifecycle.restore.contents import Contents, read_contents
 from rackwright.lifecycle.restore.items import AUDIT, CONTROL, CONTROL_HOST, FLEET, Combined
 from rackwright.lifecycle.restore.plan import HostPlan
-from rackwright.lifecycle.restore.staging import Staging, Target, clean, stage, strange
+from rackwright.lifecycle.restore.staging import Staging, Target, clean, stage, without_strange
 from rackwright.lifecycle.restore.weights import put_in_place
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
@@ -61,7 +61,7 @@ def restore_host(
     shell, staging = session.remote.connection(plan.host), _staging(session, plan)
     console.say(f"{plan.host}: restoring {plan.chosen.snapshot.id[:8]} from {staging.repository.name}")
     stage(shell, staging, ResticProgress(console, f"{plan.host}: restore"), stopping)
-    contents = _validated(session, shell, staging, plan)
+    contents = _validated(session, shell, staging, plan, console)
     lease_session.check()
     for weights in plan.weights:
         console.say(f"{plan.host}: hashing the weights of {weights.model.name}")
@@ -87,30 +87,38 @@ def _staging(session: Session, plan: HostPlan) -> Staging:
     return Staging(repository, snapshot, ((state,) if plan.parts else ()) + weights)
 
 
-def _validated(session: Session, shell: Connection, staging: Staging, plan: HostPlan) -> Contents:
-    """Read the restored state. Raise ProofError, with every problem, if it isn't what rackwright writes."""
+def _validated(session: Session, shell: Connection, staging: Staging, plan: HostPlan, console: Console) -> Contents:
+    """Read the restored state, and leave out what rackwright doesn't write there.
+
+    Raise ProofError, with every problem, if something isn't what it should be.
+    """
     if not plan.parts:
         return Contents()
-    odd = strange(shell, (staging.restored,))
+    strange = without_strange(shell, staging.restored)
     asking = "reading the restored state"
     packed = shell.run(command(scripts.SEND, staging.restored, *_READ), limit=scripts.READ_BYTES).check(asking)
     files = unpacked(packed.stdout_bytes, shell.name) if packed.stdout_bytes else {}
     contents = read_contents(files, session.fleet, shell.name)
-    wrong = tuple(Problem(shell.name, f"{line}: no file or folder of rackwright's") for line in odd)
-    if problems := (*wrong, *contents.problems):
-        error = ProofError("the snapshot isn't what rackwright saves; nothing was changed", where=shell.name)
-        raise error.with_problems(
-            (*problems, Problem(shell.name, "use an older snapshot", next=f"rackwright backup list {shell.name}"))
+    if contents.problems:
+        error = ProofError(
+            "the snapshot isn't what rackwright saves; nothing was changed",
+            where=shell.name,
+            should="use an older one",
+            next=f"rackwright backup list {shell.name}",
         )
+        raise error.with_problems(contents.problems)
+    # A run that has ended must not keep a replica drained.
+    of_runs = [f"drains/{name}" for name, drain in contents.drains.items() if not drain.manual]
+    for name in (*strange, *contents.unknown, *of_runs):
+        console.say(f"{plan.host}: not restored: {name}")
+    if left_out := (*contents.unknown, *of_runs):
+        shell.run(command(scripts.LEAVE_OUT, staging.restored, *left_out)).check("leaving out files")
     return contents
 
 
 def _switch(shell: Connection, staging: Staging, plan: HostPlan, contents: Contents) -> None:
     """Put the validated state in place: logs are merged, folders switched in by rename."""
     parts = {part.item: part for part in plan.parts}
-    taken = [name for name, drain in contents.drains.items() if not drain.manual]
-    if taken:
-        shell.run(command(scripts.DROP_DRAINS, f"{staging.restored}/drains", *taken)).check("dropping drains of runs")
     folders = [item for item in parts if item.combined is not Combined.HISTORY]
     if FLEET in folders and not _is_newer(shell, contents):
         folders.remove(FLEET)

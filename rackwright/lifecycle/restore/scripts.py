@@ -47,9 +47,9 @@ LOOK = f"""systemctl show -P ActiveState -- {RESTORE_UNIT}
 head -c 400 -- "$1/result" 2>/dev/null || echo
 tail -n 1 -- "$1/restic.said" 2>/dev/null | tail -c 2000
 """
-# $1: the restored folder. Prints what is neither file nor folder, or has a name that isn't plain.
+# $1: the restored folder. Removes and prints what is neither file nor folder, or has a name that isn't plain.
 STRANGE = """LC_ALL=C find "$1" -mindepth 1 \\( ! -type f ! -type d -o -name '*[![:alnum:]._@+=:,-]*' \\) \\
-    -printf '%y %P\\n' | head -n 20
+    -prune -printf '%y %P\\n' -exec rm -rf -- {} +
 """
 # $1: the restored state, $2: the next state; then for each item: name, `files` or `whole`, mode of folders, of files.
 # Content is copied: neither owners, modes nor attributes come from the snapshot.
@@ -82,8 +82,8 @@ mv -T -- "$1/before" before
 sync .
 rm -rf before.old
 """
-# $1: the folder with restored drains; then names. A run that has ended must not keep a replica drained.
-DROP_DRAINS = """set -eu
+# $1: the restored folder; then names in it.
+LEAVE_OUT = """set -eu
 cd -- "$1"
 shift
 rm -f -- "$@"

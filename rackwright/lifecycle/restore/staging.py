@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from shlex import join
 
@@ -81,11 +80,13 @@ def stage(shell: Connection, staging: Staging, show: ResticProgress, stopping: S
         raise NotRestored(why.removeprefix("failed "), where=shell.name)
 
 
-def strange(shell: Connection, folders: Iterable[str]) -> tuple[str, ...]:
-    """Return restored things that no snapshot of ours has: links, devices, names that aren't plain."""
-    asking = "looking through the restored files"
-    found = (shell.run(command(scripts.STRANGE, folder), timeout=600).check(asking).stdout for folder in folders)
-    return tuple(line for text in found for line in text.splitlines())
+def without_strange(shell: Connection, folder: str) -> tuple[str, ...]:
+    """Remove what rackwright never saves from a restored folder: links, devices, names that aren't plain.
+
+    Return them, each after find's letter for its kind.
+    """
+    done = shell.run(command(scripts.STRANGE, folder), timeout=600).check("looking through the restored files")
+    return tuple(done.stdout.splitlines())
 
 
 def clean(shell: Connection, staging: Staging) -> None:
