@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
-from rackwright.state.applied import _unpacked, applied_from, difference, read_applied, stale_checkout, write_applied
+from rackwright.state.applied import unpacked, applied_from, difference, read_applied, stale_checkout, write_applied
 from rackwright.state.checkout import Checkout, checkout
 from tests.shells import LocalShell
 
@@ -232,7 +232,7 @@ def test_before_the_first_commit_there_is_none(site):
 
 def test_an_applied_fleet_that_is_damaged_is_named(site: FilesOnly, tmp_path: Path) -> None:
     with pytest.raises(RackwrightError, match="the applied fleet is damaged"):
-        _unpacked(b"not a tar archive", "gate1")
+        unpacked(b"not a tar archive", "gate1")
 
 
 def test_where_there_is_no_git_nothing_is_known_of_the_checkout(

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rackwright.fleet.fleet import Fleet
+from rackwright.gateway.server_states import DrainRecord
+from rackwright.lifecycle.restore.contents import Contents, read_contents
+from rackwright.state.applied import About
+from rackwright.state.control import ControlRecord
+from rackwright.state.formats import utc_now
+from rackwright.state.journal import Entry, Event
+from tests.fleet.fleets import make_fleet
+from tests.state.test_golden import golden
+
+DRAIN = DrainRecord(who="ada", reason="fan", manual=True, time=utc_now())
+ABOUT = About(fleet_file="acme.yml", who="ada", run="r", when=utc_now())
+OPENED = Entry(time=utc_now(), rollout="r1", run="r1", operator="ada", event=Event.OPENED, detail="model update")
+GOOD = {
+    "drains/gpu1.assistant.1.8100": DRAIN.model_dump_json(),
+    f"golden/assistant/{golden().kind.key}.json": golden().model_dump_json(),
+    "control-host.json": ControlRecord(host="gate1", number=2, since=utc_now(), who="ada").model_dump_json(),
+    "control/journal": OPENED.line(),
+    "control/token": "7",
+    "control/lease": "lease/1 7 0 0\n{}",
+    "fleet/applied.json": ABOUT.model_dump_json(),
+    "fleet/acme.yml": "fleet: acme\n",
+    "fleet/acme.keys.yml": "format: keys/1\n",
+}
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    return make_fleet(tmp_path / "acme.yml")
+
+
+def contents(fleet: Fleet, changed: dict[str, str | None]) -> Contents:
+    files = {name: text.encode() for name, text in (GOOD | changed).items() if text is not None}
+    return read_contents(files, fleet, "gate1")
+
+
+def test_good_state_is_read_with_what_a_restore_must_know(fleet: Fleet) -> None:
+    found = contents(fleet, {})
+    assert not found.problems
+    assert not found.unknown
+    assert found.about == ABOUT
+    assert found.control
+    assert found.control.number == 2
+    assert found.opened == OPENED
+    assert found.drains == {"gpu1.assistant.1.8100": DRAIN}
+
+
+def test_a_rollout_that_was_closed_is_not_open(fleet: Fleet) -> None:
+    closed = OPENED.model_copy(update={"event": Event.CLOSED})
+    assert contents(fleet, {"control/journal": OPENED.line() + closed.line()}).opened is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wrong"),
+    [
+        ("drains/gpu1.assistant.1.8100", "{", "is damaged"),
+        ("drains/gpu1.assistant.1.8100", '{"format": "drain/2"}', "newer rackwright"),
+        (f"golden/assistant/{golden().kind.key}.json", "{}", "is damaged"),
+        ("control-host.json", "\0\0\0\0", "is damaged"),
+        ("control/journal", '{"format": "journal/2"}\n', "newer rackwright"),
+        ("control/rollout-1.json", "{}", "is damaged"),
+        ("control/trial-1.json", "[]", "is damaged"),
+        ("bench/assistant/1.json", "{}", "is damaged"),
+        ("canaries/assistant/1.json", "{}", "is damaged"),
+        ("fleet/applied.json", "", "is damaged"),
+        ("fleet/applied.json", None, "is damaged"),
+        ("fleet/acme.yml", None, "acme.yml is missing"),
+        ("fleet/acme.yml", "fleet: other\n", "is of the fleet other; should be of acme"),
+        ("fleet/acme.keys.yml", "keys: [", "acme.keys.yml"),
+        ("fleet/acme.lock", "format: lock/99\n", "acme.lock"),
+        ("fleet/../../../etc/passwd", "x", "is outside of it"),
+        ("fleet//etc/passwd", "x", "is outside of it"),
+    ],
+)
+def test_what_rackwright_could_not_read_is_a_problem(fleet: Fleet, name: str, text: str | None, wrong: str) -> None:
+    (problem,) = contents(fleet, {name: text}).problems
+    assert wrong in str(problem)
+
+
+def test_every_problem_is_named_at_once(fleet: Fleet) -> None:
+    wrong = contents(fleet, {"control-host.json": "x", "fleet/acme.yml": "fleet: other\n", "drains/a": "x"})
+    assert len(wrong.problems) == 3
+
+
+def test_files_of_other_programs_are_named_and_no_problem(fleet: Fleet) -> None:
+    found = contents(fleet, {"bench/assistant/notes.txt": "x", "drains/.new": "", "golden/x": "y"})
+    assert found.unknown == ("bench/assistant/notes.txt", "golden/x")
+    assert not found.problems

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from rackwright.lifecycle.restore.items import ITEMS
+from rackwright.lifecycle.restore.plan import Files, Stored, parse_present, parse_snapshot_files, parts_of
+
+MADE = datetime(2026, 11, 25, 2, 31, tzinfo=UTC)
+BEFORE, SINCE = MADE - timedelta(hours=1), MADE + timedelta(hours=1)
+
+
+def files(modified: datetime, *names: str) -> Files:
+    return {name: Stored(10, modified) for name in names}
+
+
+def said(restored: Files, present: Files) -> dict[str, str]:
+    return {part.item.name: str(part) for part in parts_of(restored, present, MADE)}
+
+
+def test_a_plan_says_what_is_missing_what_changed_since_and_what_stays() -> None:
+    restored = files(BEFORE, "golden/a/1.json", "golden/a/2.json", "golden/a/3.json", "drains/x")
+    present = {**files(BEFORE, "golden/a/1.json"), **files(SINCE, "golden/a/2.json", "golden/a/4.json")}
+    assert said(restored, present) == {
+        "golden": "3 files, 1 missing here, 1 replace what changed since, 1 only here stay",
+        "drains": "1 files, 1 missing here",
+    }
+
+
+def test_logs_are_merged_and_the_applied_fleet_is_all_or_nothing() -> None:
+    restored = files(BEFORE, "audit.log", "control/journal", "fleet/applied.json", "fleet/acme.yml")
+    present = files(SINCE, "audit.log", "control/journal", "fleet/applied.json")
+    merged = "merged; nothing that the host has is removed"
+    assert said(restored, present) == {"audit.log": merged, "control": merged, "fleet": "the newer one stays"}
+    assert said(restored, {})["fleet"] == "put back"
+
+
+def test_a_name_that_only_begins_alike_is_another_part() -> None:
+    assert said(files(BEFORE, "fleet.lock", "golden2/a"), {}) == {}
+
+
+def test_both_lists_of_files_are_read_alike() -> None:
+    node = '{"message_type":"node","type":"file","path":"/var/lib/rackwright/bench/a b","size":12,"mtime":"%s"}'
+    folder = '{"message_type":"node","type":"dir","path":"/var/lib/rackwright/bench","mtime":"x"}'
+    listed = "\n".join(('{"message_type":"snapshot"}', folder, node % "2026-11-25T02:31:00.5+00:00"))
+    stored = {"bench/a b": Stored(12, MADE + timedelta(seconds=0.5))}
+    assert parse_snapshot_files(listed) == stored
+    assert parse_present(f"12 {MADE.timestamp() + 0.5:.10f} bench/a b\n") == stored
+
+
+def test_each_part_has_a_name_of_its_own() -> None:
+    assert len({item.name for item in ITEMS}) == len(ITEMS)
