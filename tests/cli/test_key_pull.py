@@ -18,7 +18,7 @@ from rackwright.lifecycle.session.remember import Compared, compared
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.roles.gateway.settings import RevokedKey
 from rackwright.state.formats import utc_now
-from rackwright.state.pushed_keys import pushed_line
+from rackwright.state.pushed_keys import PushedKey
 from tests.cli.command_line import rackwright
 from tests.cli.test_lease_move import AS_IT_WAS, FLEET
 from tests.shells import FolderHosts, FolderShell
@@ -50,7 +50,7 @@ class Desks:
 
     def tell(self, key: ApiKey, *, revoked: bool = False, gateways: tuple[str, ...] = GATEWAYS) -> None:
         """Write the lines that the gateways keep after Ben's command has pushed the key."""
-        self.note(key, pushed_line(key, who="ben@desk", when=utc_now(), revoked=revoked), revoked, gateways)
+        self.note(key, PushedKey(key=key, who="ben@desk", when=utc_now(), revoked=revoked).line, revoked, gateways)
 
     def note(self, key: ApiKey, note: str, revoked: bool, gateways: tuple[str, ...] = GATEWAYS) -> None:
         (entry,) = as_gateway_keys((key,))
@@ -112,7 +112,7 @@ def test_a_revocation_that_is_pulled_is_the_one_that_was_written_down(
     (leaked,) = desks.keys(desks.ben)
     gone = revoke_key(load_fleet(desks.ben), "leaked")
     monkeypatch.setattr(keys, "utc_now", lambda: gone.revoked + timedelta(seconds=90))
-    desks.note(leaked, keys.note_of(leaked, gone, "ben@desk"), revoked=True)
+    desks.note(leaked, keys.note_of(leaked, gone, "ben@desk").line, revoked=True)
     assert rackwright("-f", desks.anna, "key", "pull").exit_code == 0
     files = [read_keys_file(path.with_name("site.keys.yml")) for path in (desks.anna, desks.ben)]
     assert files[0].revoked == files[1].revoked

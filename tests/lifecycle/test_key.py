@@ -11,7 +11,7 @@ from rackwright.errors import HostError
 from rackwright.fleet.keys_file import ApiKey, RevokedKey, read_keys_file
 from rackwright.lifecycle.key import Terms, add_key, edit_key, find_key, push_key, pushed_keys, revoke_key
 from rackwright.remote.completed import Completed
-from rackwright.state.pushed_keys import pushed_line
+from rackwright.state.pushed_keys import PushedKey
 from rackwright.values.targets import Target
 from tests.fleet.fleets import make_fleet
 
@@ -66,7 +66,7 @@ def hosts(monkeypatch):
 
 
 def test_every_gateway_is_told_and_notes_it_in_its_audit_log(fleet, hosts):
-    assert push_key(fleet, KEY, "add") == {"gate1": None, "gate2": None}
+    assert push_key(fleet, KEY, "add").gateways == {"gate1": None, "gate2": None}
     for name in ("gate1", "gate2"):
         told, noted = [stdin for host, _, stdin in hosts.ran if host == name]
         assert f"{'a' * 64} anna|0|all|0|default" in told
@@ -84,7 +84,7 @@ def test_a_revoked_key_is_taken_out_of_every_gateway(fleet, hosts):
 
 def test_a_gateway_out_of_reach_is_named_and_stops_no_other(fleet, hosts):
     hosts.gone.add("gate1")
-    told = push_key(fleet, KEY, "add")
+    told = push_key(fleet, KEY, "add").gateways
     assert told["gate2"] is None
     assert "no route to host" in told["gate1"]
 
@@ -106,7 +106,7 @@ def test_a_key_is_written_found_and_revoked(fleet):
     assert read_keys_file(fleet.sibling("keys.yml")).revoked == file.revoked
 
 
-PUSHED = pushed_line(KEY, who="ben@desk", when=KEY.created, revoked=False)
+PUSHED = PushedKey(key=KEY, who="ben@desk", when=KEY.created, revoked=False).line
 
 
 @pytest.mark.parametrize("garbage", ["?", '{"format": "told-key/1"}', PUSHED.replace("2026", "9999")])

@@ -23,7 +23,7 @@ from rackwright.fleet.keys_file import (
 )
 from rackwright.lifecycle import key as procedure
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
-from rackwright.state.pushed_keys import pushed_line
+from rackwright.state.pushed_keys import PushedKey
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.world.key_gateway import KeyGateway, KeyGateways
 
@@ -189,7 +189,7 @@ class KeyMachine(RuleBasedStateMachine):
     def tell(self, who: str, key: ApiKey, gone: RevokedKey | None = None) -> None:
         self.undisturbed = False
         (entry,) = as_gateway_keys((key,))
-        note = pushed_line(key, who=who, when=self.now, revoked=gone is not None)
+        note = PushedKey(key=key, who=who, when=self.now, revoked=gone is not None).line
         for name in GATEWAYS:
             told = self.remote.told(name)
             try:
