@@ -126,8 +126,8 @@ def _keep_applied(session: Session, lease_session: LeaseSession, when: datetime,
     applied = applied_from(checkout(session.fleet), who=who, run=lease_session.run, when=when)
 
     def keep(name: str) -> None:
-        shell = session.remote.connection(name)
         try:
+            shell = session.remote.connection(name)
             write_applied(shell, applied)
             keep_applied_keys(shell, keys, who=who)
         except HostError:
