@@ -177,9 +177,7 @@ def pull(context: Context) -> None:
     context.answer(document, *(map(str, pulled) if pulled else ["the keys file already has every key"]))
 
 
-def _push(
-    context: Context, key: ApiKey, verb: Verb, gone: RevokedKey | None = None, *, later: bool
-) -> Pushed:
+def _push(context: Context, key: ApiKey, verb: Verb, gone: RevokedKey | None = None, *, later: bool) -> Pushed:
     """Update gateways and control hosts. Print to standard error which could not be updated."""
     from rackwright.lifecycle.key import Pushed, push_key
 

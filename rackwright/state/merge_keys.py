@@ -81,14 +81,11 @@ def _with_own_ids(keys: Iterable[ApiKey]) -> Iterator[ApiKey]:
     first: dict[str, str] = {}
     for key in by_age:
         first.setdefault(key.id, key.sha256)
-    taken = set(first)
     for key in by_age:
         if first[key.id] == key.sha256:
             yield key
         else:
-            id = next(id for id in _candidates(key) if id not in taken)
-            taken.add(id)
-            yield key.model_copy(update={"id": id})
+            yield key.model_copy(update={"id": next(id for id in _candidates(key) if id not in first)})
 
 
 def _candidates(key: ApiKey) -> Iterator[str]:

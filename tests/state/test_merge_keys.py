@@ -101,8 +101,10 @@ def test_of_two_revocations_the_first_is_kept() -> None:
     assert merge_keys([KeysFile(revoked=(revoked(CI),))], [late]).revoked == (revoked(CI),)
 
 
-def test_of_two_keys_with_one_id_the_older_keeps_it_and_both_stay_valid() -> None:
-    other = key("ci", sha="another", created=LATER)
+@pytest.mark.parametrize("text", ["another", "9"])
+def test_of_two_keys_with_one_id_the_older_keeps_it_and_both_stay_valid(text: str) -> None:
+    other = key("ci", sha=text, created=LATER)
+    assert (other.sha256 < CI.sha256) == (text == "9")
     merged = merge_keys([KeysFile(keys=(other,)), KeysFile(keys=(CI,))], ())
     renamed = next(one for one in merged.keys if one.sha256 == other.sha256)
     assert [one.id for one in merged.keys] == ["ci", renamed.id]
@@ -124,7 +126,9 @@ def test_a_revoked_key_takes_no_id() -> None:
 
 def test_a_gateways_file_has_its_pushed_keys_and_its_tombstones() -> None:
     gone, by_apply = key("gone"), key("by-apply")
-    text = noted(EDITED) + noted(gone, gone=True) + f"{by_apply.sha256} revoked # by-apply of team: revoked 2026-11-02\n"
+    text = (
+        noted(EDITED) + noted(gone, gone=True) + f"{by_apply.sha256} revoked # by-apply of team: revoked 2026-11-02\n"
+    )
     assert lines(gone, gone=True) in text
     first, second, third = parse_kept_keys(text, "gate1")
     assert (first, second) == (told(EDITED), told(gone, revoked=True))

@@ -84,7 +84,10 @@ def news_of(folder: Path, applied: str | None, told: str | None) -> tuple[Pushed
         if text is not None:
             (folder / name).write_text(text)
     done = subprocess.run(
-        ["sh", "-c", NEWS_COMMAND.replace(GATEWAY, str(folder)).replace(FOLDER, str(folder / "kept"))], capture_output=True, text=True, check=True
+        ["sh", "-c", NEWS_COMMAND.replace(GATEWAY, str(folder)).replace(FOLDER, str(folder / "kept"))],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return parse_pushed(done.stdout, "gate1")
 

@@ -164,6 +164,13 @@ class KeyMachine(RuleBasedStateMachine):
         self.remote.gateways[name].gone = gone
         self.undisturbed = False
 
+    @rule()
+    def cut_gateways(self) -> None:
+        """Then only the control host can know what is changed."""
+        for gateway in self.gateways.values():
+            gateway.gone = True
+        self.undisturbed = False
+
     # What must hold.
 
     @invariant()
