@@ -167,7 +167,8 @@ def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
 def pull(context: Context) -> None:
     """Add to the keys file which keys were added, changed or revoked with another copy of it.
 
-    Asks gateways and control hosts. Use it if apply refuses because the keys file is out of date, and git has no newer one.
+    Asks gateways and control hosts. Use it if apply refuses because the keys file is out of date, and git has no
+    newer one.
     """
     hosts_needed()
     from rackwright.lifecycle.key import pull_keys

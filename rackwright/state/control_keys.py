@@ -32,8 +32,8 @@ MERGE = """merge_keys() (
 """
 """A shell function that merges lines from standard input into keys.pushed in the current folder.
 
-Of each key, the newest line stays, and a tombstone always. A line `SHA-256 VERSION` says that the applied keys file has
-this version: older lines go. The caller has set `-eu` and a umask, and doesn't call it in a condition."""
+Of each key, the newest line stays, and a tombstone always. A line `SHA-256 VERSION` says that the applied keys file
+has this version: this and older ones go. The caller has set `-eu` and a umask, and doesn't call it in a condition."""
 
 _KEEP = (
     """set -eu

@@ -45,7 +45,7 @@ def new_ids(before: Iterable[ApiKey], merged: KeysFile) -> Mapping[str, str]:
 
 
 def parse_kept_keys(text: str, where: str) -> tuple[PushedKey, ...]:
-    """Parse a keys.pushed of a control host or gateway. Raise RackwrightError if it is damaged or of a newer format."""
+    """Parse keys.pushed of a control host or gateway. Raise RackwrightError if it is damaged or of a newer format."""
     notes: list[str] = []
     gone: dict[str, str] = {}
     for line in filter(None, text.split("\n")):
@@ -89,7 +89,7 @@ def _with_own_ids(keys: Iterable[ApiKey]) -> Iterator[ApiKey]:
 
 
 def _candidates(key: ApiKey) -> Iterator[str]:
-    """Yield new ids for the key, without end. They depend on nothing else, so that each merge chooses the same one."""
+    """Yield new ids for the key, without end. They depend on the key alone, so that each merge chooses the same."""
     for number in count():
         yield f"{key.id[:15].rstrip('-')}-{sha256(f'{key.sha256} {number}'.encode()).hexdigest()[:8]}"
 

@@ -21,8 +21,8 @@ awk 'FILENAME == ARGV[1] {{ if ($2 == "revoked") gone[$1]; else at[$1] = $2; nex
     $3 == "@" && !($1 in gone) && ($2 == "revoked" || $2 + 0 > at[$1] + 0) {{ sub(/^[^@]*@ /, ""); print }}' \\
     keys.applied keys.pushed
 """
-"""Prints the keys that a control host keeps, and a gateway's pushed keys that are newer than the applied ones: one line
-of JSON per key."""
+"""Prints one line of JSON per key: all that a control host keeps, and what was pushed to a gateway and is newer than
+the applied keys."""
 
 
 class PushedKey(Stored):
