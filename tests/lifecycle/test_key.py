@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from rackwright import remote
-from rackwright.errors import HostError
+from rackwright.errors import HostError, UsageError
 from rackwright.fleet.keys_file import ApiKey, RevokedKey, read_keys_file
 from rackwright.lifecycle.key import Terms, add_key, edit_key, find_key, push_key, pushed_keys, revoke_key
 from rackwright.remote.completed import Completed
@@ -157,6 +157,12 @@ def test_a_key_is_written_found_and_revoked(fleet):
     assert [(gone.id, gone.owner, gone.sha256) for gone in file.revoked] == [("anna", "Anna", key.sha256)]
     add_key(fleet, "anna", Terms(owner="Anna"))
     assert read_keys_file(fleet.sibling("keys.yml")).revoked == file.revoked
+
+
+def test_of_several_unknown_models_the_first_is_named(fleet):
+    with pytest.raises(UsageError) as caught:
+        add_key(fleet, "anna", Terms(owner="Anna", models=("first", "second")))
+    assert caught.value.problems[0].where == "first"
 
 
 PUSHED = PushedKey(key=KEY, who="ben@desk", when=KEY.created, revoked=False).line
