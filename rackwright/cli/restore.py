@@ -11,11 +11,9 @@ from rackwright.cli.common.options import Command, common_options, pass_context,
 from rackwright.terminal import echo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from rackwright.lifecycle.restore.plan import RestorePlan
 
-    from rackwright.lifecycle.restore.plan import HostPlan
-
-WHAT = ("state", "models")
+WHAT = ("state", "keys", "models")
 
 
 @click.command(cls=Command)
@@ -64,7 +62,7 @@ def restore(
         from rackwright.lifecycle.restore.procedure import restore as carry_out
 
         asked = asked_for(context.fleet, at=at, repository=repository, what=what, serving=serving)
-        restored = carry_out(session, asked, console, lambda plans: _show(context, plans))
+        restored = carry_out(session, asked, console, lambda planned: _show(context, planned))
     documents: list[dict[str, Json]] = [
         {
             "host": one.host,
@@ -79,8 +77,8 @@ def restore(
     context.answer({"restored": documents}, *(line for one in restored for line in one.lines()))
 
 
-def _show(context: Context, plans: Sequence[HostPlan]) -> None:
+def _show(context: Context, planned: RestorePlan) -> None:
     from rackwright.cli.render.restore_plan import plan_lines
 
     if not context.json:
-        echo(*(line for plan in plans for line in plan_lines(plan)))
+        echo(*plan_lines(planned))

@@ -33,6 +33,8 @@ class Site:
     vault: LabHost
     key: str
     revoked: str
+    old_keys: str
+    """The keys file from before a key was revoked."""
 
     def replaced(self, host: str) -> None:
         """Put a bare machine in the host's place, at the same address."""
@@ -52,12 +54,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         with made.path.open("a") as stream:
             stream.write(f"backup: {json.dumps({'to': repositories(vault)})}\n")
         made("lock")
+        key = made("key", "add", "kept", "--owner", "tests", "--later").out.strip()
+        revoked = made("key", "add", "leaked", "--owner", "tests", "--later").out.strip()
         made("apply", "--yes")
-        key = made("key", "add", "kept", "--owner", "tests").out.strip()
-        revoked = made("key", "add", "leaked", "--owner", "tests").out.strip()
+        old_keys = made.path.with_name("test.keys.yml").read_text()
         made("key", "revoke", "leaked", "--yes")
         made("backup", "run")
-        yield Site(made, lab, gate, gpu, vault, key, revoked)
+        yield Site(made, lab, gate, gpu, vault, key, revoked, old_keys)
 
 
 def repositories(vault: LabHost) -> list[dict[str, str]]:
@@ -125,8 +128,11 @@ def test_a_new_gateway_gets_its_state_back_and_refuses_a_key_that_was_revoked_af
     token = int(site.gate.tell(f"cat {STATE}/control/token"))
     site.operator("backup", "run", GATE)
     site.replaced(GATE)
+    # A colleague's copy, from before the key was revoked. Only snapshots of the lost gateway know about it.
+    site.operator.path.with_name("test.keys.yml").write_text(site.old_keys)
     said = site.operator("restore", GATE, "--yes")
     assert "this is a new machine" in said.out
+    assert "  revokes leaked of tests" in said.out
     assert site.gate.tell(f"cat {STATE}/audit.log").splitlines()[: len(log)] == log
     assert int(site.gate.tell(f"cat {STATE}/control/token")) > token
     site.operator("apply", "--yes", timeout=500)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
-from rackwright.state.applied import unpacked, applied_from, difference, read_applied, stale_checkout, write_applied
+from rackwright.state.applied import applied_from, difference, read_applied, stale_checkout, unpacked, write_applied
 from rackwright.state.checkout import Checkout, checkout
 from tests.shells import LocalShell
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rackwright.lifecycle.restore.items import NOT_RESTORED
-from rackwright.lifecycle.restore.plan import HostPlan
+from rackwright.lifecycle.restore.keys import lines as keys_lines
+from rackwright.lifecycle.restore.plan import HostPlan, RestorePlan
 from rackwright.report.words import size
 from rackwright.roles.backup.state import age
 from rackwright.state.formats import stamp, utc_now
 
 
-def plan_lines(plan: HostPlan) -> Iterator[str]:
-    """Yield the lines that say what a restore of this host would do."""
+def plan_lines(planned: RestorePlan) -> Iterator[str]:
+    """Yield the lines that say what a restore would do."""
+    for plan in planned.hosts:
+        yield from _of_host(plan)
+    if planned.keys:
+        yield from keys_lines(planned.keys)
+
+
+def _of_host(plan: HostPlan) -> Iterator[str]:
     chosen = plan.chosen
     old = age(int((utc_now() - chosen.snapshot.time).total_seconds()))
     made = stamp(chosen.snapshot.time)

@@ -9,8 +9,8 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.backup.at import NEWEST, At, wanted_at
 from rackwright.state.formats import utc_now
 
-STATE, MODELS = "state", "models"
-WHAT = (STATE, MODELS)
+STATE, KEYS, MODELS = "state", "keys", "models"
+WHAT = (STATE, KEYS, MODELS)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from rackwright.state.control import ControlRecord, parse_control
 from rackwright.state.formats import parse
 from rackwright.state.golden import Golden
 from rackwright.state.journal import Entry, open_rollout, parse_journal
+from rackwright.state.merge_keys import parse_kept_keys
+from rackwright.state.pushed_keys import PushedKey
 from rackwright.state.rollout import Rollout
 
 
@@ -33,6 +35,8 @@ class Contents:
     control: ControlRecord | None = None
     opened: Entry | None = None
     """What opened the rollout that was open when the snapshot was made."""
+    keys: tuple[PushedKey, ...] = ()
+    """Changes of API keys, with a tombstone for each revocation."""
     drains: Mapping[str, DrainRecord] = field(default_factory=dict)
 
 
@@ -45,6 +49,7 @@ _JSON: Mapping[str, Callable[[str, str], object]] = {
     r"control/trial-[^/]+\.json": lambda text, where: parse(Trial, "trial", text, where),
     r"control/journal": parse_journal,
     r"control-host\.json": parse_control,
+    r"keys\.pushed": parse_kept_keys,
 }
 """Pattern of a name → what reads the text."""
 _NOT_READ = re.compile(r"control/(lease|lock|token|journal\.before)|(.*/)?\.[^/]*")
@@ -79,13 +84,14 @@ def read_contents(files: Mapping[str, bytes], fleet: Fleet, where: str) -> Conte
 def _contents(
     problems: list[Problem], unknown: list[str], about: About | None, found: Mapping[str, object]
 ) -> Contents:
-    control, journal = found.get("control-host.json"), found.get("control/journal")
+    control, journal, keys = (found.get(name) for name in ("control-host.json", "control/journal", "keys.pushed"))
     return Contents(
         tuple(problems),
         tuple(unknown),
         about,
         control if isinstance(control, ControlRecord) else None,
         open_rollout(journal) if isinstance(journal, tuple) else None,
+        keys if isinstance(keys, tuple) else (),
         {name.removeprefix("drains/"): one for name, one in found.items() if isinstance(one, DrainRecord)},
     )
 

@@ -18,13 +18,14 @@ from rackwright.lifecycle.session.session import Session
 from rackwright.remote import Connection
 from rackwright.state.applied import read_applied, unpacked
 from rackwright.state.control import read_control, write_control
+from rackwright.state.control_keys import keep_keys
 from rackwright.state.journal import Event, open_rollout
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.restored import merge_audit, merge_control, switch_in
 from rackwright.state.shell import command
 from rackwright.stopping import Stopping
 
-_READ = ("drains", "golden", "bench", "canaries", "fleet", "control", "control-host.json")
+_READ = ("drains", "golden", "bench", "canaries", "fleet", "control", "control-host.json", "keys.pushed")
 """What is validated here. The audit log's lines are read when somebody asks for them; evidence is only text."""
 
 
@@ -133,6 +134,8 @@ def _switch(shell: Connection, staging: Staging, plan: HostPlan, contents: Conte
         merge_audit(shell, f"{staging.restored}/{AUDIT.name}")
     if CONTROL in parts:
         merge_control(shell, f"{staging.restored}/{CONTROL.name}")
+    if contents.keys:
+        keep_keys(shell, contents.keys)
     if CONTROL_HOST in parts:
         _keep_newest_control(shell, contents)
     shell.run(command(scripts.KEEP_REPLACED, staging.folder)).check("keeping what was replaced")

@@ -39,6 +39,7 @@ AUDIT = Item("audit.log", "audit log", Combined.HISTORY)
 CONTROL = Item("control", "journal and fencing token", Combined.HISTORY)
 """Its lease is never restored."""
 CONTROL_HOST = Item("control-host.json", "record of the control host", Combined.HISTORY)
+KEYS = Item("keys.pushed", "changes of API keys", Combined.HISTORY)
 FLEET = Item("fleet", "applied fleet", Combined.WHOLE, "0700")
 FOLDERS = (
     Item("drains", "drains"),
@@ -47,7 +48,7 @@ FOLDERS = (
     Item("canaries", "verdicts on canaries"),
     Item("evidence", "evidence of hung engines", mode="0700"),
 )
-ITEMS = (AUDIT, CONTROL, CONTROL_HOST, FLEET, *FOLDERS)
+ITEMS = (AUDIT, CONTROL, CONTROL_HOST, KEYS, FLEET, *FOLDERS)
 NOT_RESTORED = {
     "record.json": "apply writes it",
     "firewall.live": "apply writes it",

@@ -13,6 +13,7 @@ from rackwright.lifecycle.backup.reader import Reader
 from rackwright.lifecycle.backup.refusal import refusal
 from rackwright.lifecycle.restore import scripts
 from rackwright.lifecycle.restore.items import FLEET, ITEMS, Combined, Item
+from rackwright.lifecycle.restore.keys import MergedKeys
 from rackwright.lifecycle.restore.weights import Weights
 from rackwright.remote import Connection
 from rackwright.remote.answers import read_answer
@@ -80,6 +81,19 @@ class HostPlan:
     @property
     def empty(self) -> bool:
         return not self.parts and not self.weights
+
+
+@dataclass(frozen=True)
+class RestorePlan:
+    """What a restore would do."""
+
+    hosts: tuple[HostPlan, ...]
+    keys: MergedKeys | None
+    """None: keys aren't asked for, or no host that has any is restored."""
+
+    @property
+    def empty(self) -> bool:
+        return all(plan.empty for plan in self.hosts) and not (self.keys and self.keys.news)
 
 
 def present_files(shell: Connection, items: Iterable[Item]) -> Files:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from rackwright.errors import RackwrightError, UsageError
 from rackwright.lifecycle.backup.choose import Chosen, choose
 from rackwright.lifecycle.backup.reader import Reader, readers
+from rackwright.lifecycle.key import hosts_with_keys
 from rackwright.lifecycle.restore import scripts
-from rackwright.lifecycle.restore.asked import MODELS, STATE, Asked
+from rackwright.lifecycle.restore.asked import KEYS, MODELS, STATE, Asked
 from rackwright.lifecycle.restore.in_place import Restored, restore_host
 from rackwright.lifecycle.restore.items import ITEMS
-from rackwright.lifecycle.restore.plan import HostPlan, Part, parts_of, present_files, snapshot_files
+from rackwright.lifecycle.restore.keys import MergedKeys, merged_keys, write_merged
+from rackwright.lifecycle.restore.plan import HostPlan, Part, RestorePlan, parts_of, present_files, snapshot_files
 from rackwright.lifecycle.restore.provision import provision
 from rackwright.lifecycle.restore.staging import NotRestored
 from rackwright.lifecycle.restore.weights import missing, saved_weights
@@ -31,7 +33,7 @@ from rackwright.stopping import Stopping, stoppable
 
 
 def restore(
-    session: Session, asked: Asked, console: Console, show: Callable[[Sequence[HostPlan]], None]
+    session: Session, asked: Asked, console: Console, show: Callable[[RestorePlan], None]
 ) -> tuple[Restored, ...]:
     """Restore the session's hosts; return what each got.
 
@@ -42,8 +44,11 @@ def restore(
     with ExitStack() as stack, leased(session, f"restore {' '.join(session.hosts)}", console) as lease_session:
         ways = {host: _ways(stack, session, host, asked) for host in session.hosts}
         plans = session.remote.each(ways, lambda host: _planned(session, host, ways[host], asked))
-        show(tuple(plans.values()))
-        _agree(tuple(plans.values()), asked, console)
+        planned = RestorePlan(tuple(plans.values()), _keys(session, asked))
+        show(planned)
+        _agree(planned, asked, console)
+        if planned.keys:
+            write_merged(session.fleet, planned.keys)
         with stoppable(console.heard) as stopping:
             provision(session, lease_session, [host for host in plans if plans[host].new_machine], console, stopping)
             work = _Work(session, lease_session, asked, console, stopping, ways)
@@ -91,8 +96,15 @@ def _parts(shell: Connection, chosen: Chosen) -> tuple[Part, ...]:
     return parts_of(restored, present_files(shell, ITEMS), chosen.snapshot.time)
 
 
-def _agree(plans: Sequence[HostPlan], asked: Asked, console: Console) -> None:
-    if all(plan.empty for plan in plans):
+def _keys(session: Session, asked: Asked) -> MergedKeys | None:
+    """Return the keys of all places if a host that has keys is restored."""
+    wanted = KEYS in asked.what and set(hosts_with_keys(session.fleet)) & set(session.hosts)
+    return merged_keys(session) if wanted else None
+
+
+def _agree(planned: RestorePlan, asked: Asked, console: Console) -> None:
+    plans = planned.hosts
+    if planned.empty:
         raise UsageError("these snapshots have nothing to restore", next="rackwright backup show HOST")
     console.confirm(f"Restore {', '.join(plan.host for plan in plans)}?")
     for plan in (plan for plan in plans if plan.serving and plan.host not in asked.serving):
