@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rackwright.lifecycle.restore.items import NOT_RESTORED
-from rackwright.lifecycle.restore.keys import lines as keys_lines
+from rackwright.lifecycle.restore.key_copies import lines as keys_lines
 from rackwright.lifecycle.restore.plan import HostPlan, RestorePlan
 from rackwright.report.words import size
 from rackwright.roles.backup.state import age

@@ -21,8 +21,8 @@ from rackwright.state.control import read_control, write_control
 from rackwright.state.control_keys import keep_keys
 from rackwright.state.journal import Event, open_rollout
 from rackwright.state.lease_session import LeaseSession
-from rackwright.state.restored import merge_audit, merge_control, switch_in
 from rackwright.state.shell import command
+from rackwright.state.switch_in import merge_audit, merge_control, switch_in
 from rackwright.stopping import Stopping
 
 _READ = ("drains", "golden", "bench", "canaries", "fleet", "control", "control-host.json", "keys.pushed")

@@ -13,7 +13,7 @@ from rackwright.lifecycle.backup.reader import Reader
 from rackwright.lifecycle.backup.refusal import refusal
 from rackwright.lifecycle.restore import scripts
 from rackwright.lifecycle.restore.items import FLEET, ITEMS, Combined, Item
-from rackwright.lifecycle.restore.keys import MergedKeys
+from rackwright.lifecycle.restore.key_copies import MergedKeys
 from rackwright.lifecycle.restore.weights import Weights
 from rackwright.remote import Connection
 from rackwright.remote.answers import read_answer

@@ -14,7 +14,7 @@ from rackwright.lifecycle.restore import scripts
 from rackwright.lifecycle.restore.asked import KEYS, MODELS, STATE, Asked
 from rackwright.lifecycle.restore.in_place import Restored, restore_host
 from rackwright.lifecycle.restore.items import ITEMS
-from rackwright.lifecycle.restore.keys import MergedKeys, merged_keys, write_merged
+from rackwright.lifecycle.restore.key_copies import MergedKeys, merged_keys, write_merged
 from rackwright.lifecycle.restore.plan import HostPlan, Part, RestorePlan, parts_of, present_files, snapshot_files
 from rackwright.lifecycle.restore.provision import provision
 from rackwright.lifecycle.restore.staging import NotRestored
@@ -27,8 +27,8 @@ from rackwright.remote import Connection
 from rackwright.roles.backup.settings import RESTORES
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.lease_session import LeaseSession
-from rackwright.state.restored import put_back
 from rackwright.state.shell import command
+from rackwright.state.switch_in import put_back
 from rackwright.stopping import Stopping, stoppable
 
 

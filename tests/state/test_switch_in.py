@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.state.restored import LEASES_SINCE, merge_audit, merge_control, put_back, switch_in
+from rackwright.state.switch_in import LEASES_SINCE, merge_audit, merge_control, put_back, switch_in
 from tests.shells import FolderShell
 
 
