@@ -55,6 +55,11 @@ class Snapshot(Stored):
     summary: _Summary | None = None
     """None: an older restic wrote it."""
 
+    @property
+    def author(self) -> str:
+        """Who made it, as USER@HOST. An attacker who can write to the repository can choose this text."""
+        return f"{self.username or 'nobody'}@{self.hostname}"
+
 
 _SNAPSHOTS = TypeAdapter(tuple[Snapshot, ...] | None)
 
@@ -82,10 +87,14 @@ def listed(session: Session, wanted: Sequence[Place]) -> tuple[tuple[Listed, ...
 
 def _listed(session: Session, place: Place) -> Iterator[Listed]:
     host, name = place
+    for one in snapshots_through(session, place):
+        summary = one.summary or _Summary()
+        yield Listed(host, name, one.id, stamp(one.time), one.author, summary.files, summary.bytes)
+
+
+def snapshots_through(session: Session, place: Place) -> tuple[Snapshot, ...]:
+    """Return the snapshots that the host's repository has, asked through the host. Raise HostError if it can't be."""
+    host, name = place
     words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock"
     answer = session.remote.connection(host).run(words, timeout=180).check("asking the repository")
-    snapshots = read_answer(host, "restic's list of snapshots", parse_snapshots, answer.stdout)
-    for one in snapshots:
-        summary = one.summary or _Summary()
-        author = f"{one.username or 'nobody'}@{one.hostname}"
-        yield Listed(host, name, one.id, stamp(one.time), author, summary.files, summary.bytes)
+    return read_answer(host, "restic's list of snapshots", parse_snapshots, answer.stdout)
