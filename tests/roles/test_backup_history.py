@@ -189,11 +189,9 @@ def test_a_lock_hides_no_history(tmp_path: Path) -> None:
     host = Host(tmp_path)
     host.play()
     host.forget_everything()
-    lock = subprocess.Popen(
-        ["restic", "--repo", f"{tmp_path}/repository", "--password-file", f"{tmp_path}/password", "--no-cache"]
-        + ["backup", "-q", "--stdin-from-command", "--", "sh", "-c", f"touch {tmp_path}/held; exec sleep 600"],
-        start_new_session=True,
-    )
+    own = ("--repo", f"{tmp_path}/repository", "--password-file", f"{tmp_path}/password", "--no-cache")
+    held = ("backup", "-q", "--stdin-from-command", "--", "sh", "-c", f"touch {tmp_path}/held; exec sleep 600")
+    lock = subprocess.Popen(["restic", *own, *held], start_new_session=True)
     try:
         wait_until((tmp_path / "held").exists)
         assert host.play()["history"] == "1"

@@ -1,11 +1,11 @@
-"""`rackwright backup`: make, check and list snapshots now; timers do the same automatically."""
+"""`rackwright backup`: make, check, list and forget snapshots now; timers make and check them, too."""
 
 from __future__ import annotations
 
 import click
 
+from rackwright.cli.backup import forget, make, show_password
 from rackwright.cli.backup import list as list_
-from rackwright.cli.backup import make, show_password
 from rackwright.cli.common.options import Group
 
 
@@ -17,5 +17,5 @@ def backup() -> None:
     """
 
 
-for _command in (make.run, make.check, list_.list_, show_password.password):
+for _command in (make.run, make.check, list_.list_, forget.forget, show_password.password):
     backup.add_command(_command)

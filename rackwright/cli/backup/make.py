@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def run(context: Context, hosts: tuple[str, ...], to: str | None, adopt: bool, yes: bool) -> int:
     """Make a snapshot now, of all hosts or of these.
 
-    Each snapshot's content is checked. Ctrl-C only stops watching; the hosts continue. A new host refuses a repository
-    with snapshots of an earlier one, and any host one that replaced its own: --adopt shows them, asks, and has the
-    hosts use them. Exit code 3 if a host's snapshot isn't good.
+    Each snapshot's content is checked. Ctrl-C only stops watching; the hosts continue. A new host refuses to use a
+    repository that has snapshots; any host refuses one that replaced its own. --adopt shows these repositories,
+    asks, and has the hosts use them. Exit code 3 if a host's snapshot isn't good.
     """
     return ExitCode.HOSTS_FAILED if _make(context, "run", hosts, to, adopting=adopt, yes=yes) else ExitCode.DONE
 

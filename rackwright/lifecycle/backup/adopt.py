@@ -25,7 +25,6 @@ from rackwright.state.formats import stamp
 from rackwright.state.shell import Shell
 from rackwright.values.base import Stored
 
-
 Result = TypeVar("Result")
 
 
@@ -63,8 +62,9 @@ class Adoption:
 def adopt(session: Session, wanted: Sequence[Place], console: Console) -> tuple[Adoption, ...]:
     """Let hosts use the repositories that are in these places, after the operator has seen and confirmed them.
 
-    Return what was adopted; nothing, and without a question, if each host already uses the repository there. Each host
-    enters it in its audit log. Raise HostError if one can't be asked or refuses, RackwrightError if not confirmed.
+    Return what was adopted; nothing, and without a question, if each host already uses the repository there.
+    It is entered in each host's audit log. Raise HostError if one can't be asked or refuses, RackwrightError if the
+    operator doesn't agree.
     """
     asked = _each(session, wanted, lambda place: _offered(session, place))
     offered = tuple(one for one in asked if one)
@@ -83,9 +83,9 @@ def adopt(session: Session, wanted: Sequence[Place], console: Console) -> tuple[
 def adopt_repository(shell: Shell, name: str, id: str | None, *, instead_of: str | None = None) -> None:
     """Record on the host that it uses the restic repository `id` as its repository `name`, if it does not already.
 
-    `instead_of` is the id of the one that it has used, None if it has used none. With None as `id`, its next run makes
-    a repository. It is safe against runs and kills. Raise HostError if the host uses another one than `instead_of`,
-    or if a snapshot or check is under way.
+    `instead_of` is the id of the one that it has used, None if it has used none. With None as `id`, its next run
+    makes a repository. It is safe against runs and kills. Raise HostError if the host uses another one than
+    `instead_of`, or if a snapshot or check is under way.
     """
     script = f"{FOLDER}/adopt.sh {quote(name)} {quote(id or '')} {quote(instead_of or '')}"
     units = f"rackwright-backup@{name}.service rackwright-backup-check@{name}.service"

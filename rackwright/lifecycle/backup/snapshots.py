@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from shlex import quote
 from typing import Annotated
 
@@ -43,6 +44,7 @@ _Count = Annotated[int, Field(ge=0, lt=2**63)]
 class _Summary(Stored):
     files: _Count | None = Field(None, alias="total_files_processed")
     bytes: _Count | None = Field(None, alias="total_bytes_processed")
+    began: AwareDatetime | None = Field(None, alias="backup_start")
 
 
 class Snapshot(Stored):
@@ -52,6 +54,8 @@ class Snapshot(Stored):
     time: AwareDatetime
     hostname: str
     username: str | None = None
+    tags: tuple[str, ...] | None = None
+    paths: tuple[str, ...] = ()
     summary: _Summary | None = None
     """None: an older restic wrote it."""
 
@@ -59,6 +63,19 @@ class Snapshot(Stored):
     def author(self) -> str:
         """Who made it, as USER@HOST. An attacker who can write to the repository can choose this text."""
         return f"{self.username or 'nobody'}@{self.hostname}"
+
+    @property
+    def files(self) -> int | None:
+        return self.summary.files if self.summary else None
+
+    @property
+    def bytes(self) -> int | None:
+        return self.summary.bytes if self.summary else None
+
+    @property
+    def began(self) -> datetime | None:
+        """When restic began to make it, which `time` need not be: whoever makes a snapshot can choose that."""
+        return self.summary.began if self.summary else None
 
 
 _SNAPSHOTS = TypeAdapter(tuple[Snapshot, ...] | None)
@@ -88,8 +105,7 @@ def listed(session: Session, wanted: Sequence[Place]) -> tuple[tuple[Listed, ...
 def _listed(session: Session, place: Place) -> Iterator[Listed]:
     host, name = place
     for one in snapshots_through(session, place):
-        summary = one.summary or _Summary()
-        yield Listed(host, name, one.id, stamp(one.time), one.author, summary.files, summary.bytes)
+        yield Listed(host, name, one.id, stamp(one.time), one.author, one.files, one.bytes)
 
 
 def snapshots_through(session: Session, place: Place) -> tuple[Snapshot, ...]:

@@ -17,7 +17,7 @@ from rackwright.lifecycle.session.session import Session
 from rackwright.remote.completed import Completed
 from rackwright.remote.local import LocalTransport
 from rackwright.roles.backup.settings import Repository
-from rackwright.roles.backup.state import COMMAND, RepositoryState, parse
+from rackwright.roles.backup.state import COMMAND, FoundRepository, RepositoryState, parse
 from tests.lifecycle.backup.answering import Answering
 from tests.roles.test_backup import SETTINGS
 from tests.roles.test_backup_history import Host
@@ -111,7 +111,7 @@ def knows(host: Reached, id: str) -> None:
 
 def test_an_earlier_hosts_repository_is_shown_confirmed_adopted_and_audited(host: Reached, id: str) -> None:
     refused = host.play()
-    assert host.state.found and host.state.found.snapshots == 1
+    assert (host.state.found or FoundRepository("")).snapshots == 1
     asked = Answering()
     (adopted,) = adopt(host.session, PLACES, asked)
     time = refused["newest"].partition(".")[0]
