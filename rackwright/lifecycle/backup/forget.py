@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from shlex import quote
 
 from rackwright.errors import ExitCode, HostError, Problem, UsageError
@@ -144,10 +143,7 @@ def _looked(
 
 def _refuse_unreachable(place: ForgetPlace, config: Completed) -> None:
     if config.exit_status == NO_REPOSITORY:
-        url = place.repository.url
-        hidden = place.repository.kind == "path" and Path(url, "config").exists()
-        what = f"the repository at {url}: its owner can't open it" if hidden else f"there is no repository at {url}"
-        raise HostError(what, where=place.host)
+        raise HostError(f"there is no repository at {place.repository.url}", where=place.host)
     if config.exit_status == WRONG_PASSWORD:
         raise HostError("wrong password", where=place.host)
     config.check("opening the repository")

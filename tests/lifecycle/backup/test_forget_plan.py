@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,7 +79,8 @@ def test_it_is_what_restic_itself_would_keep(tmp_path: Path) -> None:
     own = ("restic", "--repo", str(tmp_path / "r"), "--password-file", str(tmp_path / "password"), "--no-cache")
 
     def restic(*words: str) -> str:
-        return subprocess.run([*own, *words], check=True, capture_output=True, text=True).stdout
+        environment = {**os.environ, "TZ": "UTC"}
+        return subprocess.run([*own, *words], env=environment, check=True, capture_output=True, text=True).stdout
 
     restic("init")
     for time in ("2026-11-28 12:00:00", "2026-10-29 12:00:00", "2026-10-29 12:00:01", "2026-10-01 00:00:00"):
