@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -115,6 +116,27 @@ def test_only_the_repository_that_was_shown_is_replaced(bench: Bench) -> None:
         assert "this host uses third" in done.stderr
     assert adopt(bench, "abc", "third").returncode == 0
     assert (state(bench)["repository"], "snapshot" in state(bench)) == ("abc", False)
+
+
+def test_a_repository_is_not_adopted_while_a_run_is_under_way(bench: Bench) -> None:
+    lock = bench.folder / "disk.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        inode = str(lock.stat().st_ino)
+        environment = {**os.environ, "RUNTIME_DIRECTORY": str(bench.folder)}
+        command = ["sh", str(bench.folder / "adopt.sh"), "disk", "abc", ""]
+        with subprocess.Popen(command, env=environment) as process:
+
+            def waits() -> bool:
+                assert process.poll() is None, "it didn't wait"
+                lines = Path("/proc/locks").read_text().splitlines()
+                return any("-> FLOCK" in line and f":{inode} " in line for line in lines)
+
+            wait_until(waits)
+            assert not (bench.folder / "disk.json").exists()
+            fcntl.flock(held, fcntl.LOCK_UN)
+            assert process.wait(60) == 0
+    assert state(bench)["repository"] == "abc"
 
 
 def test_a_repository_that_is_gone_on_purpose_is_made_anew(bench: Bench) -> None:

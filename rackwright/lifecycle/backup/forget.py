@@ -1,4 +1,4 @@
-"""Forget old snapshots in repositories that hosts can only add to. Run by whoever may delete there."""
+"""Forget old snapshots in repositories that hosts can only add to. Run where deletions are allowed."""
 
 from __future__ import annotations
 
