@@ -179,6 +179,13 @@ def test_nothing_is_removed_from_a_damaged_repository(gate1: Kept, fleet: Fleet,
     assert sorted(path.name for path in gate1.folder.rglob("*")) == before
 
 
+def test_a_snapshot_that_can_not_be_read_is_told_even_if_nothing_is_too_old(gate1: Kept, fleet: Fleet) -> None:
+    flip(gate1.folder / "snapshots")
+    result = run(fleet, asked(gate1, keep_seconds=365 * 86400))
+    assert result.outcome is Outcome.FAILED
+    assert "some snapshots can't be read" in says(result)
+
+
 @pytest.fixture
 def locked(gate1: Kept, fleet: Fleet, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A backup of gate1 that is under way; its own process group."""
