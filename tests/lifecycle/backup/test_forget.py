@@ -61,8 +61,10 @@ def says(result: Forgotten) -> str:
 
 def test_what_is_too_old_is_removed_and_the_rest_stays_readable(gate1: Kept, fleet: Fleet) -> None:
     console = Answering()
+    packs = [path for path in (gate1.folder / "data").rglob("*") if path.is_file()]
     result = run(fleet, asked(gate1), console)
     assert (result.outcome, result.problems) == (Outcome.FORGOTTEN, ())
+    assert not all(path.exists() for path in packs), "their data is still there"
     assert status_of((result,)) is ExitCode.DONE
     assert gate1.ages == [10, 1]
     assert gate1.whole()
