@@ -432,6 +432,26 @@ def test_a_snapshot_and_a_check_are_made_by_hand_and_audited(site: Operator, bac
     assert [(act["command"], act["outcome"]) for act in acts] == [("backup run", "done"), ("backup check", "done")]
 
 
+def test_a_reinstalled_host_saves_nothing_until_someone_says_so(site: Operator, backups: Backups) -> None:
+    before = [one["id"] for one in backups.snapshots("own")]
+    backups.host.tell("rm /var/lib/rackwright/backup/own.json")
+    applied = site("apply", "--yes", "--json", check=3)
+    assert "rackwright restore gate1, or rackwright backup run gate1 --to own --adopt" in applied.err
+    refused = site("backup", "run", "--json", check=3).json["made"][0]
+    assert refused["problem"].startswith(f"the repository has {len(before)} snapshots of an earlier gate1, newest ")
+    assert site("backup", "check", "--json", check=12).json["failed"] == 1
+    assert f"has {len(before)} snapshots of an earlier gate1" in site("status", check=12).out
+    failed = [proof["found"] for proof in site("verify", "--json", check=12).json["proofs"] if not proof["passed"]]
+    assert "snapshots of an earlier gate1" in failed[0]
+    assert [one["id"] for one in backups.snapshots("own")] == before
+    adopted = site("backup", "run", "--adopt", "--yes", "--json").json
+    assert (adopted["good"], [one["instead_of"] for one in adopted["adopted"]]) == (1, [None])
+    assert len(backups.snapshots("own")) == len(before) + 1
+    assert not backups.state("own").alarms, "a check that was refused is no failed check"
+    acts = [json.loads(line) for line in backups.host.tell("tail -n 2 /var/lib/rackwright/audit.log").splitlines()]
+    assert [act["command"] for act in acts] == ["backup run --adopt", "backup run"]
+
+
 def test_ctrl_c_stops_watching_and_the_snapshot_goes_on(site: Operator, backups: Backups) -> None:
     before = backups.state("own").snapshot
     backups.host.tell("systemd-run -qG -u holder flock /run/rackwright-backup/own.lock sleep infinity")

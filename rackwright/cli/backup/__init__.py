@@ -1,10 +1,10 @@
-"""`rackwright backup`: make, check, list and read snapshots; timers make and check them automatically."""
+"""`rackwright backup`: make, check, list, read and forget snapshots; timers make and check them automatically."""
 
 from __future__ import annotations
 
 import click
 
-from rackwright.cli.backup import get, make, show, show_password
+from rackwright.cli.backup import forget, get, make, show, show_password
 from rackwright.cli.backup import list as list_
 from rackwright.cli.common.options import Group
 
@@ -18,5 +18,13 @@ def backup() -> None:
     """
 
 
-for _command in (make.run, make.check, list_.list_, show.show, get.get, show_password.password):
+for _command in (
+    make.run,
+    make.check,
+    list_.list_,
+    show.show,
+    get.get,
+    forget.forget,
+    show_password.password,
+):
     backup.add_command(_command)

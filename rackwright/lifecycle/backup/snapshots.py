@@ -74,7 +74,7 @@ class Snapshot(Stored):
 
     @property
     def began(self) -> datetime | None:
-        """When restic began to make it, which `time` need not be: whoever makes a snapshot can choose that."""
+        """When restic began to make it, which `time` need not be: the author of a snapshot chooses that."""
         return self.summary.began if self.summary else None
 
 
@@ -104,8 +104,13 @@ def listed(session: Session, wanted: Sequence[Place]) -> tuple[tuple[Listed, ...
 
 def _listed(session: Session, place: Place) -> Iterator[Listed]:
     host, name = place
+    for one in snapshots_through(session, place):
+        yield Listed(host, name, one.id, stamp(one.time), one.author, one.files, one.bytes)
+
+
+def snapshots_through(session: Session, place: Place) -> tuple[Snapshot, ...]:
+    """Return the snapshots that the host's repository has, asked through the host. Raise HostError if it can't be."""
+    host, name = place
     words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock"
     answer = session.remote.connection(host).run(words, timeout=180).check("asking the repository")
-    snapshots = read_answer(host, "restic's list of snapshots", parse_snapshots, answer.stdout)
-    for one in snapshots:
-        yield Listed(host, name, one.id, stamp(one.time), one.author, one.files, one.bytes)
+    return read_answer(host, "restic's list of snapshots", parse_snapshots, answer.stdout)
