@@ -16,7 +16,7 @@ TRUSTED = ("known_hosts", "ca.crt")
 """Suffixes of files that rackwright itself creates: pinned host keys, the CA's certificate. Operators commit them."""
 
 TEXT_LIMIT, TEXTS_LIMIT = 2 * 10**6, 10**7
-"""Bytes of one golden set or requirements file, and of all. The control hosts keep them, and each apply reads them."""
+"""The most bytes of one golden set or requirements file, and of all. Each apply reads what the control hosts keep."""
 
 
 @dataclass(frozen=True)
