@@ -21,8 +21,8 @@ from rackwright.lifecycle.check.result import Asked, Condition, State
 if TYPE_CHECKING:
     from rackwright.fleet.hosts.host_spec import HostSpec
     from rackwright.lifecycle.check.apart import Trial
+    from rackwright.lifecycle.check.lost_files import Sources
     from rackwright.lifecycle.check.requirements import Answers
-    from rackwright.lifecycle.check.sources import Sources
     from rackwright.remote import Completed, Remote
     from rackwright.values.targets import Target
 
@@ -187,8 +187,8 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
 
 def _ask(fleet: Fleet, lock: Lock, every: dict[str, HostSpec], hosts: tuple[str, ...]) -> list[Condition]:
     from rackwright.lifecycle.check.apart import trials
+    from rackwright.lifecycle.check.lost_files import ask_sources
     from rackwright.lifecycle.check.requirements import script
-    from rackwright.lifecycle.check.sources import ask_sources
     from rackwright.remote import Background, Remote
 
     servers = _servers(fleet, lock)
@@ -223,7 +223,7 @@ def _judge_sources(
     bundle: str | None,
 ) -> Iterator[Condition]:
     """Yield the conditions of the lock's sources. Hosts are asked about those that this machine can't reach."""
-    from rackwright.lifecycle.check.sources import SECONDS, judge_sources, parse, script
+    from rackwright.lifecycle.check.lost_files import SECONDS, judge_sources, parse, script
 
     left = found.left(name for name, answer in answers.items() if not isinstance(answer, HostError))
     scripts = {name: script(specs[name], urls) for name, urls in left.items()}

@@ -13,9 +13,9 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.lock import DriverLock, Lock, ModelLock, RuntimeLock
+from rackwright.lifecycle.check.lost_files import Sources, ask_sources, judge_sources, parse, script
 from rackwright.lifecycle.check.procedure import texts_left_out
 from rackwright.lifecycle.check.result import Condition, State
-from rackwright.lifecycle.check.sources import Sources, ask_sources, judge_sources, parse, script
 from rackwright.package_set import Package
 from rackwright.resolve import answering
 from rackwright.resolve.answering import Answer
