@@ -125,20 +125,25 @@ class Asking:
         return self.web.status(url, self._session, token=self._token_for(url))
 
     def _listed(self, question: _Question) -> dict[str, Answer]:
-        """Judge all files of a commit by the hub's list, and by one file: lists of gated repositories are public."""
+        """Judge all files of a commit by the hub's list, and by one file: lists of gated repositories are public.
+
+        Without a list, each file is asked about: a mirror may have the files alone.
+        """
         files = question.listed
         access = judged(self._status(files[0].url))
         if access.state is not State.THERE:
             return question.all(access)
-        listed = judged(self._status(question.url))
-        if listed.state is not State.THERE:
-            return question.all(listed)
+        if judged(self._status(question.url)).state is not State.THERE:
+            return self._one_by_one(files)
         try:
             content = self.web.content(question.url, limit=LISTING, token=self._token_for(question.url))
             found = {item.path: item for item in Repository.model_validate_json(content).files}
         except ValidationError:
-            return question.all(Answer(State.UNKNOWN, "is on a server that doesn't answer like a model hub"))
+            return self._one_by_one(files)
         return {file.url: PRESENT if _is_same(found.get(file.path), file) else _CHANGED for file in files}
+
+    def _one_by_one(self, files: tuple[File, ...]) -> dict[str, Answer]:
+        return {file.url: judged(self._status(file.url)) for file in files}
 
     def _token_for(self, url: str) -> Secret | None:
         return self.token if url.startswith(f"{self.hub.rstrip('/')}/") else None

@@ -86,11 +86,30 @@ def test_a_repository_or_a_commit_that_is_gone_is_told_for_all_its_files(hub: St
     assert set(asked(hub, need(*wanted, hub=REVISION)).values()) == {(State.GONE, "answers 404")}
 
 
-def test_a_list_that_is_none_proves_nothing(hub: StandInHub) -> None:
-    wanted = files(hub, SHARDS)
-    for body in (b"[]", b"not JSON", b'{"sha": 7}', b"\xff"):
-        hub.hostile = body
-        assert set(states(hub, need(*wanted, hub=REVISION)).values()) == {State.UNKNOWN}
+def test_without_a_list_each_file_is_asked_about(hub: StandInHub) -> None:
+    wanted = files(hub, {**SHARDS, "gone.json": b"{}"})
+    for status, body in ((200, b"[]"), (200, b"not JSON"), (200, b'{"sha": 7}'), (200, b"\xff"), (404, b"")):
+        hub.status, hub.hostile = status, body
+        found = states(hub, need(*wanted, hub=REVISION))
+        assert found == {**dict.fromkeys(SHARDS, State.THERE), "gone.json": State.GONE}
+
+
+def test_a_list_is_no_proof_that_files_can_be_had(hub: StandInHub) -> None:
+    hub.redirect = f"{hub.url}/plain/none"
+    found = asked(hub, need(*files(hub, SHARDS), hub=REVISION))
+    assert set(found.values()) == {(State.GONE, "answers 404")}
+
+
+def test_a_small_file_is_known_by_its_size_and_a_bad_answer_counts_more_than_a_good_one(hub: StandInHub) -> None:
+    wanted = files(hub, {**SHARDS, "config.json": b"{}"})
+    hub.repositories["acme/tiny"] = {**SHARDS, "config.json": b"{ }"}
+    found = states(hub, need(*wanted, hub=REVISION), need(wanted[-1]), need(wanted[0]))
+    assert found == {**dict.fromkeys(SHARDS, State.THERE), "config.json": State.GONE}
+
+
+def test_what_is_no_url_is_named_like_any_other(hub: StandInHub) -> None:
+    (broken,) = files(hub, {"a.whl": b""}, "https://[broken")
+    assert states(hub, need(broken)) == {"a.whl": State.UNKNOWN}
 
 
 def test_the_token_goes_to_the_hub_alone(hub: StandInHub) -> None:

@@ -164,6 +164,7 @@ def test_a_file_on_this_machine_is_enough_if_it_has_its_size(tmp_path: Path, hub
     (tmp_path / "llama.tar.gz").write_bytes(b"archive")
     assert judged(fleet, lock)[0].state is State.OK
     (tmp_path / "llama.tar.gz").write_bytes(b"another archive")
+    assert ask_sources(fleet, lock, ("gpu1",)).left(["gpu1"]) == {}, "only this machine may have it"
     (lost,) = judged(fleet, lock, "gpu1")
     assert f"file:{tmp_path}/llama.tar.gz is missing on this machine, or has another size" in lost.found
 
@@ -177,6 +178,8 @@ def test_a_server_that_only_hosts_reach_is_asked_from_a_host(tmp_path: Path, hub
     })  # fmt: skip
     assert unreached.left(["gate1"]) == {}, "gate1 needs neither"
     assert unreached.left(["gate1", "gpu1"]) == {"gpu1": tuple(urls)}
+    many = tuple(file(f"{NOWHERE}/{number}.whl") for number in range(400))
+    assert len(Sources((replace(unreached.needs[0], files=many),), {}).left(["gpu1"])["gpu1"]) == 300
     spec = host_specs(fleet, lock)["gpu1"]
     hub.plain = {}
     by_hosts = {"gpu1": on_this(spec, tuple(urls))}

@@ -41,6 +41,9 @@ def test_a_build_is_sent_once_and_only_what_the_host_lacks(tmp_path: Path) -> No
     assert sent(kept(files, Stored(), {}, None)) == ["a.whl", "b+cu1.whl"]
     assert kept(files, whole, {}, DIGEST).commands == [], "while the runtime is installed, sizes are enough"
     assert kept(files, whole, right, None).commands == []
+    placed = kept(files, Stored(None, whole.sizes), right, None)
+    assert sent(placed) == []
+    assert placed.commands, "without a marker, a backup wouldn't count as good"
     damaged = kept(files, whole, {**right, "a.whl": "0" * 64}, None)
     assert sent(damaged) == ["a.whl"]
     assert any(f"file://{KEPT}/b%2Bcu1.whl" in command for command in damaged.commands)
