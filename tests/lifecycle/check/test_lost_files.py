@@ -14,7 +14,7 @@ from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.lock import DriverLock, Lock, ModelLock, RuntimeLock
 from rackwright.lifecycle.check.lost_files import Sources, ask_sources, judge_sources, parse, script
-from rackwright.lifecycle.check.procedure import texts_left_out
+from rackwright.lifecycle.check.procedure import check_files
 from rackwright.lifecycle.check.result import Condition, State
 from rackwright.package_set import Package
 from rackwright.resolve import answering
@@ -269,11 +269,42 @@ def test_a_golden_set_that_control_hosts_do_not_have_is_named(tmp_path: Path) ->
     models = fleet.file.model_dump(mode="json", exclude_unset=True)["models"]
     models["assistant"]["canary"] = {"golden": "golden.jsonl"}
     fleet = make_fleet(tmp_path / "acme.yml", models=models)
-    (condition,) = texts_left_out(fleet)
+    (condition,) = (one for one in check_files(fleet).conditions if one.state is State.WARNING and one.what != "lock")
     assert condition.state is State.WARNING
     assert condition.found == (
         f"models.assistant.canary.golden: {tmp_path}/golden.jsonl can't be read: No such file or directory; "
         "control hosts and their backups don't have it"
     )
     (tmp_path / "golden.jsonl").touch()
-    assert list(texts_left_out(fleet)) == []
+    assert [one.what for one in check_files(fleet).conditions if one.state is State.WARNING] == ["lock"]
+
+
+def test_a_host_asks_through_its_proxy_and_follows_redirections(tmp_path: Path, hub: StandInHub) -> None:
+    fleet, lock = site(tmp_path, hub)
+    hub.plain["a.deb"] = b"a"
+    spec = host_specs(fleet, lock)["gpu1"]
+    (answer,) = on_this(spec, (f"{hub.url}/moved/a.deb",)).values()
+    assert answer.state is answering.State.THERE
+    route = spec.downloads.route.model_copy(update={"proxy": "http://proxy.lab:3128"})
+    proxied = replace(spec, downloads=spec.downloads.model_copy(update={"route": route}))
+    assert "--proxy http://proxy.lab:3128" in script(proxied, ())
+
+
+def test_a_token_that_does_not_resolve_hides_nothing(tmp_path: Path, hub: StandInHub) -> None:
+    fleet, lock = site(tmp_path, hub)
+    downloads = fleet.file.downloads.model_copy(update={"hub_token": "env:RACKWRIGHT_TEST_UNSET"})
+    fleet = replace(fleet, file=fleet.file.model_copy(update={"downloads": downloads}))
+    assert judged(fleet, lock)[0].found == "files in the lock: 2 answer"
+
+
+def test_a_driver_needs_its_toolkit_and_an_adopted_one_needs_nothing(tmp_path: Path, hub: StandInHub) -> None:
+    hub.plain |= {"driver.deb": b"d", "cuda.deb": b"c"}
+    fleet, lock = site(tmp_path, hub, package=f"{hub.url}/plain/driver.deb")
+    (driver,) = lock.drivers.values()
+    toolkit = driver.packages[0].model_copy(update={"name": "toolkit", "url": f"{hub.url}/plain/cuda.deb"})
+    driver = driver.model_copy(update={"cuda": (toolkit,)})
+    lock = lock.model_copy(update={"drivers": {driver.name: driver}})
+    assert judged(fleet, lock)[0].found == "files in the lock: 4 answer"
+    adopted = fleet.file.drivers[0].model_copy(update={"manage": "adopt"})
+    fleet = replace(fleet, file=fleet.file.model_copy(update={"driver": adopted}))
+    assert judged(fleet, lock)[0].found == "files in the lock: 2 answer"
