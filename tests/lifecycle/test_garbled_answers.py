@@ -29,7 +29,7 @@ from rackwright.lifecycle.apply import plan
 from rackwright.lifecycle.assess.machine import parse_machine
 from rackwright.lifecycle.backup import snapshots
 from rackwright.lifecycle.canary.logs import parse_lines
-from rackwright.lifecycle.check import requirements
+from rackwright.lifecycle.check import lost_files, requirements
 from rackwright.lifecycle.p2p import transfer
 from rackwright.lifecycle.prune import scripts as prune
 from rackwright.lifecycle.session import survey
@@ -131,6 +131,10 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     ),
     parse_lines: (parse_lines, "-- cursor: s=1\n"),
     requirements.parse: (requirements.parse, "time 1790000000.5\nos debian 13\ndisk 100\nurl 0 200\n"),
+    lost_files.parse: (
+        lambda text: lost_files.parse(text, ("https://a.lab/a", "https://a.lab/b")),
+        "0 0 200\n1 7 000\n",
+    ),
     transfer.parse: (transfer.parse, "whole\nfree 100\narrived 50\n"),
     prune.parse: (
         lambda text: prune.parse(text, "/srv"),
