@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import threading
@@ -119,3 +120,9 @@ def test_a_reload_that_fails_says_so_and_the_old_worker_goes_on(stack: Stack) ->
             stack.write(settings)
     assert before in stack.gateway.workers
     assert stack.send().status == 200
+
+
+def test_no_terminal_signal_stops_a_worker(stack: Stack) -> None:
+    """A reload that fails sends such signals. The kernel drops them for processes that no shell could continue."""
+    masters = [proxy.process.pid for proxy in (stack.gateway, stack.host_proxy)]
+    assert [os.getsid(pid) for pid in masters] == masters
