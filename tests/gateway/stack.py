@@ -326,7 +326,9 @@ def _proxies(folder: Path, ca: CertificateAuthority) -> tuple[Running, Running]:
     stand_in.chmod(0o755)
     (folder / "drains").mkdir()
     drains = str(folder / "drains")
-    gateway = Proxy("gateway", "test", _paths(folder, "gateway"), ("gateway", "gateway-client"), drains=drains)
+    # The script's temporary folders in /run have the unit's name, and other stacks may run at the same time.
+    unit = f"{folder.name}-gateway"
+    gateway = Proxy(unit, "test", _paths(folder, "gateway"), ("gateway", "gateway-client"), drains=drains)
     return Running(gateway), Running(Proxy("host-proxy", "test", _paths(folder, "host-proxy"), ("host-proxy",)))
 
 

@@ -22,7 +22,7 @@ def test_checking_a_configuration_leaves_no_keys_behind(stack: Stack) -> None:
     broken.write_text(Path(configuration).read_text() + "no such word\n")
     with pytest.raises(subprocess.CalledProcessError):
         stack.gateway.script("check", str(broken))
-    assert not list(Path("/run").glob("gateway-check.*"))
+    assert not list(Path("/run").glob(f"{stack.gateway.proxy.unit}-check.*"))
 
 
 @contextmanager
