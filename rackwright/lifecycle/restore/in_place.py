@@ -120,7 +120,7 @@ def _validated(session: Session, shell: Connection, staging: Staging, plan: Host
 def _switch(shell: Connection, staging: Staging, plan: HostPlan, contents: Contents) -> None:
     """Put the validated state in place: logs are merged, folders switched in by rename."""
     parts = {part.item: part for part in plan.parts}
-    folders = [item for item in parts if item.combined is not Combined.HISTORY]
+    folders = [item for item in parts if item.combined in (Combined.FILES, Combined.WHOLE)]
     if FLEET in folders and not _is_newer(shell, contents):
         folders.remove(FLEET)
     words = [
@@ -130,6 +130,8 @@ def _switch(shell: Connection, staging: Staging, plan: HostPlan, contents: Conte
     ]
     shell.run(command(scripts.COMPOSE, staging.restored, staging.next, *words), timeout=600).check("combining it")
     switch_in(shell, staging.next, f"{staging.folder}/before", [item.name for item in folders])
+    saved = [item.name for item in parts if item.combined is Combined.MISSING]
+    shell.run(command(scripts.ADD, staging.restored, *saved), timeout=600).check("putting files back")
     if AUDIT in parts:
         merge_audit(shell, f"{staging.restored}/{AUDIT.name}")
     if CONTROL in parts:

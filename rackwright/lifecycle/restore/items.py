@@ -17,6 +17,8 @@ class Combined(StrEnum):
     """The snapshot's takes the place of the host's, unless the host's is newer."""
     HISTORY = "history"
     """Merged: nothing that the host has is removed or goes back."""
+    MISSING = "missing"
+    """Folders that the host lacks are put back. Apply hashes their files before it uses them."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,11 @@ FOLDERS = (
     Item("canaries", "verdicts on canaries"),
     Item("evidence", "evidence of hung engines", mode="0700"),
 )
-ITEMS = (AUDIT, CONTROL, CONTROL_HOST, KEYS, FLEET, *FOLDERS)
+SAVED = (
+    Item("builds", "builds that only the controller has", Combined.MISSING),
+    Item("packages", "packages of driver and CUDA", Combined.MISSING),
+)
+ITEMS = (AUDIT, CONTROL, CONTROL_HOST, KEYS, FLEET, *FOLDERS, *SAVED)
 NOT_RESTORED = {
     "record.json": "apply writes it",
     "firewall.live": "apply writes it",

@@ -54,6 +54,8 @@ class Part:
             return "merged; nothing that the host has is removed"
         if self.item is FLEET:
             return "put back" if self.missing == self.restored else "the newer one stays"
+        if self.item.combined is Combined.MISSING:
+            return f"{self.missing} of {self.restored} files, missing here"
         parts = [f"{self.restored} files", f"{self.missing} missing here" if self.missing else ""]
         parts.append(f"{self.changed} replace what changed since" if self.changed else "")
         parts.append(f"{self.only_here} only here stay" if self.only_here else "")

@@ -48,7 +48,7 @@ head -c 400 -- "$1/result" 2>/dev/null || echo
 tail -n 1 -- "$1/restic.said" 2>/dev/null | tail -c 2000
 """
 # $1: the restored folder. Removes and prints what is neither file nor folder, or has a name that isn't plain.
-STRANGE = """LC_ALL=C find "$1" -mindepth 1 \\( ! -type f ! -type d -o -name '*[![:alnum:]._@+=:,-]*' \\) \\
+STRANGE = """LC_ALL=C find "$1" -mindepth 1 \\( ! -type f ! -type d -o -name '*[![:alnum:]._@+=:,~%-]*' \\) \\
     -prune -printf '%y %P\\n' -exec rm -rf -- {} +
 """
 # $1: the restored state, $2: the next state; then for each item: name, `files` or `whole`, mode of folders, of files.
@@ -87,6 +87,22 @@ LEAVE_OUT = """set -eu
 cd -- "$1"
 shift
 rm -f -- "$@"
+"""
+# $1: the restored state; then names. Puts the folders in them in place that the host lacks.
+ADD = """set -eu
+umask 022
+cd -- "$1"
+shift
+for name; do
+    for restored in "$name"/*; do
+        [ -d "$restored" ] && [ ! -e "/var/lib/rackwright/$restored" ] || continue
+        chown -R root:root -- "$restored"
+        find "$restored" -type f -exec chmod 0444 {} +
+        find "$restored" -type d -exec chmod 0555 {} +
+        mkdir -p -- "/var/lib/rackwright/$name"
+        mv -T -- "$restored" "/var/lib/rackwright/$restored"
+    done
+done
 """
 # $1: a folder; then names in it. Prints those that exist as tar.
 SEND = """set -eu
