@@ -64,17 +64,16 @@ def _lines(found: Contents | Summary) -> Iterator[str]:
     from rackwright.cli.render.table import table
     from rackwright.lifecycle.backup.contents import Contents
     from rackwright.report.words import size
-    from rackwright.terminal import visible
 
     if isinstance(found, Contents):
         rows: list[tuple[str, ...]] = [("MODE", "SIZE", "CHANGED", "PATH")]
         for one in found.entries:
-            to = f" -> {visible(one.linktarget)}" if one.linktarget else ""
+            to = f" -> {one.linktarget}" if one.linktarget else ""
             changed = f"{one.mtime:%Y-%m-%d %H:%M}" if one.mtime else "-"
-            rows.append((visible(one.permissions), size(one.size), changed, f"{visible(one.path)}{to}"))
+            rows.append((one.permissions, size(one.size), changed, f"{one.path}{to}"))
     else:
         rows = [("FILES", "SIZE", "FOLDER")]
-        rows += [(str(one.files), size(one.bytes), visible(one.path)) for one in found.folders]
+        rows += [(str(one.files), size(one.bytes), one.path) for one in found.folders]
     yield from table(rows)
     if found.cut:
         yield "cut here: there is more; name a folder further down"

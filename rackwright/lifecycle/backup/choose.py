@@ -15,11 +15,13 @@ from rackwright.lifecycle.backup.reader import Reader
 from rackwright.lifecycle.backup.refusal import refusal
 from rackwright.lifecycle.backup.snapshots import Snapshot, parse_snapshots
 from rackwright.remote.answers import read_answer
+from rackwright.report.words import counted
 from rackwright.roles.backup.state import LATE, SLACK, SNAPSHOTS_EVERY
 from rackwright.state.formats import stamp
 from rackwright.state.record import parse_record
 from rackwright.state.shell import FOLDER as STATE
 
+USER = "root"
 PATHS = ("/etc/rackwright", "/var/lib/rackwright")
 """Each snapshot of a host has these."""
 OPEN_SECONDS = 40
@@ -172,8 +174,8 @@ def _doubts(snapshot: Snapshot, host: str, now: datetime) -> Iterator[str]:
         yield "is dated in the future"
     if snapshot.began and abs(snapshot.time - snapshot.began) > slack:
         yield f"was made at {stamp(snapshot.began)}: its date is false"
-    if snapshot.author != f"root@{host}":
-        yield f"may be forged: it is by {snapshot.author}, not by root@{host}"
+    if snapshot.author != f"{USER}@{host}":
+        yield f"may be forged: it is by {snapshot.author}, not by {USER}@{host}"
     if "rackwright" not in (snapshot.tags or ()):
         yield "wasn't made by rackwright's timer: it lacks the tag rackwright"
     if missing := [path for path in PATHS if path not in snapshot.paths]:
@@ -222,8 +224,8 @@ def _nothing(host: str, at: At, opened: Sequence[_Opened], now: datetime) -> Rac
         return HostError("none of its repositories can be read", where=host, listed=listed)
     for one in (one for one in opened if one.reader):
         honest = [snapshot for snapshot in one.snapshots if not any(_doubts(snapshot, host, now))]
-        span = f"from {stamp(honest[-1].time)} to {stamp(honest[0].time)}" if honest else "none that can be trusted"
-        listed.append(f"{one.name}: {len(honest)} snapshots, {span}" if honest else f"{one.name}: {span}")
+        span = f", from {stamp(honest[-1].time)} to {stamp(honest[0].time)}" if honest else " that can be trusted"
+        listed.append(f"{one.name}: {counted(len(honest), 'snapshot')}{span}")
     what = f"has no snapshot {_words(at)}that can be taken"
     return UsageError(what, where=host, listed=listed, next=f"rackwright backup list {host}")
 
