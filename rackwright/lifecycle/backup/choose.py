@@ -71,6 +71,8 @@ class _Opened:
     snapshots: tuple[Snapshot, ...] = ()
     """Newest first."""
     passed: list[PassedOver] = field(default_factory=list)
+    unreadable: bool = False
+    """Whether a snapshot that fits can't be read."""
 
     def pass_over(self, why: str, snapshot: Snapshot | None = None) -> None:
         of = (snapshot.id, snapshot.time) if snapshot else (None, None)
@@ -197,6 +199,7 @@ def _tried(
         found = fleet_of(reader, snapshot.id)
     except HostError as error:
         one.pass_over(error.problems[0].what, snapshot)
+        one.unreadable = True
         return None
     if found in (None, fleet):
         return Chosen(reader, snapshot, found, doubts)
@@ -222,6 +225,8 @@ def _nothing(host: str, at: At, opened: Sequence[_Opened], now: datetime) -> Rac
     listed = [str(why) for one in opened for why in one.passed]
     if not any(one.reader for one in opened):
         return HostError("none of its repositories can be read", where=host, listed=listed)
+    if any(one.unreadable for one in opened):
+        return HostError(f"no snapshot {_words(at)}can be read", where=host, listed=listed)
     for one in (one for one in opened if one.reader):
         honest = [snapshot for snapshot in one.snapshots if not any(_doubts(snapshot, host, now))]
         span = f", from {stamp(honest[-1].time)} to {stamp(honest[0].time)}" if honest else " that can be trusted"

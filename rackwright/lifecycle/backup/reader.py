@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from math import ceil
 from shlex import join, quote
 from typing import Protocol
 
@@ -56,7 +57,7 @@ class Reader:
 
         Raise RackwrightError if restic can't run there, or if a secret doesn't resolve.
         """
-        limit = f"timeout --foreground -k {_GRACE} {seconds:.0f}"
+        limit = f"timeout --foreground -k {_GRACE} {ceil(seconds)}"
         return f"{limit} {self._restic()} {join([arguments[0], '--no-lock', *arguments[1:]])} </dev/null"
 
     def run(self, *arguments: str, seconds: float = SECONDS, limit: int = OUTPUT_LIMIT) -> Completed:

@@ -70,6 +70,10 @@ class Saved:
         with readers(self.fleet, HOST, None, only=only) as ways:
             yield ways
 
+    def of(self, ways: tuple[Reader, ...]) -> Chosen:
+        """Return the newest snapshot that may be taken."""
+        return choose(ways, "acme", datetime.now(UTC))
+
     def chosen(self, at: At = NEWEST, *, later: timedelta = timedelta(0), only: str | None = None) -> Chosen:
         with self.ways(only) as ways:
             return choose(ways, "acme", datetime.now(UTC) + later, at)

@@ -120,6 +120,7 @@ def test_if_the_first_repository_is_damaged_the_next_one_is_used(saved: Saved, d
     assert why in chosen.passed_over[0].why
     with pytest.raises((HostError, UsageError)) as raised:
         saved.chosen(only="one")
+    assert raised.value.exit_code == (2 if damage == "snapshot" else 3)
     assert why in str(raised.value)
 
 
