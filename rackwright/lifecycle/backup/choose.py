@@ -185,7 +185,7 @@ def _doubts(snapshot: Snapshot, host: str, now: datetime) -> Iterator[str]:
 
 
 def _refuse_several(at: At, fitting: Mapping[str, Sequence[Snapshot]]) -> None:
-    # Whoever can write to a repository can make a snapshot whose ID begins like another's.
+    # An attacker who can write to a repository can make a snapshot whose ID begins like another's.
     ids = sorted({snapshot.id for some in fitting.values() for snapshot in some}) if at.id else []
     if len(ids) > 1:
         raise UsageError(f"{len(ids)} snapshots begin like this", where=f"--at {at.text}", listed=ids[:10])

@@ -74,7 +74,7 @@ class Snapshot(Stored):
 
     @property
     def began(self) -> datetime | None:
-        """When restic began to make it, which `time` need not be: whoever makes a snapshot can choose that."""
+        """When restic began to make it. `time` can be another one: restic has an option for it."""
         return self.summary.began if self.summary else None
 
 

@@ -90,16 +90,23 @@ def described(folder: Path, *more: dict[str, Any], **names: str) -> Fleet:
 
 def here(folder: Path, patch: pytest.MonkeyPatch) -> Saved:
     """Return a fleet whose host's files are below the folder, and no repository yet."""
-    patch.setattr("rackwright.fleet.sections.backup.SYSTEM_FOLDERS", ())
-    saved = Saved(described(folder), folder / "host")
-    patch.setattr(choosing, "USER", getpass.getuser())
-    patch.setattr(choosing, "PATHS", (str(saved.etc), str(saved.var)))
-    patch.setattr(choosing, "STATE", str(saved.var))
+    folder.mkdir(exist_ok=True)
+    saved = constants(folder, patch)
     for path in (saved.etc, saved.var):
         path.mkdir(parents=True)
     (saved.etc / "gateway.cfg").write_text("listen\n")
     (saved.var / "audit.log").write_text("line\n" * 100)
     saved.belongs_to("acme")
+    return saved
+
+
+def constants(folder: Path, patch: pytest.MonkeyPatch) -> Saved:
+    """Let this folder stand for the hosts' /, and this user for their root."""
+    patch.setattr("rackwright.fleet.sections.backup.SYSTEM_FOLDERS", ())
+    saved = Saved(described(folder), folder / "host")
+    patch.setattr(choosing, "USER", getpass.getuser())
+    patch.setattr(choosing, "PATHS", (str(saved.etc), str(saved.var)))
+    patch.setattr(choosing, "STATE", str(saved.var))
     return saved
 
 
