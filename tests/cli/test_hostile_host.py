@@ -45,7 +45,7 @@ READS = (
     "access review --markdown",
     "assess",
     "audit",
-    "backup get gate1 /etc/x --output /nonexistent/x",
+    "backup get gate1 /etc/x --output never.tar",
     "backup list",
     "backup show gate1 /etc/x",
     "bench assistant --history",

@@ -127,8 +127,9 @@ def _on_host(shell: Shell, host: str, name: str, folder: str | None) -> Reader:
 
     @cache
     def restic() -> str:
-        test = f"[ -e {quote(script)} ] && [ -e {quote(values)} ]"
-        if not shell.run(test, timeout=60, limit=OUTPUT_LIMIT).ok:
+        look = f"if [ -e {quote(script)} ] && [ -e {quote(values)} ]; then echo yes; fi"
+        answer = shell.run(look, timeout=60, limit=OUTPUT_LIMIT).check(f"looking for {script}")
+        if answer.stdout != "yes\n":
             raise HostError(f"isn't set up for the repository {name}", where=host, next=f"rackwright apply -l {host}")
         return f"{script} {quote(name)}"
 
