@@ -49,6 +49,7 @@ from rackwright.roles.replica.answer import parse_answer
 from rackwright.state.control import parse_control
 from rackwright.state.journal import parse_journal
 from rackwright.state.lease import parse_lease
+from rackwright.state.merge_keys import parse_kept_keys
 from rackwright.state.pushed_keys import parse_pushed
 from rackwright.state.record import parse_record
 from tests.hardware.outputs import FOLDER
@@ -166,6 +167,10 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     ),
     parse_pushed: (lambda text: parse_pushed(text, "gate1"), PUSHED),
     parse_record: (lambda text: parse_record(text, "gate1"), SURVEYED["record"]),
+    parse_kept_keys: (
+        lambda text: parse_kept_keys(text, "gate1"),
+        f"{'a' * 64} 7 @ {PUSHED}\n{'b' * 64} revoked # ci of team: revoked 2026-11-02\n",
+    ),
 }
 """Every parser of hosts' answers → how it is called, and what a host prints."""
 
