@@ -34,13 +34,16 @@ class Restic:
     _command: str = field(repr=False)
     """Up to restic's own arguments. It names files with secrets, and contains none."""
 
+    def command(self, *arguments: str) -> str:
+        """Return the shell command that runs restic with these arguments."""
+        return f"{self._command} {join(arguments)}"
+
     def __call__(
         self, *arguments: str, stdin: bytes = b"", timeout: float | None = 120, limit: int = OUTPUT_LIMIT
     ) -> Completed:
         """Run restic. Raise HostError if it prints more than `limit` bytes or takes longer than `timeout` seconds."""
         given = [stdin] if stdin else []
-        command = f"{self._command} {join(arguments)}"
-        return LocalTransport(self.where).execute(command, given, timeout=timeout, limit=limit)
+        return LocalTransport(self.where).execute(self.command(*arguments), given, timeout=timeout, limit=limit)
 
 
 @contextmanager

@@ -88,6 +88,7 @@ def remember(session: Session, lease_session: LeaseSession, run: Run, surveyed: 
     note_changes(session, lease_session, run, run.failed_hosts)
     digest = lock_digest(session.lock)
     record = Record(
+        fleet=session.fleet.file.fleet,
         lock=digest,
         versions=_versions(session),
         when=utc_now(),

@@ -23,7 +23,9 @@ class Session:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *models: str, gone: tuple[str, ...] = ()) -> None:
         self.hosts, self.gone = dict.fromkeys(models), gone
         self.lock = SimpleNamespace(models={}, runtimes={})
-        self.fleet = SimpleNamespace(control=("gate1", "gate2"), path=Path("site.yml"), sibling=str)
+        self.fleet = SimpleNamespace(
+            control=("gate1", "gate2"), path=Path("site.yml"), sibling=str, file=SimpleNamespace(fleet="acme")
+        )
         self.remote = self
         self.recorded: list[str] = []
         self.applied: list[str] = []
