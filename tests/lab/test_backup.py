@@ -50,6 +50,8 @@ class Backups:
     owned: Settings
     """Those of another host, which an attacker owns."""
     owned_access: Mapping[str, Access]
+    fleet: Fleet
+    """It names the vault; its hosts' addresses are made up."""
 
     def role(self, settings: Settings | None = None, **access: Access) -> Callable[[], None]:
         wanted, opened = settings or self.settings, {**self.access, **access}
@@ -88,7 +90,9 @@ def backups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backups]:
         seed(host)
         fleet = described(folder, vault)
         access = access_of(fleet)
-        made = Backups(host, vault, settings_of(fleet, HOST), access[HOST], settings_of(fleet, OWNED), access[OWNED])
+        made = Backups(
+            host, vault, settings_of(fleet, HOST), access[HOST], settings_of(fleet, OWNED), access[OWNED], fleet
+        )
         host.applied(made.role())
         yield made
 
@@ -237,6 +241,43 @@ def test_one_file_comes_back_and_what_matches_nothing_is_no_success(backups: Bac
     assert not backups.host.holds(f"{restic} dump latest /var/lib/rackwright/fleet/nothing.yml")
     # This is why the docs say dump, and not restore --include.
     assert backups.host.holds(f"{restic} restore latest --include /nothing.yml --target /srv/none")
+
+
+@pytest.fixture
+def controller(backups: Backups) -> Operator:
+    """An operator whose fleet file has the real host's address."""
+    path, lab = backups.fleet.path, backups.host.fleet
+    sections = backups.fleet.file.model_dump(mode="json", exclude_unset=True, by_alias=True)
+    sections["hosts"][HOST] = {"address": backups.host.address, "ssh": {"user": lab.user, "key": str(lab.key)}}
+    path.write_text(json.dumps(sections))
+    path.with_suffix(".known_hosts").write_text(lab.known_hosts.read_text())
+    return Operator(path)
+
+
+def test_one_file_comes_back_by_command_and_the_host_need_not_answer(
+    controller: Operator, backups: Backups, tmp_path: Path
+) -> None:
+    path, host = "/var/lib/rackwright/fleet/site.yml", backups.host
+    shown = controller("backup", "show", HOST, "/var/lib/rackwright/fleet", "--json").json
+    assert (shown["repository"], shown["read_on_host"]) == ("disk", True)
+    assert [entry["path"] for entry in shown["entries"]] == ["/var/lib/rackwright/fleet", path]
+    for name in ("disk", "ssh", "web"):
+        said = controller(
+            "backup", "get", HOST, path, "--from", name, "--output", str(tmp_path / name), "--json"
+        ).json
+        assert (tmp_path / name).read_text() == "fleet: acme\n"
+        assert said["read_on_host"] == (name == "disk")
+    host.tell("systemctl stop ssh.socket ssh")
+    try:
+        gone = controller("backup", "get", HOST, path, "--output", str(tmp_path / "gone"), "--json").json
+        missing = controller("backup", "get", HOST, f"{path}s", "--output", str(tmp_path / "missing"), check=1)
+    finally:
+        host.tell("systemctl start ssh.socket ssh")
+    assert gone["repository"] == "ssh"
+    assert {one["repository"] for one in gone["passed_over"]} == {"disk"}
+    assert (tmp_path / "gone").read_text() == "fleet: acme\n"
+    assert f"  - {path}" in missing.err
+    assert not (tmp_path / "missing").exists()
 
 
 def test_no_secret_lies_in_a_snapshot_nor_in_the_open_on_the_host(backups: Backups) -> None:

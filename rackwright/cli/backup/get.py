@@ -66,17 +66,21 @@ def _target(context: Context, output: str | None) -> Path | None:
         return Path(output)
     if context.json:
         raise UsageError("--json prints a document, not a file", should="should be used with --output FILE")
-    if output is None and sys.stdout.isatty():
+    if output is None and _on_terminal():
         raise UsageError(
             "standard output is a terminal", should="should be used with --output FILE, or --output - to see a text"
         )
     return None
 
 
+def _on_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
 def _print(path: Path) -> None:
     """Copy the file to standard output; a terminal gets only printable text."""
     with path.open("rb") as stream:
-        if not sys.stdout.isatty():
+        if not _on_terminal():
             shutil.copyfileobj(stream, sys.stdout.buffer)
             sys.stdout.buffer.flush()
             return

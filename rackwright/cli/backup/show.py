@@ -53,7 +53,7 @@ def _document(found: Contents | Summary) -> dict[str, Json]:
     from rackwright.lifecycle.backup.contents import Contents
 
     if isinstance(found, Contents):
-        keys = {"path", "type", "size", "mtime", "permissions", "linktarget"}
+        keys = {"path", "type", "size", "mtime", "permissions"}
         entries: list[Json] = [one.model_dump(mode="json", include=keys) for one in found.entries]
         return {"entries": entries, "cut": found.cut}
     folders: list[Json] = [{"path": one.path, "files": one.files, "bytes": one.bytes} for one in found.folders]
@@ -64,17 +64,15 @@ def _lines(found: Contents | Summary) -> Iterator[str]:
     from rackwright.cli.render.table import table
     from rackwright.lifecycle.backup.contents import Contents
     from rackwright.report.words import size
-    from rackwright.terminal import visible
 
     if isinstance(found, Contents):
         rows: list[tuple[str, ...]] = [("MODE", "SIZE", "CHANGED", "PATH")]
         for one in found.entries:
-            to = f" -> {visible(one.linktarget)}" if one.linktarget else ""
             changed = f"{one.mtime:%Y-%m-%d %H:%M}" if one.mtime else "-"
-            rows.append((visible(one.permissions), size(one.size), changed, f"{visible(one.path)}{to}"))
+            rows.append((one.permissions, size(one.size), changed, one.path))
     else:
         rows = [("FILES", "SIZE", "FOLDER")]
-        rows += [(str(one.files), size(one.bytes), visible(one.path)) for one in found.folders]
+        rows += [(str(one.files), size(one.bytes), one.path) for one in found.folders]
     yield from table(rows)
     if found.cut:
         yield "cut here: there is more; name a folder further down"

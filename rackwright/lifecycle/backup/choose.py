@@ -15,11 +15,13 @@ from rackwright.lifecycle.backup.reader import Reader
 from rackwright.lifecycle.backup.refusal import refusal
 from rackwright.lifecycle.backup.snapshots import Snapshot, parse_snapshots
 from rackwright.remote.answers import read_answer
+from rackwright.report.words import counted
 from rackwright.roles.backup.state import LATE, SLACK, SNAPSHOTS_EVERY
 from rackwright.state.formats import stamp
 from rackwright.state.record import parse_record
 from rackwright.state.shell import FOLDER as STATE
 
+USER = "root"
 PATHS = ("/etc/rackwright", "/var/lib/rackwright")
 """Each snapshot of a host has these."""
 OPEN_SECONDS = 40
@@ -69,6 +71,8 @@ class _Opened:
     snapshots: tuple[Snapshot, ...] = ()
     """Newest first."""
     passed: list[PassedOver] = field(default_factory=list)
+    unreadable: bool = False
+    """Whether a snapshot that fits can't be read."""
 
     def pass_over(self, why: str, snapshot: Snapshot | None = None) -> None:
         of = (snapshot.id, snapshot.time) if snapshot else (None, None)
@@ -172,8 +176,8 @@ def _doubts(snapshot: Snapshot, host: str, now: datetime) -> Iterator[str]:
         yield "is dated in the future"
     if snapshot.began and abs(snapshot.time - snapshot.began) > slack:
         yield f"was made at {stamp(snapshot.began)}: its date is false"
-    if snapshot.author != f"root@{host}":
-        yield f"may be forged: it is by {snapshot.author}, not by root@{host}"
+    if snapshot.author != f"{USER}@{host}":
+        yield f"may be forged: it is by {snapshot.author}, not by {USER}@{host}"
     if "rackwright" not in (snapshot.tags or ()):
         yield "wasn't made by rackwright's timer: it lacks the tag rackwright"
     if missing := [path for path in PATHS if path not in snapshot.paths]:
@@ -181,7 +185,7 @@ def _doubts(snapshot: Snapshot, host: str, now: datetime) -> Iterator[str]:
 
 
 def _refuse_several(at: At, fitting: Mapping[str, Sequence[Snapshot]]) -> None:
-    # Whoever can write to a repository can make a snapshot whose ID begins like another's.
+    # An attacker who can write to a repository can make a snapshot whose ID begins like another's.
     ids = sorted({snapshot.id for some in fitting.values() for snapshot in some}) if at.id else []
     if len(ids) > 1:
         raise UsageError(f"{len(ids)} snapshots begin like this", where=f"--at {at.text}", listed=ids[:10])
@@ -195,6 +199,7 @@ def _tried(
         found = fleet_of(reader, snapshot.id)
     except HostError as error:
         one.pass_over(error.problems[0].what, snapshot)
+        one.unreadable = True
         return None
     if found in (None, fleet):
         return Chosen(reader, snapshot, found, doubts)
@@ -220,10 +225,12 @@ def _nothing(host: str, at: At, opened: Sequence[_Opened], now: datetime) -> Rac
     listed = [str(why) for one in opened for why in one.passed]
     if not any(one.reader for one in opened):
         return HostError("none of its repositories can be read", where=host, listed=listed)
+    if any(one.unreadable for one in opened):
+        return HostError(f"no snapshot {_words(at)}can be read", where=host, listed=listed)
     for one in (one for one in opened if one.reader):
         honest = [snapshot for snapshot in one.snapshots if not any(_doubts(snapshot, host, now))]
-        span = f"from {stamp(honest[-1].time)} to {stamp(honest[0].time)}" if honest else "none that can be trusted"
-        listed.append(f"{one.name}: {len(honest)} snapshots, {span}" if honest else f"{one.name}: {span}")
+        span = f", from {stamp(honest[-1].time)} to {stamp(honest[0].time)}" if honest else " that can be trusted"
+        listed.append(f"{one.name}: {counted(len(honest), 'snapshot')}{span}")
     what = f"has no snapshot {_words(at)}that can be taken"
     return UsageError(what, where=host, listed=listed, next=f"rackwright backup list {host}")
 

@@ -37,7 +37,6 @@ class Entry(Stored):
     size: Annotated[int, Field(ge=0, lt=2**63)] = 0
     mtime: AwareDatetime | None = None
     permissions: Annotated[str, Field(max_length=20)] = ""
-    linktarget: Annotated[str, Field(max_length=8192)] = ""
 
 
 @dataclass(frozen=True)

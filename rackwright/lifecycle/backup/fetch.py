@@ -59,8 +59,7 @@ def fetch(chosen: Chosen, path: str, output: Path, say: Say) -> Fetched:
         count, expected = total(chosen, path)
         kind, most = "tar", expected + (count + 1) * _TAR
     else:
-        what = f"is a link to {entry.linktarget}" if entry.type == "symlink" else f"is a {entry.type}, not a file"
-        raise RackwrightError(what, where=path, next=f"rackwright backup show {chosen.reader.host} {path}")
+        raise RackwrightError(f"is a {entry.type}, not a file or folder", where=path)
     with _new(output) as stream:
         _refuse_full(output.parent, expected)
         written = _write(chosen, path, stream, kind, expected, most, say)

@@ -18,7 +18,7 @@ from rackwright.remote.transport import Pipe
 from rackwright.state.formats import utc_now
 
 if TYPE_CHECKING:
-    from rackwright.remote import Connection
+    from rackwright.remote import Remote
 
 Result = TypeVar("Result")
 
@@ -62,17 +62,17 @@ class _WhenAsked:
         self._fleet, self._host = fleet, host
 
     @cached_property
-    def _connection(self) -> Connection:
-        from rackwright.remote import Connection
+    def _remote(self) -> Remote:
+        from rackwright.remote import Remote
 
-        return Connection(targets(self._fleet, (self._host,))[0])
+        return Remote(targets(self._fleet, (self._host,)))
 
     def run(self, command: str, *, timeout: float | None, limit: int) -> Completed:
-        return self._connection.run(command, timeout=timeout, limit=limit)
+        return self._remote.connection(self._host).run(command, timeout=timeout, limit=limit)
 
     def pipe(self, command: str) -> Pipe:
-        return self._connection.pipe(command)
+        return self._remote.connection(self._host).pipe(command)
 
     def close(self) -> None:
-        if "_connection" in self.__dict__:
-            self._connection.close()
+        if "_remote" in self.__dict__:
+            self._remote.close()

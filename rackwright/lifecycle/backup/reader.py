@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from math import ceil
 from shlex import join, quote
 from typing import Protocol
 
@@ -56,7 +57,7 @@ class Reader:
 
         Raise RackwrightError if restic can't run there, or if a secret doesn't resolve.
         """
-        limit = f"timeout --foreground -k {_GRACE} {seconds:.0f}"
+        limit = f"timeout --foreground -k {_GRACE} {ceil(seconds)}"
         return f"{limit} {self._restic()} {join([arguments[0], '--no-lock', *arguments[1:]])} </dev/null"
 
     def run(self, *arguments: str, seconds: float = SECONDS, limit: int = OUTPUT_LIMIT) -> Completed:
@@ -126,8 +127,9 @@ def _on_host(shell: Shell, host: str, name: str, folder: str | None) -> Reader:
 
     @cache
     def restic() -> str:
-        test = f"[ -e {quote(script)} ] && [ -e {quote(values)} ]"
-        if not shell.run(test, timeout=60, limit=OUTPUT_LIMIT).ok:
+        look = f"if [ -e {quote(script)} ] && [ -e {quote(values)} ]; then echo yes; fi"
+        answer = shell.run(look, timeout=60, limit=OUTPUT_LIMIT).check(f"looking for {script}")
+        if answer.stdout != "yes\n":
             raise HostError(f"isn't set up for the repository {name}", where=host, next=f"rackwright apply -l {host}")
         return f"{script} {quote(name)}"
 

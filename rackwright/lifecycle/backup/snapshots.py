@@ -74,7 +74,7 @@ class Snapshot(Stored):
 
     @property
     def began(self) -> datetime | None:
-        """When restic began to make it, which `time` need not be: the author of a snapshot chooses that."""
+        """When restic began to make it. `time` can be another one: restic has an option for it."""
         return self.summary.began if self.summary else None
 
 
