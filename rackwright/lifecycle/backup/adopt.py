@@ -80,6 +80,23 @@ def adopt(session: Session, wanted: Sequence[Place], console: Console) -> tuple[
     return offered
 
 
+def adopt_restored(session: Session, host: str) -> tuple[str, ...]:
+    """Have a host that has been restored use the repositories with its history that it doesn't know yet.
+
+    Return why it can't use one of them. A repository that replaced one that it knows needs an operator who says so.
+    """
+    backup = session.hosts[host].backup
+    problems = []
+    for repository in backup.repositories if backup else ():
+        try:
+            offered = _offered(session, (host, repository.name))
+            if offered and offered.id and offered.instead_of is None:
+                adopt_repository(session.remote.connection(host), repository.name, offered.id)
+        except HostError as error:
+            problems.append(f"{host} to {repository.name}: {error.problems[0].what}")
+    return tuple(problems)
+
+
 def adopt_repository(shell: Shell, name: str, id: str | None, *, instead_of: str | None = None) -> None:
     """Record on the host that it uses the restic repository `id` as its repository `name`, if it does not already.
 

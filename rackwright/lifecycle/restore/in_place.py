@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rackwright.errors import ProofError
+from rackwright.lifecycle.backup.adopt import adopt_restored
 from rackwright.lifecycle.backup.make import ResticProgress
 from rackwright.lifecycle.restore import scripts
 from rackwright.lifecycle.restore.contents import Contents, read_contents
@@ -69,6 +70,8 @@ def restore_host(
         put_in_place(shell, weights)
     if plan.parts:
         _switch(shell, staging, plan, contents)
+    for why in adopt_restored(session, plan.host):
+        console.say(f"no snapshots yet: {why}; next: rackwright backup run {plan.host} --adopt")
     closed = _close_rollout(session, lease_session, shell, contents) if plan.parts else None
     clean(shell, staging)
     parts = tuple(part.item.name for part in plan.parts)
