@@ -96,7 +96,7 @@ class CertificateAuthority:
             place, pem = "ca.key", source()
         else:
             if not source.exists() and not self.ca_pem:
-                _create(source, certificates.new_key())
+                install_key(source, certificates.new_key())
             place, pem = str(source), self._from_file(source, due)
         try:
             return certificates.load_key(pem)
@@ -133,8 +133,11 @@ class CertificateAuthority:
             raise SecretError(what, where=str(self.certificate_file), should="should be the key of this certificate")
 
 
-def _create(path: Path, key: Secret) -> None:
-    """Create the file with mode 0600 from the start, its folder with 0700. Leave an existing file unchanged."""
+def install_key(path: Path, key: Secret) -> None:
+    """Create the file with mode 0600 from the start, its folder with 0700. Leave an existing file unchanged.
+
+    Raise RackwrightError if it can't be written.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent)

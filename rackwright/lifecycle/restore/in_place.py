@@ -44,12 +44,11 @@ class Restored:
     """The rollout that was open when the snapshot was made, and is closed now."""
 
     def lines(self) -> Iterator[str]:
-        """Yield what was restored, in words, and the next commands."""
+        """Yield what was restored, in words."""
         what = (*self.parts, *(f"weights of {name}" for name in self.models))
         yield f"{self.host}: restored from {self.snapshot[:8]} at {self.repository}: {', '.join(what)}"
         if self.closed:
             yield f"{self.host}: closed the rollout {self.closed}, which was open when the snapshot was made"
-        yield "next: rackwright apply, then rackwright verify"
 
 
 def restore_host(

@@ -1,0 +1,76 @@
+"""Disaster recovery: restore every host, bring all of them to the lock, and prove the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from rackwright.errors import HostsFailed, RackwrightError
+from rackwright.lifecycle.restore.asked import Asked
+from rackwright.lifecycle.session.console import Console
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.apply.plan import Plan
+    from rackwright.lifecycle.apply.stages import Applied
+    from rackwright.lifecycle.restore.in_place import Restored
+    from rackwright.lifecycle.restore.plan import RestorePlan
+    from rackwright.lifecycle.session.session import Session
+    from rackwright.lifecycle.verify.procedure import Proof
+
+
+class View(Protocol):
+    """How the operator sees it."""
+
+    def restore(self, planned: RestorePlan) -> None: ...
+
+    def apply(self, planned: Plan) -> None: ...
+
+    def proof(self, proof: Proof) -> None: ...
+
+
+@dataclass(frozen=True)
+class Everything:
+    restored: tuple[Restored, ...]
+    applied: Applied
+    proofs: tuple[Proof, ...]
+
+    @property
+    def failed(self) -> tuple[Proof, ...]:
+        return tuple(proof for proof in self.proofs if not proof.passed)
+
+
+def restore_everything(
+    opened: Callable[[], AbstractContextManager[Session]], asked: Asked, console: Console, view: View
+) -> Everything:
+    """Restore all hosts in service, apply the lock to them, and verify the service; return what happened.
+
+    Weights and state are there before an engine or a gateway starts. `opened` opens a session; each step has its own,
+    because the restore can change the keys file. Each plan is shown, and the operator is asked. Raise what `restore`
+    and `apply` raise, HostsFailed if some hosts could not be applied.
+    """
+    from rackwright.lifecycle.client.origin import choose_asker
+    from rackwright.lifecycle.restore.procedure import restore
+    from rackwright.lifecycle.verify.procedure import verify
+
+    with opened() as session:
+        restored = restore(session, asked, console, view.restore)
+    with opened() as session:
+        applied = _applied(session, console, view)
+    with opened() as session:
+        return Everything(restored, applied, verify(session, choose_asker(session), view.proof))
+
+
+def _applied(session: Session, console: Console, view: View) -> Applied:
+    from rackwright.lifecycle.apply.procedure import apply
+    from rackwright.lifecycle.apply.stages import Options
+
+    applied = apply(session, Options(), console, view.apply)
+    if applied.failure:
+        raise applied.failure
+    if failed := applied.run.failed_hosts:
+        raise HostsFailed(f"not applied: {', '.join(failed)}", next="rackwright apply, then rackwright verify")
+    if applied.run.interrupted:
+        raise RackwrightError("interrupted", next="rackwright apply, then rackwright verify")
+    return applied
