@@ -44,7 +44,7 @@ class Limit(click.ParamType[int | str]):
 
 
 later_option = click.option(
-    "--later", is_flag=True, help="Only write the keys file; the next apply updates the gateways."
+    "--later", is_flag=True, help="Only write the keys file; the next apply updates the gateways and the kit."
 )
 
 
@@ -88,6 +88,7 @@ def add(context: Context, /, id: str, owner: str, models: tuple[str, ...], later
     results = _push(context, added, "add", later=later)
     shown = text.reveal()
     context.answer({**_document(added), "key": shown, "gateways": results}, shown)
+    _refresh_kit(context, later=later)
     return _code(results)
 
 
@@ -126,6 +127,7 @@ def edit(
     changed = edit_key(context.fleet, id, said)
     results = _push(context, changed, "edit", later=later)
     context.answer({**_document(changed), "gateways": results}, f"{changed.id} of {changed.owner}: {may(changed)}")
+    _refresh_kit(context, later=later)
     return _code(results)
 
 
@@ -159,6 +161,7 @@ def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
     confirm(f"Revoke {found.id} of {found.owner}?", yes=yes)
     results = _push(context, found, "revoke", revoke_key(context.fleet, id), later=later)
     context.answer({"revoked": _document(found), "gateways": results}, f"{found.id} of {found.owner} is revoked")
+    _refresh_kit(context, later=later)
     return _code(results)
 
 
@@ -191,6 +194,21 @@ def _push(
     if later or missed:
         context.note("next: rackwright apply")
     return results
+
+
+def _refresh_kit(context: Context, *, later: bool) -> None:
+    """Save the kit, now that the gateways know the key. Raise RackwrightError if it can't be saved."""
+    from rackwright.fleet.backup_access import kit_repositories
+
+    if later or not kit_repositories(context.fleet):
+        return
+    from rackwright.cli.common.console import Console
+    from rackwright.lifecycle.backup.kit import refresh
+
+    with Console(quiet=context.json, yes=True) as console:
+        failure = refresh(context.fleet, console)
+    if failure:
+        raise failure
 
 
 def _code(results: Mapping[str, str | None]) -> int:

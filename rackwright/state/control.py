@@ -31,12 +31,13 @@ find moved -exec sync -- {} +
 for one in control fleet golden bench canaries; do
     [ ! -d "moved/$one" ] || cp -a "moved/$one" .
 done
+[ ! -f moved/kit.json ] || cp -a moved/kit.json .
 sync .
 """
 _SEND = """set -eu
 cd -- "$1"
 set --
-for one in control/journal control/token control/*.json fleet golden bench canaries; do
+for one in control/journal control/token control/*.json fleet golden bench canaries kit.json; do
     [ ! -e "$one" ] || set -- "$@" "$one"
 done
 [ $# -eq 0 ] || tar -c -z -f - -- "$@"
@@ -77,7 +78,8 @@ def write_control(shell: Shell, record: ControlRecord, *, folder: str = FOLDER) 
 
 
 def copy_state(source: Shell, target: Shell, *, folder: str = FOLDER) -> None:
-    """Copy the control host's state from source to target: journal, applied fleet, answers, measurements, verdicts.
+    """Copy the control host's state from source to target: journal, applied fleet, answers, measurements, verdicts,
+    the record of the kit.
 
     Everything except the lease. Raise HostError if a host can't read or write it.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.backup import list as list_
-from rackwright.cli.backup import make, show_password
+from rackwright.cli.backup import kit, make, show_password
 from rackwright.cli.common.options import Group
 
 
@@ -17,5 +17,5 @@ def backup() -> None:
     """
 
 
-for _command in (make.run, make.check, list_.list_, show_password.password):
+for _command in (make.run, make.check, kit.kit, list_.list_, show_password.password):
     backup.add_command(_command)

@@ -16,6 +16,8 @@ from rackwright.values.text import Line, Manage, Name, Shape
 
 HOST = "{host}"
 """In a login or a reference to a secret: the host's name."""
+KIT = "kit"
+"""Takes the place of a host's name in the kit's repositories."""
 _MACHINE = r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])"
 _FOLDER = r"/[A-Za-z0-9/._@+-]+"
 _URL = re.compile(
