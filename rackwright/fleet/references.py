@@ -30,9 +30,11 @@ def _all(fleet: Fleet) -> Iterator[tuple[str, str | None]]:
 
 
 def secret_files(fleet: Fleet) -> re.Pattern[str]:
-    """Return a pattern for the real paths of files with secrets: with {host}, those of any host, even a former one."""
+    """Return a pattern for the paths of files with secrets; with {host}, those of any host, even a former one."""
     references = {*secret_references(fleet).values(), *_with_host(fleet)}
-    return re.compile("|".join(_pattern(fleet, text) for text in sorted(references) if text.startswith(_FILE)) or "(?!)")
+    return re.compile(
+        "|".join(_pattern(fleet, text) for text in sorted(references) if text.startswith(_FILE)) or "(?!)"
+    )
 
 
 def _with_host(fleet: Fleet) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -93,7 +93,7 @@ class KitRecord(Stored):
 class KnownKit:
     """What a control host knows about the kit."""
 
-    record: KitRecord = KitRecord()
+    record: KitRecord = field(default_factory=KitRecord)
     applied: str | None = None
     """The run of the last apply; None: unknown, or nothing was applied yet."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from rackwright.cli.backup import list as list_
 from rackwright.cli.backup import kit, make, show_password
+from rackwright.cli.backup import list as list_
 from rackwright.cli.common.options import Group
 
 

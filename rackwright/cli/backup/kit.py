@@ -39,7 +39,8 @@ def kit(context: Context, to: str | None) -> None:
         kits = save_kits(fleet, remote, wanted, console)
     for name in without:
         context.note(f"{name} has no kit: it is on the hosts' own disks, which this machine can't reach")
-    context.note(*kits.warnings)
+    if kits.warnings:
+        context.note(*kits.warnings)
     good = [one for one in kits.made if one.saved and not one.problem]
     document: Json = {
         "kits": [_document(one) for one in kits.made],

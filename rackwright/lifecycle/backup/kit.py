@@ -110,7 +110,7 @@ def save_kits(fleet: Fleet, remote: Remote, wanted: Sequence[str], console: Cons
 
 
 def _applied(fleet: Fleet, remote: Remote) -> Applied | None:
-    """Return what was applied last; None: nothing, or its record is damaged, which must not keep a kit from being saved."""
+    """Return what was applied last; None: nothing, or its record is damaged. A kit can be saved all the same."""
     try:
         return read_applied(remote.connection(fleet.control[0]))
     except NewerFormat:
@@ -135,7 +135,14 @@ def _known(fleet: Fleet, remote: Remote) -> tuple[KnownKit, bool]:
 
 
 def _made(
-    fleet: Fleet, name: str, staged: Staged, before: SavedKit | None, run: str | None, *, create: bool, console: Console
+    fleet: Fleet,
+    name: str,
+    staged: Staged,
+    before: SavedKit | None,
+    run: str | None,
+    *,
+    create: bool,
+    console: Console,
 ) -> Made:
     what, keep = f"kit at {name}", fleet.file.backup.keep_within // 3600 if fleet.file.backup else 0
     console.say(f"{what}: {staged.contents.files + 1} files")
@@ -168,9 +175,7 @@ def _made(
     return Made(name, saved, Problem(what, done.problem) if done.problem else None)
 
 
-def _recorded(
-    fleet: Fleet, remote: Remote, before: KitRecord, made: Sequence[Made], who: str
-) -> tuple[Problem, ...]:
+def _recorded(fleet: Fleet, remote: Remote, before: KitRecord, made: Sequence[Made], who: str) -> tuple[Problem, ...]:
     """Record the kits, and that they were tried, on the control hosts; return which of those could not be written."""
     record = KitRecord(at={**before.at, **{one.repository: one.saved for one in made if one.saved}})
     problems: list[Problem] = []

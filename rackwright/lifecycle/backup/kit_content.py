@@ -31,7 +31,7 @@ MOST_BYTES = 64 << 20
 """The largest file that a kit takes: weights are saved by hosts, or come from a hub."""
 MOST_BYTES_TOGETHER = 512 << 20
 _NEXT = "lock.next"
-_SECRET = "a secret"
+_HIDDEN = "a secret"
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def _copy_all(fleet: Fleet, copying: _Copying) -> str:
     if found:
         for name in work_files(found):
             copying.copy(found.top / name, f"{FLEET}/{name}")
-        known = tracked(found) if copying.secrets else frozenset[str]()
-        copying.left_out += (f"{name}: a secret, but git has it, and so has the kit's .git" for name in copying.secrets if name in known)
+        committed = sorted(tracked(found) & set(copying.secrets))
+        copying.left_out += [f"{name}: but it is committed, so the kit's .git has it" for name in committed]
         if why := copy_history(found, copying.folder / FLEET / ".git"):
             copying.left_out.append(f".git: {why}")
     elif any((folder / ".git").exists() for folder in (top, *top.parents)):
@@ -170,7 +170,7 @@ class _Copying:
             return
         if why := self._unfit(source):
             self.left_out.append(f"{inside}: {why}")
-            self.secrets += [inside.removeprefix(f"{FLEET}/")] if why == _SECRET else []
+            self.secrets += [inside.removeprefix(f"{FLEET}/")] if why == _HIDDEN else []
             return
         target.unlink(missing_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -180,7 +180,7 @@ class _Copying:
         """Return why the file stays out of the kit; None: it is counted."""
         real = source.resolve()
         if self.secret.fullmatch(str(real)) or any(key.exists() and real.samefile(key) for key in self.keys):
-            return _SECRET
+            return _HIDDEN
         if source.is_dir() and not source.is_symlink():
             return "a repository of its own"
         if not source.is_file() and not source.is_symlink():

@@ -93,7 +93,9 @@ def _cloned(found: GitFolder, target: Path) -> bool:
 def _too_large(git: Path) -> str | None:
     files = tuple(_files(git))
     total = sum(path.lstat().st_size for path in files if path.exists())
-    return f"{size(total)} in {len(files)} files, too large" if total > MOST_BYTES or len(files) > MOST_FILES else None
+    if total <= MOST_BYTES and len(files) <= MOST_FILES:
+        return None
+    return f"{size(total)} in {len(files)} files, too large"
 
 
 def _files(git: Path) -> Iterator[Path]:

@@ -141,7 +141,7 @@ def _removes(restic: Restic, *words: str) -> bool:
 
 
 def _ask(restic: Restic, *words: str, timeout: float = 120, folder: Path | None = None) -> Completed:
-    """Run restic; if the repository is locked, remove locks of dead processes of this machine, and wait for others."""
+    """Run restic; if the repository is locked, remove this machine's locks of dead processes, and wait for others."""
     done = restic(*words, timeout=timeout, folder=folder)
     if done.exit_status == LOCKED:
         holder = _free(restic)

@@ -106,7 +106,7 @@ class Surveyed:
     hardware: Hardware = field(default_factory=Hardware)
     control: ControlRecord | None = None
     """Which host is the control host, according to this one."""
-    kit: KnownKit = KnownKit()
+    kit: KnownKit = field(default_factory=KnownKit)
     """Of a control host: where the kit was saved, and what was applied last."""
     overrides: tuple[Override, ...] = ()
     """Files that change our units and that rackwright didn't write."""
