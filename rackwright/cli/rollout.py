@@ -71,7 +71,7 @@ def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> Non
     ):
         console.confirm(f"Resume {found.what}, started by {found.who}?")
         done = [replica.address for replica in carry_out(session, found, console)]
-        failure = refreshed_kit(session, console)
+        failure = refreshed_kit(context.fleet, session, console)
     context.answer({"rollout": found.id, "what": found.what, "changed": done}, f"{found.what}: {', '.join(done)}")
     if failure:
         raise failure

@@ -37,11 +37,21 @@ def secret_files(fleet: Fleet) -> re.Pattern[str]:
     )
 
 
+def secret_inodes(fleet: Fleet) -> frozenset[tuple[int, int]]:
+    """Return device and inode of each file with a secret, for files that are another name of one."""
+    paths = (_path(fleet, text) for text in secret_references(fleet).values() if text.startswith(_FILE))
+    found = (path.stat() for path in paths if path.is_file())
+    return frozenset((one.st_dev, one.st_ino) for one in found)
+
+
 def _with_host(fleet: Fleet) -> Iterator[str]:
     for asked in fleet.file.backup.to if fleet.file.backup else ():
         yield from (text for text in asked.references.values() if text)
 
 
 def _pattern(fleet: Fleet, reference: str) -> str:
-    real = (fleet.path.parent / Path(reference.removeprefix(_FILE)).expanduser()).resolve()
-    return re.escape(str(real)).replace(re.escape(HOST), _ANY_NAME)
+    return re.escape(str(_path(fleet, reference))).replace(re.escape(HOST), _ANY_NAME)
+
+
+def _path(fleet: Fleet, reference: str) -> Path:
+    return (fleet.path.parent / Path(reference.removeprefix(_FILE)).expanduser()).resolve()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, StringConstraints
 
-from rackwright.errors import LeasedError, RackwrightError
+from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.state.applied import About, Applied, stale_checkout
 from rackwright.state.checkout import Checkout, checkout, head_of
@@ -31,6 +33,18 @@ done
 """
 """Prints the record of the kit, and what was applied last: a line each, empty if there is none."""
 
+# $1: folder. The claim of a run that was killed is void after five minutes, by this host's clock.
+_CLAIM = """set -eu
+umask 022
+mkdir -p -- "$1"
+cd -- "$1"
+exec 9>kit.lock
+flock -w 20 9
+if [ -n "$(find kit.claim -mmin -5 2>/dev/null)" ]; then echo taken; else touch kit.claim; echo claimed; fi
+"""
+_RELEASE = """rm -f -- "$1/kit.claim"
+"""
+_CLAIM_TRIES = 60
 Read = TypeVar("Read", bound=Stored)
 _Hex = Annotated[str, StringConstraints(pattern="^[0-9a-f]{8,64}$")]
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -62,7 +76,7 @@ class KitContents(Stored):
     left_out: tuple[str, ...] = ()
     """What isn't in it, and why."""
     references: tuple[SecretPlace, ...] = ()
-    """Every secret that the fleet needs besides the CA's key."""
+    """Every secret that the fleet file refers to."""
 
 
 class SavedKit(Stored):
@@ -137,6 +151,24 @@ def write_kit(shell: Shell, record: KitRecord) -> None:
     """Write the record to a control host's disk. Raise HostError if it can't be written."""
     content = record.model_dump_json(indent=1, exclude_none=True) + "\n"
     call(shell, WRITE, FOLDER, NAME, stdin=content, what="writing the record of the kit")
+
+
+@contextmanager
+def claimed(shell: Shell) -> Iterator[None]:
+    """Keep other operators from doing the same during the block. A claim that its operator left ends after minutes.
+
+    Raise HostError if the control host can't be asked, or if another operator has the claim for too long.
+    """
+    for _ in range(_CLAIM_TRIES):
+        if call(shell, _CLAIM, FOLDER, what="claiming the kit").strip() == "claimed":
+            break
+        time.sleep(1)
+    else:
+        raise HostError("another operator is making the kit's repository", where=shell.name, should="try again later")
+    try:
+        yield
+    finally:
+        call(shell, _RELEASE, FOLDER, what="releasing the kit")
 
 
 def parse_contents(text: str, where: str) -> KitContents:

@@ -61,7 +61,7 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
 
         with open_session(fleet, progress=console.on_step, lock=after) as session:
             done = update(session, Asked(what, before, models, agreed.canary, agreed.not_stale), console, ask)
-            failure = refreshed_kit(session, console)
+            failure = refreshed_kit(fleet, session, console)
     for problem in mismatches(fleet, after):
         context.note(f"{problem.where}: {problem.what}: change the fleet file, too, or the next apply refuses")
     names = [replica.address for replica in done.replicas]

@@ -6,7 +6,8 @@ No lease is taken: restic lets several operators save at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rackwright.errors import HostError, HostsFailed, Problem, RackwrightError, UsageError
@@ -15,7 +16,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.sections.backup import KIT
 from rackwright.fleet.targets import targets
 from rackwright.lifecycle.backup.kit_content import Staged, staged_kit
-from rackwright.lifecycle.backup.kit_repository import save_kit
+from rackwright.lifecycle.backup.kit_repository import Claim, save_kit
 from rackwright.lifecycle.backup.restic_here import restic_here
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.operator import operator_of
@@ -24,7 +25,7 @@ from rackwright.state.applied import Applied, read_applied
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.checkout import checkout
 from rackwright.state.formats import NewerFormat, utc_now
-from rackwright.state.kit import KitRecord, KnownKit, SavedKit, held, newest, read_kit, write_kit
+from rackwright.state.kit import KitRecord, KnownKit, SavedKit, claimed, held, newest, read_kit, write_kit
 from rackwright.stopping import stoppable
 
 if TYPE_CHECKING:
@@ -98,11 +99,12 @@ def save_kits(fleet: Fleet, remote: Remote, wanted: Sequence[str], console: Cons
     known, unasked = _known(fleet, remote)
     run = None if unasked else held(_applied(fleet, remote), checkout(fleet), fleet)
     who = operator_of(fleet, None if unasked else remote.connection(fleet.control[0])).who
+    claim = None if unasked else partial(claimed, remote.connection(fleet.control[0]))
     with staged_kit(fleet, who) as staged, stoppable(console.heard) as stopping:
         made = tuple(
             Made(name, None, Problem(f"kit at {name}", "interrupted", next="rackwright backup kit"))
             if stopping()
-            else _made(fleet, name, staged, known.record.at.get(name), run, create=not unasked, console=console)
+            else _made(fleet, name, staged, known.record.at.get(name), run, claim, console)
             for name in wanted
         )
     unrecorded = _recorded(fleet, remote, known.record, made, who)
@@ -140,8 +142,7 @@ def _made(
     staged: Staged,
     before: SavedKit | None,
     run: str | None,
-    *,
-    create: bool,
+    claim: Claim | None,
     console: Console,
 ) -> Made:
     what, keep = f"kit at {name}", fleet.file.backup.keep_within // 3600 if fleet.file.backup else 0
@@ -153,12 +154,13 @@ def _made(
                 restic,
                 staged,
                 known=before.repository if before else None,
-                create=create,
+                claim=claim,
                 keep=None if settings.append_only else f"{keep}h",
             )
     except RackwrightError as error:
-        console.say(f"{what}: {error.problems[0].what}")
-        return Made(name, None, error.problems[0])
+        problem = error.problems[0]
+        console.say(f"{what}: {problem.what}")
+        return Made(name, None, replace(problem, where=what) if problem.where == name else problem)
     with_key = staged.no_ca_key is None
     saved = SavedKit(
         repository=done.repository,

@@ -16,7 +16,7 @@ from rackwright.errors import RackwrightError, SecretError
 from rackwright.fleet.ca import ca_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.public_files import TRUSTED, WRITTEN, named_files
-from rackwright.fleet.references import secret_files, secret_references
+from rackwright.fleet.references import secret_files, secret_inodes, secret_references
 from rackwright.fleet.source import FileSource, parse_source
 from rackwright.lifecycle.backup.kit_history import copy_history, repository_of, tracked, work_files
 from rackwright.report.words import size
@@ -65,7 +65,7 @@ def staged_kit(fleet: Fleet, who: str) -> Iterator[Staged]:
 
 def _staged(fleet: Fleet, who: str, folder: Path) -> Staged:
     digest, commit = kit_digest(fleet), head_of(fleet.path.parent)
-    copying = _Copying(folder, secret_files(fleet), _key_files(fleet))
+    copying = _Copying(folder, secret_files(fleet), secret_inodes(fleet) | _key_inodes(fleet))
     fleet_file = _copy_all(fleet, copying)
     key, why = _ca_key(fleet)
     if key:
@@ -129,9 +129,11 @@ def _inside(path: Path, top: Path) -> str:
     return f"{ELSEWHERE}/{os.path.normpath(path).lstrip('/')}"
 
 
-def _key_files(fleet: Fleet) -> tuple[Path, ...]:
+def _key_inodes(fleet: Fleet) -> frozenset[tuple[int, int]]:
     source = ca_of(fleet).key_source
-    return (source,) if isinstance(source, Path) else ()
+    if not isinstance(source, Path) or not source.exists():
+        return frozenset()
+    return frozenset([(source.stat().st_dev, source.stat().st_ino)])
 
 
 def _ca_key(fleet: Fleet) -> tuple[Secret | None, str | None]:
@@ -154,7 +156,8 @@ class _Copying:
 
     folder: Path
     secret: re.Pattern[str]
-    keys: tuple[Path, ...]
+    inodes: frozenset[tuple[int, int]]
+    """Device and inode of files with secrets."""
     left_out: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     """Paths of those left out because they are secrets, relative to the top folder."""
@@ -179,13 +182,14 @@ class _Copying:
     def _unfit(self, source: Path) -> str | None:
         """Return why the file stays out of the kit; None: it is counted."""
         real = source.resolve()
-        if self.secret.fullmatch(str(real)) or any(key.exists() and real.samefile(key) for key in self.keys):
+        found = real.stat() if real.is_file() else None
+        if self.secret.fullmatch(str(real)) or (found and (found.st_dev, found.st_ino) in self.inodes):
             return _HIDDEN
         if source.is_dir() and not source.is_symlink():
             return "a repository of its own"
         if not source.is_file() and not source.is_symlink():
             return "not a file"
-        length = source.stat().st_size if source.is_file() else 0
+        length = found.st_size if found else 0
         if length > MOST_BYTES:
             return f"{size(length)}, too large"
         if self.bytes + length > MOST_BYTES_TOGETHER:

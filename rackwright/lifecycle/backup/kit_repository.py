@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ from rackwright.fleet.sections.backup import KIT
 from rackwright.lifecycle.backup.kit_content import Staged
 from rackwright.lifecycle.backup.restic_here import LOCKED, NO_REPOSITORY, WRONG_PASSWORD, Restic
 from rackwright.remote.answers import read_answer
-from rackwright.remote.completed import Completed
+from rackwright.remote.completed import CommandTimeout, Completed
 from rackwright.values.base import Stored
 
 WITH_CA_KEY = "with-ca-key"
@@ -25,6 +26,10 @@ _OURS = ("--host", KIT, "--tag", "rackwright")
 _PATIENCE = "2m"
 """How long restic waits for a lock: another operator's kit takes seconds."""
 _SAVE_SECONDS = 3600
+_REACH_SECONDS = 45
+"""restic itself tries for minutes to reach a server that is away."""
+Claim = Callable[[], AbstractContextManager[None]]
+"""While the block runs, no other operator makes the repository: two that are made at once are one that is damaged."""
 _MOST_LOCKS = 100
 _Hex = Annotated[str, StringConstraints(pattern="^[0-9a-f]{8,64}$")]
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -65,14 +70,14 @@ class _Forgotten(Stored):
 _FORGOTTEN = TypeAdapter(tuple[_Forgotten, ...] | None)
 
 
-def save_kit(restic: Restic, staged: Staged, *, known: str | None, create: bool, keep: str | None) -> Saved:
+def save_kit(restic: Restic, staged: Staged, *, known: str | None, claim: Claim | None, keep: str | None) -> Saved:
     """Save the kit; return what was proven to be in the repository.
 
-    `known` is the repository's id, if one is known. `create` allows to make the repository, if it doesn't exist.
-    `keep`: kits that are at most this much older than the newest one are kept; None: the server forgets. Raise
+    `known` is the repository's id, if one is known. If there is no repository, it is made within `claim`; None: it
+    must not be made. `keep`: kits that are at most this much older than the newest one are kept; None: the server forgets. Raise
     HostError if no kit was saved, or if it isn't known to be good.
     """
-    repository = _reach(restic, known, create=create)
+    repository = _reach(restic, known, claim)
     tags = () if staged.no_ca_key else ("--tag", WITH_CA_KEY)
     words = ("backup", "--json", *_OURS, *tags, "--", *sorted(path.name for path in staged.folder.iterdir()))
     saving = _ask(restic, *words, timeout=_SAVE_SECONDS, folder=staged.folder)
@@ -84,17 +89,19 @@ def save_kit(restic: Restic, staged: Staged, *, known: str | None, create: bool,
     )
 
 
-def _reach(restic: Restic, known: str | None, *, create: bool) -> str:
+def _reach(restic: Restic, known: str | None, claim: Claim | None) -> str:
     """Return the repository's id; make it if there is none and none was known before."""
-    found = restic("cat", "config", "--no-lock")
+    found = _looked(restic)
     if found.exit_status == NO_REPOSITORY and not known:
-        if not create:
+        if claim is None:
             raise _failed(restic, "no repository is there, and it isn't known whether there was one before")
-        made = restic("init", "-q")
-        # Another run may have made it at the same time.
-        found = restic("cat", "config", "--no-lock")
-        if not found.ok:
-            raise _failed(restic, f"the repository could not be created: {_words(made)}")
+        with claim():
+            found = _looked(restic)
+            if found.exit_status == NO_REPOSITORY:
+                made = restic("init", "-q")
+                found = _looked(restic) if made.ok else made
+                if not found.ok:
+                    raise _failed(restic, f"the repository could not be created: {_words(made)}")
     if found.exit_status == NO_REPOSITORY:
         raise _failed(restic, "the repository is gone; no new one is created")
     if found.exit_status == WRONG_PASSWORD:
@@ -105,6 +112,13 @@ def _reach(restic: Restic, known: str | None, *, create: bool) -> str:
     if known and identity != known:
         raise _failed(restic, "there is another repository in its place")
     return identity
+
+
+def _looked(restic: Restic) -> Completed:
+    try:
+        return restic("cat", "config", "--no-lock", timeout=_REACH_SECONDS)
+    except CommandTimeout:
+        raise _failed(restic, f"can't be reached within {_REACH_SECONDS} s") from None
 
 
 def _prove(restic: Restic, staged: Staged, summary: _Summary) -> None:
@@ -125,8 +139,11 @@ def _forget(restic: Restic, keep: str) -> str | None:
     """
     words = ("forget", "--json", *_OURS, "--group-by", "tags", "--keep-within", keep)
     try:
-        if _removes(restic, *words, "--prune") and _removes(restic, *words, "--dry-run"):
+        if not _removes(restic, *words):
+            return None
+        if _removes(restic, *words, "--dry-run"):
             return "old kits stay: their deletion was refused"
+        _good(restic, _ask(restic, "prune", "-q", timeout=_SAVE_SECONDS), "not pruned")
     except HostError as error:
         return f"old kits stay: {error.problems[0].what}"
     return None
@@ -135,8 +152,7 @@ def _forget(restic: Restic, keep: str) -> str | None:
 def _removes(restic: Restic, *words: str) -> bool:
     """Return whether restic names a snapshot that it removes."""
     done = _good(restic, _ask(restic, *words), "forgetting failed")
-    # Output of prune follows in further lines.
-    groups = read_answer(restic.where, "restic's list", _FORGOTTEN.validate_json, done.partition("\n")[0] or "[]")
+    groups = read_answer(restic.where, "restic's list", _FORGOTTEN.validate_json, done or "[]")
     return any(group.remove for group in groups or ())
 
 
