@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,14 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import LeasedError, UsageError
+from rackwright.fleet.backup_access import reached_from_here
 from rackwright.fleet.ca import key_file
 from rackwright.fleet.keys_file import write_keys
 from rackwright.lifecycle.backup import kit_content, kit_history, kit_repository
 from rackwright.lifecycle.backup.kit import refreshed, repositories_of
-from rackwright.lifecycle.backup.kit_repository import WITH_CA_KEY
+from rackwright.lifecycle.backup.kit_repository import WITH_CA_KEY, _forget
+from rackwright.lifecycle.backup.restic_here import restic_here
+from rackwright.roles.backup.settings import Access, Repository
 from rackwright.state.applied import applied_from, write_applied
 from rackwright.state.checkout import checkout
 from rackwright.state.formats import utc_now
@@ -24,6 +28,7 @@ from rackwright.state.kit import parse_contents, read_kit
 from tests.fleet.test_backup import DISK, SSH, WEB, fleet
 from tests.lifecycle.backup.kit_fleet import PASSWORD, Site, make_site
 from tests.rest_server import RestServer, login_of
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -167,15 +172,11 @@ def test_old_kits_are_forgotten_in_groups_and_a_refused_deletion_is_named(site: 
     assert site.problem() == "kit at web: old kits stay: their deletion was refused"
 
 
-def test_each_group_keeps_its_newest(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_group_keeps_its_newest(site: Site) -> None:
     forgotten = site.folder.parent / "rest" / "kit"
     site.save()
     words = ("--host", "kit", "--time", "2020-01-01 00:00:00")
     site.restic("backup", "-q", *words, "--tag", "rackwright", str(site.path))
-    from rackwright.fleet.backup_access import reached_from_here
-    from rackwright.lifecycle.backup.kit_repository import _forget
-    from rackwright.lifecycle.backup.restic_here import restic_here
-    from rackwright.roles.backup.settings import Access, Repository
 
     _, access = reached_from_here(site.fleet, "kit", "web")
     with restic_here(Repository(name="web", url=str(forgotten)), Access(access.password)) as restic:
@@ -225,21 +226,15 @@ def test_a_lock_of_a_dead_process_stops_no_kit_and_that_of_another_machine_is_na
     monkeypatch.setattr("rackwright.lifecycle.backup.kit_repository._PATIENCE", "1s")
     site.save()
     locks = site.folder.parent / "rest" / "kit" / "locks"
-    from rackwright.fleet.backup_access import reached_from_here
-    from rackwright.lifecycle.backup.restic_here import restic_here
 
     settings, access = reached_from_here(site.fleet, "kit", "web")
     with restic_here(settings, access) as restic:
         held = subprocess.Popen(
             ["sh", "-c", f"exec {restic._command} check --read-data --limit-download 1"], stdout=subprocess.DEVNULL
         )
-        from tests.waiting import wait_until
 
         wait_until(lambda: any(locks.iterdir()))
-        assert (
-            site.problem()
-            == f"kit at web: locked by process {held.pid} of {__import__('socket').gethostname()}, not damaged"
-        )
+        assert site.problem() == f"kit at web: locked by process {held.pid} of {socket.gethostname()}, not damaged"
         held.kill()
         held.wait()
     assert any(locks.iterdir())
