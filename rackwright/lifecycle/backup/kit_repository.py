@@ -27,7 +27,7 @@ _PATIENCE = "2m"
 """How long restic waits for a lock: another operator's kit takes seconds."""
 _SAVE_SECONDS = 3600
 _REACH_SECONDS = 45
-"""restic itself tries for minutes to reach a server that is away."""
+"""restic itself tries for minutes to reach a server that is down."""
 Claim = Callable[[], AbstractContextManager[None]]
 """While the block runs, no other operator makes the repository: two that are made at once are one that is damaged."""
 _MOST_LOCKS = 100
@@ -74,7 +74,7 @@ def save_kit(restic: Restic, staged: Staged, *, known: str | None, claim: Claim 
     """Save the kit; return what was proven to be in the repository.
 
     `known` is the repository's id, if one is known. If there is no repository, it is made within `claim`; None: it
-    must not be made. `keep`: kits that are at most this much older than the newest one are kept; None: the server forgets. Raise
+    must not be made. Kits that are at most `keep` older than the newest one are kept; None: the server forgets. Raise
     HostError if no kit was saved, or if it isn't known to be good.
     """
     repository = _reach(restic, known, claim)
