@@ -15,7 +15,8 @@ def gpu() -> None:
     """Ensure that the host's GPUs have the driver that the lock names, for the running kernel or after a reboot."""
     spec: HostSpec = host.data.spec
     if spec.driver:
-        nvidia_driver(settings=spec.driver, route=spec.downloads.route)
+        beside = spec.cuda.set if spec.cuda else None
+        nvidia_driver(settings=spec.driver, route=spec.downloads.route, beside=beside)
     else:
         driver_left_alone()
     if spec.cuda:

@@ -77,6 +77,13 @@ def own_weights() -> None:
 def _runtime(runtime: InstalledRuntime, route: Route) -> None:
     settings, lock = runtime.settings, runtime.lock
     if isinstance(settings, Vllm):
-        vllm(settings=settings, wheels=lock.files, digest=lock.digest, gpus=runtime.gpus, route=route)
+        vllm(
+            settings=settings,
+            wheels=lock.files,
+            digest=lock.digest,
+            gpus=runtime.gpus,
+            route=route,
+            kept=runtime.kept,
+        )
     else:
-        llama_cpp(settings=settings, files=lock.files, route=route)
+        llama_cpp(settings=settings, files=lock.files, route=route, kept=runtime.kept)

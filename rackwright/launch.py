@@ -16,6 +16,8 @@ from rackwright.values.text import ServedName, Shape
 
 RUNTIMES = "/opt/rackwright/runtimes"
 """The folder on a host with its runtimes, one folder per version."""
+BUILDS = "/var/lib/rackwright/builds"
+"""The folder on a host with builds from the controller, for its backups: the archives or wheels of its runtimes."""
 CudaVersion = Annotated[str, Shape("[1-9][0-9]?[.][0-9]{1,2}", "should be a version in quotes, like '12.8'")]
 
 

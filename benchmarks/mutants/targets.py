@@ -68,7 +68,11 @@ TARGETS = (
     Target(
         "keys",
         ("rackwright/fleet/keys_file.py", "rackwright/lifecycle/key.py"),
-        ("tests/fleet/test_keys_file.py", "tests/lifecycle/test_key.py", "tests/cli/test_key.py"),
+        (
+            "tests/fleet/test_keys_file.py",
+            "tests/lifecycle/test_key.py",
+            *_under("tests/cli", "test_key.py test_key_pull.py"),
+        ),
         30,
     ),
     Target(

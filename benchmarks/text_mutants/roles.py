@@ -57,6 +57,7 @@ ROLES = (
             "tests/roles/test_backup_others.py",
             "tests/roles/test_backup_scripts.py",
             "tests/roles/test_backup.py",
+            "tests/roles/test_backup_history.py",
             "tests/roles/test_backup_state.py",
         ),
         40,

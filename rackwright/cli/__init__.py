@@ -28,7 +28,7 @@ COMMANDS = {
     "drain": "Take a replica or a host out of the gateways.",
     "undrain": "Let a drained replica or host take requests again.",
     "model": "Show, update, promote, roll back and prune models.",
-    "backup": "Make, check and list the hosts' snapshots.",
+    "backup": "Make, check, list and read the hosts' snapshots.",
     "key": "Add, list, edit, revoke and pull API keys.",
     "ca": "Show the certificate that clients must trust.",
     "audit": "Show who did what on the hosts, and when.",

@@ -12,10 +12,8 @@ from rackwright.cli.render.table import table
 from rackwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rackwright.fleet.keys_file import ApiKey, RevokedKey
-    from rackwright.lifecycle.key import Verb
+    from rackwright.lifecycle.key import Pushed, Verb
 
 
 @click.group(cls=Group)
@@ -44,7 +42,7 @@ class Limit(click.ParamType[int | str]):
 
 
 later_option = click.option(
-    "--later", is_flag=True, help="Only write the keys file; the next apply updates the gateways and the kit."
+    "--later", is_flag=True, help="Only write the keys file; the next apply updates the hosts and the kit."
 )
 
 
@@ -79,17 +77,17 @@ def add(context: Context, /, id: str, owner: str, models: tuple[str, ...], later
     """Create an API key and print it, only this once.
 
     By default it is valid for all models and forever, and its only limit is `gateway.key_concurrency`. Exit code 3 if
-    a gateway could not be updated and doesn't accept the key yet.
+    a gateway could not be updated and doesn't accept the key yet, or a control host doesn't keep it.
     """
     hosts_needed()
     from rackwright.lifecycle.key import Terms, add_key
 
     added, text = add_key(context.fleet, id, Terms(owner=owner, models=models, **terms))
-    results = _push(context, added, "add", later=later)
+    pushed = _push(context, added, "add", later=later)
     shown = text.reveal()
-    context.answer({**_document(added), "key": shown, "gateways": results}, shown)
+    context.answer({**_document(added), "key": shown, **_hosts(pushed)}, shown)
     _refresh_kit(context, later=later)
-    return _code(results)
+    return _code(pushed)
 
 
 @key.command()
@@ -113,7 +111,7 @@ def edit(
     """Change a key's owner, models, expiry or limits. The key itself stays the same.
 
     Options that you omit stay as they are. Exit code 3 if a gateway could not be updated and still uses the old
-    settings.
+    settings, or a control host doesn't keep the change.
     """
     hosts_needed()
     from rackwright.fleet.keys_file import may
@@ -125,10 +123,10 @@ def edit(
     if said == Terms():
         raise UsageError("no option says what to change", where=id, next="rackwright key edit --help")
     changed = edit_key(context.fleet, id, said)
-    results = _push(context, changed, "edit", later=later)
-    context.answer({**_document(changed), "gateways": results}, f"{changed.id} of {changed.owner}: {may(changed)}")
+    pushed = _push(context, changed, "edit", later=later)
+    context.answer({**_document(changed), **_hosts(pushed)}, f"{changed.id} of {changed.owner}: {may(changed)}")
     _refresh_kit(context, later=later)
-    return _code(results)
+    return _code(pushed)
 
 
 @key.command(name="list")
@@ -152,17 +150,18 @@ def list_(context: Context) -> None:
 def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
     """Revoke a key. Requests with it are refused from now on.
 
-    Exit code 3 if a gateway could not be updated and still accepts the key.
+    Exit code 3 if a gateway could not be updated and still accepts the key, or a control host doesn't keep the
+    revocation.
     """
     hosts_needed()
     from rackwright.lifecycle.key import find_key, revoke_key
 
     found = find_key(context.fleet, id)
     confirm(f"Revoke {found.id} of {found.owner}?", yes=yes)
-    results = _push(context, found, "revoke", revoke_key(context.fleet, id), later=later)
-    context.answer({"revoked": _document(found), "gateways": results}, f"{found.id} of {found.owner} is revoked")
+    pushed = _push(context, found, "revoke", revoke_key(context.fleet, id), later=later)
+    context.answer({"revoked": _document(found), **_hosts(pushed)}, f"{found.id} of {found.owner} is revoked")
     _refresh_kit(context, later=later)
-    return _code(results)
+    return _code(pushed)
 
 
 @key.command()
@@ -171,7 +170,8 @@ def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
 def pull(context: Context) -> None:
     """Add to the keys file which keys were added, changed or revoked with another copy of it.
 
-    Asks the gateways. Use it if apply refuses because the keys file is out of date, and git has no newer one.
+    Asks gateways and control hosts. Use it if apply refuses because the keys file is out of date, and git has no
+    newer one.
     """
     hosts_needed()
     from rackwright.lifecycle.key import pull_keys
@@ -181,19 +181,21 @@ def pull(context: Context) -> None:
     context.answer(document, *(map(str, pulled) if pulled else ["the keys file already has every key"]))
 
 
-def _push(
-    context: Context, key: ApiKey, verb: Verb, gone: RevokedKey | None = None, *, later: bool
-) -> Mapping[str, str | None]:
-    """Update the gateways. Print to standard error which could not be updated; with --json, the document has it."""
-    from rackwright.lifecycle.key import push_key
+def _push(context: Context, key: ApiKey, verb: Verb, gone: RevokedKey | None = None, *, later: bool) -> Pushed:
+    """Update gateways and control hosts. Print to standard error which could not be updated."""
+    from rackwright.lifecycle.key import Pushed, push_key
 
-    results = {} if later else push_key(context.fleet, key, verb, gone)
-    missed = {host: problem for host, problem in results.items() if problem}
-    for host, problem in missed.items():
-        context.note(f"{host} was not updated: {problem}")
-    if later or missed:
+    pushed = Pushed() if later else push_key(context.fleet, key, verb, gone)
+    for host, problem in pushed.gateways.items():
+        if problem:
+            context.note(f"{host} was not updated: {problem}")
+    for host, problem in pushed.control_hosts.items():
+        # One line is enough for a host that can't be reached.
+        if problem and problem != pushed.gateways.get(host):
+            context.note(f"{host}, a control host, doesn't have this change: {problem}")
+    if later or not pushed.complete:
         context.note("next: rackwright apply")
-    return results
+    return pushed
 
 
 def _refresh_kit(context: Context, *, later: bool) -> None:
@@ -211,8 +213,12 @@ def _refresh_kit(context: Context, *, later: bool) -> None:
         raise failure
 
 
-def _code(results: Mapping[str, str | None]) -> int:
-    return ExitCode.HOSTS_FAILED if any(results.values()) else ExitCode.DONE
+def _code(pushed: Pushed) -> int:
+    return ExitCode.DONE if pushed.complete else ExitCode.HOSTS_FAILED
+
+
+def _hosts(pushed: Pushed) -> dict[str, Json]:
+    return {"gateways": dict(pushed.gateways), "control_hosts": dict(pushed.control_hosts)}
 
 
 def _document(one: ApiKey) -> dict[str, Json]:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 
 from rackwright.errors import FleetError, Problem, SecretError, UsageError
@@ -16,6 +17,7 @@ from rackwright.fleet.reading.draft import Draft
 from rackwright.fleet.sections.backup import HOST, KIT, Repository
 from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Repository as Settings
+from rackwright.route import DIRECT
 from rackwright.values.secrets import Secret
 
 Resolve = Callable[[str, str], Secret]
@@ -72,6 +74,33 @@ def reached_from_here(fleet: Fleet, host: str, to: str | None) -> tuple[Settings
     place = f"{fleet.path} {place}"
     access = _access(fleet, asked, host, place, _resolver(fleet), _ca(fleet, asked, place))
     return settings_of(asked.of(host), route_from_here(fleet)), access
+
+
+@dataclass(frozen=True)
+class OtherWay:
+    """Another way to the repositories than the fleet file's `url` and login. {host} is replaced in all its texts."""
+
+    url: str
+    user: str | None = None
+    """For rest: the user name."""
+    login: str | None = None
+    """For rest: the reference to the user's password."""
+
+
+def reached_by(fleet: Fleet, host: str, to: str | None, way: OtherWay) -> tuple[Settings, Access]:
+    """Return the host's restic repository as this machine reaches it by another way, and its secrets.
+
+    With sftp, it uses the operator's own SSH configuration and keys. Errors are those of `reached_from_here`.
+    """
+    place, asked = _meant(fleet, host, to)
+    place, resolve = f"{fleet.path} {place}", _resolver(fleet)
+    url, user, login = (text and text.replace(HOST, host) for text in (way.url, way.user, way.login))
+    ca, route = None, DIRECT
+    if way.url.startswith("rest:"):
+        ca, route = _ca(fleet, asked, place), route_from_here(fleet)
+    settings = Settings(name=asked.name, url=url or "", user=user, own_ca=ca is not None, route=route)
+    opened = resolve(login, "--login") if login else None
+    return settings, Access(_password(fleet, asked, host, place, resolve), login=opened, ca_pem=ca)
 
 
 def _meant(fleet: Fleet, host: str, to: str | None) -> tuple[str, Repository]:

@@ -21,7 +21,7 @@ def load_fleet(path: Path) -> Fleet:
     findings = Findings()
     extended = read_extended(path, findings)
     resolved = with_hosts_resolved(extended.root, findings)
-    check_rules(resolved, path.parent, findings)
+    check_rules(resolved, path.parent, findings, locked=path.with_name(f"{path.stem}.lock").exists())
     _check_settings(extended.root, findings)
     file = validated(FleetFile, resolved, findings, also=("defaults", "extends"))
     problems = findings.problems(tuple(str(source) for source in extended.paths))

@@ -1,11 +1,12 @@
-"""Add, edit and revoke API keys: in the keys file, and at every gateway at once."""
+"""Add, edit and revoke API keys: in the keys file, and at once at every gateway and on every control host."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
@@ -31,9 +32,10 @@ from rackwright.lifecycle.session.operator import operator_of
 from rackwright.remote.answers import read_answer
 from rackwright.run import new_run_id
 from rackwright.state.audit import Act, write_audit
+from rackwright.state.control_keys import keep_keys
 from rackwright.state.formats import utc_now
 from rackwright.state.operator import Operator
-from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, pushed_line, unknown_to, with_pushed
+from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, unknown_to, with_pushed
 from rackwright.values.amounts import parse_duration
 from rackwright.values.secrets import Secret
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 _READING = "reading the pushed API keys"
 Verb = Literal["add", "edit", "revoke"]
+Role = Literal["gateway", "control host"]
 _DONE: dict[Verb, str] = {"add": "added", "edit": "changed", "revoke": "revoked"}
 
 
@@ -127,56 +130,110 @@ def revoke_key(fleet: Fleet, id: str) -> RevokedKey:
     return gone
 
 
-def note_of(key: ApiKey, gone: RevokedKey | None, who: str) -> str:
-    """Return the line that gateways keep for `key pull`. A revocation has the same time as in the keys file."""
-    return pushed_line(key, who=who, when=gone.revoked if gone else utc_now(), revoked=gone is not None)
+@dataclass(frozen=True)
+class Pushed:
+    """For each host, None or why it doesn't have the change."""
+
+    gateways: Mapping[str, str | None] = field(default_factory=dict)
+    control_hosts: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every host has it."""
+        return not any((*self.gateways.values(), *self.control_hosts.values()))
 
 
-def push_key(fleet: Fleet, key: ApiKey, verb: Verb, gone: RevokedKey | None = None) -> dict[str, str | None]:
-    """Push the key to each gateway, or with `gone` revoke it there. Return, for each gateway, None or why it failed.
+def note_of(key: ApiKey, gone: RevokedKey | None, who: str) -> PushedKey:
+    """Return what hosts keep for `key pull`. A revocation has the same time as in the keys file."""
+    return PushedKey(key=key, who=who, when=gone.revoked if gone else utc_now(), revoked=gone is not None)
+
+
+def hosts_with_keys(fleet: Fleet) -> tuple[str, ...]:
+    """Return the gateways and the control hosts: key commands change the keys of all of them."""
+    return tuple(dict.fromkeys((*fleet.gateways, *fleet.control)))
+
+
+def push_key(fleet: Fleet, key: ApiKey, verb: Verb, gone: RevokedKey | None = None) -> Pushed:
+    """Push the key to each gateway and control host, or with `gone` revoke it there. Return which hosts have it.
 
     This takes no lease: it must be possible to revoke a key while another operator has the lease.
     """
-    from rackwright.gateway import Gateways
     from rackwright.remote import Remote
 
-    (entry,) = as_gateway_keys((key,))
-    run = new_run_id()
-    with Remote(targets(fleet, fleet.gateways)) as remote:
+    run, hosts = new_run_id(), hosts_with_keys(fleet)
+    with Remote(targets(fleet, hosts)) as remote:
 
-        def push(name: str) -> str | None:
-            gateway, connection = Gateways(remote, (name,)), remote.connection(name)
+        def push(name: str) -> dict[Role, str | None]:
+            connection = remote.connection(name)
+            works = _works(fleet, remote, name, key, gone)
             try:
                 connection.open()
                 operator = operator_of(fleet, connection)
-                note = note_of(key, gone, operator.who)
-                if gone:
-                    gateway.remove_key(*as_revoked((gone,)), note=note)
-                else:
-                    gateway.put_key(entry, note=note)
-                write_audit(connection, _act(operator, key, run, verb))
             except HostError as error:
-                return error.problems[0].what
-            return None
+                return dict.fromkeys(works, error.problems[0].what)
+            note = note_of(key, gone, operator.who)
+            results = {role: _problem(partial(work, note)) for role, work in works.items()}
+            if None not in results.values():
+                return results
+            unwritten = _problem(lambda: write_audit(connection, _act(operator, key, run, verb)))
+            return {role: problem or unwritten for role, problem in results.items()}
 
-        return remote.each(fleet.gateways, push)
+        found = remote.each(hosts, push)
+    return Pushed(
+        {name: found[name]["gateway"] for name in fleet.gateways},
+        {name: found[name]["control host"] for name in fleet.control},
+    )
 
 
-def pushed_keys(remote: Remote, gateways: tuple[str, ...]) -> tuple[PushedKey, ...]:
-    """Return the keys that were pushed to these gateways since the last apply; unreachable gateways are left out.
+def _works(
+    fleet: Fleet, remote: Remote, name: str, key: ApiKey, gone: RevokedKey | None
+) -> dict[Role, Callable[[PushedKey], None]]:
+    """Return, for each role of the host, what gives it the change. If one of them fails, the other is still done."""
+    from rackwright.gateway import Gateways
+
+    def tell(note: PushedKey) -> None:
+        gateway = Gateways(remote, (name,))
+        if gone:
+            gateway.remove_key(*as_revoked((gone,)), note=note.line)
+        else:
+            gateway.put_key(*as_gateway_keys((key,)), note=note.line)
+
+    def keep(note: PushedKey) -> None:
+        keep_keys(remote.connection(name), (note,))
+
+    works: dict[Role, Callable[[PushedKey], None]] = {}
+    if name in fleet.gateways:
+        works["gateway"] = tell
+    if name in fleet.control:
+        works["control host"] = keep
+    return works
+
+
+def _problem(work: Callable[[], None]) -> str | None:
+    """Do the work; return why it failed, None if it didn't."""
+    try:
+        work()
+    except HostError as error:
+        return error.problems[0].what
+    return None
+
+
+def pushed_keys(remote: Remote, hosts: tuple[str, ...]) -> tuple[PushedKey, ...]:
+    """Return the keys that were pushed to these gateways and control hosts since the last apply, and all tombstones
+    of the control hosts. Unreachable hosts are left out.
 
     Raise HostError if an answer can't be read: a revocation in it must not be forgotten.
     """
     return tuple(
         one
-        for name, answer in remote.run_on(gateways, NEWS_COMMAND).items()
+        for name, answer in remote.run_on(hosts, NEWS_COMMAND).items()
         if not isinstance(answer, HostError)
         for one in read_answer(name, _READING, parse_pushed, answer.check(_READING).stdout, name)
     )
 
 
 def refuse_unknown_keys(fleet: Fleet, pushed: Iterable[PushedKey]) -> None:
-    """Raise LeasedError if gateways have API keys that are missing or older in the keys file."""
+    """Raise LeasedError if gateways or control hosts have API keys that are missing or older in the keys file."""
     path = fleet.sibling("keys.yml")
     unknown = unknown_to(read_keys_file(path), pushed)
     if unknown:
@@ -192,16 +249,16 @@ def refuse_unknown_keys(fleet: Fleet, pushed: Iterable[PushedKey]) -> None:
 def pull_keys(fleet: Fleet) -> tuple[PushedKey, ...]:
     """Add keys that were pushed with other copies of the keys file to this one; return those that were missing.
 
-    Raise HostError, writing nothing, if a gateway can't be asked.
+    Raise HostError, writing nothing, if a gateway or control host can't be asked.
     """
     from rackwright.remote import Remote
 
-    path = fleet.sibling("keys.yml")
-    with Remote(targets(fleet, fleet.gateways)) as remote:
-        for name in fleet.gateways:
+    path, hosts = fleet.sibling("keys.yml"), hosts_with_keys(fleet)
+    with Remote(targets(fleet, hosts)) as remote:
+        for name in hosts:
             remote.connection(name).open()
         file = read_keys_file(path)
-        unknown = unknown_to(file, pushed_keys(remote, fleet.gateways))
+        unknown = unknown_to(file, pushed_keys(remote, hosts))
     if unknown:
         pulled = with_pushed(file, unknown)
         write_keys(path, pulled.keys, pulled.revoked)

@@ -17,9 +17,9 @@ from rackwright.operations.facts.driver import FoundDriverFact
 from rackwright.operations.facts.package_set import PackageSets
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path_state import PathState
-from rackwright.operations.facts.stored_folder import StoredFolder
+from rackwright.operations.facts.stored_folder import FileHashes, StoredFolder
 from rackwright.operations.filesystem.fetch import FETCH, incoming
-from rackwright.operations.filesystem.stored_folder import PLACE
+from rackwright.operations.filesystem.stored_folder import place
 from rackwright.operations.packages import APT, detached
 from rackwright.package_set import ROOT, Package, PackageSet
 from rackwright.route import Route
@@ -36,27 +36,35 @@ _ANY_SCHEME = ("--proto", "=https,http,file", "--proto-redir", "=https,http")
 def packages_kept(*, what: str, set: PackageSet, route: Route) -> Generator[PyinfraCommand]:
     """Ensure that the set's folder has all its files, each verified by sha256, owned by root and read-only.
 
-    They are fetched from the sources in the lock; files that are already there are not fetched again.
+    They are fetched from the sources in the lock, except files that are there with the right sha256, as after a
+    restore. Files of a set that was never installed on this host are hashed again.
     """
     files = tuple(_file(package) for package in set.packages)
-    if host.get_fact(StoredFolder, path=set.folder).holds(set.digest, files):
+    whole = host.get_fact(StoredFolder, path=set.folder).holds(set.digest, files)
+    if whole and set.name in host.get_fact(PackageSets).installed.values():
         return
-    show(f"{what}: {len(files)} packages, {set.size / 1e9:.3f} GB in {set.folder}\n")
+    hashes = host.get_fact(FileHashes, path=set.folder)
+    here = tuple(file for file in files if hashes.get(file.path) == file.sha256)
+    if whole and here == files:
+        return
+    missing = sum(file.size for file in files if file not in here)
+    show(f"{what}: {len(files)} packages, {set.size / 1e9:.3f} GB in {set.folder}; {missing / 1e9:.3f} GB to fetch\n")
     yield StringCommand(f"install -d -m 0755 -o root -g root -- {ROOT} && install -d -m 0700 -- {incoming(ROOT)}")
-    yield StringCommand(_fetch_all(what, files, route))
-    words = ["sh", "-c", PLACE, "place", incoming(ROOT), set.folder, set.digest]
-    for file in files:
-        words += [file.sha256, file.path]
-    yield StringCommand(shlex.join(words))
+    yield StringCommand(_fetch_all(what, files, here, set.folder, route))
+    yield place(files, ROOT, set.folder, set.digest)
 
 
 def _file(package: Package) -> File:
     return File(path=package.file, size=package.size, sha256=package.sha256, url=package.url)
 
 
-def _fetch_all(what: str, files: tuple[File, ...], route: Route) -> str:
+def _fetch_all(what: str, files: tuple[File, ...], here: tuple[File, ...], folder: str, route: Route) -> str:
     options = (*_ANY_SCHEME, *route.curl_options)
     lines = ["set -e", f"script={shlex.quote(FETCH)}", 'fetch() { sh -c "$script" fetch "$@" </dev/null; }']
+    # A link to a file that is there counts as a download that ended before it was verified.
+    lines += [
+        shlex.join(("ln", "-f", "--", f"{folder}/{file.path}", f"{incoming(ROOT)}/{file.sha256}")) for file in here
+    ]
     for file in files:
         words = (f"{what}: {file.path}", file.url, f"{incoming(ROOT)}/{file.sha256}", str(file.size), file.sha256)
         lines.append(f"fetch {shlex.join((*words, *options))}")
@@ -161,16 +169,19 @@ def unhold_packages(*, what: str, pin: str | None = None) -> Generator[PyinfraCo
 
 
 @operation()
-def sets_kept(*, what: str, set: PackageSet) -> Generator[PyinfraCommand]:
+def sets_kept(*, what: str, set: PackageSet, beside: PackageSet | None = None) -> Generator[PyinfraCommand]:
     """Remove all folders of packages except those of the installed set and the one before it, for a rollback.
 
-    Run it after `set` was installed.
+    Run it after `set` was installed. `beside` is a set that will be installed afterwards: its folder stays, because a
+    restore may have put it there.
     """
     found = host.get_fact(PackageSets)
     is_now = found.installed.get(what)
     before = found.previous.get(what) if is_now == set.name else is_now
     others = [sets.get(kind) for sets in (found.installed, found.previous) for kind in sets if kind != what]
-    gone = tuple(f"{ROOT}/{name}" for name in found.folders if name not in (set.name, before, *others))
+    gone = tuple(
+        f"{ROOT}/{name}" for name in found.folders if name not in (set.name, before, *others, beside and beside.name)
+    )
     if gone:
         show("\n".join(f"- {path}" for path in gone))
         yield StringCommand(f"rm -rf --one-file-system -- {shlex.join(gone)}")

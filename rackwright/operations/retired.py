@@ -10,7 +10,7 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diff import show
-from rackwright.operations.facts.ours import OurFiles, OurUnits, OurUsers
+from rackwright.operations.facts.ours import OurBuilds, OurFiles, OurUnits, OurUsers
 from rackwright.operations.unit import UNITS
 
 _LAST = (".service", ".slice", ".target", ".mount")
@@ -43,6 +43,15 @@ def retired_files(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
     if gone:
         show("\n".join(f"- {path}" for path in gone))
         yield StringCommand("rm -rf --", *(QuoteString(path) for path in gone))
+
+
+@operation()
+def retired_builds(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
+    """Remove every folder of a build that isn't in `keep`, with what is left of a transfer; runtimes stay."""
+    gone = [path for path in host.get_fact(OurBuilds) if path not in keep]
+    if gone:
+        show("\n".join(f"- {path}" for path in gone))
+        yield StringCommand("rm -rf --one-file-system --", *(QuoteString(path) for path in gone))
 
 
 @operation()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
@@ -15,11 +15,13 @@ from rackwright.route import Route
 from rackwright.values.secrets import Secret
 
 if TYPE_CHECKING:
-    from requests import PreparedRequest, Response
+    from requests import PreparedRequest, Response, Session
 
 CHUNK = 2**20
 SECONDS = (10, 60)
 """Timeouts for the connection and between two chunks."""
+SHORT = (5, 10)
+"""The same, for a question that isn't worth a longer wait."""
 REDIRECTS = 8
 
 
@@ -118,16 +120,34 @@ class Web:
             hint = "set downloads.hub_token to a token with access" if code in (401, 403) else "check the address"
             raise RackwrightError(f"its server answers {code} {response.reason or ''}".rstrip(), where=url, next=hint)
 
+    def status(self, url: str, session: Session, *, token: Secret | None = None) -> int:
+        """Return the HTTP status of a URL's content, which isn't read. Raise RackwrightError if it can't be reached.
+
+        `session` keeps connections open for further questions.
+        """
+        with self._open("HEAD", url, token=token, session=session, timeout=SHORT) as response:
+            # Some servers don't support HEAD, and signed URLs are for GET only.
+            if response.ok or response.status_code in (404, 410):
+                return response.status_code
+        with self._open("GET", url, {"Range": "bytes=0-0"}, token, session, SHORT) as response:
+            return response.status_code
+
     @contextmanager
     def _open(
-        self, method: str, url: str, headers: dict[str, str] | None = None, token: Secret | None = None
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str] | None = None,
+        token: Secret | None = None,
+        session: Session | None = None,
+        timeout: tuple[int, int] = SECONDS,
     ) -> Iterator[Response]:
         """Yield the response after all redirects; its body is read on demand."""
         cooperative_tls()
         import requests
 
         first, bearer = url, token.reveal() if token else None
-        with requests.Session() as session, _reachable(first):
+        with nullcontext(session) if session else requests.Session() as session, _reachable(first):
             for _ in range(REDIRECTS):
                 with session.request(
                     method,
@@ -136,7 +156,7 @@ class Web:
                     auth=_Bearer(bearer),
                     proxies=self._proxies(url),
                     verify=self.route.ca_bundle or True,
-                    timeout=SECONDS,
+                    timeout=timeout,
                     allow_redirects=False,
                     stream=True,
                 ) as response:

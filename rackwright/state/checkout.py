@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.public_files import TRUSTED, WRITTEN, named_files
+from rackwright.fleet.public_files import TRUSTED, WRITTEN, named_files, named_texts
 
 ELSEWHERE = "elsewhere"
 _STATUS = ("--porcelain=v2", "--branch", "--untracked-files=all", "--ignored")
@@ -23,7 +23,8 @@ class Checkout:
     """The folder that the files' names are relative to."""
     fleet_file: str
     files: Mapping[str, bytes]
-    """Name → content of the fleet file, the files it extends, lock, keys, pins and the public files it names.
+    """Name → content of the fleet file, the files it extends, lock, keys, pins and the public files it names:
+    certificates, keyrings, golden sets and requirements files.
 
     The names of files with an absolute path start with ELSEWHERE.
     """
@@ -53,7 +54,8 @@ class Checkout:
 
 def checkout(fleet: Fleet) -> Checkout:
     """Given a fleet, return its files on this machine. Raise OSError if one can't be read."""
-    named = named_files(fleet)
+    texts = (text.written for text in named_texts(fleet) if text.unfit is None)
+    named = tuple(dict.fromkeys((*named_files(fleet), *texts)))
     relative = [fleet.at(written) for written in named if not _is_whole(written)]
     kept = _there([fleet.path, *fleet.sources, *map(fleet.sibling, WRITTEN), *relative])
     trusted = _there(map(fleet.sibling, TRUSTED))

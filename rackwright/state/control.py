@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rackwright.state.control_keys import MERGE
 from rackwright.state.formats import Moment, parse
 from rackwright.state.record import READ, WRITE
 from rackwright.state.shell import FOLDER, Shell, call, command
@@ -11,7 +12,10 @@ NAME = "control-host.json"
 
 # Data from another host is limited in size, and may contain neither links nor devices. This host's own journal is
 # kept as journal.before. The greater token is kept, so that no earlier lease of this host can pass for a new one.
-_RECEIVE = """set -eu
+# This host may have changes of API keys that the former one lacks, so they are merged.
+_RECEIVE = (
+    MERGE
+    + """set -eu
 umask 077
 mkdir -p -- "$1/control"
 cd -- "$1"
@@ -32,12 +36,14 @@ for one in control fleet golden bench canaries; do
     [ ! -d "moved/$one" ] || cp -a "moved/$one" .
 done
 [ ! -f moved/kit.json ] || cp -a moved/kit.json .
+if [ -f moved/keys.pushed ]; then grep ' @ ' moved/keys.pushed | merge_keys; fi
 sync .
 """
+)
 _SEND = """set -eu
 cd -- "$1"
 set --
-for one in control/journal control/token control/*.json fleet golden bench canaries kit.json; do
+for one in control/journal control/token control/*.json fleet keys.pushed golden bench canaries kit.json; do
     [ ! -e "$one" ] || set -- "$@" "$one"
 done
 [ $# -eq 0 ] || tar -c -z -f - -- "$@"
@@ -78,8 +84,8 @@ def write_control(shell: Shell, record: ControlRecord, *, folder: str = FOLDER) 
 
 
 def copy_state(source: Shell, target: Shell, *, folder: str = FOLDER) -> None:
-    """Copy the control host's state from source to target: journal, applied fleet, answers, measurements, verdicts,
-    the record of the kit.
+    """Copy the control host's state from source to target: journal, applied fleet, changes of API keys, answers,
+    measurements, verdicts, the record of the kit.
 
     Everything except the lease. Raise HostError if a host can't read or write it.
     """

@@ -1,4 +1,4 @@
-"""API keys that `rackwright key`, on any machine, has pushed to gateways since the last apply."""
+"""API keys that `rackwright key`, on any machine, has pushed to gateways and control hosts since the last apply."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from datetime import datetime
 
 from rackwright.errors import UsageError
 from rackwright.fleet.keys_file import ApiKey, KeysFile, RevokedKey
-from rackwright.roles.gateway.settings import FOLDER
+from rackwright.roles.gateway.settings import FOLDER as GATEWAY
 from rackwright.state.formats import Moment, parse, stamp
+from rackwright.state.shell import FOLDER
 from rackwright.values.base import Stored
 
-# Prints nothing on a gateway that was never applied.
-NEWS_COMMAND = f"""cd -- {FOLDER} 2>/dev/null && [ -e keys.applied ] && [ -e keys.pushed ] || exit 0
+# A gateway that was never applied has no news. A control host drops what an apply has brought, except tombstones.
+NEWS_COMMAND = f"""kept={FOLDER}/keys.pushed
+[ ! -e "$kept" ] || sed -n 's/^[^@]*@ //p' "$kept" || exit
+cd -- {GATEWAY} 2>/dev/null && [ -e keys.applied ] && [ -e keys.pushed ] || exit 0
 awk 'FILENAME == ARGV[1] {{ if ($2 == "revoked") gone[$1]; else at[$1] = $2; next }}
     $3 == "@" && !($1 in gone) && ($2 == "revoked" || $2 + 0 > at[$1] + 0) {{ sub(/^[^@]*@ /, ""); print }}' \\
     keys.applied keys.pushed
 """
-"""Prints a gateway's pushed keys that are newer than the applied ones: one line of JSON per key."""
+"""Prints one line of JSON per key: all that a control host keeps, and what was pushed to a gateway and is newer than
+the applied keys."""
 
 
 class PushedKey(Stored):
-    """One key, as it was last pushed to a gateway."""
+    """One key, as it was last pushed to a gateway or control host."""
 
     format: str = "told-key/1"
     key: ApiKey
@@ -30,21 +34,20 @@ class PushedKey(Stored):
     when: Moment
     revoked: bool
 
+    @property
+    def line(self) -> str:
+        """The line of JSON that hosts keep for the key."""
+        return self.model_dump_json(exclude_none=True)
+
     def __str__(self) -> str:
         change = "revoked" if self.revoked else "changed" if self.key.changed else "added"
         return f"{self.key.id} of {self.key.owner} was {change} by {self.who} at {stamp(self.when)}"
 
 
-def pushed_line(key: ApiKey, *, who: str, when: datetime, revoked: bool) -> str:
-    """Return the line of JSON that a gateway keeps for the key."""
-    return PushedKey(key=key, who=who, when=when, revoked=revoked).model_dump_json(exclude_none=True)
-
-
 def parse_pushed(text: str, where: str) -> tuple[PushedKey, ...]:
     """Parse the output of NEWS_COMMAND. Raise RackwrightError if it is damaged or of a newer format."""
-    return tuple(
-        parse(PushedKey, "told-key", line, f"{where}: {FOLDER}/keys.pushed") for line in text.split("\n") if line
-    )
+    file = f"{where}: keys.pushed in {GATEWAY} or {FOLDER}"
+    return tuple(parse(PushedKey, "told-key", line, file) for line in text.split("\n") if line)
 
 
 def unknown_to(file: KeysFile, pushed: Iterable[PushedKey]) -> tuple[PushedKey, ...]:

@@ -28,6 +28,8 @@ if [ -s "$2" ]; then cat -- "$2"; fi
 
 class Record(Stored):
     format: str = "record/1"
+    fleet: str | None = None
+    """The fleet's name; None: an older rackwright wrote it."""
     lock: str
     """Digest of the lock that the host runs."""
     versions: Mapping[str, str] = {}
@@ -43,6 +45,11 @@ def write_record(shell: Shell, record: Record, *, folder: str = FOLDER) -> None:
     call(shell, WRITE, folder, "record.json", stdin=content, what="writing the record")
 
 
+def parse_record(text: str, where: str) -> Record:
+    """Parse a host's record.json. Raise RackwrightError if it is damaged or of a newer rackwright."""
+    return parse(Record, "record", text, where)
+
+
 def applied_lock(text: str) -> str | None:
     """Given the text of a host's record.json, return the digest of the lock that was applied there.
 
@@ -51,6 +58,6 @@ def applied_lock(text: str) -> str | None:
     if not text.strip():
         return None
     try:
-        return parse(Record, "record", text, "record.json").lock
+        return parse_record(text, "record.json").lock
     except RackwrightError:
         return ""

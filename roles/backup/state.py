@@ -38,6 +38,17 @@ if [ $# != 0 ]; then systemctl show -p {_PROPERTIES} -- "$@"; fi
 
 
 @dataclass(frozen=True)
+class FoundRepository:
+    """A repository that the host doesn't use: it has an earlier host's snapshots, or it replaced the host's own."""
+
+    id: str
+    snapshots: int | None = None
+    """How many it has; None: it replaced the host's own, and its snapshots were not counted."""
+    newest: str | None = None
+    """When the newest one was made, as restic says it; None: not known."""
+
+
+@dataclass(frozen=True)
 class RepositoryState:
     """One repository as its host knows it. Ages are in seconds, by the host's own clock."""
 
@@ -55,6 +66,10 @@ class RepositoryState:
     """Time since the repository was first reached."""
     part: int | None = None
     """The part of the data that the last good check read."""
+    id: str | None = None
+    """Id of the restic repository that the host uses; None: it uses none yet."""
+    found: FoundRepository | None = None
+    """Why the last snapshot or check was refused: this repository must be adopted first; None: it was not refused."""
     failures: tuple[str, ...] = ()
     """Why the last snapshot or the last check failed."""
     dead: tuple[str, ...] = ()
@@ -143,10 +158,18 @@ def _state(name: str, stored: Mapping[str, str], units: Mapping[str, Mapping[str
         check_age=_age(stored.get("check_at"), now),
         known_age=_age(stored.get("since"), now),
         part=_number(stored.get("part")),
+        id=stored.get("repository"),
+        found=_found(stored),
         failures=tuple(_failures(stored, services[run], services[check])),
         dead=tuple(f"{unit}.timer" for unit in (run, check) if not _lives(units.get(f"{unit}.timer", {}))),
         running=any(service.get("ActiveState") == "activating" for service in services.values()),
     )
+
+
+def _found(stored: Mapping[str, str]) -> FoundRepository | None:
+    if not (found := stored.get("found")):
+        return None
+    return FoundRepository(found, _number(stored.get("history")), stored.get("newest"))
 
 
 def _failures(stored: Mapping[str, str], run: Mapping[str, str], check: Mapping[str, str]) -> Iterator[str]:

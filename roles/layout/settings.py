@@ -23,3 +23,5 @@ class Settings(Frozen):
     """All files that belong on this host: probe scripts, proxy folders, certificates, backup and driver files."""
     keep_users: tuple[Line, ...] = ()
     """All rw-* users that belong on this host; others are removed."""
+    keep_builds: tuple[HostPath, ...] = ()
+    """The folders of all builds that this host keeps for its backups; others are removed."""

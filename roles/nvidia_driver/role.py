@@ -38,15 +38,17 @@ from rackwright.route import Route
 
 
 @deploy("nvidia_driver")
-def nvidia_driver(*, settings: Settings, route: Route) -> None:
+def nvidia_driver(*, settings: Settings, route: Route, beside: PackageSet | None = None) -> None:
     """Ensure that the host has the lock's driver or the adopted one, on hold and with a boot guard.
+
+    `beside` is another set of packages that belongs on the host.
 
     The kernel of the next boot has the driver's module; if not, the role fails and the boot default stays as it was.
     Nothing reboots.
     """
     _guard(settings)
     if settings.set:
-        _install(settings, settings.set, route)
+        _install(settings, settings.set, route, beside)
         hold_packages(
             name="Hold driver and kernel",
             what="driver",
@@ -84,7 +86,7 @@ def _guard(settings: Settings) -> None:
         )
 
 
-def _install(settings: Settings, packages: PackageSet, route: Route) -> None:
+def _install(settings: Settings, packages: PackageSet, route: Route, beside: PackageSet | None) -> None:
     named = f"{settings.version} with kernel {settings.kernel}"
     what = f"driver {named}"
     packages_kept(name=f"Keep the packages of {what}", what=what, set=packages, route=route)
@@ -95,7 +97,7 @@ def _install(settings: Settings, packages: PackageSet, route: Route) -> None:
         guard=GUARD,
         replace=settings.manage == "replace",
     )
-    sets_kept(name="Keep this set and the previous one", what="driver", set=packages)
+    sets_kept(name="Keep this set and the previous one", what="driver", set=packages, beside=beside)
 
 
 def _serve(settings: Settings) -> None:

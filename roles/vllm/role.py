@@ -8,6 +8,7 @@ from pyinfra.api.deploy import deploy
 
 from rackwright.launch import RUNTIMES
 from rackwright.operations.filesystem.fetch import all_fetched
+from rackwright.operations.filesystem.kept_build import kept_for_backups
 from rackwright.operations.filesystem.stored_folder import room_made
 from rackwright.operations.filesystem.wheels import wheels_installed
 from rackwright.operations.packages import installed
@@ -20,14 +21,25 @@ UNPACKED = 6
 
 
 @deploy("vllm")
-def vllm(*, settings: Settings, wheels: tuple[File, ...], digest: str, gpus: bool, route: Route) -> None:
+def vllm(
+    *,
+    settings: Settings,
+    wheels: tuple[File, ...],
+    digest: str,
+    gpus: bool,
+    route: Route,
+    kept: str | None = None,
+) -> None:
     """Ensure that vLLM is in the version's folder, was imported once, and is read-only.
 
     `wheels` are all wheels that the lock names, and `digest` identifies them; `gpus`: whether engines here use GPUs.
+    `kept` is the folder in which the host keeps wheels of the controller for its backups.
     """
     what, folder = f"vLLM {settings.version}", settings.folder
     room = tuple(wheel.model_copy(update={"size": wheel.size * UNPACKED}) for wheel in wheels)
     installed(name="Install vLLM's dependencies", packages=_packages(settings, gpus))
+    if kept:
+        kept_for_backups(what=what, files=wheels, folder=kept, digest=digest, runtime=folder)
     room_made(
         name=f"Make sure that {what} has room",
         what=what,
@@ -44,6 +56,7 @@ def vllm(*, settings: Settings, wheels: tuple[File, ...], digest: str, gpus: boo
         root=RUNTIMES,
         folder=folder,
         digest=digest,
+        copy=kept,
         route=route,
     )
     wheels_installed(

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 
 from rackwright.fleet.backup_access import derived
@@ -41,3 +44,51 @@ def test_without_a_backup_there_is_no_password(site):
     ran = rackwright("-f", site, "backup", "password", "gpu1")
     assert ran.exit_code == 2
     assert ran.stderr == "error: backup: the fleet file sets no backup; this command needs one\n"
+
+
+@pytest.fixture
+def stored(backed_up, tmp_path):
+    """gpu1's repository, in a folder, with an old snapshot and a new one."""
+    for time in ("2026-01-01 00:00:00", "2026-11-01 00:00:00"):
+        restic(tmp_path, *(("init",) if time.startswith("2026-01") else ("cat", "config")))
+        restic(tmp_path, "backup", "-q", "--host", "gpu1", "--time", time, str(backed_up))
+    return f"{tmp_path}/srv/{{host}}"
+
+
+def restic(folder, *words):
+    password = derived(Secret("one"), "acme", "disk", "gpu1").reveal()
+    command = ["restic", "--repo", str(folder / "srv" / "gpu1"), "--no-cache", *words]
+    environment = {**os.environ, "RESTIC_PASSWORD": password, "TZ": "UTC"}
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def test_old_snapshots_are_removed_after_a_yes(backed_up, stored, tmp_path):
+    forget = ("-f", backed_up, "backup", "forget", "gpu1", "--at", stored)
+    ran = rackwright(*forget, answers="n\n")
+    assert (ran.exit_code, ran.stdout) == (1, "")
+    assert "Remove 1 snapshot for good?" in ran.stderr
+    assert "gpu1: 1 go, 1 stay, of 2026-11-01T00:00:00Z to 2026-11-01T00:00:00Z" in ran.stderr
+    ran = rackwright(*forget, "--dry-run", "--json")
+    (planned,) = ran.document["repositories"]
+    assert (ran.exit_code, planned["outcome"], len(planned["goes"]), planned["stays"]) == (0, "planned", 1, 1)
+    ran = rackwright(*forget, "--yes")
+    assert (ran.exit_code, ran.stdout) == (0, "ok   gpu1 at disk: 1 gone, 1 there\n")
+    assert len(restic(tmp_path, "list", "snapshots", "-q").split()) == 1
+
+
+def test_a_suspect_snapshot_is_named_and_exits_with_12(backed_up, stored, tmp_path):
+    restic(tmp_path, "backup", "-q", "--host", "gpu1", "--time", "2099-01-01 00:00:00", str(backed_up))
+    ran = rackwright("-f", backed_up, "backup", "forget", "gpu1", "--at", stored, "--yes")
+    assert (ran.exit_code, ran.stdout) == (12, "FAIL gpu1 at disk: refused\n")
+    assert "of 2099-01-01T00:00:00Z is dated in the future" in ran.stderr
+    assert (
+        f"next: RESTIC_PASSWORD_COMMAND='rackwright backup password gpu1 --to disk' restic -r {tmp_path}"
+        in ran.stderr
+    )
+
+
+@pytest.mark.parametrize(("text", "what"), [("soon", "soon is no duration"), ("1h", "is too short")])
+def test_what_is_no_time_to_keep_is_refused(backed_up, text, what):
+    ran = rackwright("-f", backed_up, "backup", "forget", "gpu1", "--at", "/srv/{host}", "--keep-within", text)
+    assert ran.exit_code == 2
+    assert f"--keep-within: {what}" in ran.stderr

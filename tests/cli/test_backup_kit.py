@@ -21,7 +21,7 @@ def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     server = start(tmp_path / "rest")
     made = make_site(tmp_path, server, monkeypatch)
     monkeypatch.setattr(remote, "Remote", made.hosts)
-    monkeypatch.setattr(keys, "push_key", lambda *_: {"gate1": None})
+    monkeypatch.setattr(keys, "push_key", lambda *_: keys.Pushed({"gate1": None}))
     yield made
     server.stop()
 
@@ -71,7 +71,7 @@ def test_a_key_is_revoked_though_the_kit_can_not_be_saved(vault: Site, monkeypat
     monkeypatch.setattr(kit_repository, "_REACH_SECONDS", 2)
     rackwright("-f", vault.path, "key", "add", "ci", "--owner", "CI", "--later")
     told: list[object] = []
-    monkeypatch.setattr(keys, "push_key", lambda *said: told.append(said) or {"gate1": None})
+    monkeypatch.setattr(keys, "push_key", lambda *said: told.append(said) or keys.Pushed({"gate1": None}))
     vault.server.stop()
     done = rackwright("-f", vault.path, "key", "revoke", "ci", "--yes", "--json")
     assert (done.exit_code, len(told)) == (3, 1)

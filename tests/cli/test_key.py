@@ -12,7 +12,7 @@ from tests.cli.command_line import rackwright
 @pytest.fixture
 def told(monkeypatch):
     """The calls that push keys to the gateways, with each gateway's answer."""
-    calls, answers = [], {"gate1": None}
+    calls, answers = [], procedure.Pushed({"gate1": None}, {"gate1": None, "gpu1": None})
 
     def tell(fleet, key, verb, gone):
         assert (gone is not None) == (verb == "revoke")
@@ -45,10 +45,11 @@ def test_a_key_in_json_has_its_text_and_what_the_gateways_know(site, told):
     assert document["key"].startswith("rw-ci-")
     assert document["expires"] == "2100-01-01T00:00:00Z"
     assert document["gateways"] == {"gate1": None}
+    assert document["control_hosts"] == {"gate1": None, "gpu1": None}
 
 
 def test_a_gateway_that_is_not_there_yet_is_named_with_the_next_command(site, told):
-    told.answers["gate1"] = "unreachable"
+    told.answers.gateways["gate1"] = "unreachable"
     ran = rackwright("-f", site, "key", "add", "ci", "--owner", "CI")
     assert ran.exit_code == 3
     assert ran.stdout.startswith("rw-ci-")
@@ -163,7 +164,7 @@ def test_an_edit_that_cannot_be_changes_nothing(site, told, arguments, error):
 
 def test_a_gateway_that_does_not_get_an_edit_makes_exit_code_3(site, told):
     rackwright("-f", site, "key", "add", "ci", "--owner", "CI")
-    told.answers["gate1"] = "unreachable"
+    told.answers.gateways["gate1"] = "unreachable"
     ran = rackwright("-f", site, "key", "edit", "ci", "--concurrency", "1")
     assert ran.exit_code == 3
     assert "gate1 was not updated: unreachable\nnext: rackwright apply\n" in ran.stderr
@@ -180,10 +181,30 @@ def test_a_revoked_key_is_gone_from_the_file_and_the_gateways(site, told):
 
 def test_a_gateway_that_still_lets_a_revoked_key_in_is_exit_code_3(site, told):
     rackwright("-f", site, "key", "add", "anna", "--owner", "Anna")
-    told.answers["gate1"] = "unreachable"
+    told.answers.gateways["gate1"] = "unreachable"
     ran = rackwright("-f", site, "key", "revoke", "anna", "-y")
     assert ran.exit_code == 3
     assert "gate1 was not updated: unreachable" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "at_gateway", "said"),
+    [
+        ("gpu1", None, "gpu1, a control host, doesn't have this change: full\nnext: rackwright apply\n"),
+        ("gate1", "full", "gate1 was not updated: full\nnext: rackwright apply\n"),
+    ],
+)
+def test_a_control_host_without_the_change_is_exit_code_3_and_an_unreachable_host_is_named_once(
+    site, told, host, at_gateway, said
+):
+    rackwright("-f", site, "key", "add", "anna", "--owner", "Anna")
+    told.answers.gateways["gate1"] = at_gateway
+    told.answers.control_hosts[host] = "full"
+    ran = rackwright("-f", site, "key", "edit", "anna", "--concurrency", "4")
+    assert (ran.exit_code, ran.stderr) == (3, said)
+    ran = rackwright("-f", site, "key", "revoke", "anna", "-y", "--json")
+    assert ran.exit_code == 3
+    assert ran.document["control_hosts"] == {"gate1": None, "gpu1": None, host: "full"}
 
 
 def test_a_key_that_is_not_there_cannot_be_revoked(site, told):

@@ -17,8 +17,9 @@ from rackwright.lifecycle.key import Terms, add_key, edit_key, revoke_key
 from rackwright.lifecycle.session.remember import Compared, compared
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.roles.gateway.settings import RevokedKey
+from rackwright.state.control_keys import keep_keys
 from rackwright.state.formats import utc_now
-from rackwright.state.pushed_keys import pushed_line
+from rackwright.state.pushed_keys import PushedKey
 from tests.cli.command_line import rackwright
 from tests.cli.test_lease_move import AS_IT_WAS, FLEET
 from tests.shells import FolderHosts, FolderShell
@@ -50,7 +51,7 @@ class Desks:
 
     def tell(self, key: ApiKey, *, revoked: bool = False, gateways: tuple[str, ...] = GATEWAYS) -> None:
         """Write the lines that the gateways keep after Ben's command has pushed the key."""
-        self.note(key, pushed_line(key, who="ben@desk", when=utc_now(), revoked=revoked), revoked, gateways)
+        self.note(key, PushedKey(key=key, who="ben@desk", when=utc_now(), revoked=revoked).line, revoked, gateways)
 
     def note(self, key: ApiKey, note: str, revoked: bool, gateways: tuple[str, ...] = GATEWAYS) -> None:
         (entry,) = as_gateway_keys((key,))
@@ -58,6 +59,11 @@ class Desks:
         for name in gateways:
             with self.gateway(name).joinpath("keys.pushed").open("a") as file:
                 file.write(f"{said}{key.sha256} {'revoked' if revoked else key.version} @ {note}\n")
+
+    def keep(self, key: ApiKey, *, revoked: bool) -> None:
+        """Let the control host keep the change that Ben's command has made."""
+        pushed = PushedKey(key=key, who="ben@desk", when=utc_now(), revoked=revoked)
+        keep_keys(self.hosts["gpu1"], (pushed,))
 
     def apply(self, path: Path) -> Compared:
         """Run the part of an apply that checks whether these files may be applied."""
@@ -112,7 +118,7 @@ def test_a_revocation_that_is_pulled_is_the_one_that_was_written_down(
     (leaked,) = desks.keys(desks.ben)
     gone = revoke_key(load_fleet(desks.ben), "leaked")
     monkeypatch.setattr(keys, "utc_now", lambda: gone.revoked + timedelta(seconds=90))
-    desks.note(leaked, keys.note_of(leaked, gone, "ben@desk"), revoked=True)
+    desks.note(leaked, keys.note_of(leaked, gone, "ben@desk").line, revoked=True)
     assert rackwright("-f", desks.anna, "key", "pull").exit_code == 0
     files = [read_keys_file(path.with_name("site.keys.yml")) for path in (desks.anna, desks.ben)]
     assert files[0].revoked == files[1].revoked
@@ -123,6 +129,45 @@ def test_one_gateway_that_knows_is_enough(desks: Desks) -> None:
     desks.tell(leaked, revoked=True, gateways=("gate2",))
     desks.hosts["gpu1"].gone = True
     assert "leaked" in desks.refused(desks.anna)
+
+
+def control_on_gpu1(desks: Desks) -> None:
+    for path in (desks.anna, desks.ben):
+        path.write_text(path.read_text().replace("fleet: acme\n", "fleet: acme\ncontrol: [gpu1]\n"))
+        assert load_fleet(path).control == ("gpu1",)
+
+
+def test_a_revocation_that_only_a_control_host_knows_is_refused_and_pulled(desks: Desks) -> None:
+    control_on_gpu1(desks)
+    (leaked,) = desks.keys(desks.ben)
+    revoke_key(load_fleet(desks.ben), "leaked")
+    desks.keep(leaked, revoked=True)
+    for name in GATEWAYS:
+        desks.hosts[name].gone = True
+    assert "leaked of ci was revoked by ben@desk" in desks.refused(desks.anna)
+    for name in GATEWAYS:
+        desks.hosts[name].gone = False
+    ran = rackwright("-f", desks.anna, "key", "pull")
+    assert ran.stdout.startswith("leaked of ci was revoked by ben@desk at ")
+    assert desks.keys(desks.anna) == ()
+    desks.apply(desks.anna)
+
+
+def test_nothing_is_pulled_while_a_control_host_can_not_be_asked(desks: Desks) -> None:
+    control_on_gpu1(desks)
+    desks.hosts["gpu1"].gone = True
+    ran = rackwright("-f", desks.anna, "key", "pull")
+    assert (ran.exit_code, "gpu1" in ran.stderr) == (3, True)
+
+
+def test_a_host_in_both_roles_is_asked_once(desks: Desks) -> None:
+    (leaked,) = desks.keys(desks.ben)
+    revoke_key(load_fleet(desks.ben), "leaked")
+    desks.tell(leaked, revoked=True)
+    keep_keys(desks.hosts["gate1"], (PushedKey(key=leaked, who="ben@desk", when=utc_now(), revoked=True),))
+    desks.hosts["gate1"].commands.clear()
+    assert desks.refused(desks.anna).count("leaked of ci") == 1
+    assert len([one for one in desks.hosts["gate1"].commands if "keys.pushed" in one]) == 1
 
 
 def test_what_waits_to_be_applied_is_no_older_copy(desks: Desks) -> None:

@@ -1,6 +1,7 @@
 # ruff: noqa: E501  (an exact message is written on one line)
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,10 +13,13 @@ from rackwright.errors import FleetError, SecretError, UsageError
 from rackwright.fleet.backup_access import access_of, derived, kit_repositories, password_of, references_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
+from rackwright.fleet.hosts.compose import host_specs
+from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.load import load_fleet
-from rackwright.fleet.lock import Lock, ModelLock
+from rackwright.fleet.lock import DriverLock, Lock, ModelLock, RuntimeLock
 from rackwright.fleet.references import secret_files
 from rackwright.fleet.secrets import resolve
+from rackwright.package_set import Package, PackageSet
 from rackwright.values.file import File
 from rackwright.values.secrets import Secret
 from tests.fleet.fleets import make_fleet
@@ -158,10 +162,108 @@ def test_weights_are_saved_where_no_source_gives_them_back(tmp_path: Path) -> No
         assert weights not in settings.sources
 
 
+RUNTIME = RuntimeLock(
+    kind="llama_cpp",
+    version="b1",
+    build="file:llama.tar.gz",
+    files=(File(path="llama.tar.gz", size=7, sha256="b" * 64, url="file:llama.tar.gz"),),
+)
+BUILD = {"kind": "llama_cpp", "version": "b1", "build": "file:llama.tar.gz"}
+
+
+def spec_of(folder: Path, host: str, runtime: RuntimeLock = RUNTIME, **backup: object) -> HostSpec:
+    saved = {"backup": {"to": [DISK], **backup}} if backup.get("to") != [] else {}
+    built = make_fleet(folder / "acme.yml", runtime={**BUILD, "build": runtime.build}, **saved)
+    lock = LOCK.model_copy(update={"runtimes": {"llama_cpp-b1": runtime}, "ports": {"gpu1": {"assistant@1": 8100}}})
+    return host_specs(built, lock)[host]
+
+
+def test_a_host_keeps_and_saves_a_build_that_only_the_controller_has(tmp_path: Path) -> None:
+    kept = f"/var/lib/rackwright/builds/llama_cpp-b1-{'b' * 16}"
+    spec = spec_of(tmp_path, "gpu1")
+    assert [runtime.kept for runtime in spec.runtimes] == [kept]
+    assert spec.layout.keep_builds == (kept,)
+    assert spec.backup is not None
+    assert f"{kept}/.verified" in spec.backup.must
+    web = RUNTIME.model_copy(
+        update={
+            "build": f"https://a.b/llama.tar.gz#sha256={'b' * 64}",
+            "files": (RUNTIME.files[0].model_copy(update={"url": "https://a.b/llama.tar.gz"}),),
+        }
+    )
+    for other in (
+        spec_of(tmp_path, "gpu1", builds="no"),
+        spec_of(tmp_path, "gpu1", to=[]),
+        spec_of(tmp_path, "gpu1", web),
+        spec_of(tmp_path, "gate1"),
+    ):
+        assert [runtime.kept for runtime in other.runtimes if runtime.kept] == []
+        assert other.layout.keep_builds == ()
+        assert not other.backup or not any("builds" in path for path in other.backup.must)
+
+
+def test_the_packages_of_driver_and_toolkit_in_the_lock_are_saved_and_no_others(tmp_path: Path) -> None:
+    packages = {
+        name: Package(
+            name=name, version="1", architecture="amd64", size=1, sha256=digit * 64, url="https://a.b/c.deb"
+        )
+        for name, digit in (("nvidia", "1"), ("toolkit", "2"))
+    }
+    driver = DriverLock(
+        question="driver",
+        system="debian 13",
+        architecture="x86_64",
+        modules="open",
+        hosts=("gpu1",),
+        version="580",
+        kernel="6.12",
+        kernel_package="linux-image",
+        install=("nvidia",),
+        packages=(packages["nvidia"],),
+        cuda=(packages["toolkit"],),
+    )
+    lock = LOCK.model_copy(update={"drivers": {driver.name: driver}})
+    folders = {driver.set.folder, PackageSet(packages=(packages["toolkit"],)).folder}
+    asked = {"branch": "580", "cuda": "12.8", "on": "gpu1"}
+
+    def saved(host: str, packages: str = "yes") -> set[str]:
+        one = make_fleet(tmp_path / "acme.yml", backup={"to": [DISK], "packages": packages}, driver=asked)
+        settings = backup_of(one, lock, host)
+        assert settings is not None
+        again = {pattern[1:] for pattern in settings.exclude if pattern.startswith("!")}
+        assert settings.exclude.index("/var/lib/rackwright/packages/*") < len(settings.exclude) - len(again)
+        assert {f"{folder}/.verified" for folder in again} == {path for path in settings.must if "packages" in path}
+        return again
+
+    assert saved("gpu1") == folders
+    assert saved("gpu1", packages="no") == set()
+    assert saved("gate1") == set()
+
+
+def test_restic_saves_the_packages_in_the_lock_and_leaves_the_others(tmp_path: Path) -> None:
+    files = ("set/a.deb", "set/.verified", "old/a.deb", ".incoming/x", "driver.installed")
+    for name in files:
+        path = tmp_path / "var/lib/rackwright/packages" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "var/lib/rackwright/audit.log").touch()
+    root = f"{tmp_path}/var/lib/rackwright/packages"
+    excludes = [f"--exclude={root}/*", f"--exclude=!{root}/set"]
+    environment = {"RESTIC_PASSWORD": "x", "RESTIC_REPOSITORY": f"{tmp_path}/vault", "PATH": os.environ["PATH"]}
+    environment["RESTIC_CACHE_DIR"] = f"{tmp_path}/cache"
+    for words in (["init"], ["backup", *excludes, f"{tmp_path}/var"]):
+        subprocess.run(["restic", *words, "-q"], env=environment, check=True)
+    said = subprocess.run(
+        ["restic", "ls", "latest", "-q"], env=environment, check=True, capture_output=True, text=True
+    ).stdout
+    found = {line.removeprefix(f"{root}/") for line in said.split() if "/packages/" in line}
+    assert found == {"set", "set/a.deb", "set/.verified"}
+
+
 def test_secrets_and_what_can_be_had_again_are_left_out(tmp_path: Path) -> None:
     settings = backup_of(fleet(tmp_path, DISK), LOCK, "gpu1")
     assert settings is not None
-    assert {"*.cred", "/var/lib/rackwright/packages"} <= set(settings.exclude)
+    assert {"*.cred", "/var/lib/rackwright/packages/*"} <= set(settings.exclude)
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,8 @@ def test_a_change_counts_more_than_the_one_before_it_whatever_the_clock_says():
     changed = make("a", changed=key.next_change(CREATED - timedelta(days=1)))
     assert changed.version == key.version + 1
     assert changed.next_change(CREATED + timedelta(days=1)) == CREATED + timedelta(days=1)
+    again = make("a", changed=changed.next_change(CREATED))
+    assert again.version == changed.version + 1
 
 
 def test_a_key_is_added_once():

@@ -277,6 +277,18 @@ def test_says_what_is_wrong(old, new, expected):
     assert messages() == expected
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("hf:acme/tiny", "file:gone.gguf"), ("version: b1", "version: b1, build: file:gone.tar.gz")]
+)
+def test_with_a_lock_weights_and_builds_may_be_missing_here(old, new):
+    write(GOOD.replace(old, new, 1))
+    assert "no such file" in messages()[0]
+    write("format: lock/1\n", "fleet.lock")
+    assert messages() == []
+    write(GOOD.replace(old, new, 1).replace("fleet: acme", "fleet: acme\ndownloads: {ca_bundle: gone.pem}", 1))
+    assert len(messages()) == 1, "the hosts' backups have no CA bundle"
+
+
 def fleet(text, **others):
     for name, other in others.items():
         write(other, f"{name}.yml")

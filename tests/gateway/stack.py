@@ -128,9 +128,15 @@ class Running:
         self.script("start" if self.proxy.drains else "prepare")
         self.script("check", f"{self.paths.configuration}/haproxy.cfg")
         arguments = ["haproxy", "-W", "-f", f"{self.paths.configuration}/haproxy.cfg"]
+        arguments += ["-S", f"{self.paths.sockets}/master.sock,mode,600"]
         with Path(self.paths.run, "stderr").open("ab") as stderr:
+            # A session of its own, as under systemd. A new worker that can't bind sends SIGTTOU to the old ones. One
+            # that is exiting no longer handles it: in a shell's session it would stop for good, and its master wait.
             self.process = subprocess.Popen(
-                [*arguments, "-S", f"{self.paths.sockets}/master.sock,mode,600"], stderr=stderr, stdout=stderr
+                ["setpriv", "--pdeathsig", "TERM", "--", *arguments],
+                stderr=stderr,
+                stdout=stderr,
+                start_new_session=True,
             )
         eventually(self.answers)
 
@@ -320,7 +326,9 @@ def _proxies(folder: Path, ca: CertificateAuthority) -> tuple[Running, Running]:
     stand_in.chmod(0o755)
     (folder / "drains").mkdir()
     drains = str(folder / "drains")
-    gateway = Proxy("gateway", "test", _paths(folder, "gateway"), ("gateway", "gateway-client"), drains=drains)
+    # The script's temporary folders in /run have the unit's name, and other stacks may run at the same time.
+    unit = f"{folder.name}-gateway"
+    gateway = Proxy(unit, "test", _paths(folder, "gateway"), ("gateway", "gateway-client"), drains=drains)
     return Running(gateway), Running(Proxy("host-proxy", "test", _paths(folder, "host-proxy"), ("host-proxy",)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import threading
@@ -21,7 +22,7 @@ def test_checking_a_configuration_leaves_no_keys_behind(stack: Stack) -> None:
     broken.write_text(Path(configuration).read_text() + "no such word\n")
     with pytest.raises(subprocess.CalledProcessError):
         stack.gateway.script("check", str(broken))
-    assert not list(Path("/run").glob("gateway-check.*"))
+    assert not list(Path("/run").glob(f"{stack.gateway.proxy.unit}-check.*"))
 
 
 @contextmanager
@@ -119,3 +120,9 @@ def test_a_reload_that_fails_says_so_and_the_old_worker_goes_on(stack: Stack) ->
             stack.write(settings)
     assert before in stack.gateway.workers
     assert stack.send().status == 200
+
+
+def test_no_terminal_signal_stops_a_worker(stack: Stack) -> None:
+    """A reload that fails sends such signals. The kernel drops them for processes that no shell could continue."""
+    masters = [proxy.process.pid for proxy in (stack.gateway, stack.host_proxy)]
+    assert [os.getsid(pid) for pid in masters] == masters

@@ -53,6 +53,8 @@ class Backups:
     owned: Settings
     """Those of another host, which an attacker owns."""
     owned_access: Mapping[str, Access]
+    fleet: Fleet
+    """It names the vault; its hosts' addresses are made up."""
 
     def role(self, settings: Settings | None = None, **access: Access) -> Callable[[], None]:
         wanted, opened = settings or self.settings, {**self.access, **access}
@@ -91,7 +93,7 @@ def backups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backups]:
         seed(host)
         fleet = described(folder, vault)
         access = access_of(fleet)
-        owned = settings_of(fleet, OWNED), access[OWNED]
+        owned = settings_of(fleet, OWNED), access[OWNED], fleet
         made = Backups(folder, host, vault, settings_of(fleet, HOST), access[HOST], *owned)
         host.applied(made.role())
         yield made
@@ -241,6 +243,43 @@ def test_one_file_comes_back_and_what_matches_nothing_is_no_success(backups: Bac
     assert not backups.host.holds(f"{restic} dump latest /var/lib/rackwright/fleet/nothing.yml")
     # This is why the docs say dump, and not restore --include.
     assert backups.host.holds(f"{restic} restore latest --include /nothing.yml --target /srv/none")
+
+
+@pytest.fixture
+def controller(backups: Backups) -> Operator:
+    """An operator whose fleet file has the real host's address."""
+    path, lab = backups.fleet.path, backups.host.fleet
+    sections = backups.fleet.file.model_dump(mode="json", exclude_unset=True, by_alias=True)
+    sections["hosts"][HOST] = {"address": backups.host.address, "ssh": {"user": lab.user, "key": str(lab.key)}}
+    path.write_text(json.dumps(sections))
+    path.with_suffix(".known_hosts").write_text(lab.known_hosts.read_text())
+    return Operator(path)
+
+
+def test_one_file_comes_back_by_command_and_the_host_need_not_answer(
+    controller: Operator, backups: Backups, tmp_path: Path
+) -> None:
+    path, host = "/var/lib/rackwright/fleet/site.yml", backups.host
+    shown = controller("backup", "show", HOST, "/var/lib/rackwright/fleet", "--json").json
+    assert (shown["repository"], shown["read_on_host"]) == ("disk", True)
+    assert [entry["path"] for entry in shown["entries"]] == ["/var/lib/rackwright/fleet", path]
+    for name in ("disk", "ssh", "web"):
+        said = controller(
+            "backup", "get", HOST, path, "--from", name, "--output", str(tmp_path / name), "--json"
+        ).json
+        assert (tmp_path / name).read_text() == "fleet: acme\n"
+        assert said["read_on_host"] == (name == "disk")
+    host.tell("systemctl stop ssh.socket ssh")
+    try:
+        gone = controller("backup", "get", HOST, path, "--output", str(tmp_path / "gone"), "--json").json
+        missing = controller("backup", "get", HOST, f"{path}s", "--output", str(tmp_path / "missing"), check=1)
+    finally:
+        host.tell("systemctl start ssh.socket ssh")
+    assert gone["repository"] == "ssh"
+    assert {one["repository"] for one in gone["passed_over"]} == {"disk"}
+    assert (tmp_path / "gone").read_text() == "fleet: acme\n"
+    assert f"  - {path}" in missing.err
+    assert not (tmp_path / "missing").exists()
 
 
 def test_no_secret_lies_in_a_snapshot_nor_in_the_open_on_the_host(backups: Backups) -> None:
@@ -434,6 +473,26 @@ def test_a_snapshot_and_a_check_are_made_by_hand_and_audited(site: Operator, bac
     assert site("backup", "check", "--to", "own", "--json").json["made"][0]["part"] == 1
     acts = [json.loads(line) for line in backups.host.tell("tail -n 2 /var/lib/rackwright/audit.log").splitlines()]
     assert [(act["command"], act["outcome"]) for act in acts] == [("backup run", "done"), ("backup check", "done")]
+
+
+def test_a_reinstalled_host_saves_nothing_until_someone_says_so(site: Operator, backups: Backups) -> None:
+    before = [one["id"] for one in backups.snapshots("own")]
+    backups.host.tell("rm /var/lib/rackwright/backup/own.json")
+    applied = site("apply", "--yes", "--json", check=3)
+    assert "rackwright restore gate1, or rackwright backup run gate1 --to own --adopt" in applied.err
+    refused = site("backup", "run", "--json", check=3).json["made"][0]
+    assert refused["problem"].startswith(f"the repository has {len(before)} snapshots of an earlier gate1, newest ")
+    assert site("backup", "check", "--json", check=12).json["failed"] == 1
+    assert f"has {len(before)} snapshots of an earlier gate1" in site("status", check=12).out
+    failed = [proof["found"] for proof in site("verify", "--json", check=12).json["proofs"] if not proof["passed"]]
+    assert "snapshots of an earlier gate1" in failed[0]
+    assert [one["id"] for one in backups.snapshots("own")] == before
+    adopted = site("backup", "run", "--adopt", "--yes", "--json").json
+    assert (adopted["good"], [one["instead_of"] for one in adopted["adopted"]]) == (1, [None])
+    assert len(backups.snapshots("own")) == len(before) + 1
+    assert not backups.state("own").alarms, "a check that was refused is no failed check"
+    acts = [json.loads(line) for line in backups.host.tell("tail -n 2 /var/lib/rackwright/audit.log").splitlines()]
+    assert [act["command"] for act in acts] == ["backup run --adopt", "backup run"]
 
 
 def test_ctrl_c_stops_watching_and_the_snapshot_goes_on(site: Operator, backups: Backups) -> None:

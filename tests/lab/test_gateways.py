@@ -16,6 +16,7 @@ import pytest
 from rackwright.fleet.x509 import issue, load_key
 from rackwright.lab.fleet_file import DOMAIN
 from rackwright.lab.hosts import Lab
+from rackwright.state.merge_keys import parse_kept_keys
 from rackwright.values.secrets import Secret
 from tests.lab import malformed, traces
 from tests.lab.operator import Operator, operator
@@ -44,7 +45,9 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     site.edit("on: [gate1]", "on: [gate1, gate2]")
     site.path.with_name("password").write_text("a password of the tests\n")
     with site.path.open("a") as fleet_file:
-        fleet_file.write("backup: {to: [{name: own, url: /srv/own, password: 'file:password'}]}\n")
+        fleet_file.write(
+            "control: [gate1, gpu1]\nbackup: {to: [{name: own, url: /srv/own, password: 'file:password'}]}\n"
+        )
     site("apply", "--yes", "--close-ports")
     return site
 
@@ -178,6 +181,9 @@ def test_a_gateway_that_is_away_is_named_and_gets_the_revocation_at_the_next_app
     revoked = site("key", "revoke", "other", "--yes", check=3)
     assert "gate2 was not updated: " in revoked.err
     assert "next: rackwright apply" in revoked.err
+    assert "gate1" not in revoked.err
+    assert "gpu1" not in revoked.err
+    assert set(kept(lab, "gate1").items()) & set(kept(lab, "gpu1").items()) >= {("other", True)}
     assert status(site, lab, "gate1", other) == 401
     lab.start("gate2")
     # It knows its keys after the reboot, including the revoked one.
@@ -185,6 +191,17 @@ def test_a_gateway_that_is_away_is_named_and_gets_the_revocation_at_the_next_app
     assert status(site, lab, "gate2", other) == 200
     site("apply", "--yes")
     assert [status(site, lab, "gate2", each) for each in (other, key)] == [401, 200]
+    # What the apply has brought is gone from the control hosts; the tombstones stay.
+    assert {(id, revoked) for name in ("gate1", "gpu1") for id, revoked in kept(lab, name).items()} == {
+        ("curious", True),
+        ("other", True),
+    }
+
+
+def kept(lab: Lab, host: str) -> dict[str, bool]:
+    """Return the keys of which the control host keeps a change, and whether it is a tombstone."""
+    text = lab.exec(host, "cat /var/lib/rackwright/keys.pushed").out
+    return {one.key.id: one.revoked for one in parse_kept_keys(text, host)}
 
 
 def test_an_older_copy_of_the_keys_file_undoes_nothing(site: Operator, lab: Lab, key: str, tmp_path: Path) -> None:
@@ -196,6 +213,7 @@ def test_an_older_copy_of_the_keys_file_undoes_nothing(site: Operator, lab: Lab,
     refused = older("apply", "--yes", check=11).err
     assert "leaked of tests was revoked by" in refused
     assert "fresh of tests was added by" in refused
+    third = Operator(Path(shutil.copytree(older.path.parent, tmp_path / "third")) / older.path.name)
     older("key", "pull")
     # Git doesn't know this copy either, and --yes doesn't confirm that it is newer.
     assert "next: if they are newer: the same command with --not-stale" in older("apply", "--yes", check=11).err
@@ -204,6 +222,16 @@ def test_an_older_copy_of_the_keys_file_undoes_nothing(site: Operator, lab: Lab,
         401,
         200,
     ] * 2
+    # Without the gateways, the control hosts still know the revocation, and so do their backups.
+    pushed = "/etc/rackwright/gateway/keys.pushed"
+    for gate in ("gate1", "gate2"):
+        lab.exec(gate, f"mv {pushed} {pushed}.aside")
+    assert "leaked of tests was revoked by" in third("key", "pull").out
+    for gate in ("gate1", "gate2"):
+        lab.exec(gate, f"mv {pushed}.aside {pushed}")
+    site("backup", "run", "gpu1")
+    saved = lab.exec("gpu1", "/etc/rackwright/backup/restic.sh own dump latest /var/lib/rackwright/keys.pushed").out
+    assert {one.key.id for one in parse_kept_keys(saved, "gpu1") if one.revoked} >= {"leaked", "other"}
 
 
 def test_a_stream_outlives_reloads_of_both_proxies(site: Operator, lab: Lab, key: str) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import tarfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from rackwright.launch import BUILDS
+from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
+from rackwright.route import DIRECT
 from rackwright.run import Outcome
+from rackwright.values.file import File
 from rackwright.values.secrets import Secret
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
@@ -198,6 +206,42 @@ def test_units_and_users_that_are_not_kept_are_removed(host: LabHost) -> None:
     assert host.tell(f"ls -R {units} | grep -e rackwright-old -e rw-old || true") == ""
     assert host.tell("systemctl is-active rackwright-kept.service") == "active"
     assert host.tell("getent passwd rw-old rw-kept rw-walter | cut -d: -f1") == "rw-kept\nrw-walter"
+
+
+def test_a_build_of_the_controller_comes_back_from_a_snapshot_without_the_controller(
+    host: LabHost, tmp_path: Path
+) -> None:
+    archive = tmp_path / "llama b1.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        program = tarfile.TarInfo("llama-b1/llama-server")
+        text = b"#!/bin/sh\necho version: 1\n"
+        program.size, program.mode = len(text), 0o755
+        tar.addfile(program, io.BytesIO(text))
+    content = archive.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    files = (File(path=archive.name, size=len(content), sha256=digest, url=f"file:{archive}"),)
+    kept = f"{BUILDS}/llama_cpp-b1-{digest[:16]}"
+
+    def deploy() -> None:
+        from rackwright.roles.llama_cpp.role import llama_cpp
+
+        llama_cpp(settings=LlamaCpp(kind="llama_cpp", version="b1"), files=files, route=DIRECT, kept=kept)
+
+    twice(host, deploy)
+    assert host.tell(f"stat -c '%a %U' {kept} {BUILDS}") == "555 root\n700 root"
+    archive.unlink()
+    lost = f"tar -C / -cf /root/snapshot.tar {BUILDS[1:]} && rm -rf {BUILDS} /opt/rackwright"
+    host.tell(f"{lost} && tar -C / -xf /root/snapshot.tar")
+    twice(host, deploy)
+    assert host.tell("/opt/rackwright/runtimes/llama_cpp-b1/llama-server") == "version: 1"
+
+    # A snapshot that isn't what the lock says is never installed.
+    host.tell(f"rm -rf /opt/rackwright && cd {kept} && printf x | dd of='{archive.name}' conv=notrunc status=none")
+    failed = host.apply(deploy)
+    assert any("is missing on the controller" in line for step in failed.steps for line in step.output)
+    assert not host.holds("test -e /opt/rackwright/runtimes/llama_cpp-b1")
+    archive.write_bytes(content)
+    twice(host, deploy)
 
 
 def test_a_package_comes_without_its_service_having_run(host: LabHost) -> None:

@@ -27,9 +27,9 @@ from rackwright.lifecycle import status
 from rackwright.lifecycle.access import scripts as access
 from rackwright.lifecycle.apply import plan
 from rackwright.lifecycle.assess.machine import parse_machine
-from rackwright.lifecycle.backup import snapshots
+from rackwright.lifecycle.backup import contents, snapshots
 from rackwright.lifecycle.canary.logs import parse_lines
-from rackwright.lifecycle.check import requirements
+from rackwright.lifecycle.check import lost_files, requirements
 from rackwright.lifecycle.p2p import transfer
 from rackwright.lifecycle.prune import scripts as prune
 from rackwright.lifecycle.session import survey
@@ -50,7 +50,9 @@ from rackwright.state.control import parse_control
 from rackwright.state.journal import parse_journal
 from rackwright.state.kit import parse_contents, parse_kit
 from rackwright.state.lease import parse_lease
+from rackwright.state.merge_keys import parse_kept_keys
 from rackwright.state.pushed_keys import parse_pushed
+from rackwright.state.record import parse_record
 from tests.hardware.outputs import FOLDER
 from tests.lifecycle.hostile import HOSTILE, Lost, session_with
 
@@ -142,6 +144,10 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     ),
     parse_lines: (parse_lines, "-- cursor: s=1\n"),
     requirements.parse: (requirements.parse, "time 1790000000.5\nos debian 13\ndisk 100\nurl 0 200\n"),
+    lost_files.parse: (
+        lambda text: lost_files.parse(text, ("https://a.lab/a", "https://a.lab/b")),
+        "0 0 200\n1 7 000\n",
+    ),
     transfer.parse: (transfer.parse, "whole\nfree 100\narrived 50\n"),
     prune.parse: (
         lambda text: prune.parse(text, "/srv"),
@@ -150,7 +156,13 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     snapshots.parse_snapshots: (
         snapshots.parse_snapshots,
         '[{"id": "a", "time": "2026-11-01T08:00:00.1Z", "hostname": "gpu2",'
-        ' "summary": {"total_files_processed": 3, "total_bytes_processed": 9}}]',
+        ' "tags": ["rackwright"], "paths": ["/etc"], "summary": {"backup_start": "2026-11-01T08:00:00.1Z",'
+        ' "total_files_processed": 3, "total_bytes_processed": 9}}]',
+    ),
+    contents.parse_entry: (
+        lambda text: contents.parse_entry(text.encode()),
+        '{"name": "a", "type": "file", "path": "/a", "size": 3, "mtime": "2026-11-01T08:00:00.1Z",'
+        ' "permissions": "-rw-------", "struct_type": "node"}',
     ),
     parse_filters: (parse_filters, SURVEYED["filters"]),
     parse_found_driver: (parse_found_driver, SURVEYED["driver"]),
@@ -172,6 +184,11 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_contents: (lambda text: parse_contents(text, "vault"), CONTENTS),
     parse_kit: (lambda text: parse_kit(text, "gate1"), KIT),
     parse_pushed: (lambda text: parse_pushed(text, "gate1"), PUSHED),
+    parse_record: (lambda text: parse_record(text, "gate1"), SURVEYED["record"]),
+    parse_kept_keys: (
+        lambda text: parse_kept_keys(text, "gate1"),
+        f"{'a' * 64} 7 @ {PUSHED}\n{'b' * 64} revoked # ci of team: revoked 2026-11-02\n",
+    ),
 }
 """Every parser of hosts' answers → how it is called, and what a host prints."""
 
@@ -225,6 +242,8 @@ def shown(value: object) -> None:
     if isinstance(value, backups.BackupState):
         for one in value.repositories.values():
             f"{one.alarms} {backups.ages(one.snapshot_age, one.check_age)} {size(one.bytes or 0)}".encode()
+    if isinstance(value, contents.Entry):
+        f"{value.path} {size(value.size)} {value.mtime and f'{value.mtime:%Y}'}".encode()
     for part in value if isinstance(value, tuple) else ():
         if isinstance(part, snapshots.Snapshot) and part.summary:
             f"{part.summary.files} {size(part.summary.bytes or 0)}".encode()

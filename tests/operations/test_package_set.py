@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from rackwright.operations.facts.found_driver import FoundDriver, parse_found_dr
 from rackwright.operations.facts.package_set import KeptSets, PackageSets
 from rackwright.operations.facts.packages import Installed, InstalledPackages
 from rackwright.operations.facts.path_state import Found, PathState
-from rackwright.operations.facts.stored_folder import Stored, StoredFolder
+from rackwright.operations.facts.stored_folder import FileHashes, Stored, StoredFolder
 from rackwright.operations.package_set import (
     driver_installed,
     hold_packages,
@@ -87,9 +90,50 @@ def test_packages_are_fetched_one_by_one_verified_and_put_into_place_together() 
 
 def test_a_folder_that_holds_the_set_is_left_and_one_that_lost_a_file_is_made_anew() -> None:
     whole = {one.file: one.size for one in SET.packages}
-    assert kept({StoredFolder: Stored(SET.digest, whole)}).commands == []
-    assert kept({StoredFolder: Stored(SET.digest, {CUDA.file: 1000})}).commands
-    assert kept({StoredFolder: Stored(None, whole)}).commands
+    assert kept({StoredFolder: Stored(SET.digest, whole), PackageSets: OURS}).commands == []
+    assert kept({StoredFolder: Stored(SET.digest, {CUDA.file: 1000}), PackageSets: OURS}).commands
+    assert kept({StoredFolder: Stored(None, whole), PackageSets: OURS}).commands
+
+
+def test_a_set_that_was_never_installed_here_is_hashed_before_apt_gets_it() -> None:
+    stored = Stored(SET.digest, {one.file: one.size for one in SET.packages})
+    right = {one.file: one.sha256 for one in SET.packages}
+    assert kept({StoredFolder: stored, PackageSets: NONE, FileHashes: right}).commands == []
+    played = kept({StoredFolder: stored, PackageSets: NONE, FileHashes: {**right, SMI.file: "0" * 64}})
+    links = [shlex.split(line)[-1] for line in played.commands[1].splitlines() if line.startswith("ln -f")]
+    assert [link.rpartition("/")[2] for link in links] == [CUDA.sha256, KERNEL.sha256]
+    assert "; 0.000 GB to fetch" in played.diffs["Keep"]
+
+
+def test_packages_that_a_restore_put_there_need_no_archive(tmp_path: Path) -> None:
+    there = [package(name, "1-1", sha256=hashlib.sha256(name.encode()).hexdigest(), size=2) for name in ("p1", "p2")]
+    there = [one.model_copy(update={"url": "https://127.0.0.1:1/gone.deb"}) for one in there]
+    restored = PackageSet(packages=tuple(there))
+    folder = tmp_path / restored.name
+    folder.mkdir()
+    (tmp_path / ".incoming").mkdir()
+    for one in there:
+        (folder / one.file).write_text(one.name)
+    question = FileHashes().command(path=str(folder))
+    said = subprocess.run(["sh", "-c", question], check=True, capture_output=True, text=True).stdout
+    hashes = FileHashes().process(said.splitlines())
+    assert hashes == {one.file: one.sha256 for one in there}
+
+    def fetch(hashes: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        def role() -> None:
+            packages_kept(name="Keep", what="driver 580", set=restored, route=Route())
+
+        _, command, _ = play(role, facts={StoredFolder: Stored(), FileHashes: hashes}).commands
+        command = command.replace("/var/lib/rackwright/packages", str(tmp_path)).replace("sleep", ":")
+        return subprocess.run(["sh", "-c", command], check=False, capture_output=True, text=True)
+
+    assert fetch(hashes).returncode == 0
+    assert {path.name for path in (tmp_path / ".incoming").glob("*.verified")} == {
+        f"{one.sha256}.verified" for one in there
+    }
+    for path in (tmp_path / ".incoming").iterdir():
+        path.unlink()
+    assert fetch({}).returncode != 0, "without the files, the archive would have been needed"
 
 
 # Installation.
@@ -357,9 +401,9 @@ def test_a_host_tells_its_sets() -> None:
     assert found.names[SET.name] == ("nvidia-smi", "linux-image-6.12.117+deb13-amd64")
 
 
-def gone(set: PackageSet, found: KeptSets) -> list[str]:
+def gone(set: PackageSet, found: KeptSets, beside: PackageSet | None = None) -> list[str]:
     def role() -> None:
-        sets_kept(name="Tidy", what="driver", set=set)
+        sets_kept(name="Tidy", what="driver", set=set, beside=beside)
 
     commands = play(role, facts={PackageSets: found}).commands
     return [word.rpartition("/")[2] for command in commands for word in shlex.split(command)[4:]]
@@ -369,6 +413,12 @@ def test_the_set_that_is_installed_the_one_before_and_those_of_others_stay() -> 
     found = PackageSets().process(PRINTED.splitlines())
     assert gone(SET, found) == ["older00000000000"]
     assert gone(SET, OURS) == []
+
+
+def test_a_set_that_a_restore_put_there_and_that_is_installed_next_stays() -> None:
+    restored = KeptSets({"driver": SET.name}, {}, (SET.name, OLD.name), {})
+    assert gone(SET, restored) == [OLD.name]
+    assert gone(SET, restored, beside=OLD) == []
 
 
 def test_a_plan_of_a_new_set_foresees_that_the_installed_one_becomes_the_one_before() -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from rackwright.operations.facts.ours import OurFiles, OurUnits, OurUsers
-from rackwright.operations.retired import retired_files, retired_units, retired_users
+from rackwright.operations.facts.ours import OurBuilds, OurFiles, OurUnits, OurUsers
+from rackwright.operations.retired import retired_builds, retired_files, retired_units, retired_users
 from rackwright.roles.gpu_faults.settings import FILES as GPU_FAULTS
 from tests.fakes import commands
 from tests.roles.serving import PROBE
@@ -73,3 +73,20 @@ def test_every_file_of_probes_and_gpu_faults_is_known_as_ours(tmp_path: Path) ->
     command = OurFiles().command().replace("/etc/", f"{tmp_path}/etc/")
     found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.split()
     assert sorted(found) == sorted(f"{tmp_path}{path}" for path in files)
+
+
+def test_builds_that_the_host_no_longer_keeps_are_removed_with_nothing_else(tmp_path: Path) -> None:
+    for name in ("llama_cpp-b1-0123456789abcdef", "llama_cpp-b2-0123456789abcdef", ".incoming"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "note").touch()
+    command = OurBuilds().command().replace("/var/lib/rackwright/builds", str(tmp_path))
+    said = subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True).stdout
+    found = OurBuilds().process(said.split())
+    old, new = (f"{tmp_path}/llama_cpp-b{number}-0123456789abcdef" for number in (1, 2))
+    assert found == (old, new)
+
+    def builds() -> None:
+        retired_builds(name="Builds", keep=(new,))
+
+    assert commands(builds, facts={OurBuilds: found}) == [f"rm -rf --one-file-system -- {old}"]
+    assert commands(builds, facts={OurBuilds: (new,)}) == []

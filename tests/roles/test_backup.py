@@ -176,8 +176,10 @@ class Bench:
         (folder / "restic").write_text(
             f"""#!/bin/sh
 echo "$*" >>{folder}/asked
-for word in "$@"; do case $word in cat|init|backup|ls|forget|check|prune|list|unlock) verb=$word; break ;; esac; done
-[ "$verb" != cat ] || case "$*" in *lock*lock*) verb=lock ;; esac
+for word in "$@"; do case $word in
+  cat|init|backup|ls|forget|check|prune|list|unlock|snapshots) verb=$word; break ;;
+esac; done
+case $verb/$* in cat/*lock*lock*) verb=lock ;; list/*snapshots*) verb=history ;; esac
 cd {folder}
 n=$(cat "$verb.count" 2>/dev/null || echo 0); echo $((n + 1)) >"$verb.count"
 [ -e "$verb.$n.code" ] || n=last

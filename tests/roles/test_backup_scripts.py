@@ -89,12 +89,13 @@ def test_a_file_counts_as_saved_only_under_its_whole_name(bench: Bench) -> None:
         assert bench.play()["run_failed"] == f"{bench.source}/file is not in the snapshot"
 
 
-def test_only_the_question_whether_a_repository_is_there_has_a_time_limit(bench: Bench) -> None:
+def test_only_questions_about_the_repository_itself_have_a_time_limit(bench: Bench) -> None:
     program(bench, "timeout", f'echo "timeout $1" >>{bench.folder}/asked; shift; exec "$@"')
     bench.tell("cat", code=10, time=0)
     bench.play()
     limited = [after for before, after in zip(bench.asked, bench.asked[1:], strict=False) if before == "timeout 120"]
-    assert limited == ["cat config --no-lock", "init -q", "cat config --no-lock"]
+    listed = ["list snapshots --no-lock -q"]
+    assert limited == ["cat config --no-lock", "init -q", "cat config --no-lock", *listed]
     assert len(bench.asked) > 2 * len(limited)
 
 
@@ -103,7 +104,7 @@ def test_a_lock_is_looked_at_without_one_of_its_own(bench: Bench) -> None:
     bench.tell("list", out="l1\nl2")
     bench.tell("lock", out=json.dumps({"hostname": os.uname().nodename, "pid": 4194304}))
     bench.play("check")
-    looked = [line for line in bench.asked if line.startswith(("list", "cat lock", "unlock"))]
+    looked = [line for line in bench.asked if line.startswith(("list locks", "cat lock", "unlock"))]
     assert looked == ["list locks --no-lock -q", "cat lock l1 --no-lock -q", "cat lock l2 --no-lock -q", "unlock -q"]
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rackwright.roles.backup.settings import Repository
-from rackwright.roles.backup.state import DAY, BackupState, age, ages, parse
+from rackwright.roles.backup.state import DAY, BackupState, FoundRepository, age, ages, parse
 
 DISK = Repository(name="disk", url="/srv/backup/gate1")
 NOW = int(datetime(2026, 11, 25, 8, 26, 40, tzinfo=UTC).timestamp())
@@ -86,6 +86,14 @@ def test_a_timer_that_does_not_wait_for_its_time_is_dead(dead: str) -> None:
 def test_failures_are_told_with_why() -> None:
     state = found(run_failed="wrong password", check_failed="damaged").of(DISK)
     assert state.alarms == ("the last snapshot failed: wrong password", "the last check failed: damaged")
+
+
+def test_a_repository_that_was_refused_is_told_apart_from_other_failures() -> None:
+    refused = found(run_failed="x", repository=None, found="abc", history="2", newest="2026-11-25T05:26:40Z").of(DISK)
+    assert (refused.id, refused.found) == (None, FoundRepository("abc", 2, "2026-11-25T05:26:40Z"))
+    replaced = found(run_failed="x", found="def").of(DISK)
+    assert (replaced.id, replaced.found) == ("abc", FoundRepository("def"))
+    assert found(run_failed="x").of(DISK).found is None
 
 
 def test_a_run_that_was_killed_before_it_could_say_why_is_an_alarm_but_not_one_under_way() -> None:

@@ -6,10 +6,12 @@ import hashlib
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from rackwright.deploys.gpu import gpu
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.pci import PciDevice
 from rackwright.operations.facts.boot_guard import BootGuard
@@ -18,9 +20,10 @@ from rackwright.operations.facts.found_driver import FoundDriver, parse_found_dr
 from rackwright.operations.facts.package_set import KeptSets, PackageSets
 from rackwright.operations.facts.packages import Installed, InstalledPackages
 from rackwright.operations.facts.path_state import Found, PathState
-from rackwright.operations.facts.stored_folder import Stored, StoredFolder
+from rackwright.operations.facts.stored_folder import FileHashes, Stored, StoredFolder
 from rackwright.operations.facts.unit import OurUnitStates, Unit, UnitState
 from rackwright.package_set import Package, PackageSet
+from rackwright.roles.cuda.settings import Settings as Cuda
 from rackwright.roles.nvidia_driver import files
 from rackwright.roles.nvidia_driver.layouts import HELD
 from rackwright.roles.nvidia_driver.refusals import refusals
@@ -149,6 +152,26 @@ def on_fresh(settings: Settings = SETTINGS, found: FoundDriver = FoundDriver()) 
 
 def on(facts: dict[Any, object], settings: Settings = SETTINGS) -> Played:
     return play(nvidia_driver, settings=settings, route=Route(), facts=facts)
+
+
+def test_the_driver_leaves_a_toolkits_packages_that_a_restore_put_there() -> None:
+    toolkit = PackageSet(packages=(SET.packages[0].model_copy(update={"name": "cuda-toolkit-12-8"}),))
+    file = toolkit.packages[0]
+    sets = KeptSets({"driver": SET.name}, {}, (SET.name, toolkit.name, "0123456789abcdef"), {SET.name: NAMES})
+    facts = {
+        **satisfied(),
+        PackageSets: sets,
+        (StoredFolder, toolkit.folder): Stored(toolkit.digest, {file.file: file.size}),
+        FileHashes: {file.file: file.sha256},
+    }
+    spec = SimpleNamespace(
+        driver=SETTINGS, cuda=Cuda(version="12.8", set=toolkit), downloads=SimpleNamespace(route=Route())
+    )
+    played = play(gpu, facts=facts, model=spec)
+    first = next(command for command in played.commands if command.startswith("rm -rf"))
+    assert "0123456789abcdef" in first
+    assert toolkit.folder not in first
+    assert not any("curl" in command for command in played.commands)
 
 
 def test_on_a_fresh_host_the_boot_is_guarded_before_anything_is_installed() -> None:

@@ -70,6 +70,27 @@ def test_what_belongs_to_the_fleet_goes_along_and_what_is_the_hosts_own_stays(
     }
 
 
+def test_changes_of_api_keys_are_merged_and_no_revocation_is_lost(source: FolderShell, target: FolderShell) -> None:
+    first, second, third = (digit * 64 for digit in "123")
+    put(source, "keys.pushed", f"{first} 7 @ {{}}\n{second} revoked @ {{}}\n")
+    put(target, "keys.pushed", f"{first} revoked @ {{}}\n{second} 9 @ {{}}\n{third} 8 @ {{}}\n")
+    copy_state(source, target)
+    assert sorted(kept(target)["keys.pushed"].splitlines()) == [
+        f"{first} revoked @ {{}}",
+        f"{second} revoked @ {{}}",
+        f"{third} 8 @ {{}}",
+    ]
+
+
+def test_a_former_control_host_cannot_make_the_next_one_drop_a_change(
+    source: FolderShell, target: FolderShell
+) -> None:
+    put(source, "keys.pushed", f"{'1' * 64} 9\n")
+    put(target, "keys.pushed", f"{'1' * 64} 8 @ {{}}\n")
+    copy_state(source, target)
+    assert kept(target)["keys.pushed"] == f"{'1' * 64} 8 @ {{}}\n"
+
+
 def test_nothing_kept_is_nothing_to_copy(source: FolderShell, target: FolderShell) -> None:
     copy_state(source, target)
     assert kept(target) == {}

@@ -12,9 +12,10 @@ import pytest
 from rackwright.errors import UsageError
 from rackwright.fleet.keys_file import ApiKey, KeysFile, RevokedKey, as_gateway_keys
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
-from rackwright.roles.gateway.settings import FOLDER
+from rackwright.roles.gateway.settings import FOLDER as GATEWAY
 from rackwright.roles.gateway.settings import RevokedKey as GoneAtGateway
-from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, pushed_line, unknown_to, with_pushed
+from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, unknown_to, with_pushed
+from rackwright.state.shell import FOLDER
 
 THEN = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)
 LATER = THEN + timedelta(days=1)
@@ -83,7 +84,10 @@ def news_of(folder: Path, applied: str | None, told: str | None) -> tuple[Pushed
         if text is not None:
             (folder / name).write_text(text)
     done = subprocess.run(
-        ["sh", "-c", NEWS_COMMAND.replace(FOLDER, str(folder))], capture_output=True, text=True, check=True
+        ["sh", "-c", NEWS_COMMAND.replace(GATEWAY, str(folder)).replace(FOLDER, str(folder / "kept"))],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return parse_pushed(done.stdout, "gate1")
 
@@ -94,7 +98,7 @@ def lines(one: ApiKey, *, gone: bool = False) -> str:
 
 
 def noted(one: ApiKey, *, gone: bool = False) -> str:
-    note = pushed_line(one, who="ben@desk", when=LATER, revoked=gone)
+    note = PushedKey(key=one, who="ben@desk", when=LATER, revoked=gone).line
     return f"{lines(one, gone=gone)}{one.sha256} {'revoked' if gone else one.version} @ {note}\n"
 
 

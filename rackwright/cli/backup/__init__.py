@@ -1,21 +1,31 @@
-"""`rackwright backup`: make, check and list snapshots now; timers do the same automatically."""
+"""`rackwright backup`: make, check, list, read and forget snapshots; timers make and check them automatically."""
 
 from __future__ import annotations
 
 import click
 
-from rackwright.cli.backup import kit, make, show_password
+from rackwright.cli.backup import forget, get, kit, make, show, show_password
 from rackwright.cli.backup import list as list_
 from rackwright.cli.common.options import Group
 
 
 @click.group(cls=Group)
 def backup() -> None:
-    """Make, check and list the hosts' snapshots.
+    """Make, check, list and read the hosts' snapshots.
 
-    Units on the hosts do the work. Timers start them every day and every week; these commands start them now.
+    Units on the hosts make and check them. Timers start these every day and every week; `run` and `check` start
+    them now.
     """
 
 
-for _command in (make.run, make.check, kit.kit, list_.list_, show_password.password):
+for _command in (
+    make.run,
+    make.check,
+    kit.kit,
+    list_.list_,
+    show.show,
+    get.get,
+    forget.forget,
+    show_password.password,
+):
     backup.add_command(_command)

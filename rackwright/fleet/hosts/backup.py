@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from rackwright.fleet.downloads import route_from_hosts
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.driver import cuda_of, driver_settings
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.sections.backup import Repository as Asked
 from rackwright.fleet.source import FileSource, parse_source
+from rackwright.launch import BUILDS
+from rackwright.package_set import ROOT as PACKAGES
 from rackwright.roles.backup.settings import Repository, Settings
 from rackwright.roles.model_store.settings import folder_of
 from rackwright.route import DIRECT, Route
@@ -19,26 +23,31 @@ _EXCLUDED = (
     # Incomplete and short-lived.
     "*.new",
     "/var/lib/rackwright/backup",
-    # Can be downloaded or created again.
-    "/var/lib/rackwright/packages",
+    f"{BUILDS}/.incoming",
+    # What is installed on this machine, and sets of packages: those in the lock are added again below.
+    f"{PACKAGES}/*",
 )
 _SAVED = ("/etc/rackwright", "/var/lib/rackwright")
 _MUST = ("/etc/rackwright/backup/run.sh", "/var/lib/rackwright/audit.log")
 
 
-def backup_of(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
-    """Return what this host backs up and where; None if the fleet file has no `backup`."""
+def backup_of(fleet: Fleet, lock: Lock, host: str, builds: tuple[str, ...] = ()) -> Settings | None:
+    """Return what this host backs up and where; None if the fleet file has no `backup`.
+
+    `builds` are the folders in which the host keeps builds of the controller.
+    """
     asked = fleet.file.backup
     if asked is None:
         return None
     route = route_from_hosts(fleet)
     weights = tuple(_weights(fleet, lock, host)) if asked.models == "yes" else ()
+    sets = tuple(_package_sets(fleet, lock, host)) if asked.packages == "yes" else ()
     return Settings(
         host=host,
         repositories=tuple(settings_of(repository.of(host), route) for repository in asked.to),
         sources=(*_SAVED, *weights),
-        must=(*_MUST, *(f"{folder}/.verified" for folder in weights)),
-        exclude=_EXCLUDED,
+        must=(*_MUST, *(f"{folder}/.verified" for folder in (*weights, *sets, *builds))),
+        exclude=(*_EXCLUDED, *(f"!{folder}" for folder in sets)),
         timezone=fleet.file.timezone,
         at=asked.at,
         check=asked.check.capitalize(),
@@ -54,6 +63,15 @@ def _weights(fleet: Fleet, lock: Lock, host: str) -> list[str]:
         for stored in lock.models[model].whole
         if isinstance(parse_source(stored.source), FileSource)
     ]
+
+
+def _package_sets(fleet: Fleet, lock: Lock, host: str) -> Iterator[str]:
+    """Yield the folders of this host's packages in the lock: driver with kernel, and CUDA toolkit."""
+    driver, cuda = driver_settings(fleet, lock, host), cuda_of(fleet, lock, host)
+    if driver and driver.set:
+        yield driver.set.folder
+    if cuda:
+        yield cuda.set.folder
 
 
 def settings_of(asked: Asked, route: Route) -> Repository:

@@ -36,7 +36,7 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
     serving = serving_of(fleet, lock, name)
     gateway = gateway_of(fleet, lock, name, keys)
     vip = vip_of(fleet, name)
-    backup = backup_of(fleet, lock, name)
+    backup = backup_of(fleet, lock, name, tuple(runtime.kept for runtime in serving.runtimes if runtime.kept))
     p2p = p2p_of(fleet, name)
     driver = driver_settings(fleet, lock, name)
     return HostSpec(

@@ -29,6 +29,7 @@ from rackwright.roles.replica_group.settings import Settings as ReplicaGroup
 from rackwright.roles.vip.settings import Settings as Vip
 from rackwright.values.certificate import Issued, Issuer
 from rackwright.values.network import Network
+from rackwright.values.paths import HostPath
 from rackwright.values.secrets import Secret
 
 
@@ -38,6 +39,8 @@ class InstalledRuntime:
     lock: RuntimeLock
     gpus: bool = False
     """Whether one of its engines on this host uses GPUs."""
+    kept: HostPath | None = None
+    """The folder in which the host keeps this build for its backups; None if the build can be downloaded again."""
 
 
 @dataclass(frozen=True)

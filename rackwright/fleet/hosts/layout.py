@@ -44,6 +44,7 @@ def layout_of(
         keep_units=tuple(sorted(_units(serving, gateway, vip, backup, driver))),
         keep_files=tuple(sorted(_files(serving, gateway, vip, backup, driver, p2p))),
         keep_users=_users(serving, p2p),
+        keep_builds=tuple(sorted(runtime.kept for runtime in serving.runtimes if runtime.kept)),
     )
 
 

@@ -9,7 +9,7 @@ from rackwright.fleet.hosts.host_spec import InstalledRuntime
 from rackwright.fleet.hosts.members import between_hint, member_of, replica_group_of
 from rackwright.fleet.lock import Lock, RuntimeLock
 from rackwright.fleet.ports import port_of
-from rackwright.launch import Adapter, Engine
+from rackwright.launch import BUILDS, Adapter, Engine
 from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
 from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
@@ -99,8 +99,17 @@ def _runtimes(fleet: Fleet, lock: Lock, replicas: tuple[Replica, ...]) -> tuple[
     }
     on_gpus = {fleet.file.models[replica.model].runtime.key for replica in replicas if replica.gpus}
     return tuple(
-        InstalledRuntime(settings[key], _located(fleet, lock.runtimes[key]), key in on_gpus) for key in settings
+        InstalledRuntime(
+            settings[key], _located(fleet, lock.runtimes[key]), key in on_gpus, _kept(fleet, key, lock.runtimes[key])
+        )
+        for key in settings
     )
+
+
+def _kept(fleet: Fleet, key: str, locked: RuntimeLock) -> str | None:
+    """Return where a host keeps a runtime's build: if it comes from the controller, and backups save builds."""
+    backup, local = fleet.file.backup, any(file.local for file in locked.files)
+    return f"{BUILDS}/{key}-{locked.digest[:16]}" if local and backup and backup.builds == "yes" else None
 
 
 def _located(fleet: Fleet, runtime: RuntimeLock) -> RuntimeLock:

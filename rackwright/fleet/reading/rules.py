@@ -25,15 +25,19 @@ MAX_REPLICAS = 99
 _BUILDS = {"llama_cpp": (".gz", ".tgz", ".xz", ".zst", ".tar"), "vllm": (".txt",)}
 
 
-def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
-    """Add every problem of a resolved fleet file. Relative paths start at `folder`."""
+def check_rules(root: Entries, folder: Path, findings: Findings, *, locked: bool = False) -> None:
+    """Add every problem of a resolved fleet file. Relative paths start at `folder`.
+
+    If there is a lock (`locked`), weights and builds with file:PATH may be missing here: the lock knows what they
+    contain, and hosts or their backups have them.
+    """
     draft = Draft(root)
     _check_names(draft, findings)
     _check_references(draft, findings)
     _check_in_service(draft, findings)
     _check_kit(draft, findings)
     _check_served_names(root, findings)
-    _check_sources(root, folder, findings)
+    _check_sources(root, folder, findings, locked=locked)
     _check_licenses(root, findings)
     _check_downloads(draft, folder, findings)
     _check_drivers(draft, folder, findings)
@@ -122,15 +126,15 @@ def _adapters(model: Entries) -> tuple[Entry, ...]:
     return tuple(below.entries.values()) if isinstance(below, Entries) else ()
 
 
-def _check_sources(root: Entries, folder: Path, findings: Findings) -> None:
+def _check_sources(root: Entries, folder: Path, findings: Findings, *, locked: bool) -> None:
     for _, model in root.maps("models"):
-        _check_file(model.get("source"), folder, findings, MODEL_SUFFIXES)
+        _check_file(model.get("source"), folder, findings, MODEL_SUFFIXES, locked=locked)
         for adapter in _adapters(model):
-            path = _found(adapter.value, folder, findings)
+            path = _found(adapter.value, folder, findings, locked=locked)
             if path and not path.is_dir():
                 findings.add(adapter.value, "is a file", "should be a folder with an adapter as saved by PEFT")
         build = model.get("runtime", "build")
-        _check_file(build, folder, findings, _BUILDS.get(_text(model.get("runtime", "kind")), ()))
+        _check_file(build, folder, findings, _BUILDS.get(_text(model.get("runtime", "kind")), ()), locked=locked)
         if isinstance(build, Scalar) and isinstance(_source(build), HubSource):
             findings.add(build, "a build doesn't come from a hub", "should be https://…#sha256=HEX or file:PATH")
     _check_path(root.get("gateway", "certificate", "certificate"), folder, findings)
@@ -202,27 +206,35 @@ def _source(node: AnyNode | None) -> object:
         return None
 
 
-def _check_file(node: AnyNode | None, folder: Path, findings: Findings, suffixes: tuple[str, ...]) -> None:
-    path = _found(node, folder, findings)
+def _check_file(
+    node: AnyNode | None, folder: Path, findings: Findings, suffixes: tuple[str, ...], *, locked: bool
+) -> None:
+    path = _found(node, folder, findings, locked=locked)
     if node and path and path.is_file() and path.suffix.lower() not in suffixes:
         kind = f"ends in '{path.suffix}'" if path.suffix else "has no suffix"
         findings.add(node, f"the file {kind}", f"should end in {' or '.join(suffixes)}")
 
 
-def _found(node: AnyNode | None, folder: Path, findings: Findings) -> Path | None:
-    """Return the file or folder that a source names; None if it names none, or if it doesn't exist."""
+def _found(node: AnyNode | None, folder: Path, findings: Findings, *, locked: bool) -> Path | None:
+    """Return the file or folder that a source names; None if it names none, or if it doesn't exist.
+
+    It may be missing if there is a lock (`locked`).
+    """
     source = _source(node)
     if not isinstance(node, Scalar) or not isinstance(source, FileSource) or not source.path.isprintable():
         return None
-    return _check_exists(node, source.path, folder, findings)
+    return _check_exists(node, source.path, folder, findings, may_be_missing=locked)
 
 
-def _check_exists(node: Scalar, text: str, folder: Path, findings: Findings) -> Path | None:
+def _check_exists(
+    node: Scalar, text: str, folder: Path, findings: Findings, *, may_be_missing: bool = False
+) -> Path | None:
     path = folder / Path(text).expanduser()
     try:
         if path.exists():
             return path
-        findings.add(node, f"no such file: {path}", "a relative path starts at the fleet file's folder")
+        if not may_be_missing:
+            findings.add(node, f"no such file: {path}", "a relative path starts at the fleet file's folder")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         findings.add(node, f"can't be read: {reason}", "should be the path of a file")

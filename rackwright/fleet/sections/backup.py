@@ -154,6 +154,10 @@ class Backup(Frozen):
     """Snapshots are removed when they are older than the newest by more than this."""
     models: Manage = "yes"
     """Whether to back up weights with the source file:PATH; other weights can be fetched again."""
+    builds: Manage = "yes"
+    """Whether hosts keep and back up runtimes with the build file:PATH."""
+    packages: Manage = "yes"
+    """Whether to back up the packages of the locked driver and CUDA toolkit, because archives drop versions."""
 
     @model_validator(mode="after")
     def _named_apart(self) -> Backup:

@@ -55,6 +55,15 @@ class Made:
     problem: str | None
     """Why it failed, or why its result isn't known."""
 
+    @property
+    def next(self) -> str | None:
+        """The command that helps, if one is known."""
+        if not self.problem or not self.state or not self.state.found:
+            return None
+        adopting = f"rackwright backup run {self.host} --to {self.repository} --adopt"
+        # Without a count, the repository replaced the host's own: there is nothing to restore first.
+        return f"rackwright restore {self.host}, or {adopting}" if self.state.found.snapshots else adopting
+
 
 def make(session: Session, verb: Verb, wanted: Sequence[Place], console: Console) -> tuple[Made, ...]:
     """Make a snapshot or a check at each place, all hosts at once, and return the results.
@@ -78,7 +87,7 @@ def make_first(session: Session, wanted: Sequence[Place], console: Console) -> R
         Problem(
             f"{made.host}: first snapshot to {made.repository}",
             made.problem or "",
-            next=f"rackwright backup run {made.host}",
+            next=made.next or f"rackwright backup run {made.host}",
         )
         for made in missed
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import join, quote
 
-from rackwright.errors import RackwrightError
+from rackwright.errors import HostError, RackwrightError
 from rackwright.remote.completed import Completed
 from rackwright.remote.local import LocalTransport
 from rackwright.roles.backup.scripts import sftp_arguments
@@ -19,6 +20,8 @@ from rackwright.roles.backup.settings import OLDEST_RESTIC, Access, Repository, 
 OUTPUT_LIMIT = 64 << 20
 LOCKED, NO_REPOSITORY, WRONG_PASSWORD = 11, 10, 12
 """restic's exit codes."""
+_OWN_SSH = "-o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=30 -o ServerAliveCountMax=4"
+"""With the operator's own configuration, keys, agent and known hosts. A question would have no one to answer it."""
 _VERSION = "restic version | cut -d ' ' -f 2"
 
 
@@ -30,6 +33,10 @@ class Restic:
     """What errors name: the repository."""
     _command: str = field(repr=False)
     """Up to restic's own arguments. It names files with secrets, and contains none."""
+
+    def command(self, *arguments: str) -> str:
+        """Return the shell command that runs restic with these arguments."""
+        return f"{self._command} {join(arguments)}"
 
     def __call__(
         self,
@@ -45,7 +52,7 @@ class Restic:
         """
         given = [stdin] if stdin else []
         there = f"cd {quote(str(folder))} && " if folder else ""
-        command = f"{there}{self._command} {join(arguments)}"
+        command = f"{there}{self.command(*arguments)}"
         return LocalTransport(self.where).execute(command, given, timeout=timeout, limit=limit)
 
 
@@ -53,11 +60,39 @@ class Restic:
 def restic_here(repository: Repository, access: Access) -> Iterator[Restic]:
     """Yield restic for this repository. Its secrets are in a folder that only this user can read, until it ends.
 
-    Raise RackwrightError if this machine has no restic, or one that is too old.
+    root runs it as the owner of a repository in a folder: its host, or its server, could not read root's new files.
+    Raise RackwrightError if this machine has no restic, or one that is too old, HostError if another user owns it.
     """
     refuse_missing_restic()
+    owner = _owner(repository)
     with tempfile.TemporaryDirectory(prefix="rackwright-") as folder:
-        yield Restic(repository.name, _command(repository, access, Path(folder)))
+        command = _command(repository, access, Path(folder))
+        if owner:
+            command = f"setpriv --reuid {owner[0]} --regid {owner[1]} --clear-groups {command}"
+            for path in (Path(folder), *Path(folder).iterdir()):
+                os.chown(path, *owner)
+        yield Restic(repository.name, command)
+
+
+def _owner(repository: Repository) -> tuple[int, int] | None:
+    """Return user and group as which root runs restic, None if restic runs as this user."""
+    if repository.kind != "path":
+        return None
+    config = Path(repository.url, "config")
+    try:
+        found = config.stat()
+    except OSError:
+        # restic says what is wrong there.
+        return None
+    if found.st_uid == os.geteuid():
+        return None
+    if os.geteuid() != 0:
+        raise HostError(
+            f"{config} belongs to user {found.st_uid}",
+            where=repository.url,
+            should="the files of a repository belong to one user: run this as that user, or as root",
+        )
+    return found.st_uid, found.st_gid
 
 
 def refuse_missing_restic() -> None:
@@ -81,7 +116,9 @@ def _command(repository: Repository, access: Access, folder: Path) -> str:
     files = {name: _file(folder / name, access.secret(name, repository).reveal()) for name in names}
     words = ["restic", "--password-file", files["password"], "--no-cache"]
     words += ["--repository-file", files["repository"]] if repository.user else ["--repo", repository.url]
-    if repository.kind == "sftp":
+    if repository.kind == "sftp" and not repository.known_hosts:
+        words += ["-o", f"sftp.args={_OWN_SSH}"]
+    elif repository.kind == "sftp":
         known = _file(folder / "known_hosts", f"{repository.known_hosts}\n")
         words += ["-o", f"sftp.args={sftp_arguments(quote(files['key']), quote(known))}"]
     elif access.ca_pem or repository.route.ca_bundle:

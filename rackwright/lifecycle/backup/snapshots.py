@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from shlex import quote
 from typing import Annotated
 
@@ -43,6 +44,7 @@ _Count = Annotated[int, Field(ge=0, lt=2**63)]
 class _Summary(Stored):
     files: _Count | None = Field(None, alias="total_files_processed")
     bytes: _Count | None = Field(None, alias="total_bytes_processed")
+    began: AwareDatetime | None = Field(None, alias="backup_start")
 
 
 class Snapshot(Stored):
@@ -52,8 +54,28 @@ class Snapshot(Stored):
     time: AwareDatetime
     hostname: str
     username: str | None = None
+    tags: tuple[str, ...] | None = None
+    paths: tuple[str, ...] = ()
     summary: _Summary | None = None
     """None: an older restic wrote it."""
+
+    @property
+    def author(self) -> str:
+        """Who made it, as USER@HOST. An attacker who can write to the repository can choose this text."""
+        return f"{self.username or 'nobody'}@{self.hostname}"
+
+    @property
+    def files(self) -> int | None:
+        return self.summary.files if self.summary else None
+
+    @property
+    def bytes(self) -> int | None:
+        return self.summary.bytes if self.summary else None
+
+    @property
+    def began(self) -> datetime | None:
+        """When restic began to make it. `time` can be another one: restic has an option for it."""
+        return self.summary.began if self.summary else None
 
 
 _SNAPSHOTS = TypeAdapter(tuple[Snapshot, ...] | None)
@@ -82,10 +104,13 @@ def listed(session: Session, wanted: Sequence[Place]) -> tuple[tuple[Listed, ...
 
 def _listed(session: Session, place: Place) -> Iterator[Listed]:
     host, name = place
+    for one in snapshots_through(session, place):
+        yield Listed(host, name, one.id, stamp(one.time), one.author, one.files, one.bytes)
+
+
+def snapshots_through(session: Session, place: Place) -> tuple[Snapshot, ...]:
+    """Return the snapshots that the host's repository has, asked through the host. Raise HostError if it can't be."""
+    host, name = place
     words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock"
     answer = session.remote.connection(host).run(words, timeout=180).check("asking the repository")
-    snapshots = read_answer(host, "restic's list of snapshots", parse_snapshots, answer.stdout)
-    for one in snapshots:
-        summary = one.summary or _Summary()
-        author = f"{one.username or 'nobody'}@{one.hostname}"
-        yield Listed(host, name, one.id, stamp(one.time), author, summary.files, summary.bytes)
+    return read_answer(host, "restic's list of snapshots", parse_snapshots, answer.stdout)

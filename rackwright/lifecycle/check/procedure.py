@@ -21,8 +21,9 @@ from rackwright.lifecycle.check.result import Asked, Condition, State
 if TYPE_CHECKING:
     from rackwright.fleet.hosts.host_spec import HostSpec
     from rackwright.lifecycle.check.apart import Trial
+    from rackwright.lifecycle.check.lost_files import Sources
     from rackwright.lifecycle.check.requirements import Answers
-    from rackwright.remote import Completed
+    from rackwright.remote import Completed, Remote
     from rackwright.values.targets import Target
 
 
@@ -50,6 +51,7 @@ def check_files(fleet: Fleet) -> Checked:
     conditions = [Condition("controller", "fleet file", State.OK, f"{fleet.path}: {count}")]
     conditions += people_ending(fleet, datetime.now(UTC).date())
     conditions += auditors_cut_off(fleet, datetime.now(UTC).date())
+    conditions += texts_left_out(fleet)
     lock = _lock(fleet)
     if lock is None:
         conditions.append(Condition("controller", "lock", State.WARNING, "none yet", "rackwright lock"))
@@ -89,6 +91,18 @@ def auditors_cut_off(fleet: Fleet, today: date) -> Iterator[Condition]:
             yield Condition(
                 "controller", "people", State.WARNING, found, "use a jump host outside of the fleet, or none"
             )
+
+
+def texts_left_out(fleet: Fleet) -> Iterator[Condition]:
+    """Yield a warning for each golden set and requirements file that the control hosts can't keep."""
+    from rackwright.fleet.public_files import named_texts
+
+    for text in named_texts(fleet):
+        if text.unfit:
+            found = (
+                f"{text.place}: {fleet.at(text.written)} {text.unfit}; control hosts and their backups don't have it"
+            )
+            yield Condition("controller", "fleet file", State.WARNING, found, "put it there, or make it smaller")
 
 
 def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
@@ -182,19 +196,22 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
 
 def _ask(fleet: Fleet, lock: Lock, every: dict[str, HostSpec], hosts: tuple[str, ...]) -> list[Condition]:
     from rackwright.lifecycle.check.apart import trials
+    from rackwright.lifecycle.check.lost_files import ask_sources
     from rackwright.lifecycle.check.requirements import script
-    from rackwright.remote import Remote
+    from rackwright.remote import Background, Remote
 
     servers = _servers(fleet, lock)
     specs = {name: every[name] for name in hosts}
     tried = {name: trials(every, name) for name in hosts}
     reached, conditions = _targets(fleet, tuple(specs))
+    asking = Background(lambda: ask_sources(fleet, lock, hosts))
     with Remote(reached) as remote:
         asked = {name: (*_sources(spec), *(servers if spec.model_store else ())) for name, spec in specs.items()}
         scripts = {name: script(spec, asked[name], tried[name]) for name, spec in specs.items()}
         # The same for all hosts; on stdin because it is too long for a command.
         bundle = next(iter(specs.values())).downloads.ca_bundle if specs else None
         answers = remote.run_on(remote.names, scripts, stdin=bundle)
+        conditions += _judge_sources(fleet, asking.result(), specs, answers, remote, bundle)
     now = time.time()
     for name, answer in answers.items():
         judge = partial(_host, fleet, lock, specs[name], now=now, asked=asked[name], tried=tried[name])
@@ -204,6 +221,24 @@ def _ask(fleet: Fleet, lock: Lock, every: dict[str, HostSpec], hosts: tuple[str,
             problem: Problem = error.problems[0]
             conditions.append(Condition(name, "reach", State.FAILED, problem.what, problem.next))
     return conditions
+
+
+def _judge_sources(
+    fleet: Fleet,
+    found: Sources,
+    specs: dict[str, HostSpec],
+    answers: dict[str, Completed | HostError],
+    remote: Remote,
+    bundle: str | None,
+) -> Iterator[Condition]:
+    """Yield the conditions of the lock's sources. Hosts are asked about those that this machine can't reach."""
+    from rackwright.lifecycle.check.lost_files import SECONDS, judge_sources, parse, script
+
+    left = found.left(name for name, answer in answers.items() if not isinstance(answer, HostError))
+    scripts = {name: script(specs[name], urls) for name, urls in left.items()}
+    said = remote.run_on(left, scripts, stdin=bundle, timeout=2 * SECONDS)
+    by_hosts = {name: parse(one.stdout, left[name]) for name, one in said.items() if not isinstance(one, HostError)}
+    yield from judge_sources(fleet, found, by_hosts)
 
 
 def _read(

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
+from rackwright.fleet.keys_file import read_keys_file
 from rackwright.fleet.lock import lock_digest
-from rackwright.lifecycle.key import pushed_keys, refuse_unknown_keys
+from rackwright.lifecycle.key import hosts_with_keys, pushed_keys, refuse_unknown_keys
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
@@ -18,6 +19,7 @@ from rackwright.state.applied import applied_from, read_applied, stale_checkout,
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.checkout import checkout
 from rackwright.state.control import write_control
+from rackwright.state.control_keys import keep_applied_keys
 from rackwright.state.formats import utc_now
 from rackwright.state.last_local_apply import last_applied_from, note_applied_from
 from rackwright.state.lease_session import LeaseSession
@@ -42,7 +44,7 @@ def compared(session: Session) -> Compared:
     """
     from rackwright.remote import Background
 
-    asking = Background(lambda: pushed_keys(session.remote, session.fleet.gateways))
+    asking = Background(lambda: pushed_keys(session.remote, hosts_with_keys(session.fleet)))
     applied = read_applied(session.remote.connection(session.fleet.control[0]))
     local = checkout(session.fleet)
     refuse_unknown_keys(session.fleet, asking.result())
@@ -86,6 +88,7 @@ def remember(session: Session, lease_session: LeaseSession, run: Run, surveyed: 
     note_changes(session, lease_session, run, run.failed_hosts)
     digest = lock_digest(session.lock)
     record = Record(
+        fleet=session.fleet.file.fleet,
         lock=digest,
         versions=_versions(session),
         when=utc_now(),
@@ -118,13 +121,16 @@ def _keep_applied(session: Session, lease_session: LeaseSession, when: datetime,
 
     The one with the lease is reachable. Any other that is unreachable gets the files with the next apply.
     """
-    applied = applied_from(
-        checkout(session.fleet), who=lease_session.lease.owner.who, run=lease_session.run, when=when
-    )
+    who = lease_session.lease.owner.who
+    # Read before the checkout: a key command in between must not make the control hosts drop what the checkout lacks.
+    keys = read_keys_file(session.fleet.sibling("keys.yml"))
+    applied = applied_from(checkout(session.fleet), who=who, run=lease_session.run, when=when)
 
     def keep(name: str) -> None:
         try:
-            write_applied(session.remote.connection(name), applied)
+            shell = session.remote.connection(name)
+            write_applied(shell, applied)
+            keep_applied_keys(shell, keys, who=who)
         except HostError:
             if name in session.hosts or name == session.fleet.control[0]:
                 raise

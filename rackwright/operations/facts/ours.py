@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pyinfra.api.facts import FactBase
 
+from rackwright.launch import BUILDS
+
 
 class _Names(FactBase[tuple[str, ...]]):
     @staticmethod
@@ -44,6 +46,13 @@ class OurFiles(_Names):
             "/etc/default/grub.d/zz-rackwright.cfg /etc/modprobe.d/rackwright-gpus.conf "
             "/etc/modules-load.d/rackwright-gpus.conf 2>/dev/null || true"
         )
+
+
+class OurBuilds(_Names):
+    """Return every folder of a build that the host keeps for its backups."""
+
+    def command(self) -> str:
+        return f"find {BUILDS} -mindepth 1 -maxdepth 1 -type d ! -name '.*' 2>/dev/null || true"
 
 
 class OurUsers(_Names):

@@ -42,6 +42,22 @@ class StoredFolder(FactBase[Stored]):
         return Stored(digest, sizes)
 
 
+class FileHashes(FactBase[dict[str, str]]):
+    """Given a folder, return path → sha256 of each file in it. It reads all of them, so ask only if it matters."""
+
+    def command(self, path: str) -> str:
+        where = shlex.quote(path)
+        return f"cd -- {where} 2>/dev/null && find . -type f ! -name .verified -exec sha256sum -- {{}} + || true"
+
+    @staticmethod
+    def default() -> dict[str, str]:
+        return {}
+
+    def process(self, output: list[str]) -> dict[str, str]:
+        found = (re.fullmatch(r"([0-9a-f]{64})  \./(.+)", line) for line in output)
+        return {match[2]: match[1] for match in found if match}
+
+
 class Marker(FactBase[str | None]):
     """Given a folder, return the digest with which it was verified. Lists no files, so it suits folders with many."""
 

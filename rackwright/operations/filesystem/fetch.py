@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Generator
 from pathlib import Path
 from typing import IO, cast
+from urllib.parse import quote
 
 from pyinfra.api.command import FileUploadCommand, PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
@@ -14,7 +15,7 @@ from pyinfra.context import host
 from rackwright.operations.diff import show
 from rackwright.operations.facts.stored_folder import Marker, StoredFolder
 from rackwright.operations.filesystem.sent_file import SentFile, UnfitFile
-from rackwright.route import Route
+from rackwright.route import DIRECT, Route
 from rackwright.values.file import File
 from rackwright.values.secrets import Secret
 
@@ -44,12 +45,14 @@ def fetched(
     folder: str,
     digest: str,
     kept: tuple[File, ...] = (),
+    copy: str | None = None,
     route: Route,
     token: Secret | None = None,
 ) -> Generator[PyinfraCommand]:
     """Fetch the file below `root` and verify it, unless `folder` already has this digest.
 
-    `kept` are all files of the folder, compared by size; empty if the folder contains an unpacked archive.
+    `kept` are all files of the folder, compared by size; empty if the folder contains an unpacked archive. `copy` is
+    a folder of this host that has the controller's file; it is used in place of the controller.
     https: the host downloads, resumes an earlier download, and passes the token to curl's standard input. file: the
     controller hashes the file, and sends only the bytes that it hashed. If the sha256 is wrong, the copy is removed,
     and the operation fails with both digests.
@@ -57,12 +60,12 @@ def fetched(
     if holds(folder, digest, kept):
         return
     show(f"{what}: {file.size / 1e9:.3f} GB from {_shown(file.url)}\n")
-    yield from _arriving(what, (file,), root, route, token)
+    yield from arriving(what, (file,), root, route, token, copy)
 
 
 @operation()
 def all_fetched(
-    *, what: str, files: tuple[File, ...], root: str, folder: str, digest: str, route: Route
+    *, what: str, files: tuple[File, ...], root: str, folder: str, digest: str, copy: str | None = None, route: Route
 ) -> Generator[PyinfraCommand]:
     """Fetch each file below `root`, as `fetched` does, for a folder that is built from many files."""
     if holds(folder, digest, ()):
@@ -70,17 +73,26 @@ def all_fetched(
     sources = sorted({_shown(file.url).rpartition("/")[0] for file in files})
     origins = "".join(f"  from {source}\n" for source in sources[:3]) + ("  …\n" if len(sources) > 3 else "")
     show(f"{what}: {len(files)} files, {sum(file.size for file in files) / 1e9:.3f} GB\n{origins}")
-    yield from _arriving(what, files, root, route, None)
+    yield from arriving(what, files, root, route, None, copy)
 
 
-def _arriving(
-    what: str, files: tuple[File, ...], root: str, route: Route, token: Secret | None
+def arriving(
+    what: str,
+    files: tuple[File, ...],
+    root: str,
+    route: Route = DIRECT,
+    token: Secret | None = None,
+    copy: str | None = None,
 ) -> Generator[PyinfraCommand]:
+    """Fetch each file into the folder `incoming(root)` and verify it; `copy` as for `fetched`."""
     folder = incoming(root)
     yield StringCommand(f"install -d -m 0700 -o root -g root -- {shlex.quote(folder)}")
     for file in files:
         into, name = f"{folder}/{file.sha256}", what if len(files) == 1 else f"{what} {file.path}"
-        if file.local:
+        if file.local and copy:
+            url = f"file://{quote(f'{copy}/{file.path}')}"
+            yield _fetch(name, file, url, into, ("--proto", "=file"), None)
+        elif file.local:
             yield from _sent(name, file, file.local, into)
         else:
             yield _fetch(name, file, file.url, into, route.curl_options, token)

@@ -91,10 +91,15 @@ def placed(*, what: str, files: tuple[File, ...], root: str, folder: str, digest
     if host.get_fact(StoredFolder, path=folder).holds(digest, files):
         return
     show(f"{what}: {len(files)} files, {sum(file.size for file in files) / 1e9:.3f} GB in {folder}\n")
+    yield place(files, root, folder, digest)
+
+
+def place(files: tuple[File, ...], root: str, folder: str, digest: str) -> StringCommand:
+    """Return the command that puts fetched files into `folder`, all at once, with the marker."""
     words = ["sh", "-c", PLACE, "place", incoming(root), folder, digest]
     for file in files:
         words += [file.sha256, file.path]
-    yield StringCommand(shlex.join(words))
+    return StringCommand(shlex.join(words))
 
 
 @operation()

@@ -1,19 +1,8 @@
 # Read by run.sh and check.sh: calls restic, distinguishes locks from failures, and records what the runs did.
-set -euf; umask 077
-name=$1 limit='' holder=''
-keys='repository since snapshot snapshot_at files bytes check_at part run_failed_at run_failed check_failed_at check_failed'
-state=/var/lib/rackwright/backup/$name.json said=$RUNTIME_DIRECTORY/$name.said errors=$RUNTIME_DIRECTORY/$name.errors
+. /etc/rackwright/backup/state.sh
+limit='' holder='' said=$RUNTIME_DIRECTORY/$name.said errors=$RUNTIME_DIRECTORY/$name.errors
 . "/etc/rackwright/backup/$name.values"
 
-now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
-save() { # one value per line, because the next run reads this file
-  {
-    printf '{"format": "backup/1"'
-    for key in $keys; do eval "v=\$$key"; [ -z "$v" ] || printf ',\n "%s": "%s"' "$key" "$v"; done
-    printf '\n}\n'
-  } >"$state.new"
-  sync "$state.new" && mv -fT "$state.new" "$state"
-}
 fail() { # WHY; the record of the last good run stays
   why=$(printf '%s' "$1" | tr '"\\\n\t' "'/  " | tr -cd ' -~' | cut -c -300)
   eval "${verb}_failed=\$why ${verb}_failed_at=$(now)"
@@ -49,10 +38,22 @@ reach() { # ensure that the repository can be reached, and that it is the same o
     12/*) fail "wrong password" ;;
     *) fail "can't be reached: $(words)" ;;
   esac
-  limit='' id=$(value id)
-  [ -n "$repository" ] || repository=$id since=$(now)
-  [ "$repository" = "$id" ] || fail "there is another repository in its place"
+  found=$(value id)
+  case $repository in
+    "${found:-none}") ;;
+    '') [ -n "$found" ] || fail "its id can't be read"; refuse_history; repository=$found since=$(now) ;;
+    *) fail "there is another repository in its place" ;;
+  esac
+  limit='' found=''
   save
 }
+refuse_history() { # the host knows no repository: it may be a new machine, whose data is in the old one's snapshots
+  ask list snapshots --no-lock -q || fail "its snapshots can't be listed: $(words)"
+  [ -s "$said" ] || return 0
+  history=$(wc -l <"$said"); try snapshots --json --no-lock
+  newest=$(value time)
+  fail "the repository has $history snapshots of an earlier $host, newest ${newest:-unknown}: restore $host, or adopt it"
+}
 : >"$errors"
-for key in $keys; do eval "$key=\$(sed -n 's/^ \"$key\": \"\(.*\)\",\{0,1\}$/\1/p' '$state' 2>/dev/null || :)"; done
+load
+found='' history='' newest='' # what this run finds

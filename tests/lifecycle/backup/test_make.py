@@ -7,16 +7,17 @@ from typing import cast
 
 import pytest
 
-from rackwright.errors import FleetError, UsageError
+from rackwright.errors import FleetError, HostsFailed, UsageError
 from rackwright.lifecycle.apply.plan import first_snapshots, refuse_restic
-from rackwright.lifecycle.backup.make import ResticProgress, Verb, _problem
+from rackwright.lifecycle.backup.make import Made, ResticProgress, Verb, _problem, make_first
 from rackwright.lifecycle.backup.places import places
 from rackwright.lifecycle.backup.snapshots import listed
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.remote.completed import Completed
 from rackwright.roles.backup.settings import Repository, Settings
-from rackwright.roles.backup.state import BackupState, RepositoryState
+from rackwright.roles.backup.state import BackupState, FoundRepository, RepositoryState
 
 SETTINGS = Settings(
     host="gate1",
@@ -51,6 +52,31 @@ def test_an_old_restic_is_refused_only_where_it_is_needed() -> None:
     refuse_restic(session(gate1=None), surveyed(restic="0.16.4"))
     with pytest.raises(FleetError, match=r"gate1: backup: restic 0\.16\.4 is too old; should be 0\.17\.0 or newer"):
         refuse_restic(session(gate1=SETTINGS), surveyed(restic="0.16.4"))
+
+
+@pytest.mark.parametrize(
+    ("found", "next"),
+    [
+        (None, None),
+        (FoundRepository("abc", 2), "rackwright restore gate1, or rackwright backup run gate1 --to one --adopt"),
+        (FoundRepository("abc"), "rackwright backup run gate1 --to one --adopt"),
+    ],
+)
+def test_a_refused_snapshot_says_what_to_do(found: FoundRepository | None, next: str | None) -> None:
+    assert Made("gate1", "one", replace(GOOD, found=found), "refused").next == next
+    assert Made("gate1", "one", replace(GOOD, found=found), None).next is None
+
+
+def test_a_first_snapshot_that_is_refused_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = replace(GOOD, snapshot=None, found=FoundRepository("abc", 2))
+    results = (Made("gate1", "one", refused, "refused"), Made("gate1", "two", GOOD, "no space"))
+    monkeypatch.setattr("rackwright.lifecycle.backup.make.make", lambda *_: results)
+    error = make_first(session(), (), cast(Console, None))
+    assert isinstance(error, HostsFailed)
+    assert [problem.next for problem in error.problems] == [
+        "rackwright restore gate1, or rackwright backup run gate1 --to one --adopt",
+        "rackwright backup run gate1",
+    ]
 
 
 def test_places_are_those_of_the_hosts_and_the_repository_asked_for() -> None:

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.load import load_fleet
+from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import write_lock
-from rackwright.lifecycle.check.procedure import _restic, auditors_cut_off, check_hosts, people_ending
-from rackwright.lifecycle.check.result import State
+from rackwright.lifecycle.check.procedure import _ask, _restic, auditors_cut_off, check_hosts, people_ending
+from rackwright.lifecycle.check.result import Condition, State
 from tests.fleet.fleets import make_fleet
 from tests.fleet.test_backup import DISK, SSH, fleet
+from tests.loopback_tls import bundle
+from tests.stand_in_hub import StandInHub
 from tests.wheel_plan import FLEET, SHA256, lock
 
 PASSWORD = "sudo: {password: 'env:RACKWRIGHT_TEST_UNSET'}"
@@ -26,6 +32,41 @@ def test_a_password_that_does_not_resolve_fails_its_hosts_and_hides_nothing(tmp_
     assert set(failed) == {("controller", "secret"), ("gate1", "reach")}
     assert failed["gate1", "reach"].startswith("not tried: ")
     assert ("controller", "name", State.WARNING) in {(c.where, c.what, c.state) for c in checked.conditions}
+
+
+def test_the_sources_of_the_lock_are_asked_even_if_no_host_answers(tmp_path: Path):
+    with StandInHub({}) as hub:
+        hub.plain = {"tiny.gguf": b"x"}
+        path = tmp_path / "wheel.yml"
+        text = (FLEET % SHA256).replace("{address: 10.0.0.2}", f"{{address: 10.0.0.2, {PASSWORD}}}")
+        text += f"downloads: {{ca_bundle: {bundle()}}}\n"
+        path.write_text(text.replace("https://models.example", f"{hub.url}/plain"))
+        fleet = load_fleet(path)
+        locked = lock(fleet)
+        model, runtime = locked.models["tiny"], locked.runtimes["llama_cpp-b1"]
+        files = (model.files[0].model_copy(update={"url": f"{hub.url}/plain/tiny.gguf"}),)
+        models = {"tiny": model.model_copy(update={"files": files})}
+        build = f"{hub.url}/plain/llama.tar.gz"
+        archive = runtime.files[0].model_copy(update={"url": build})
+        checked = list(
+            sources_only(
+                fleet,
+                locked.model_copy(
+                    update={
+                        "models": models,
+                        "runtimes": {"llama_cpp-b1": runtime.model_copy(update={"files": (archive,)})},
+                    }
+                ),
+            )
+        )
+        assert [condition.found for condition in checked] == [
+            f"runtimes.llama_cpp-b1 (gpu1): {build} answers 404, and no backup saves it"
+        ]
+
+
+def sources_only(fleet: Fleet, locked: Lock) -> Iterator[Condition]:
+    specs = host_specs(fleet, locked)
+    yield from (one for one in _ask(fleet, locked, specs, ("gpu1",)) if one.what == "sources")
 
 
 @pytest.mark.parametrize(

@@ -23,19 +23,24 @@ class Session:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *models: str, gone: tuple[str, ...] = ()) -> None:
         self.hosts, self.gone = dict.fromkeys(models), gone
         self.lock = SimpleNamespace(models={}, runtimes={})
-        self.fleet = SimpleNamespace(control=("gate1", "gate2"), path=Path("site.yml"))
+        self.fleet = SimpleNamespace(
+            control=("gate1", "gate2"), path=Path("site.yml"), sibling=str, file=SimpleNamespace(fleet="acme")
+        )
         self.remote = self
         self.recorded: list[str] = []
         self.applied: list[str] = []
         self.known: dict[str, ControlRecord] = {}
         self.control_recorded: list[str] = []
         self.went_out_from_here: list[str] = []
+        self.acts: list[str] = []
         monkeypatch.setattr(module, "write_control", lambda host, record: self.control_recorded.append(host))
         monkeypatch.setattr(module, "write_record", lambda host, record: self.recorded.append(host))
         monkeypatch.setattr(module, "write_applied", lambda host, applied: self.applied.append(host))
         monkeypatch.setattr(module, "write_audit", lambda host, act: None)
         monkeypatch.setattr(module, "note_applied_from", lambda path, run: self.went_out_from_here.append(run))
-        monkeypatch.setattr(module, "checkout", lambda fleet: None)
+        monkeypatch.setattr(module, "read_keys_file", lambda path: self.acts.append(f"read {path}"))
+        monkeypatch.setattr(module, "keep_applied_keys", lambda host, keys, who: self.acts.append(f"keep {host}"))
+        monkeypatch.setattr(module, "checkout", lambda fleet: self.acts.append("checkout"))
         monkeypatch.setattr(module, "applied_from", lambda *_, **__: None)
         monkeypatch.setattr(module, "lock_digest", lambda lock: "d" * 64)
 
@@ -63,6 +68,13 @@ def test_every_control_host_has_what_was_applied(monkeypatch):
     session = Session(monkeypatch, "gate1", "gate2", "gpu1")
     session.remember()
     assert (session.recorded, session.applied) == (["gate1", "gate2", "gpu1"], ["gate1", "gate2"])
+
+
+def test_the_keys_file_is_read_before_the_checkout_that_the_control_hosts_store(monkeypatch):
+    """A key command in between must not make them drop a change that the stored file lacks."""
+    session = Session(monkeypatch, "gate1", "gate2", "gpu1")
+    session.remember()
+    assert session.acts == ["read keys.yml", "checkout", "keep gate1", "keep gate2"]
 
 
 def test_every_host_knows_the_control_host(monkeypatch):

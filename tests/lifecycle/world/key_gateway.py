@@ -1,4 +1,4 @@
-"""A gateway's key files in a folder, changed by the real scripts. A program replaces socat and HAProxy."""
+"""A host's key files in a folder, changed by the real scripts. A program replaces socat and HAProxy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from rackwright.gateway import Gateways
 from rackwright.operations.haproxy.paths import Paths
 from rackwright.operations.haproxy.proxy import Proxy
 from rackwright.remote.completed import Completed
-from rackwright.roles.gateway.settings import FOLDER
+from rackwright.roles.gateway.settings import FOLDER as GATEWAY
+from rackwright.state.merge_keys import parse_kept_keys
+from rackwright.state.pushed_keys import PushedKey
+from rackwright.state.shell import FOLDER
 
 # There is no worker to update; the program answers from the file.
 _SOCAT = """#!/bin/sh
@@ -45,12 +48,27 @@ class KeyGateway:
     def proxy(self) -> Proxy:
         return Proxy("gateway", "test", self.paths, ())
 
-    def run(self, command: str, stdin: str = "") -> Completed:
+    @property
+    def kept(self) -> str:
+        """The folder in which a control host keeps its state."""
+        return str(self.folder / "kept")
+
+    @property
+    def pushed(self) -> tuple[PushedKey, ...]:
+        """All that it keeps of key commands, even while it is unreachable."""
+        files = (self.folder / "keys.pushed", Path(self.kept, "keys.pushed"))
+        texts = (file.read_text() for file in files if file.exists())
+        return tuple(one for text in texts for one in parse_kept_keys(text, self.name))
+
+    def run(
+        self, command: str, *, stdin: str | bytes | None = None, sudo: bool = True, timeout: float | None = 60
+    ) -> Completed:
         if self.gone:
             raise HostError("unreachable", where=self.name)
         environment = os.environ | {"PATH": f"{self.folder}/bin:{os.environ['PATH']}"}
-        words = ["sh", "-c", command.replace(FOLDER, str(self.folder))]
-        done = subprocess.run(words, input=stdin.encode(), capture_output=True, env=environment, check=False)
+        words = ["sh", "-c", command.replace(GATEWAY, str(self.folder)).replace(FOLDER, self.kept)]
+        content = stdin if isinstance(stdin, bytes) else (stdin or "").encode()
+        done = subprocess.run(words, input=content, capture_output=True, env=environment, check=False)
         return Completed(done.returncode, done.stdout, done.stderr, self.name)
 
     def apply(self, content: str) -> None:
@@ -75,7 +93,7 @@ class KeyGateways:
         answers: dict[str, Completed | HostError] = {}
         for name in names:
             try:
-                answers[name] = self.gateways[name].run(command, stdin)
+                answers[name] = self.gateways[name].run(command, stdin=stdin)
             except HostError as error:
                 answers[name] = error
         return answers

@@ -1,9 +1,10 @@
-"""A stateful machine: two operators, each with a copy of the keys file, and gateways that may be unreachable."""
+"""A stateful machine: two operators, each with a copy of the keys file, and hosts that may be unreachable."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,11 +24,14 @@ from rackwright.fleet.keys_file import (
 )
 from rackwright.lifecycle import key as procedure
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
-from rackwright.state.pushed_keys import pushed_line
+from rackwright.state.control_keys import keep_applied_keys, keep_keys
+from rackwright.state.merge_keys import merge_keys
+from rackwright.state.pushed_keys import PushedKey
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.world.key_gateway import KeyGateway, KeyGateways
 
 GATEWAYS = ("gate1", "gate2")
+HOSTS = (*GATEWAYS, "control")
 OPERATORS = st.sampled_from(("anna", "ben"))
 NUMBERS = st.integers(0, 9)
 THEN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -44,20 +48,24 @@ class KeyMachine(RuleBasedStateMachine):
         self.heard: dict[str, dict[str, ApiKey | None]] = {name: {} for name in GATEWAYS}
         """Gateway → SHA-256 → the newest version of a key that it got; None: the key is revoked."""
         self.applying: KeysFile | None = None
+        self.kept_revoked: set[str] = set()
+        """The SHA-256 of each key whose revocation has reached the control host."""
         self.undisturbed = False
         """Whether it could ask every gateway, and no gateway has got a key since."""
 
     @initialize()
     def begin(self) -> None:
         self.gateways = {name: KeyGateway(name, self.folder / name) for name in GATEWAYS}
-        self.remote = KeyGateways(self.gateways)
+        self.control = KeyGateway("control", self.folder / "control")
+        self.remote = KeyGateways({**self.gateways, "control": self.control})
         self.fleets = {}
         for who in ("anna", "ben"):
             (self.folder / who).mkdir()
             self.fleets[who] = make_fleet(
                 self.folder / who / "site.yml",
-                hosts={name: {"address": "10.0.0.9"} for name in (*GATEWAYS, "gpu1")},
+                hosts={name: {"address": "10.0.0.9"} for name in (*HOSTS, "gpu1")},
                 gateway={"on": list(GATEWAYS), "domain": "llm.acme.internal"},
+                control=["control"],
             )
 
     def teardown(self) -> None:
@@ -106,7 +114,7 @@ class KeyMachine(RuleBasedStateMachine):
 
     @rule(who=OPERATORS)
     def key_pull(self, who: str) -> None:
-        told = procedure.pushed_keys(self.remote, GATEWAYS)  # type: ignore[arg-type]
+        told = procedure.pushed_keys(self.remote, HOSTS)  # type: ignore[arg-type]
         file = self.file(who)
         try:
             self.write(who, procedure.with_pushed(file, procedure.unknown_to(file, told)))
@@ -120,12 +128,15 @@ class KeyMachine(RuleBasedStateMachine):
         try:
             procedure.refuse_unknown_keys(
                 self.fleets[who],
-                procedure.pushed_keys(self.remote, GATEWAYS),  # type: ignore[arg-type]
+                procedure.pushed_keys(self.remote, HOSTS),  # type: ignore[arg-type]
             )
         except LeasedError:
             return
         self.applying = self.file(who)
-        self.undisturbed = not any(gateway.gone for gateway in self.gateways.values())
+        self.undisturbed = not any(host.gone for host in self.remote.gateways.values())
+        if not self.control.gone:
+            gone = {one.sha256 for one in self.applying.revoked}
+            assert self.kept_revoked <= gone, "an apply goes ahead without a revocation that the control host knows"
 
     @precondition(lambda self: self.applying is not None)
     @rule()
@@ -141,13 +152,23 @@ class KeyMachine(RuleBasedStateMachine):
                     self.hear(name, key.sha256, key)
                 for gone in file.revoked:
                     self.hear(name, gone.sha256, None)
+        if not self.control.gone:
+            keep_applied_keys(self.control, file, who="an apply", folder=self.control.kept)
+            self.kept_revoked |= {one.sha256 for one in file.revoked}
         if self.undisturbed:
             first, second = (gateway.lets_in for gateway in self.gateways.values())
             assert first == second, "an apply left one gateway with other keys than the other"
 
-    @rule(name=st.sampled_from(GATEWAYS), gone=st.booleans())
+    @rule(name=st.sampled_from(HOSTS), gone=st.booleans())
     def cut(self, name: str, gone: bool) -> None:
-        self.gateways[name].gone = gone
+        self.remote.gateways[name].gone = gone
+        self.undisturbed = False
+
+    @rule()
+    def cut_gateways(self) -> None:
+        """Then only the control host can know what is changed."""
+        for gateway in self.gateways.values():
+            gateway.gone = True
         self.undisturbed = False
 
     # What must hold.
@@ -165,6 +186,20 @@ class KeyMachine(RuleBasedStateMachine):
                     assert entry.endswith(f"|{key.concurrency or 'default'}"), (
                         f"{name} took a change of {key.id} back"
                     )
+
+    @invariant()
+    def a_merge_of_all_copies_admits_no_revoked_key_and_loses_none(self) -> None:
+        if not hasattr(self, "gateways"):
+            return
+        files = [self.file(who) for who in self.fleets]
+        kept = [one for host in self.remote.gateways.values() for one in host.pushed]
+        merged = merge_keys(files, kept)
+        live, gone = {key.sha256 for key in merged.keys}, {key.sha256 for key in merged.revoked}
+        for heard in self.heard.values():
+            assert {sha256 for sha256, key in heard.items() if key is None} <= gone
+            assert set(heard) <= live | gone
+        assert self.kept_revoked <= gone
+        assert not live & gone
 
     # Helpers.
 
@@ -189,7 +224,11 @@ class KeyMachine(RuleBasedStateMachine):
     def tell(self, who: str, key: ApiKey, gone: RevokedKey | None = None) -> None:
         self.undisturbed = False
         (entry,) = as_gateway_keys((key,))
-        note = pushed_line(key, who=who, when=self.now, revoked=gone is not None)
+        pushed = PushedKey(key=key, who=who, when=self.now, revoked=gone is not None)
+        with suppress(HostError):
+            keep_keys(self.control, (pushed,), folder=self.control.kept)
+            self.kept_revoked |= {key.sha256} if gone else set()
+        note = pushed.line
         for name in GATEWAYS:
             told = self.remote.told(name)
             try:
