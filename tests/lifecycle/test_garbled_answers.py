@@ -32,6 +32,8 @@ from rackwright.lifecycle.canary.logs import parse_lines
 from rackwright.lifecycle.check import lost_files, requirements
 from rackwright.lifecycle.p2p import transfer
 from rackwright.lifecycle.prune import scripts as prune
+from rackwright.lifecycle.restore.plan import parse_present
+from rackwright.lifecycle.restore.staging import parse_look
 from rackwright.lifecycle.session import survey
 from rackwright.lifecycle.session.overrides import parse_overrides
 from rackwright.operations.facts.filters import parse_filters
@@ -164,6 +166,8 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
         '{"name": "a", "type": "file", "path": "/a", "size": 3, "mtime": "2026-11-01T08:00:00.1Z",'
         ' "permissions": "-rw-------", "struct_type": "node"}',
     ),
+    parse_present: (parse_present, "12 1790000000.5 bench/a b\n"),
+    parse_look: (parse_look, 'active\n\n{"percent_done":0.5}\n'),
     parse_filters: (parse_filters, SURVEYED["filters"]),
     parse_found_driver: (parse_found_driver, SURVEYED["driver"]),
     parse_listening: (parse_listening, SURVEYED["listening"]),

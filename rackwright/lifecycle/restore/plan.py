@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rackwright.errors import HostError
 from rackwright.lifecycle.backup.choose import Chosen
-from rackwright.lifecycle.backup.reader import Reader
-from rackwright.lifecycle.backup.refusal import refusal
+from rackwright.lifecycle.backup.contents import MOST_COUNTED, entries
 from rackwright.lifecycle.restore import scripts
 from rackwright.lifecycle.restore.items import FLEET, ITEMS, Combined, Item
 from rackwright.lifecycle.restore.key_copies import MergedKeys
@@ -114,23 +112,14 @@ def parse_present(output: str) -> Files:
     return found
 
 
-def snapshot_files(reader: Reader, snapshot: str, items: Iterable[Item]) -> Files:
-    """Return the files of these items in the snapshot. Raise HostError if it can't be read."""
-    answer = reader.run("ls", "--json", "--recursive", snapshot, *(item.path for item in items), limit=LEAST_LISTED)
-    if not answer.ok:
-        raise HostError(refusal(reader, answer), where=reader.repository)
-    return read_answer(reader.host, "restic's list of files", parse_snapshot_files, answer.stdout)
-
-
-def parse_snapshot_files(output: str) -> Files:
-    """Parse restic's list of files, one JSON object per line. Raise ValueError if a line is something else."""
+def snapshot_files(chosen: Chosen) -> Files:
+    """Return the files that the snapshot has of a host's state. Raise HostError if it can't be read."""
     found = {}
-    for line in output.splitlines():
-        node = json.loads(line)
-        path = node.get("path", "")
-        if node.get("message_type") == "node" and node["type"] == "file" and path.startswith(f"{FOLDER}/"):
-            modified = datetime.fromisoformat(node["mtime"]).astimezone(UTC)
-            found[path.removeprefix(f"{FOLDER}/")] = Stored(int(node.get("size", 0)), modified)
+    for count, one in enumerate(entries(chosen, FOLDER, recursive=True)):
+        if count > MOST_COUNTED:
+            raise HostError(f"{FOLDER} has more than {MOST_COUNTED} entries", where=chosen.reader.repository)
+        if one.type == "file" and one.mtime:
+            found[one.path.removeprefix(f"{FOLDER}/")] = Stored(one.size, one.mtime)
     return found
 
 

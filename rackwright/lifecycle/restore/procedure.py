@@ -92,7 +92,7 @@ def _planned(
 
 
 def _parts(shell: Connection, chosen: Chosen) -> tuple[Part, ...]:
-    restored = snapshot_files(chosen.reader, chosen.snapshot.id, ITEMS)
+    restored = snapshot_files(chosen)
     return parts_of(restored, present_files(shell, ITEMS), chosen.snapshot.time)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from rackwright.lifecycle.restore.items import ITEMS
-from rackwright.lifecycle.restore.plan import Files, Stored, parse_present, parse_snapshot_files, parts_of
+from rackwright.lifecycle.restore.plan import Files, Stored, parse_present, parts_of
 
 MADE = datetime(2026, 11, 25, 2, 31, tzinfo=UTC)
 BEFORE, SINCE = MADE - timedelta(hours=1), MADE + timedelta(hours=1)
@@ -38,13 +38,10 @@ def test_a_name_that_only_begins_alike_is_another_part() -> None:
     assert said(files(BEFORE, "fleet.lock", "golden2/a"), {}) == {}
 
 
-def test_both_lists_of_files_are_read_alike() -> None:
-    node = '{"message_type":"node","type":"file","path":"/var/lib/rackwright/bench/a b","size":12,"mtime":"%s"}'
-    folder = '{"message_type":"node","type":"dir","path":"/var/lib/rackwright/bench","mtime":"x"}'
-    listed = "\n".join(('{"message_type":"snapshot"}', folder, node % "2026-11-25T02:31:00.5+00:00"))
-    stored = {"bench/a b": Stored(12, MADE + timedelta(seconds=0.5))}
-    assert parse_snapshot_files(listed) == stored
-    assert parse_present(f"12 {MADE.timestamp() + 0.5:.10f} bench/a b\n") == stored
+def test_the_hosts_files_are_read_with_size_and_time() -> None:
+    assert parse_present(f"12 {MADE.timestamp() + 0.5:.10f} bench/a b\n") == {
+        "bench/a b": Stored(12, MADE + timedelta(seconds=0.5))
+    }
 
 
 def test_each_part_has_a_name_of_its_own() -> None:
