@@ -37,7 +37,7 @@ WHAT = ("state", "keys", "models")
 @click.option(
     "--serving", metavar="HOST", multiple=True, help="Restore this host although it serves; may be repeated."
 )
-@click.option("--undo", is_flag=True, help="Put back what the last restore replaced.")
+@click.option("--undo", is_flag=True, help="Revert the last restore.")
 @yes_option
 @common_options
 @pass_context
@@ -59,7 +59,7 @@ def restore(
 ) -> int:
     """Bring hosts' state and weights back from their snapshots.
 
-    Shows the plan and asks. Files are restored beside the present ones, validated, and then switched in. Logs are
+    Shows the plan and asks. Files are restored next to the present ones, validated, and then switched in. Logs are
     merged. A new machine gets the base system first. With --all, apply and verify follow; with --all --from URL, the
     fleet's files come from its kit.
     """
@@ -99,8 +99,8 @@ def _undo(context: Context, hosts: tuple[str, ...], console: Console) -> None:
 
     with open_session(context.fleet, limit=hosts) as session:
         names = undo(session, console)
-    lines = (f"{host}: put back {', '.join(some)}" for host, some in names.items())
-    context.answer({"put_back": {host: [*some] for host, some in names.items()}}, *lines)
+    lines = (f"{host}: reverted {', '.join(some)}" for host, some in names.items())
+    context.answer({"reverted": {host: [*some] for host, some in names.items()}}, *lines)
 
 
 def _use_kit(context: Context, place: KitPlace, into: Path | None, console: Console, *, everything: bool) -> None:

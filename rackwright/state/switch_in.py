@@ -1,4 +1,4 @@
-"""Put a host's restored state in place: logs and tokens only grow, and what is replaced can be put back.
+"""Put a host's restored state in place: logs and tokens only grow, and what is replaced can be restored.
 
 All scripts can run again after a crash at any point, and then finish what they began. $1 is /var/lib/rackwright.
 """
@@ -11,7 +11,7 @@ from rackwright.errors import HostError
 from rackwright.state.shell import FOLDER, Shell, call, command
 
 LEASES_SINCE = 1_000_000
-"""More leases than anybody took after a snapshot: a token is raised by this much, so that no old lease passes."""
+"""How much a token is raised: more than the number of leases since a snapshot, so that no earlier lease passes."""
 _UNION = "union() { LC_ALL=C awk 'length($0) && !seen[$0]++' \"$@\"; }\n"
 
 # $2: the restored log. Other writers append to the file while they lock it, so it keeps its inode: it is overwritten
@@ -70,21 +70,21 @@ for name; do
     [ -e "$before/$name" ] || [ -e "$before/$name.absent" ] || {
         if [ -e "$name" ]; then mv -T -- "$name" "$before/$name"; else : >"$before/$name.absent"; fi
     }
-    # Written by somebody since an earlier, interrupted switch.
+    # Written since an earlier, interrupted switch.
     [ ! -e "$name" ] || mv -T -- "$name" "$before/$name.between"
     mv -T -- "$next/$name" "$name"
 done
 sync . "$before"
 """
 
-# $2: where the replaced state is kept, $3: where the present one goes. Prints the names that were put back.
+# $2: where the replaced state is kept, $3: where the present one goes. Prints the reverted names.
 _UNDO = """set -eu
 umask 077
 cd -- "$1"
 exec 9>restore.lock
 flock -w 20 9
 before=$2 undone=$3
-[ -d "$before" ] || { echo "there is nothing to put back in $before" >&2; exit 66; }
+[ -d "$before" ] || { echo "there is nothing to revert in $before" >&2; exit 66; }
 mkdir -p -- "$undone"
 for kept in "$before"/*; do
     name=${kept##*/}
@@ -124,15 +124,15 @@ def switch_in(shell: Shell, next: str, before: str, names: Iterable[str], *, fol
     call(shell, _SWITCH, folder, next, before, *names, what="switching in the restored state")
 
 
-def put_back(shell: Shell, before: str, undone: str, *, folder: str = FOLDER) -> Sequence[str]:
-    """Put back what `switch_in` kept in `before`, and return its names; the present state is kept in `undone`.
+def revert(shell: Shell, before: str, undone: str, *, folder: str = FOLDER) -> Sequence[str]:
+    """Restore what `switch_in` kept in `before`, and return its names; the present state is kept in `undone`.
 
-    Raise HostError if there is nothing to put back.
+    Raise HostError if there is nothing to revert.
     """
     done = shell.run(command(_UNDO, folder, before, undone))
     if done.exit_status == _NOTHING:
         raise HostError("no restore to undo", where=shell.name, should="a restore can be undone once")
-    return done.check("putting back what the restore replaced").stdout.splitlines()
+    return done.check("reverting the restore").stdout.splitlines()
 
 
 _NOTHING = 66

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.state.switch_in import LEASES_SINCE, merge_audit, merge_control, put_back, switch_in
+from rackwright.state.switch_in import LEASES_SINCE, merge_audit, merge_control, revert, switch_in
 from tests.shells import FolderShell
 
 
@@ -87,17 +87,17 @@ def switched(host: FolderShell, tmp_path: Path) -> None:
     switch_in(host, str(tmp_path / "next"), str(tmp_path / "before"), ["golden", "bench", "drains"])
 
 
-def test_what_is_switched_in_can_be_put_back_once(host: FolderShell, tmp_path: Path) -> None:
+def test_what_is_switched_in_can_be_reverted_once(host: FolderShell, tmp_path: Path) -> None:
     put(tmp_path / "host", {"golden/a": "old", "drains/x": "stays"})
     put(tmp_path / "next", {"golden/a": "new", "bench/b": "new"})
     for _ in range(2):
         switched(host, tmp_path)
         assert files(tmp_path / "host") == {"golden/a": "new", "bench/b": "new", "drains/x": "stays"}
-    assert sorted(put_back(host, str(tmp_path / "before"), str(tmp_path / "undone"))) == ["bench", "golden"]
+    assert sorted(revert(host, str(tmp_path / "before"), str(tmp_path / "undone"))) == ["bench", "golden"]
     assert files(tmp_path / "host") == {"golden/a": "old", "drains/x": "stays"}
     assert files(tmp_path / "undone") == {"golden/a": "new", "bench/b": "new"}
     with pytest.raises(HostError, match="no restore to undo"):
-        put_back(host, str(tmp_path / "before"), str(tmp_path / "undone"))
+        revert(host, str(tmp_path / "before"), str(tmp_path / "undone"))
 
 
 @pytest.mark.parametrize("done", [0, 1, 2])
@@ -116,10 +116,10 @@ def test_a_switch_that_was_cut_off_between_any_two_renames_is_completed(
     assert files(tmp_path / "before")["golden/a"] == "old"
 
 
-def test_what_somebody_wrote_between_two_tries_is_kept(host: FolderShell, tmp_path: Path) -> None:
+def test_what_was_written_between_two_tries_is_kept(host: FolderShell, tmp_path: Path) -> None:
     put(tmp_path, {"before/golden/a": "old", "host/golden/c": "since", "next/golden/a": "new"})
     switched(host, tmp_path)
     assert files(tmp_path / "host") == {"golden/a": "new"}
     assert files(tmp_path / "before") == {"golden/a": "old", "golden.between/c": "since"}
-    put_back(host, str(tmp_path / "before"), str(tmp_path / "undone"))
+    revert(host, str(tmp_path / "before"), str(tmp_path / "undone"))
     assert files(tmp_path / "host") == {"golden/a": "old"}

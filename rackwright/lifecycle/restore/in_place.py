@@ -1,4 +1,4 @@
-"""Restore one host: files beside its own, validated, then switched in."""
+"""Restore one host: files next to its own, validated, then switched in."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from rackwright.state.switch_in import merge_audit, merge_control, switch_in
 from rackwright.stopping import Stopping
 
 _READ = ("drains", "golden", "bench", "canaries", "fleet", "control", "control-host.json", "keys.pushed")
-"""What is validated here. The audit log's lines are read when somebody asks for them; evidence is only text."""
+"""What is validated here. The audit log's lines are read when an operator asks for them; evidence is only text."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _switch(shell: Connection, staging: Staging, plan: HostPlan, contents: Conte
     shell.run(command(scripts.COMPOSE, staging.restored, staging.next, *words), timeout=600).check("combining it")
     switch_in(shell, staging.next, f"{staging.folder}/before", [item.name for item in folders])
     saved = [item.name for item in parts if item.combined is Combined.MISSING]
-    shell.run(command(scripts.ADD, staging.restored, *saved), timeout=600).check("putting files back")
+    shell.run(command(scripts.ADD, staging.restored, *saved), timeout=600).check("restoring files")
     if AUDIT in parts:
         merge_audit(shell, f"{staging.restored}/{AUDIT.name}")
     if CONTROL in parts:

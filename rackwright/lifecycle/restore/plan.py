@@ -51,7 +51,7 @@ class Part:
         if self.item.combined is Combined.HISTORY:
             return "merged; nothing that the host has is removed"
         if self.item is FLEET:
-            return "put back" if self.missing == self.restored else "the newer one stays"
+            return "restored" if self.missing == self.restored else "the newer one stays"
         if self.item.combined is Combined.MISSING:
             return f"{self.missing} of {self.restored} files, missing here"
         parts = [f"{self.restored} files", f"{self.missing} missing here" if self.missing else ""]

@@ -1,4 +1,4 @@
-"""Restore hosts: choose a snapshot, show the plan, restore beside the present state, validate, switch in."""
+"""Restore hosts: choose a snapshot, show the plan, restore next to the present state, validate, switch in."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rackwright.roles.backup.settings import RESTORES
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.shell import command
-from rackwright.state.switch_in import put_back
+from rackwright.state.switch_in import revert
 from rackwright.stopping import Stopping, stoppable
 
 
@@ -56,16 +56,16 @@ def restore(
 
 
 def undo(session: Session, console: Console) -> Mapping[str, Sequence[str]]:
-    """Put back what the last restore of each host replaced; return the names of the parts by host.
+    """Revert the last restore of each host; return the names of the parts by host.
 
-    Logs and tokens stay merged. Raise HostError for hosts where there is nothing to put back.
+    Logs and tokens stay merged. Raise HostError for hosts where there is nothing to revert.
     """
     with leased(session, f"restore {' '.join(session.hosts)} --undo", console) as lease_session:
-        console.confirm(f"Put back what the last restore replaced on {', '.join(session.hosts)}?")
+        console.confirm(f"Revert the last restore of {', '.join(session.hosts)}?")
 
         def back(host: str) -> Sequence[str]:
-            names = put_back(session.remote.connection(host), f"{RESTORES}/before", f"{RESTORES}/undone")
-            note_leased_act(session, lease_session, (host,), f"put back {', '.join(names)}")
+            names = revert(session.remote.connection(host), f"{RESTORES}/before", f"{RESTORES}/undone")
+            note_leased_act(session, lease_session, (host,), f"reverted {', '.join(names)}")
             return names
 
         return session.remote.each(session.hosts, back)

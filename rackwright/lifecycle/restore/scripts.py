@@ -72,7 +72,7 @@ while [ $# -ge 4 ]; do
     shift 4
 done
 """
-# $1: the restore's folder: its replaced state becomes the one that can be put back.
+# $1: the restore's folder: its replaced state becomes the one that a revert restores.
 KEEP_REPLACED = f"""set -eu
 cd -- {RESTORES}
 [ -d "$1/before" ] || exit 0

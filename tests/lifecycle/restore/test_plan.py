@@ -31,7 +31,7 @@ def test_logs_are_merged_and_the_applied_fleet_is_all_or_nothing() -> None:
     present = files(SINCE, "audit.log", "control/journal", "fleet/applied.json")
     merged = "merged; nothing that the host has is removed"
     assert said(restored, present) == {"audit.log": merged, "control": merged, "fleet": "the newer one stays"}
-    assert said(restored, {})["fleet"] == "put back"
+    assert said(restored, {})["fleet"] == "restored"
 
 
 def test_a_name_that_only_begins_alike_is_another_part() -> None:
