@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -141,8 +142,8 @@ def test_a_fleet_comes_back_from_a_repository_a_password_and_ssh(site: Site, tmp
     site.replaced(GATE, GPU)
     # This machine has nothing of the fleet any more: neither its files nor the CA's key.
     recovered = Operator(into / "fleet/test.yml")
-    words = ("--from", f"rest:https://{site.vault.address}:8000", "--into", str(into), "--password", f"file:{secret}")
-    words += ("--user", "kit", "--login", f"file:{home}/kit.login", "--ca", f"{home}/vault.crt")
+    words = ["--from", f"rest:https://{site.vault.address}:8000", "--into", str(into), "--password", f"file:{secret}"]
+    words += ["--user", "kit", "--login", f"file:{home}/kit.login", "--ca", f"{home}/vault.crt"]
     said = recovered("restore", "--all", *words, "--yes", check=10)
     missing = ("password", *(f"{name}{kind}" for name in (GATE, GPU, "kit") for kind in ("", ".login")))
     assert [name for name in missing if f"{into}/fleet/{name}" not in said.err] == []

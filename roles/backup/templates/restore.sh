@@ -12,7 +12,7 @@ fail() { ended "failed $(printf '%s' "$1" | tr '\n\t' '  ' | tr -cd ' -~' | cut 
 
 rm -f "$folder/result"
 while read -r target arguments; do
-  mkdir -p -m 0700 -- "$target"
+  mkdir -p -- "$target"
   # shellcheck disable=SC2086 # each word is an argument
   ask restore --json --target "$target" $arguments || case $code in
     10) fail "the repository is gone" ;;
