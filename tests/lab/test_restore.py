@@ -150,7 +150,7 @@ def test_a_fleet_comes_back_from_a_repository_a_password_and_ssh(site: Site, tmp
     for name in missing:
         (into / "fleet" / name).write_bytes((home / name).read_bytes())
         (into / "fleet" / name).chmod(0o600)
-    recovered("trust", "--yes")
+    recovered("trust", "--yes", GATE, GPU)
     said = recovered("restore", "--all", "--yes", timeout=600)
     assert "  revokes leaked of tests" in said.out
     assert " proofs passed" in said.out
