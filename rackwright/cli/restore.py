@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.common.context import Context, hosts_needed
-from rackwright.cli.common.options import Command, common_options, pass_context, yes_option
+from rackwright.cli.common.options import Command, common_options, not_stale_option, pass_context, yes_option
 from rackwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ WHAT = ("state", "keys", "models")
     "--serving", metavar="HOST", multiple=True, help="Restore this host although it serves; may be repeated."
 )
 @click.option("--undo", is_flag=True, help="Revert the last restore.")
+@not_stale_option
 @yes_option
 @common_options
 @pass_context
@@ -55,6 +56,7 @@ def restore(
     ca: Path | None,
     serving: tuple[str, ...],
     undo: bool,
+    not_stale: bool,
     yes: bool,
 ) -> int:
     """Bring hosts' state and weights back from their snapshots.
@@ -81,7 +83,9 @@ def restore(
         elif given := [name for name, value in (("--into", into), ("--password", password)) if value]:
             raise UsageError("is only for --from URL", where=given[0], should="leave it out")
         asked = asked_for(context.fleet, at=at, repository=source, what=what, serving=serving)
-        return _everything(context, asked, console) if everything else _hosts(context, hosts, asked, console)
+        if everything:
+            return _everything(context, asked, console, not_stale=not_stale)
+        return _hosts(context, hosts, asked, console)
 
 
 def _refuse_mixed(hosts: tuple[str, ...], *, everything: bool, undo: bool) -> None:
@@ -131,7 +135,7 @@ def _hosts(context: Context, hosts: tuple[str, ...], asked: Asked, console: Cons
     return ExitCode.DONE
 
 
-def _everything(context: Context, asked: Asked, console: Console) -> int:
+def _everything(context: Context, asked: Asked, console: Console, *, not_stale: bool) -> int:
     from rackwright.cli.render.restore_plan import RestoreView, proof_documents, restored_documents
     from rackwright.lifecycle.restore.everything import restore_everything
     from rackwright.lifecycle.session.session import open_session
@@ -141,6 +145,7 @@ def _everything(context: Context, asked: Asked, console: Console) -> int:
         asked,
         console,
         RestoreView(quiet=context.json),
+        not_stale=not_stale,
     )
     passed = len(done.proofs) - len(done.failed)
     document = {
