@@ -108,16 +108,17 @@ def _undo(context: Context, hosts: tuple[str, ...], console: Console) -> None:
 
 
 def _use_kit(context: Context, place: KitPlace, into: Path | None, console: Console, *, everything: bool) -> None:
-    """Fetch the kit, and go on with its fleet file. Raise FleetError if a secret is missing on this machine."""
-    from rackwright.lifecycle.restore.fetch_kit import fetch_kit, refuse_missing_secrets, use_ca_key
+    """Fetch the kit, ask, and go on with its fleet file. Raise FleetError if a secret is missing on this machine."""
+    from rackwright.lifecycle.restore.fetch_kit import fetch_kit
+    from rackwright.lifecycle.restore.use_kit import confirm_kit, refuse_missing_secrets, use_ca_key
 
     if not everything or into is None:
         raise UsageError("a URL needs --all and --into FOLDER", where="--from")
     kit = fetch_kit(place, into, console)
     context.path = kit.fleet_file
-    console.say(f"the fleet file is {kit.fleet_file}")
+    confirm_kit(kit, context.fleet, console)
     use_ca_key(kit, context.fleet, console)
-    refuse_missing_secrets(kit)
+    refuse_missing_secrets(kit, context.fleet)
 
 
 def _hosts(context: Context, hosts: tuple[str, ...], asked: Asked, console: Console) -> int:

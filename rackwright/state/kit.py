@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -14,6 +17,7 @@ from pydantic import Field, StringConstraints
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.fleet.fleet import Fleet
+from rackwright.remote.answers import read_answer
 from rackwright.state.applied import About, Applied, stale_checkout
 from rackwright.state.checkout import Checkout, checkout, head_of
 from rackwright.state.formats import Moment, NewerFormat, parse
@@ -33,16 +37,28 @@ done
 """
 """Prints the record of the kit, and what was applied last: a line each, empty if there is none."""
 
-# $1: folder. The claim of a run that was killed is void after five minutes, by this host's clock.
+# $1: folder, $2: the claim's token. The claim of a run that was killed is void after five minutes by this host's clock,
+# also if that clock was set back since.
 _CLAIM = """set -eu
 umask 022
 mkdir -p -- "$1"
 cd -- "$1"
 exec 9>kit.lock
 flock -w 20 9
-if [ -n "$(find kit.claim -mmin -5 2>/dev/null)" ]; then echo taken; else touch kit.claim; echo claimed; fi
+since=$(stat -c %Y kit.claim 2>/dev/null) || since=0
+age=$(($(date +%s) - since))
+if [ "$age" -gt -300 ] && [ "$age" -lt 300 ]; then
+  echo taken
+else
+  printf '%s\\n' "$2" >kit.claim
+  echo claimed
+fi
 """
-_RELEASE = """rm -f -- "$1/kit.claim"
+_RELEASE = """set -eu
+cd -- "$1"
+exec 9>kit.lock
+flock -w 20 9
+if [ "$(cat kit.claim 2>/dev/null)" = "$2" ]; then rm -f kit.claim; fi
 """
 _CLAIM_TRIES = 60
 Read = TypeVar("Read", bound=Stored)
@@ -159,8 +175,9 @@ def claimed(shell: Shell) -> Iterator[None]:
 
     Raise HostError if the control host can't be asked, or if another operator has the claim for too long.
     """
+    token = secrets.token_hex(16)
     for _ in range(_CLAIM_TRIES):
-        if call(shell, _CLAIM, FOLDER, what="claiming the kit").strip() == "claimed":
+        if call(shell, _CLAIM, FOLDER, token, what="claiming the kit").strip() == "claimed":
             break
         time.sleep(1)
     else:
@@ -168,7 +185,21 @@ def claimed(shell: Shell) -> Iterator[None]:
     try:
         yield
     finally:
-        call(shell, _RELEASE, FOLDER, what="releasing the kit")
+        # It ends by itself, and an error of the block matters more.
+        with suppress(HostError):
+            call(shell, _RELEASE, FOLDER, token, what="releasing the kit")
+
+
+def control_time(shell: Shell) -> datetime:
+    """Return the time by the control host's clock. Raise HostError if it can't be asked."""
+    answer = call(shell, "date +%s\n", what="asking for the time")
+    return read_answer(shell.name, "the time", _moment, answer)
+
+
+def _moment(text: str) -> datetime:
+    if not re.fullmatch("[0-9]{1,11}\n?", text):
+        raise ValueError("should be seconds")
+    return datetime.fromtimestamp(int(text), UTC)
 
 
 def parse_contents(text: str, where: str) -> KitContents:

@@ -19,6 +19,10 @@ def kit_place(url: str, *, password: str | None, user: str | None, login: str | 
 
     Raise UsageError if options don't fit each other, SecretError if a reference doesn't resolve.
     """
+    from rackwright.lifecycle.backup.repository_url import refuse_bad_url
+    from rackwright.lifecycle.restore.fetch_kit import KitPlace, kit_url
+
+    refuse_bad_url(kit_url(url), "--from")
     if bool(user) != bool(login):
         raise UsageError("belong together", where="--user, --login", should="pass both, or neither")
     if not url.startswith("rest:") and (user or ca):
@@ -27,7 +31,5 @@ def kit_place(url: str, *, password: str | None, user: str | None, login: str | 
         pem = ca.read_text(encoding="ascii") if ca else None
     except (OSError, UnicodeDecodeError):
         raise UsageError("can't be read", where=f"--ca {ca}", should="should be a PEM file") from None
-    from rackwright.lifecycle.restore.fetch_kit import KitPlace
-
     secret = resolve(password, where="--password") if password else Secret(secret_answer_to("Password of the kit"))
     return KitPlace(url, secret, user, resolve(login, where="--login") if login else None, pem)

@@ -13,10 +13,10 @@ from rackwright.errors import HostError, RackwrightError, UsageError
 from rackwright.lifecycle.backup.at import NEWEST, At
 from rackwright.lifecycle.backup.reader import Reader
 from rackwright.lifecycle.backup.refusal import refusal
-from rackwright.lifecycle.backup.snapshots import Snapshot, parse_snapshots
-from rackwright.remote.answers import read_answer
+from rackwright.lifecycle.backup.snapshot_list import false_date, read_list
+from rackwright.lifecycle.backup.snapshots import Snapshot
 from rackwright.report.words import counted
-from rackwright.roles.backup.state import LATE, SLACK, SNAPSHOTS_EVERY
+from rackwright.roles.backup.state import LATE, SNAPSHOTS_EVERY
 from rackwright.state.formats import stamp
 from rackwright.state.record import parse_record
 from rackwright.state.shell import FOLDER as STATE
@@ -29,7 +29,6 @@ OPEN_SECONDS = 40
 _TRIES = 3
 """Snapshots of each repository that are tried, if the newer ones can't be read."""
 _ID = re.compile(r"[0-9a-f]{64}")
-_IGNORED = re.compile(r'^Ignoring "([0-9a-f]{64})": (.*)$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -148,11 +147,9 @@ def _snapshots(one: _Opened, reader: Reader) -> tuple[Snapshot, ...] | None:
     if not answer.ok:
         one.pass_over(refusal(reader, answer))
         return None
-    found = read_answer(reader.host, "restic's list of snapshots", parse_snapshots, answer.stdout)
-    # restic exits with 0, although it left these out.
-    for ignored in _IGNORED.finditer(answer.stderr):
-        one.passed.append(PassedOver(one.name, f"can't be read: {ignored[2][:300]}", ignored[1]))
-    return tuple(sorted(found, key=lambda snapshot: snapshot.time, reverse=True))
+    found = read_list(answer, reader.host)
+    one.passed += (PassedOver(one.name, why, id) for id, why in found.unreadable.items())
+    return found.snapshots
 
 
 def _fitting(one: _Opened, host: str, now: datetime, at: At) -> Iterator[Snapshot]:
@@ -169,13 +166,10 @@ def _fitting(one: _Opened, host: str, now: datetime, at: At) -> Iterator[Snapsho
 
 def _doubts(snapshot: Snapshot, host: str, now: datetime) -> Iterator[str]:
     """Yield why the snapshot may not be what this host's timer made."""
-    slack = timedelta(seconds=SLACK)
     if not _ID.fullmatch(snapshot.id):
         yield "has an ID that isn't restic's"
-    if snapshot.time > now + slack:
-        yield "is dated in the future"
-    if snapshot.began and abs(snapshot.time - snapshot.began) > slack:
-        yield f"was made at {stamp(snapshot.began)}: its date is false"
+    if why := false_date(snapshot, now):
+        yield why
     if snapshot.author != f"{USER}@{host}":
         yield f"may be forged: it is by {snapshot.author}, not by {USER}@{host}"
     if "rackwright" not in (snapshot.tags or ()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,15 +16,13 @@ from rackwright.lifecycle.backup.forget_places import Asked, ForgetPlace, forget
 from rackwright.lifecycle.backup.forget_plan import ForgetPlan, plan_forget
 from rackwright.lifecycle.backup.restic_here import NO_REPOSITORY, WRONG_PASSWORD, Restic, restic_here
 from rackwright.lifecycle.backup.restic_locks import patiently
-from rackwright.lifecycle.backup.snapshots import Snapshot, parse_snapshots
+from rackwright.lifecycle.backup.snapshot_list import all_snapshots, damaged, snapshot_ids
 from rackwright.lifecycle.session.console import Console
-from rackwright.remote.answers import read_answer
 from rackwright.remote.completed import Completed
 from rackwright.report.words import counted
 from rackwright.state.formats import utc_now
 
 DAY = 86400
-_ID = re.compile("[0-9a-f]{64}")
 _IDS_AT_ONCE = 500
 """Linux limits the length of a command."""
 
@@ -136,7 +133,7 @@ def _looked(
         if config.exit_status == NO_REPOSITORY and optional and place.host == KIT:
             return None
         _refuse_unreachable(place, config)
-        return _Open(place, restic, plan_forget(place.host, _snapshots(restic), keep, now))
+        return _Open(place, restic, plan_forget(place.host, all_snapshots(restic), keep, now))
     except HostError as error:
         return Forgotten(place.host, place.repository.name, Outcome.FAILED, problems=error.problems)
 
@@ -147,22 +144,6 @@ def _refuse_unreachable(place: ForgetPlace, config: Completed) -> None:
     if config.exit_status == WRONG_PASSWORD:
         raise HostError("wrong password", where=place.host)
     config.check("opening the repository")
-
-
-def _snapshots(restic: Restic) -> tuple[Snapshot, ...]:
-    """Return all snapshots. Raise HostError if one can't be read: restic leaves it out and exits with 0."""
-    answer = restic("snapshots", "--json", "--no-lock").check("listing the snapshots")
-    snapshots = read_answer(restic.where, "restic's list of snapshots", parse_snapshots, answer.stdout)
-    if {one.id for one in snapshots} != _ids(restic):
-        raise _damaged(restic, "some snapshots can't be read")
-    return snapshots
-
-
-def _ids(restic: Restic) -> set[str]:
-    listed = restic("list", "snapshots", "--no-lock", "-q").check("listing the snapshots").stdout.split()
-    if not all(map(_ID.fullmatch, listed)):
-        raise HostError("answered something that is no list of snapshots", where=restic.where)
-    return set(listed)
 
 
 def _show(looked: Sequence[_Open], keep: timedelta, console: Console) -> None:
@@ -210,16 +191,7 @@ def _check(one: _Open, console: Console) -> None:
     console.say(f"{one.place.host}: checking the repository")
     done = patiently(one.restic, "check", "-q")
     if not done.ok:
-        raise _damaged(one.restic, "; ".join(done.last_lines(1)) or f"restic ended with {done.exit_status}")
-
-
-def _damaged(restic: Restic, why: str) -> HostError:
-    return HostError(
-        f"damaged, or not checked completely: {why}",
-        where=restic.where,
-        should="rackwright removes nothing from a damaged repository",
-        next="copy it elsewhere, then follow https://restic.readthedocs.io/en/stable/077_troubleshooting.html",
-    )
+        raise damaged(one.restic, "; ".join(done.last_lines(1)) or f"restic ended with {done.exit_status}")
 
 
 def _forgotten(one: _Open, console: Console) -> Forgotten:
@@ -239,7 +211,7 @@ def _forgotten(one: _Open, console: Console) -> Forgotten:
 
 def _prove(one: _Open, done: Completed, gone: Sequence[str]) -> None:
     """Raise HostError unless these snapshots are gone and those that stay are there, whatever restic says."""
-    left = _ids(one.restic)
+    left = snapshot_ids(one.restic)
     if still := left & {*gone}:
         said = "".join(f": {line}" for line in done.last_lines(1))
         raise HostError(

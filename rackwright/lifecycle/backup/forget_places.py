@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,16 +10,9 @@ from rackwright.fleet.backup_access import OtherWay, reached_by, reached_from_he
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.naming import unknown
 from rackwright.fleet.sections.backup import HOST, KIT
+from rackwright.lifecycle.backup.repository_url import is_repository_url
 from rackwright.lifecycle.session.console import Console
 from rackwright.roles.backup.settings import Access, Repository
-
-_MACHINE = r"([A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:]{2,45}\])"
-_USER = r"([A-Za-z_][A-Za-z0-9_.-]*@)?"
-_FOLDER = r"/[A-Za-z0-9/._@+-]+"
-_URL = re.compile(
-    rf"{_FOLDER}|sftp:{_USER}{_MACHINE}:{_FOLDER}|sftp://{_USER}{_MACHINE}(:[0-9]{{1,5}})?/{_FOLDER}"
-    rf"|rest:https?://{_MACHINE}(:[0-9]{{1,5}})?/[A-Za-z0-9._~%+@=/-]+"
-)
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,7 @@ def _way(asked: Asked, hosts: tuple[str, ...]) -> OtherWay | None:
         if asked.user or asked.login:
             raise UsageError("is only for --at rest:…", where="--user, --login", should="leave them out")
         return None
-    if not _URL.fullmatch(asked.at.replace(HOST, "host")) or ".." in asked.at.split("/"):
+    if not is_repository_url(asked.at.replace(HOST, "host")):
         should = "should be /srv/restic/{host}, sftp:admin@server:/srv/restic/{host} or rest:https://server/{host}"
         raise UsageError("is no place of repositories", where="--at", should=should)
     if HOST not in asked.at and len(hosts) > 1:

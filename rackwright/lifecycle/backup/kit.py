@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from rackwright.fleet.backup_access import kit_repositories, reached_from_here
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.sections.backup import KIT
 from rackwright.fleet.targets import targets
+from rackwright.lifecycle.backup.forget_plan import SLACK
 from rackwright.lifecycle.backup.kit_content import Staged, staged_kit
 from rackwright.lifecycle.backup.kit_repository import Claim, save_kit
 from rackwright.lifecycle.backup.restic_here import restic_here
@@ -25,7 +27,18 @@ from rackwright.state.applied import Applied, read_applied
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.checkout import checkout
 from rackwright.state.formats import NewerFormat, utc_now
-from rackwright.state.kit import KitRecord, KnownKit, SavedKit, claimed, held, newest, read_kit, write_kit
+from rackwright.state.kit import (
+    KitRecord,
+    KnownKit,
+    SavedKit,
+    claimed,
+    control_time,
+    held,
+    newest,
+    read_kit,
+    write_kit,
+)
+from rackwright.state.shell import Shell
 from rackwright.stopping import stoppable
 
 if TYPE_CHECKING:
@@ -94,9 +107,12 @@ def repositories_of(fleet: Fleet, to: str | None) -> tuple[tuple[str, ...], tupl
 def save_kits(fleet: Fleet, remote: Remote, wanted: Sequence[str], console: Console) -> Kits:
     """Save the kit to these repositories and record it on the control hosts. Ctrl-C stops between two repositories.
 
-    Raise LeasedError if these files lack what was applied last, RackwrightError if they can't be read.
+    Raise LeasedError if these files lack what was applied last, RackwrightError if they can't be read, or if this
+    machine's clock isn't the control host's.
     """
     known, unasked = _known(fleet, remote)
+    if not unasked:
+        _refuse_wrong_clock(remote.connection(fleet.control[0]))
     run = None if unasked else held(_applied(fleet, remote), checkout(fleet), fleet)
     who = operator_of(fleet, None if unasked else remote.connection(fleet.control[0])).who
     claim = None if unasked else partial(claimed, remote.connection(fleet.control[0]))
@@ -109,6 +125,19 @@ def save_kits(fleet: Fleet, remote: Remote, wanted: Sequence[str], console: Cons
         )
     unrecorded = _recorded(fleet, remote, known.record, made, who)
     return Kits(made, staged.contents.left_out, staged.no_ca_key, unrecorded)
+
+
+def _refuse_wrong_clock(control: Shell) -> None:
+    """Raise RackwrightError if this clock is wrong: among kits with other dates, a restore would choose wrongly."""
+    ahead = utc_now() - control_time(control)
+    if abs(ahead) > SLACK:
+        minutes = abs(ahead) // timedelta(minutes=1)
+        raise RackwrightError(
+            f"this machine's clock is {minutes} min {'ahead of' if ahead > timedelta() else 'behind'} {control.name}'s",
+            where="clock",
+            should="a kit's date decides which one a restore takes",
+            next="timedatectl, correct the wrong clock, then rackwright backup kit",
+        )
 
 
 def _applied(fleet: Fleet, remote: Remote) -> Applied | None:
@@ -145,7 +174,7 @@ def _made(
     claim: Claim | None,
     console: Console,
 ) -> Made:
-    what, keep = f"kit at {name}", fleet.file.backup.keep_within // 3600 if fleet.file.backup else 0
+    what, keep = f"kit at {name}", timedelta(seconds=fleet.file.backup.keep_within if fleet.file.backup else 0)
     console.say(f"{what}: {staged.contents.files + 1} files")
     try:
         settings, access = reached_from_here(fleet, KIT, name)
@@ -155,12 +184,13 @@ def _made(
                 staged,
                 known=before.repository if before else None,
                 claim=claim,
-                keep=None if settings.append_only else f"{keep}h",
+                keep=None if settings.append_only else keep,
             )
     except RackwrightError as error:
         problem = error.problems[0]
         console.say(f"{what}: {problem.what}")
-        return Made(name, None, replace(problem, where=what) if problem.where == name else problem)
+        following = problem.next or f"rackwright backup kit --to {name}"
+        return Made(name, None, replace(problem, where=what, next=following) if problem.where == name else problem)
     with_key = staged.no_ca_key is None
     saved = SavedKit(
         repository=done.repository,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +17,9 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.public_files import TRUSTED, WRITTEN, named_files
 from rackwright.fleet.references import secret_files, secret_inodes, secret_references
 from rackwright.fleet.source import FileSource, parse_source
+from rackwright.lifecycle.backup.kit_history import MOST_BYTES as MOST_HISTORY
 from rackwright.lifecycle.backup.kit_history import copy_history, repository_of, tracked, work_files
+from rackwright.lifecycle.backup.private_folder import private_folder
 from rackwright.report.words import size
 from rackwright.state.checkout import ELSEWHERE, checkout, head_of
 from rackwright.state.formats import utc_now
@@ -56,9 +57,9 @@ class Staged:
 @contextmanager
 def staged_kit(fleet: Fleet, who: str) -> Iterator[Staged]:
     """Yield the fleet's kit. Raise RackwrightError if a file that defines the fleet can't be read."""
-    with tempfile.TemporaryDirectory(prefix="rackwright-kit-") as name:
+    with private_folder(room=MOST_BYTES_TOGETHER + MOST_HISTORY) as folder:
         try:
-            yield _staged(fleet, who, Path(name))
+            yield _staged(fleet, who, folder)
         except OSError as error:
             raise RackwrightError(f"can't be read: {error.strerror}", where=str(error.filename)) from None
 

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, TypeAdapter
+from pydantic import Field, StringConstraints
 
 from rackwright.errors import HostError
 from rackwright.fleet.sections.backup import KIT
 from rackwright.lifecycle.backup.kit_content import Staged
-from rackwright.lifecycle.backup.restic_here import LOCKED, NO_REPOSITORY, WRONG_PASSWORD, Restic
+from rackwright.lifecycle.backup.kit_forget import PATIENCE, forget_kits
+from rackwright.lifecycle.backup.restic_here import NO_REPOSITORY, WRONG_PASSWORD, Restic
+from rackwright.lifecycle.backup.restic_locks import patiently
 from rackwright.remote.answers import read_answer
 from rackwright.remote.completed import CommandTimeout, Completed
+from rackwright.state.formats import utc_now
 from rackwright.values.base import Stored
 
 WITH_CA_KEY = "with-ca-key"
-"""The tag of a kit that has the CA's key. A restore takes the newest of these."""
+"""The tag of a kit that has the CA's key."""
 _OURS = ("--host", KIT, "--tag", "rackwright")
-_PATIENCE = "2m"
-"""How long restic waits for a lock: another operator's kit takes seconds."""
 _SAVE_SECONDS = 3600
 _REACH_SECONDS = 45
 """restic itself tries for minutes to reach a server that is down."""
 Claim = Callable[[], AbstractContextManager[None]]
 """While the block runs, no other operator makes the repository: two that are made at once are one that is damaged."""
-_MOST_LOCKS = 100
 _Hex = Annotated[str, StringConstraints(pattern="^[0-9a-f]{8,64}$")]
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -58,23 +58,13 @@ class _Summary(Stored):
     total_bytes_processed: _Count
 
 
-class _Lock(Stored):
-    hostname: str
-    pid: int
-
-
-class _Forgotten(Stored):
-    remove: tuple[object, ...] | None = None
-
-
-_FORGOTTEN = TypeAdapter(tuple[_Forgotten, ...] | None)
-
-
-def save_kit(restic: Restic, staged: Staged, *, known: str | None, claim: Claim | None, keep: str | None) -> Saved:
+def save_kit(
+    restic: Restic, staged: Staged, *, known: str | None, claim: Claim | None, keep: timedelta | None
+) -> Saved:
     """Save the kit; return what was proven to be in the repository.
 
     `known` is the repository's id, if one is known. If there is no repository, it is made within `claim`; None: it
-    must not be made. Kits that are at most `keep` older than the newest one are kept; None: the server forgets. Raise
+    must not be made. Kits that are less than `keep` older than the newest one are kept; None: the server forgets. Raise
     HostError if no kit was saved, or if it isn't known to be good.
     """
     repository = _reach(restic, known, claim)
@@ -83,7 +73,7 @@ def save_kit(restic: Restic, staged: Staged, *, known: str | None, claim: Claim 
     saving = _ask(restic, *words, timeout=_SAVE_SECONDS, folder=staged.folder)
     summary = read_answer(restic.where, "restic's summary", _summary, _good(restic, saving, "no complete kit"))
     _prove(restic, staged, summary)
-    problem = _forget(restic, keep) if keep else None
+    problem = forget_kits(restic, keep, utc_now()) if keep else None
     return Saved(
         repository, summary.snapshot_id, summary.total_files_processed, summary.total_bytes_processed, problem
     )
@@ -131,66 +121,8 @@ def _prove(restic: Restic, staged: Staged, summary: _Summary) -> None:
         raise _failed(restic, f"{', '.join(missing)} is not in the snapshot")
 
 
-def _forget(restic: Restic, keep: str) -> str | None:
-    """Remove old kits; return why they could not be removed.
-
-    Kits with the CA's key are a group of their own, so that no kit without it ever pushes out the last one. restic
-    returns 0 even if every deletion was refused, so look whether something is left to remove.
-    """
-    words = ("forget", "--json", *_OURS, "--group-by", "tags", "--keep-within", keep)
-    try:
-        if not _removes(restic, *words):
-            return None
-        if _removes(restic, *words, "--dry-run"):
-            return "old kits stay: their deletion was refused"
-        _good(restic, _ask(restic, "prune", "-q", timeout=_SAVE_SECONDS), "not pruned")
-    except HostError as error:
-        return f"old kits stay: {error.problems[0].what}"
-    return None
-
-
-def _removes(restic: Restic, *words: str) -> bool:
-    """Return whether restic names a snapshot that it removes."""
-    done = _good(restic, _ask(restic, *words), "forgetting failed")
-    groups = read_answer(restic.where, "restic's list", _FORGOTTEN.validate_json, done or "[]")
-    return any(group.remove for group in groups or ())
-
-
 def _ask(restic: Restic, *words: str, timeout: float = 120, folder: Path | None = None) -> Completed:
-    """Run restic; if the repository is locked, remove this machine's locks of dead processes, and wait for others."""
-    done = restic(*words, timeout=timeout, folder=folder)
-    if done.exit_status == LOCKED:
-        holder = _free(restic)
-        done = restic(*words, "--retry-lock", _PATIENCE, timeout=timeout + 150, folder=folder)
-        if done.exit_status == LOCKED:
-            raise _failed(restic, f"locked{holder}, not damaged")
-    return done
-
-
-def _free(restic: Restic) -> str:
-    """Remove this machine's locks of dead processes, unless there is one of a live process or of another machine.
-
-    Return who holds it.
-    """
-    for lock in _locks(restic):
-        if lock.hostname != socket.gethostname() or _runs(lock.pid):
-            return f" by process {lock.pid} of {lock.hostname[:64]}"
-    restic("unlock", "-q")
-    return ""
-
-
-def _locks(restic: Restic) -> Iterator[_Lock]:
-    for identity in restic("list", "locks", "--no-lock", "-q").stdout.split()[:_MOST_LOCKS]:
-        found = restic("cat", "lock", identity, "--no-lock", "-q")
-        if found.ok:
-            yield read_answer(restic.where, "a lock", _Lock.model_validate_json, found.stdout)
-
-
-def _runs(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/comm").read_text(errors="replace").strip() == "restic"
-    except OSError:
-        return False
+    return patiently(restic, *words, timeout=timeout, patience=PATIENCE, folder=folder)
 
 
 def _summary(output: str) -> _Summary:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from shlex import join, quote
 
 from rackwright.errors import HostError, RackwrightError
+from rackwright.lifecycle.backup.private_folder import private_folder
 from rackwright.remote.completed import Completed
 from rackwright.remote.local import LocalTransport
 from rackwright.roles.backup.scripts import sftp_arguments
@@ -33,6 +33,8 @@ class Restic:
     """What errors name: the repository."""
     _command: str = field(repr=False)
     """Up to restic's own arguments. It names files with secrets, and contains none."""
+    owner: tuple[int, int] | None = None
+    """User and group as which root runs it; None: it runs as this user."""
 
     def command(self, *arguments: str) -> str:
         """Return the shell command that runs restic with these arguments."""
@@ -65,13 +67,13 @@ def restic_here(repository: Repository, access: Access) -> Iterator[Restic]:
     """
     refuse_missing_restic()
     owner = _owner(repository)
-    with tempfile.TemporaryDirectory(prefix="rackwright-") as folder:
-        command = _command(repository, access, Path(folder))
+    with private_folder(for_others=owner is not None) as folder:
+        command = _command(repository, access, folder)
         if owner:
             command = f"setpriv --reuid {owner[0]} --regid {owner[1]} --clear-groups {command}"
-            for path in (Path(folder), *Path(folder).iterdir()):
+            for path in (folder, *folder.iterdir()):
                 os.chown(path, *owner)
-        yield Restic(repository.name, command)
+        yield Restic(repository.name, command, owner)
 
 
 def _owner(repository: Repository) -> tuple[int, int] | None:

@@ -12,8 +12,9 @@ from rackwright.remote.answers import read_answer
 from rackwright.remote.completed import Completed
 from rackwright.values.base import Stored
 
-PATIENCE = "10m"
-"""How long it waits for another process's lock."""
+PATIENCE = 600
+"""How many seconds it waits for another process's lock."""
+_MARGIN = 30
 _MOST_LOCKS = 100
 
 
@@ -22,17 +23,25 @@ class _Lock(Stored):
     pid: int
 
 
-def patiently(restic: Restic, *words: str) -> Completed:
-    """Run restic without a time limit; if the repository is locked, free it or wait.
+def patiently(
+    restic: Restic,
+    *words: str,
+    timeout: float | None = None,
+    patience: int | None = None,
+    folder: Path | None = None,
+) -> Completed:
+    """Run restic as `Restic` does; if the repository is locked, free it or wait for `patience` seconds.
 
     A lock is removed only if all are of dead processes on this machine. Raise HostError if the repository stays
     locked.
     """
-    done = restic(*words, timeout=None)
+    done = restic(*words, timeout=timeout, folder=folder)
     if done.exit_status != LOCKED:
         return done
     holder = _free(restic)
-    done = restic("--retry-lock", PATIENCE, *words, timeout=None)
+    wait = PATIENCE if patience is None else patience
+    longer = None if timeout is None else timeout + wait + _MARGIN
+    done = restic("--retry-lock", f"{wait}s", *words, timeout=longer, folder=folder)
     if done.exit_status == LOCKED:
         raise HostError(f"locked{holder}, not damaged", where=restic.where)
     return done

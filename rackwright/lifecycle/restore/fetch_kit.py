@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from rackwright.errors import FleetError, HostError, Problem, ProofError, RackwrightError, SecretError, UsageError
-from rackwright.fleet.ca import install_key, key_file
-from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.secrets import resolve
+from rackwright.errors import HostError, ProofError, RackwrightError, UsageError
 from rackwright.fleet.sections.backup import KIT
+from rackwright.fleet.x509 import is_key_of, load_key
 from rackwright.lifecycle.backup.kit_content import CA_KEY, REFERENCES
+from rackwright.lifecycle.backup.kit_forget import is_kit
 from rackwright.lifecycle.backup.kit_repository import WITH_CA_KEY
+from rackwright.lifecycle.backup.repository_url import refuse_bad_url
 from rackwright.lifecycle.backup.restic_here import NO_REPOSITORY, WRONG_PASSWORD, Restic, restic_here
-from rackwright.lifecycle.backup.snapshots import Snapshot, parse_snapshots
+from rackwright.lifecycle.backup.snapshot_list import false_date, read_list
+from rackwright.lifecycle.backup.snapshots import Snapshot
+from rackwright.lifecycle.restore.kit_files import disarm_git, read_plain, take_over
 from rackwright.lifecycle.session.console import Console
-from rackwright.remote.answers import read_answer
-from rackwright.remote.completed import Completed
+from rackwright.remote.completed import CommandTimeout, Completed
 from rackwright.roles.backup.settings import Access, Repository
-from rackwright.roles.backup.state import SLACK
-from rackwright.state.formats import stamp, utc_now
+from rackwright.state.formats import NewerFormat, stamp, utc_now
 from rackwright.state.kit import KitContents, parse_contents
 from rackwright.values.secrets import Secret
 
 _SECONDS = 3600
+_MOST_BYTES = 16 << 20
+"""Of references.json."""
+_MOST_PEM = 1 << 16
+_ID = re.compile("[0-9a-f]{64}")
+_RESTORED = "kit"
+_NEXT = "the same command with another --from"
 
 
 @dataclass(frozen=True)
 class KitPlace:
-    """Where a kit is, and what opens it."""
+    """Where a kit is, and what opens it. Raise UsageError if the URL isn't that of a repository."""
 
     url: str
     """As restic writes it; with or without the last part, kit."""
@@ -40,15 +49,22 @@ class KitPlace:
     login: Secret | None = None
     ca_pem: str | None = None
 
+    def __post_init__(self) -> None:
+        refuse_bad_url(kit_url(self.url), "--from")
+
     @property
     def repository(self) -> Repository:
-        base = self.url.rstrip("/")
-        url = base if base.endswith(f"/{KIT}") else f"{base}/{KIT}"
-        return Repository(name=KIT, url=url, user=self.user, own_ca=self.ca_pem is not None)
+        return Repository(name=KIT, url=kit_url(self.url), user=self.user, own_ca=self.ca_pem is not None)
 
     @property
     def access(self) -> Access:
         return Access(self.password, login=self.login, ca_pem=self.ca_pem)
+
+
+def kit_url(url: str) -> str:
+    """Return the URL of the kit's repository, given that, or the URL that the fleet file has."""
+    base = url.rstrip("/")
+    return base if base.endswith(f"/{KIT}") else f"{base}/{KIT}"
 
 
 @dataclass(frozen=True)
@@ -57,90 +73,110 @@ class FetchedKit:
     fleet_file: Path
     snapshot: Snapshot
     contents: KitContents
+    key_of: Snapshot | None
+    """The kit that its CA key is from; None: there is no key."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    restic: Restic
+    url: str
+    console: Console
+    passed_over: list[str]
+
+    def pass_over(self, snapshot: Snapshot, why: str) -> None:
+        self._note(f"{snapshot.id[:8]} of {stamp(snapshot.time)}: {why}")
+
+    def pass_over_unreadable(self, id: str, why: str) -> None:
+        self._note(f"{id[:8]}: {why}")
+
+    def _note(self, line: str) -> None:
+        self.passed_over.append(line)
+        self.console.say(f"passed over: {line}")
 
 
 def fetch_kit(place: KitPlace, into: Path, console: Console) -> FetchedKit:
-    """Put the newest complete kit into this new folder, and return it. Its CA key is preferred to its age.
+    """Put the newest whole kit into this new folder, and return it. Each newer one that wasn't taken is named.
 
-    Raise UsageError if the folder has something, HostError if the repository can't be read, ProofError if no kit is
-    whole. The folder then doesn't exist, or is as it was.
+    If it has no CA key, add that of the newest kit that has it. All files are this user's, and no program that the
+    kit names has run or will be run by git. Raise UsageError if the folder has something, HostError if the repository
+    can't be read, ProofError if no kit is whole. The folder then doesn't exist, or is as it was.
     """
-    if into.exists() and (not into.is_dir() or any(into.iterdir())):
-        raise UsageError("exists", where=str(into), should="should be a new folder for the kit")
-    partial = into.with_name(f"{into.name}.partial")
-    with restic_here(place.repository, place.access) as restic:
-        snapshot = _chosen(restic, place.repository.url, console)
-        console.say(f"fetching the kit {snapshot.id[:8]} of {stamp(snapshot.time)}")
-        shutil.rmtree(partial, ignore_errors=True)
+    into = into.resolve()
+    url = place.repository.url
+    try:
+        if into.exists() and (not into.is_dir() or any(into.iterdir())):
+            raise UsageError("exists", where=str(into), should="should be a new folder for the kit")
+        with restic_here(place.repository, place.access) as restic, _partial(into) as partial:
+            source = _Source(restic, url, console, [])
+            kits = _kits(source)
+            snapshot, contents = _newest_whole(source, kits, partial)
+            key_of = snapshot if contents.with_ca_key else _add_key(source, kits, contents, partial / _RESTORED)
+            _move(partial / _RESTORED, into)
+    except OSError as error:
+        raise RackwrightError(f"can't be written: {error.strerror}", where=str(error.filename or into)) from None
+    return FetchedKit(into, into / contents.fleet_file, snapshot, contents, key_of)
+
+
+@contextmanager
+def _partial(into: Path) -> Iterator[Path]:
+    """Yield a new folder next to `into`, which only this user can enter, until the end of the block."""
+    into.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{into.name}.", dir=into.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kits(source: _Source) -> Sequence[Snapshot]:
+    """Return the kits, newest first. Name those that restic can't list, and those with a date that can't be right."""
+    found = read_list(_good(source.restic("snapshots", "--no-lock", "--json"), source.url), source.url)
+    for id, why in found.unreadable.items():
+        source.pass_over_unreadable(id, why)
+    kits: list[Snapshot] = []
+    for one in (one for one in found.snapshots if is_kit(one) and _ID.fullmatch(one.id)):
+        if why := false_date(one, utc_now()):
+            source.pass_over(one, why)
+        else:
+            kits.append(one)
+    if not kits and not source.passed_over:
+        raise ProofError("has no kit", where=source.url, should="apply and backup kit save it", next=_NEXT)
+    return kits
+
+
+def _newest_whole(source: _Source, kits: Sequence[Snapshot], partial: Path) -> tuple[Snapshot, KitContents]:
+    """Restore the newest kit that is whole. Raise ProofError if none is."""
+    for one in kits:
+        source.console.say(f"fetching the kit {one.id[:8]} of {stamp(one.time)}")
         try:
-            partial.mkdir(mode=0o700, parents=True)
-            words = ("restore", "--no-lock", snapshot.id, "--target", str(partial), "--verify", "--quiet")
-            _good(restic(*words, timeout=_SECONDS), place.repository.url)
-            contents = _whole(partial, snapshot)
-            if into.exists():
-                into.rmdir()
-            partial.rename(into)
-        except OSError as error:
-            raise RackwrightError(f"can't be written: {error.strerror}", where=str(error.filename)) from None
+            return one, _restored(source, one, partial)
+        except ProofError as error:
+            source.pass_over(one, error.problems[0].what)
+    raise ProofError("has no whole kit", where=source.url, next=_NEXT, listed=source.passed_over)
+
+
+def _restored(source: _Source, snapshot: Snapshot, partial: Path) -> KitContents:
+    folder, restic = partial / _RESTORED, source.restic
+    shutil.rmtree(folder, ignore_errors=True)
+    words = ("restore", "--no-lock", snapshot.id, "--verify", "--quiet", "--target")
+    if restic.owner:
+        # That user can't enter the folders above: restic finds this one as its working directory.
+        os.chown(partial, *restic.owner)
+        try:
+            done = restic(*words, f"/proc/self/cwd/{_RESTORED}", timeout=_SECONDS, folder=partial)
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    return FetchedKit(into, into / contents.fleet_file, snapshot, contents)
-
-
-def use_ca_key(kit: FetchedKit, fleet: Fleet, console: Console) -> None:
-    """Put the CA's key where the fleet looks for it. If the fleet file refers to another place, say where it is.
-
-    Raise SecretError if this machine has another key for this fleet: it is left alone.
-    """
-    found = kit.folder / CA_KEY
-    if not found.exists():
-        console.say("the kit has no CA key; without it, certificates can't be renewed: ask the operators for it")
-        return
-    if fleet.file.ca.key is not None:
-        console.say(f"{found}: the CA's key, for {fleet.file.ca.key}")
-        return
-    path = key_file(fleet.file.fleet)
-    key = Secret(found.read_text(encoding="ascii"))
-    install_key(path, key)
-    if path.read_text(encoding="ascii") != key.reveal():
-        raise SecretError(
-            f"is the key of another CA of a fleet {fleet.file.fleet}",
-            where=str(path),
-            should=f"should be the key in {found}",
-            next=f"move {path} away",
-        )
-
-
-def refuse_missing_secrets(kit: FetchedKit) -> None:
-    """Raise FleetError with every reference of the fleet file that doesn't resolve on this machine."""
-    folder, problems = kit.fleet_file.parent, list[Problem]()
-    for one in kit.contents.references:
-        try:
-            resolve(one.reference, where=one.where, folder=folder)
-        except SecretError as error:
-            problems += error.problems
-    if problems:
-        following = f"rackwright -f {kit.fleet_file} restore --all"
-        raise FleetError([*problems, Problem("", "put these secrets in place", next=following)])
-
-
-def _chosen(restic: Restic, where: str, console: Console) -> Snapshot:
-    answer = _good(restic("snapshots", "--no-lock", "--json"), where)
-    known = read_answer(where, "restic's list of snapshots", parse_snapshots, answer.stdout)
-    latest = utc_now() + timedelta(seconds=SLACK)
-    kits = [one for one in known if one.hostname == KIT and "rackwright" in (one.tags or ())]
-    for one in (one for one in kits if one.time > latest):
-        console.say(f"not taken: {one.id[:8]} of {stamp(one.time)}: is dated in the future")
-    fitting = [one for one in kits if one.time <= latest]
-    if not fitting:
-        raise ProofError(
-            "has no kit", where=where, should="apply and backup kit save it", next="try another repository"
-        )
-    newest = max(fitting, key=lambda one: one.time)
-    best = max(fitting, key=lambda one: (WITH_CA_KEY in (one.tags or ()), one.time))
-    if best is not newest:
-        console.say(f"note: {newest.id[:8]} of {stamp(newest.time)} is newer, but has no CA key")
-    return best
+            os.chown(partial, os.geteuid(), os.getegid())
+    else:
+        done = restic(*words, str(folder), timeout=_SECONDS)
+    if not done.ok:
+        if done.exit_status in (NO_REPOSITORY, WRONG_PASSWORD):
+            _good(done, source.url)
+        raise ProofError(f"can't be read: {' '.join(done.last_lines(2))[:300]}")
+    take_over(folder)
+    contents = _whole(folder, snapshot)
+    disarm_git(folder)
+    return contents
 
 
 def _good(done: Completed, where: str) -> Completed:
@@ -148,20 +184,76 @@ def _good(done: Completed, where: str) -> Completed:
         return done
     known = {NO_REPOSITORY: "there is no repository", WRONG_PASSWORD: "wrong password"}
     what = known.get(done.exit_status) or f"can't be read: {' '.join(done.last_lines(2))}"
-    raise HostError(what, where=where, next="the same command with another --from")
+    raise HostError(what, where=where, next=_NEXT)
 
 
 def _whole(folder: Path, snapshot: Snapshot) -> KitContents:
     """Return what the kit says about itself. Raise ProofError if it doesn't have all of that."""
-    path = folder / REFERENCES
-    where = f"kit {snapshot.id[:8]}"
-    if not path.is_file():
-        raise ProofError(f"has no {REFERENCES}", where=where)
-    contents = parse_contents(path.read_text(encoding="utf-8", errors="replace"), where)
+    text = read_plain(folder, REFERENCES, _MOST_BYTES).decode(errors="replace")
+    try:
+        contents = parse_contents(text, f"kit {snapshot.id[:8]}")
+    except NewerFormat:
+        raise
+    except RackwrightError as error:
+        raise ProofError(f"{REFERENCES} {error.problems[0].what}") from None
     found = sum(len(names) for _, _, names in os.walk(folder)) - 1
     if found < contents.files:
-        raise ProofError(f"has {found} files", where=where, should=f"should have {contents.files}")
-    for inside in (contents.fleet_file, *([CA_KEY] if contents.with_ca_key else [])):
-        if not (folder / inside).is_file():
-            raise ProofError(f"has no {inside}", where=where)
+        raise ProofError(f"has {found} files of {contents.files}")
+    read_plain(folder, contents.fleet_file, _MOST_BYTES)
+    if contents.with_ca_key and (
+        why := _unfit(read_plain(folder, CA_KEY, _MOST_PEM), _certificate(folder, contents))
+    ):
+        raise ProofError(f"{CA_KEY} {why}")
     return contents
+
+
+def _certificate(folder: Path, contents: KitContents) -> str | None:
+    path = PurePosixPath(contents.fleet_file)
+    inside = path.with_name(f"{path.stem}.ca.crt").as_posix()
+    if not os.path.lexists(folder / inside):
+        return None
+    return read_plain(folder, inside, _MOST_PEM).decode(errors="replace")
+
+
+def _unfit(key: bytes, certificate: str | None) -> str | None:
+    """Return why it isn't the key of this CA."""
+    try:
+        loaded = load_key(Secret(key.decode("ascii")))
+        fits = certificate is None or is_key_of(loaded, certificate)
+    except ValueError:
+        return "is no CA key"
+    return None if fits else "belongs to another CA"
+
+
+def _add_key(source: _Source, kits: Sequence[Snapshot], contents: KitContents, folder: Path) -> Snapshot | None:
+    """Add the CA's key of the newest kit that has it; return that kit, None if there is none."""
+    certificate = _certificate(folder, contents)
+    if os.path.lexists(folder / CA_KEY):
+        (folder / CA_KEY).unlink()
+    for one in (one for one in kits if WITH_CA_KEY in (one.tags or ())):
+        try:
+            done = source.restic("dump", "--no-lock", one.id, f"/{CA_KEY}", limit=_MOST_PEM)
+        except CommandTimeout:
+            raise
+        except HostError:
+            source.pass_over(one, f"{CA_KEY} is too large")
+            continue
+        why = _unfit(done.stdout_bytes, certificate) if done.ok else "can't be read"
+        if why:
+            source.pass_over(one, f"{CA_KEY} {why}")
+            continue
+        with open(os.open(folder / CA_KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(done.stdout_bytes)
+        source.console.say(f"it has no CA key; {CA_KEY} is from the kit {one.id[:8]} of {stamp(one.time)}")
+        return one
+    return None
+
+
+def _move(restored: Path, into: Path) -> None:
+    if not into.exists():
+        restored.rename(into)
+        return
+    # It may be the working directory, or a mount: it stays, and gets the files.
+    into.chmod(0o700)
+    for path in restored.iterdir():
+        shutil.move(path, into / path.name)
