@@ -47,6 +47,8 @@ class FolderShell(LocalShell):
     """A host whose /var/lib/rackwright is a separate folder, with its gateway's files in a folder below."""
 
     var: str = ""
+    clock_ahead: int = 0
+    """By how many seconds its clock is ahead of this machine's."""
 
     def open(self) -> None:
         if self.gone:
@@ -56,6 +58,8 @@ class FolderShell(LocalShell):
         self, command: str, *, stdin: str | bytes | None = None, sudo: bool = True, timeout: float | None = 60
     ) -> Completed:
         command = command.replace(FOLDER, self.var).replace(GATEWAY, f"{self.var}/gateway")
+        if self.clock_ahead:
+            command = command.replace("date +%s", f"date -d '{self.clock_ahead} seconds' +%s")
         return super().run(command, stdin=stdin, sudo=sudo, timeout=timeout)
 
     @property

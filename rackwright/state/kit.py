@@ -37,8 +37,8 @@ done
 """
 """Prints the record of the kit, and what was applied last: a line each, empty if there is none."""
 
-# $1: folder, $2: the claim's token. The claim of a run that was killed is void after five minutes by this host's clock,
-# also if that clock was set back since.
+# $1: folder, $2: the claim's token. The claim of a run that was killed is void after five minutes, by this host's
+# clock; also if that clock was set back since.
 _CLAIM = """set -eu
 umask 022
 mkdir -p -- "$1"

@@ -6,11 +6,13 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.fleet.fleet import Fleet
+from rackwright.remote.completed import Completed
 from rackwright.state import kit
 from rackwright.state.applied import Applied, applied_from
 from rackwright.state.checkout import checkout
@@ -20,6 +22,7 @@ from rackwright.state.kit import (
     KnownKit,
     SavedKit,
     claimed,
+    control_time,
     golden_files,
     held,
     kit_digest,
@@ -115,6 +118,57 @@ def test_one_operator_at_a_time_has_the_claim(shell: FolderShell, monkeypatch: p
         with claimed(shell):
             pass
     assert not Path(shell.var, "kit.claim").exists()
+
+
+def test_a_claim_that_another_run_took_over_is_not_released(shell: FolderShell) -> None:
+    claim = Path(shell.var, "kit.claim")
+    with claimed(shell):
+        subprocess.run(["touch", "-d", "6 minutes ago", claim], check=True)
+        other = claimed(shell)
+        other.__enter__()
+        token = claim.read_text()
+    assert claim.read_text() == token
+    other.__exit__(None, None, None)
+    assert not claim.exists()
+
+
+def test_a_clock_that_was_set_back_keeps_no_claim(shell: FolderShell) -> None:
+    with claimed(shell):
+        subprocess.run(["touch", "-d", "20 hours", f"{shell.var}/kit.claim"], check=True)
+        with claimed(shell):
+            pass
+
+
+def test_the_error_of_the_block_is_raised_though_the_control_host_is_lost(shell: FolderShell) -> None:
+    def lose() -> None:
+        shell.gone = True
+        raise HostError("the repository could not be created")
+
+    with pytest.raises(HostError, match="the repository could not be created"), claimed(shell):
+        lose()
+    shell.gone = False
+    subprocess.run(["touch", "-d", "6 minutes ago", f"{shell.var}/kit.claim"], check=True)
+    with claimed(shell):
+        shell.gone = True
+
+
+def test_the_control_hosts_time_is_read_and_garbage_is_refused(shell: FolderShell) -> None:
+    shell.clock_ahead = 3600
+    assert abs(control_time(shell) - datetime.now(UTC) - timedelta(hours=1)) < timedelta(minutes=1)
+    Path(shell.var, "date").write_text("#!/bin/sh\necho soon\n")
+    Path(shell.var, "date").chmod(0o755)
+    with pytest.raises(HostError, match="the time"):
+        control_time(Garbled(shell))
+
+
+class Garbled:
+    """A host whose `date` is replaced."""
+
+    def __init__(self, shell: FolderShell) -> None:
+        self.name, self._shell = shell.name, shell
+
+    def run(self, command: str, **options: Any) -> Completed:
+        return self._shell.run(f"PATH={self._shell.var}:$PATH; {command}", **options)
 
 
 def test_the_digest_changes_with_the_files_the_golden_set_and_the_commit(tmp_path: Path, fleet: Fleet) -> None:

@@ -132,8 +132,9 @@ def _refuse_wrong_clock(control: Shell) -> None:
     ahead = utc_now() - control_time(control)
     if abs(ahead) > SLACK:
         minutes = abs(ahead) // timedelta(minutes=1)
+        side = "ahead of" if ahead > timedelta() else "behind"
         raise RackwrightError(
-            f"this machine's clock is {minutes} min {'ahead of' if ahead > timedelta() else 'behind'} {control.name}'s",
+            f"this machine's clock is {minutes} min {side} {control.name}'s",
             where="clock",
             should="a kit's date decides which one a restore takes",
             next="timedatectl, correct the wrong clock, then rackwright backup kit",

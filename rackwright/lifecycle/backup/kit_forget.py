@@ -33,7 +33,7 @@ def forget_kits(restic: Restic, keep: timedelta, now: datetime) -> str | None:
     try:
         return _forgotten(restic, keep, now)
     except HostError as error:
-        return f"old kits stay: {error.problems[0].what}"
+        return f"old kits stay: {' '.join(error.problems[0].what.split())[:300]}"
 
 
 def _forgotten(restic: Restic, keep: timedelta, now: datetime) -> str | None:

@@ -64,8 +64,8 @@ def save_kit(
     """Save the kit; return what was proven to be in the repository.
 
     `known` is the repository's id, if one is known. If there is no repository, it is made within `claim`; None: it
-    must not be made. Kits that are less than `keep` older than the newest one are kept; None: the server forgets. Raise
-    HostError if no kit was saved, or if it isn't known to be good.
+    must not be made. Kits that are less than `keep` older than the newest one are kept; None: the server forgets.
+    Raise HostError if no kit was saved, or if it isn't known to be good.
     """
     repository = _reach(restic, known, claim)
     tags = () if staged.no_ca_key else ("--tag", WITH_CA_KEY)

@@ -35,7 +35,7 @@ def private_folder(*, room: int = 0, for_others: bool = False) -> Iterator[Path]
 
 def _runtime() -> Path | None:
     named = os.environ.get("XDG_RUNTIME_DIR")
-    if not named or not os.path.isabs(named):
+    if not named or not Path(named).is_absolute():
         return None
     try:
         found = os.lstat(named)
@@ -63,4 +63,4 @@ def _is_left(entry: os.DirEntry[str], match: re.Match[str]) -> bool:
     except OSError:
         return False
     own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
-    return own and found.st_mtime < time.time() - _OLD_SECONDS and not os.path.exists(f"/proc/{match[1]}")
+    return own and found.st_mtime < time.time() - _OLD_SECONDS and not Path(f"/proc/{match[1]}").exists()

@@ -22,7 +22,7 @@ def is_repository_url(text: str) -> bool:
 
 
 def refuse_bad_url(url: str, where: str) -> None:
-    """Raise UsageError unless this is the place of one repository. The error never shows it: it may have a password."""
+    """Raise UsageError unless this is the place of one repository. The error never shows it, or a password in it."""
     if url.lower().startswith("rest:") and _WITH_LOGIN.match(url):
         raise UsageError("the URL contains a login", where=where, should="pass --user and --login")
     if not is_repository_url(url):

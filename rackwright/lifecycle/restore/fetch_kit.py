@@ -105,8 +105,7 @@ def fetch_kit(place: KitPlace, into: Path, console: Console) -> FetchedKit:
     into = into.resolve()
     url = place.repository.url
     try:
-        if into.exists() and (not into.is_dir() or any(into.iterdir())):
-            raise UsageError("exists", where=str(into), should="should be a new folder for the kit")
+        _refuse_used(into)
         with restic_here(place.repository, place.access) as restic, _partial(into) as partial:
             source = _Source(restic, url, console, [])
             kits = _kits(source)
@@ -116,6 +115,11 @@ def fetch_kit(place: KitPlace, into: Path, console: Console) -> FetchedKit:
     except OSError as error:
         raise RackwrightError(f"can't be written: {error.strerror}", where=str(error.filename or into)) from None
     return FetchedKit(into, into / contents.fleet_file, snapshot, contents, key_of)
+
+
+def _refuse_used(into: Path) -> None:
+    if into.exists() and (not into.is_dir() or any(into.iterdir())):
+        raise UsageError("exists", where=str(into), should="should be a new folder for the kit")
 
 
 @contextmanager
@@ -136,8 +140,8 @@ def _kits(source: _Source) -> Sequence[Snapshot]:
         source.pass_over_unreadable(id, why)
     kits: list[Snapshot] = []
     for one in (one for one in found.snapshots if is_kit(one) and _ID.fullmatch(one.id)):
-        if why := false_date(one, utc_now()):
-            source.pass_over(one, why)
+        if false := false_date(one, utc_now()):
+            source.pass_over(one, false)
         else:
             kits.append(one)
     if not kits and not source.passed_over:
@@ -242,14 +246,16 @@ def _add_key(source: _Source, kits: Sequence[Snapshot], contents: KitContents, f
         if why:
             source.pass_over(one, f"{CA_KEY} {why}")
             continue
-        with open(os.open(folder / CA_KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(done.stdout_bytes)
+        (folder / CA_KEY).touch(mode=0o600)
+        (folder / CA_KEY).write_bytes(done.stdout_bytes)
         source.console.say(f"it has no CA key; {CA_KEY} is from the kit {one.id[:8]} of {stamp(one.time)}")
         return one
     return None
 
 
 def _move(restored: Path, into: Path) -> None:
+    # Another run may have been faster.
+    _refuse_used(into)
     if not into.exists():
         restored.rename(into)
         return

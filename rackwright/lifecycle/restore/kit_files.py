@@ -41,7 +41,7 @@ _HARMLESS = {
 def take_over(folder: Path) -> None:
     """Make everything in the folder this user's, without setuid and setgid bits.
 
-    Raise ProofError if something is neither a file with one name, a folder nor a link, OSError if it can't be changed.
+    Raise ProofError if something isn't a file with one name, a folder or a link, OSError if it can't be changed.
     """
 
     def stop(error: OSError) -> None:

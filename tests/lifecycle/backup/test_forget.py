@@ -211,7 +211,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 def test_a_backup_under_way_is_waited_for_and_named(
     gate1: Kept, fleet: Fleet, locked: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rackwright.lifecycle.backup.restic_locks.PATIENCE", "1s")
+    monkeypatch.setattr("rackwright.lifecycle.backup.restic_locks.PATIENCE", 1)
     result = run(fleet, asked(gate1))
     assert result.outcome is Outcome.FAILED
     assert f"locked by process {locked.pid} of {os.uname().nodename}, not damaged" in says(result)

@@ -8,17 +8,19 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from rackwright.errors import LeasedError, UsageError
+from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.backup_access import reached_from_here
 from rackwright.fleet.ca import key_file
 from rackwright.fleet.keys_file import write_keys
 from rackwright.lifecycle.backup import kit_content, kit_history, kit_repository
 from rackwright.lifecycle.backup.kit import refreshed, repositories_of
-from rackwright.lifecycle.backup.kit_repository import WITH_CA_KEY, _forget
+from rackwright.lifecycle.backup.kit_forget import forget_kits
+from rackwright.lifecycle.backup.kit_repository import WITH_CA_KEY
 from rackwright.lifecycle.backup.restic_here import restic_here
 from rackwright.roles.backup.settings import Access, Repository
 from rackwright.state.applied import applied_from, write_applied
@@ -181,8 +183,31 @@ def test_each_group_keeps_its_newest(site: Site) -> None:
     _, access = reached_from_here(site.fleet, "kit", "web")
     with restic_here(Repository(name="web", url=str(forgotten)), Access(access.password)) as restic:
         restic("backup", "-q", *words, "--tag", "rackwright", "--tag", WITH_CA_KEY, str(site.path)).check("saving")
-        assert _forget(restic, "24h") is None
+        assert forget_kits(restic, timedelta(days=1), utc_now()) is None
     assert sorted(str(one["time"])[:4] for one in site.snapshots()) == ["2020", str(utc_now().year)]
+
+
+def test_a_kit_dated_in_the_future_is_named_and_pushes_out_none(site: Site) -> None:
+    site.save()
+    kept = Repository(name="web", url=str(site.folder.parent / "rest" / "kit"))
+    ahead = ("--host", "kit", "--time", "2099-01-01 00:00:00", "--tag", "rackwright", "--tag", WITH_CA_KEY)
+    site.restic("backup", "-q", *ahead, str(site.path))
+    before = {str(one["id"]) for one in site.snapshots()}
+    _, access = reached_from_here(site.fleet, "kit", "web")
+    with restic_here(kept, Access(access.password)) as restic:
+        why = forget_kits(restic, timedelta(days=1), utc_now())
+    assert why is not None
+    assert "of 2099-01-01T00:00:00Z is dated in the future; if no operator made it, remove it by its ID" in why
+    assert {str(one["id"]) for one in site.snapshots()} == before
+
+
+@pytest.mark.parametrize(("minutes", "side"), [(6, "6 min behind gate1's"), (-6, "6 min ahead of gate1's")])
+def test_no_kit_is_saved_while_this_machines_clock_is_wrong(site: Site, minutes: int, side: str) -> None:
+    site.host.clock_ahead = 60 * minutes
+    with pytest.raises(RackwrightError, match=f"this machine's clock is {side}"):
+        site.save()
+    site.host.clock_ahead = 4 * minutes * 10
+    assert site.save().error is None
 
 
 def test_a_repository_that_is_gone_is_not_made_again_and_another_is_not_taken_for_it(site: Site) -> None:
@@ -223,7 +248,7 @@ def test_a_secret_that_does_not_resolve_is_named(site: Site) -> None:
 def test_a_lock_of_a_dead_process_stops_no_kit_and_that_of_another_machine_is_named(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rackwright.lifecycle.backup.kit_repository._PATIENCE", "1s")
+    monkeypatch.setattr(kit_repository, "PATIENCE", 1)
     site.save()
     locks = site.folder.parent / "rest" / "kit" / "locks"
 

@@ -43,6 +43,7 @@ def test_its_secrets_are_in_no_argument_and_in_no_file_that_others_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setattr("tempfile.tempdir", None)
     repository = Repository(name="web", url="rest:https://127.0.0.1:1/kit", user="kit")
     with restic_here(repository, Access(Secret("hidden1"), login=Secret("hidden2"))) as restic:
