@@ -9,7 +9,7 @@ import click
 
 from rackwright.cli.common.context import Context, hosts_needed
 from rackwright.cli.common.options import Command, common_options, not_stale_option, pass_context, yes_option
-from rackwright.errors import ExitCode, UsageError
+from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
     from rackwright.cli.common.console import Console
@@ -66,35 +66,32 @@ def restore(
     fleet's files come from its kit.
     """
     hosts_needed()
-    _refuse_mixed(hosts, everything=everything, undo=undo)
     from rackwright.cli.common.console import Console
-    from rackwright.lifecycle.restore.asked import asked_for, is_url
+    from rackwright.lifecycle.restore.asked import asked_for, is_url, refuse_mixed
+
+    refuse_mixed(
+        hosts,
+        everything=everything,
+        undo=undo,
+        source=source,
+        only_url={"--into": into, "--password": password, "--user": user, "--login": login, "--ca": ca},
+        not_undo={"--at": at, "--from": source, "--serving": serving, "--not-stale": not_stale},
+    )
 
     with Console(quiet=context.json, yes=yes) as console:
         if undo:
             _undo(context, hosts, console)
             return ExitCode.DONE
-        if source and is_url(source):
+        if source and into and is_url(source):
             from rackwright.cli.common.kit_place import kit_place
 
             place = kit_place(source, password=password, user=user, login=login, ca=ca)
-            _use_kit(context, place, into, console, everything=everything)
+            _use_kit(context, place, into, console)
             source = None
-        elif given := [name for name, value in (("--into", into), ("--password", password)) if value]:
-            raise UsageError("is only for --from URL", where=given[0], should="leave it out")
         asked = asked_for(context.fleet, at=at, repository=source, what=what, serving=serving)
         if everything:
             return _everything(context, asked, console, not_stale=not_stale)
         return _hosts(context, hosts, asked, console)
-
-
-def _refuse_mixed(hosts: tuple[str, ...], *, everything: bool, undo: bool) -> None:
-    if everything and hosts:
-        raise UsageError("names all hosts", where="--all", should="leave out the hosts, or --all")
-    if everything and undo:
-        raise UsageError("needs hosts", where="--undo", should="name the hosts whose restore is to be undone")
-    if not everything and not hosts:
-        raise UsageError("no host", where="HOST", should="name one or more hosts, or pass --all")
 
 
 def _undo(context: Context, hosts: tuple[str, ...], console: Console) -> None:
@@ -107,12 +104,10 @@ def _undo(context: Context, hosts: tuple[str, ...], console: Console) -> None:
     context.answer({"reverted": {host: [*some] for host, some in names.items()}}, *lines)
 
 
-def _use_kit(context: Context, place: KitPlace, into: Path | None, console: Console, *, everything: bool) -> None:
+def _use_kit(context: Context, place: KitPlace, into: Path, console: Console) -> None:
     """Fetch the kit, and go on with its fleet file. Raise FleetError if a secret is missing on this machine."""
     from rackwright.lifecycle.restore.fetch_kit import fetch_kit, refuse_missing_secrets, use_ca_key
 
-    if not everything or into is None:
-        raise UsageError("a URL needs --all and --into FOLDER", where="--from")
     kit = fetch_kit(place, into, console)
     context.path = kit.fleet_file
     console.say(f"the fleet file is {kit.fleet_file}")
@@ -156,4 +151,8 @@ def _everything(context: Context, asked: Asked, console: Console, *, not_stale: 
     }
     lines = [line for one in done.restored for line in one.lines()]
     context.answer(document, *lines, f"{passed} of {len(done.proofs)} proofs passed")
-    return ExitCode.NOT_PROVEN if done.failed else ExitCode.DONE
+    if done.failed:
+        return ExitCode.NOT_PROVEN
+    if done.unsaved:
+        raise done.unsaved
+    return ExitCode.DONE
