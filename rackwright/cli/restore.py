@@ -24,10 +24,17 @@ WHAT = ("state", "keys", "models")
 @click.option("--all", "everything", is_flag=True, help="All hosts; then apply and verify.")
 @click.option("--at", metavar="TIME|ID", help="The newest snapshot up to this time, or the one with this ID.")
 @click.option(
-    "--from", "source", metavar="REPOSITORY|URL", help="Only this repository; with --all, the URL of the kit."
+    "--from",
+    "source",
+    metavar="REPOSITORY|URL",
+    help="Only from this repository; with --all, also the URL of the kit.",
 )
-@click.option("--what", metavar="PART,...", default=",".join(WHAT), show_default=True, help="Restore only this.")
-@click.option("--into", metavar="FOLDER", type=click.Path(path_type=Path), help="With a URL: where the kit is put.")
+@click.option(
+    "--what", metavar="PART,...", default=",".join(WHAT), show_default=True, help="Restore only these parts."
+)
+@click.option(
+    "--into", metavar="FOLDER", type=click.Path(path_type=Path), help="With a URL: the new folder for the kit."
+)
 @click.option("--password", metavar="REFERENCE", help="With a URL: the kit's password; asked for if absent.")
 @click.option("--user", metavar="NAME", help="With a rest: URL: the kit's user.")
 @click.option("--login", metavar="REFERENCE", help="With a rest: URL: the user's password.")
@@ -37,7 +44,7 @@ WHAT = ("state", "keys", "models")
 @click.option(
     "--serving", metavar="HOST", multiple=True, help="Restore this host although it serves; may be repeated."
 )
-@click.option("--undo", is_flag=True, help="Revert the last restore.")
+@click.option("--undo", is_flag=True, help="Revert the last restore of these hosts.")
 @not_stale_option
 @yes_option
 @common_options
@@ -61,9 +68,9 @@ def restore(
 ) -> int:
     """Bring hosts' state and weights back from their snapshots.
 
-    Shows the plan and asks. Files are restored next to the present ones, validated, and then switched in. Logs are
-    merged. A new machine gets the base system first. With --all, apply and verify follow; with --all --from URL, the
-    fleet's files come from its kit.
+    Shows the plan and asks. Restores files next to the present ones, validates them, and only then replaces
+    anything. Logs are merged. A new machine gets the base system first. Run apply and verify afterwards; --all does
+    that for you. --all --from URL first fetches the fleet's files from the kit.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console

@@ -44,7 +44,7 @@ def refuse_mixed(
     `only_url` are the options that only a kit's URL needs, `not_undo` those that mean nothing for an undo.
     """
     if everything and hosts:
-        raise UsageError("names all hosts", where="--all", should="leave out the hosts, or --all")
+        raise UsageError("restores all hosts", where="--all", should="leave out the hosts, or --all")
     if everything and undo:
         raise UsageError("needs hosts", where="--undo", should="name the hosts whose restore is to be undone")
     if not everything and not hosts:

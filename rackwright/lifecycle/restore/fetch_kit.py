@@ -66,7 +66,9 @@ def fetch_kit(place: KitPlace, into: Path, console: Console) -> FetchedKit:
     whole. The folder then doesn't exist, or is as it was.
     """
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
-        raise UsageError("exists", where=str(into), should="should be a new folder for the kit")
+        raise UsageError(
+            "exists", where=str(into), should="should be a new folder; if the kit is there, use -f FILE, not --from"
+        )
     partial = into.with_name(f"{into.name}.partial")
     with restic_here(place.repository, place.access) as restic:
         snapshot = _chosen(restic, place.repository.url, console)
@@ -104,10 +106,10 @@ def use_ca_key(kit: FetchedKit, fleet: Fleet, console: Console) -> None:
     install_key(path, key)
     if path.read_text(encoding="ascii") != key.reveal():
         raise SecretError(
-            f"is the key of another CA of a fleet {fleet.file.fleet}",
+            f"is the key of another CA, of a fleet that is also named {fleet.file.fleet}",
             where=str(path),
             should=f"should be the key in {found}",
-            next=f"move {path} away",
+            next=f"move {path} away, then cp {found} {path}",
         )
 
 
@@ -134,7 +136,10 @@ def _chosen(restic: Restic, where: str, console: Console) -> Snapshot:
     fitting = [one for one in kits if one.time <= latest]
     if not fitting:
         raise ProofError(
-            "has no kit", where=where, should="apply and backup kit save it", next="try another repository"
+            "has no kit",
+            where=where,
+            should="apply and backup kit save it",
+            next="the same command with another --from",
         )
     newest = max(fitting, key=lambda one: one.time)
     best = max(fitting, key=lambda one: (WITH_CA_KEY in (one.tags or ()), one.time))

@@ -70,7 +70,7 @@ def restore_host(
     if plan.parts:
         _switch(shell, staging, plan, contents)
     for why in adopt_restored(session, plan.host):
-        console.say(f"no snapshots yet: {why}; next: rackwright backup run {plan.host} --adopt")
+        console.say(f"no new snapshots until this is solved: {why}; next: rackwright backup run {plan.host} --adopt")
     closed = _close_rollout(session, lease_session, shell, contents) if plan.parts else None
     clean(shell, staging)
     parts = tuple(part.item.name for part in plan.parts)
@@ -104,9 +104,9 @@ def _validated(session: Session, shell: Connection, staging: Staging, plan: Host
     contents = read_contents(files, session.fleet, shell.name)
     if contents.problems:
         error = ProofError(
-            "the snapshot isn't what rackwright saves; nothing was changed",
+            "files of the snapshot can't be used; the host's state is unchanged",
             where=shell.name,
-            should="use an older one",
+            should="use an older snapshot",
             next=f"rackwright backup list {shell.name}",
         )
         raise error.with_problems(contents.problems)

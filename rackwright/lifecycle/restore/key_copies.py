@@ -151,7 +151,9 @@ def _parsed(text: str) -> KeysFile:
 def lines(merged: MergedKeys) -> Iterator[str]:
     """Yield what the merge would change, in words."""
     yield f"API keys: merged from {', '.join(merged.sources) or 'the keys file alone'}"
-    yield from (f"  adds {key.id} of {key.owner}" for key in merged.added)
+    yield from (f"  adds or updates {key.id} of {key.owner}" for key in merged.added)
     yield from (f"  revokes {key.id} of {key.owner}, at {stamp(key.revoked)}" for key in merged.revoked)
-    yield from (f"  {before} of another owner is {id} from now on" for id, before in merged.renamed.items())
+    yield from (
+        f"  two keys have the id {before}: the newer one becomes {id}" for id, before in merged.renamed.items()
+    )
     yield from (f"  not read: {why}" for why in merged.missed)

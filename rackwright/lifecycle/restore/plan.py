@@ -10,11 +10,12 @@ from rackwright.errors import HostError
 from rackwright.lifecycle.backup.choose import Chosen
 from rackwright.lifecycle.backup.contents import MOST_COUNTED, entries
 from rackwright.lifecycle.restore import scripts
-from rackwright.lifecycle.restore.items import FLEET, ITEMS, Combined, Item
+from rackwright.lifecycle.restore.items import CONTROL_HOST, FLEET, ITEMS, Combined, Item
 from rackwright.lifecycle.restore.key_copies import MergedKeys
 from rackwright.lifecycle.restore.weights import Weights
 from rackwright.remote import Connection
 from rackwright.remote.answers import read_answer
+from rackwright.report.words import counted
 from rackwright.state.shell import FOLDER, command
 
 LEAST_LISTED = 64 * 2**20
@@ -48,16 +49,18 @@ class Part:
     bytes: int
 
     def __str__(self) -> str:
-        if self.item.combined is Combined.HISTORY:
-            return "merged; nothing that the host has is removed"
-        if self.item is FLEET:
+        if self.item in (FLEET, CONTROL_HOST):
             return "restored" if self.missing == self.restored else "the newer one stays"
+        if self.item.combined is Combined.HISTORY:
+            return "merged; nothing on the host is removed"
+        files = counted(self.restored, "file")
         if self.item.combined is Combined.MISSING:
-            return f"{self.missing} of {self.restored} files, missing here"
-        parts = [f"{self.restored} files", f"{self.missing} missing here" if self.missing else ""]
-        parts.append(f"{self.changed} replace what changed since" if self.changed else "")
-        parts.append(f"{self.only_here} only here stay" if self.only_here else "")
-        return ", ".join(part for part in parts if part)
+            return f"{files}: {self.missing} missing here"
+        parts = [f"{self.missing} missing here" if self.missing else ""]
+        parts.append(f"{self.changed} changed here since and replaced" if self.changed else "")
+        parts.append(f"{self.only_here} only here and kept" if self.only_here else "")
+        said = ", ".join(part for part in parts if part)
+        return f"{files}: {said}" if said else files
 
 
 @dataclass(frozen=True)

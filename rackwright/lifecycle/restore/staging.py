@@ -104,11 +104,15 @@ def _ended(shell: Connection, staging: Staging, show: ResticProgress, stopping: 
             return result
         if state not in _BUSY:
             raise HostError(
-                f"{RESTORE_UNIT} was ended", where=shell.name, next="the same command again, which continues it"
+                f"{RESTORE_UNIT} ended without a result",
+                where=shell.name,
+                next="the same command again, which continues it",
             )
         if stopping():
             raise HostError(
-                "not awaited; it continues", where=shell.name, next="the same command again, which joins it"
+                "no longer watched; the restore continues there",
+                where=shell.name,
+                next="the same command again, which joins it",
             )
         show(progress)
         time.sleep(POLL_SECONDS)

@@ -37,7 +37,7 @@ def test_options_that_fit(hosts: tuple[str, ...], given: dict[str, Any]) -> None
     ("hosts", "given", "wrong"),
     [
         ((), {}, "no host"),
-        (("gate1",), {"everything": True}, "--all: names all hosts"),
+        (("gate1",), {"everything": True}, "--all: restores all hosts"),
         ((), {"everything": True, "undo": True}, "--undo: needs hosts"),
         (("gate1",), {"undo": True, "not_undo": {"--at": "12h"}}, "--at: means nothing with --undo"),
         (("gate1",), {"source": URL}, "--from: a URL needs --all and --into"),

@@ -21,15 +21,15 @@ def test_a_plan_says_what_is_missing_what_changed_since_and_what_stays() -> None
     restored = files(BEFORE, "golden/a/1.json", "golden/a/2.json", "golden/a/3.json", "drains/x")
     present = {**files(BEFORE, "golden/a/1.json"), **files(SINCE, "golden/a/2.json", "golden/a/4.json")}
     assert said(restored, present) == {
-        "golden": "3 files, 1 missing here, 1 replace what changed since, 1 only here stay",
-        "drains": "1 files, 1 missing here",
+        "golden": "3 files: 1 missing here, 1 changed here since and replaced, 1 only here and kept",
+        "drains": "1 file: 1 missing here",
     }
 
 
 def test_logs_are_merged_and_the_applied_fleet_is_all_or_nothing() -> None:
     restored = files(BEFORE, "audit.log", "control/journal", "fleet/applied.json", "fleet/acme.yml")
     present = files(SINCE, "audit.log", "control/journal", "fleet/applied.json")
-    merged = "merged; nothing that the host has is removed"
+    merged = "merged; nothing on the host is removed"
     assert said(restored, present) == {"audit.log": merged, "control": merged, "fleet": "the newer one stays"}
     assert said(restored, {})["fleet"] == "restored"
 
