@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rackwright.errors import HostError
@@ -20,6 +20,8 @@ from rackwright.remote.answers import read_answer
 from rackwright.state.shell import FOLDER, command
 
 LEAST_LISTED = 64 * 2**20
+_LATEST = 2**38
+"""Seconds; datetime knows no time much later."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,14 @@ class Part:
     only_here: int
     """Files that only the host has."""
     bytes: int
+    bytes_here: int = 0
+    """Of the host's own files."""
+
+    @property
+    def space(self) -> int:
+        """Bytes that the host needs: for the restored files, and for the next state if it is combined from copies."""
+        copied = self.item.combined in (Combined.FILES, Combined.WHOLE)
+        return 2 * self.bytes + self.bytes_here if copied else self.bytes
 
     def __str__(self) -> str:
         if self.item.combined is Combined.HISTORY:
@@ -74,11 +84,13 @@ class HostPlan:
     """Units through which clients are served now."""
     new_machine: bool = False
     """Whether the host lacks the units of backups: rackwright hasn't set it up."""
+    files: Files = field(default_factory=dict)
+    """Of the snapshot's state: exactly these must arrive."""
 
     @property
-    def bytes(self) -> int:
-        """How much state is restored, without weights."""
-        return sum(part.bytes for part in self.parts)
+    def space(self) -> int:
+        """How many bytes restoring the state needs, without weights."""
+        return sum(part.space for part in self.parts)
 
     @property
     def empty(self) -> bool:
@@ -100,17 +112,24 @@ class RestorePlan:
 
 def present_files(shell: Connection, items: Iterable[Item]) -> Files:
     """Return the files of these items on the host. Raise HostError if it can't be asked."""
-    asking = "looking at the host's state"
-    said = shell.run(command(scripts.PRESENT, *(item.name for item in items)), limit=LEAST_LISTED).check(asking)
+    return files_of(shell, FOLDER, items)
+
+
+def files_of(shell: Connection, folder: str, items: Iterable[Item]) -> Files:
+    """Return the files of these items in a folder of the host. Raise HostError if it can't be asked."""
+    asking = f"looking at the files in {folder}"
+    words = (folder, *(item.name for item in items))
+    said = shell.run(command(scripts.PRESENT, *words), timeout=600, limit=LEAST_LISTED).check(asking)
     return read_answer(shell.name, asking, parse_present, said.stdout)
 
 
 def parse_present(output: str) -> Files:
     """Parse what the script prints: for each file its bytes, its time of modification and its path."""
     found = {}
-    for line in output.splitlines():
+    # Not splitlines(): it also splits at characters that names may contain.
+    for line in output.removesuffix("\n").split("\n") if output else ():
         size, modified, path = line.split(" ", 2)
-        found[path] = Stored(int(size), datetime.fromtimestamp(float(modified), UTC))
+        found[path] = Stored(int(size), datetime.fromtimestamp(min(max(float(modified), 0), _LATEST), UTC))
     return found
 
 
@@ -125,13 +144,23 @@ def snapshot_files(reader: Reader, snapshot: str, items: Iterable[Item]) -> File
 def parse_snapshot_files(output: str) -> Files:
     """Parse restic's list of files, one JSON object per line. Raise ValueError if a line is something else."""
     found = {}
-    for line in output.splitlines():
+    for line in output.removesuffix("\n").split("\n") if output else ():
         node = json.loads(line)
         path = node.get("path", "")
         if node.get("message_type") == "node" and node["type"] == "file" and path.startswith(f"{FOLDER}/"):
-            modified = datetime.fromisoformat(node["mtime"]).astimezone(UTC)
-            found[path.removeprefix(f"{FOLDER}/")] = Stored(int(node.get("size", 0)), modified)
+            size = int(node.get("size", 0))
+            if size < 0:
+                raise ValueError(f"{path} has {size} bytes")
+            found[path.removeprefix(f"{FOLDER}/")] = Stored(size, _time(node["mtime"]))
     return found
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        # Programs can give a file any time, also one that datetime doesn't know.
+        return datetime.fromtimestamp(0, UTC)
 
 
 def parts_of(restored: Files, present: Files, made: datetime) -> tuple[Part, ...]:
@@ -148,6 +177,7 @@ def _part(item: Item, restored: Files, present: Files, made: datetime) -> Part:
         changed=sum(name in present and present[name].modified > made for name in restored),
         only_here=sum(name not in restored for name in present),
         bytes=sum(file.bytes for file in restored.values()),
+        bytes_here=sum(file.bytes for file in present.values()),
     )
 
 
