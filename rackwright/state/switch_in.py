@@ -12,8 +12,8 @@ from rackwright.state.shell import FOLDER, Shell, call, command
 
 LEASES_SINCE = 1_000_000
 """More leases than anybody took after a snapshot: a token is raised by this much, so that no old lease passes."""
-TOKEN = "0|[1-9][0-9]{0,9}"
-"""Pattern of a fencing token that a snapshot may have. Raised, it still has at most the 11 digits that leases allow."""
+RAISABLE = "0|[1-9][0-9]{0,9}"
+"""Pattern of a fencing token that a snapshot may have. Raised, it has the 11 digits that leases allow, or fewer."""
 _UNION = "union() { LC_ALL=C awk 'length($0) && !seen[$0]++' \"$@\"; }\n"
 
 # $2: the restored log. Other writers append to the file while they lock it, so it keeps its inode: it is overwritten
@@ -49,22 +49,22 @@ exec 9>lock
 flock -w 20 9 || {{ echo 'the lease file stayed locked for 20 s' >&2; exit 75; }}
 replace() {{ cat >"$1.new"; sync "$1.new"; mv -fT -- "$1.new" "$1"; sync .; }}
 token() {{ head -c 12 "$1" 2>/dev/null | grep -xE "$2" || echo 0; }}
-raised=$(($(token "$2/token" '{TOKEN}') + $3))
+raised=$(($(token "$2/token" '{RAISABLE}') + $3))
 [ "$raised" -le "$(token token '0|[1-9][0-9]{{0,10}}')" ] || echo "$raised" | replace token
 touch journal
 if [ -s "$2/journal" ]; then
-    union "$2/journal" journal >journal.merged
-    printf %s "$4" >>journal.merged
-    sync journal.merged; mv -fT journal.merged journal; sync .
+    union "$2/journal" journal >journal.new
+    printf %s "$4" >>journal.new
+    sync journal.new; mv -fT journal.new journal; sync .
 fi
 for file in "$2"/*.json; do
     [ ! -f "$file" ] || [ -e "${{file##*/}}" ] || replace "${{file##*/}}" <"$file"
 done
 """
 
-# $1: as always; $2: the folder of restores; $3: the `before` of the restore that is to go on, '' for none. A part that
-# a crash left between two renames is put back, with what somebody has written to its place since. Another restore that
-# never ended counts as ended: what it replaced becomes what can be put back.
+# $2: the folder of restores; $3: the `before` of the restore that is to go on, '' for none. A part that a crash left
+# between two renames is put back, with what somebody has written in its place since. Another restore that never ended
+# counts as ended: what it replaced becomes what can be put back.
 _SETTLE = """set -eu
 umask 077
 cd -- "$1"

@@ -52,7 +52,7 @@ def of_wrong_kind(files: Iterable[str], where: str) -> tuple[Problem, ...]:
 
 
 def refuse_odd(files: Files, host: str) -> None:
-    """Raise ProofError if the snapshot's state isn't what rackwright saves: no audit log, or a part of a wrong kind."""
+    """Raise ProofError if the snapshot's state has no audit log, or a part of a wrong kind."""
     problems = of_wrong_kind(files, host)
     if AUDIT.name not in files and not problems:
         problems = (Problem(host, "the snapshot has no audit log"),)

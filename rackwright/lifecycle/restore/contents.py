@@ -21,7 +21,7 @@ from rackwright.state.journal import Entry, open_rollout, parse_journal
 from rackwright.state.merge_keys import parse_kept_keys
 from rackwright.state.pushed_keys import PushedKey
 from rackwright.state.rollout import Rollout
-from rackwright.state.switch_in import TOKEN
+from rackwright.state.switch_in import RAISABLE
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,12 @@ class Contents:
 _MOST_MOVES = 10**9
 """Of the control host to another one. The record with the greatest number counts for good."""
 _NAME = "[a-z][a-z0-9-]{0,23}"
+_SERVER = rf"{_NAME}\.{_NAME}\.[0-9]{{1,9}}\.[0-9]{{1,5}}"
+"""HOST.MODEL.NUMBER.PORT, which a gateway's drains are named by."""
 
 
 def _token(text: str, where: str) -> None:
-    if text.strip() and not re.fullmatch(TOKEN, text.strip()):
+    if text.strip() and not re.fullmatch(RAISABLE, text.strip()):
         raise RackwrightError("is no fencing token", where=where, should="should be a number of 10 digits at most")
 
 
@@ -60,9 +62,7 @@ def _control(text: str, where: str) -> ControlRecord | None:
 
 
 _JSON: Mapping[str, Callable[[str, str], object]] = {
-    rf"drains/{_NAME}\.{_NAME}\.[0-9]{{1,9}}\.[0-9]{{1,5}}": lambda text, where: parse(
-        DrainRecord, "drain", text, where
-    ),
+    rf"drains/{_SERVER}": lambda text, where: parse(DrainRecord, "drain", text, where),
     r"golden/[^/]+/[^/]+\.json": lambda text, where: parse(Golden, "golden", text, where),
     r"bench/[^/]+/[^/]+\.json": lambda text, where: parse(Bench, "bench", text, where),
     r"canaries/[^/]+/[^/]+\.json": lambda text, where: parse(CanaryVerdict, "canary", text, where),
@@ -99,14 +99,14 @@ def read_contents(files: Mapping[str, bytes], fleet: Fleet, where: str) -> Conte
             found[name] = read(files[name].decode(errors="replace"), f"{where}: {name}")
         except RackwrightError as error:
             problems += error.problems
-        except Exception:  # noqa: BLE001 # as for a host's answers: a parser can fail in any way
+        except Exception:  # As for a host's answers: a parser can fail in any way
             problems.append(Problem(f"{where}: {name}", "is damaged"))
     about: About | None = None
     try:
         about = _applied(applied, fleet, f"{where}: fleet") if applied else None
     except RackwrightError as error:
         problems += error.problems
-    except Exception:  # noqa: BLE001 # names that this machine can't write, values that no parser expects
+    except Exception:  # Names that this machine can't write, values that no parser expects
         problems.append(Problem(f"{where}: fleet", "is damaged"))
     return _contents(problems, unknown, about, found, fleet)
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
-from rackwright.errors import RackwrightError, UsageError
+from rackwright.errors import HostError, RackwrightError, UsageError
 from rackwright.lifecycle.backup.choose import FUTURE, Chosen, choose
 from rackwright.lifecycle.backup.reader import Reader, readers
 from rackwright.lifecycle.key import hosts_with_keys
@@ -20,7 +20,6 @@ from rackwright.lifecycle.restore.key_copies import MergedKeys, merged_keys, wri
 from rackwright.lifecycle.restore.plan import (
     Files,
     HostPlan,
-    Part,
     RestorePlan,
     parts_of,
     present_files,
@@ -104,25 +103,38 @@ def _ways(stack: ExitStack, session: Session, host: str, asked: Asked) -> tuple[
 
 
 def _planned(
-    session: Session, host: str, ways: tuple[Reader, ...], asked: Asked, damaged: Mapping[str, str] | None = None
+    session: Session, host: str, ways: tuple[Reader, ...], asked: Asked, damaged: dict[str, str] | None = None
 ) -> HostPlan:
     shell = session.remote.connection(host)
     shell.open()
     now = utc_now()
-    chosen = choose(ways, session.fleet.file.fleet, now, asked.at, damaged=damaged)
+    chosen, files = _chosen(session, ways, now, asked, {} if damaged is None else damaged)
     _refuse_wrong_clock(shell, chosen, now)
     serving = shell.run(scripts.SERVING).check("looking for what serves").stdout.split()
     installed = shell.run(command(scripts.INSTALLED, chosen.reader.repository)).ok
-    files, parts = _state(shell, chosen) if STATE in asked.what else ({}, ())
+    parts = parts_of(files, present_files(shell, ITEMS), chosen.snapshot.time) if STATE in asked.what else ()
     weights = tuple(one for one in saved_weights(session.hosts[host]) if one.folder in chosen.snapshot.paths)
     wanted = missing(shell, weights) if MODELS in asked.what else ()
     return HostPlan(host, chosen, parts, wanted, tuple(serving), new_machine=not installed, files=files)
 
 
-def _state(shell: Connection, chosen: Chosen) -> tuple[Files, tuple[Part, ...]]:
-    restored = snapshot_files(chosen.reader, chosen.snapshot.id, ITEMS)
-    refuse_odd(restored, shell.name)
-    return restored, parts_of(restored, present_files(shell, ITEMS), chosen.snapshot.time)
+def _chosen(
+    session: Session, ways: tuple[Reader, ...], now: datetime, asked: Asked, damaged: dict[str, str]
+) -> tuple[Chosen, Files]:
+    """Return a snapshot whose files can be listed, and these files if the state is asked for.
+
+    Repositories that can't list them are added to `damaged`. Raise ProofError if they aren't a host's state.
+    """
+    while True:
+        chosen = choose(ways, session.fleet.file.fleet, now, asked.at, damaged=damaged)
+        try:
+            files = snapshot_files(chosen.reader, chosen.snapshot.id, ITEMS) if STATE in asked.what else {}
+        except HostError as error:
+            damaged[chosen.reader.repository] = error.problems[0].what
+            continue
+        if STATE in asked.what:
+            refuse_odd(files, chosen.reader.host)
+        return chosen, files
 
 
 def _refuse_wrong_clock(shell: Connection, chosen: Chosen, now: datetime) -> None:

@@ -57,7 +57,8 @@ tail -n 1 -- "$said.said" 2>/dev/null | tail -c 2000 | tr -d '\\n'; echo
 tail -n 1 -- "$said.errors" 2>/dev/null | tail -c 400
 """
 # $1: the restored folder. Removes and prints what is neither file nor folder, or has a name that isn't plain.
-STRANGE = """LC_ALL=C find "$1" -mindepth 1 \\( ! -type f ! -type d -o -name '*[![:alnum:]._@+=:,~%-]*' \\) \\
+STRANGE = """[ -d "$1" ] || exit 0
+LC_ALL=C find "$1" -mindepth 1 \\( ! -type f ! -type d -o -name '*[![:alnum:]._@+=:,~%-]*' \\) \\
     -prune -printf '%y %P\\n' -exec rm -rf -- {} +
 """
 # $1: the restored state, $2: the next state; then for each item: name, `files` or `whole`, mode of folders, of files.
@@ -113,7 +114,7 @@ for name; do
 done
 [ $# -eq 0 ] || tar -c -f - -- "$@"
 """
-# $1: the restore's folder: its replaced state becomes the one that can be put back. Then folders for restored weights.
+# $1: the restore's folder: its replaced state becomes the one that can be put back. Then folders of restored weights.
 # What earlier restores have left is removed as well.
 FINISH = f"""set -eu
 cd -- {RESTORES}

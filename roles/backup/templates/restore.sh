@@ -9,15 +9,16 @@ verb=restore folder=$2 work=$RUNTIME_DIRECTORY/${2##*/}
 patience=30s
 ended() { printf '%s\n' "$1" >"$work.result.new"; mv -fT "$work.result.new" "$work.result"; }
 fail() { ended "failed $(printf '%s' "$1" | tr '\n\t' '  ' | tr -cd ' -~' | cut -c -300)"; exit 1; }
+why() { said=$(sed -n 's/.*"message": *"\([^"]*\).*/\1/p' "$errors" | head -n 1); printf %s "${said:-$(words)}"; } # from JSON
 
 rm -f "$work.result"
 while read -r target arguments; do
-  mkdir -p -m 0700 -- "$target"
+  mkdir -p -- "$target"
   # shellcheck disable=SC2086 # each word is an argument
   ask restore --json --target "$target" $arguments || case $code in
     10) fail "the repository is gone" ;;
     12) fail "wrong password" ;;
-    *) fail "not restored completely: $(words)" ;;
+    *) fail "not restored completely: $(why)" ;;
   esac
 done <"$folder/wanted"
 ended complete
