@@ -12,8 +12,8 @@ from rackwright.lifecycle.restore.staging import NotRestored
 from rackwright.remote import Connection
 from rackwright.report.words import counted
 
-PLAIN = re.compile(r"[A-Za-z0-9._@+=:,~%/-]+")
-"""Names with other characters are left out of a restore; the script STRANGE removes them."""
+PLAIN = re.compile(r"(?!-)(?!.*/-)[A-Za-z0-9._@+=:,~%/-]+")
+"""Other names are left out of a restore; the script STRANGE removes them."""
 _LISTED = 5
 
 

@@ -58,7 +58,7 @@ tail -n 1 -- "$said.errors" 2>/dev/null | tail -c 400
 """
 # $1: the restored folder. Removes and prints what is neither file nor folder, or has a name that isn't plain.
 STRANGE = """[ -d "$1" ] || exit 0
-LC_ALL=C find "$1" -mindepth 1 \\( ! -type f ! -type d -o -name '*[![:alnum:]._@+=:,~%-]*' \\) \\
+LC_ALL=C find "$1" -mindepth 1 \\( ! -type f ! -type d -o -name '-*' -o -name '*[![:alnum:]._@+=:,~%-]*' \\) \\
     -prune -printf '%y %P\\n' -exec rm -rf -- {} +
 """
 # $1: the restored state, $2: the next state; then for each item: name, `files` or `whole`, mode of folders, of files.

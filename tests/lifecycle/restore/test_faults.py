@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import LeasedError
-
 from tests.lifecycle.backup.saved import PASSWORD, corrupt
 from tests.lifecycle.restore.conftest import AUDIT, KEY, SAVED
 from tests.lifecycle.restore.host import STATE, Bench, Machine, refused
