@@ -9,7 +9,10 @@ verb=restore folder=$2 work=$RUNTIME_DIRECTORY/${2##*/}
 patience=30s
 ended() { printf '%s\n' "$1" >"$work.result.new"; mv -fT "$work.result.new" "$work.result"; }
 fail() { ended "failed $(printf '%s' "$1" | tr '\n\t' '  ' | tr -cd ' -~' | cut -c -300)"; exit 1; }
-why() { said=$(sed -n 's/.*"message": *"\([^"]*\).*/\1/p' "$errors" | head -n 1); printf %s "${said:-$(words)}"; } # from JSON
+why() { # the first error, from restic's JSON
+  said=$(sed -n '/"message":/ { s/\\u003c/</g; s/\\u003e/>/g; s/.*"message": *"\([^"]*\).*/\1/p; }' "$errors" | head -n 1)
+  printf %s "${said:-$(words)}"
+}
 
 rm -f "$work.result"
 while read -r target arguments; do

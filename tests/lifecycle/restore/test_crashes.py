@@ -1,10 +1,9 @@
-"""A restore whose controller dies before any of its commands: no part is missing, and it can be completed or undone."""
+"""A controller that dies before any command of a restore: no part is missing, and it can be completed or undone."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -53,7 +52,7 @@ class Dying:
 
 
 @pytest.fixture
-def dying(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dying]:
+def dying(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Dying:
     with bench.ways() as ways:
         plan = bench.plan(ways)
     original = bench.saved.root.parent / "original"
@@ -75,7 +74,7 @@ def dying(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dying]:
         shutil.copytree(kept, staged / "files", dirs_exist_ok=True)
 
     monkeypatch.setattr(in_place, "stage", staged_again)
-    yield made
+    return made
 
 
 def test_a_controller_that_dies_before_any_command_leaves_a_host_that_the_same_restore_completes(
