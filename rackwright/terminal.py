@@ -92,5 +92,10 @@ def answer_to(question: str) -> str:
     return str(click.prompt(visible(question), default="", show_default=False, err=True))
 
 
+def secret_answer_to(question: str) -> str:
+    """Ask on standard error without showing what is typed, and return it. Raise click.Abort if there is no answer."""
+    return str(click.prompt(visible(question), hide_input=True, err=True))
+
+
 def _with_style(line: Styled) -> str:
     return click.style(line, fg=line.color, bold=line.bold or None) if line.color or line.bold else line

@@ -32,7 +32,7 @@ from rackwright.run import Run
 nothing = SimpleNamespace(empty=True, run=Run(), first_snapshots=(), surveyed=SimpleNamespace(control=None))
 class Any:
     hosts = {}
-    def __getattr__(self, name): return Any()
+    def __getattr__(self, name): return None if name == "backup" else Any()
     def __call__(self, *_, **__): return Any()
 for name in ("compared", "remember", "refuse_stale_checkout", "refuse_moved"):
     setattr(apply, name, Any())

@@ -29,7 +29,7 @@ COMMANDS = {
     "undrain": "Let a drained replica or host take requests again.",
     "model": "Show, update, promote, roll back and prune models.",
     "backup": "Make, check, list and read the hosts' snapshots.",
-    "restore": "Bring a host's state and weights back from a snapshot.",
+    "restore": "Bring hosts' state and weights back from their snapshots.",
     "key": "Add, list, edit, revoke and pull API keys.",
     "ca": "Show the certificate that clients must trust.",
     "audit": "Show who did what on the hosts, and when.",

@@ -42,7 +42,7 @@ class Limit(click.ParamType[int | str]):
 
 
 later_option = click.option(
-    "--later", is_flag=True, help="Only write the keys file; the next apply updates the hosts."
+    "--later", is_flag=True, help="Only write the keys file; the next apply updates the hosts and the kit."
 )
 
 
@@ -86,6 +86,7 @@ def add(context: Context, /, id: str, owner: str, models: tuple[str, ...], later
     pushed = _push(context, added, "add", later=later)
     shown = text.reveal()
     context.answer({**_document(added), "key": shown, **_hosts(pushed)}, shown)
+    _refresh_kit(context, later=later)
     return _code(pushed)
 
 
@@ -124,6 +125,7 @@ def edit(
     changed = edit_key(context.fleet, id, said)
     pushed = _push(context, changed, "edit", later=later)
     context.answer({**_document(changed), **_hosts(pushed)}, f"{changed.id} of {changed.owner}: {may(changed)}")
+    _refresh_kit(context, later=later)
     return _code(pushed)
 
 
@@ -158,6 +160,7 @@ def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
     confirm(f"Revoke {found.id} of {found.owner}?", yes=yes)
     pushed = _push(context, found, "revoke", revoke_key(context.fleet, id), later=later)
     context.answer({"revoked": _document(found), **_hosts(pushed)}, f"{found.id} of {found.owner} is revoked")
+    _refresh_kit(context, later=later)
     return _code(pushed)
 
 
@@ -193,6 +196,21 @@ def _push(context: Context, key: ApiKey, verb: Verb, gone: RevokedKey | None = N
     if later or not pushed.complete:
         context.note("next: rackwright apply")
     return pushed
+
+
+def _refresh_kit(context: Context, *, later: bool) -> None:
+    """Save the kit, now that the gateways know the key. Raise RackwrightError if it can't be saved."""
+    from rackwright.fleet.backup_access import kit_repositories
+
+    if later or not kit_repositories(context.fleet):
+        return
+    from rackwright.cli.common.console import Console
+    from rackwright.lifecycle.backup.kit import refresh
+
+    with Console(quiet=context.json, yes=True) as console:
+        failure = refresh(context.fleet, console)
+    if failure:
+        raise failure
 
 
 def _code(pushed: Pushed) -> int:

@@ -1,84 +1,159 @@
-"""`rackwright restore`: bring a host's state and weights back from a snapshot."""
+"""`rackwright restore`: bring hosts' state and weights back from their snapshots."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.common.context import Context, Json, hosts_needed
-from rackwright.cli.common.options import Command, common_options, pass_context, yes_option
-from rackwright.terminal import echo
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Command, common_options, not_stale_option, pass_context, yes_option
+from rackwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.restore.plan import RestorePlan
+    from rackwright.cli.common.console import Console
+    from rackwright.lifecycle.restore.asked import Asked
+    from rackwright.lifecycle.restore.fetch_kit import KitPlace
 
 WHAT = ("state", "keys", "models")
 
 
 @click.command(cls=Command)
-@click.argument("hosts", metavar="HOST|GROUP...", nargs=-1, required=True)
+@click.argument("hosts", metavar="[HOST|GROUP]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All hosts; then apply and verify.")
 @click.option("--at", metavar="TIME|ID", help="The newest snapshot up to this time, or the one with this ID.")
-@click.option("--from", "repository", metavar="REPOSITORY", help="Only from this repository of the fleet file.")
+@click.option(
+    "--from", "source", metavar="REPOSITORY|URL", help="Only this repository; with --all, the URL of the kit."
+)
 @click.option("--what", metavar="PART,...", default=",".join(WHAT), show_default=True, help="Restore only this.")
+@click.option("--into", metavar="FOLDER", type=click.Path(path_type=Path), help="With a URL: where the kit is put.")
+@click.option("--password", metavar="REFERENCE", help="With a URL: the kit's password; asked for if absent.")
+@click.option("--user", metavar="NAME", help="With a rest: URL: the kit's user.")
+@click.option("--login", metavar="REFERENCE", help="With a rest: URL: the user's password.")
+@click.option(
+    "--ca", metavar="FILE", type=click.Path(path_type=Path), help="With a rest: URL: a PEM file with its CA."
+)
 @click.option(
     "--serving", metavar="HOST", multiple=True, help="Restore this host although it serves; may be repeated."
 )
-@click.option("--undo", is_flag=True, help="Put back what the last restore replaced.")
+@click.option("--undo", is_flag=True, help="Revert the last restore.")
+@not_stale_option
 @yes_option
 @common_options
 @pass_context
 def restore(
     context: Context,
     hosts: tuple[str, ...],
+    everything: bool,
     at: str | None,
-    repository: str | None,
+    source: str | None,
     what: str,
+    into: Path | None,
+    password: str | None,
+    user: str | None,
+    login: str | None,
+    ca: Path | None,
     serving: tuple[str, ...],
     undo: bool,
+    not_stale: bool,
     yes: bool,
-) -> None:
-    """Bring a host's state and weights back from a snapshot.
+) -> int:
+    """Bring hosts' state and weights back from their snapshots.
 
-    Shows the plan and asks. Files are restored beside the present ones, validated, and then switched in. Logs are
-    merged. A new machine gets the base system first; afterwards, run apply and verify.
+    Shows the plan and asks. Files are restored next to the present ones, validated, and then switched in. Logs are
+    merged. A new machine gets the base system first. With --all, apply and verify follow; with --all --from URL, the
+    fleet's files come from its kit.
     """
     hosts_needed()
+    _refuse_mixed(hosts, everything=everything, undo=undo)
     from rackwright.cli.common.console import Console
+    from rackwright.lifecycle.restore.asked import asked_for, is_url
+
+    with Console(quiet=context.json, yes=yes) as console:
+        if undo:
+            _undo(context, hosts, console)
+            return ExitCode.DONE
+        if source and is_url(source):
+            from rackwright.cli.common.kit_place import kit_place
+
+            place = kit_place(source, password=password, user=user, login=login, ca=ca)
+            _use_kit(context, place, into, console, everything=everything)
+            source = None
+        elif given := [name for name, value in (("--into", into), ("--password", password)) if value]:
+            raise UsageError("is only for --from URL", where=given[0], should="leave it out")
+        asked = asked_for(context.fleet, at=at, repository=source, what=what, serving=serving)
+        if everything:
+            return _everything(context, asked, console, not_stale=not_stale)
+        return _hosts(context, hosts, asked, console)
+
+
+def _refuse_mixed(hosts: tuple[str, ...], *, everything: bool, undo: bool) -> None:
+    if everything and hosts:
+        raise UsageError("names all hosts", where="--all", should="leave out the hosts, or --all")
+    if everything and undo:
+        raise UsageError("needs hosts", where="--undo", should="name the hosts whose restore is to be undone")
+    if not everything and not hosts:
+        raise UsageError("no host", where="HOST", should="name one or more hosts, or pass --all")
+
+
+def _undo(context: Context, hosts: tuple[str, ...], console: Console) -> None:
+    from rackwright.lifecycle.restore.procedure import undo
     from rackwright.lifecycle.session.session import open_session
 
-    with (
-        Console(quiet=context.json, yes=yes) as console,
-        open_session(context.fleet, limit=hosts, progress=console.on_step) as session,
-    ):
-        if undo:
-            from rackwright.lifecycle.restore.procedure import undo as put_back
-
-            names = put_back(session, console)
-            lines = (f"{host}: put back {', '.join(some)}" for host, some in names.items())
-            context.answer({"put_back": {host: [*some] for host, some in names.items()}}, *lines)
-            return
-        from rackwright.lifecycle.restore.asked import asked_for
-        from rackwright.lifecycle.restore.procedure import restore as carry_out
-
-        asked = asked_for(context.fleet, at=at, repository=repository, what=what, serving=serving)
-        restored = carry_out(session, asked, console, lambda planned: _show(context, planned))
-    documents: list[dict[str, Json]] = [
-        {
-            "host": one.host,
-            "repository": one.repository,
-            "snapshot": one.snapshot,
-            "state": [*one.parts],
-            "models": [*one.models],
-            "closed_rollout": one.closed,
-        }
-        for one in restored
-    ]
-    context.answer({"restored": documents}, *(line for one in restored for line in one.lines()))
+    with open_session(context.fleet, limit=hosts) as session:
+        names = undo(session, console)
+    lines = (f"{host}: reverted {', '.join(some)}" for host, some in names.items())
+    context.answer({"reverted": {host: [*some] for host, some in names.items()}}, *lines)
 
 
-def _show(context: Context, planned: RestorePlan) -> None:
-    from rackwright.cli.render.restore_plan import plan_lines
+def _use_kit(context: Context, place: KitPlace, into: Path | None, console: Console, *, everything: bool) -> None:
+    """Fetch the kit, and go on with its fleet file. Raise FleetError if a secret is missing on this machine."""
+    from rackwright.lifecycle.restore.fetch_kit import fetch_kit, refuse_missing_secrets, use_ca_key
 
-    if not context.json:
-        echo(*plan_lines(planned))
+    if not everything or into is None:
+        raise UsageError("a URL needs --all and --into FOLDER", where="--from")
+    kit = fetch_kit(place, into, console)
+    context.path = kit.fleet_file
+    console.say(f"the fleet file is {kit.fleet_file}")
+    use_ca_key(kit, context.fleet, console)
+    refuse_missing_secrets(kit)
+
+
+def _hosts(context: Context, hosts: tuple[str, ...], asked: Asked, console: Console) -> int:
+    from rackwright.cli.render.restore_plan import RestoreView, restored_documents
+    from rackwright.lifecycle.restore.procedure import restore
+    from rackwright.lifecycle.session.session import open_session
+
+    view = RestoreView(quiet=context.json)
+    with open_session(context.fleet, limit=hosts, progress=console.on_step) as session:
+        restored = restore(session, asked, console, view.restore)
+    lines = [line for one in restored for line in one.lines()]
+    context.answer(
+        {"restored": restored_documents(restored)}, *lines, "next: rackwright apply, then rackwright verify"
+    )
+    return ExitCode.DONE
+
+
+def _everything(context: Context, asked: Asked, console: Console, *, not_stale: bool) -> int:
+    from rackwright.cli.render.restore_plan import RestoreView, proof_documents, restored_documents
+    from rackwright.lifecycle.restore.everything import restore_everything
+    from rackwright.lifecycle.session.session import open_session
+
+    done = restore_everything(
+        lambda: open_session(context.fleet, progress=console.on_step),
+        asked,
+        console,
+        RestoreView(quiet=context.json),
+        not_stale=not_stale,
+    )
+    passed = len(done.proofs) - len(done.failed)
+    document = {
+        "restored": restored_documents(done.restored),
+        "proofs": proof_documents(done.proofs),
+        "passed": passed,
+        "failed": len(done.failed),
+    }
+    lines = [line for one in done.restored for line in one.lines()]
+    context.answer(document, *lines, f"{passed} of {len(done.proofs)} proofs passed")
+    return ExitCode.NOT_PROVEN if done.failed else ExitCode.DONE

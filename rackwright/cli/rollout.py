@@ -59,6 +59,7 @@ def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> Non
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.lifecycle.session.session import open_session
+    from rackwright.lifecycle.update.after import refreshed_kit
     from rackwright.lifecycle.update.resume import required
     from rackwright.lifecycle.update.resume import resume as carry_out
 
@@ -70,7 +71,10 @@ def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> Non
     ):
         console.confirm(f"Resume {found.what}, started by {found.who}?")
         done = [replica.address for replica in carry_out(session, found, console)]
+        failure = refreshed_kit(context.fleet, session, console)
     context.answer({"rollout": found.id, "what": found.what, "changed": done}, f"{found.what}: {', '.join(done)}")
+    if failure:
+        raise failure
 
 
 @rollout.command()

@@ -55,6 +55,7 @@ def _show(context: Context, session: Session, *, clear: bool) -> Status:
         "replicas": [asdict(replica) for replica in found.replicas],
         "gpus": [asdict(gpu) for gpu in found.gpus],
         "backups": [asdict(backup) for backup in found.backups],
+        "kits": [asdict(kit) for kit in found.kits],
         "lease": str(found.lease) if found.lease else None,
         "rollout": found.rollout.detail if found.rollout else None,
         "notes": list(found.notes),
@@ -79,6 +80,16 @@ def _backups(found: Status) -> Iterator[str]:
         yield from (f"backup {backup.host} to {backup.repository}: {alarm}" for alarm in backup.alarms)
 
 
+def _kits(found: Status) -> Iterator[str]:
+    """Yield a line for each kit; the warnings name those that are missing."""
+    from rackwright.roles.backup.state import age
+
+    for kit in found.kits:
+        if kit.age is not None:
+            key = "with the CA key" if kit.with_ca_key else "without the CA key"
+            yield f"kit at {kit.repository}: {age(kit.age)} old, {key}"
+
+
 def _lines(found: Status) -> list[str]:
     rows = [HEADER]
     for entry in found.replicas:
@@ -91,6 +102,7 @@ def _lines(found: Status) -> list[str]:
     lines += [f"driver {host.host}: {host.driver}" for host in found.hosts if host.driver]
     lines += [f"gpu {gpu.host}/{gpu.index}: {gpu}" for gpu in found.gpus]
     lines += _backups(found)
+    lines += _kits(found)
     if found.lease:
         lines.append(f"{'leased by' if found.lease.live else 'expired lease of'} {found.lease}")
     if found.rollout:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,7 +14,7 @@ from rackwright.fleet.downloads import route_from_here
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import settings_of
 from rackwright.fleet.reading.draft import Draft
-from rackwright.fleet.sections.backup import HOST, Repository
+from rackwright.fleet.sections.backup import HOST, KIT, Repository
 from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Repository as Settings
 from rackwright.route import DIRECT
@@ -26,7 +27,7 @@ Resolve = Callable[[str, str], Secret]
 def access_of(fleet: Fleet) -> Mapping[str, Mapping[str, Access]]:
     """Return the access of each host in service to each repository, by host and the repository's name.
 
-    Raise SecretError or FleetError if one is unusable, or if two hosts have the same secret.
+    Raise SecretError or FleetError if one is unusable, or if two hosts, or a host and the kit, have the same secret.
     """
     resolve = _resolver(fleet)
     opened: dict[str, dict[str, Access]] = {name: {} for name in fleet.hosts}
@@ -35,8 +36,23 @@ def access_of(fleet: Fleet) -> Mapping[str, Mapping[str, Access]]:
         ca = _ca(fleet, asked, place)
         for host in fleet.hosts:
             opened[host][asked.name] = _access(fleet, asked, host, place, resolve, ca)
-        _refuse_same({host: opened[host][asked.name] for host in fleet.hosts}, place)
+        used = {host: opened[host][asked.name] for host in fleet.hosts}
+        if has_kit(asked):
+            # Hosts don't need the kit's secrets: without them an apply ends with an error, but it isn't refused.
+            with suppress(SecretError):
+                used["the kit"] = _access(fleet, asked, KIT, place, resolve, ca)
+        _refuse_same(used, place)
     return opened
+
+
+def has_kit(asked: Repository) -> bool:
+    """Return whether this machine can reach the repository: a path is on the hosts' own disks."""
+    return asked.kind != "path"
+
+
+def kit_repositories(fleet: Fleet) -> tuple[str, ...]:
+    """Return the names of the repositories that have a kit."""
+    return tuple(asked.name for _, asked in _placed(fleet) if has_kit(asked))
 
 
 def password_of(fleet: Fleet, host: str, to: str | None) -> tuple[str, Secret]:
@@ -102,11 +118,15 @@ def _meant(fleet: Fleet, host: str, to: str | None) -> tuple[str, Repository]:
 
 
 def references_of(fleet: Fleet) -> Iterator[tuple[str, str]]:
-    """Yield place and text of each reference to a secret of the repositories, with {host} once for each host."""
+    """Yield place and text of each reference to a secret of the repositories.
+
+    One with {host} is yielded once for each host, and for the kit.
+    """
     for place, asked in _placed(fleet):
+        names = (*fleet.hosts, *([KIT] if has_kit(asked) else ()))
         for key, text in asked.references.items():
             if text and HOST in text:
-                yield from ((f"{place}.{key} of {host}", text.replace(HOST, host)) for host in fleet.hosts)
+                yield from ((f"{place}.{key} of {name}", text.replace(HOST, name)) for name in names)
             elif text:
                 yield f"{place}.{key}", text
 

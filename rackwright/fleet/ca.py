@@ -90,13 +90,32 @@ class CertificateAuthority:
                 next=f"move {self.certificate_file.name} away, then run rackwright apply",
             ) from None
 
+    def private_key(self) -> Secret:
+        """Return the CA's private key (PEM); create none.
+
+        Raise SecretError if this machine doesn't have it, or if it isn't the key of the CA's certificate.
+        """
+        source, pem = self.key_source, self.ca_pem
+        if not pem:
+            raise SecretError("the fleet has no CA yet", where=str(self.certificate_file), next="rackwright apply")
+        try:
+            if not callable(source) and not source.exists():
+                raise SecretError("the CA's key isn't on this machine", where=str(source))
+            found = source() if callable(source) else self._from_file(source, "the kit")
+            fits = certificates.is_key_of(certificates.load_key(found), pem)
+        except ValueError as error:
+            raise SecretError(str(error), where="ca.key", should="should be the PEM of an EC key") from None
+        if not fits:
+            raise SecretError("the CA's key here belongs to another certificate", where=str(self.certificate_file))
+        return found
+
     def _key(self, due: str) -> Key:
         source = self.key_source
         if callable(source):
             place, pem = "ca.key", source()
         else:
             if not source.exists() and not self.ca_pem:
-                _create(source, certificates.new_key())
+                install_key(source, certificates.new_key())
             place, pem = str(source), self._from_file(source, due)
         try:
             return certificates.load_key(pem)
@@ -133,8 +152,11 @@ class CertificateAuthority:
             raise SecretError(what, where=str(self.certificate_file), should="should be the key of this certificate")
 
 
-def _create(path: Path, key: Secret) -> None:
-    """Create the file with mode 0600 from the start, its folder with 0700. Leave an existing file unchanged."""
+def install_key(path: Path, key: Secret) -> None:
+    """Create the file with mode 0600 from the start, its folder with 0700. Leave an existing file unchanged.
+
+    Raise RackwrightError if it can't be written.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent)

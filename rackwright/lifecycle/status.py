@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from rackwright.errors import HostError, RackwrightError
+from rackwright.fleet.backup_access import kit_repositories
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.keys_file import read_keys
 from rackwright.fleet.lock import lock_digest
@@ -17,6 +18,7 @@ from rackwright.lifecycle.expiry import ending_certificates, ending_keys
 from rackwright.lifecycle.gpus.assignment import deferred
 from rackwright.lifecycle.gpus.status import GpuStatus, driver_of, gpu_statuses, host_warnings
 from rackwright.lifecycle.session.control_host import refuse_moved
+from rackwright.lifecycle.session.kit import surveyed_kit
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, survey
 from rackwright.remote.answers import read_each
@@ -120,6 +122,34 @@ class BackupStatus:
 
 
 @dataclass(frozen=True)
+class KitStatus:
+    """The kit in one repository, as the control hosts recorded it."""
+
+    repository: str
+    snapshot: str | None
+    """None: there is none yet."""
+    time: str | None
+    """When it was saved, UTC."""
+    age: int | None
+    """Seconds since then, by this machine's clock."""
+    with_ca_key: bool | None
+    current: bool | None
+    """Whether it holds what was applied last; None: unknown, or there is no kit."""
+
+    @property
+    def warning(self) -> str | None:
+        """What an operator should do about it."""
+        save = f"rackwright backup kit --to {self.repository}"
+        if self.snapshot is None:
+            return f"there is no kit at {self.repository} yet; next: {save}"
+        if self.current is False:
+            return f"the kit at {self.repository} doesn't hold what was applied last; next: {save}"
+        if not self.with_ca_key:
+            return f"the kit at {self.repository} has no CA key; next: {save}, on a machine that has the key"
+        return None
+
+
+@dataclass(frozen=True)
 class Status:
     hosts: tuple[HostStatus, ...]
     replicas: tuple[ReplicaStatus, ...]
@@ -133,6 +163,8 @@ class Status:
     gpus: tuple[GpuStatus, ...] = ()
     rollout: Entry | None = None
     """The journal entry that opened the open rollout; None: no rollout is open."""
+    kits: tuple[KitStatus, ...] = ()
+    """Empty if no control host was asked."""
 
     @property
     def healthy(self) -> bool:
@@ -153,6 +185,7 @@ def status(session: Session) -> Status:
     pending = {waiting.replica.address: waiting.why for waiting in deferred(session, surveyed, restarting)}
     pending |= {replica.address: "restart" for replica in restarting}
     lease, rollout = _at_work(session, surveyed, notes)
+    kits = tuple(_kits(session, surveyed, now))
     return Status(
         hosts=tuple(
             _host(session, surveyed, name, _days(ends.get(name, {}), now))
@@ -172,8 +205,10 @@ def status(session: Session) -> Status:
             *_warnings(session, ends, now),
             *_paused_keys(surveyed),
             *_hardware_warnings(surveyed),
+            *(kit.warning for kit in kits if kit.warning),
             *surveyed.overrides,
         ),
+        kits=kits,
         gpus=tuple(gpu for name, host in surveyed.hosts.items() for gpu in gpu_statuses(name, host.hardware)),
     )
 
@@ -265,6 +300,20 @@ def _backups(session: Session, surveyed: Survey) -> Iterator[BackupStatus]:
                 running=state.running,
                 alarms=state.alarms,
             )
+
+
+def _kits(session: Session, surveyed: Survey, now: datetime) -> Iterator[KitStatus]:
+    known = surveyed_kit(session.fleet, surveyed)
+    if known is None:
+        return
+    for name in kit_repositories(session.fleet):
+        saved = known.record.at.get(name)
+        if saved is None:
+            yield KitStatus(name, None, None, None, None, None)
+        else:
+            age = max(int((now - saved.when).total_seconds()), 0)
+            current = None if known.applied is None else saved.applied == known.applied
+            yield KitStatus(name, saved.snapshot, stamp(saved.when), age, saved.with_ca_key, current)
 
 
 def _replica(

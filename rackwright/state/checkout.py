@@ -67,6 +67,11 @@ def checkout(fleet: Fleet) -> Checkout:
     return Checkout(folder, kept[0].relative_to(folder).as_posix(), files, tuple(kept))
 
 
+def head_of(folder: Path) -> str | None:
+    """Return the commit that is checked out in this folder, None if git doesn't have the folder."""
+    return _git(folder, "rev-parse", "--verify", "-q", "HEAD")
+
+
 def _is_whole(written: str) -> bool:
     return written.startswith(("/", "~"))
 

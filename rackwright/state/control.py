@@ -35,6 +35,7 @@ find moved -exec sync -- {} +
 for one in control fleet golden bench canaries; do
     [ ! -d "moved/$one" ] || cp -a "moved/$one" .
 done
+[ ! -f moved/kit.json ] || cp -a moved/kit.json .
 if [ -f moved/keys.pushed ]; then grep ' @ ' moved/keys.pushed | merge_keys; fi
 sync .
 """
@@ -42,7 +43,7 @@ sync .
 _SEND = """set -eu
 cd -- "$1"
 set --
-for one in control/journal control/token control/*.json fleet keys.pushed golden bench canaries; do
+for one in control/journal control/token control/*.json fleet keys.pushed golden bench canaries kit.json; do
     [ ! -e "$one" ] || set -- "$@" "$one"
 done
 [ $# -eq 0 ] || tar -c -z -f - -- "$@"
@@ -84,7 +85,7 @@ def write_control(shell: Shell, record: ControlRecord, *, folder: str = FOLDER) 
 
 def copy_state(source: Shell, target: Shell, *, folder: str = FOLDER) -> None:
     """Copy the control host's state from source to target: journal, applied fleet, changes of API keys, answers,
-    measurements, verdicts.
+    measurements, verdicts, the record of the kit.
 
     Everything except the lease. Raise HostError if a host can't read or write it.
     """

@@ -1,4 +1,4 @@
-"""Put a host's restored state in place: logs and tokens only grow, and what is replaced can be put back.
+"""Put a host's restored state in place: logs and tokens only grow, and what is replaced can be restored.
 
 All scripts can run again after a crash at any point, and then finish what they began. $1 is /var/lib/rackwright.
 """
@@ -11,7 +11,7 @@ from rackwright.errors import HostError
 from rackwright.state.shell import FOLDER, Shell, call, command
 
 LEASES_SINCE = 1_000_000
-"""More leases than anybody took after a snapshot: a token is raised by this much, so that no old lease passes."""
+"""How much a token is raised: more than the number of leases since a snapshot, so that no earlier lease passes."""
 RAISABLE = "0|[1-9][0-9]{0,9}"
 """Pattern of a fencing token that a snapshot may have. Raised, it has the 11 digits that leases allow, or fewer."""
 _UNION = "union() { LC_ALL=C awk 'length($0) && !seen[$0]++' \"$@\"; }\n"
@@ -63,8 +63,8 @@ done
 """
 
 # $2: the folder of restores; $3: the `before` of the restore that is to go on, '' for none. A part that a crash left
-# between two renames is put back, with what somebody has written in its place since. Another restore that never ended
-# counts as ended: what it replaced becomes what can be put back.
+# between two renames returns to its place, with what was written there since. Another restore that never ended
+# counts as ended: what it replaced becomes the one that a revert restores.
 _SETTLE = """set -eu
 umask 077
 cd -- "$1"
@@ -128,14 +128,14 @@ for kept in "$2"/*; do
 done
 """
 
-# $2: where the replaced state is kept, $3: where the present one goes. Prints the names that were put back.
+# $2: where the replaced state is kept, $3: where the present one goes. Prints the reverted names.
 _UNDO = """set -eu
 umask 077
 cd -- "$1"
 exec 9>restore.lock
 flock -w 20 9
 before=$2 undone=$3
-[ -d "$before" ] || { echo "there is nothing to put back in $before" >&2; exit 66; }
+[ -d "$before" ] || { echo "there is nothing to revert in $before" >&2; exit 66; }
 mkdir -p -- "$undone"
 away() { # NAME: an earlier, interrupted undo may have put one there
     [ -e "$1" ] || return 0
@@ -175,8 +175,8 @@ def merge_control(shell: Shell, restored: str, *, closing: str = "", folder: str
 def settle(shell: Shell, restores: str, *, going_on: str = "", folder: str = FOLDER) -> None:
     """Complete what crashes left of earlier switches, in any restore's folder in `restores`: no part is missing.
 
-    `going_on` is the `before` of the restore that will go on. Any other one becomes `restores`/before, which an undo
-    puts back. Raise HostError if that fails; then this can be called again.
+    `going_on` is the `before` of the restore that will go on. Any other one becomes `restores`/before, which a
+    revert restores. Raise HostError if that fails; then this can be called again.
     """
     call(shell, _SETTLE, folder, restores, going_on, what="completing an earlier restore")
 
@@ -196,15 +196,15 @@ def changed_since(shell: Shell, before: str, *, folder: str = FOLDER) -> Sequenc
     return [f"{name}: {count} files" for count, _, name in rows if count != "0"]
 
 
-def put_back(shell: Shell, before: str, undone: str, *, folder: str = FOLDER) -> Sequence[str]:
-    """Put back what `switch_in` kept in `before`, and return its names; the present state is kept in `undone`.
+def revert(shell: Shell, before: str, undone: str, *, folder: str = FOLDER) -> Sequence[str]:
+    """Restore what `switch_in` kept in `before`, and return its names; the present state is kept in `undone`.
 
-    Raise HostError if there is nothing to put back.
+    Raise HostError if there is nothing to revert.
     """
     done = shell.run(command(_UNDO, folder, before, undone))
     if done.exit_status == _NOTHING:
         raise HostError("no restore to undo", where=shell.name, should="a restore can be undone once")
-    return done.check("putting back what the restore replaced").stdout.splitlines()
+    return done.check("reverting the restore").stdout.splitlines()
 
 
 _NOTHING = 66

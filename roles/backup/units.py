@@ -89,9 +89,7 @@ def restore_properties(repository: Repository, folders: Iterable[str]) -> tuple[
     """
     sandbox = _SANDBOX.replace("CAP_DAC_OVERRIDE", "CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER")
     sandbox = sandbox.replace("~@privileged @resources", "~@clock @module @raw-io @reboot @swap @resources @mount")
-    secrets = (
-        f"LoadCredentialEncrypted={name}:{repository.stem}.{name}.cred" for name in repository.credentials
-    )
+    secrets = (f"LoadCredentialEncrypted={name}:{repository.stem}.{name}.cred" for name in repository.credentials)
     return (
         "Type=exec",
         *secrets,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from rackwright.cli.status import _lines
 from rackwright.lifecycle.gpus.status import driver_of, gpu_statuses
-from rackwright.lifecycle.status import HostState, HostStatus, Status
+from rackwright.lifecycle.status import HostState, HostStatus, KitStatus, Status
 from rackwright.state.journal import Entry, Event
 from tests.hardware.outputs import hardware
 
@@ -38,3 +38,13 @@ def test_an_open_rollout_is_named_with_what_to_do():
     found = Status(hosts=(), replicas=(), backups=(), lease=None, notes=(), warnings=(), rollout=opened)
     said = "rollout open: model update assistant, started by anna; next: rackwright rollout status"
     assert _lines(found)[-1] == said
+
+
+def test_each_kit_has_a_line_with_its_age():
+    kits = (
+        KitStatus("web", "abc", "2026-11-29T08:00:00Z", 7500, with_ca_key=True, current=True),
+        KitStatus("ssh", "abc", "2026-11-29T08:00:00Z", 60, with_ca_key=False, current=True),
+        KitStatus("new", None, None, None, None, None),
+    )
+    found = Status(hosts=(), replicas=(), backups=(), lease=None, notes=(), warnings=(), kits=kits)
+    assert _lines(found)[1:] == ["kit at web: 2 h old, with the CA key", "kit at ssh: 1 min old, without the CA key"]

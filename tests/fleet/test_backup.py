@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import FleetError, SecretError, UsageError
-from rackwright.fleet.backup_access import access_of, derived, password_of, references_of
+from rackwright.fleet.backup_access import access_of, derived, kit_repositories, password_of, references_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
 from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import DriverLock, Lock, ModelLock, RuntimeLock
+from rackwright.fleet.references import secret_files
 from rackwright.fleet.secrets import resolve
 from rackwright.package_set import Package, PackageSet
 from rackwright.values.file import File
@@ -76,6 +77,20 @@ def test_a_mistake_is_named_with_its_place_and_what_it_should_be(
     with pytest.raises(FleetError) as caught:
         load_fleet(Path("fleet.yml"))
     assert [str(problem) for problem in caught.value.problems] == messages
+
+
+def test_no_host_has_the_name_under_which_the_kit_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    hosts = GOOD.replace("  gpu2:", "  kit:")
+    Path("fleet.yml").write_text(hosts)
+    assert "kit" in load_fleet(Path("fleet.yml")).hosts
+    Path("fleet.yml").write_text(hosts + written())
+    with pytest.raises(FleetError) as caught:
+        load_fleet(Path("fleet.yml"))
+    assert str(caught.value) == (
+        "fleet.yml:5 hosts.kit: the name 'kit' is taken: backup stores the fleet's kit under it; "
+        "give this host another name"
+    )
 
 
 def fleet(folder: Path, *repositories: dict[str, str], source: str = "hf:acme/tiny", **more: object) -> Fleet:
@@ -341,7 +356,34 @@ def test_the_references_of_each_host_are_named(tmp_path: Path) -> None:
         "backup.to[1].password": "env:RESTIC_PASSWORD",
         "backup.to[1].key of gate1": "file:gate1.key",
         "backup.to[1].key of gpu1": "file:gpu1.key",
+        "backup.to[1].key of kit": "file:kit.key",
     }
+
+
+def test_a_hosts_login_is_never_the_kits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESTIC_PASSWORD", "one")
+    for name in ("gate1", "gpu1"):
+        (tmp_path / f"{name}.login").write_text(name)
+    assert set(access_of(fleet(tmp_path, WEB))) == {"gate1", "gpu1"}, "a kit without a login stops no apply"
+    (tmp_path / "kit.login").write_text("gpu1")
+    with pytest.raises(SecretError, match=r"backup\.to\[0\]\.login: gpu1 and the kit have the same one"):
+        access_of(fleet(tmp_path, WEB))
+
+
+def test_a_path_has_no_kit(tmp_path: Path) -> None:
+    assert kit_repositories(fleet(tmp_path, DISK, SSH, WEB)) == ("ssh", "web")
+    assert kit_repositories(make_fleet(tmp_path / "acme.yml")) == ()
+
+
+def test_files_with_secrets_are_known_even_those_of_a_host_that_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "old.key").touch()
+    made = fleet(tmp_path, DISK, {**SSH, "key": "file:keys/{host}.key", "password": "file:old.key"})
+    secret = secret_files(made)
+    for path in ("keys/gate1.key", "keys/kit.key", "keys/gone.key", "old.key"):
+        assert secret.fullmatch(str(tmp_path / path)), path
+    for path in ("keys/gate1.key.pub", "acme.yml", "keys/README"):
+        assert not secret.fullmatch(str(tmp_path / path)), path
+    assert not secret_files(fleet(tmp_path, DISK)).fullmatch("")
 
 
 def test_the_password_of_a_host_that_is_gone_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -43,6 +44,8 @@ OLD = "backup -q --time '2020-01-01 00:00:00' --host gate1 --tag rackwright /etc
 class Backups:
     """A host that is backed up, and the vault that serves sftp and, append-only, rest."""
 
+    folder: Path
+    """With the secrets of all logins at the vault."""
     host: LabHost
     vault: LabHost
     settings: Settings
@@ -86,13 +89,12 @@ def backups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backups]:
     folder = tmp_path_factory.mktemp("fleet")
     with fresh_lab("backup", HOST, VAULT) as lab:
         host, vault = LabHost(lab, lab.fleet(), HOST), LabHost(lab, lab.fleet(), VAULT)
-        serve(vault, folder, (HOST, OWNED))
+        serve(vault, folder, (HOST, OWNED, "kit"))
         seed(host)
         fleet = described(folder, vault)
         access = access_of(fleet)
-        made = Backups(
-            host, vault, settings_of(fleet, HOST), access[HOST], settings_of(fleet, OWNED), access[OWNED], fleet
-        )
+        owned = settings_of(fleet, OWNED), access[OWNED], fleet
+        made = Backups(folder, host, vault, settings_of(fleet, HOST), access[HOST], *owned)
         host.applied(made.role())
         yield made
 
@@ -519,6 +521,40 @@ def test_verify_and_status_are_loud_when_a_timer_is_dead_and_else_say_the_ages(
         (HOST, "it is backed up to own", alarm)
     ]
     site("plan", "--check", check=4)
+
+
+def test_an_apply_leaves_a_kit_at_the_vault_and_status_shows_it(site: Operator, backups: Backups) -> None:
+    backups.host.tell("systemctl start rackwright-backup@own.timer")
+    for name in (*(f"{login}{kind}" for login in (HOST, "kit") for kind in ("", ".login")), "vault.crt"):
+        shutil.copy(backups.folder / name, site.path.parent)
+    host_key = backups.vault.tell("cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub")
+    ssh = {"name": "first", "url": f"sftp:{{host}}@{backups.vault.address}:/acme/site", "key": "file:{host}"}
+    web = {"name": "second", "url": f"rest:https://{backups.vault.address}:8000/{{host}}", "append_only": "yes"}
+    web |= {"user": "{host}", "login": "file:{host}.login", "ca": "vault.crt"}
+    to = [{"name": "own", "url": "/srv/own"}, ssh | {"host_key": host_key}, web]
+    written = json.dumps({"to": [one | {"password": "file:password"} for one in to]})
+    site.edit("backup: {to: [{name: own, url: /srv/own, password: 'file:password'}]}", f"backup: {written}")
+    said = site("apply", "--yes").err
+    assert "The kit" in said
+    assert "kit at first: done" in said
+    assert "kit at second: done" in said
+    assert "kit at first: 0 min old, with the CA key" in site("status").out
+    before = kits(site)
+    assert [(kit["repository"], kit["current"]) for kit in before] == [("first", True), ("second", True)]
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+    assert kits(site) == before, "nothing was saved again"
+    site("key", "add", "saved", "--owner", "tests")
+    after = kits(site)
+    assert not {kit["snapshot"] for kit in after} & {kit["snapshot"] for kit in before}
+    site("key", "revoke", "saved", "--yes", "--later")
+    assert kits(site) == after
+    assert site("backup", "kit", "--to", "second", "--json").json["good"] == 1
+    for path in ("/srv/backup/kit/acme/site/kit/config", "/srv/rest/kit/kit/config"):
+        assert backups.vault.holds(f"test -e {path}"), path
+
+
+def kits(site: Operator) -> list[dict[str, object]]:
+    return [one | {"age": None} for one in site("status", "--json").json["kits"]]
 
 
 def test_without_the_key_all_of_it_goes_but_the_repository(site: Operator, backups: Backups) -> None:

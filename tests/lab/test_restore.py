@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -36,11 +37,12 @@ class Site:
     old_keys: str
     """The keys file from before a key was revoked."""
 
-    def replaced(self, host: str) -> None:
-        """Put a bare machine in the host's place, at the same address."""
-        podman.run("rm", "--force", "--time=0", "--volumes", containers.name_of(self.lab.name, host))
+    def replaced(self, *hosts: str) -> None:
+        """Put bare machines in the hosts' place, at the same addresses."""
+        for host in hosts:
+            podman.run("rm", "--force", "--time=0", "--volumes", containers.name_of(self.lab.name, host))
         self.lab.up(LabSpec(hosts=(GATE, GPU, VAULT)))
-        self.operator("trust", "--yes", host)
+        self.operator("trust", "--yes", *hosts)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("fleet")
     with standard_lab("restore", GATE, GPU, VAULT, bare=(VAULT,)) as lab:
         gate, gpu, vault = (LabHost(lab, lab.fleet(), name) for name in (GATE, GPU, VAULT))
-        serve(vault, folder, (GATE, GPU))
+        serve(vault, folder, (GATE, GPU, "kit"))
         made = operator(folder, lab.fleet())
         (folder / "password").write_text("correct horse battery staple\n")
         with made.path.open("a") as stream:
@@ -121,27 +123,6 @@ def test_a_killed_restore_leaves_the_present_state_and_the_next_one_completes_it
     assert site.gate.tell(f"ls {STATE}/restore") == "before"
 
 
-def test_a_new_gateway_gets_its_state_back_and_refuses_a_key_that_was_revoked_after_the_last_apply(
-    site: Site,
-) -> None:
-    log = site.gate.tell(f"cat {STATE}/audit.log").splitlines()
-    token = int(site.gate.tell(f"cat {STATE}/control/token"))
-    site.operator("backup", "run", GATE)
-    site.replaced(GATE)
-    # A colleague's copy, from before the key was revoked. Only snapshots of the lost gateway know about it.
-    site.operator.path.with_name("test.keys.yml").write_text(site.old_keys)
-    said = site.operator("restore", GATE, "--yes")
-    assert "this is a new machine" in said.out
-    assert "  revokes leaked of tests" in said.out
-    assert site.gate.tell(f"cat {STATE}/audit.log").splitlines()[: len(log)] == log
-    assert int(site.gate.tell(f"cat {STATE}/control/token")) > token
-    site.operator("apply", "--yes", timeout=500)
-    site.operator("verify")
-    assert site.operator("apply", "--yes", "--json").json["changed"] == 0
-    assert answers(site, site.key) == "200"
-    assert answers(site, site.revoked) == "401"
-
-
 def test_a_new_serving_host_gets_its_weights_back_before_an_engine_starts(site: Site) -> None:
     site.replaced(GPU)
     restored = site.operator("restore", GPU, "--yes", "--json").json["restored"]
@@ -150,6 +131,35 @@ def test_a_new_serving_host_gets_its_weights_back_before_an_engine_starts(site: 
     assert not site.gpu.holds("systemctl is-active -q 'rackwright-assistant@1'")
     site.operator("apply", "--yes", timeout=500)
     site.operator("verify")
+
+
+def test_a_fleet_comes_back_from_a_repository_a_password_and_ssh(site: Site, tmp_path: Path) -> None:
+    """The newest kit is from before a key was revoked: only the lost gateway's snapshots know about that."""
+    home, into, secret = site.operator.path.parent, tmp_path / "acme", tmp_path / "secret"
+    secret.write_text(site.operator("backup", "password", "kit", "--to", "web").out)
+    log = site.gate.tell(f"cat {STATE}/audit.log").splitlines()
+    token = int(site.gate.tell(f"cat {STATE}/control/token"))
+    site.replaced(GATE, GPU)
+    # This machine has nothing of the fleet any more: neither its files nor the CA's key.
+    recovered = Operator(into / "fleet/test.yml")
+    words = ["--from", f"rest:https://{site.vault.address}:8000", "--into", str(into), "--password", f"file:{secret}"]
+    words += ["--user", "kit", "--login", f"file:{home}/kit.login", "--ca", f"{home}/vault.crt"]
+    said = recovered("restore", "--all", *words, "--yes", check=10)
+    missing = ("password", *(f"{name}{kind}" for name in (GATE, GPU, "kit") for kind in ("", ".login")))
+    assert [name for name in missing if f"{into}/fleet/{name}" not in said.err] == []
+    for name in missing:
+        (into / "fleet" / name).write_bytes((home / name).read_bytes())
+        (into / "fleet" / name).chmod(0o600)
+    recovered("trust", "--yes", GATE, GPU)
+    said = recovered("restore", "--all", "--yes", timeout=600)
+    assert "  revokes leaked of tests" in said.out
+    assert " proofs passed" in said.out
+    assert site.gate.tell(f"cat {STATE}/audit.log").splitlines()[: len(log)] == log
+    assert int(site.gate.tell(f"cat {STATE}/control/token")) > token
+    recovered("verify")
+    assert recovered("apply", "--yes", "--json").json["changed"] == 0
+    assert answers(site, site.key) == "200"
+    assert answers(site, site.revoked) == "401"
 
 
 def answers(site: Site, key: str) -> str:

@@ -32,6 +32,8 @@ from rackwright.lifecycle.canary.logs import parse_lines
 from rackwright.lifecycle.check import lost_files, requirements
 from rackwright.lifecycle.p2p import transfer
 from rackwright.lifecycle.prune import scripts as prune
+from rackwright.lifecycle.restore.plan import parse_present
+from rackwright.lifecycle.restore.staging import parse_look
 from rackwright.lifecycle.session import survey
 from rackwright.lifecycle.session.overrides import parse_overrides
 from rackwright.operations.facts.filters import parse_filters
@@ -48,6 +50,7 @@ from rackwright.roles.replica import state as replicas
 from rackwright.roles.replica.answer import parse_answer
 from rackwright.state.control import parse_control
 from rackwright.state.journal import parse_journal
+from rackwright.state.kit import parse_contents, parse_kit
 from rackwright.state.lease import parse_lease
 from rackwright.state.merge_keys import parse_kept_keys
 from rackwright.state.pushed_keys import parse_pushed
@@ -89,6 +92,16 @@ PUSHED = (
     '{"format": "told-key/1", "key": {"id": "a", "owner": "b", "sha256": "' + "a" * 64 + '", "created":'
     ' "2026-11-01T08:00:00Z"}, "who": "anna", "when": "2026-11-01T08:00:00Z", "revoked": false}'
 )
+KIT = (
+    '{"format": "saved-kit/1", "at": {"vault": {"repository": "abcdef01", "snapshot": "abcdef02", "when":'
+    ' "2026-11-01T08:00:00Z", "files": 3, "bytes": 9, "digest": "d", "applied": "r", "with_ca_key": true}}}\n'
+    '{"format": "applied/1", "fleet_file": "site.yml", "who": "anna", "run": "r", "when": "2026-11-01T08:00:00Z"}\n'
+)
+CONTENTS = (
+    '{"format": "kit/1", "fleet": "acme", "fleet_file": "fleet/site.yml", "who": "anna", "when":'
+    ' "2026-11-01T08:00:00Z", "rackwright": "0.1.0", "with_ca_key": true, "files": 3, "left_out": ["a: b"],'
+    ' "references": [{"where": "ca.key", "reference": "env:CA"}]}'
+)
 ANSWER = '{"choices": [{"text": "blue", "logprobs": {"tokens": ["b"], "top_logprobs": [{"b": -0.1}]}}]}'
 SMI = (FOLDER / "h100.xml").read_text()
 
@@ -105,6 +118,7 @@ SURVEYED: dict[str, str] = {
     "driver": "loaded 580.1\nours driver\npackage installed nvidia-dkms 580.1-1\n",
     "hardware": f"m-123456\nm-123456 facts\nmemory 100\ncpus 4\nm-123456 smi\n{SMI}\nrc 0\nm-123456 log\n",
     "control": RECORD,
+    "kit": KIT,
     "overrides": OVERRIDES,
     "people": PEOPLE,
 }
@@ -152,6 +166,8 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
         '{"name": "a", "type": "file", "path": "/a", "size": 3, "mtime": "2026-11-01T08:00:00.1Z",'
         ' "permissions": "-rw-------", "struct_type": "node"}',
     ),
+    parse_present: (parse_present, "12 1790000000.5 bench/a b\n"),
+    parse_look: (parse_look, 'active\n\n{"percent_done":0.5}\n'),
     parse_filters: (parse_filters, SURVEYED["filters"]),
     parse_found_driver: (parse_found_driver, SURVEYED["driver"]),
     parse_listening: (parse_listening, SURVEYED["listening"]),
@@ -169,6 +185,8 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
         lambda text: parse_lease(text.splitlines(), 1790000000, "gate1"),
         f"lease/1 3 1790000000 1790000060\n{OWNER}\n",
     ),
+    parse_contents: (lambda text: parse_contents(text, "vault"), CONTENTS),
+    parse_kit: (lambda text: parse_kit(text, "gate1"), KIT),
     parse_pushed: (lambda text: parse_pushed(text, "gate1"), PUSHED),
     parse_record: (lambda text: parse_record(text, "gate1"), SURVEYED["record"]),
     parse_kept_keys: (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,14 +14,19 @@ from rackwright.lifecycle.status import (
     Drained,
     HostState,
     HostStatus,
+    KitStatus,
     ReplicaStatus,
     Status,
     TrafficState,
     _drained,
+    _kits,
     _paused_keys,
     _traffic,
 )
 from rackwright.roles.replica.state import PausedKey, ReplicaState
+from rackwright.state.kit import KitRecord, KnownKit
+from tests.fleet.test_backup import DISK, SSH, WEB, fleet
+from tests.state.test_kit import SAVED
 
 MOMENT = datetime(2026, 11, 27, 3, 15, tzinfo=UTC)
 RECORD = DrainRecord(who="ada (SHA256:x) on laptop", reason="model update assistant", manual=False, time=MOMENT)
@@ -76,3 +82,37 @@ def test_a_paused_key_is_named_with_its_replica_and_the_end_of_the_pause() -> No
         "gpu1/assistant@1: requests of the key ci ended its engine 3 times; the key is paused there until 00:53 UTC; "
         "next: rackwright logs gpu1/assistant@1; rackwright key revoke ci"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({}, None),
+        ({"current": None}, None),
+        ({"age": 10**9}, None),
+        ({"snapshot": None}, "there is no kit at web yet; next: rackwright backup kit --to web"),
+        (
+            {"current": False},
+            "the kit at web doesn't hold what was applied last; next: rackwright backup kit --to web",
+        ),
+        (
+            {"with_ca_key": False},
+            "the kit at web has no CA key; next: rackwright backup kit --to web, on a machine that has the key",
+        ),
+    ],
+)
+def test_a_kit_that_is_missing_outdated_or_without_the_cas_key_is_a_warning(
+    changes: dict[str, object], warning: str | None
+) -> None:
+    kit = KitStatus("web", "abc", "2026-11-29T08:00:00Z", 60, with_ca_key=True, current=True)
+    assert replace(kit, **changes).warning == warning  # type: ignore[arg-type]
+
+
+def test_kits_are_shown_by_what_the_control_hosts_recorded(tmp_path: Path) -> None:
+    session = SimpleNamespace(fleet=fleet(tmp_path, DISK, SSH, WEB))
+    record = KitRecord(at={"web": SAVED})
+    surveyed = SimpleNamespace(hosts={"gate1": SimpleNamespace(kit=KnownKit(record, "r2"))})
+    missing, found = _kits(session, surveyed, SAVED.when + timedelta(hours=5))  # type: ignore[arg-type]
+    assert missing == KitStatus("ssh", None, None, None, None, None)
+    assert found == KitStatus("web", "abcdef02", "2026-11-29T08:00:00Z", 5 * 3600, with_ca_key=True, current=False)
+    assert not list(_kits(session, SimpleNamespace(hosts={}), SAVED.when))  # type: ignore[arg-type]

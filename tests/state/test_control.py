@@ -55,6 +55,7 @@ def test_what_belongs_to_the_fleet_goes_along_and_what_is_the_hosts_own_stays(
 ) -> None:
     own = {"record.json": "1", "audit.log": "1", "drains/gpu1": "1", "control/lease": "1"}
     fleets = {"control/journal": "j", "control/rollout-1.json": "{}", "fleet/site.yml": "f", "golden/a/b.json": "{}"}
+    fleets["kit.json"] = "k"
     for name, text in {**own, **fleets, "control/token": "1\n"}.items():
         put(source, name, text)
     put(target, "control/journal", "older")

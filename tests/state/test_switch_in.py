@@ -16,7 +16,7 @@ from rackwright.state.switch_in import (
     changed_since,
     merge_audit,
     merge_control,
-    put_back,
+    revert,
     settle,
     switch_in,
 )
@@ -103,17 +103,17 @@ def switched(host: FolderShell, tmp_path: Path) -> None:
     switch_in(host, str(tmp_path / "next"), str(tmp_path / "before"), ["golden", "bench", "drains"])
 
 
-def test_what_is_switched_in_can_be_put_back_once(host: FolderShell, tmp_path: Path) -> None:
+def test_what_is_switched_in_can_be_revert_once(host: FolderShell, tmp_path: Path) -> None:
     put(tmp_path / "host", {"golden/a": "old", "drains/x": "stays"})
     put(tmp_path / "next", {"golden/a": "new", "bench/b": "new"})
     for _ in range(2):
         switched(host, tmp_path)
         assert files(tmp_path / "host") == {"golden/a": "new", "bench/b": "new", "drains/x": "stays"}
-    assert sorted(put_back(host, str(tmp_path / "before"), str(tmp_path / "undone"))) == ["bench", "golden"]
+    assert sorted(revert(host, str(tmp_path / "before"), str(tmp_path / "undone"))) == ["bench", "golden"]
     assert files(tmp_path / "host") == {"golden/a": "old", "drains/x": "stays"}
     assert files(tmp_path / "undone") == {"golden/a": "new", "bench/b": "new"}
     with pytest.raises(HostError, match="no restore to undo"):
-        put_back(host, str(tmp_path / "before"), str(tmp_path / "undone"))
+        revert(host, str(tmp_path / "before"), str(tmp_path / "undone"))
 
 
 @pytest.mark.parametrize("done", [0, 1, 2])
@@ -132,12 +132,12 @@ def test_a_switch_that_was_cut_off_between_any_two_renames_is_completed(
     assert files(tmp_path / "before")["golden/a"] == "old"
 
 
-def test_what_somebody_wrote_between_two_tries_is_kept(host: FolderShell, tmp_path: Path) -> None:
+def test_what_was_written_between_two_tries_is_kept(host: FolderShell, tmp_path: Path) -> None:
     put(tmp_path, {"before/golden/a": "old", "host/golden/c": "since", "next/golden/a": "new"})
     switched(host, tmp_path)
     assert files(tmp_path / "host") == {"golden/a": "new"}
     assert files(tmp_path / "before") == {"golden/a": "old", "golden.between/c": "since"}
-    put_back(host, str(tmp_path / "before"), str(tmp_path / "undone"))
+    revert(host, str(tmp_path / "before"), str(tmp_path / "undone"))
     assert files(tmp_path / "host") == {"golden/a": "old"}
 
 
@@ -202,7 +202,7 @@ def test_a_switch_that_is_killed_at_any_change_loses_nothing(
     switch_in(host, str(restore / "next"), str(before), ["golden", "bench"])
     assert files(tmp_path / "host") == AFTER | written
     settle(host, str(tmp_path / "restores"))
-    put_back(host, str(tmp_path / "restores/before"), str(tmp_path / "restores/undone"))
+    revert(host, str(tmp_path / "restores/before"), str(tmp_path / "restores/undone"))
     back = {name: text for name, text in files(tmp_path / "host").items() if not name.endswith("since")}
     assert back == OLD
 
@@ -213,7 +213,7 @@ def test_a_killed_restore_can_be_undone(host: FolderShell, tmp_path: Path) -> No
     put(tmp_path / "restores/one/next", NEW)
     switch_in(host, f"{tmp_path}/restores/one/next", f"{tmp_path}/restores/one/before", ["golden"])
     settle(host, str(tmp_path / "restores"))
-    assert put_back(host, f"{tmp_path}/restores/before", f"{tmp_path}/restores/undone") == ["golden"]
+    assert revert(host, f"{tmp_path}/restores/before", f"{tmp_path}/restores/undone") == ["golden"]
     assert files(tmp_path / "host") == OLD
 
 
@@ -227,12 +227,12 @@ def test_an_undo_that_is_killed_is_completed_by_the_next_one(
     for name in ("mv", "rm"):
         program(tmp_path, monkeypatch, name, f'{text} || {{ kill -9 $PPID; exit 9; }}\nexec /bin/{name} "$@"')
     with contextlib.suppress(HostError):
-        put_back(host, str(tmp_path / "before"), str(tmp_path / "undone"))
+        revert(host, str(tmp_path / "before"), str(tmp_path / "undone"))
     monkeypatch.undo()
     if not (tmp_path / "host/golden").exists():
         put(tmp_path, {"host/golden/since": "x"})
     with contextlib.suppress(HostError):
-        put_back(host, str(tmp_path / "before"), str(tmp_path / "undone"))
+        revert(host, str(tmp_path / "before"), str(tmp_path / "undone"))
     assert files(tmp_path / "host") == {"golden/a": "old"}
     assert files(tmp_path / "undone")["golden/a"] == "new"
 

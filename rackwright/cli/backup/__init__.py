@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rackwright.cli.backup import forget, get, make, show, show_password
+from rackwright.cli.backup import forget, get, kit, make, show, show_password
 from rackwright.cli.backup import list as list_
 from rackwright.cli.common.options import Group
 
@@ -21,6 +21,7 @@ def backup() -> None:
 for _command in (
     make.run,
     make.check,
+    kit.kit,
     list_.list_,
     show.show,
     get.get,

@@ -39,6 +39,7 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
     from rackwright.cli.common.console import Console
     from rackwright.fleet.lock_file import mismatches, read_lock, require_sound
     from rackwright.lifecycle.session.session import open_session
+    from rackwright.lifecycle.update.after import refreshed_kit
     from rackwright.lifecycle.update.differences import difference
     from rackwright.lifecycle.update.procedure import Asked, update
 
@@ -60,6 +61,7 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
 
         with open_session(fleet, progress=console.on_step, lock=after) as session:
             done = update(session, Asked(what, before, models, agreed.canary, agreed.not_stale), console, ask)
+            failure = refreshed_kit(fleet, session, console)
     for problem in mismatches(fleet, after):
         context.note(f"{problem.where}: {problem.what}: change the fleet file, too, or the next apply refuses")
     names = [replica.address for replica in done.replicas]
@@ -72,6 +74,8 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
     context.answer(
         document, f"{what}: {', '.join(names)}" if names else f"{what}: every replica already runs that version"
     )
+    if failure:
+        raise failure
 
 
 def _agree_to_downtimes(downtimes: tuple[Downtime, ...], console: Console, *, ask: bool) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from rackwright.fleet.reading.network_rules import check_addresses, check_firewa
 from rackwright.fleet.reading.nodes import AnyNode, Entries, Entry, Findings, Items, Scalar, all_texts, texts
 from rackwright.fleet.reading.p2p_rules import check_p2p
 from rackwright.fleet.reading.placement_rules import check_placements
+from rackwright.fleet.sections.backup import KIT
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import FileSource, HubSource, parse_source
 
@@ -34,6 +35,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings, *, locked: bool
     _check_names(draft, findings)
     _check_references(draft, findings)
     _check_in_service(draft, findings)
+    _check_kit(draft, findings)
     _check_served_names(root, findings)
     _check_sources(root, folder, findings, locked=locked)
     _check_licenses(root, findings)
@@ -90,6 +92,15 @@ def _check_in_service(draft: Draft, findings: Findings) -> None:
         hosts = draft.named(node)
         if node is not None and hosts and all(host in draft.hosts and host not in draft.in_service for host in hosts):
             findings.add(node, f"every {what} is out of service", f"at least one {what} must be in service")
+
+
+def _check_kit(draft: Draft, findings: Findings) -> None:
+    if KIT in draft.hosts and draft.root.get("backup") is not None:
+        findings.add(
+            draft.hosts[KIT],
+            f"the name '{KIT}' is taken: backup stores the fleet's kit under it",
+            "give this host another name",
+        )
 
 
 def _check_served_names(root: Entries, findings: Findings) -> None:

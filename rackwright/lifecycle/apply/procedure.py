@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from rackwright.errors import RackwrightError
+from rackwright.errors import HostError, RackwrightError
 from rackwright.lifecycle.apply.plan import Plan, plan
-from rackwright.lifecycle.apply.stages import SAVE, SURVEY, Applied, Options, begin
+from rackwright.lifecycle.apply.stages import KIT, SAVE, SURVEY, Applied, Options, begin
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import refuse_moved
+from rackwright.lifecycle.session.kit import due_kits
 from rackwright.lifecycle.session.remember import compared, note_changes, refuse_stale_checkout, remember
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import leased
@@ -41,7 +42,10 @@ def apply(session: Session, options: Options, console: Console, show: Callable[[
             _agree(session, options, console, planned, waiting, show)
             applied = _carry_out(session, lease_session, options, console, planned)
         _remember(session, lease_session, options, applied, planned, known=known)
-        return _saved(session, applied, planned, console)
+        if applied.failure or applied.run.interrupted:
+            return applied
+        recorded = None if known or options.only else lease_session.run
+        return _kept(session, _saved(session, applied, planned, console), planned, recorded, console)
 
 
 def _waiting(session: Session) -> Mapping[str, str]:
@@ -100,12 +104,30 @@ def _remember(
 def _saved(session: Session, applied: Applied, planned: Plan, console: Console) -> Applied:
     """Make the first snapshot on every host that has not failed and has none yet."""
     going = [place for place in planned.first_snapshots if place[0] not in applied.run.failed_hosts]
-    if not going or applied.failure or applied.run.interrupted:
+    if not going:
         return applied
     from rackwright.lifecycle.backup.make import make_first
 
     begin(session, console, SAVE)
     return replace(applied, failure=make_first(session, going, console))
+
+
+def _kept(session: Session, applied: Applied, planned: Plan, recorded: str | None, console: Console) -> Applied:
+    """Save the kit where it lacks something. `recorded`: this run's id, if it was recorded as the last apply."""
+    try:
+        due = due_kits(session, planned.surveyed, recorded)
+    except HostError as error:
+        return replace(applied, failure=_both(applied.failure, error))
+    if not due:
+        return applied
+    from rackwright.lifecycle.backup.kit import refreshed
+
+    begin(session, console, KIT)
+    return replace(applied, failure=_both(applied.failure, refreshed(session.fleet, session.remote, due, console)))
+
+
+def _both(first: RackwrightError | None, second: RackwrightError | None) -> RackwrightError | None:
+    return first.with_problems(second.problems) if first and second else first or second
 
 
 def agree_to_close(planned: Plan, options: Options, console: Console) -> None:

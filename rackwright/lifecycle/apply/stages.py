@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rackwright.errors import RackwrightError
+from rackwright.fleet.backup_access import kit_repositories
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.session.console import Console
@@ -24,8 +25,10 @@ SERVICE = "Engines and gateways"
 SETTLE = "Wait until every engine answers"
 RESTART = "Restart engines, one at a time"
 SAVE = "First snapshots"
-STAGES = (SURVEY, ENTRY, HOSTS, GPUS, WEIGHTS, SERVICE, SETTLE, RESTART, SAVE)
-"""GPUS only if the fleet file has drivers, WEIGHTS only if hosts get weights from one another."""
+KIT = "The kit"
+STAGES = (SURVEY, ENTRY, HOSTS, GPUS, WEIGHTS, SERVICE, SETTLE, RESTART, SAVE, KIT)
+"""GPUS only if the fleet file has drivers, WEIGHTS only if hosts get weights from one another, KIT only if a
+repository has a kit."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,11 @@ class Applied:
 
 def begin(session: Session, console: Console, stage: str) -> None:
     """Print that this stage starts, if an apply of this fleet has it."""
-    left_out = {GPUS: not session.fleet.file.drivers, WEIGHTS: not is_supplied(session, session.hosts)}
+    left_out = {
+        GPUS: not session.fleet.file.drivers,
+        WEIGHTS: not is_supplied(session, session.hosts),
+        KIT: not kit_repositories(session.fleet),
+    }
     stages = tuple(one for one in STAGES if not left_out.get(one))
     if stage in stages:
         console.stage(stage, stages)

@@ -80,7 +80,7 @@ def contents(chosen: Chosen, path: str, most: int = MOST) -> Contents:
 
     Raise NotInSnapshot if there is none, HostError if the snapshot can't be read.
     """
-    found = tuple(islice(_entries(chosen, path, recursive=True), most + 1))
+    found = tuple(islice(entries(chosen, path, recursive=True), most + 1))
     if not found:
         raise _missing(chosen, path)
     return Contents(found[:most], len(found) > most)
@@ -88,7 +88,7 @@ def contents(chosen: Chosen, path: str, most: int = MOST) -> Contents:
 
 def entry_at(chosen: Chosen, path: str) -> Entry:
     """Return the entry at a path. Raise NotInSnapshot if there is none, HostError if the snapshot can't be read."""
-    found = next((one for one in _entries(chosen, path, recursive=False) if one.path == path), None)
+    found = next((one for one in entries(chosen, path, recursive=False) if one.path == path), None)
     if found is None:
         raise _missing(chosen, path)
     return found
@@ -97,7 +97,7 @@ def entry_at(chosen: Chosen, path: str) -> Entry:
 def total(chosen: Chosen, path: str) -> tuple[int, int]:
     """Return the number of entries at and below a path, and their bytes. Raise HostError if there are too many."""
     count = size = 0
-    for one in _entries(chosen, path, recursive=True):
+    for one in entries(chosen, path, recursive=True):
         count, size = count + 1, size + one.size
         if count > MOST_COUNTED:
             raise HostError(f"{path} has more than {MOST_COUNTED} entries", where=chosen.reader.repository)
@@ -112,7 +112,7 @@ def summary(chosen: Chosen) -> Summary:
     sources = sorted(clean(path) for path in chosen.snapshot.paths if path.startswith("/"))
     sums: dict[str, Folder] = {path: Folder(path, 0, 0) for path in sources}
     counted, left_out = 0, False
-    for one in _entries(chosen, "/", recursive=True):
+    for one in entries(chosen, "/", recursive=True):
         counted += 1
         if counted > MOST_COUNTED:
             break
@@ -143,7 +143,7 @@ def _folders_of(one: Entry, sources: list[str]) -> Iterator[str]:
                 yield f"{source}/{name}"
 
 
-def _entries(chosen: Chosen, path: str, *, recursive: bool) -> Iterator[Entry]:
+def entries(chosen: Chosen, path: str, *, recursive: bool) -> Iterator[Entry]:
     words = ["ls", "--json", *(["--recursive"] if recursive and path != "/" else []), chosen.snapshot.id]
     if path != "/" or not recursive:
         words.append(path)
@@ -172,7 +172,7 @@ def _missing(chosen: Chosen, path: str) -> NotInSnapshot:
     """Return the error that names what is in the nearest folder that the snapshot has."""
     parent, name = dirname(path), basename(path)
     for _ in range(_PARENTS):
-        near = list(islice(_entries(chosen, parent, recursive=False), MOST))
+        near = list(islice(entries(chosen, parent, recursive=False), MOST))
         if near or parent == "/":
             break
         parent, name = dirname(parent), basename(parent)

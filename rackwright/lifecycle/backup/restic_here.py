@@ -39,11 +39,21 @@ class Restic:
         return f"{self._command} {join(arguments)}"
 
     def __call__(
-        self, *arguments: str, stdin: bytes = b"", timeout: float | None = 120, limit: int = OUTPUT_LIMIT
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        timeout: float | None = 120,
+        limit: int = OUTPUT_LIMIT,
+        folder: Path | None = None,
     ) -> Completed:
-        """Run restic. Raise HostError if it prints more than `limit` bytes or takes longer than `timeout` seconds."""
+        """Run restic, in this folder if one is given.
+
+        Raise HostError if it prints more than `limit` bytes or takes longer than `timeout` seconds.
+        """
         given = [stdin] if stdin else []
-        return LocalTransport(self.where).execute(self.command(*arguments), given, timeout=timeout, limit=limit)
+        there = f"cd {quote(str(folder))} && " if folder else ""
+        command = f"{there}{self.command(*arguments)}"
+        return LocalTransport(self.where).execute(command, given, timeout=timeout, limit=limit)
 
 
 @contextmanager
@@ -93,7 +103,12 @@ def refuse_missing_restic() -> None:
     answer = LocalTransport("restic").execute(_VERSION, [], timeout=20, limit=1000)
     version = answer.check("asking for restic's version").stdout.strip()
     if is_old(version):
-        raise RackwrightError(f"restic {version} is too old on this machine", where="restic", should=should)
+        raise RackwrightError(
+            f"restic {version} is too old on this machine",
+            where="restic",
+            should=should,
+            next="install a newer one in /usr/local/bin",
+        )
 
 
 def _command(repository: Repository, access: Access, folder: Path) -> str:
@@ -108,7 +123,7 @@ def _command(repository: Repository, access: Access, folder: Path) -> str:
         words += ["-o", f"sftp.args={sftp_arguments(quote(files['key']), quote(known))}"]
     elif access.ca_pem or repository.route.ca_bundle:
         own = access.ca_pem and _file(folder / "ca.crt", access.ca_pem)
-        words += ["--cacert", own or str(repository.route.ca_bundle)]
+        words += ["--cacert", own or str(Path(str(repository.route.ca_bundle)).absolute())]
     return f"env {join(_route(repository))} {join(words)}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from rackwright.errors import FleetError, HostError, Problem, SecretError
+from rackwright.errors import FleetError, HostError, Problem, RackwrightError, SecretError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import mismatches, read_lock
@@ -112,7 +112,7 @@ def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     from rackwright.fleet.hosts.compose import host_specs
     from rackwright.fleet.hosts.host_spec import Credentials
 
-    conditions = [*_secrets(fleet), *_ending(fleet), *_names(fleet)]
+    conditions = [*_secrets(fleet), *_restic(fleet), *_ending(fleet), *_names(fleet)]
     lock = _lock(fleet)
     if lock is None or mismatches(fleet, lock):
         return Checked(tuple(conditions))
@@ -127,17 +127,10 @@ def _lock(fleet: Fleet) -> Lock | None:
 
 
 def _secrets(fleet: Fleet) -> Iterator[Condition]:
-    from rackwright.fleet.backup_access import references_of
+    from rackwright.fleet.references import secret_references
 
-    file = fleet.file
-    references = {f"hosts.{name}.sudo.password": host.sudo.password for name, host in file.hosts.items()}
-    references |= {"downloads.hub_token": file.downloads.hub_token, "ca.key": file.ca.key}
-    if file.gateway.certificate:
-        references["gateway.certificate.key"] = file.gateway.certificate.key
-    references |= dict(references_of(fleet))
-    for where, reference in references.items():
-        if reference is not None:
-            yield _secret(where, reference, fleet.path.parent)
+    for where, reference in secret_references(fleet).items():
+        yield _secret(where, reference, fleet.path.parent)
 
 
 def _secret(where: str, reference: str, folder: Path) -> Condition:
@@ -149,6 +142,22 @@ def _secret(where: str, reference: str, folder: Path) -> Condition:
         problem = error.problems[0]
         return Condition("controller", "secret", State.FAILED, f"{where}: {problem.what}", problem.next)
     return Condition("controller", "secret", State.OK, f"{where} resolves")
+
+
+def _restic(fleet: Fleet) -> Iterator[Condition]:
+    """Yield whether this machine has restic, if it must save the kit."""
+    from rackwright.fleet.backup_access import kit_repositories
+
+    if names := kit_repositories(fleet):
+        from rackwright.lifecycle.backup.restic_here import refuse_missing_restic
+
+        found, following = f"saves the kit to {', '.join(names)}", None
+        try:
+            refuse_missing_restic()
+        except RackwrightError as error:
+            problem = error.problems[0]
+            found, following = f"{problem.what}; {problem.should}; it {found}", problem.next
+        yield Condition("controller", "restic", State.FAILED if following else State.OK, found, following)
 
 
 def _ending(fleet: Fleet) -> Iterator[Condition]:

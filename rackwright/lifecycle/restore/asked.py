@@ -23,6 +23,11 @@ class Asked:
     """Hosts that may be restored although they serve, for scripts."""
 
 
+def is_url(text: str) -> bool:
+    """Return whether --from gives a place, not the name of a repository."""
+    return ":" in text or "/" in text
+
+
 def asked_for(fleet: Fleet, *, at: str | None, repository: str | None, what: str, serving: tuple[str, ...]) -> Asked:
     """Return what the options of the command ask for. Raise UsageError if one of them isn't valid."""
     parts = tuple(part for part in what.split(",") if part)

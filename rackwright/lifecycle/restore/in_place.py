@@ -1,4 +1,4 @@
-"""Restore one host: files beside its own, validated, then switched in."""
+"""Restore one host: files next to its own, validated, then switched in."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from rackwright.state.switch_in import merge_audit, merge_control, settle, switc
 from rackwright.stopping import Stopping
 
 _READ = ("drains", "golden", "bench", "canaries", "fleet", "control", "control-host.json", "keys.pushed")
-"""What is validated here. The audit log's lines are read when somebody asks for them; evidence is only text."""
+"""What is validated here. The audit log's lines are read when an operator asks for them; evidence is only text."""
 
 
 _SAID = 20
@@ -50,12 +50,11 @@ class Restored:
     """The rollout that was open when the snapshot was made, and is closed now."""
 
     def lines(self) -> Iterator[str]:
-        """Yield what was restored, in words, and the next commands."""
+        """Yield what was restored, in words."""
         what = (*self.parts, *(f"weights of {name}" for name in self.models))
         yield f"{self.host}: restored from {self.snapshot[:8]} at {self.repository}: {', '.join(what)}"
         if self.closed:
             yield f"{self.host}: closed the rollout {self.closed}, which was open when the snapshot was made"
-        yield "next: rackwright apply, then rackwright verify"
 
 
 def restore_host(
@@ -153,7 +152,7 @@ def _switch(shell: Connection, staging: Staging, plan: HostPlan, contents: Conte
     shell.run(command(scripts.COMPOSE, staging.restored, staging.next, *words), timeout=600).check("combining it")
     switch_in(shell, staging.next, before, [item.name for item in folders])
     saved = [item.name for item in parts if item.combined is Combined.MISSING]
-    shell.run(command(scripts.ADD, staging.restored, *saved), timeout=600).check("putting files back")
+    shell.run(command(scripts.ADD, staging.restored, *saved), timeout=600).check("restoring files")
     if AUDIT in parts:
         merge_audit(shell, f"{staging.restored}/{AUDIT.name}")
     if CONTROL in parts:

@@ -18,7 +18,7 @@ class Combined(StrEnum):
     HISTORY = "history"
     """Merged: nothing that the host has is removed or goes back."""
     MISSING = "missing"
-    """Folders that the host lacks are put back. Apply hashes their files before it uses them."""
+    """Folders that the host lacks are restored. Apply hashes their files before it uses them."""
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rackwright.errors import HostError
 from rackwright.lifecycle.backup.choose import Chosen
-from rackwright.lifecycle.backup.reader import Reader
-from rackwright.lifecycle.backup.refusal import refusal
+from rackwright.lifecycle.backup.contents import MOST_COUNTED, entries
 from rackwright.lifecycle.restore import scripts
 from rackwright.lifecycle.restore.items import FLEET, ITEMS, Combined, Item
 from rackwright.lifecycle.restore.key_copies import MergedKeys
@@ -20,8 +18,10 @@ from rackwright.remote.answers import read_answer
 from rackwright.state.shell import FOLDER, command
 
 LEAST_LISTED = 64 * 2**20
-_LATEST = 2**38
+_LATEST = 2**37
 """Seconds; datetime knows no time much later."""
+_NAMES = {item.name for item in ITEMS}
+_EARLIEST = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Part:
         if self.item.combined is Combined.HISTORY:
             return "merged; nothing that the host has is removed"
         if self.item is FLEET:
-            return "put back" if self.missing == self.restored else "the newer one stays"
+            return "restored" if self.missing == self.restored else "the newer one stays"
         if self.item.combined is Combined.MISSING:
             return f"{self.missing} of {self.restored} files, missing here"
         parts = [f"{self.restored} files", f"{self.missing} missing here" if self.missing else ""]
@@ -133,34 +133,17 @@ def parse_present(output: str) -> Files:
     return found
 
 
-def snapshot_files(reader: Reader, snapshot: str, items: Iterable[Item]) -> Files:
-    """Return the files of these items in the snapshot. Raise HostError if it can't be read."""
-    answer = reader.run("ls", "--json", "--recursive", snapshot, *(item.path for item in items), limit=LEAST_LISTED)
-    if not answer.ok:
-        raise HostError(refusal(reader, answer), where=reader.repository)
-    return read_answer(reader.host, "restic's list of files", parse_snapshot_files, answer.stdout)
-
-
-def parse_snapshot_files(output: str) -> Files:
-    """Parse restic's list of files, one JSON object per line. Raise ValueError if a line is something else."""
+def snapshot_files(chosen: Chosen) -> Files:
+    """Return the files of the parts that a restore brings back. Raise HostError if it can't be read."""
     found = {}
-    for line in output.removesuffix("\n").split("\n") if output else ():
-        node = json.loads(line)
-        path = node.get("path", "")
-        if node.get("message_type") == "node" and node["type"] == "file" and path.startswith(f"{FOLDER}/"):
-            size = int(node.get("size", 0))
-            if size < 0:
-                raise ValueError(f"{path} has {size} bytes")
-            found[path.removeprefix(f"{FOLDER}/")] = Stored(size, _time(node["mtime"]))
+    for count, one in enumerate(entries(chosen, FOLDER, recursive=True)):
+        if count > MOST_COUNTED:
+            raise HostError(f"{FOLDER} has more than {MOST_COUNTED} entries", where=chosen.reader.repository)
+        name = one.path.removeprefix(f"{FOLDER}/")
+        if one.type == "file" and name.partition("/")[0] in _NAMES:
+            # A file can have a time that no calendar has.
+            found[name] = Stored(one.size, one.mtime or _EARLIEST)
     return found
-
-
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        # Programs can give a file any time, also one that datetime doesn't know.
-        return datetime.fromtimestamp(0, UTC)
 
 
 def parts_of(restored: Files, present: Files, made: datetime) -> tuple[Part, ...]:

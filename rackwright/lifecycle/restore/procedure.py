@@ -1,4 +1,4 @@
-"""Restore hosts: choose a snapshot, show the plan, restore beside the present state, validate, switch in."""
+"""Restore hosts: choose a snapshot, show the plan, restore next to the present state, validate, switch in."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from rackwright.roles.backup.state import SLACK
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.shell import command
-from rackwright.state.switch_in import changed_since, put_back, settle
+from rackwright.state.switch_in import changed_since, revert, settle
 from rackwright.stopping import Stopping, stoppable
 
 
@@ -69,19 +69,19 @@ def restore(
 
 
 def undo(session: Session, console: Console) -> Mapping[str, Sequence[str]]:
-    """Put back what the last restore of each host replaced; return the names of the parts by host.
+    """Revert the last restore of each host; return the names of the parts by host.
 
-    Logs and tokens stay merged. Raise HostError for hosts where there is nothing to put back.
+    Logs and tokens stay merged. Raise HostError for hosts where there is nothing to revert.
     """
     with leased(session, f"restore {' '.join(session.hosts)} --undo", console) as lease_session:
         for line in _changed_since(session):
             console.say(line)
-        console.confirm(f"Put back what the last restore replaced on {', '.join(session.hosts)}?")
+        console.confirm(f"Revert the last restore of {', '.join(session.hosts)}?")
 
         def back(host: str) -> Sequence[str]:
             settle(session.remote.connection(host), RESTORES)
-            names = put_back(session.remote.connection(host), f"{RESTORES}/before", f"{RESTORES}/undone")
-            note_leased_act(session, lease_session, (host,), f"put back {', '.join(names)}")
+            names = revert(session.remote.connection(host), f"{RESTORES}/before", f"{RESTORES}/undone")
+            note_leased_act(session, lease_session, (host,), f"reverted {', '.join(names)}")
             return names
 
         return session.remote.each(session.hosts, back)
@@ -128,7 +128,7 @@ def _chosen(
     while True:
         chosen = choose(ways, session.fleet.file.fleet, now, asked.at, damaged=damaged)
         try:
-            files = snapshot_files(chosen.reader, chosen.snapshot.id, ITEMS) if STATE in asked.what else {}
+            files = snapshot_files(chosen) if STATE in asked.what else {}
         except HostError as error:
             damaged[chosen.reader.repository] = error.problems[0].what
             continue

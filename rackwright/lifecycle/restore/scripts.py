@@ -63,7 +63,7 @@ LC_ALL=C find "$1" -mindepth 1 \\( ! -type f ! -type d -o -name '-*' -o -name '*
 """
 # $1: the restored state, $2: the next state; then for each item: name, `files` or `whole`, mode of folders, of files.
 # Content is copied: neither owners, modes nor attributes come from the snapshot, and no file of the host is shared
-# with its copy, because a program that writes into one would change the state that can be put back.
+# with its copy, because a program that writes into one would change the state that a revert restores.
 COMPOSE = """set -eu
 umask 077
 restored=$1 next=$2
@@ -114,7 +114,7 @@ for name; do
 done
 [ $# -eq 0 ] || tar -c -f - -- "$@"
 """
-# $1: the restore's folder: its replaced state becomes the one that can be put back. Then folders of restored weights.
+# $1: the folder of the restore: its replaced state becomes the one that a revert restores. Then folders of weights.
 # What earlier restores have left is removed as well.
 FINISH = f"""set -eu
 cd -- {RESTORES}

@@ -1,4 +1,4 @@
-"""The unit on a host that restores files beside those that it has: start it, watch it, clean up."""
+"""The unit on a host that restores files next to those that it has: start it, watch it, clean up."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class NotRestored(HostError):
 
 
 def stage(shell: Connection, staging: Staging, show: ResticProgress, stopping: Stopping) -> None:
-    """Restore the files beside the present ones. They are not validated yet.
+    """Restore the files next to the present ones. They are not validated yet.
 
     A restore that was cut off continues. Raise NotRestored if the repository can't provide them, HostError if the
     host can't be asked, or has no space, or runs another restore.

@@ -29,6 +29,8 @@ from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import ReplicaState
 from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.state.control import ControlRecord, parse_control, read_command
+from rackwright.state.kit import QUESTION as KIT_COMMAND
+from rackwright.state.kit import KnownKit, parse_kit
 from rackwright.state.record import applied_lock
 
 CONNECTED_COMMAND = """p=$$
@@ -67,6 +69,7 @@ _PARTS = {
     "driver": FOUND_DRIVER_COMMAND,
     "hardware": HARDWARE_COMMAND,
     "control": read_command(),
+    "kit": KIT_COMMAND,
     "overrides": OVERRIDES_COMMAND,
 }
 
@@ -103,6 +106,8 @@ class Surveyed:
     hardware: Hardware = field(default_factory=Hardware)
     control: ControlRecord | None = None
     """Which host is the control host, according to this one."""
+    kit: KnownKit = field(default_factory=KnownKit)
+    """Of a control host: where the kit was saved, and what was applied last."""
     overrides: tuple[Override, ...] = ()
     """Files that change our units and that rackwright didn't write."""
 
@@ -185,6 +190,7 @@ def surveyed_of(parts: list[Completed], name: str) -> Surveyed:
         people=read("people", lambda text: parse_people(text.splitlines())),
         hardware=read("hardware", parse_hardware),
         control=read("control", lambda text: parse_control(text.strip(), name)),
+        kit=read("kit", lambda text: parse_kit(text, name)),
         overrides=read("overrides", parse_overrides),
     )
 

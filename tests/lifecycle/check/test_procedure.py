@@ -11,9 +11,10 @@ from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import write_lock
-from rackwright.lifecycle.check.procedure import _ask, auditors_cut_off, check_hosts, people_ending
+from rackwright.lifecycle.check.procedure import _ask, _restic, auditors_cut_off, check_hosts, people_ending
 from rackwright.lifecycle.check.result import Condition, State
 from tests.fleet.fleets import make_fleet
+from tests.fleet.test_backup import DISK, SSH, fleet
 from tests.loopback_tls import bundle
 from tests.stand_in_hub import StandInHub
 from tests.wheel_plan import FLEET, SHA256, lock
@@ -110,3 +111,15 @@ def test_a_jump_host_that_does_not_forward_for_auditors_is_told(
     found = [condition.found for condition in auditors_cut_off(fleet, date(2026, 11, 25))]
     told = "gate1 doesn't forward for auditors: ben can't reach gpu1 through it"
     assert found == ([told] if cut else [])
+
+
+def test_restic_must_be_on_this_machine_if_a_repository_has_a_kit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(_restic(fleet(tmp_path, DISK))) == []
+    (found,) = _restic(fleet(tmp_path, DISK, SSH))
+    assert (found.where, found.state, found.found) == ("controller", State.OK, "saves the kit to ssh")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (found,) = _restic(fleet(tmp_path, DISK, SSH))
+    assert (found.state, found.next) == (State.FAILED, "apt-get install restic")
+    assert found.found == "restic isn't installed on this machine; should be 0.17.0 or newer; it saves the kit to ssh"

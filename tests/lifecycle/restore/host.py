@@ -137,6 +137,9 @@ class _MappedShell:
         output = done.stdout_bytes.replace(str(self.machine.saved.var).encode(), STATE.encode())
         return Completed(done.exit_status, output, done.stderr_bytes, HOST)
 
+    def pipe(self, command: str) -> Any:
+        return self.shell.pipe(f"({self.machine.here(command)}) | sed 's|{self.machine.saved.var}|{STATE}|g'")
+
 
 @dataclass
 class _Lease:
@@ -216,10 +219,10 @@ class Bench:
 
     def undo(self) -> Sequence[str]:
         from rackwright.roles.backup.settings import RESTORES
-        from rackwright.state.switch_in import put_back, settle
+        from rackwright.state.switch_in import revert, settle
 
         settle(self.machine, RESTORES)
-        return put_back(self.machine, f"{RESTORES}/before", f"{RESTORES}/undone")
+        return revert(self.machine, f"{RESTORES}/before", f"{RESTORES}/undone")
 
 
 def refused(bench: Bench, at: At = NEWEST, **options: Any) -> str:

@@ -100,7 +100,7 @@ def test_a_controller_that_dies_before_any_command_leaves_a_host_that_the_same_r
         assert dying.bench.machine.files[GOLDEN] == HERE[GOLDEN], f"undone after {command}"
 
 
-def test_a_controller_that_dies_before_any_command_leaves_a_host_that_an_undo_puts_back(dying: Dying) -> None:
+def test_a_controller_that_dies_before_any_command_leaves_a_host_that_an_undo_reverts(dying: Dying) -> None:
     dying.again()
     dying.restore()
     for command in range(len(dying.bench.machine.commands)):

@@ -83,7 +83,7 @@ def test_links_devices_odd_names_modes_and_attributes_of_a_snapshot_do_not_reach
     assert "gate1: not restored: p evidence/fifo" in bench.console.said
 
 
-def test_what_is_put_back_shares_no_file_with_what_is_there(bench: Bench) -> None:
+def test_what_is_revert_shares_no_file_with_what_is_there(bench: Bench) -> None:
     bench.restore()
     with (bench.saved.var / "golden/assistant/mine.json").open("a") as stream:
         stream.write(", changed since")

@@ -15,12 +15,10 @@ from rackwright.lifecycle.restore.plan import (
     Files,
     Stored,
     parse_present,
-    parse_snapshot_files,
     parts_of,
     present_files,
 )
 from rackwright.remote import Connection
-from rackwright.state.shell import FOLDER
 from tests.fleet.fleets import make_fleet
 from tests.shells import FolderShell
 
@@ -50,20 +48,17 @@ def test_logs_are_merged_and_the_applied_fleet_is_all_or_nothing() -> None:
     present = files(SINCE, "audit.log", "control/journal", "fleet/applied.json")
     merged = "merged; nothing that the host has is removed"
     assert said(restored, present) == {"audit.log": merged, "control": merged, "fleet": "the newer one stays"}
-    assert said(restored, {})["fleet"] == "put back"
+    assert said(restored, {})["fleet"] == "restored"
 
 
 def test_a_name_that_only_begins_alike_is_another_part() -> None:
     assert said(files(BEFORE, "fleet.lock", "golden2/a"), {}) == {}
 
 
-def test_both_lists_of_files_are_read_alike() -> None:
-    node = '{"message_type":"node","type":"file","path":"/var/lib/rackwright/bench/a b","size":12,"mtime":"%s"}'
-    folder = '{"message_type":"node","type":"dir","path":"/var/lib/rackwright/bench","mtime":"x"}'
-    listed = "\n".join(('{"message_type":"snapshot"}', folder, node % "2026-11-25T02:31:00.5+00:00"))
-    stored = {"bench/a b": Stored(12, MADE + timedelta(seconds=0.5))}
-    assert parse_snapshot_files(listed) == stored
-    assert parse_present(f"12 {MADE.timestamp() + 0.5:.10f} bench/a b\n") == stored
+def test_the_hosts_files_are_read_with_size_and_time() -> None:
+    assert parse_present(f"12 {MADE.timestamp() + 0.5:.10f} bench/a b\n") == {
+        "bench/a b": Stored(12, MADE + timedelta(seconds=0.5))
+    }
 
 
 @pytest.mark.parametrize("name", ["a\u2028b", "a\rb", "-a", "*", " ", "\x1b[31m"])
@@ -82,17 +77,6 @@ def test_the_files_of_a_host_are_found_whatever_their_names_and_times_are(tmp_pa
     shell.run = lambda command, **_: run(command)  # type: ignore[method-assign,assignment]
     found = present_files(cast(Connection, shell), ITEMS)
     assert set(found) == {"bench/$(id)", "bench/*", "bench/-a", "bench/a b", "bench/a\rb"}
-
-
-@pytest.mark.parametrize("mtime", ["30828-01-01T00:00:00Z", "x", "0001-01-01T00:00:00+14:00"])
-def test_a_time_that_no_calendar_has_is_old(mtime: str) -> None:
-    line = f'{{"message_type":"node","type":"file","path":"{FOLDER}/bench/a","mtime":"{mtime}"}}'
-    assert parse_snapshot_files(line) == {"bench/a": Stored(0, datetime.fromtimestamp(0, UTC))}
-
-
-def test_a_file_of_less_than_nothing_would_pass_for_free_space() -> None:
-    with pytest.raises(ValueError, match="has -5 bytes"):
-        parse_snapshot_files(f'{{"message_type":"node","type":"file","path":"{FOLDER}/bench/a","size":-5}}')
 
 
 def test_the_host_needs_space_for_what_is_restored_and_for_the_copies_of_the_next_state() -> None:

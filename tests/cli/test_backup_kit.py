@@ -1,0 +1,84 @@
+"""The kit through the commands that save it: real restic, a real rest-server, and a folder as control host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rackwright import remote
+from rackwright.lifecycle import key as keys
+from rackwright.lifecycle.backup import kit_repository
+from tests.cli.command_line import rackwright
+from tests.lifecycle.backup.kit_fleet import Site, make_site
+from tests.rest_server import start
+
+
+@pytest.fixture
+def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    (tmp_path / "rest").mkdir()
+    server = start(tmp_path / "rest")
+    made = make_site(tmp_path, server, monkeypatch)
+    monkeypatch.setattr(remote, "Remote", made.hosts)
+    monkeypatch.setattr(keys, "push_key", lambda *_: keys.Pushed({"gate1": None}))
+    yield made
+    server.stop()
+
+
+def test_it_is_saved_by_hand_and_the_answer_says_what_it_lacks(vault: Site, tmp_path: Path) -> None:
+    done = rackwright("-f", vault.path, "backup", "kit", "--json")
+    assert (done.exit_code, done.stderr) == (0, "")
+    (made,) = done.document["kits"]
+    assert made["snapshot"] == vault.snapshots()[0]["id"]
+    assert (made["with_ca_key"], made["problem"], done.document["good"]) == (True, None, 1)
+    (tmp_path / "config/rackwright/acme/ca.key").unlink()
+    done = rackwright("-f", vault.path, "backup", "kit", "--to", "web")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("ok   kit to web: ")
+    assert "the kit has no CA key: " in done.stderr
+    assert "not in the kit: fleet/sites/secrets/password: a secret" in done.stderr
+
+
+def test_one_that_can_not_be_saved_is_exit_code_3_with_the_next_command(
+    vault: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kit_repository, "_REACH_SECONDS", 2)
+    vault.server.stop()
+    done = rackwright("-f", vault.path, "backup", "kit")
+    assert done.exit_code == 3
+    assert "FAIL kit to web: can't be reached within 2 s" in done.stdout
+    assert "next: rackwright backup kit --to web" in done.stderr
+
+
+def test_each_change_of_a_key_is_in_the_kit_and_later_is_later(vault: Site) -> None:
+    assert rackwright("-f", vault.path, "key", "add", "ci", "--owner", "CI", "--later").exit_code == 0
+    for count, words in enumerate(
+        (
+            ("key", "edit", "ci", "--concurrency", "3"),
+            ("key", "add", "anna", "--owner", "Anna"),
+            ("key", "revoke", "ci", "--yes"),
+        ),
+        start=1,
+    ):
+        assert rackwright("-f", vault.path, *words).exit_code == 0
+        assert len(vault.snapshots()) == count
+        saved = vault.restic("dump", "latest", "/fleet/sites/acme.keys.yml")
+        assert saved == vault.path.with_name("acme.keys.yml").read_text()
+
+
+def test_a_key_is_revoked_though_the_kit_can_not_be_saved(vault: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kit_repository, "_REACH_SECONDS", 2)
+    rackwright("-f", vault.path, "key", "add", "ci", "--owner", "CI", "--later")
+    told: list[object] = []
+    monkeypatch.setattr(keys, "push_key", lambda *said: told.append(said) or keys.Pushed({"gate1": None}))
+    vault.server.stop()
+    done = rackwright("-f", vault.path, "key", "revoke", "ci", "--yes", "--json")
+    assert (done.exit_code, len(told)) == (3, 1)
+    assert done.document["revoked"]["id"] == "ci"
+    assert done.error["problems"][0]["next"] == "rackwright backup kit --to web"
+
+
+def test_the_password_to_keep_in_a_safe_is_printed_without_a_note(vault: Site) -> None:
+    done = rackwright("-f", vault.path, "backup", "password", "kit", "--to", "web")
+    assert (done.exit_code, len(done.stdout), done.stderr) == (0, 65, "")
