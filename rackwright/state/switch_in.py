@@ -73,16 +73,16 @@ flock -w 20 9
 restores=$2 own=$3
 for before in "$restores"/*/before; do
     [ -d "$before" ] || continue
-    for begun in "$before"/*.begun; do
-        [ -e "$begun" ] || continue
-        name=${begun##*/} name=${name%.begun}
+    for started in "$before"/*.started; do
+        [ -e "$started" ] || continue
+        name=${started##*/} name=${name%.started}
         latest=$before/$name.between
         [ -e "$latest" ] || latest=$before/$name
-        if [ -e "$latest" ] && ! { [ -e "$name" ] && grep -qx -e "$(stat -c %i -- "$name")" "$begun"; }; then
+        if [ -e "$latest" ] && ! { [ -e "$name" ] && grep -qx -e "$(stat -c %i -- "$name")" "$started"; }; then
             [ ! -e "$name" ] || { cp -a -- "$name/." "$latest/"; rm -rf -- "$name"; }
             mv -T -- "$latest" "$name"
         fi
-        rm -f -- "$begun"
+        rm -f -- "$started"
     done
     [ "$before" != "$own" ] || continue
     rm -rf -- "$restores/before.old" "$restores/undone"
@@ -93,7 +93,7 @@ done
 """
 
 # $2: the folder with the new state, $3: where the present one is kept; then names. Each name is renamed away and
-# replaced, so that a name is missing only between two renames. NAME.begun has the inodes of both until then.
+# replaced, so that a name is missing only between two renames. NAME.started has the inodes of both until then.
 _SWITCH = """set -eu
 umask 077
 cd -- "$1"
@@ -105,15 +105,15 @@ mkdir -p -- "$before"
 find "$next" -exec sync -- {} +
 for name; do
     [ -e "$next/$name" ] || continue
-    stat -c %i -- "$next/$name" >"$before/$name.begun"
-    [ ! -e "$name" ] || stat -c %i -- "$name" >>"$before/$name.begun"
+    stat -c %i -- "$next/$name" >"$before/$name.started"
+    [ ! -e "$name" ] || stat -c %i -- "$name" >>"$before/$name.started"
     [ -e "$before/$name" ] || [ -e "$before/$name.absent" ] || {
         if [ -e "$name" ]; then mv -T -- "$name" "$before/$name"; else : >"$before/$name.absent"; fi
     }
     # Put in place by an earlier, interrupted switch.
     [ ! -e "$name" ] || { rm -rf -- "$before/$name.between"; mv -T -- "$name" "$before/$name.between"; }
     mv -T -- "$next/$name" "$name"
-    rm -f -- "$before/$name.begun"
+    rm -f -- "$before/$name.started"
 done
 sync . "$before"
 """

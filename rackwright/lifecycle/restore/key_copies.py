@@ -62,9 +62,9 @@ class MergedKeys:
 def merged_keys(session: Session, at: At = NEWEST) -> MergedKeys:
     """Return the keys of all places. Changes nothing.
 
-    If an older snapshot is asked for, somebody may have forged what is newer: then only such a snapshot can add keys
-    of the session's hosts. Revocations always count. A place that can't be read is named in the result: a key that
-    was revoked only there may be admitted again.
+    If an older snapshot is asked for, an attacker may have forged what is newer: then only such a snapshot can add
+    keys of the session's hosts. Revocations always count. A place that can't be read is named in the result: a key
+    that was revoked only there may be admitted again.
     """
     with ExitStack() as stack:
         hosts = hosts_with_keys(session.fleet)

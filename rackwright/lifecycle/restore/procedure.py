@@ -190,7 +190,7 @@ def _agree_to_doubts(plan: HostPlan, console: Console) -> None:
         refusal=RackwrightError(
             "this snapshot may not be honest",
             where=f"{plan.host}: {chosen.snapshot.id[:8]}",
-            should="somebody at a terminal should look at it and agree, without --yes",
+            should="an operator at a terminal should look at it and agree, without --yes",
             next=f"rackwright backup list {plan.host}",
             listed=chosen.doubts,
         ),
