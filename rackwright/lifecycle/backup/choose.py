@@ -26,6 +26,7 @@ PATHS = ("/etc/rackwright", "/var/lib/rackwright")
 """Each snapshot of a host has these."""
 OPEN_SECONDS = 40
 """restic itself would try for 15 minutes to reach a server."""
+FUTURE = "is dated in the future"
 _TRIES = 3
 """Snapshots of each repository that are tried, if the newer ones can't be read."""
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -173,7 +174,7 @@ def _doubts(snapshot: Snapshot, host: str, now: datetime) -> Iterator[str]:
     if not _ID.fullmatch(snapshot.id):
         yield "has an ID that isn't restic's"
     if snapshot.time > now + slack:
-        yield "is dated in the future"
+        yield FUTURE
     if snapshot.began and abs(snapshot.time - snapshot.began) > slack:
         yield f"was made at {stamp(snapshot.began)}: its date is false"
     if snapshot.author != f"{USER}@{host}":

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 
-from rackwright.errors import RackwrightError, UsageError
-from rackwright.lifecycle.backup.choose import Chosen, choose
+from rackwright.errors import HostError, RackwrightError, UsageError
+from rackwright.lifecycle.backup.choose import FUTURE, Chosen, choose
 from rackwright.lifecycle.backup.reader import Reader, readers
 from rackwright.lifecycle.key import hosts_with_keys
 from rackwright.lifecycle.restore import scripts
+from rackwright.lifecycle.restore.arrived import refuse_odd
 from rackwright.lifecycle.restore.asked import KEYS, MODELS, STATE, Asked
-from rackwright.lifecycle.restore.in_place import Restored, restore_host
+from rackwright.lifecycle.restore.in_place import Restored, discard_restored, restore_host
 from rackwright.lifecycle.restore.items import ITEMS
 from rackwright.lifecycle.restore.key_copies import MergedKeys, merged_keys, write_merged
-from rackwright.lifecycle.restore.plan import HostPlan, Part, RestorePlan, parts_of, present_files, snapshot_files
+from rackwright.lifecycle.restore.plan import (
+    Files,
+    HostPlan,
+    RestorePlan,
+    parts_of,
+    present_files,
+    snapshot_files,
+)
 from rackwright.lifecycle.restore.provision import provision
 from rackwright.lifecycle.restore.staging import NotRestored
 from rackwright.lifecycle.restore.weights import missing, saved_weights
@@ -24,11 +33,13 @@ from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import leased
 from rackwright.remote import Connection
+from rackwright.remote.answers import read_answer
 from rackwright.roles.backup.settings import RESTORES
+from rackwright.roles.backup.state import SLACK
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.shell import command
-from rackwright.state.switch_in import revert
+from rackwright.state.switch_in import changed_since, revert, settle
 from rackwright.stopping import Stopping, stoppable
 
 
@@ -49,6 +60,8 @@ def restore(
         _agree(planned, asked, console)
         if planned.keys:
             write_merged(session.fleet, planned.keys)
+        # With nothing but keys to restore, a host is left as it is.
+        plans = {host: plan for host, plan in plans.items() if not plan.empty}
         with stoppable(console.heard) as stopping:
             provision(session, lease_session, [host for host in plans if plans[host].new_machine], console, stopping)
             work = _Work(session, lease_session, asked, console, stopping, ways)
@@ -61,14 +74,27 @@ def undo(session: Session, console: Console) -> Mapping[str, Sequence[str]]:
     Logs and tokens stay merged. Raise HostError for hosts where there is nothing to revert.
     """
     with leased(session, f"restore {' '.join(session.hosts)} --undo", console) as lease_session:
+        for line in _changed_since(session):
+            console.say(line)
         console.confirm(f"Revert the last restore of {', '.join(session.hosts)}?")
 
         def back(host: str) -> Sequence[str]:
+            settle(session.remote.connection(host), RESTORES)
             names = revert(session.remote.connection(host), f"{RESTORES}/before", f"{RESTORES}/undone")
             note_leased_act(session, lease_session, (host,), f"reverted {', '.join(names)}")
             return names
 
         return session.remote.each(session.hosts, back)
+
+
+def _changed_since(session: Session) -> Iterator[str]:
+    """Yield what has changed on each host since its restore: an undo takes it out of use."""
+    changed = session.remote.each(
+        session.hosts, lambda host: changed_since(session.remote.connection(host), f"{RESTORES}/before")
+    )
+    for host, some in changed.items():
+        if some:
+            yield f"{host}: changed since the restore, and kept in {RESTORES}/undone: {', '.join(some)}"
 
 
 def _ways(stack: ExitStack, session: Session, host: str, asked: Asked) -> tuple[Reader, ...]:
@@ -77,29 +103,62 @@ def _ways(stack: ExitStack, session: Session, host: str, asked: Asked) -> tuple[
 
 
 def _planned(
-    session: Session, host: str, ways: tuple[Reader, ...], asked: Asked, damaged: Mapping[str, str] | None = None
+    session: Session, host: str, ways: tuple[Reader, ...], asked: Asked, damaged: dict[str, str] | None = None
 ) -> HostPlan:
     shell = session.remote.connection(host)
     shell.open()
     now = utc_now()
-    chosen = choose(ways, session.fleet.file.fleet, now, asked.at, damaged=damaged)
+    chosen, files = _chosen(session, ways, now, asked, {} if damaged is None else damaged)
+    _refuse_wrong_clock(shell, chosen, now)
     serving = shell.run(scripts.SERVING).check("looking for what serves").stdout.split()
     installed = shell.run(command(scripts.INSTALLED, chosen.reader.repository)).ok
-    parts = _parts(shell, chosen) if STATE in asked.what else ()
+    parts = parts_of(files, present_files(shell, ITEMS), chosen.snapshot.time) if STATE in asked.what else ()
     weights = tuple(one for one in saved_weights(session.hosts[host]) if one.folder in chosen.snapshot.paths)
     wanted = missing(shell, weights) if MODELS in asked.what else ()
-    return HostPlan(host, chosen, parts, wanted, tuple(serving), new_machine=not installed)
+    return HostPlan(host, chosen, parts, wanted, tuple(serving), new_machine=not installed, files=files)
 
 
-def _parts(shell: Connection, chosen: Chosen) -> tuple[Part, ...]:
-    restored = snapshot_files(chosen)
-    return parts_of(restored, present_files(shell, ITEMS), chosen.snapshot.time)
+def _chosen(
+    session: Session, ways: tuple[Reader, ...], now: datetime, asked: Asked, damaged: dict[str, str]
+) -> tuple[Chosen, Files]:
+    """Return a snapshot whose files can be listed, and these files if the state is asked for.
+
+    Repositories that can't list them are added to `damaged`. Raise ProofError if they aren't a host's state.
+    """
+    while True:
+        chosen = choose(ways, session.fleet.file.fleet, now, asked.at, damaged=damaged)
+        try:
+            files = snapshot_files(chosen) if STATE in asked.what else {}
+        except HostError as error:
+            damaged[chosen.reader.repository] = error.problems[0].what
+            continue
+        if STATE in asked.what:
+            refuse_odd(files, chosen.reader.host)
+        return chosen, files
+
+
+def _refuse_wrong_clock(shell: Connection, chosen: Chosen, now: datetime) -> None:
+    """Raise RackwrightError if snapshots only seem to be of the future, because a clock is wrong.
+
+    Without this, a machine whose clock is a day behind would restore the state of the day before.
+    """
+    if not any(one.why == FUTURE for one in chosen.passed_over):
+        return
+    there = read_answer(shell.name, "its clock", int, shell.run("date +%s").check("asking for its clock").stdout)
+    apart = abs(there - int(now.timestamp()))
+    if apart > SLACK:
+        raise RackwrightError(
+            f"its clock and this machine's are {apart} s apart, and snapshots are dated in the future",
+            where=shell.name,
+            should="both clocks should be right, or the newest snapshot isn't known",
+            listed=(str(one) for one in chosen.passed_over if one.why == FUTURE),
+        )
 
 
 def _keys(session: Session, asked: Asked) -> MergedKeys | None:
     """Return the keys of all places if a host that has keys is restored."""
     wanted = KEYS in asked.what and set(hosts_with_keys(session.fleet)) & set(session.hosts)
-    return merged_keys(session) if wanted else None
+    return merged_keys(session, asked.at) if wanted else None
 
 
 def _agree(planned: RestorePlan, asked: Asked, console: Console) -> None:
@@ -107,6 +166,8 @@ def _agree(planned: RestorePlan, asked: Asked, console: Console) -> None:
     if planned.empty:
         raise UsageError("these snapshots have nothing to restore", next="rackwright backup show HOST")
     console.confirm(f"Restore {', '.join(plan.host for plan in plans)}?")
+    for plan in (plan for plan in plans if plan.chosen.doubts):
+        _agree_to_doubts(plan, console)
     for plan in (plan for plan in plans if plan.serving and plan.host not in asked.serving):
         console.confirm_by_name(
             f"{plan.host} serves now: {', '.join(plan.serving)}.",
@@ -119,6 +180,21 @@ def _agree(planned: RestorePlan, asked: Asked, console: Console) -> None:
                 listed=plan.serving,
             ),
         )
+
+
+def _agree_to_doubts(plan: HostPlan, console: Console) -> None:
+    """Return when a person agrees to a snapshot that was asked for by its ID and may not be honest; --yes doesn't."""
+    chosen = plan.chosen
+    console.confirm(
+        f"{plan.host}: this snapshot {'; it '.join(chosen.doubts)}. Restore it all the same?",
+        refusal=RackwrightError(
+            "this snapshot may not be honest",
+            where=f"{plan.host}: {chosen.snapshot.id[:8]}",
+            should="an operator at a terminal should look at it and agree, without --yes",
+            next=f"rackwright backup list {plan.host}",
+            listed=chosen.doubts,
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -146,7 +222,8 @@ class _Work:
             else:
                 self._note(plan, "done")
                 return done
-            plan = _planned(self.session, plan.host, self.ways[plan.host], self.asked, damaged)
+            failed, plan = plan, _planned(self.session, plan.host, self.ways[plan.host], self.asked, damaged)
+            discard_restored(self.session, failed)
             self.console.say(f"{plan.host}: restoring {_from(plan.chosen)} instead")
 
     def _note(self, plan: HostPlan, outcome: str) -> None:

@@ -1,0 +1,205 @@
+"""Faults of repositories and hosts: the next repository is used, or the host stays as it is. restic is real."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rackwright.errors import LeasedError
+from tests.lifecycle.backup.saved import PASSWORD, corrupt
+from tests.lifecycle.restore.conftest import AUDIT, KEY, SAVED
+from tests.lifecycle.restore.host import STATE, Bench, Machine, refused
+from tests.waiting import wait_until
+
+
+def test_a_restored_host_has_the_snapshots_files_its_own_and_no_open_rollout(bench: Bench) -> None:
+    done = bench.restore()
+    files = bench.machine.files
+    assert (done.repository, done.closed) == ("one", "r1")
+    for name in (f"golden/assistant/{KEY}.json", "evidence/e1/journal"):
+        assert files[name] == SAVED[name]
+    assert files["golden/assistant/mine.json"] == "only here"
+    assert files["control/token"] == "1000007\n"
+    assert files["control/lease"] == "mine"
+    assert files["audit.log"].startswith(AUDIT)
+    assert [path.name for path in bench.machine.restores.iterdir()] == ["before"]
+    assert not list(bench.machine.run_folder.glob("one-*"))
+    assert bench.undo() == ["evidence", "golden"]
+    assert bench.machine.files[f"golden/assistant/{KEY}.json"] == "overwritten since"
+
+
+def packs(repository: Path) -> list[Path]:
+    found = sorted(repository.glob("data/*/*"), key=lambda path: path.stat().st_size)
+    for path in found:
+        path.chmod(0o600)
+    return found
+
+
+def zeroed(repository: Path) -> None:
+    for pack in packs(repository):
+        pack.write_bytes(bytes(pack.stat().st_size))
+
+
+def flipped(repository: Path) -> None:
+    for pack in packs(repository):
+        corrupt(pack)
+
+
+def missing(repository: Path) -> None:
+    for pack in packs(repository):
+        pack.unlink()
+
+
+def gone(repository: Path) -> None:
+    repository.rename(repository.with_name("away"))
+
+
+def locked(repository: Path) -> None:
+    """Let a killed prune of another machine have left its lock."""
+    (repository / "locks").mkdir(exist_ok=True)
+    password = {"RESTIC_PASSWORD": PASSWORD, "PATH": os.environ["PATH"]}
+    command = ["unshare", "--uts", "sh", "-c", f"hostname elsewhere; exec restic -r {repository} --no-cache check"]
+    with subprocess.Popen(command, env=password, stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: any((repository / "locks").iterdir()) or process.poll() is not None)
+        process.kill()
+    assert list((repository / "locks").iterdir())
+
+
+def another_password(repository: Path) -> None:
+    for key in (repository / "keys").iterdir():
+        key.unlink()
+    for key in Path(f"{repository}.other/keys").iterdir():
+        key.rename(repository / "keys" / key.name)
+
+
+def restic_that(does: str) -> Callable[[Bench], None]:
+    """Have the host's restic restore from the repository `one` like this; $target is the folder."""
+    real = shutil.which("restic")
+
+    def sabotage(bench: Bench) -> None:
+        bench.machine.program(
+            "restic",
+            f"""#!/bin/sh
+case "$RESTIC_REPOSITORY $1" in *"/one/"*" restore") ;; *) exec {real} "$@" ;; esac
+target=$(echo "$*" | sed 's/.*--target \\([^ ]*\\).*/\\1/')
+{does.replace("REAL", f'{real} "$@"')}
+""",
+        )
+
+    return sabotage
+
+
+FAULTS: dict[str, tuple[Callable[[Bench], object], str]] = {
+    "a flipped byte": (lambda bench: flipped(bench.saved.folder("one")), "not restored completely"),
+    "a zeroed pack": (lambda bench: zeroed(bench.saved.folder("one")), "not restored completely"),
+    "a missing pack": (lambda bench: missing(bench.saved.folder("one")), "not restored completely"),
+    "no repository": (lambda bench: gone(bench.saved.folder("one")), "the repository is gone"),
+    "a lock of another machine": (lambda bench: locked(bench.saved.folder("one")), "locked by process"),
+    "nothing restored, exit status 0": (restic_that("exit 0"), "6 files not as the snapshot lists them"),
+    "a file missing, exit status 0": (
+        restic_that("REAL; rm $(find $target -name token)"),
+        "control/token is missing",
+    ),
+    "a file cut, exit status 0": (restic_that("REAL; truncate -s 9 $(find $target -name audit.log)"), "has 9 bytes"),
+    "a file too many": (restic_that("REAL; echo >$(dirname $(find $target -name token))/x"), "isn't in the snapshot"),
+    "an unknown error": (restic_that("echo 'Fatal: boo' >&2; exit 1"), "not restored completely: Fatal: boo"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_repository_that_fails_during_the_restore_is_replaced_by_the_next(bench: Bench, fault: str) -> None:
+    sabotage, why = FAULTS[fault]
+    done = bench.restore(agreed=lambda: sabotage(bench))
+    assert done.repository == "two"
+    assert any(why in line for line in bench.console.said)
+    assert bench.machine.files[f"golden/assistant/{KEY}.json"] == SAVED[f"golden/assistant/{KEY}.json"]
+    assert [path.name for path in bench.machine.restores.iterdir()] == ["before"], "nothing of the first try stays"
+    assert not (bench.saved.var / "backup").exists(), "runs keep their own state"
+
+
+def test_what_no_repository_can_restore_changes_nothing(bench: Bench) -> None:
+    def both() -> None:
+        flipped(bench.saved.folder("one"))
+        flipped(bench.saved.folder("two"))
+
+    said = refused(bench, agreed=both)
+    assert "one: not restored completely: decrypting blob <" in said
+    assert "two: " in said
+
+
+def broken(name: str, text: str) -> Callable[[Bench], object]:
+    """Have this text run in place of a program of the host."""
+    return lambda bench: bench.machine.program(name, f"#!/bin/sh\n{text}\n")
+
+
+def full(bench: Bench) -> None:
+    """Restore to a disk that is full, and says that it isn't."""
+    bench.machine.restores.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(bench.machine.restores)]
+    if subprocess.run(mounted, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a disk")
+    broken("df", "echo 9999999999")(bench)
+
+
+def running(folder: str, wanted: str = "") -> Callable[[Bench], object]:
+    def sabotage(bench: Bench) -> None:
+        name = folder.replace("OURS", f"one-{bench.chosen[:16]}")
+        (bench.machine.restores / name).mkdir(parents=True)
+        (bench.machine.restores / "running").write_text(bench.machine.here(f"{STATE}/restore/{name}\n"))
+        (bench.machine.restores / name / "wanted").write_text(wanted)
+        broken("systemctl", "")(bench)
+
+    return sabotage
+
+
+def losing_the_lease(bench: Bench) -> None:
+    """Lose the lease while weights are hashed: after the first check."""
+    checks = iter([True])
+
+    def check() -> None:
+        if not next(checks, False):
+            raise LeasedError("this run's lease has ended")
+
+    bench.check = check
+
+
+REFUSED: dict[str, tuple[Callable[[Bench], object], str]] = {
+    "a killed unit": (broken("systemd-run", "exit 0"), "rackwright-restore was ended"),
+    "a unit that can't start": (broken("systemd-run", "echo no such unit >&2; exit 1"), "no such unit"),
+    "too little space": (broken("df", "echo 1000"), "has 1000 bytes free, should have"),
+    "a full disk": (full, "no space left on device"),
+    "a full disk while the next state is made": (broken("cp", "echo no space >&2; exit 1"), "combining it failed"),
+    "another restore": (running("two-abcd"), "another restore is running here"),
+    "the same snapshot, but other parts": (running("OURS", "other"), "another restore is running here"),
+    "a wrong password": (lambda bench: (bench.machine.run_folder / "password").write_text("x"), "wrong password"),
+    "a lost lease": (losing_the_lease, "lease has ended"),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_a_fault_of_the_host_is_named_and_nothing_is_replaced(bench: Bench, fault: str) -> None:
+    sabotage, why = REFUSED[fault]
+    try:
+        said = refused(bench, agreed=lambda: sabotage(bench))
+        assert why in f"{said}\n{bench.console.said}"
+    finally:
+        subprocess.run(["umount", "-q", str(bench.machine.restores)], check=False, capture_output=True)
+    # The same command completes it when the cause is gone.
+    shutil.rmtree(bench.machine.programs)
+    repaired = Bench(Machine(bench.saved))
+    assert repaired.restore().repository == "one"
+
+
+def test_snapshots_of_the_future_refuse_a_restore_if_a_clock_is_wrong(bench: Bench) -> None:
+    tomorrow = datetime.now() + timedelta(days=1)
+    bench.saved.save("one", "--time", f"{tomorrow:%Y-%m-%d %H:%M:%S}")
+    broken("date", f"echo {int(tomorrow.timestamp())}")(bench)
+    assert "clock and this machine's are 86" in refused(bench)
+    (bench.machine.programs / "date").unlink()
+    assert bench.restore().snapshot == bench.chosen, "with the right time, the snapshot's date is false"
