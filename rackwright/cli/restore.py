@@ -44,6 +44,7 @@ WHAT = ("state", "keys", "models")
 @click.option(
     "--serving", metavar="HOST", multiple=True, help="Restore this host although it serves; may be repeated."
 )
+@click.option("--accept-keys", is_flag=True, help="Accept merged API keys that this copy lacks, without asking.")
 @click.option("--undo", is_flag=True, help="Revert the last restore of these hosts.")
 @not_stale_option
 @yes_option
@@ -62,6 +63,7 @@ def restore(
     login: str | None,
     ca: Path | None,
     serving: tuple[str, ...],
+    accept_keys: bool,
     undo: bool,
     not_stale: bool,
     yes: bool,
@@ -82,12 +84,12 @@ def restore(
         undo=undo,
         source=source,
         only_url={"--into": into, "--password": password, "--user": user, "--login": login, "--ca": ca},
-        not_undo={"--at": at, "--from": source, "--serving": serving, "--not-stale": not_stale},
+        not_undo={"--at": at, "--from": source, "--accept-keys": accept_keys, "--not-stale": not_stale},
     )
 
     with Console(quiet=context.json, yes=yes) as console:
         if undo:
-            _undo(context, hosts, console)
+            _undo(context, hosts, serving, console)
             return ExitCode.DONE
         if source and into and is_url(source):
             from rackwright.cli.common.kit_place import kit_place
@@ -95,18 +97,26 @@ def restore(
             place = kit_place(source, password=password, user=user, login=login, ca=ca)
             _use_kit(context, place, into, console)
             source = None
-        asked = asked_for(context.fleet, at=at, repository=source, what=what, serving=serving)
+        asked = asked_for(
+            context.fleet,
+            at=at,
+            repository=source,
+            what=what,
+            serving=serving,
+            everything=everything,
+            accept_keys=accept_keys,
+        )
         if everything:
             return _everything(context, asked, console, not_stale=not_stale)
         return _hosts(context, hosts, asked, console)
 
 
-def _undo(context: Context, hosts: tuple[str, ...], console: Console) -> None:
+def _undo(context: Context, hosts: tuple[str, ...], serving: tuple[str, ...], console: Console) -> None:
     from rackwright.lifecycle.restore.procedure import undo
     from rackwright.lifecycle.session.session import open_session
 
     with open_session(context.fleet, limit=hosts) as session:
-        names = undo(session, console)
+        names = undo(session, console, serving)
     lines = (f"{host}: reverted {', '.join(some)}" for host, some in names.items())
     context.answer({"reverted": {host: [*some] for host, some in names.items()}}, *lines)
 

@@ -71,6 +71,15 @@ cd -- "$1"
 exec 9>restore.lock
 flock -w 20 9
 restores=$2 own=$3
+# A merge of audit logs that a crash cut off while it wrote.
+if [ -e audit.log.restored ]; then
+    exec 8>>audit.log
+    flock -w 20 8
+    LC_ALL=C awk 'length($0) && !seen[$0]++' audit.log.restored audit.log >audit.log.new
+    sync audit.log.new; mv -fT audit.log.new audit.log.restored
+    cat audit.log.restored >audit.log
+    sync audit.log; rm -f audit.log.restored
+fi
 for before in "$restores"/*/before; do
     [ -d "$before" ] || continue
     for started in "$before"/*.started; do
@@ -145,13 +154,15 @@ away() { # NAME: an earlier, interrupted undo may have put one there
 for kept in "$before"/*; do
     name=${kept##*/}
     case $name in
-      '*') continue ;;
+      # An older applied fleet would let files pass that are older than what was applied last.
+      '*' | fleet | fleet.absent) continue ;;
       *.between) rm -rf -- "${undone:?}/$name"; mv -T -- "$kept" "$undone/$name"; continue ;;
       *.absent) name=${name%.absent}; away "$name"; rm -f -- "$kept" ;;
       *) away "$name"; mv -T -- "$kept" "$name" ;;
     esac
     printf '%s\\n' "$name"
 done
+rm -rf -- "$before/fleet" "$before/fleet.absent"
 rmdir -- "$before"
 sync . "$undone"
 """

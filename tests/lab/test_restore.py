@@ -77,7 +77,7 @@ def repositories(vault: LabHost) -> list[dict[str, str]]:
 def test_a_host_that_serves_is_restored_only_if_its_name_is_typed(site: Site) -> None:
     said = site.operator("restore", GATE, "--yes", check=1)
     assert "gate1: this host serves now" in said.err
-    assert "next: rackwright restore gate1 --serving gate1" in said.err
+    assert "next: the same command with --serving gate1" in said.err
     with at_terminal(site.operator.argv("restore", GATE), site.operator.environment) as terminal:
         terminal.read_until("[y/N]")
         terminal.type("y\n")
@@ -99,9 +99,9 @@ def test_what_was_lost_comes_back_and_the_restore_can_be_undone(site: Site) -> N
     after = site.gate.tell(f"cat {STATE}/audit.log").splitlines()
     assert after[: len(before)] == before
     assert json.loads(after[-1])["what"].startswith("restored ")
-    site.operator("restore", GATE, "--undo", "--yes")
+    site.operator("restore", GATE, "--undo", "--yes", "--serving", GATE)
     assert not site.gate.holds(f"test -e {STATE}/golden")
-    assert "no restore to undo" in site.operator("restore", GATE, "--undo", "--yes", check=3).err
+    assert "no restore to undo" in site.operator("restore", GATE, "--undo", "--yes", "--serving", GATE, check=3).err
     site.operator("restore", GATE, "--yes", "--serving", GATE)
     assert site.gate.tell(f"cat {STATE}/golden/*/*.json") == golden
 
@@ -137,7 +137,7 @@ def test_a_killed_unit_and_a_full_disk_leave_the_present_state(site: Site) -> No
 
 def test_a_repository_that_is_gone_is_passed_over_for_the_next(site: Site) -> None:
     site.vault.tell("mv /srv/backup/gate1/acme/gate1 /srv/away")
-    said = site.operator("restore", GATE, "--yes", "--serving", GATE)
+    said = site.operator("restore", GATE, "--yes", "--serving", GATE, "--what", "state")
     assert "at web" in said.out
     site.vault.tell("mv /srv/away /srv/backup/gate1/acme/gate1")
 

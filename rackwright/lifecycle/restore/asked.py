@@ -23,6 +23,10 @@ class Asked:
     """The only one to use; None: the first that can be used."""
     serving: tuple[str, ...] = ()
     """Hosts that may be restored although they serve, for scripts."""
+    everything: bool = False
+    """All hosts in service: one that has no snapshot then starts without its old state."""
+    accept_keys: bool = False
+    """Whether keys that this copy lacks are valid, for scripts."""
 
 
 def is_url(text: str) -> bool:
@@ -60,7 +64,16 @@ def refuse_mixed(
         raise UsageError("is only for --from URL", where=given[0], should="leave it out")
 
 
-def asked_for(fleet: Fleet, *, at: str | None, repository: str | None, what: str, serving: tuple[str, ...]) -> Asked:
+def asked_for(
+    fleet: Fleet,
+    *,
+    at: str | None,
+    repository: str | None,
+    what: str,
+    serving: tuple[str, ...],
+    everything: bool = False,
+    accept_keys: bool = False,
+) -> Asked:
     """Return what the options of the command ask for. Raise UsageError if one of them isn't valid."""
     for host in serving:
         if host not in fleet.file.hosts:
@@ -70,4 +83,4 @@ def asked_for(fleet: Fleet, *, at: str | None, repository: str | None, what: str
         raise UsageError("no such part", where=f"--what {wrong[0]}", should=f"should be some of {', '.join(WHAT)}")
     if not parts:
         raise UsageError("is empty", where="--what", should=f"should be some of {', '.join(WHAT)}")
-    return Asked(parts, wanted_at(at, fleet.file.timezone, utc_now()), repository, serving)
+    return Asked(parts, wanted_at(at, fleet.file.timezone, utc_now()), repository, serving, everything, accept_keys)

@@ -107,6 +107,8 @@ class RestorePlan:
     hosts: tuple[HostPlan, ...]
     keys: MergedKeys | None
     """None: keys aren't asked for, or no host that has any is restored."""
+    without: Mapping[str, str] = field(default_factory=dict)
+    """Hosts for which there is no snapshot, and why."""
 
     @property
     def empty(self) -> bool:

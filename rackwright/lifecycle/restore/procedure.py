@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rackwright.errors import HostError, RackwrightError, UsageError
 from rackwright.lifecycle.backup.choose import FUTURE, Chosen, choose
 from rackwright.lifecycle.backup.reader import Reader, readers
 from rackwright.lifecycle.key import hosts_with_keys
 from rackwright.lifecycle.restore import scripts
+from rackwright.lifecycle.restore.agree import agree, agree_to_serving
 from rackwright.lifecycle.restore.arrived import refuse_odd
 from rackwright.lifecycle.restore.asked import KEYS, MODELS, STATE, Asked
 from rackwright.lifecycle.restore.in_place import Restored, discard_restored, restore_host
@@ -35,7 +36,7 @@ from rackwright.lifecycle.session.under_lease import leased
 from rackwright.remote import Connection
 from rackwright.remote.answers import read_answer
 from rackwright.roles.backup.settings import RESTORES
-from rackwright.roles.backup.state import SLACK
+from rackwright.roles.backup.state import LATE, SLACK, SNAPSHOTS_EVERY
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.shell import command
@@ -54,10 +55,12 @@ def restore(
     """
     with ExitStack() as stack, leased(session, f"restore {' '.join(session.hosts)}", console) as lease_session:
         ways = {host: _ways(stack, session, host, asked) for host in session.hosts}
-        plans = session.remote.each(ways, lambda host: _planned(session, host, ways[host], asked))
-        planned = RestorePlan(tuple(plans.values()), _keys(session, asked))
+        found = session.remote.each(ways, lambda host: _planned_or_not(session, host, ways[host], asked))
+        plans = {host: one for host, one in found.items() if isinstance(one, HostPlan)}
+        without = {host: one for host, one in found.items() if isinstance(one, str)}
+        planned = RestorePlan(tuple(plans.values()), _keys(session, asked), without)
         show(planned)
-        _agree(planned, asked, console)
+        agree(planned, asked, console)
         if planned.keys:
             write_merged(session.fleet, planned.keys)
         # With nothing but keys to restore, a host is left as it is.
@@ -68,14 +71,20 @@ def restore(
             return tuple(session.remote.each(plans, lambda host: work.restored(plans[host])).values())
 
 
-def undo(session: Session, console: Console) -> Mapping[str, Sequence[str]]:
+def undo(session: Session, console: Console, serving: tuple[str, ...] = ()) -> Mapping[str, Sequence[str]]:
     """Revert the last restore of each host; return the names of the parts by host.
 
-    Logs and tokens stay merged. Raise HostError for hosts where there is nothing to revert.
+    Logs and tokens stay merged, and so does the applied fleet. The name of a host that serves must be typed, unless
+    `serving` has it. Raise HostError for hosts where there is nothing to revert.
     """
     with leased(session, f"restore {' '.join(session.hosts)} --undo", console) as lease_session:
         for line in _changed_since(session):
             console.say(line)
+        for host, units in session.remote.each(
+            session.hosts, lambda host: _serving(session.remote.connection(host))
+        ).items():
+            if host not in serving:
+                agree_to_serving(host, units, console)
         console.confirm(f"Revert the last restore of {', '.join(session.hosts)}?")
 
         def back(host: str) -> Sequence[str]:
@@ -102,6 +111,16 @@ def _ways(stack: ExitStack, session: Session, host: str, asked: Asked) -> tuple[
     return stack.enter_context(readers(session.fleet, host, shell, only=asked.repository))
 
 
+def _planned_or_not(session: Session, host: str, ways: tuple[Reader, ...], asked: Asked) -> HostPlan | str:
+    """Return the host's plan. With --all, return why a host has none: it then starts without its old state."""
+    try:
+        return _planned(session, host, ways, asked)
+    except UsageError as error:
+        if not asked.everything:
+            raise
+        return error.problems[0].line()
+
+
 def _planned(
     session: Session, host: str, ways: tuple[Reader, ...], asked: Asked, damaged: dict[str, str] | None = None
 ) -> HostPlan:
@@ -110,12 +129,31 @@ def _planned(
     now = utc_now()
     chosen, files = _chosen(session, ways, now, asked, {} if damaged is None else damaged)
     _refuse_wrong_clock(shell, chosen, now)
-    serving = shell.run(scripts.SERVING).check("looking for what serves").stdout.split()
-    installed = shell.run(command(scripts.INSTALLED, chosen.reader.repository)).ok
+    serving = _serving(shell)
+    new_machine = _is_new(shell, chosen.reader.repository)
     parts = parts_of(files, present_files(shell, ITEMS), chosen.snapshot.time) if STATE in asked.what else ()
     weights = tuple(one for one in saved_weights(session.hosts[host]) if one.folder in chosen.snapshot.paths)
     wanted = missing(shell, weights) if MODELS in asked.what else ()
-    return HostPlan(host, chosen, parts, wanted, tuple(serving), new_machine=not installed, files=files)
+    return HostPlan(host, chosen, parts, wanted, tuple(serving), new_machine=new_machine, files=files)
+
+
+def _serving(shell: Connection) -> tuple[str, ...]:
+    """Return the units through which clients are served now."""
+    return tuple(shell.run(scripts.SERVING).check("looking for what serves").stdout.split())
+
+
+def _is_new(shell: Connection, repository: str) -> bool:
+    """Return whether the host must be set up first. Raise HostError if it was set up, but not for this repository."""
+    asking = "looking for the units of backups"
+    said = shell.run(command(scripts.INSTALLED, repository)).check(asking).stdout.strip()
+    if said == "old":
+        raise HostError(
+            f"isn't set up to restore from {repository}",
+            where=shell.name,
+            should="it works already, so apply should change it, with a plan",
+            next=f"rackwright apply -l {shell.name}",
+        )
+    return said == "new"
 
 
 def _chosen(
@@ -161,42 +199,6 @@ def _keys(session: Session, asked: Asked) -> MergedKeys | None:
     return merged_keys(session, asked.at) if wanted else None
 
 
-def _agree(planned: RestorePlan, asked: Asked, console: Console) -> None:
-    plans = planned.hosts
-    if planned.empty:
-        raise UsageError("these snapshots have nothing to restore", next="rackwright backup show HOST")
-    console.confirm(f"Restore {', '.join(plan.host for plan in plans)}?")
-    for plan in (plan for plan in plans if plan.chosen.doubts):
-        _agree_to_doubts(plan, console)
-    for plan in (plan for plan in plans if plan.serving and plan.host not in asked.serving):
-        console.confirm_by_name(
-            f"{plan.host} serves now: {', '.join(plan.serving)}.",
-            plan.host,
-            refusal=RackwrightError(
-                "this host serves now",
-                where=plan.host,
-                should="drain it first, or agree to restore it while it serves",
-                next=f"rackwright restore {plan.host} --serving {plan.host}",
-                listed=plan.serving,
-            ),
-        )
-
-
-def _agree_to_doubts(plan: HostPlan, console: Console) -> None:
-    """Return when a person agrees to a snapshot that was asked for by its ID and may not be honest; --yes doesn't."""
-    chosen = plan.chosen
-    console.confirm(
-        f"{plan.host}: this snapshot {'; it '.join(chosen.doubts)}. Restore it all the same?",
-        refusal=RackwrightError(
-            "this snapshot may not be honest",
-            where=f"{plan.host}: {chosen.snapshot.id[:8]}",
-            should="an operator at a terminal should look at it and agree, without --yes",
-            next=f"rackwright backup list {plan.host}",
-            listed=chosen.doubts,
-        ),
-    )
-
-
 @dataclass(frozen=True)
 class _Work:
     session: Session
@@ -222,9 +224,23 @@ class _Work:
             else:
                 self._note(plan, "done")
                 return done
-            failed, plan = plan, _planned(self.session, plan.host, self.ways[plan.host], self.asked, damaged)
+            failed, plan = plan, self._instead(plan, damaged)
             discard_restored(self.session, failed)
             self.console.say(f"{plan.host}: restoring {_from(plan.chosen)} instead")
+
+    def _instead(self, plan: HostPlan, damaged: dict[str, str]) -> HostPlan:
+        """Return the plan for the next repository. Raise HostError if the operator has agreed to something newer."""
+        other = _planned(self.session, plan.host, self.ways[plan.host], self.asked, damaged)
+        agreed = plan.chosen.snapshot.time
+        if agreed - other.chosen.snapshot.time > timedelta(seconds=LATE * SNAPSHOTS_EVERY):
+            name = other.chosen.reader.repository
+            raise HostError(
+                f"{name} only has {_from(other.chosen)}, which is older than the snapshot of {stamp(agreed)}",
+                where=plan.host,
+                should="an operator should agree to an older one",
+                next=f"rackwright restore {plan.host} --from {name}",
+            )
+        return other
 
     def _note(self, plan: HostPlan, outcome: str) -> None:
         note_leased_act(self.session, self.lease_session, (plan.host,), f"restored {_from(plan.chosen)}", outcome)

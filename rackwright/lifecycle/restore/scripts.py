@@ -14,12 +14,17 @@ PRESENT = """cd -- "$1" 2>/dev/null || exit 0
 shift
 for name; do [ ! -e "$name" ] || find "$name" -type f ! -name '*\n*' -printf '%s %T@ %p\\n'; done
 """
-# $1: a repository. Fails if the units that restore from it aren't installed.
-INSTALLED = f"""cd {FOLDER} && [ -e "$1.values" ] && [ -e restore.sh ]
+# $1: a repository. Prints ready if the units that restore from it are installed, new if no apply was completed on
+# this host, else old.
+INSTALLED = f"""if [ -e "{FOLDER}/$1.values" ] && [ -e {FOLDER}/restore.sh ]; then echo ready
+elif [ -e /var/lib/rackwright/record.json ]; then echo old
+else echo new; fi
 """
 # Prints the units through which clients are served now.
-SERVING = """systemctl list-units --state=active --plain --no-legend --no-pager \
-    rackwright-gateway.service 'rackwright-*@*.service' | awk '$1 !~ /^rackwright-backup/ { print $1 }'
+SERVING = """set -e
+units=$(systemctl list-units --state=active,activating,reloading --plain --no-legend --no-pager \
+    rackwright-gateway.service 'rackwright-*@*.service')
+printf '%s\\n' "$units" | awk 'NF && $1 !~ /^rackwright-backup/ { print $1 }'
 """
 # $1: the restore's folder; then, up to --, folders to create and the free bytes that each needs; then the arguments
 # of systemd-run. Standard input: the list for restore.sh. If the same restore runs already, it continues.
@@ -36,14 +41,20 @@ if systemctl is-active -q {RESTORE_UNIT}; then
     echo "another restore is running here: {RESTORE_UNIT}" >&2; exit 69
 fi
 systemctl reset-failed -q {RESTORE_UNIT} 2>/dev/null || true
+needs=''
 while [ "$1" != -- ]; do
     mkdir -p -m 0700 -- "$1"
-    there=$(du -sB1 -- "$1" | cut -f 1)
-    free=$(df -B1 --output=avail -- "$1" | tail -n 1 | tr -d ' ')
-    [ $((free + there)) -ge "$2" ] || {{ echo "$1 has $free bytes free, should have $2" >&2; exit 73; }}
+    needs="$needs$(df -B1 --output=avail,target -- "$1" | tail -n 1) $(du -sB1 -- "$1" | cut -f 1) $2
+"
     shift 2
 done
 shift
+# Folders on one filesystem share its free space.
+printf %s "$needs" | awk '
+    {{ free[$2] = $1; needed[$2] += $4 > $3 ? $4 - $3 : 0 }}
+    END {{ for (disk in free) if (needed[disk] > free[disk]) {{
+        printf "%s has %d bytes free, should have %d\\n", disk, free[disk], needed[disk]; bad = 1 }}
+    exit bad }}' >&2 || exit 73
 [ -z "$wanted" ] || printf '%s\\n' "$wanted" >"$folder/wanted"
 rm -f "{RUN}/${{folder##*/}}.result"
 printf '%s\\n' "$folder" >{RESTORES}/running
@@ -119,14 +130,18 @@ done
 FINISH = f"""set -eu
 cd -- {RESTORES}
 systemctl stop -q {RESTORE_UNIT} 2>/dev/null || true
-if [ -d "$1/before" ]; then
-    rm -rf before.old undone
+# The same restore again replaces only what it brought itself: what it replaced first stays the one to go back to.
+if [ -d "$1/before" ] && [ -d before ] && [ "$(cat before.of 2>/dev/null)" = "${{1##*/}}" ]; then
+    rm -rf -- "$1/before"
+elif [ -d "$1/before" ]; then
+    rm -rf before.old undone before.of
     [ ! -e before ] || mv -T before before.old
     mv -T -- "$1/before" before
+    printf '%s\\n' "${{1##*/}}" >before.of
     sync .
 fi
 for left in *; do
-    case $left in before | undone) ;; *) [ -d "$left/before" ] || rm -rf -- "$left" ;; esac
+    case $left in before | before.of | undone) ;; *) [ -d "$left/before" ] || rm -rf -- "$left" ;; esac
 done
 rm -rf -- {RUN}/"${{1##*/}}".*
 shift
