@@ -162,7 +162,7 @@ for kept in "$before"/*; do
     esac
     printf '%s\\n' "$name"
 done
-rm -rf -- "$before/fleet" "$before/fleet.absent"
+rm -rf -- "$before/fleet" "$before/fleet.absent" "$before/.of"
 rmdir -- "$before"
 sync . "$undone"
 """

@@ -131,17 +131,17 @@ FINISH = f"""set -eu
 cd -- {RESTORES}
 systemctl stop -q {RESTORE_UNIT} 2>/dev/null || true
 # The same restore again replaces only what it brought itself: what it replaced first stays the one to go back to.
-if [ -d "$1/before" ] && [ -d before ] && [ "$(cat before.of 2>/dev/null)" = "${{1##*/}}" ]; then
+if [ -d "$1/before" ] && [ -d before ] && [ "$(cat before/.of 2>/dev/null)" = "${{1##*/}}" ]; then
     rm -rf -- "$1/before"
 elif [ -d "$1/before" ]; then
-    rm -rf before.old undone before.of
+    rm -rf before.old undone
+    printf '%s\\n' "${{1##*/}}" >"$1/before/.of"
     [ ! -e before ] || mv -T before before.old
     mv -T -- "$1/before" before
-    printf '%s\\n' "${{1##*/}}" >before.of
     sync .
 fi
 for left in *; do
-    case $left in before | before.of | undone) ;; *) [ -d "$left/before" ] || rm -rf -- "$left" ;; esac
+    case $left in before | undone) ;; *) [ -d "$left/before" ] || rm -rf -- "$left" ;; esac
 done
 rm -rf -- {RUN}/"${{1##*/}}".*
 shift
@@ -160,14 +160,14 @@ umask 077
 export LC_ALL=C
 restored=$1 incoming=$2 place=$3 folder=$4 digest=$5
 shift 5
-list=$(pairs() { while [ $# -ge 2 ]; do printf '%s  %s\n' "$1" "$restored/$2"; shift 2; done; }; pairs "$@")
+list=$(pairs() { while [ $# -ge 2 ]; do printf '%s  %s\\n' "$1" "$restored/$2"; shift 2; done; }; pairs "$@")
 odd=$(find "$restored" ! -type f ! -type d | head -n 1)
 [ -z "$odd" ] || { echo "$odd is neither a file nor a folder" >&2; rm -rf -- "$restored"; exit 65; }
 nice -n 19 ionice -c 3 sha256sum --check --quiet --strict <<END || { rm -rf -- "$restored"; exit 65; }
 $list
 END
 [ -d "$incoming" ] || install -d -m 0700 -- "$incoming"
-printf '%s\n' "$list" | while read -r sha256 file; do
+printf '%s\\n' "$list" | while read -r sha256 file; do
     [ -e "$incoming/$sha256.verified" ] || mv -T -- "$file" "$incoming/$sha256.verified"
 done
 sh -c "$place" place "$incoming" "$folder" "$digest" "$@"

@@ -65,7 +65,11 @@ def test_a_rollout_that_was_closed_is_not_open(fleet: Fleet) -> None:
         (f"drains/{DRAINED}", '{"format": "drain/2"}', "newer rackwright"),
         (f"golden/assistant/{golden().kind.key}.json", "{}", "is damaged"),
         ("control-host.json", "\0\0\0\0", "is damaged"),
-        ("control-host.json", GOOD["control-host.json"].replace(":2", ":9999999999"), "has the number 9999999999"),
+        (
+            "control-host.json",
+            GOOD["control-host.json"].replace('"number":2', '"number":9999999999'),
+            "has the number 9999999999",
+        ),
         ("control/token", "99999999999", "is no fencing token"),
         ("control/token", "-5", "is no fencing token"),
         ("control/token", "0x7", "is no fencing token"),

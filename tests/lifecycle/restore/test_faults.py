@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import LeasedError
+from rackwright.lifecycle.restore import procedure
 from tests.lifecycle.backup.saved import PASSWORD, corrupt
-from tests.lifecycle.restore.conftest import AUDIT, KEY, SAVED
+from tests.lifecycle.restore.conftest import AUDIT, HERE, KEY, SAVED
 from tests.lifecycle.restore.host import STATE, Bench, Machine, refused
 from tests.waiting import wait_until
 
@@ -100,7 +101,6 @@ FAULTS: dict[str, tuple[Callable[[Bench], object], str]] = {
     "a zeroed pack": (lambda bench: zeroed(bench.saved.folder("one")), "not restored completely"),
     "a missing pack": (lambda bench: missing(bench.saved.folder("one")), "not restored completely"),
     "no repository": (lambda bench: gone(bench.saved.folder("one")), "the repository is gone"),
-    "a lock of another machine": (lambda bench: locked(bench.saved.folder("one")), "locked by process"),
     "nothing restored, exit status 0": (restic_that("exit 0"), "6 files not as the snapshot lists them"),
     "a file missing, exit status 0": (
         restic_that("REAL; rm $(find $target -name token)"),
@@ -133,6 +133,44 @@ def test_what_no_repository_can_restore_changes_nothing(bench: Bench) -> None:
     assert "two: " in said
 
 
+def test_a_lock_of_another_machine_stops_no_recovery(bench: Bench) -> None:
+    done = bench.restore(agreed=lambda: locked(bench.saved.folder("one")))
+    assert done.repository == "one"
+
+
+def test_a_clearly_older_snapshot_than_the_one_agreed_to_is_not_restored_instead(bench: Bench) -> None:
+    newer = datetime.now() + timedelta(minutes=50)
+    bench.saved.save("one", "--time", f"{newer:%Y-%m-%d %H:%M:%S}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(procedure, "LATE", 0)
+        said = refused(bench, agreed=lambda: gone(bench.saved.folder("one")))
+    assert "two only has" in said
+    assert "next: rackwright restore gate1 --from two" in said
+
+
+def test_the_same_restore_again_keeps_what_the_first_one_replaced(bench: Bench) -> None:
+    golden = f"golden/assistant/{KEY}.json"
+    bench.restore()
+    assert bench.machine.files[golden] == SAVED[golden]
+    bench.restore()
+    assert "golden" in bench.undo()
+    assert bench.machine.files[golden] == HERE[golden]
+
+
+@pytest.mark.parametrize(("made", "state"), [((), "new"), (("record.json",), "old")])
+def test_a_host_that_works_already_is_left_to_apply(bench: Bench, made: tuple[str, ...], state: str) -> None:
+    bench.machine.put(dict.fromkeys(made, "{}"))
+    for name in ("restore.sh", "one.values"):
+        (bench.machine.backup / name).unlink()
+    if state == "new":
+        with bench.ways() as ways:
+            assert bench.plan(ways).new_machine
+    else:
+        said = refused(bench)
+        assert "isn't set up to restore from one" in said
+        assert "next: rackwright apply -l gate1" in said
+
+
 def broken(name: str, text: str) -> Callable[[Bench], object]:
     """Have this text run in place of a program of the host."""
     return lambda bench: bench.machine.program(name, f"#!/bin/sh\n{text}\n")
@@ -144,7 +182,7 @@ def full(bench: Bench) -> None:
     mounted = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(bench.machine.restores)]
     if subprocess.run(mounted, capture_output=True).returncode:
         pytest.skip("needs the right to mount a disk")
-    broken("df", "echo 9999999999")(bench)
+    broken("df", "echo 9999999999 /")(bench)
 
 
 def running(folder: str, wanted: str = "") -> Callable[[Bench], object]:
@@ -170,9 +208,9 @@ def losing_the_lease(bench: Bench) -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[Bench], object], str]] = {
-    "a killed unit": (broken("systemd-run", "exit 0"), "rackwright-restore was ended"),
+    "a killed unit": (broken("systemd-run", "exit 0"), "rackwright-restore ended without a result"),
     "a unit that can't start": (broken("systemd-run", "echo no such unit >&2; exit 1"), "no such unit"),
-    "too little space": (broken("df", "echo 1000"), "has 1000 bytes free, should have"),
+    "too little space": (broken("df", "echo 1000 /"), "has 1000 bytes free, should have"),
     "a full disk": (full, "no space left on device"),
     "a full disk while the next state is made": (broken("cp", "echo no space >&2; exit 1"), "combining it failed"),
     "another restore": (running("two-abcd"), "another restore is running here"),

@@ -17,7 +17,7 @@ from rackwright.cli.common.console import Console
 from rackwright.errors import HostError, RackwrightError
 from rackwright.lifecycle.backup.at import At
 from rackwright.lifecycle.backup.choose import Chosen
-from rackwright.lifecycle.restore import procedure
+from rackwright.lifecycle.restore.agree import agree
 from rackwright.lifecycle.restore.asked import Asked
 from rackwright.lifecycle.restore.plan import HostPlan, RestorePlan, parts_of
 from rackwright.lifecycle.restore.weights import Weights, put_in_place
@@ -129,7 +129,7 @@ def test_a_doubtful_snapshot_needs_a_person_and_yes_is_none(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.FileIO("/dev/null")))
     with pytest.raises(RackwrightError) as error:
-        procedure._agree(doubtful(), Asked(), Console(quiet=quiet, yes=yes))
+        agree(doubtful(), Asked(), Console(quiet=quiet, yes=yes))
     problem = error.value.problems[0]
     if yes:
         assert problem.what == "this snapshot may not be honest"
@@ -140,7 +140,7 @@ def test_without_a_terminal_the_advice_is_not_to_pass_yes(monkeypatch: pytest.Mo
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.FileIO("/dev/null")))
     monkeypatch.setattr(Console, "confirm", _agreed_but_for_doubts(Console.confirm))
     with pytest.raises(RackwrightError, match="this snapshot may not be honest") as error:
-        procedure._agree(doubtful(), Asked(), Console(quiet=False, yes=False))
+        agree(doubtful(), Asked(), Console(quiet=False, yes=False))
     assert "pass --yes" not in str(error.value)
 
 
@@ -151,7 +151,7 @@ def _agreed_but_for_doubts(confirm: Any) -> Any:
 
 def test_a_person_is_asked_about_doubts_in_words() -> None:
     console = Answering()
-    procedure._agree(doubtful(), Asked(), console)
+    agree(doubtful(), Asked(), console)
     assert console.asked == [
         "Restore gate1?",
         "gate1: this snapshot is dated in the future; it is of another fleet: x, not acme. Restore it all the same?",
