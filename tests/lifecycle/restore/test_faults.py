@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from rackwright.errors import LeasedError
+from rackwright.lifecycle.backup.at import At
 from tests.lifecycle.backup.saved import PASSWORD, corrupt
 from tests.lifecycle.restore.conftest import AUDIT, KEY, SAVED
 from tests.lifecycle.restore.host import STATE, Bench, Machine, refused
@@ -203,3 +204,21 @@ def test_snapshots_of_the_future_refuse_a_restore_if_a_clock_is_wrong(bench: Ben
     assert "clock and this machine's are 86" in refused(bench)
     (bench.machine.programs / "date").unlink()
     assert bench.restore().snapshot == bench.chosen, "with the right time, the snapshot's date is false"
+
+
+def test_a_repository_that_is_damaged_before_the_plan_is_replaced_by_the_next(bench: Bench) -> None:
+    for pack in packs(bench.saved.folder("one"))[:-1]:
+        corrupt(pack)
+    assert bench.restore().repository == "two"
+
+
+def test_a_snapshot_without_an_audit_log_is_refused_before_anything_is_restored(bench: Bench) -> None:
+    (bench.saved.var / "audit.log").rename(bench.saved.var / "audit.log.new")
+    bench.saved.save("one")
+    (bench.saved.var / "audit.log.new").rename(bench.saved.var / "audit.log")
+    assert "the snapshot has no audit log" in refused(bench)
+
+
+def test_no_snapshot_is_older_than_the_first(bench: Bench) -> None:
+    until = datetime(2020, 1, 1, tzinfo=UTC)
+    assert "has no snapshot from 2020-01-01T00:00:00Z or before" in refused(bench, At("2020-01-01", until=until))
