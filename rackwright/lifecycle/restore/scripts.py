@@ -44,6 +44,7 @@ while [ "$1" != -- ]; do
     shift 2
 done
 shift
+: >"$folder/wanted"
 [ -z "$wanted" ] || printf '%s\\n' "$wanted" >"$folder/wanted"
 rm -f "{RUN}/${{folder##*/}}.result"
 printf '%s\\n' "$folder" >{RESTORES}/running

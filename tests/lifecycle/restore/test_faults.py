@@ -8,11 +8,14 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from rackwright.errors import LeasedError
+from rackwright.errors import HostError, LeasedError
 from rackwright.lifecycle.backup.at import At
+from rackwright.lifecycle.restore import in_place, procedure
 from tests.lifecycle.backup.saved import PASSWORD, corrupt
 from tests.lifecycle.restore.conftest import AUDIT, KEY, SAVED
 from tests.lifecycle.restore.host import STATE, Bench, Machine, refused
@@ -222,3 +225,32 @@ def test_a_snapshot_without_an_audit_log_is_refused_before_anything_is_restored(
 def test_no_snapshot_is_older_than_the_first(bench: Bench) -> None:
     until = datetime(2020, 1, 1, tzinfo=UTC)
     assert "has no snapshot from 2020-01-01T00:00:00Z or before" in refused(bench, At("2020-01-01", until=until))
+
+
+def test_weights_alone_make_no_new_machine_go_on_with_an_old_repository(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def adopted(*_: object) -> None:
+        raise AssertionError("its state was not restored")
+
+    monkeypatch.setattr(in_place, "adopt_restored", adopted)
+    before = bench.machine.files
+    assert bench.restore(what=("models",)).parts == ()
+    assert bench.machine.files["control/token"] == before["control/token"]
+
+
+def test_the_next_repository_must_have_what_the_operator_agreed_to(bench: Bench) -> None:
+    agreed, less = (
+        SimpleNamespace(parts=parts, weights=weights, host="gate1", chosen=chosen)
+        for parts, weights, chosen in (
+            ((1,), (SimpleNamespace(model=SimpleNamespace(name="assistant")),), None),
+            ((), (), SimpleNamespace(snapshot=SimpleNamespace(id="a" * 64, time=NOW), reader=READER)),
+        )
+    )
+    procedure._refuse_less(cast(Any, agreed), cast(Any, agreed))
+    with pytest.raises(HostError, match="aaaaaaaa of 2026-11-29T00:00:00Z at two has no state and no weights of"):
+        procedure._refuse_less(cast(Any, agreed), cast(Any, less))
+
+
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
+READER = SimpleNamespace(repository="two")
