@@ -15,7 +15,9 @@ import pytest
 
 from rackwright.errors import HostError, LeasedError
 from rackwright.lifecycle.backup.at import At
-from rackwright.lifecycle.restore import in_place, procedure
+from rackwright.lifecycle.backup.choose import Chosen
+from rackwright.lifecycle.restore import in_place, procedure, scripts
+from rackwright.lifecycle.restore.plan import Files
 from tests.lifecycle.backup.saved import PASSWORD, corrupt
 from tests.lifecycle.restore.conftest import AUDIT, KEY, SAVED
 from tests.lifecycle.restore.host import STATE, Bench, Machine, refused
@@ -124,6 +126,8 @@ def test_a_repository_that_fails_during_the_restore_is_replaced_by_the_next(benc
     assert any(why in line for line in bench.console.said)
     assert bench.machine.files[f"golden/assistant/{KEY}.json"] == SAVED[f"golden/assistant/{KEY}.json"]
     assert [path.name for path in bench.machine.restores.iterdir()] == ["before"], "nothing of the first try stays"
+    starts = [text for text in bench.machine.commands if text.endswith((scripts.START, scripts.DISCARD))]
+    assert [text.endswith(scripts.DISCARD) for text in starts] == [False, True, False], "its space is free in between"
     assert not (bench.saved.var / "backup").exists(), "runs keep their own state"
 
 
@@ -212,6 +216,20 @@ def test_snapshots_of_the_future_refuse_a_restore_if_a_clock_is_wrong(bench: Ben
 def test_a_repository_that_is_damaged_before_the_plan_is_replaced_by_the_next(bench: Bench) -> None:
     for pack in packs(bench.saved.folder("one"))[:-1]:
         corrupt(pack)
+    assert bench.restore().repository == "two"
+
+
+def test_a_repository_that_can_not_list_its_files_is_replaced_by_the_next(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = procedure.snapshot_files
+
+    def files(chosen: Chosen) -> Files:
+        if chosen.reader.repository == "one":
+            raise HostError("can't be read: panic: runtime error", where="one")
+        return listed(chosen)
+
+    monkeypatch.setattr(procedure, "snapshot_files", files)
     assert bench.restore().repository == "two"
 
 
