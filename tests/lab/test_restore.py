@@ -70,7 +70,7 @@ def repositories(vault: LabHost) -> list[dict[str, str]]:
     ssh = {"name": "ssh", "url": f"sftp:{{host}}@{vault.address}:/acme", "key": "file:{host}", "host_key": host_key}
     web = {"name": "web", "url": f"rest:https://{vault.address}:8000", "user": "{host}", "login": "file:{host}.login"}
     web |= {"append_only": "yes", "ca": "vault.crt"}
-    disk = {"name": "disk", "url": "/srv/disk/{host}"}
+    disk = {"name": "disk", "url": "/srv/disk"}
     return [one | {"password": "file:password"} for one in (ssh, web, disk)]
 
 

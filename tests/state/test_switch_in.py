@@ -247,3 +247,12 @@ def test_what_changed_since_a_restore_is_told_before_an_undo(host: FolderShell, 
     put(tmp_path / "host", {"drains/y": "since"})
     assert changed_since(host, str(tmp_path / "before")) == ["drains: 1 files"]
     assert changed_since(host, str(tmp_path / "none")) == []
+
+
+def test_a_restore_that_is_cut_off_again_and_again_can_go_on(host: FolderShell, tmp_path: Path) -> None:
+    put(tmp_path / "host", {"golden/a": "old"})
+    for number in range(4):
+        put(tmp_path / "next", {"golden/a": f"new {number}"})
+        switched(host, tmp_path)
+    assert files(tmp_path / "host") == {"golden/a": "new 3"}
+    assert files(tmp_path / "before") == {"golden/a": "old", "golden.between/a": "new 2"}

@@ -226,6 +226,7 @@ class _Work:
                 return done
             failed, plan = plan, self._instead(plan, damaged)
             discard_restored(self.session, failed)
+            _refuse_less(failed, plan)
             self.console.say(f"{plan.host}: restoring {_from(plan.chosen)} instead")
 
     def _instead(self, plan: HostPlan, damaged: dict[str, str]) -> HostPlan:
@@ -244,6 +245,19 @@ class _Work:
 
     def _note(self, plan: HostPlan, outcome: str) -> None:
         note_leased_act(self.session, self.lease_session, (plan.host,), f"restored {_from(plan.chosen)}", outcome)
+
+
+def _refuse_less(agreed: HostPlan, plan: HostPlan) -> None:
+    """Raise HostError if the next repository's snapshot has less than the operator agreed to."""
+    lacking = {one.model.name for one in agreed.weights} - {one.model.name for one in plan.weights}
+    what = [*(["state"] if agreed.parts and not plan.parts else []), *(f"weights of {name}" for name in lacking)]
+    if what:
+        raise HostError(
+            f"{_from(plan.chosen)} has no {' and no '.join(sorted(what))}",
+            where=plan.host,
+            should="nothing was changed: no other repository has what was agreed to",
+            next=f"rackwright backup list {plan.host}",
+        )
 
 
 def _from(chosen: Chosen) -> str:

@@ -55,6 +55,7 @@ printf %s "$needs" | awk '
     END {{ for (disk in free) if (needed[disk] > free[disk]) {{
         printf "%s has %d bytes free, should have %d\\n", disk, free[disk], needed[disk]; bad = 1 }}
     exit bad }}' >&2 || exit 73
+: >"$folder/wanted"
 [ -z "$wanted" ] || printf '%s\\n' "$wanted" >"$folder/wanted"
 rm -f "{RUN}/${{folder##*/}}.result"
 printf '%s\\n' "$folder" >{RESTORES}/running

@@ -19,7 +19,7 @@ from rackwright.errors import HostError
 from rackwright.lifecycle.backup.at import NEWEST, At
 from rackwright.lifecycle.backup.reader import Reader, readers
 from rackwright.lifecycle.restore import procedure
-from rackwright.lifecycle.restore.asked import Asked
+from rackwright.lifecycle.restore.asked import WHAT, Asked
 from rackwright.lifecycle.restore.in_place import Restored
 from rackwright.lifecycle.restore.plan import HostPlan
 from rackwright.lifecycle.session.session import Session
@@ -152,6 +152,7 @@ class _Lease:
         self.answers()
 
     def write(self, event: Event, rollout: str, *, detail: str) -> None:
+        self.machine.run("true # writing the journal")
         entry = Entry(time=utc_now(), rollout=rollout, run="r9", operator="ada", event=event, detail=detail)
         with (self.machine.saved.var / "control/journal").open("a") as stream:
             stream.write(entry.line())
@@ -202,15 +203,17 @@ class Bench:
     def plan(self, ways: Sequence[Reader], at: At = NEWEST) -> HostPlan:
         return procedure._planned(self.session, HOST, tuple(ways), Asked(at=at))
 
-    def restore(self, at: At = NEWEST, *, agreed: Callable[[], object] = lambda: None) -> Restored:
+    def restore(
+        self, at: At = NEWEST, *, agreed: Callable[[], object] = lambda: None, what: tuple[str, ...] = WHAT
+    ) -> Restored:
         """Restore the host; `agreed` happens between the plan and its execution."""
         with self.ways() as ways:
-            plan = self.plan(ways, at)
+            plan = procedure._planned(self.session, HOST, ways, Asked(what, at))
             agreed()
             work = procedure._Work(
                 self.session,
                 cast(Any, _Lease(self.machine, self.check)),
-                Asked(at=at),
+                Asked(what, at),
                 self.console,
                 lambda: False,
                 {HOST: ways},

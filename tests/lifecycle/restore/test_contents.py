@@ -6,6 +6,7 @@ import pytest
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.gateway.server_states import DrainRecord
+from rackwright.lifecycle.restore import contents as reading
 from rackwright.lifecycle.restore.contents import Contents, read_contents
 from rackwright.state.applied import About
 from rackwright.state.control import ControlRecord
@@ -129,3 +130,14 @@ def test_a_record_of_a_control_host_that_is_not_the_fleets_is_not_taken(fleet: F
     record = ControlRecord(host="evil", number=3, since=utc_now(), who="eve").model_dump_json()
     found = contents(fleet, {"control-host.json": record})
     assert (found.control, found.problems) == (None, ())
+
+
+def test_a_parser_that_fails_in_an_unexpected_way_finds_a_problem(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recurses(text: str, where: str) -> object:
+        raise RecursionError
+
+    monkeypatch.setattr(reading, "_JSON", {**reading._JSON, r"control/token": recurses})
+    (problem,) = contents(fleet, {}).problems
+    assert str(problem) == "gate1: control/token: is damaged"

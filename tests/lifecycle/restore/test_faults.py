@@ -6,13 +6,18 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from rackwright.errors import LeasedError
-from rackwright.lifecycle.restore import procedure
+from rackwright.errors import HostError, LeasedError
+from rackwright.lifecycle.backup.at import At
+from rackwright.lifecycle.backup.choose import Chosen
+from rackwright.lifecycle.restore import in_place, procedure, scripts
+from rackwright.lifecycle.restore.plan import Files
 from tests.lifecycle.backup.saved import PASSWORD, corrupt
 from tests.lifecycle.restore.conftest import AUDIT, HERE, KEY, SAVED
 from tests.lifecycle.restore.host import STATE, Bench, Machine, refused
@@ -120,6 +125,8 @@ def test_a_repository_that_fails_during_the_restore_is_replaced_by_the_next(benc
     assert any(why in line for line in bench.console.said)
     assert bench.machine.files[f"golden/assistant/{KEY}.json"] == SAVED[f"golden/assistant/{KEY}.json"]
     assert [path.name for path in bench.machine.restores.iterdir()] == ["before"], "nothing of the first try stays"
+    starts = [text for text in bench.machine.commands if text.endswith((scripts.START, scripts.DISCARD))]
+    assert [text.endswith(scripts.DISCARD) for text in starts] == [False, True, False], "its space is free in between"
     assert not (bench.saved.var / "backup").exists(), "runs keep their own state"
 
 
@@ -163,6 +170,7 @@ def test_a_host_that_works_already_is_left_to_apply(bench: Bench, made: tuple[st
     for name in ("restore.sh", "one.values"):
         (bench.machine.backup / name).unlink()
     if state == "new":
+        bench.machine.put({"record.json": None})
         with bench.ways() as ways:
             assert bench.plan(ways).new_machine
     else:
@@ -241,3 +249,64 @@ def test_snapshots_of_the_future_refuse_a_restore_if_a_clock_is_wrong(bench: Ben
     assert "clock and this machine's are 86" in refused(bench)
     (bench.machine.programs / "date").unlink()
     assert bench.restore().snapshot == bench.chosen, "with the right time, the snapshot's date is false"
+
+
+def test_a_repository_that_is_damaged_before_the_plan_is_replaced_by_the_next(bench: Bench) -> None:
+    for pack in packs(bench.saved.folder("one"))[:-1]:
+        corrupt(pack)
+    assert bench.restore().repository == "two"
+
+
+def test_a_repository_that_can_not_list_its_files_is_replaced_by_the_next(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = procedure.snapshot_files
+
+    def files(chosen: Chosen) -> Files:
+        if chosen.reader.repository == "one":
+            raise HostError("can't be read: panic: runtime error", where="one")
+        return listed(chosen)
+
+    monkeypatch.setattr(procedure, "snapshot_files", files)
+    assert bench.restore().repository == "two"
+
+
+def test_a_snapshot_without_an_audit_log_is_refused_before_anything_is_restored(bench: Bench) -> None:
+    (bench.saved.var / "audit.log").rename(bench.saved.var / "audit.log.new")
+    bench.saved.save("one")
+    (bench.saved.var / "audit.log.new").rename(bench.saved.var / "audit.log")
+    assert "the snapshot has no audit log" in refused(bench)
+
+
+def test_no_snapshot_is_older_than_the_first(bench: Bench) -> None:
+    until = datetime(2020, 1, 1, tzinfo=UTC)
+    assert "has no snapshot from 2020-01-01T00:00:00Z or before" in refused(bench, At("2020-01-01", until=until))
+
+
+def test_weights_alone_make_no_new_machine_go_on_with_an_old_repository(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def adopted(*_: object) -> None:
+        raise AssertionError("its state was not restored")
+
+    monkeypatch.setattr(in_place, "adopt_restored", adopted)
+    before = bench.machine.files
+    assert bench.restore(what=("models",)).parts == ()
+    assert bench.machine.files["control/token"] == before["control/token"]
+
+
+def test_the_next_repository_must_have_what_the_operator_agreed_to(bench: Bench) -> None:
+    agreed, less = (
+        SimpleNamespace(parts=parts, weights=weights, host="gate1", chosen=chosen)
+        for parts, weights, chosen in (
+            ((1,), (SimpleNamespace(model=SimpleNamespace(name="assistant")),), None),
+            ((), (), SimpleNamespace(snapshot=SimpleNamespace(id="a" * 64, time=NOW), reader=READER)),
+        )
+    )
+    procedure._refuse_less(cast(Any, agreed), cast(Any, agreed))
+    with pytest.raises(HostError, match="aaaaaaaa of 2026-11-29T00:00:00Z at two has no state and no weights of"):
+        procedure._refuse_less(cast(Any, agreed), cast(Any, less))
+
+
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
+READER = SimpleNamespace(repository="two")

@@ -79,6 +79,11 @@ def test_the_files_of_a_host_are_found_whatever_their_names_and_times_are(tmp_pa
     assert set(found) == {"bench/$(id)", "bench/*", "bench/-a", "bench/a b", "bench/a\rb"}
 
 
+@pytest.mark.parametrize("modified", ["-1e9", "1e12", "1e300"])
+def test_a_time_that_no_calendar_has_is_no_error(modified: str) -> None:
+    assert list(parse_present(f"1 {modified} bench/a\n")) == ["bench/a"]
+
+
 def test_the_host_needs_space_for_what_is_restored_and_for_the_copies_of_the_next_state() -> None:
     restored, present = files(BEFORE, "golden/a", "packages/a/b", "audit.log"), files(SINCE, "golden/b", "golden/c")
     space = {part.item.name: part.space for part in parts_of(restored, present, MADE)}
