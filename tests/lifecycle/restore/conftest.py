@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -23,10 +24,11 @@ KEY = golden().kind.key
 OPENED = Entry(
     time=utc_now(), rollout="r1", run="r1", operator="ada", event=Event.OPENED, detail="model update"
 ).line()
+# The file of evidence fills most of its pack, so that a byte in the middle of a pack is one that a restore needs.
 SAVED = {
     "audit.log": AUDIT,
     f"golden/assistant/{KEY}.json": golden().model_dump_json(),
-    "evidence/e1/journal": "a line\n" * 20_000,
+    "evidence/e1/journal": Random(1).randbytes(200_000).hex(),  # noqa: S311
     "control/token": "7\n",
     "control/journal": OPENED,
     "control/lease": "old",
