@@ -126,7 +126,7 @@ def test_a_killed_unit_and_a_full_disk_leave_the_present_state(site: Site) -> No
     program = 'case " $* " in *" restore "*) kill -9 $PPID ;; esac; exec /usr/bin/restic "$@"'
     site.gate.tell(f"printf '#!/bin/sh\n%s\n' '{program}' >/usr/local/bin/restic; chmod 0755 /usr/local/bin/restic")
     said = site.operator(*restore, check=3)
-    assert "rackwright-restore was ended" in said.err
+    assert "rackwright-restore ended without a result" in said.err
     site.gate.tell(f"rm /usr/local/bin/restic; mount -t tmpfs -o size=90m tmpfs {STATE}/restore")
     assert "bytes free, should have" in site.operator(*restore, check=3).err
     assert site.gate.tell(state) == before
@@ -182,7 +182,7 @@ def test_a_fleet_comes_back_from_a_repository_a_password_and_ssh(site: Site, tmp
     # As if the kit were from before the key was revoked.
     (into / "fleet/test.keys.yml").write_text(site.old_keys)
     recovered("trust", "--yes", GATE, GPU)
-    said = recovered("restore", "--all", "--yes", timeout=600)
+    said = recovered("restore", "--all", "--yes", "--accept-keys", timeout=600)
     assert "  revokes leaked of tests" in said.out
     assert " proofs passed" in said.out
     assert site.gate.tell(f"cat {STATE}/audit.log").splitlines()[: len(log)] == log
