@@ -28,7 +28,7 @@ COMMANDS = {
     "drain": "Take a replica or a host out of the gateways.",
     "undrain": "Let a drained replica or host take requests again.",
     "model": "Show, update, promote, roll back and prune models.",
-    "backup": "Make, check, list and read the hosts' snapshots.",
+    "backup": "Make, check, list and read the hosts' snapshots, and save the kit.",
     "restore": "Bring hosts' state and weights back from their snapshots.",
     "key": "Add, list, edit, revoke and pull API keys.",
     "ca": "Show the certificate that clients must trust.",

@@ -70,8 +70,8 @@ def apply(
 
         applied = carry_out(session, Options(only, close_ports, allow_outage, reboot, not_stale), console, show)
     _answer(context, applied)
-    if applied.failure:
-        raise applied.failure
+    if error := applied.failure or applied.unsaved:
+        raise error
     if applied.run.interrupted:
         return ExitCode.FAILED
     return ExitCode.HOSTS_FAILED if applied.run.failed_hosts else ExitCode.DONE

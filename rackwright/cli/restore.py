@@ -9,7 +9,7 @@ import click
 
 from rackwright.cli.common.context import Context, hosts_needed
 from rackwright.cli.common.options import Command, common_options, not_stale_option, pass_context, yes_option
-from rackwright.errors import ExitCode, UsageError
+from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
     from rackwright.cli.common.console import Console
@@ -24,10 +24,17 @@ WHAT = ("state", "keys", "models")
 @click.option("--all", "everything", is_flag=True, help="All hosts; then apply and verify.")
 @click.option("--at", metavar="TIME|ID", help="The newest snapshot up to this time, or the one with this ID.")
 @click.option(
-    "--from", "source", metavar="REPOSITORY|URL", help="Only this repository; with --all, the URL of the kit."
+    "--from",
+    "source",
+    metavar="REPOSITORY|URL",
+    help="Only from this repository; with --all, also the URL of the kit.",
 )
-@click.option("--what", metavar="PART,...", default=",".join(WHAT), show_default=True, help="Restore only this.")
-@click.option("--into", metavar="FOLDER", type=click.Path(path_type=Path), help="With a URL: where the kit is put.")
+@click.option(
+    "--what", metavar="PART,...", default=",".join(WHAT), show_default=True, help="Restore only these parts."
+)
+@click.option(
+    "--into", metavar="FOLDER", type=click.Path(path_type=Path), help="With a URL: the new folder for the kit."
+)
 @click.option("--password", metavar="REFERENCE", help="With a URL: the kit's password; asked for if absent.")
 @click.option("--user", metavar="NAME", help="With a rest: URL: the kit's user.")
 @click.option("--login", metavar="REFERENCE", help="With a rest: URL: the user's password.")
@@ -37,7 +44,8 @@ WHAT = ("state", "keys", "models")
 @click.option(
     "--serving", metavar="HOST", multiple=True, help="Restore this host although it serves; may be repeated."
 )
-@click.option("--undo", is_flag=True, help="Revert the last restore.")
+@click.option("--accept-keys", is_flag=True, help="Accept merged API keys that this copy lacks, without asking.")
+@click.option("--undo", is_flag=True, help="Revert the last restore of these hosts.")
 @not_stale_option
 @yes_option
 @common_options
@@ -55,65 +63,69 @@ def restore(
     login: str | None,
     ca: Path | None,
     serving: tuple[str, ...],
+    accept_keys: bool,
     undo: bool,
     not_stale: bool,
     yes: bool,
 ) -> int:
     """Bring hosts' state and weights back from their snapshots.
 
-    Shows the plan and asks. Files are restored next to the present ones, validated, and then switched in. Logs are
-    merged. A new machine gets the base system first. With --all, apply and verify follow; with --all --from URL, the
-    fleet's files come from its kit.
+    Shows the plan and asks. Restores files next to the present ones, validates them, and only then replaces
+    anything. Logs are merged. A new machine gets the base system first. Run apply and verify afterwards; --all does
+    that for you. --all --from URL first fetches the fleet's files from the kit.
     """
     hosts_needed()
-    _refuse_mixed(hosts, everything=everything, undo=undo)
     from rackwright.cli.common.console import Console
-    from rackwright.lifecycle.restore.asked import asked_for, is_url
+    from rackwright.lifecycle.restore.asked import asked_for, is_url, refuse_mixed
+
+    refuse_mixed(
+        hosts,
+        everything=everything,
+        undo=undo,
+        source=source,
+        only_url={"--into": into, "--password": password, "--user": user, "--login": login, "--ca": ca},
+        not_undo={"--at": at, "--from": source, "--accept-keys": accept_keys, "--not-stale": not_stale},
+    )
 
     with Console(quiet=context.json, yes=yes) as console:
         if undo:
-            _undo(context, hosts, console)
+            _undo(context, hosts, serving, console)
             return ExitCode.DONE
-        if source and is_url(source):
+        if source and into and is_url(source):
             from rackwright.cli.common.kit_place import kit_place
 
             place = kit_place(source, password=password, user=user, login=login, ca=ca)
-            _use_kit(context, place, into, console, everything=everything)
+            _use_kit(context, place, into, console)
             source = None
-        elif given := [name for name, value in (("--into", into), ("--password", password)) if value]:
-            raise UsageError("is only for --from URL", where=given[0], should="leave it out")
-        asked = asked_for(context.fleet, at=at, repository=source, what=what, serving=serving)
+        asked = asked_for(
+            context.fleet,
+            at=at,
+            repository=source,
+            what=what,
+            serving=serving,
+            everything=everything,
+            accept_keys=accept_keys,
+        )
         if everything:
             return _everything(context, asked, console, not_stale=not_stale)
         return _hosts(context, hosts, asked, console)
 
 
-def _refuse_mixed(hosts: tuple[str, ...], *, everything: bool, undo: bool) -> None:
-    if everything and hosts:
-        raise UsageError("names all hosts", where="--all", should="leave out the hosts, or --all")
-    if everything and undo:
-        raise UsageError("needs hosts", where="--undo", should="name the hosts whose restore is to be undone")
-    if not everything and not hosts:
-        raise UsageError("no host", where="HOST", should="name one or more hosts, or pass --all")
-
-
-def _undo(context: Context, hosts: tuple[str, ...], console: Console) -> None:
+def _undo(context: Context, hosts: tuple[str, ...], serving: tuple[str, ...], console: Console) -> None:
     from rackwright.lifecycle.restore.procedure import undo
     from rackwright.lifecycle.session.session import open_session
 
     with open_session(context.fleet, limit=hosts) as session:
-        names = undo(session, console)
+        names = undo(session, console, serving)
     lines = (f"{host}: reverted {', '.join(some)}" for host, some in names.items())
     context.answer({"reverted": {host: [*some] for host, some in names.items()}}, *lines)
 
 
-def _use_kit(context: Context, place: KitPlace, into: Path | None, console: Console, *, everything: bool) -> None:
+def _use_kit(context: Context, place: KitPlace, into: Path, console: Console) -> None:
     """Fetch the kit, ask, and go on with its fleet file. Raise FleetError if a secret is missing on this machine."""
     from rackwright.lifecycle.restore.fetch_kit import fetch_kit
     from rackwright.lifecycle.restore.use_kit import confirm_kit, refuse_missing_secrets, use_ca_key
 
-    if not everything or into is None:
-        raise UsageError("a URL needs --all and --into FOLDER", where="--from")
     kit = fetch_kit(place, into, console)
     context.path = kit.fleet_file
     confirm_kit(kit, context.fleet, console)
@@ -157,4 +169,8 @@ def _everything(context: Context, asked: Asked, console: Console, *, not_stale: 
     }
     lines = [line for one in done.restored for line in one.lines()]
     context.answer(document, *lines, f"{passed} of {len(done.proofs)} proofs passed")
-    return ExitCode.NOT_PROVEN if done.failed else ExitCode.DONE
+    if done.failed:
+        return ExitCode.NOT_PROVEN
+    if done.unsaved:
+        raise done.unsaved
+    return ExitCode.DONE

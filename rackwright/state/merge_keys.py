@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from itertools import count
 
@@ -89,9 +90,12 @@ def _with_own_ids(keys: Iterable[ApiKey]) -> Iterator[ApiKey]:
 
 
 def _candidates(key: ApiKey) -> Iterator[str]:
-    """Yield new ids for the key, without end. They depend on the key alone, so that each merge chooses the same."""
-    for number in count():
-        yield f"{key.id[:15].rstrip('-')}-{sha256(f'{key.sha256} {number}'.encode()).hexdigest()[:8]}"
+    """Return new ids for the key, without end. They depend on the key alone, so that each merge chooses the same."""
+    return map(partial(_candidate, key), count())
+
+
+def _candidate(key: ApiKey, number: int) -> str:
+    return f"{key.id[:15].rstrip('-')}-{sha256(f'{key.sha256} {number}'.encode()).hexdigest()[:8]}"
 
 
 def _is_tombstone(one: PushedKey) -> bool:

@@ -94,7 +94,8 @@ def restore_properties(repository: Repository, folders: Iterable[str]) -> tuple[
         "Type=exec",
         *secrets,
         *_RUNTIME.splitlines(),
-        f"ReadWritePaths={STATE}",
+        # restic locks the repository.
+        *([f"ReadWritePaths=-{repository.mount or repository.url}"] if repository.kind == "path" else []),
         *(f"ReadWritePaths={folder}" for folder in folders),
         *_network(repository).splitlines(),
         *sandbox.splitlines(),

@@ -70,13 +70,14 @@ def repositories(vault: LabHost) -> list[dict[str, str]]:
     ssh = {"name": "ssh", "url": f"sftp:{{host}}@{vault.address}:/acme", "key": "file:{host}", "host_key": host_key}
     web = {"name": "web", "url": f"rest:https://{vault.address}:8000", "user": "{host}", "login": "file:{host}.login"}
     web |= {"append_only": "yes", "ca": "vault.crt"}
-    return [one | {"password": "file:password"} for one in (ssh, web)]
+    disk = {"name": "disk", "url": "/srv/disk"}
+    return [one | {"password": "file:password"} for one in (ssh, web, disk)]
 
 
 def test_a_host_that_serves_is_restored_only_if_its_name_is_typed(site: Site) -> None:
     said = site.operator("restore", GATE, "--yes", check=1)
     assert "gate1: this host serves now" in said.err
-    assert "next: rackwright restore gate1 --serving gate1" in said.err
+    assert "next: the same command with --serving gate1" in said.err
     with at_terminal(site.operator.argv("restore", GATE), site.operator.environment) as terminal:
         terminal.read_until("[y/N]")
         terminal.type("y\n")
@@ -98,16 +99,45 @@ def test_what_was_lost_comes_back_and_the_restore_can_be_undone(site: Site) -> N
     after = site.gate.tell(f"cat {STATE}/audit.log").splitlines()
     assert after[: len(before)] == before
     assert json.loads(after[-1])["what"].startswith("restored ")
-    site.operator("restore", GATE, "--undo", "--yes")
+    site.operator("restore", GATE, "--undo", "--yes", "--serving", GATE)
     assert not site.gate.holds(f"test -e {STATE}/golden")
-    assert "no restore to undo" in site.operator("restore", GATE, "--undo", "--yes", check=3).err
+    assert "no restore to undo" in site.operator("restore", GATE, "--undo", "--yes", "--serving", GATE, check=3).err
     site.operator("restore", GATE, "--yes", "--serving", GATE)
     assert site.gate.tell(f"cat {STATE}/golden/*/*.json") == golden
 
 
+def test_the_sandboxed_unit_restores_from_a_folder_too(site: Site) -> None:
+    assert "at disk" in site.operator("restore", GATE, "--yes", "--serving", GATE, "--from", "disk").out
+
+
+def test_a_second_restore_is_refused_while_the_first_one_asks(site: Site) -> None:
+    with at_terminal(site.operator.argv("restore", GATE), site.operator.environment) as terminal:
+        terminal.read_until("[y/N]")
+        said = site.operator("restore", GPU, "--yes", "--serving", GPU, check=11)
+        assert f"for: restore {GATE}" in said.err
+        terminal.type("n\n")
+        assert terminal.end() == 1
+
+
+def test_a_killed_unit_and_a_full_disk_leave_the_present_state(site: Site) -> None:
+    state = f"cd {STATE}; find golden control -type f ! -name lease ! -name token | sort | xargs sha256sum"
+    before = site.gate.tell(state)
+    restore = ("restore", GATE, "--yes", "--serving", GATE)
+    program = 'case " $* " in *" restore "*) kill -9 $PPID ;; esac; exec /usr/bin/restic "$@"'
+    site.gate.tell(f"printf '#!/bin/sh\n%s\n' '{program}' >/usr/local/bin/restic; chmod 0755 /usr/local/bin/restic")
+    said = site.operator(*restore, check=3)
+    assert "rackwright-restore ended without a result" in said.err
+    site.gate.tell(f"rm /usr/local/bin/restic; mount -t tmpfs -o size=90m tmpfs {STATE}/restore")
+    assert "bytes free, should have" in site.operator(*restore, check=3).err
+    assert site.gate.tell(state) == before
+    site.gate.tell(f"umount {STATE}/restore")
+    site.operator(*restore)
+    assert site.gate.tell(f"ls {STATE}/restore") == "before"
+
+
 def test_a_repository_that_is_gone_is_passed_over_for_the_next(site: Site) -> None:
     site.vault.tell("mv /srv/backup/gate1/acme/gate1 /srv/away")
-    said = site.operator("restore", GATE, "--yes", "--serving", GATE)
+    said = site.operator("restore", GATE, "--yes", "--serving", GATE, "--what", "state")
     assert "at web" in said.out
     site.vault.tell("mv /srv/away /srv/backup/gate1/acme/gate1")
 
@@ -134,7 +164,6 @@ def test_a_new_serving_host_gets_its_weights_back_before_an_engine_starts(site: 
 
 
 def test_a_fleet_comes_back_from_a_repository_a_password_and_ssh(site: Site, tmp_path: Path) -> None:
-    """The newest kit is from before a key was revoked: only the lost gateway's snapshots know about that."""
     home, into, secret = site.operator.path.parent, tmp_path / "acme", tmp_path / "secret"
     secret.write_text(site.operator("backup", "password", "kit", "--to", "web").out)
     log = site.gate.tell(f"cat {STATE}/audit.log").splitlines()
@@ -150,8 +179,10 @@ def test_a_fleet_comes_back_from_a_repository_a_password_and_ssh(site: Site, tmp
     for name in missing:
         (into / "fleet" / name).write_bytes((home / name).read_bytes())
         (into / "fleet" / name).chmod(0o600)
+    # As if the kit were from before the key was revoked.
+    (into / "fleet/test.keys.yml").write_text(site.old_keys)
     recovered("trust", "--yes", GATE, GPU)
-    said = recovered("restore", "--all", "--yes", timeout=600)
+    said = recovered("restore", "--all", "--yes", "--accept-keys", timeout=600)
     assert "  revokes leaked of tests" in said.out
     assert " proofs passed" in said.out
     assert site.gate.tell(f"cat {STATE}/audit.log").splitlines()[: len(log)] == log

@@ -105,6 +105,16 @@ def test_a_path_needs_no_network_and_only_a_path_without_a_mount_is_made() -> No
     assert "mkdir -p -m 0700 -- /srv/b/gate1" in units.service(Repository(name="b", url="/srv/b/gate1"), "run")
 
 
+def test_a_restore_may_write_only_where_it_restores_to_and_lock_a_repository_that_is_a_folder() -> None:
+    def written(repository: Repository) -> list[str]:
+        return [one for one in units.restore_properties(repository, ("/a", "/b")) if "ReadWritePaths" in one]
+
+    to = ["ReadWritePaths=/a", "ReadWritePaths=/b"]
+    assert written(WEB) == written(SSH) == to
+    assert written(DISK) == ["ReadWritePaths=-/mnt/disk", *to]
+    assert written(Repository(name="b", url="/srv/b/gate1")) == ["ReadWritePaths=-/srv/b/gate1", *to]
+
+
 def satisfied() -> Mapping[object, object]:
     """A host on which the role has already run."""
     done = play(backup, settings=SETTINGS, access=ACCESS).uploads

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.state.switch_in import LEASES_SINCE, merge_audit, merge_control, revert, switch_in
+from rackwright.state.lease import Owner
+from rackwright.state.store import FileStore
+from rackwright.state.switch_in import (
+    LEASES_SINCE,
+    changed_since,
+    merge_audit,
+    merge_control,
+    revert,
+    settle,
+    switch_in,
+)
 from tests.shells import FolderShell
+
+OWNER = Owner(who="ada", machine="vm", why="restore", run="r1")
 
 
 @pytest.fixture
@@ -76,7 +90,9 @@ def test_journals_are_merged_tokens_grow_and_the_lease_stays(host: FolderShell, 
     }
 
 
-@pytest.mark.parametrize("restored", ["", "x\n", "-5\n", "999999999999999\n", "1; reboot\n"])
+@pytest.mark.parametrize(
+    "restored", ["", "x\n", "-5\n", "99999999999\n", "999999999999999\n", "010\n", "1; reboot\n"]
+)
 def test_a_token_that_is_no_number_raises_nothing(host: FolderShell, tmp_path: Path, restored: str) -> None:
     put(tmp_path, {"host/control/token": "2000007\n", "restored/token": restored})
     merge_control(host, str(tmp_path / "restored"))
@@ -87,7 +103,7 @@ def switched(host: FolderShell, tmp_path: Path) -> None:
     switch_in(host, str(tmp_path / "next"), str(tmp_path / "before"), ["golden", "bench", "drains"])
 
 
-def test_what_is_switched_in_can_be_reverted_once(host: FolderShell, tmp_path: Path) -> None:
+def test_what_is_switched_in_can_be_revert_once(host: FolderShell, tmp_path: Path) -> None:
     put(tmp_path / "host", {"golden/a": "old", "drains/x": "stays"})
     put(tmp_path / "next", {"golden/a": "new", "bench/b": "new"})
     for _ in range(2):
@@ -123,3 +139,120 @@ def test_what_was_written_between_two_tries_is_kept(host: FolderShell, tmp_path:
     assert files(tmp_path / "before") == {"golden/a": "old", "golden.between/c": "since"}
     revert(host, str(tmp_path / "before"), str(tmp_path / "undone"))
     assert files(tmp_path / "host") == {"golden/a": "old"}
+
+
+def test_a_token_that_a_restore_raised_is_still_one_that_leases_allow(host: FolderShell, tmp_path: Path) -> None:
+    put(tmp_path, {"restored/token": "9999999999\n"})
+    merge_control(host, str(tmp_path / "restored"))
+    store = FileStore(host, folder=str(tmp_path / "host/control"))
+    assert store.acquire(OWNER).token == 9_999_999_999 + LEASES_SINCE + 1
+
+
+def test_a_journal_is_closed_together_with_its_merge(host: FolderShell, tmp_path: Path) -> None:
+    put(tmp_path, {"restored/journal": "opened\n", "host/control/journal": "b\n"})
+    merge_control(host, str(tmp_path / "restored"), closing="closed\n")
+    assert files(tmp_path / "host/control")["journal"] == "opened\nb\nclosed\n"
+
+
+def test_a_host_without_the_group_adm_gets_its_audit_log(
+    host: FolderShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path, monkeypatch, "chown", "echo no such group >&2; exit 1")
+    put(tmp_path, {"restored.log": "a\n", "host/audit.log": "c\n"})
+    merge_audit(host, str(tmp_path / "restored.log"))
+    assert files(tmp_path / "host") == {"audit.log": "a\nc\n"}
+    assert (tmp_path / "host/audit.log").stat().st_mode & 0o777 == 0o640
+
+
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    (tmp_path / "bin").mkdir(exist_ok=True)
+    (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+    (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+
+
+OLD = {"golden/a": "old", "golden/mine": "mine", "drains/x": "stays"}
+NEW = {"golden/a": "new", "golden/mine": "mine", "bench/b": "new"}
+AFTER = {**NEW, "drains/x": "stays"}
+
+
+@pytest.mark.parametrize("since", [None, "golden", "bench"])
+@pytest.mark.parametrize("killed_at", range(9))
+def test_a_switch_that_is_killed_at_any_change_loses_nothing(
+    host: FolderShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int, since: str | None
+) -> None:
+    restore, before = tmp_path / "restores/one", tmp_path / "restores/one/before"
+    put(tmp_path / "host", OLD)
+    put(restore / "next", NEW)
+    for name in ("mv", "rm", "stat"):
+        text = f'n=$(cat {tmp_path}/n 2>/dev/null || echo 0); echo $((n + 1)) >{tmp_path}/n; [ "$n" != {killed_at} ] '
+        program(tmp_path, monkeypatch, name, f'{text} || {{ kill -9 $PPID; exit 9; }}\nexec /bin/{name} "$@"')
+    with contextlib.suppress(HostError):
+        switch_in(host, str(restore / "next"), str(before), ["golden", "bench"])
+    monkeypatch.undo()
+    if since:
+        # Somebody writes a file before anybody notices.
+        put(tmp_path / "host", {f"{since}/since": "x"})
+    written = {f"{since}/since": "x"} if since else {}
+    settle(host, str(tmp_path / "restores"), going_on=str(before))
+    here = files(tmp_path / "host")
+    assert {"golden/mine", "drains/x", *written} <= here.keys(), "no part is missing"
+    # The same restore combines its files with what is there, and goes on.
+    put(restore / "next", {**{name: text for name, text in here.items() if "drains" not in name}, **NEW})
+    switch_in(host, str(restore / "next"), str(before), ["golden", "bench"])
+    assert files(tmp_path / "host") == AFTER | written
+    settle(host, str(tmp_path / "restores"))
+    revert(host, str(tmp_path / "restores/before"), str(tmp_path / "restores/undone"))
+    back = {name: text for name, text in files(tmp_path / "host").items() if not name.endswith("since")}
+    assert back == OLD
+
+
+def test_a_killed_restore_can_be_undone(host: FolderShell, tmp_path: Path) -> None:
+    put(tmp_path / "host", OLD)
+    put(tmp_path / "restores/before", {"golden/a": "of an earlier restore"})
+    put(tmp_path / "restores/one/next", NEW)
+    switch_in(host, f"{tmp_path}/restores/one/next", f"{tmp_path}/restores/one/before", ["golden"])
+    settle(host, str(tmp_path / "restores"))
+    assert revert(host, f"{tmp_path}/restores/before", f"{tmp_path}/restores/undone") == ["golden"]
+    assert files(tmp_path / "host") == OLD
+
+
+@pytest.mark.parametrize("killed_at", range(4))
+def test_an_undo_that_is_killed_is_completed_by_the_next_one(
+    host: FolderShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    put(tmp_path / "host", {"golden/a": "new", "bench/b": "new"})
+    put(tmp_path, {"before/golden/a": "old", "before/bench.absent": ""})
+    text = f'n=$(cat {tmp_path}/n 2>/dev/null || echo 0); echo $((n + 1)) >{tmp_path}/n; [ "$n" != {killed_at} ] '
+    for name in ("mv", "rm"):
+        program(tmp_path, monkeypatch, name, f'{text} || {{ kill -9 $PPID; exit 9; }}\nexec /bin/{name} "$@"')
+    with contextlib.suppress(HostError):
+        revert(host, str(tmp_path / "before"), str(tmp_path / "undone"))
+    monkeypatch.undo()
+    if not (tmp_path / "host/golden").exists():
+        put(tmp_path, {"host/golden/since": "x"})
+    with contextlib.suppress(HostError):
+        revert(host, str(tmp_path / "before"), str(tmp_path / "undone"))
+    assert files(tmp_path / "host") == {"golden/a": "old"}
+    assert files(tmp_path / "undone")["golden/a"] == "new"
+
+
+def test_what_changed_since_a_restore_is_told_before_an_undo(host: FolderShell, tmp_path: Path) -> None:
+    put(tmp_path / "host", {"golden/a": "old", "drains/x": "old"})
+    put(tmp_path / "next", {"golden/a": "new", "drains/x": "new"})
+    switch_in(host, str(tmp_path / "next"), str(tmp_path / "before"), ["golden", "drains"])
+    for path in (tmp_path / "host").rglob("*"):
+        os.utime(path, (1, 1))
+    assert changed_since(host, str(tmp_path / "before")) == []
+    put(tmp_path / "host", {"drains/y": "since"})
+    assert changed_since(host, str(tmp_path / "before")) == ["drains: 1 files"]
+    assert changed_since(host, str(tmp_path / "none")) == []
+
+
+def test_a_restore_that_is_cut_off_again_and_again_can_go_on(host: FolderShell, tmp_path: Path) -> None:
+    put(tmp_path / "host", {"golden/a": "old"})
+    for number in range(4):
+        put(tmp_path / "next", {"golden/a": f"new {number}"})
+        switched(host, tmp_path)
+    assert files(tmp_path / "host") == {"golden/a": "new 3"}
+    assert files(tmp_path / "before") == {"golden/a": "old", "golden.between/a": "new 2"}

@@ -11,10 +11,10 @@ from rackwright.cli.common.options import Group
 
 @click.group(cls=Group)
 def backup() -> None:
-    """Make, check, list and read the hosts' snapshots.
+    """Make, check, list and read the hosts' snapshots, and save the kit.
 
-    Units on the hosts make and check them. Timers start these every day and every week; `run` and `check` start
-    them now.
+    Units on the hosts make and check snapshots. Timers start these every day and every week; `run` and `check` start
+    them now. To restore a host, use `rackwright restore`.
     """
 
 

@@ -54,8 +54,8 @@ def forget(
     """Remove old snapshots from append-only repositories.
 
     Run it where deletions are allowed, like on the backup server. It asks no host. Nothing is removed from a
-    repository that is damaged, or has snapshots that are dated in the future or not by its host. Exit code 3 if
-    something could not be removed, 12 if there are such snapshots.
+    repository that is damaged, or has suspect snapshots: dated in the future, or by another author. Exit code 3 if
+    something could not be removed, 12 if there are suspect snapshots.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console

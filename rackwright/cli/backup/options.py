@@ -7,6 +7,6 @@ import click
 hosts_argument = click.argument("hosts", metavar="[HOST|GROUP]...", nargs=-1)
 to_option = click.option("--to", metavar="NAME", help="Only in this repository of the fleet file.")
 at_option = click.option(
-    "--at", metavar="TIME|ID", help="The newest snapshot that isn't after this time, or the one with this ID."
+    "--at", metavar="TIME|ID", help="The newest snapshot up to this time, or the one with this ID."
 )
 from_option = click.option("--from", "only", metavar="NAME", help="Only from this repository of the fleet file.")

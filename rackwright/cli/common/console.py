@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rackwright.cli.common.options import confirm, typed
-from rackwright.errors import RackwrightError
+from rackwright.errors import RackwrightError, UsageError
 from rackwright.report import Live
 
 
@@ -16,9 +16,16 @@ class Console(Live):
 
     def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
         self.pause()
-        if refusal and (self._yes or self._quiet):
+        if refusal is None:
+            confirm(question, yes=self._yes)
+            return
+        if self._yes or self._quiet:
             raise refusal
-        confirm(question, yes=self._yes)
+        try:
+            confirm(question, yes=False)
+        except UsageError:
+            # There is no terminal. Its advice is --yes, which doesn't answer this question.
+            raise refusal from None
 
     def confirm_by_name(self, warning: str, name: str, *, refusal: RackwrightError) -> None:
         self.pause()

@@ -22,6 +22,7 @@ def plan_lines(planned: RestorePlan) -> Iterator[str]:
     """Yield the lines that say what a restore would do."""
     for plan in planned.hosts:
         yield from _of_host(plan)
+    yield from (f"{host}: starts without its old state: {why}" for host, why in planned.without.items())
     if planned.keys:
         yield from keys_lines(planned.keys)
 

@@ -109,7 +109,7 @@ def _saved(session: Session, applied: Applied, planned: Plan, console: Console) 
     from rackwright.lifecycle.backup.make import make_first
 
     begin(session, console, SAVE)
-    return replace(applied, failure=make_first(session, going, console))
+    return replace(applied, unsaved=make_first(session, going, console))
 
 
 def _kept(session: Session, applied: Applied, planned: Plan, recorded: str | None, console: Console) -> Applied:
@@ -117,13 +117,13 @@ def _kept(session: Session, applied: Applied, planned: Plan, recorded: str | Non
     try:
         due = due_kits(session, planned.surveyed, recorded)
     except HostError as error:
-        return replace(applied, failure=_both(applied.failure, error))
+        return replace(applied, unsaved=_both(applied.unsaved, error))
     if not due:
         return applied
     from rackwright.lifecycle.backup.kit import refreshed
 
     begin(session, console, KIT)
-    return replace(applied, failure=_both(applied.failure, refreshed(session.fleet, session.remote, due, console)))
+    return replace(applied, unsaved=_both(applied.unsaved, refreshed(session.fleet, session.remote, due, console)))
 
 
 def _both(first: RackwrightError | None, second: RackwrightError | None) -> RackwrightError | None:

@@ -56,6 +56,8 @@ class Applied:
     transferred: tuple[Transferred, ...] = ()
     failure: RackwrightError | None = None
     """Why not all engines answer, or not all were restarted."""
+    unsaved: RackwrightError | None = None
+    """Which first snapshots, or which kit, could not be saved. The service works without them."""
 
 
 def begin(session: Session, console: Console, stage: str) -> None:

@@ -13,7 +13,7 @@ from rackwright.errors import HostError, RackwrightError, UsageError
 from rackwright.lifecycle.backup.at import NEWEST, At
 from rackwright.lifecycle.backup.reader import Reader
 from rackwright.lifecycle.backup.refusal import refusal
-from rackwright.lifecycle.backup.snapshot_list import false_date, read_list
+from rackwright.lifecycle.backup.snapshot_list import IN_THE_FUTURE, false_date, read_list
 from rackwright.lifecycle.backup.snapshots import Snapshot
 from rackwright.report.words import counted
 from rackwright.roles.backup.state import LATE, SNAPSHOTS_EVERY
@@ -26,6 +26,7 @@ PATHS = ("/etc/rackwright", "/var/lib/rackwright")
 """Each snapshot of a host has these."""
 OPEN_SECONDS = 40
 """restic itself would try for 15 minutes to reach a server."""
+FUTURE = IN_THE_FUTURE
 _TRIES = 3
 """Snapshots of each repository that are tried, if the newer ones can't be read."""
 _ID = re.compile(r"[0-9a-f]{64}")

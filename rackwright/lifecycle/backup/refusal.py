@@ -33,7 +33,8 @@ def refusal(reader: Reader, answer: Completed) -> str:
 def last_words(errors: str) -> str:
     """Return what restic said last, in one line of bounded length."""
     lines = [text for line in errors[-20_000:].splitlines() if line.strip() for text in _texts(line)]
-    fatal = [line for line in lines if line.startswith("Fatal: ")]
+    # restic 0.18 crashes on some damaged repositories.
+    fatal = [line for line in lines if line.startswith(("Fatal: ", "panic: "))]
     said = (fatal or lines or ["restic said nothing"])[-1]
     return said.removeprefix("Fatal: ")[:_LONGEST]
 

@@ -15,6 +15,7 @@ from rackwright.remote.completed import Completed
 from rackwright.roles.backup.state import SLACK
 from rackwright.state.formats import stamp
 
+IN_THE_FUTURE = "is dated in the future"
 _ID = re.compile("[0-9a-f]{64}")
 _IGNORED = re.compile(r'^Ignoring "([0-9a-f]{64})": (.*)$', re.MULTILINE)
 
@@ -39,7 +40,7 @@ def false_date(snapshot: Snapshot, now: datetime) -> str | None:
     """Return why the snapshot's date can't be right, None if it can."""
     slack = timedelta(seconds=SLACK)
     if snapshot.time > now + slack:
-        return "is dated in the future"
+        return IN_THE_FUTURE
     if snapshot.began and abs(snapshot.time - snapshot.began) > slack:
         return f"was made at {stamp(snapshot.began)}: its date is false"
     return None

@@ -21,6 +21,7 @@ from rackwright.state.journal import Entry, open_rollout, parse_journal
 from rackwright.state.merge_keys import parse_kept_keys
 from rackwright.state.pushed_keys import PushedKey
 from rackwright.state.rollout import Rollout
+from rackwright.state.switch_in import RAISABLE
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Contents:
     about: About | None = None
     """Of the applied fleet; None: the snapshot has none."""
     control: ControlRecord | None = None
+    """None also if it names a host that this fleet has no lease on."""
     opened: Entry | None = None
     """What opened the rollout that was open when the snapshot was made."""
     keys: tuple[PushedKey, ...] = ()
@@ -40,20 +42,43 @@ class Contents:
     drains: Mapping[str, DrainRecord] = field(default_factory=dict)
 
 
+_MOST_MOVES = 10**9
+"""Of the control host to another one. The record with the greatest number counts for good."""
+_NAME = "[a-z][a-z0-9-]{0,23}"
+_SERVER = rf"{_NAME}\.{_NAME}\.[0-9]{{1,9}}\.[0-9]{{1,5}}"
+"""HOST.MODEL.NUMBER.PORT, which a gateway's drains are named by."""
+
+
+def _token(text: str, where: str) -> None:
+    if text.strip() and not re.fullmatch(RAISABLE, text.strip()):
+        raise RackwrightError("is no fencing token", where=where, should="should be a number of 10 digits at most")
+
+
+def _control(text: str, where: str) -> ControlRecord | None:
+    record = parse_control(text, where)
+    if record and not 0 <= record.number < _MOST_MOVES:
+        raise RackwrightError(f"has the number {record.number}", where=where, should=f"should be below {_MOST_MOVES}")
+    return record
+
+
 _JSON: Mapping[str, Callable[[str, str], object]] = {
-    r"drains/[^/]+": lambda text, where: parse(DrainRecord, "drain", text, where),
+    rf"drains/{_SERVER}": lambda text, where: parse(DrainRecord, "drain", text, where),
     r"golden/[^/]+/[^/]+\.json": lambda text, where: parse(Golden, "golden", text, where),
     r"bench/[^/]+/[^/]+\.json": lambda text, where: parse(Bench, "bench", text, where),
     r"canaries/[^/]+/[^/]+\.json": lambda text, where: parse(CanaryVerdict, "canary", text, where),
     r"control/rollout-[^/]+\.json": lambda text, where: parse(Rollout, "rollout", text, where),
     r"control/trial-[^/]+\.json": lambda text, where: parse(Trial, "trial", text, where),
     r"control/journal": parse_journal,
-    r"control-host\.json": parse_control,
+    r"control/token": _token,
+    r"control-host\.json": _control,
     r"keys\.pushed": parse_kept_keys,
 }
 """Pattern of a name → what reads the text."""
-_NOT_READ = re.compile(r"control/(lease|lock|token|journal\.before)|(.*/)?\.[^/]*")
-"""Files that no restore brings back, the token apart, which the host reads as a number."""
+_NOT_READ = re.compile(r"control/(lease|lock|journal\.before)|(.*/)?\.[^/]*")
+"""Files that no restore brings back."""
+_LONGEST = {"control/journal": 16 * 2**20}
+"""Name → most bytes. A host prints its whole journal for each command that takes the lease."""
+_LONGEST_OTHER = 4 * 2**20
 
 
 def read_contents(files: Mapping[str, bytes], fleet: Fleet, where: str) -> Contents:
@@ -70,26 +95,37 @@ def read_contents(files: Mapping[str, bytes], fleet: Fleet, where: str) -> Conte
             unknown.append(name)
             continue
         try:
+            _refuse_long(files[name], name, where)
             found[name] = read(files[name].decode(errors="replace"), f"{where}: {name}")
         except RackwrightError as error:
             problems += error.problems
+        except Exception:  # As for a host's answers: a parser can fail in any way
+            problems.append(Problem(f"{where}: {name}", "is damaged"))
     about: About | None = None
     try:
         about = _applied(applied, fleet, f"{where}: fleet") if applied else None
     except RackwrightError as error:
         problems += error.problems
-    return _contents(problems, unknown, about, found)
+    except Exception:  # Names that this machine can't write, values that no parser expects
+        problems.append(Problem(f"{where}: fleet", "is damaged"))
+    return _contents(problems, unknown, about, found, fleet)
+
+
+def _refuse_long(content: bytes, name: str, where: str) -> None:
+    longest = _LONGEST.get(name, _LONGEST_OTHER)
+    if len(content) > longest:
+        raise RackwrightError(f"has {len(content)} bytes", where=f"{where}: {name}", should=f"{longest} at most")
 
 
 def _contents(
-    problems: list[Problem], unknown: list[str], about: About | None, found: Mapping[str, object]
+    problems: list[Problem], unknown: list[str], about: About | None, found: Mapping[str, object], fleet: Fleet
 ) -> Contents:
     control, journal, keys = (found.get(name) for name in ("control-host.json", "control/journal", "keys.pushed"))
     return Contents(
         tuple(problems),
         tuple(unknown),
         about,
-        control if isinstance(control, ControlRecord) else None,
+        control if isinstance(control, ControlRecord) and control.host in fleet.control else None,
         open_rollout(journal) if isinstance(journal, tuple) else None,
         keys if isinstance(keys, tuple) else (),
         {name.removeprefix("drains/"): one for name, one in found.items() if isinstance(one, DrainRecord)},
@@ -108,6 +144,7 @@ def _applied(files: Mapping[str, bytes], fleet: Fleet, where: str) -> About:
     with tempfile.TemporaryDirectory(prefix="rackwright-") as name:
         folder = Path(name)
         for relative, content in files.items():
+            _refuse_long(content, relative, where)
             path = folder / relative
             if ".." in path.parts or not path.is_relative_to(folder):
                 raise RackwrightError(f"{relative} is outside of it", where=where)

@@ -37,6 +37,8 @@ class Everything:
     restored: tuple[Restored, ...]
     applied: Applied
     proofs: tuple[Proof, ...]
+    unsaved: RackwrightError | None
+    """Why a first snapshot or the kit could not be saved. The service doesn't need them."""
 
     @property
     def failed(self) -> tuple[Proof, ...]:
@@ -66,7 +68,8 @@ def restore_everything(
     with opened() as session:
         applied = _applied(session, console, view, not_stale=not_stale)
     with opened() as session:
-        return Everything(restored, applied, verify(session, choose_asker(session), view.proof))
+        proofs = verify(session, choose_asker(session), view.proof)
+    return Everything(restored, applied, proofs, applied.unsaved)
 
 
 def _applied(session: Session, console: Console, view: View, *, not_stale: bool) -> Applied:

@@ -119,7 +119,8 @@ def fetch_kit(place: KitPlace, into: Path, console: Console) -> FetchedKit:
 
 def _refuse_used(into: Path) -> None:
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
-        raise UsageError("exists", where=str(into), should="should be a new folder for the kit")
+        should = "should be a new folder; if the kit is there, use -f FILE, not --from"
+        raise UsageError("exists", where=str(into), should=should)
 
 
 @contextmanager

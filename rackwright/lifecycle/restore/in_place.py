@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rackwright.errors import ProofError
 from rackwright.lifecycle.backup.adopt import adopt_restored
 from rackwright.lifecycle.backup.make import ResticProgress
 from rackwright.lifecycle.restore import scripts
+from rackwright.lifecycle.restore.arrived import not_ours, refuse_incomplete
 from rackwright.lifecycle.restore.contents import Contents, read_contents
 from rackwright.lifecycle.restore.items import AUDIT, CONTROL, CONTROL_HOST, FLEET, Combined
 from rackwright.lifecycle.restore.plan import HostPlan
-from rackwright.lifecycle.restore.staging import Staging, Target, clean, stage, without_strange
-from rackwright.lifecycle.restore.weights import put_in_place
+from rackwright.lifecycle.restore.staging import Staging, Target, discard, finish, stage, without_strange
+from rackwright.lifecycle.restore.weights import put_in_place, saved_weights
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote import Connection
+from rackwright.roles.backup.settings import RESTORES
 from rackwright.state.applied import read_applied, unpacked
 from rackwright.state.control import read_control, write_control
 from rackwright.state.control_keys import keep_keys
-from rackwright.state.journal import Event, open_rollout
+from rackwright.state.formats import utc_now
+from rackwright.state.journal import Entry, Event, open_rollout
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.shell import command
-from rackwright.state.switch_in import merge_audit, merge_control, switch_in
+from rackwright.state.switch_in import merge_audit, merge_control, settle, switch_in
 from rackwright.stopping import Stopping
 
 _READ = ("drains", "golden", "bench", "canaries", "fleet", "control", "control-host.json", "keys.pushed")
 """What is validated here. The audit log's lines are read when an operator asks for them; evidence is only text."""
+
+
+_SAID = 20
+"""Names of files that are listed one by one."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +73,26 @@ def restore_host(
     for weights in plan.weights:
         console.say(f"{plan.host}: hashing the weights of {weights.model.name}")
         put_in_place(shell, weights)
+    closed = None
     if plan.parts:
-        _switch(shell, staging, plan, contents)
-    for why in adopt_restored(session, plan.host):
-        console.say(f"no snapshots yet: {why}; next: rackwright backup run {plan.host} --adopt")
-    closed = _close_rollout(session, lease_session, shell, contents) if plan.parts else None
-    clean(shell, staging)
+        # Hashing can take an hour.
+        lease_session.check()
+        _switch(shell, staging, plan, contents, _closing(lease_session, contents))
+        closed = _close_rollout(session, lease_session, shell, contents)
+        for why in adopt_restored(session, plan.host):
+            console.say(
+                f"no new snapshots until this is solved: {why}; next: rackwright backup run {plan.host} --adopt"
+            )
+    # Last: until then, the same restore goes on with what it has replaced already.
+    finish(shell, staging, {f"{weights.root}/.restore" for weights in saved_weights(session.hosts[plan.host])})
     parts = tuple(part.item.name for part in plan.parts)
     models = tuple(one.model.name for one in plan.weights)
     return Restored(plan.host, staging.repository.name, plan.chosen.snapshot.id, parts, models, closed)
+
+
+def discard_restored(session: Session, plan: HostPlan) -> None:
+    """Remove what the plan's repository could provide, because another one is used in its place."""
+    discard(session.remote.connection(plan.host), _staging(session, plan))
 
 
 def _staging(session: Session, plan: HostPlan) -> Staging:
@@ -85,7 +102,7 @@ def _staging(session: Session, plan: HostPlan) -> Staging:
     snapshot = plan.chosen.snapshot.id
     staging = Staging(repository, snapshot, ())
     includes = [word for part in plan.parts for word in ("--include", part.item.path)]
-    state = Target(f"{staging.folder}/files", (snapshot, "--verify", *includes), plan.bytes)
+    state = Target(f"{staging.folder}/files", (snapshot, "--verify", *includes), plan.space)
     weights = tuple(Target(one.restored, (f"{snapshot}:{one.folder}",), one.model.size) for one in plan.weights)
     return Staging(repository, snapshot, ((state,) if plan.parts else ()) + weights)
 
@@ -98,29 +115,33 @@ def _validated(session: Session, shell: Connection, staging: Staging, plan: Host
     if not plan.parts:
         return Contents()
     strange = without_strange(shell, staging.restored)
+    refuse_incomplete(shell, staging.restored, plan.files)
     asking = "reading the restored state"
     packed = shell.run(command(scripts.SEND, staging.restored, *_READ), limit=scripts.READ_BYTES).check(asking)
     files = unpacked(packed.stdout_bytes, shell.name) if packed.stdout_bytes else {}
     contents = read_contents(files, session.fleet, shell.name)
     if contents.problems:
-        error = ProofError(
-            "the snapshot isn't what rackwright saves; nothing was changed",
-            where=shell.name,
-            should="use an older one",
-            next=f"rackwright backup list {shell.name}",
-        )
-        raise error.with_problems(contents.problems)
+        raise not_ours(shell.name).with_problems(contents.problems)
     # A run that has ended must not keep a replica drained.
     of_runs = [f"drains/{name}" for name, drain in contents.drains.items() if not drain.manual]
-    for name in (*strange, *contents.unknown, *of_runs):
-        console.say(f"{plan.host}: not restored: {name}")
+    _say_left_out(console, plan.host, (*strange, *contents.unknown, *of_runs))
     if left_out := (*contents.unknown, *of_runs):
-        shell.run(command(scripts.LEAVE_OUT, staging.restored, *left_out)).check("leaving out files")
+        names = "".join(f"{name}\n" for name in left_out)
+        shell.run(command(scripts.LEAVE_OUT, staging.restored), stdin=names).check("leaving out files")
     return contents
 
 
-def _switch(shell: Connection, staging: Staging, plan: HostPlan, contents: Contents) -> None:
+def _say_left_out(console: Console, host: str, names: Sequence[str]) -> None:
+    for name in names[:_SAID]:
+        console.say(f"{host}: not restored: {name}")
+    if len(names) > _SAID:
+        console.say(f"{host}: not restored: {len(names) - _SAID} more")
+
+
+def _switch(shell: Connection, staging: Staging, plan: HostPlan, contents: Contents, closing: str) -> None:
     """Put the validated state in place: logs are merged, folders switched in by rename."""
+    before = f"{staging.folder}/before"
+    settle(shell, RESTORES, going_on=before)
     parts = {part.item: part for part in plan.parts}
     folders = [item for item in parts if item.combined in (Combined.FILES, Combined.WHOLE)]
     if FLEET in folders and not _is_newer(shell, contents):
@@ -131,18 +152,17 @@ def _switch(shell: Connection, staging: Staging, plan: HostPlan, contents: Conte
         for word in (item.name, item.combined.value, item.mode, "0600" if item.mode == "0700" else "0644")
     ]
     shell.run(command(scripts.COMPOSE, staging.restored, staging.next, *words), timeout=600).check("combining it")
-    switch_in(shell, staging.next, f"{staging.folder}/before", [item.name for item in folders])
+    switch_in(shell, staging.next, before, [item.name for item in folders])
     saved = [item.name for item in parts if item.combined is Combined.MISSING]
     shell.run(command(scripts.ADD, staging.restored, *saved), timeout=600).check("restoring files")
     if AUDIT in parts:
         merge_audit(shell, f"{staging.restored}/{AUDIT.name}")
     if CONTROL in parts:
-        merge_control(shell, f"{staging.restored}/{CONTROL.name}")
+        merge_control(shell, f"{staging.restored}/{CONTROL.name}", closing=closing)
     if contents.keys:
         keep_keys(shell, contents.keys)
     if CONTROL_HOST in parts:
         _keep_newest_control(shell, contents)
-    shell.run(command(scripts.KEEP_REPLACED, staging.folder)).check("keeping what was replaced")
 
 
 def _is_newer(shell: Connection, contents: Contents) -> bool:
@@ -157,14 +177,36 @@ def _keep_newest_control(shell: Connection, contents: Contents) -> None:
         write_control(shell, contents.control)
 
 
+def _closing(lease_session: LeaseSession, contents: Contents) -> str:
+    """Return the line that closes the rollout of the restored journal, "" if none was open.
+
+    It is written together with the journal: after a crash in between, an open rollout would refuse the same restore.
+    """
+    opened = contents.opened
+    if opened is None:
+        return ""
+    return Entry(
+        time=utc_now(),
+        rollout=opened.rollout,
+        run=lease_session.run,
+        operator=lease_session.lease.owner.who,
+        event=Event.CLOSED,
+        detail=_closed(opened),
+    ).line()
+
+
+def _closed(opened: Entry) -> str:
+    return f"closed by a restore; it was: {opened.detail}"
+
+
 def _close_rollout(
     session: Session, lease_session: LeaseSession, shell: Connection, contents: Contents
 ) -> str | None:
     """Close the rollout that was open when the snapshot was made: what it led to isn't known any more."""
     if contents.opened is None or shell.name != session.fleet.control[0]:
         return None
+    # Lines that only the host has come after the snapshot's; together they could open another one.
     opened = open_rollout(session.store.entries())
-    if opened is None:
-        return None
-    lease_session.write(Event.CLOSED, opened.rollout, detail=f"closed by a restore; it was: {opened.detail}")
-    return opened.rollout
+    if opened:
+        lease_session.write(Event.CLOSED, opened.rollout, detail=_closed(opened))
+    return (opened or contents.opened).rollout

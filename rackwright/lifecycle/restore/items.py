@@ -32,16 +32,19 @@ class Item:
     mode: str = "0755"
     """Of its folders; files in a folder that only root may enter have 0600, others 0644."""
 
+    is_file: bool = False
+    """Else a folder."""
+
     @property
     def path(self) -> str:
         return f"{FOLDER}/{self.name}"
 
 
-AUDIT = Item("audit.log", "audit log", Combined.HISTORY)
+AUDIT = Item("audit.log", "audit log", Combined.HISTORY, is_file=True)
 CONTROL = Item("control", "journal and fencing token", Combined.HISTORY)
 """Its lease is never restored."""
-CONTROL_HOST = Item("control-host.json", "record of the control host", Combined.HISTORY)
-KEYS = Item("keys.pushed", "changes of API keys", Combined.HISTORY)
+CONTROL_HOST = Item("control-host.json", "record of the control host", Combined.HISTORY, is_file=True)
+KEYS = Item("keys.pushed", "changes of API keys", Combined.HISTORY, is_file=True)
 FLEET = Item("fleet", "applied fleet", Combined.WHOLE, "0700")
 FOLDERS = (
     Item("drains", "drains"),

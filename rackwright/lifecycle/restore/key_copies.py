@@ -12,6 +12,7 @@ from pathlib import Path
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.keys_file import ApiKey, KeysFile, RevokedKey, read_keys_file, write_keys
+from rackwright.lifecycle.backup.at import NEWEST, At
 from rackwright.lifecycle.backup.choose import choose
 from rackwright.lifecycle.backup.reader import Reader, readers
 from rackwright.lifecycle.backup.refusal import refusal
@@ -58,15 +59,17 @@ class MergedKeys:
         return bool(self.added or self.revoked)
 
 
-def merged_keys(session: Session) -> MergedKeys:
+def merged_keys(session: Session, at: At = NEWEST) -> MergedKeys:
     """Return the keys of all places. Changes nothing.
 
-    A place that can't be read is named in the result: a key that was revoked only there may be admitted again.
+    If an older snapshot is asked for, an attacker may have forged what is newer: then only such a snapshot can add
+    keys of the session's hosts. Revocations always count. A place that can't be read is named in the result: a key
+    that was revoked only there may be admitted again.
     """
     with ExitStack() as stack:
         hosts = hosts_with_keys(session.fleet)
         ways = {host: _ways(stack, session, host) for host in hosts}
-        found = session.remote.each(hosts, lambda host: _of_host(session, host, ways[host]))
+        found = session.remote.each(hosts, lambda host: _of_host(session, host, ways[host], at))
     own = read_keys_file(session.fleet.sibling("keys.yml"))
     files = [own, *(file for one in found.values() for file in one.files)]
     merged = merge_keys(files, [pushed for one in found.values() for pushed in one.pushed])
@@ -91,18 +94,30 @@ def _ways(stack: ExitStack, session: Session, host: str) -> tuple[Reader, ...]:
     return stack.enter_context(readers(session.fleet, host, session.remote.connection(host)))
 
 
-def _of_host(session: Session, host: str, ways: Sequence[Reader]) -> _Found:
+def _of_host(session: Session, host: str, ways: Sequence[Reader], at: At) -> _Found:
     found = _Found()
     _read(found, host, _on_host(session, host), session.fleet)
+    _of_snapshots(found, session, host, ways, NEWEST)
+    if at == NEWEST or host not in session.hosts:
+        return found
+    older = _Found()
+    _of_snapshots(older, session, host, ways, at)
+    older.files += [KeysFile(keys=(), revoked=file.revoked) for file in found.files]
+    older.pushed += [one for one in found.pushed if one.revoked]
+    older.sources += [f"{source} (only revocations)" for source in found.sources if source not in older.sources]
+    older.missed += [why for why in found.missed if why not in older.missed]
+    return older
+
+
+def _of_snapshots(found: _Found, session: Session, host: str, ways: Sequence[Reader], at: At) -> None:
     for name, some in groupby(ways, key=lambda way: way.repository):
         try:
-            chosen = choose(tuple(some), session.fleet.file.fleet, utc_now())
+            chosen = choose(tuple(some), session.fleet.file.fleet, utc_now(), at)
         except RackwrightError as error:
             found.missed.append(f"snapshots of {host} at {name}: {error.problems[0].line()}")
             continue
         what = f"{chosen.snapshot.id[:8]} of {stamp(chosen.snapshot.time)} of {host} at {name}"
         _read(found, what, _in_snapshot(chosen.reader, chosen.snapshot.id), session.fleet)
-    return found
 
 
 def _read(found: _Found, what: str, read: Read, fleet: Fleet) -> None:
@@ -151,7 +166,9 @@ def _parsed(text: str) -> KeysFile:
 def lines(merged: MergedKeys) -> Iterator[str]:
     """Yield what the merge would change, in words."""
     yield f"API keys: merged from {', '.join(merged.sources) or 'the keys file alone'}"
-    yield from (f"  adds {key.id} of {key.owner}" for key in merged.added)
+    yield from (f"  adds or updates {key.id} of {key.owner}" for key in merged.added)
     yield from (f"  revokes {key.id} of {key.owner}, at {stamp(key.revoked)}" for key in merged.revoked)
-    yield from (f"  {before} of another owner is {id} from now on" for id, before in merged.renamed.items())
+    yield from (
+        f"  two keys have the id {before}: the newer one becomes {id}" for id, before in merged.renamed.items()
+    )
     yield from (f"  not read: {why}" for why in merged.missed)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rackwright.errors import HostError
 from rackwright.lifecycle.backup.choose import Chosen
 from rackwright.lifecycle.backup.contents import MOST_COUNTED, entries
 from rackwright.lifecycle.restore import scripts
-from rackwright.lifecycle.restore.items import FLEET, ITEMS, Combined, Item
+from rackwright.lifecycle.restore.items import CONTROL_HOST, FLEET, ITEMS, Combined, Item
 from rackwright.lifecycle.restore.key_copies import MergedKeys
 from rackwright.lifecycle.restore.weights import Weights
 from rackwright.remote import Connection
 from rackwright.remote.answers import read_answer
+from rackwright.report.words import counted
 from rackwright.state.shell import FOLDER, command
 
 LEAST_LISTED = 64 * 2**20
+_LATEST = 2**37
+"""Seconds; datetime knows no time much later."""
+_NAMES = {item.name for item in ITEMS}
+_EARLIEST = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)
@@ -46,18 +51,28 @@ class Part:
     only_here: int
     """Files that only the host has."""
     bytes: int
+    bytes_here: int = 0
+    """Of the host's own files."""
+
+    @property
+    def space(self) -> int:
+        """Bytes that the host needs: for the restored files, and for the next state if it is combined from copies."""
+        copied = self.item.combined in (Combined.FILES, Combined.WHOLE)
+        return 2 * self.bytes + self.bytes_here if copied else self.bytes
 
     def __str__(self) -> str:
-        if self.item.combined is Combined.HISTORY:
-            return "merged; nothing that the host has is removed"
-        if self.item is FLEET:
+        if self.item in (FLEET, CONTROL_HOST):
             return "restored" if self.missing == self.restored else "the newer one stays"
+        if self.item.combined is Combined.HISTORY:
+            return "merged; nothing on the host is removed"
+        files = counted(self.restored, "file")
         if self.item.combined is Combined.MISSING:
-            return f"{self.missing} of {self.restored} files, missing here"
-        parts = [f"{self.restored} files", f"{self.missing} missing here" if self.missing else ""]
-        parts.append(f"{self.changed} replace what changed since" if self.changed else "")
-        parts.append(f"{self.only_here} only here stay" if self.only_here else "")
-        return ", ".join(part for part in parts if part)
+            return f"{files}: {self.missing} missing here"
+        parts = [f"{self.missing} missing here" if self.missing else ""]
+        parts.append(f"{self.changed} changed here since and replaced" if self.changed else "")
+        parts.append(f"{self.only_here} only here and kept" if self.only_here else "")
+        said = ", ".join(part for part in parts if part)
+        return f"{files}: {said}" if said else files
 
 
 @dataclass(frozen=True)
@@ -72,11 +87,13 @@ class HostPlan:
     """Units through which clients are served now."""
     new_machine: bool = False
     """Whether the host lacks the units of backups: rackwright hasn't set it up."""
+    files: Files = field(default_factory=dict)
+    """Of the snapshot's state: exactly these must arrive."""
 
     @property
-    def bytes(self) -> int:
-        """How much state is restored, without weights."""
-        return sum(part.bytes for part in self.parts)
+    def space(self) -> int:
+        """How many bytes restoring the state needs, without weights."""
+        return sum(part.space for part in self.parts)
 
     @property
     def empty(self) -> bool:
@@ -90,6 +107,8 @@ class RestorePlan:
     hosts: tuple[HostPlan, ...]
     keys: MergedKeys | None
     """None: keys aren't asked for, or no host that has any is restored."""
+    without: Mapping[str, str] = field(default_factory=dict)
+    """Hosts for which there is no snapshot, and why."""
 
     @property
     def empty(self) -> bool:
@@ -98,28 +117,37 @@ class RestorePlan:
 
 def present_files(shell: Connection, items: Iterable[Item]) -> Files:
     """Return the files of these items on the host. Raise HostError if it can't be asked."""
-    asking = "looking at the host's state"
-    said = shell.run(command(scripts.PRESENT, *(item.name for item in items)), limit=LEAST_LISTED).check(asking)
+    return files_of(shell, FOLDER, items)
+
+
+def files_of(shell: Connection, folder: str, items: Iterable[Item]) -> Files:
+    """Return the files of these items in a folder of the host. Raise HostError if it can't be asked."""
+    asking = f"looking at the files in {folder}"
+    words = (folder, *(item.name for item in items))
+    said = shell.run(command(scripts.PRESENT, *words), timeout=600, limit=LEAST_LISTED).check(asking)
     return read_answer(shell.name, asking, parse_present, said.stdout)
 
 
 def parse_present(output: str) -> Files:
     """Parse what the script prints: for each file its bytes, its time of modification and its path."""
     found = {}
-    for line in output.splitlines():
+    # Not splitlines(): it also splits at characters that names may contain.
+    for line in output.removesuffix("\n").split("\n") if output else ():
         size, modified, path = line.split(" ", 2)
-        found[path] = Stored(int(size), datetime.fromtimestamp(float(modified), UTC))
+        found[path] = Stored(int(size), datetime.fromtimestamp(min(max(float(modified), 0), _LATEST), UTC))
     return found
 
 
 def snapshot_files(chosen: Chosen) -> Files:
-    """Return the files that the snapshot has of a host's state. Raise HostError if it can't be read."""
+    """Return the files of the parts that a restore brings back. Raise HostError if it can't be read."""
     found = {}
     for count, one in enumerate(entries(chosen, FOLDER, recursive=True)):
         if count > MOST_COUNTED:
             raise HostError(f"{FOLDER} has more than {MOST_COUNTED} entries", where=chosen.reader.repository)
-        if one.type == "file" and one.mtime:
-            found[one.path.removeprefix(f"{FOLDER}/")] = Stored(one.size, one.mtime)
+        name = one.path.removeprefix(f"{FOLDER}/")
+        if one.type == "file" and name.partition("/")[0] in _NAMES:
+            # A file can have a time that no calendar has.
+            found[name] = Stored(one.size, one.mtime or _EARLIEST)
     return found
 
 
@@ -137,6 +165,7 @@ def _part(item: Item, restored: Files, present: Files, made: datetime) -> Part:
         changed=sum(name in present and present[name].modified > made for name in restored),
         only_here=sum(name not in restored for name in present),
         bytes=sum(file.bytes for file in restored.values()),
+        bytes_here=sum(file.bytes for file in present.values()),
     )
 
 

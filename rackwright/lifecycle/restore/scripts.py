@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from rackwright.roles.backup.settings import FOLDER, RESTORE_UNIT, RESTORES
 
+RUN = "/run/rackwright-backup"
+"""Has restore.sh's result and restic's output: the disk with the restored files may be full."""
 READ_BYTES = 64 * 2**20
 """Most bytes of restored state that are read for validation."""
 
-# $@: names below /var/lib/rackwright. Prints for each file: bytes, time of modification, path.
-PRESENT = """cd /var/lib/rackwright 2>/dev/null || exit 0
+# $1: a folder; then names in it. Prints for each file: bytes, time of modification, path.
+PRESENT = """cd -- "$1" 2>/dev/null || exit 0
+shift
 for name; do [ ! -e "$name" ] || find "$name" -type f ! -name '*\n*' -printf '%s %T@ %p\\n'; done
 """
-# $1: a repository. Fails if the units that restore from it aren't installed.
-INSTALLED = f"""cd {FOLDER} && [ -e "$1.values" ] && [ -e restore.sh ]
+# $1: a repository. Prints ready if the units that restore from it are installed, new if no apply was completed on
+# this host, else old.
+INSTALLED = f"""if [ -e "{FOLDER}/$1.values" ] && [ -e {FOLDER}/restore.sh ]; then echo ready
+elif [ -e /var/lib/rackwright/record.json ]; then echo old
+else echo new; fi
 """
 # Prints the units through which clients are served now.
-SERVING = """systemctl list-units --state=active --plain --no-legend --no-pager \
-    rackwright-gateway.service 'rackwright-*@*.service' | awk '$1 !~ /^rackwright-backup/ { print $1 }'
+SERVING = """set -e
+units=$(systemctl list-units --state=active,activating,reloading --plain --no-legend --no-pager \
+    rackwright-gateway.service 'rackwright-*@*.service')
+printf '%s\\n' "$units" | awk 'NF && $1 !~ /^rackwright-backup/ { print $1 }'
 """
 # $1: the restore's folder; then, up to --, folders to create and the free bytes that each needs; then the arguments
 # of systemd-run. Standard input: the list for restore.sh. If the same restore runs already, it continues.
@@ -24,35 +32,50 @@ START = f"""set -eu
 umask 077
 folder=$1
 shift
+mkdir -p -m 0700 -- {RESTORES}
+exec 9>{RESTORES}.lock
+flock -w 20 9
+wanted=$(cat)
 if systemctl is-active -q {RESTORE_UNIT}; then
-    [ "$(cat {RESTORES}/running 2>/dev/null)" = "$folder" ] && exit 0
+    [ "$(cat {RESTORES}/running 2>/dev/null)" = "$folder" ] && [ "$(cat "$folder/wanted")" = "$wanted" ] && exit 0
     echo "another restore is running here: {RESTORE_UNIT}" >&2; exit 69
 fi
 systemctl reset-failed -q {RESTORE_UNIT} 2>/dev/null || true
+needs=''
 while [ "$1" != -- ]; do
     mkdir -p -m 0700 -- "$1"
-    there=$(du -sB1 -- "$1" | cut -f 1)
-    free=$(df -B1 --output=avail -- "$1" | tail -n 1 | tr -d ' ')
-    [ $((free + there)) -ge "$2" ] || {{ echo "$1 has $free bytes free, should have $2" >&2; exit 73; }}
+    needs="$needs$(df -B1 --output=avail,target -- "$1" | tail -n 1) $(du -sB1 -- "$1" | cut -f 1) $2
+"
     shift 2
 done
 shift
-cat >"$folder/wanted"
-rm -f "$folder/result"
+# Folders on one filesystem share its free space.
+printf %s "$needs" | awk '
+    {{ free[$2] = $1; needed[$2] += $4 > $3 ? $4 - $3 : 0 }}
+    END {{ for (disk in free) if (needed[disk] > free[disk]) {{
+        printf "%s has %d bytes free, should have %d\\n", disk, free[disk], needed[disk]; bad = 1 }}
+    exit bad }}' >&2 || exit 73
+: >"$folder/wanted"
+[ -z "$wanted" ] || printf '%s\\n' "$wanted" >"$folder/wanted"
+rm -f "{RUN}/${{folder##*/}}.result"
 printf '%s\\n' "$folder" >{RESTORES}/running
 systemd-run "$@"
 """
-# $1: the restore's folder. Prints the unit's state, the result if it has ended, and restic's last line.
-LOOK = f"""systemctl show -P ActiveState -- {RESTORE_UNIT}
-head -c 400 -- "$1/result" 2>/dev/null || echo
-tail -n 1 -- "$1/restic.said" 2>/dev/null | tail -c 2000
+# $1: the restore's folder. Prints the unit's state, the result if it has ended, restic's last line and last error.
+LOOK = f"""said={RUN}/${{1##*/}}
+systemctl show -P ActiveState -- {RESTORE_UNIT}
+head -c 400 -- "$said.result" 2>/dev/null || echo
+tail -n 1 -- "$said.said" 2>/dev/null | tail -c 2000 | tr -d '\\n'; echo
+tail -n 1 -- "$said.errors" 2>/dev/null | tail -c 400
 """
 # $1: the restored folder. Removes and prints what is neither file nor folder, or has a name that isn't plain.
-STRANGE = """LC_ALL=C find "$1" -mindepth 1 \\( ! -type f ! -type d -o -name '*[![:alnum:]._@+=:,~%-]*' \\) \\
+STRANGE = """[ -d "$1" ] || exit 0
+LC_ALL=C find "$1" -mindepth 1 \\( ! -type f ! -type d -o -name '-*' -o -name '*[![:alnum:]._@+=:,~%-]*' \\) \\
     -prune -printf '%y %P\\n' -exec rm -rf -- {} +
 """
 # $1: the restored state, $2: the next state; then for each item: name, `files` or `whole`, mode of folders, of files.
-# Content is copied: neither owners, modes nor attributes come from the snapshot.
+# Content is copied: neither owners, modes nor attributes come from the snapshot, and no file of the host is shared
+# with its copy, because a program that writes into one would change the state that a revert restores.
 COMPOSE = """set -eu
 umask 077
 restored=$1 next=$2
@@ -62,31 +85,20 @@ mkdir -p -- "$next"
 while [ $# -ge 4 ]; do
     if [ -d "$restored/$1" ]; then
         if [ "$2" = files ] && [ -d "/var/lib/rackwright/$1" ]; then
-            cp -al -- "/var/lib/rackwright/$1" "$next/$1"
+            cp -a -- "/var/lib/rackwright/$1" "$next/$1"
         fi
         mkdir -p -- "$next/$1"
         cp -R --remove-destination -- "$restored/$1/." "$next/$1/"
         find "$next/$1" -type d -exec chmod "$3" {} +
-        find "$next/$1" -type f -links 1 -exec chmod "$4" {} +
+        find "$restored/$1" -type f -printf '%P\\0' | (cd "$next/$1" && xargs -0r chmod "$4" --)
     fi
     shift 4
 done
 """
-# $1: the restore's folder: its replaced state becomes the one that a revert restores.
-KEEP_REPLACED = f"""set -eu
-cd -- {RESTORES}
-[ -d "$1/before" ] || exit 0
-rm -rf before.old undone
-[ ! -e before ] || mv -T before before.old
-mv -T -- "$1/before" before
-sync .
-rm -rf before.old
-"""
-# $1: the restored folder; then names in it.
+# $1: the restored folder; standard input: names in it.
 LEAVE_OUT = """set -eu
 cd -- "$1"
-shift
-rm -f -- "$@"
+xargs -r -d '\\n' rm -f --
 """
 # $1: the restored state; then names. Puts the folders in them in place that the host lacks.
 ADD = """set -eu
@@ -98,7 +110,7 @@ for name; do
         [ -d "$restored" ] && [ ! -e "/var/lib/rackwright/$restored" ] || continue
         chown -R root:root -- "$restored"
         find "$restored" -type f -exec chmod 0444 {} +
-        find "$restored" -type d -exec chmod 0555 {} +
+        find "$restored" -type d -exec chmod u=rx,go=rx,a-st {} +
         mkdir -p -- "/var/lib/rackwright/$name"
         mv -T -- "$restored" "/var/lib/rackwright/$restored"
     done
@@ -114,23 +126,49 @@ for name; do
 done
 [ $# -eq 0 ] || tar -c -f - -- "$@"
 """
-# $1: the restore's folder.
-CLEAN = f"""systemctl stop -q {RESTORE_UNIT} 2>/dev/null || true
-rm -rf -- "$1" {RESTORES}/running
+# $1: the folder of the restore: its replaced state becomes the one that a revert restores. Then folders of weights.
+# What earlier restores have left is removed as well.
+FINISH = f"""set -eu
+cd -- {RESTORES}
+systemctl stop -q {RESTORE_UNIT} 2>/dev/null || true
+# The same restore again replaces only what it brought itself: what it replaced first stays the one to go back to.
+if [ -d "$1/before" ] && [ -d before ] && [ "$(cat before/.of 2>/dev/null)" = "${{1##*/}}" ]; then
+    rm -rf -- "$1/before"
+elif [ -d "$1/before" ]; then
+    rm -rf before.old undone
+    printf '%s\\n' "${{1##*/}}" >"$1/before/.of"
+    [ ! -e before ] || mv -T before before.old
+    mv -T -- "$1/before" before
+    sync .
+fi
+for left in *; do
+    case $left in before | undone) ;; *) [ -d "$left/before" ] || rm -rf -- "$left" ;; esac
+done
+rm -rf -- {RUN}/"${{1##*/}}".*
+shift
+for folder; do rm -rf -- "$folder"; done
+"""
+# $1: the restore's folder: a repository that could not provide the files.
+DISCARD = f"""systemctl stop -q {RESTORE_UNIT} 2>/dev/null || true
+[ -d "$1/before" ] || rm -rf -- "$1"
+rm -rf -- {RUN}/"${{1##*/}}".*
 """
 # $1: where the weights were restored, $2: where verified files arrive, $3: PLACE, $4: the model's folder, $5: its
-# digest; then sha256 and path of each file. Nothing is moved unless every file is what the lock says.
+# digest; then sha256 and path of each file. Nothing is moved unless every file is what the lock says;
+# otherwise what was restored is removed.
 PLACE_WEIGHTS = """set -eu
 umask 077
 export LC_ALL=C
 restored=$1 incoming=$2 place=$3 folder=$4 digest=$5
 shift 5
-list=$(pairs() { while [ $# -ge 2 ]; do printf '%s  %s\n' "$1" "$restored/$2"; shift 2; done; }; pairs "$@")
-nice -n 19 ionice -c 3 sha256sum --check --quiet --strict <<END
+list=$(pairs() { while [ $# -ge 2 ]; do printf '%s  %s\\n' "$1" "$restored/$2"; shift 2; done; }; pairs "$@")
+odd=$(find "$restored" ! -type f ! -type d | head -n 1)
+[ -z "$odd" ] || { echo "$odd is neither a file nor a folder" >&2; rm -rf -- "$restored"; exit 65; }
+nice -n 19 ionice -c 3 sha256sum --check --quiet --strict <<END || { rm -rf -- "$restored"; exit 65; }
 $list
 END
 [ -d "$incoming" ] || install -d -m 0700 -- "$incoming"
-printf '%s\n' "$list" | while read -r sha256 file; do
+printf '%s\\n' "$list" | while read -r sha256 file; do
     [ -e "$incoming/$sha256.verified" ] || mv -T -- "$file" "$incoming/$sha256.verified"
 done
 sh -c "$place" place "$incoming" "$folder" "$digest" "$@"

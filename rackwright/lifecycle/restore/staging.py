@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from shlex import join
 
@@ -89,9 +90,14 @@ def without_strange(shell: Connection, folder: str) -> tuple[str, ...]:
     return tuple(done.stdout.splitlines())
 
 
-def clean(shell: Connection, staging: Staging) -> None:
-    """End the unit, and remove the restored files that were not switched in."""
-    shell.run(command(scripts.CLEAN, staging.folder), timeout=600).check("removing what was restored")
+def finish(shell: Connection, staging: Staging, weights: Iterable[str]) -> None:
+    """Keep what was replaced for an undo, and remove what this and earlier restores left, also in these folders."""
+    shell.run(command(scripts.FINISH, staging.folder, *weights), timeout=600).check("keeping what was replaced")
+
+
+def discard(shell: Connection, staging: Staging) -> None:
+    """Remove what a repository could provide, because another one is used in its place."""
+    shell.run(command(scripts.DISCARD, staging.folder), timeout=600).check("removing what was restored")
 
 
 def _ended(shell: Connection, staging: Staging, show: ResticProgress, stopping: Stopping) -> str:
@@ -99,27 +105,35 @@ def _ended(shell: Connection, staging: Staging, show: ResticProgress, stopping: 
     asking = f"asking for the state of {RESTORE_UNIT}"
     while True:
         said = shell.run(command(scripts.LOOK, staging.folder)).check(asking).stdout
-        state, result, progress = read_answer(shell.name, asking, parse_look, said)
+        state, result, progress, error = read_answer(shell.name, asking, parse_look, said)
         if result:
             return result
         if state not in _BUSY:
+            why = f": {error}" if error else ""
             raise HostError(
-                f"{RESTORE_UNIT} was ended", where=shell.name, next="the same command again, which continues it"
+                f"{RESTORE_UNIT} ended without a result{why}",
+                where=shell.name,
+                next="the same command again, which continues it",
             )
         if stopping():
             raise HostError(
-                "not awaited; it continues", where=shell.name, next="the same command again, which joins it"
+                "no longer watched; the restore continues there",
+                where=shell.name,
+                next="the same command again, which joins it",
             )
         show(progress)
         time.sleep(POLL_SECONDS)
 
 
-def parse_look(output: str) -> tuple[str, str, str]:
-    """Return the unit's state, its result or "", and restic's last line. Raise ValueError if the answer is short."""
+def parse_look(output: str) -> tuple[str, str, str, str]:
+    """Return the unit's state, its result or "", restic's last line and its last error.
+
+    Raise ValueError if the answer is short.
+    """
     lines = output.split("\n")
-    if len(lines) < 2:
-        raise ValueError("no state, or no result")
-    return lines[0], lines[1], lines[2] if len(lines) > 2 else ""
+    if len(lines) < 3:
+        raise ValueError("no state, no result, or no line of restic's")
+    return lines[0], lines[1], lines[2], lines[3] if len(lines) > 3 else ""
 
 
 def _systemd_run(staging: Staging) -> tuple[str, ...]:

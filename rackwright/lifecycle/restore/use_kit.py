@@ -78,7 +78,7 @@ def use_ca_key(kit: FetchedKit, fleet: Fleet, console: Console) -> None:
     if not same:
         aside = quote(f"{path}.other")
         raise SecretError(
-            f"is not the key of the CA of this fleet {fleet.file.fleet}; it is left alone",
+            f"is the key of another CA, of a fleet that is also named {fleet.file.fleet}; it is left alone",
             where=str(path),
             should=f"should be the key in {found}",
             next=(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rackwright.errors import HostError
 from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.lifecycle.restore import scripts
+from rackwright.lifecycle.restore.staging import NotRestored
 from rackwright.operations.filesystem.fetch import incoming
 from rackwright.operations.filesystem.stored_folder import PLACE
 from rackwright.remote import Connection
@@ -57,13 +57,13 @@ def missing(shell: Connection, weights: tuple[Weights, ...]) -> tuple[Weights, .
 
 
 def put_in_place(shell: Connection, weights: Weights) -> None:
-    """Hash the restored weights, and put them in place. Raise HostError, changing nothing, if a file differs."""
+    """Hash the restored weights, and put them in place. Raise NotRestored, changing nothing, if a file differs."""
     words = [word for file in weights.model.files for word in (file.sha256, file.path)]
     arguments = (weights.restored, incoming(weights.root), PLACE, weights.folder, weights.model.digest, *words)
     seconds = max(_LEAST_SECONDS, weights.model.size // _BYTES_A_SECOND)
     done = shell.run(command(scripts.PLACE_WEIGHTS, *arguments), timeout=seconds)
     if not done.ok:
-        raise HostError(
+        raise NotRestored(
             f"the restored weights of {weights.model.name} aren't what the lock says: {' '.join(done.last_lines(2))}",
             where=shell.name,
             should="every file should have the lock's sha256",

@@ -1,23 +1,28 @@
 #!/bin/sh
 # Made by rackwright. Usage: restore.sh NAME FOLDER: restore what FOLDER/wanted lists, one line each: TARGET, then
-# restic's arguments. FOLDER/result says how it ended. A second run continues the first: restic skips what is there.
-verb=restore work=$2/restic
-folder=$2
+# restic's arguments. The result is in RUNTIME_DIRECTORY, because FOLDER's disk may be full. A second run continues the
+# first: restic skips what is there.
+verb=restore folder=$2 work=$RUNTIME_DIRECTORY/${2##*/}
 . /etc/rackwright/backup/common.sh
 
 # Another repository may be free.
 patience=30s
-ended() { printf '%s\n' "$1" >"$folder/result.new"; sync "$folder/result.new"; mv -fT "$folder/result.new" "$folder/result"; }
+ended() { printf '%s\n' "$1" >"$work.result.new"; mv -fT "$work.result.new" "$work.result"; }
 fail() { ended "failed $(printf '%s' "$1" | tr '\n\t' '  ' | tr -cd ' -~' | cut -c -300)"; exit 1; }
+why() { # the first error, from restic's JSON
+  said=$(sed -n '/"message":/ { s/\\u003c/</g; s/\\u003e/>/g; s/.*"message": *"\([^"]*\).*/\1/p; }' "$errors" | head -n 1)
+  printf %s "${said:-$(words)}"
+}
 
-rm -f "$folder/result"
+rm -f "$work.result"
 while read -r target arguments; do
   mkdir -p -- "$target"
   # shellcheck disable=SC2086 # each word is an argument
-  ask restore --json --target "$target" $arguments || case $code in
+  # Reading needs no lock: that of a machine which is gone must not stop a recovery.
+  ask restore --no-lock --json --target "$target" $arguments || case $code in
     10) fail "the repository is gone" ;;
     12) fail "wrong password" ;;
-    *) fail "not restored completely: $(words)" ;;
+    *) fail "not restored completely: $(why)" ;;
   esac
 done <"$folder/wanted"
 ended complete

@@ -64,7 +64,7 @@ def test_the_first_apply_leaves_one_and_the_next_only_after_a_change(
     vault: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done, said = applied(vault, monkeypatch, "r1")
-    assert done.failure is None
+    assert done.failure is done.unsaved is None
     assert KIT in said
     assert read_kit(vault.host).record.at["web"].applied == "r1"
     before = len(vault.host.commands)
@@ -83,11 +83,12 @@ def test_one_that_can_not_be_saved_undoes_nothing_and_is_an_error_next_to_others
     monkeypatch.setattr(kit_repository, "_REACH_SECONDS", 2)
     vault.server.stop()
     first = HostsFailed("some first snapshots are missing")
-    monkeypatch.setattr(apply, "_saved", lambda _, applied, *__: Applied(applied.run, failure=first))
+    monkeypatch.setattr(apply, "_saved", lambda _, applied, *__: Applied(applied.run, unsaved=first))
     done, said = applied(vault, monkeypatch, "r1")
     assert SAVE not in said
-    assert isinstance(done.failure, HostsFailed)
-    assert [problem.what for problem in done.failure.problems] == [
+    assert done.failure is None
+    assert isinstance(done.unsaved, HostsFailed)
+    assert [problem.what for problem in done.unsaved.problems] == [
         "some first snapshots are missing",
         "can't be reached within 2 s",
     ]

@@ -97,17 +97,17 @@ NOTHING = cast("Plan", SimpleNamespace(closing={}))
 
 def test_a_port_that_would_close_is_asked_about_and_yes_is_no_answer() -> None:
     with pytest.raises(RackwrightError) as caught:
-        apply._agree_to_close(CLOSING, Options(), cast("Any", Asked(there=False)))
+        apply.agree_to_close(CLOSING, Options(), cast("Any", Asked(there=False)))
     assert str(caught.value).splitlines() == [
         "these ports would close; keep them with firewall.allow in the fleet file, or agree to close them",
         "  - gpu1: nginx (812) at 0.0.0.0:80",
         "  next: rackwright apply --close-ports",
     ]
-    apply._agree_to_close(CLOSING, Options(), cast("Any", console := Asked(there=True)))
+    apply.agree_to_close(CLOSING, Options(), cast("Any", console := Asked(there=True)))
     assert console.said == ["Ports that something listens on would close. Close them?"]
 
 
 @pytest.mark.parametrize(("planned", "agreed"), [(CLOSING, True), (NOTHING, False)])
 def test_who_agreed_before_or_closes_nothing_is_not_asked(planned: Plan, *, agreed: bool) -> None:
-    apply._agree_to_close(planned, Options(close_ports=agreed), cast("Any", console := Asked(there=True)))
+    apply.agree_to_close(planned, Options(close_ports=agreed), cast("Any", console := Asked(there=True)))
     assert console.said == []

@@ -6,6 +6,7 @@ import pytest
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.gateway.server_states import DrainRecord
+from rackwright.lifecycle.restore import contents as reading
 from rackwright.lifecycle.restore.contents import Contents, read_contents
 from rackwright.state.applied import About
 from rackwright.state.control import ControlRecord
@@ -14,11 +15,13 @@ from rackwright.state.journal import Entry, Event
 from tests.fleet.fleets import make_fleet
 from tests.state.test_golden import golden
 
+DRAINED = "gpu1.assistant.1.8100"
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9))
 DRAIN = DrainRecord(who="ada", reason="fan", manual=True, time=utc_now())
 ABOUT = About(fleet_file="acme.yml", who="ada", run="r", when=utc_now())
 OPENED = Entry(time=utc_now(), rollout="r1", run="r1", operator="ada", event=Event.OPENED, detail="model update")
 GOOD = {
-    "drains/gpu1.assistant.1.8100": DRAIN.model_dump_json(),
+    f"drains/{DRAINED}": DRAIN.model_dump_json(),
     f"golden/assistant/{golden().kind.key}.json": golden().model_dump_json(),
     "control-host.json": ControlRecord(host="gate1", number=2, since=utc_now(), who="ada").model_dump_json(),
     "control/journal": OPENED.line(),
@@ -48,7 +51,7 @@ def test_good_state_is_read_with_what_a_restore_must_know(fleet: Fleet) -> None:
     assert found.control
     assert found.control.number == 2
     assert found.opened == OPENED
-    assert found.drains == {"gpu1.assistant.1.8100": DRAIN}
+    assert found.drains == {DRAINED: DRAIN}
 
 
 def test_a_rollout_that_was_closed_is_not_open(fleet: Fleet) -> None:
@@ -59,10 +62,24 @@ def test_a_rollout_that_was_closed_is_not_open(fleet: Fleet) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "wrong"),
     [
-        ("drains/gpu1.assistant.1.8100", "{", "is damaged"),
-        ("drains/gpu1.assistant.1.8100", '{"format": "drain/2"}', "newer rackwright"),
+        (f"drains/{DRAINED}", "{", "is damaged"),
+        (f"drains/{DRAINED}", '{"format": "drain/2"}', "newer rackwright"),
         (f"golden/assistant/{golden().kind.key}.json", "{}", "is damaged"),
         ("control-host.json", "\0\0\0\0", "is damaged"),
+        (
+            "control-host.json",
+            GOOD["control-host.json"].replace('"number":2', '"number":9999999999'),
+            "has the number 9999999999",
+        ),
+        ("control/token", "99999999999", "is no fencing token"),
+        ("control/token", "-5", "is no fencing token"),
+        ("control/token", "0x7", "is no fencing token"),
+        ("control/token", "7; reboot", "is no fencing token"),
+        ("control/token", "010", "is no fencing token"),
+        ("control/journal", OPENED.line() + "x" * (50 << 20), "bytes; 16777216 at most"),
+        ("control/rollout-1.json", "[" * 100_000, "is damaged"),
+        ("bench/assistant/1.json", " " * (5 << 20), "bytes; 4194304 at most"),
+        ("keys.pushed", "x revoked \n", "is damaged"),
         ("control/journal", '{"format": "journal/2"}\n', "newer rackwright"),
         ("control/rollout-1.json", "{}", "is damaged"),
         ("control/trial-1.json", "[]", "is damaged"),
@@ -76,6 +93,14 @@ def test_a_rollout_that_was_closed_is_not_open(fleet: Fleet) -> None:
         ("fleet/acme.lock", "format: lock/99\n", "acme.lock"),
         ("fleet/../../../etc/passwd", "x", "is outside of it"),
         ("fleet//etc/passwd", "x", "is outside of it"),
+        ("fleet/acme.yml/x", "x", "fleet: is damaged"),
+        (f"fleet/{'x' * 300}", "x", "fleet: is damaged"),
+        ("fleet/\0", "x", "fleet: is damaged"),
+        ("fleet/acme.yml", BOMB, "more than 50,000 values"),
+        ("fleet/acme.yml", "fleet: " + "[" * 5000, "nested deeper than"),
+        ("fleet/acme.keys.yml", f"format: keys/1\n{BOMB}keys: *a8\n", "acme.keys.yml"),
+        ("fleet/acme.keys.yml", "- x\n" * (2 << 20), "bytes; 4194304 at most"),
+        ("fleet/acme.lock", "format: !!python/object/apply:os.system [id]\n", "acme.lock"),
     ],
 )
 def test_what_rackwright_could_not_read_is_a_problem(fleet: Fleet, name: str, text: str | None, wrong: str) -> None:
@@ -84,7 +109,7 @@ def test_what_rackwright_could_not_read_is_a_problem(fleet: Fleet, name: str, te
 
 
 def test_every_problem_is_named_at_once(fleet: Fleet) -> None:
-    wrong = contents(fleet, {"control-host.json": "x", "fleet/acme.yml": "fleet: other\n", "drains/a": "x"})
+    wrong = contents(fleet, {"control-host.json": "x", "fleet/acme.yml": "fleet: other\n", f"drains/{DRAINED}": "x"})
     assert len(wrong.problems) == 3
 
 
@@ -92,3 +117,27 @@ def test_files_of_other_programs_are_named_and_no_problem(fleet: Fleet) -> None:
     found = contents(fleet, {"bench/assistant/notes.txt": "x", "drains/.new": "", "golden/x": "y"})
     assert found.unknown == ("bench/assistant/notes.txt", "golden/x")
     assert not found.problems
+
+
+@pytest.mark.parametrize("name", ["x", "gpu1.assistant.1", "gpu1.assistant.1.8100.2", "GPU.a.1.1", "gpu1.a.1.1 b"])
+def test_a_drain_of_no_server_is_left_out_because_gateways_could_not_read_it(fleet: Fleet, name: str) -> None:
+    found = contents(fleet, {f"drains/{name}": DRAIN.model_dump_json()})
+    assert found.unknown == (f"drains/{name}",)
+    assert found.drains == {DRAINED: DRAIN}
+
+
+def test_a_record_of_a_control_host_that_is_not_the_fleets_is_not_taken(fleet: Fleet) -> None:
+    record = ControlRecord(host="evil", number=3, since=utc_now(), who="eve").model_dump_json()
+    found = contents(fleet, {"control-host.json": record})
+    assert (found.control, found.problems) == (None, ())
+
+
+def test_a_parser_that_fails_in_an_unexpected_way_finds_a_problem(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recurses(text: str, where: str) -> object:
+        raise RecursionError
+
+    monkeypatch.setattr(reading, "_JSON", {**reading._JSON, r"control/token": recurses})
+    (problem,) = contents(fleet, {}).problems
+    assert str(problem) == "gate1: control/token: is damaged"

@@ -91,7 +91,7 @@ def test_the_key_of_another_ca_stays_and_the_next_commands_work(vault: Vault) ->
     path.parent.mkdir(parents=True)
     other = new_key().reveal()
     path.write_text(other)
-    with pytest.raises(SecretError, match="is not the key of the CA of this fleet acme") as raised:
+    with pytest.raises(SecretError, match="is the key of another CA") as raised:
         use_ca_key(kit, load_fleet(kit.fleet_file), Operator())
     following = raised.value.problems[0].next
     assert following is not None
