@@ -185,7 +185,7 @@ def claimed(shell: Shell) -> Iterator[None]:
     try:
         yield
     finally:
-        # It ends by itself, and an error of the block matters more.
+        # The claim ends after minutes anyway, and an error of the block matters more.
         with suppress(HostError):
             call(shell, _RELEASE, FOLDER, token, what="releasing the kit")
 

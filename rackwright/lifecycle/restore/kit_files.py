@@ -1,4 +1,4 @@
-"""The files of a kit that came from a repository: whoever can write there chose them."""
+"""The files of a kit that came from a repository. An attacker who can write there may have chosen them."""
 
 from __future__ import annotations
 
