@@ -168,6 +168,7 @@ def test_a_fleet_comes_back_from_a_repository_a_password_and_ssh(site: Site, tmp
     secret.write_text(site.operator("backup", "password", "kit", "--to", "web").out)
     log = site.gate.tell(f"cat {STATE}/audit.log").splitlines()
     token = int(site.gate.tell(f"cat {STATE}/control/token"))
+    site.operator("backup", "run", GATE)
     site.replaced(GATE, GPU)
     # This machine has nothing of the fleet any more: neither its files nor the CA's key.
     recovered = Operator(into / "fleet/test.yml")
