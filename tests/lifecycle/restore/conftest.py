@@ -15,6 +15,7 @@ from rackwright.lifecycle.restore import in_place
 from rackwright.state.formats import utc_now
 from rackwright.state.journal import Entry, Event
 from tests.cheap_key import make_cheap
+from tests.cli.conftest import unpatched as unpatched  # commands run in this process, too
 from tests.lifecycle.backup.saved import PASSWORD, Saved, constants, here
 from tests.lifecycle.restore.host import STATE, Bench, Machine
 from tests.state.test_golden import golden
