@@ -8,8 +8,12 @@ stays. A newline doesn't start a line of its own: what follows it is marked as a
 
 from __future__ import annotations
 
+import codecs
 import json
+import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Self, TextIO
 
 import click
@@ -75,6 +79,24 @@ def shown(line: str) -> Iterator[Styled]:
 def echo(*lines: str, err: bool = False, file: TextIO | None = None) -> None:
     """Print the lines to standard output, to standard error or to a file, in their style if that is a terminal."""
     click.echo("\n".join(_with_style(part) for line in lines for part in shown(line)), file=file, err=err)
+
+
+def on_terminal() -> bool:
+    """Return whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
+def echo_file(path: Path) -> None:
+    """Copy the file to standard output, in constant memory. A terminal gets only printable text."""
+    with path.open("rb") as stream:
+        if not on_terminal():
+            shutil.copyfileobj(stream, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+            return
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        while chunk := stream.read(65536):
+            sys.stdout.write(visible_lines(decoder.decode(chunk)))
+        sys.stdout.write(visible_lines(decoder.decode(b"", final=True)))
 
 
 def echo_json(document: object, *, err: bool = False) -> None:

@@ -104,7 +104,8 @@ def test_get_never_prints_a_file_to_a_terminal_or_into_a_document_by_itself(save
     ran = ask("get", "gate1", "/etc/x", "--json")
     assert ran.exit_code == 2
     assert "--json prints a document, not a file" in ran.stderr
-    monkeypatch.setattr("rackwright.cli.backup.get._on_terminal", lambda: True)
+    for module in ("rackwright.cli.backup.get", "rackwright.terminal"):
+        monkeypatch.setattr(f"{module}.on_terminal", lambda: True)
     ran = ask("get", "gate1", "/etc/x")
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert "standard output is a terminal" in ran.stderr

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,7 +11,7 @@ from rackwright.cli.backup.options import at_option, from_option
 from rackwright.cli.common.context import Context, hosts_needed
 from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import UsageError
-from rackwright.terminal import visible_lines
+from rackwright.terminal import echo_file, on_terminal
 
 
 @click.command(cls=Command)
@@ -57,7 +54,7 @@ def get(context: Context, host: str, path: str, at: str | None, only: str | None
             document = {"path": wanted_path, "output": str(target), "kind": fetched.kind, "written": fetched.bytes}
             context.answer({**chosen_document(chosen, age), **document}, str(target))
         else:
-            _print(written)
+            echo_file(written)
 
 
 def _target(context: Context, output: str | None) -> Path | None:
@@ -66,25 +63,8 @@ def _target(context: Context, output: str | None) -> Path | None:
         return Path(output)
     if context.json:
         raise UsageError("--json prints a document, not a file", should="should be used with --output FILE")
-    if output is None and _on_terminal():
+    if output is None and on_terminal():
         raise UsageError(
             "standard output is a terminal", should="should be used with --output FILE, or --output - to see a text"
         )
     return None
-
-
-def _on_terminal() -> bool:
-    return sys.stdout.isatty()
-
-
-def _print(path: Path) -> None:
-    """Copy the file to standard output; a terminal gets only printable text."""
-    with path.open("rb") as stream:
-        if not _on_terminal():
-            shutil.copyfileobj(stream, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-            return
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        while chunk := stream.read(65536):
-            sys.stdout.write(visible_lines(decoder.decode(chunk)))
-        sys.stdout.write(visible_lines(decoder.decode(b"", final=True)))
