@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rackwright.errors import RackwrightError, UsageError
 from rackwright.lifecycle.restore.asked import Asked
@@ -22,6 +22,8 @@ def agree(planned: RestorePlan, asked: Asked, console: Console) -> None:
     console.confirm(f"Restore {', '.join(plan.host for plan in plans)}?")
     for plan in (plan for plan in plans if plan.chosen.doubts):
         _agree_to_doubts(plan, console)
+    if planned.without:
+        _agree_to_losses(planned.without, console)
     if planned.keys:
         _agree_to_keys(planned.keys, asked, console)
     for plan in (plan for plan in plans if plan.host not in asked.serving):
@@ -42,6 +44,19 @@ def agree_to_serving(host: str, units: Sequence[str], console: Console) -> None:
                 listed=units,
             ),
         )
+
+
+def _agree_to_losses(without: Mapping[str, str], console: Console) -> None:
+    """Return when the operator agrees that hosts start without their old state. --yes doesn't answer it."""
+    console.confirm(
+        f"Should {', '.join(without)} start without the old state?",
+        refusal=RackwrightError(
+            "these hosts have no snapshot that can be restored",
+            should="an operator at a terminal should agree to it, without --yes",
+            next="restore the others by name, then rackwright apply and rackwright verify",
+            listed=(f"{host}: {why}" for host, why in without.items()),
+        ),
+    )
 
 
 def _agree_to_keys(keys: MergedKeys, asked: Asked, console: Console) -> None:

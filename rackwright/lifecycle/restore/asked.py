@@ -75,6 +75,9 @@ def asked_for(
     accept_keys: bool = False,
 ) -> Asked:
     """Return what the options of the command ask for. Raise UsageError if one of them isn't valid."""
+    wanted = wanted_at(at, fleet.file.timezone, utc_now())
+    if everything and wanted.id:
+        raise UsageError("is a snapshot of one host", where=f"--at {at}", should="should be a time with --all")
     for host in serving:
         if host not in fleet.file.hosts:
             raise unknown(host, tuple(fleet.file.hosts), "host")
@@ -83,4 +86,4 @@ def asked_for(
         raise UsageError("no such part", where=f"--what {wrong[0]}", should=f"should be some of {', '.join(WHAT)}")
     if not parts:
         raise UsageError("is empty", where="--what", should=f"should be some of {', '.join(WHAT)}")
-    return Asked(parts, wanted_at(at, fleet.file.timezone, utc_now()), repository, serving, everything, accept_keys)
+    return Asked(parts, wanted, repository, serving, everything, accept_keys)

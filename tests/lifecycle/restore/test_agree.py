@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -68,3 +69,10 @@ def test_a_host_that_serves_needs_its_name() -> None:
     with pytest.raises(RackwrightError, match="gate1: this host serves now"):
         yes(plan, Asked(serving=("gate2",)))
     yes(plan, Asked(serving=("gate1",)))
+
+
+def test_hosts_that_start_without_their_old_state_need_an_operator() -> None:
+    """Otherwise, `--all --yes --at` with a time before the first snapshot would pass for a restore."""
+    with pytest.raises(RackwrightError, match="have no snapshot that can be restored") as error:
+        yes(replace(planned(), without={"gpu1": "has no snapshot that can be taken"}))
+    assert "gpu1: has no snapshot" in str(error.value)

@@ -60,6 +60,7 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_read(
         ({"what": ""}, "--what: is empty"),
         ({"serving": ("gate2",)}, "gate2: no host of that name"),
         ({"at": "yesterday"}, "--at"),
+        ({"at": "3d0a1252", "everything": True}, "--at 3d0a1252: is a snapshot of one host"),
     ],
 )
 def test_what_is_asked_for_must_exist(tmp_path: Path, given: dict[str, Any], wrong: str) -> None:
