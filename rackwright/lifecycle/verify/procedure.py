@@ -120,7 +120,7 @@ def _closed(session: Session, asker: Asker, gateway: str) -> tuple[Proof, ...]:
 
 
 def _names(session: Session) -> Iterator[str]:
-    """Yield every name that clients may ask for. The fleet file may have taken all hosts of a model out of service."""
+    """Yield every name that clients may ask for. A model has none if all its hosts are out of service."""
     for name, model in session.fleet.file.models.items():
         if session.fleet.replicas_of(name):
             yield from model.served
