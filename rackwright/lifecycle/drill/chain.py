@@ -166,12 +166,12 @@ def _linked(found: Sequence[Examined], fleet: str | None) -> Iterator[Examined]:
             yield one
             continue
         fleet = fleet or one.report.facts.fleet
-        more = tuple(_place(one, one.report, before, fleet))
+        more = tuple(_place(one.report, before, fleet))
         yield Examined(one.path, one.sha256, one.report, (*one.problems, *more), one.reviews)
         before = one
 
 
-def _place(one: Examined, report: Report, before: Examined | None, fleet: str) -> Iterator[str]:
+def _place(report: Report, before: Examined | None, fleet: str) -> Iterator[str]:
     if report.facts.fleet != fleet:
         yield f"it is of the fleet {report.facts.fleet}, not {fleet}"
     earlier = before.report if before else None

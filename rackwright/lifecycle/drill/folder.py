@@ -1,7 +1,7 @@
 """The folder of a fleet's reports, next to its fleet file, and the files in it.
 
-ID.json is a report, with its signature ID.json.sig and its pages ID.md and ID.html. ID.review-N.json is a review, with
-its signature. ID.draft.json holds the facts of a drill that hasn't been sealed.
+ID.json is a report, with its signature ID.json.sig and its pages ID.md and ID.html. ID.review-N.json is a review,
+with its signature. ID.draft.json holds the facts of a drill that hasn't been sealed.
 """
 
 from __future__ import annotations

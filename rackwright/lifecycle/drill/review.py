@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -128,7 +127,7 @@ def _made(path: Path, report: Report, key: SigningKey, number: int, note: str, c
 def _reviewed(path: Path, report: Report, digest: str, signers: Sequence[Signer]) -> Reviewed:
     try:
         content = read(path, _LIMIT)
-        review = parse(Review, KIND, content.decode(errors="replace"), path.name)
+        review = parse(Review, KIND, content.decode(errors="replace"), "")
         _check(path, review, report, digest)
         signature = read(signature_path(path), SIGNATURE_LIMIT)
         verify_signature(content, signature, review.reviewer, signers, REVIEW, review.time)
@@ -138,6 +137,8 @@ def _reviewed(path: Path, report: Report, digest: str, signers: Sequence[Signer]
 
 
 def _check(path: Path, review: Review, report: Report, digest: str) -> None:
+    if review.format != f"{KIND}/1":
+        raise ProofError(f"is of the format {review.format}")
     if (review.drill, review.report) != (report.facts.drill, digest):
         raise ProofError("reviews another report")
     if path.name != f"{review.drill}.review-{review.number}.json":

@@ -1,7 +1,7 @@
 """Who may sign reports and reviews: NAME.signers, in ssh's format of allowed signers (ssh-keygen(1)).
 
-The file remembers keys that `people` no longer has, with the time of their end: old reports stay verifiable. An auditor
-needs only this file and the folder of reports.
+The file remembers keys that `people` no longer has, with the time of their end: old reports stay verifiable. An
+auditor needs only this file and the folder of reports.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def lines_of(signers: Iterable[Signer]) -> str:
     return "".join(f"{_line(signer)}\n" for signer in signers)
 
 
-_HEADER = """# Who may sign reports and reviews of recovery drills. `rackwright drill signers` keeps it up to date with `people`.
+_HEADER = """# Who may sign reports and reviews of recovery drills. rackwright keeps it up to date with `people` of the fleet.
 # To end a key that was added by hand, add valid-before="YYYYMMDDZ". Never remove a line: old reports need it.
 """
 
