@@ -1,10 +1,15 @@
-"""What a drill's facts prove. Pure: a report's reader gets the same answer as the drill did."""
+"""What a drill's facts prove. Pure: a report's reader gets the same answer as the drill did.
+
+`drill verify` concludes again from the facts of old reports. So a change to what facts prove, or to the words of a
+doubt, needs a new version of the report's format.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import isfinite
 
 from rackwright.lifecycle.drill.facts import Assets, Check, Facts, Scenario
 
@@ -131,13 +136,15 @@ def _coverage(facts: Facts) -> Iterator[str]:
 
 def _split(assets: Assets) -> Iterator[str]:
     """Yield why covered and not covered hosts aren't exactly those in scope."""
-    named = [one.host for one in (*assets.covered, *assets.not_covered)]
+    named = [*(one.host for one in assets.covered), *(one.host for one in assets.not_covered)]
     scratch = [one.scratch for one in assets.covered]
     yield from (f"{host}: neither covered nor named as not covered" for host in assets.in_scope if host not in named)
     yield from (f"{host}: not in scope" for host in named if host not in assets.in_scope)
     yield from (f"{host}: named twice" for host in sorted({host for host in named if named.count(host) > 1}))
     yield from (f"{host}: its scratch host is in the fleet" for host in scratch if host in assets.in_scope)
-    yield from (f"{host}: stands for several hosts" for host in sorted({h for h in scratch if scratch.count(h) > 1}))
+    yield from (
+        f"{host}: stands for several hosts" for host in sorted({one for one in scratch if scratch.count(one) > 1})
+    )
 
 
 def _checks(facts: Facts, required: Required) -> Iterator[str]:
@@ -167,7 +174,7 @@ def _covered(facts: Facts) -> tuple[str, ...]:
 
 def _clocks(facts: Facts) -> Iterator[str]:
     timing = facts.timing
-    if not timing or timing.ended is None or timing.ended_after_s is None:
+    if not timing or timing.ended is None or timing.ended_after_s is None or not isfinite(timing.ended_after_s):
         yield "the time line has no end"
         return
     wall = timing.ended - timing.loss_declared
@@ -182,7 +189,7 @@ def _objectives(facts: Facts) -> Iterator[str]:
         ("RTO", rto_s(facts), facts.policy.rto_s if facts.policy else None),
         ("RPO", rpo_s(facts), facts.policy.rpo_s if facts.policy else None),
     ):
-        if measured is None:
+        if measured is None or not isfinite(measured):
             yield f"{name}: not measured"
         elif measured < 0:
             yield f"{name}: measured as less than nothing"

@@ -1,0 +1,139 @@
+"""Seal a drill: conclude, write the report and its pages, sign it and chain it to the report before."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rackwright.errors import ProofError, RackwrightError, UsageError
+from rackwright.lifecycle.drill.conclusion import conclude
+from rackwright.lifecycle.drill.facts import Facts
+from rackwright.lifecycle.drill.folder import (
+    LIMIT,
+    draft_path,
+    drafts_in,
+    is_id,
+    is_running,
+    locked,
+    pages_of,
+    put,
+    read,
+    remove,
+    report_path,
+    reports_in,
+    signature_path,
+)
+from rackwright.lifecycle.drill.report import Draft, Link, Pages, Report, draft_in, report_in, written
+from rackwright.lifecycle.drill.signature import REPORT, SigningKey, sign, verify_signature
+from rackwright.lifecycle.drill.signers import Signer
+from rackwright.state.formats import utc_now
+
+PageMaker = Callable[[Report], tuple[str, str]]
+"""Given a report without the hashes of its pages, returns its Markdown and its HTML."""
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A report that is written and signed."""
+
+    path: Path
+    sha256: str
+    """Of the file. Whoever keeps it elsewhere can tell later whether this report is still there, unchanged."""
+    report: Report
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the drill didn't pass; empty if it did."""
+        return self.report.conclusion.doubts
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """The facts of a drill that was killed."""
+
+    path: Path
+    facts: Facts
+
+
+def save_draft(folder: Path, facts: Facts) -> None:
+    """Keep what the drill knows so far, in place of its earlier draft. Raise RackwrightError if it can't be written.
+
+    Call it inside `folder.running`, or the draft counts as a leftover.
+    """
+    if not is_id(facts.drill):
+        raise RackwrightError("isn't a run's id", where=facts.drill)
+    folder.mkdir(exist_ok=True)
+    put(draft_path(folder, facts.drill), written(Draft(facts=facts)))
+
+
+def drafts(folder: Path) -> tuple[Leftover, ...]:
+    """Return what killed drills left, by id. Raise RackwrightError if a draft is damaged."""
+    return tuple(
+        Leftover(path, draft_in(read(path), str(path)).facts)
+        for path in drafts_in(folder)
+        if not is_running(folder, path.name.partition(".")[0])
+    )
+
+
+def seal(folder: Path, facts: Facts, key: SigningKey, signers: Sequence[Signer], pages: PageMaker) -> Sealed:
+    """Write the report, its pages and its signature, and remove the draft.
+
+    The report itself is written last, so a cut leaves no report without a signature; then the draft is still there,
+    and sealing again completes it. Raise UsageError if the drill has a report, RackwrightError if the report before
+    can't be read or the key doesn't sign, ProofError if the signature isn't valid.
+    """
+    save_draft(folder, facts)
+    with locked(folder):
+        path = report_path(folder, facts.drill)
+        if path.is_symlink() or path.exists():
+            raise UsageError("this drill has a report", where=str(path), next=f"rackwright drill verify {path}")
+        report, texts = _made(folder, facts, key, pages)
+        content = written(report)
+        if len(content) > LIMIT:
+            raise RackwrightError(f"would be larger than {LIMIT >> 20} MiB", where=str(path))
+        signature = sign(content, key, REPORT)
+        verify_signature(content, signature, key.signer, signers, REPORT, report.sealed)
+        for page, text in zip(pages_of(path), texts, strict=True):
+            put(page, text)
+        put(signature_path(path), signature)
+        put(path, content)
+        remove(draft_path(folder, facts.drill))
+    return Sealed(path, hashlib.sha256(content).hexdigest(), report)
+
+
+def _made(folder: Path, facts: Facts, key: SigningKey, pages: PageMaker) -> tuple[Report, tuple[bytes, ...]]:
+    number, previous = _before(folder, facts.fleet)
+    report = Report(
+        number=number,
+        previous=previous,
+        sealed=utc_now(),
+        signer=key.signer,
+        key=key.key.fingerprint,
+        facts=facts,
+        conclusion=conclude(facts),
+    )
+    # As a reader will have it: times to the second.
+    report = report_in(written(report), facts.drill)
+    texts = tuple(text.encode() for text in pages(report))
+    markdown, html = (hashlib.sha256(text).hexdigest() for text in texts)
+    return report.model_copy(update={"pages": Pages(markdown=markdown, html=html)}), texts
+
+
+def _before(folder: Path, fleet: str) -> tuple[int, Link | None]:
+    """Return the number of the next report, and the link to the one before."""
+    last: tuple[int, Link | None] = (0, None)
+    for path in reports_in(folder):
+        content = read(path)
+        report = report_in(content, str(path))
+        if report.facts.fleet != fleet:
+            raise ProofError(
+                f"is of the fleet {report.facts.fleet}",
+                where=str(path),
+                should=f"should be of {fleet}: each fleet has its own folder",
+            )
+        if report.number > last[0]:
+            link = Link(drill=report.facts.drill, sha256=hashlib.sha256(content).hexdigest())
+            last = (report.number, link)
+    return last[0] + 1, last[1]
