@@ -20,7 +20,6 @@ from rackwright.lifecycle.drill.reach_probes import Place, probe_here, probe_ins
 from rackwright.lifecycle.drill.scope import Scope
 from rackwright.lifecycle.drill.scratch import on_each
 from rackwright.lifecycle.drill.wipe import Brought, require_wiped, wipe
-from rackwright.lifecycle.session.console import Console
 from rackwright.ports import FIRST_PORT, LAST_PORT, PEERS_PORT
 from rackwright.remote import Connection, Remote
 from rackwright.values.network import Address, parse_address
@@ -93,6 +92,10 @@ class Guard:
         on_each({name: one for name, one in self.scratch.items() if name not in failed}, lift)
         require_wiped(checks)
         return checks
+
+    def clean(self, names: Iterable[str]) -> None:
+        """Wipe what an earlier drill left on these scratch hosts. Raise ProofError if one isn't wiped."""
+        require_wiped(wipe({name: self.scratch[name] for name in names}, {}))
 
     def as_hosts(self, checks: Iterable[Check]) -> tuple[Check, ...]:
         """Return the checks with the fleet's host in place of the scratch host that stands for it."""
@@ -178,7 +181,8 @@ def _address(text: object) -> Address | None:
 def _places(fleet: Fleet) -> Iterator[Place]:
     for name in fleet.hosts:
         host = fleet.file.hosts[name]
-        for address in filter(None, (_address(host.address), _address(host.service))):
+        known = {address for text in (host.address, host.service) if (address := _address(text))}
+        for address in sorted(known, key=str):
             yield Place(address, host.ssh.port, f"{name}'s ssh")
             if name in fleet.gateways:
                 yield Place(address, _HTTPS, f"{name}'s gateway")

@@ -94,9 +94,7 @@ class Recovery:
         watch = watch or self._watch()
         asked = Asked(at=at, everything=True, accept_keys=True)
         self.record.reach("plan")
-        done = restore_everything(
-            lambda: self.opened(fleet), asked, self.console, watch, not_stale=True, reboot=True
-        )
+        done = restore_everything(lambda: self.opened(fleet), asked, self.console, watch, not_stale=True, reboot=True)
         return Recovered(fleet, done, watch.plans)
 
     def _planned(self, fleet: Fleet) -> Mapping[str, HostPlan]:

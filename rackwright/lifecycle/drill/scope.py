@@ -35,6 +35,14 @@ class Scope:
         return Assets((*self.scratch, *self.not_covered), covered, missing)
 
 
+def scenario_named(name: str) -> Scenario:
+    """Return the scenario of this name. Raise UsageError if there is none."""
+    for scenario in SCENARIOS:
+        if scenario == name:
+            return scenario
+    raise unknown(name, SCENARIOS, "scenario")
+
+
 def drill_of(fleet: Fleet) -> Drill:
     """Return the fleet's `drill` section. Raise FleetError if a drill can't be done with this fleet file."""
     drill, problems = fleet.file.drill, []
