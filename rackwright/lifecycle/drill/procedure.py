@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -61,6 +62,9 @@ class Drill:
                     record.fail(error.problems[0].line())
                 except KeyboardInterrupt:
                     record.fail("stopped by the operator")
+                except Exception as error:  # Also after a bug, hosts must be wiped and a report written
+                    record.fail(f"unexpected {type(error).__name__}: {error}; this is a bug in rackwright")
+                    record.say(traceback.format_exc())
                 finally:
                     work.clean()
         except RackwrightError as error:
@@ -109,7 +113,11 @@ class _Work:
 
     def clean(self) -> None:
         """Wipe the scratch hosts. Raise ProofError if one isn't proven to be wiped; it stays isolated."""
-        self.record.reach("wipe")
+        try:
+            self.record.reach("wipe")
+        except RackwrightError as error:
+            # A full disk here must not keep restored data there.
+            self.record.fail(error.problems[0].line())
         try:
             checks = self.drill.guard.wiped(self.brought)
         except ProofError as error:
