@@ -101,7 +101,9 @@ def _wiped(connection: Connection, brought: Brought) -> Remains:
     asked += [f"file {file.sha256} {file.path}" for file in brought.files]
     question = command(REMAINS, FOLDER, *brought.models_at)
     done = connection.run(question, stdin="".join(f"{line}\n" for line in asked), timeout=_SECONDS, limit=_LIMIT)
-    remains = read_answer(connection.name, "what is left", parse_remains, done.check("looking for what is left").stdout)
+    remains = read_answer(
+        connection.name, "what is left", parse_remains, done.check("looking for what is left").stdout
+    )
     if failed and not remains.left:
         raise failed
     return remains
@@ -112,7 +114,9 @@ def _checks(name: str, done: Remains | RackwrightError) -> tuple[Check, ...]:
     if isinstance(done, RackwrightError):
         return (Check(WIPED, "failed", name, "; ".join(problem.line() for problem in done.problems), expected),)
     swap = f"; swap isn't cleared: {', '.join(done.swaps)}" if done.swaps else ""
-    blocks = Check(OVERWRITTEN, "not run", name, f"deleted files' blocks stay on the disk until they are reused{swap}")
+    blocks = Check(
+        OVERWRITTEN, "not run", name, f"deleted files' blocks stay on the disk until they are reused{swap}"
+    )
     if done.left:
         more = f", and {len(done.left) - 10} more" if len(done.left) > 10 else ""
         return (Check(WIPED, "failed", name, f"left: {', '.join(done.left[:10])}{more}", expected), blocks)
