@@ -43,7 +43,7 @@ def production_of(
     named = dict(hosts_addresses(fleet, lookup=lookup))
     for one in servers:
         if one.repository:
-            named |= {address: f"the server of {one.why}" for address in _addresses(one.name, lookup)}
+            named |= dict.fromkeys(_addresses(one.name, lookup), f"the server of {one.why}")
     ports = {port for replicas in lock.ports.values() for port in replicas.values()}
     stores = (host.store.path for host in fleet.file.hosts.values())
     return Production(
