@@ -16,6 +16,7 @@ from rackwright.lifecycle.drill.isolation import Closed
 from rackwright.lifecycle.drill.scratch import each_outcome
 from rackwright.remote.answers import read_answer
 from rackwright.remote.connection import Connection
+from rackwright.state.shell import command
 from rackwright.values.network import Address, parse_address
 
 PROBE = Path(__file__).with_name("probe_addresses.sh").read_text()
@@ -23,7 +24,7 @@ REACHES = "reaches the repositories"
 _SECONDS = 3
 _MOST = 500
 Result = Literal["open", "refused", "unreachable", "no-route", "silent"]
-_LINE = re.compile(r"([0-9A-Fa-f:.]{2,45}) ([0-9]{1,5}) (open|refused|unreachable|no-route|silent) ([0-9]+) ([0-9]+)")
+_LINE = re.compile(r"([0-9A-Fa-f:.]{2,45}) ([0-9]{1,5}) (open|refused|unreachable|no-route|silent) ([0-9]{1,20}) ([0-9]{1,20})")
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def parse_tried(text: str) -> Mapping[tuple[Address, int], Tried]:
 def _try(connection: Connection, places: Iterable[Place], *, sudo: bool) -> Mapping[tuple[Address, int], Tried]:
     asked = list(dict.fromkeys((place.address, place.port) for place in places))[:_MOST]
     lines = "".join(f"{address} {port}\n" for address, port in asked)
-    done = connection.run(PROBE, stdin=lines, sudo=sudo, timeout=30 + len(asked) * (_SECONDS + 1))
+    script = command(PROBE, "alone" if sudo else "together")
+    done = connection.run(script, stdin=lines, sudo=sudo, timeout=30 + len(asked) * (_SECONDS + 1))
     return read_answer(connection.name, "its probes", parse_tried, done.check("probing").stdout)
 
 

@@ -1,6 +1,6 @@
 # Looks for what a drill brought, and changes nothing. Usage: remains.sh FOLDER MODELS…, as for wipe.sh. Standard input:
 # lines `canary TEXT`, `file SHA256 PATH`. Prints `left WHAT` for each thing found, 200 at most; the last line is `end`.
-[ -e "$1/drill" ] && [ ! -L "$1" ] || { echo "no drill has taken this host: it has no $1/drill" >&2; exit 69; }
+if [ ! -e "$1/drill" ] || [ -L "$1" ]; then echo "no drill has taken this host: it has no $1/drill" >&2; exit 69; fi
 folder=$1
 shift
 asked=$(cat)
@@ -34,9 +34,10 @@ canaries=$(printf '%s\n' "$asked" | sed -n 's/^canary //p')
         # From standard input: an argument would be in lists of processes and in the audit log.
         printf '%s\n' "$canaries" | grep -rlaFf - --devices=skip --exclude-dir="${folder##*/}" \
             /dev/shm /etc /home /opt /root /run /srv /tmp /usr/local /var 2>/dev/null | sed 's/^/canary in /'
-        journalctl --quiet --all --no-pager --output=export 2>/dev/null >"$folder/journal.export"
-        printf '%s\n' "$canaries" | grep -aqFf - "$folder/journal.export" && echo 'canary in the journal'
-        rm -f "$folder/journal.export"
+        journalctl --quiet --all --no-pager --output=export 2>/dev/null | grep -aqFf /dev/fd/3 3<<END &&
+$canaries
+END
+            echo 'canary in the journal'
     fi
 } | head -n 200 | sed 's/^/left /'
 awk 'NR > 1 { print "swap " $1 }' /proc/swaps

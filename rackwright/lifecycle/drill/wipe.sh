@@ -1,6 +1,6 @@
 # Removes from a scratch host what a drill brought. Usage: wipe.sh FOLDER MODELS…: the drill's folder with the marker,
 # and the folders with weights. Removes nothing without a marker. A second run continues the first.
-[ -e "$1/drill" ] && [ ! -L "$1" ] || { echo "no drill has taken this host: it has no $1/drill" >&2; exit 69; }
+if [ ! -e "$1/drill" ] || [ -L "$1" ]; then echo "no drill has taken this host: it has no $1/drill" >&2; exit 69; fi
 folder=$1 failed=0
 shift
 fail() { echo "$1" >&2; failed=1; }
@@ -44,7 +44,7 @@ for path in "$@"; do
     esac
 done
 gone /etc/rackwright /var/lib/rackwright /opt/rackwright /var/cache/rackwright* /var/cache/private/rackwright* \
-    /var/lib/private/rackwright* /var/log/rackwright* /run/rackwright* /run/rw[-_]* /tmp/rackwright* \
+    /var/lib/private/rackwright* /var/log/rackwright* /run/rackwright* /tmp/rackwright* \
     /var/tmp/rackwright* /tmp/systemd-private-*-rackwright-* /var/tmp/systemd-private-*-rackwright-* \
     /dev/shm/rackwright* /root/.cache/restic
 nft delete table inet rackwright 2>/dev/null || true
