@@ -15,7 +15,7 @@ done 2>/dev/null
 cat /etc/resolv.conf /run/systemd/resolve/resolv.conf 2>/dev/null | awk '$1 == "nameserver" { print "resolver", $2 }' |
     sort -u | head -n 16
 # shellcheck disable=SC2016 # apt-get expands it
-apt-get indextargets --format '$(SITE)' 2>/dev/null | sort -u | head -n 64 | sed 's/^/apt /'
+apt-get indextargets --no-release-info --format '$(SITE)' 2>/dev/null | sort -u | head -n 64 | sed 's/^/apt /'
 apt-config dump 2>/dev/null | sed -n 's/^Acquire::https\{0,1\}::Proxy "\(http[^"]*\)";$/apt \1/p' | head -n 4
 head -n 256 | {
     # Together: a name without an answer takes seconds.
