@@ -18,6 +18,7 @@ from rackwright.lifecycle.restore.contents import read_contents
 from rackwright.lifecycle.restore.in_place import Restored
 from rackwright.lifecycle.restore.plan import HostPlan
 from rackwright.lifecycle.session.session import Session
+from rackwright.report.words import counted
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.state.applied import unpacked
 from rackwright.state.formats import parse
@@ -57,7 +58,8 @@ def data_checks(
     stored = {host: _stored(session, host) for host in hosts}
     differs = session.remote.each(hosts, lambda host: _hashed(session, host, stored[host]))
     files = session.remote.each(hosts, lambda host: _state(session, host))
-    checks, integrity = [], []
+    checks: list[Check] = []
+    integrity: list[Integrity] = []
     for host in hosts:
         counted = _integrity(host, plans.get(host), restored.get(host), stored[host], differs[host])
         equal = counted.expected == counted.equal
@@ -69,7 +71,13 @@ def data_checks(
     checks.append(_golden(session, files[session.fleet.control[0]], loss))
     controls = [control for host in hosts for control in _controls(session, host, stored[host], files[host])]
     noticed = bool(controls) and all(one.failed for one in controls)
-    checks.append(Check(NEGATIVE, "passed" if noticed else "failed", found=f"{len(controls)} damaged copies"))
+    checks.append(
+        Check(
+            NEGATIVE,
+            "passed" if noticed else "failed",
+            found=counted(len(controls), "damaged copy", "damaged copies"),
+        )
+    )
     return Data(tuple(checks), tuple(integrity), tuple(controls))
 
 
@@ -135,7 +143,9 @@ def _golden(session: Session, files: Mapping[str, bytes], loss: datetime) -> Che
         except (HostError, ProofError) as error:
             why = error.problems[0].what
         wrong += [f"{replica.address}: {why}"] if why else []
-    found = "; ".join(wrong) or f"{len(session.fleet.replicas)} replicas answer as recorded before the loss"
+    found = (
+        "; ".join(wrong) or f"{counted(len(session.fleet.replicas), 'replica')} proven: as recorded before the loss"
+    )
     return Check(GOLDEN, "failed" if wrong else "passed", found=found)
 
 

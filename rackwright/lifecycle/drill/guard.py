@@ -73,7 +73,7 @@ class Guard:
 
     def probe_from_inside(self, closed: Mapping[str, Closed]) -> tuple[Check, ...]:
         """Return what the scratch hosts could reach."""
-        return (*still_closed(self.scratch), *probe_inside(self.scratch, closed, _places(self.own)))
+        return (*still_closed(self.scratch), *probe_inside(self.scratch, closed, tuple(_places(self.own))))
 
     def probe_from_outside(self) -> tuple[Check, ...]:
         """Return who could reach the scratch hosts: the fleet's hosts nothing, this machine only ssh and 443."""
@@ -86,8 +86,13 @@ class Guard:
         return (*still_closed(self.scratch), *probe_outside(places, self.production), *here)
 
     def wiped(self, brought: Mapping[str, Brought]) -> tuple[Check, ...]:
-        """Wipe all scratch hosts, and lift the isolation of those that are proven to be wiped."""
-        checks = wipe(self.scratch, brought)
+        """Wipe all scratch hosts, and lift the isolation of those that are proven to be wiped.
+
+        `brought` is by host of the fleet; without it, what every host of the fleet may have is removed. Raise
+        ProofError if a host isn't proven to be wiped.
+        """
+        known = {self.scope.scratch[host]: one for host, one in brought.items()}
+        checks = wipe(self.scratch, {name: known.get(name, anything(self.own)) for name in self.scratch})
         failed = {check.host for check in checks if check.outcome == "failed"}
         on_each({name: one for name, one in self.scratch.items() if name not in failed}, lift)
         require_wiped(checks)
@@ -95,7 +100,8 @@ class Guard:
 
     def clean(self, names: Iterable[str]) -> None:
         """Wipe what an earlier drill left on these scratch hosts. Raise ProofError if one isn't wiped."""
-        require_wiped(wipe({name: self.scratch[name] for name in names}, {}))
+        scratch = {name: self.scratch[name] for name in names}
+        require_wiped(wipe(scratch, dict.fromkeys(scratch, anything(self.own))))
 
     def as_hosts(self, checks: Iterable[Check]) -> tuple[Check, ...]:
         """Return the checks with the fleet's host in place of the scratch host that stands for it."""
@@ -137,6 +143,11 @@ def guard_of(own: Fleet, lock: Lock, scope: Scope, marker: Marker, remote: Remot
     """Return the guard of the scope's scratch hosts; `remote` reaches these and the fleet's hosts."""
     scratch = {name: remote.connection(name) for name in dict.fromkeys(scope.scratch.values())}
     return Guard(own, lock, scope, marker, scratch, {name: remote.connection(name) for name in own.hosts})
+
+
+def anything(fleet: Fleet) -> Brought:
+    """Return what a drill of this fleet can bring to any scratch host."""
+    return Brought(models_at=tuple(dict.fromkeys(host.store.path for host in fleet.file.hosts.values())))
 
 
 def _production(fleet: Fleet, connections: Mapping[str, Connection]) -> Production:

@@ -25,7 +25,7 @@ from rackwright.lifecycle.drill.record import Record, RecordedConsole
 from rackwright.lifecycle.drill.recover import Open, Recovered, Recovery
 from rackwright.lifecycle.drill.scenarios import SCENARIOS
 from rackwright.lifecycle.drill.scope import Scope, drill_of
-from rackwright.lifecycle.drill.statements import engines, keys_used, recovery_points
+from rackwright.lifecycle.drill.statements import brought_to, engines, keys_used, recovery_points
 from rackwright.lifecycle.drill.wipe import Brought
 from rackwright.lifecycle.restore.everything import View
 from rackwright.lifecycle.session.console import Console
@@ -148,6 +148,7 @@ class _Work:
         assert timing is not None  # noqa: S101
         restored = {one.host: one for one in recovered.done.restored}
         with drill.opened(recovered.fleet) as session:
+            self.brought = {host: brought_to(session, host) for host in session.hosts}
             record.add(*service_checks(recovered.done.proofs))
             record.add(*key_checks(session, choose_asker(session), *drill.keys))
             data = data_checks(session, recovered.plans, restored, timing.loss_declared)

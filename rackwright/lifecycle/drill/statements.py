@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import rackwright
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.keys_file import read_keys
 from rackwright.lifecycle.backup.restic_here import restic_version
 from rackwright.lifecycle.drill.facts import (
     DecryptionKey,
@@ -16,13 +18,17 @@ from rackwright.lifecycle.drill.facts import (
     Versions,
     policy_of,
 )
+from rackwright.lifecycle.drill.guard import anything
 from rackwright.lifecycle.drill.scope import Scope, drill_of
+from rackwright.lifecycle.drill.wipe import Brought
+from rackwright.lifecycle.drill.wipe import Restored as RestoredFile
 from rackwright.lifecycle.restore.plan import HostPlan
 from rackwright.lifecycle.session.session import Session
 
+_CANARIES = 5
 PERSONAL_DATA = (
-    "Snapshots have operators' names and addresses in audit logs, and the owners of API keys; no prompts, no answers. "
-    "All of it was removed from the scratch hosts; see the checks `wiped`."
+    "Snapshots have operators' names and addresses in audit logs, and the owners of API keys; no prompts and no "
+    "answers. All of it was removed from the scratch hosts; see the checks `wiped`."
 )
 _NOT_TESTED = (
     NotTested(
@@ -91,6 +97,20 @@ def engines(session: Session) -> tuple[EngineVersion, ...]:
         for host, spec in session.hosts.items()
         for one in spec.runtimes
     )
+
+
+def brought_to(session: Session, host: str) -> Brought:
+    """Return what the recovery brought to the host that a wipe must remove, and texts by which copies are found."""
+    store = session.hosts[host].model_store
+    files = tuple(
+        RestoredFile(f"{store.folder(model)}/{file.path}", file.sha256)
+        for model in (store.models if store else ())
+        for file in model.files
+        if store
+    )
+    # Gateways and control hosts have the hash of each API key.
+    canaries = tuple(key.sha256 for key in read_keys(session.fleet.sibling("keys.yml")))[:_CANARIES]
+    return replace(anything(session.fleet), files=files, canaries=canaries)
 
 
 def not_tested(fleet: Fleet, scope: Scope) -> tuple[NotTested, ...]:
