@@ -9,7 +9,7 @@ from shlex import quote
 
 from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.lifecycle.drill.conclusion import DECRYPTS, GOLDEN, HASHES, NEGATIVE
-from rackwright.lifecycle.drill.facts import Check, Integrity, NegativeControl
+from rackwright.lifecycle.drill.facts import Check, Integrity, NegativeControl, Outcome
 from rackwright.lifecycle.proof.procedure import prove
 from rackwright.lifecycle.proof.weights import hash_command, hash_list, what_differs
 from rackwright.lifecycle.restore import scripts
@@ -58,27 +58,27 @@ def data_checks(
     stored = {host: _stored(session, host) for host in hosts}
     differs = session.remote.each(hosts, lambda host: _hashed(session, host, stored[host]))
     files = session.remote.each(hosts, lambda host: _state(session, host))
-    checks: list[Check] = []
-    integrity: list[Integrity] = []
-    for host in hosts:
-        counted = _integrity(host, plans.get(host), restored.get(host), stored[host], differs[host])
-        equal = counted.expected == counted.equal
-        integrity.append(counted)
-        checks.append(
-            Check(HASHES, "passed" if equal else "failed", host, differs[host] or f"{counted.equal} files are equal")
-        )
-        checks.append(_decrypts(host, restored.get(host)))
-    checks.append(_golden(session, files[session.fleet.control[0]], loss))
-    controls = [control for host in hosts for control in _controls(session, host, stored[host], files[host])]
-    noticed = bool(controls) and all(one.failed for one in controls)
-    checks.append(
-        Check(
-            NEGATIVE,
-            "passed" if noticed else "failed",
-            found=counted(len(controls), "damaged copy", "damaged copies"),
-        )
+    integrity = tuple(
+        _integrity(host, plans.get(host), restored.get(host), stored[host], differs[host]) for host in hosts
     )
-    return Data(tuple(checks), tuple(integrity), tuple(controls))
+    controls = tuple(control for host in hosts for control in _controls(session, host, stored[host], files[host]))
+    checks = (
+        *(_hashes(one, differs[one.host]) for one in integrity),
+        *(_decrypts(host, restored.get(host)) for host in hosts),
+        _golden(session, files[session.fleet.control[0]], loss),
+        _noticed(controls),
+    )
+    return Data(checks, integrity, controls)
+
+
+def _hashes(one: Integrity, differs: str | None) -> Check:
+    outcome: Outcome = "passed" if one.expected == one.equal else "failed"
+    return Check(HASHES, outcome, one.host, differs or f"{counted(one.equal, 'file is', 'files are')} equal")
+
+
+def _noticed(controls: tuple[NegativeControl, ...]) -> Check:
+    outcome: Outcome = "passed" if controls and all(one.failed for one in controls) else "failed"
+    return Check(NEGATIVE, outcome, found=counted(len(controls), "damaged copy", "damaged copies"))
 
 
 def _stored(session: Session, host: str) -> dict[str, StoredModel]:
