@@ -53,7 +53,7 @@ class Drill:
     def carry_out(self, record: Record, proven: Proven) -> Facts:
         """Return the facts of the drill. Whatever fails is in them, and the scratch hosts are wiped."""
         record.add(*self.guard.as_hosts(proven.checks))
-        work = _Work(self, record, RecordedConsole(self.console, record))
+        work = Work(self, record, RecordedConsole(self.console, record))
         try:
             with self.guard.held(proven) as signs:
                 try:
@@ -88,7 +88,9 @@ def planned(
 
 
 @dataclass
-class _Work:
+class Work:
+    """A drill that is carried out."""
+
     drill: Drill
     record: Record
     console: RecordedConsole
@@ -102,7 +104,7 @@ class _Work:
         self.record.timeline.declare_loss()
         with private_folder(room=_ROOM) as folder:
             recovery = Recovery(self.drill.opened, self.record, self.console, self.drill.view)
-            recovered = SCENARIOS[self.drill.scope.scenario](recovery, self._place(), folder)
+            recovered = SCENARIOS[self.drill.scope.scenario](recovery, self.place(), folder)
             signs.check()
             if recovered:
                 self._prove(recovered)
@@ -144,7 +146,8 @@ class _Work:
             self.console.say(f"wiping what an earlier drill left on {', '.join(proven.leftovers)}")
             self.drill.guard.clean(proven.leftovers)
 
-    def _place(self) -> Place:
+    def place(self) -> Place:
+        """Return where the drill's fleet is."""
         own, scratch = self.drill.own, self.drill.scope.scratch
         gateways = (drill_of(own).hosts[scratch[name]] for name in own.gateways if name in scratch)
         here = (own_address(str(host.address)) for host in gateways)
