@@ -48,9 +48,9 @@ class Sabotage:
 
 def _file(what: str, host: str, path: str, spoil: str) -> Sabotage:
     """Spoil a file; its owner, mode and content come back."""
-    quoted = f"f={path}; k={KEPT}/file; mkdir -p {KEPT}; "
-    back = f'{quoted} rm -rf -- "$f"; cp -a -- "$k" "$f"; rm -rf {KEPT}'
-    return Sabotage(what, host, f'{quoted} cp -a -- "$f" "$k"; {spoil}', back)
+    keep = f'f={path}; k={KEPT}/file; mkdir -p {KEPT}; echo "$f" >{KEPT}/path; cp -a -- "$f" "$k"'
+    back = f'f=$(cat {KEPT}/path); rm -rf -- "$f"; cp -a -- {KEPT}/file "$f"; rm -rf {KEPT}'
+    return Sabotage(what, host, f"{keep}; {spoil}", back)
 
 
 SABOTAGES = (
@@ -217,8 +217,8 @@ def run_sabotages(site: DrillSite) -> bool:
             if found:
                 print(f"FALSE ALARM after {what}: {'; '.join(found[:3])}", flush=True)
         count = len(SABOTAGES) + 4
-    caught = count - len(missed)
-    print(f"{caught} of {count} sabotages caught; {healthy} healthy rounds, {len(false_alarms)} false alarms")
+    noticed = count - len(missed)
+    print(f"{noticed} of {count} sabotages caught; {healthy} healthy rounds, {len(false_alarms)} false alarms")
     return not missed and not false_alarms and count >= 25
 
 
