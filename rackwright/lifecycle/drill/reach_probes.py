@@ -24,7 +24,9 @@ REACHES = "reaches the repositories"
 _SECONDS = 3
 _MOST = 500
 Result = Literal["open", "refused", "unreachable", "no-route", "silent"]
-_LINE = re.compile(r"([0-9A-Fa-f:.]{2,45}) ([0-9]{1,5}) (open|refused|unreachable|no-route|silent) ([0-9]{1,20}) ([0-9]{1,20})")
+_LINE = re.compile(
+    r"([0-9A-Fa-f:.]{2,45}) ([0-9]{1,5}) (open|refused|unreachable|no-route|silent) ([0-9]{1,20}) ([0-9]{1,20})"
+)
 
 
 @dataclass(frozen=True)
