@@ -75,21 +75,21 @@ def test_folders_on_other_machines_disks_are_left_alone(tmp_path: Path, programs
     assert "emptied" not in (tmp_path / "called").read_text()
 
 
-def test_canaries_and_hashes_are_asked_over_standard_input() -> None:
+def test_texts_and_hashes_are_asked_over_standard_input() -> None:
     asked: list[tuple[str, str]] = []
 
     def answer(command: str, text: str) -> str:
         asked.append((command, text))
         return "end\n"
 
-    brought = Brought(files=(Restored("/var/lib/rackwright/a", "a" * 64),), canaries=("the canary",))
+    brought = Brought(files=(Restored("/var/lib/rackwright/a", "a" * 64),), texts=("the text",))
     checks = wipe({"gate1": host("s1", answer)}, {"gate1": brought})
     assert [(check.name, check.outcome, check.host) for check in checks] == [
         ("wiped", "passed", "gate1"),
         ("disk blocks overwritten", "not run", "gate1"),
     ]
-    assert asked[1][1] == f"canary the canary\nfile {'a' * 64} /var/lib/rackwright/a\n"
-    assert not any("the canary" in command for command, _ in asked)
+    assert asked[1][1] == f"text the text\nfile {'a' * 64} /var/lib/rackwright/a\n"
+    assert not any("the text" in command for command, _ in asked)
 
 
 def test_what_is_left_fails_and_the_error_names_the_host_and_the_command() -> None:
