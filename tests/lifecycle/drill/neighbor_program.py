@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 MAC = bytes.fromhex("020000000002")
 SETUP = """link add in type veth peer name out
@@ -42,6 +43,16 @@ def ask_ipv6(raw: socket.socket, address: str) -> None:
     raw.send(b"\x33\x33\xff" + target[13:] + MAC + b"\x86\xdd" + head + body)
 
 
+def announce(address: str) -> None:
+    """Announce the address from another one, as a program of the host may: RFC 4861, 7.2.6."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw, suppress(PermissionError):
+        raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        raw.bind(("fd20::11", 0))
+        raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, socket.if_nametoindex("in"))
+        body = struct.pack(">BBHI", 136, 0, 0, 0x20000000) + socket.inet_pton(socket.AF_INET6, address)
+        raw.sendto(body + b"\x02\x01" + MAC, ("ff02::1", 0))
+
+
 def answered(data: bytes) -> str | None:
     if data[12:14] == b"\x08\x06" and data[20:22] == b"\x00\x02":
         return socket.inet_ntoa(data[28:32])
@@ -58,6 +69,7 @@ def main(rules: str, wanted: int) -> None:
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as raw:
         raw.bind(("out", 0))
         raw.settimeout(0.2)
+        announce("fd20::77")
         for ask, address in (
             (ask_ipv4, "10.20.0.77"),
             (ask_ipv6, "fd20::77"),

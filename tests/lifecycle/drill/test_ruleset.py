@@ -39,6 +39,11 @@ def walled() -> Iterator[Walled]:
         # The fleet's own filter, which an apply loads later, lets everyone in.
         walled.load(rules(Settings(openings=(Opening(port=1, last=65535, why="everyone"),), existing="keep")))
         walled.load(ruleset(ALLOWED))
+        for own in (f"{VIP}/32", "fd20::77/128"):
+            subprocess_in(
+                walled.network,
+                ["ip", "addr", "add", own, "dev", "in", *(["nodad", "preferred_lft", "0"] if ":" in own else [])],
+            )
         for last in (12, 50, 53, 60, 90, 99):
             for family in ("10.20.0.", "fd20::"):
                 subprocess_in(
@@ -101,6 +106,45 @@ def test_only_what_is_allowed_leaves_even_if_reach_has_more(
     assert walled.lets_out(kind, address, port) is leaves
 
 
+@pytest.mark.parametrize(
+    ("source", "to", "port", "leaves"),
+    [(VIP, PEER, 8020, False), ("fd20::77", "fd20::12", 8021, False), (ADDRESS, PEER, 8022, True)],
+)
+def test_nothing_leaves_from_an_address_of_the_fleet(
+    walled: Walled, source: str, to: str, port: int, *, leaves: bool
+) -> None:
+    def send() -> None:
+        family = socket.AF_INET6 if ":" in to else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as asked, contextlib.suppress(OSError):
+            asked.bind((source, 0))
+            asked.sendto(b"x", (to, port))
+
+    within(walled.network, send)
+    assert walled.has_sent(port) is leaves
+
+
+def test_a_conversation_that_began_before_the_isolation_ends() -> None:
+    with walled_host() as walled:
+        walled.load(
+            rules(Settings(openings=(Opening(port=1, last=65535, protocol="udp", why="all"),), existing="keep"))
+        )
+        subprocess_in(
+            walled.network, ["ip", "neigh", "replace", STRANGER, "lladdr", "02:00:00:00:00:02", "dev", "in"]
+        )
+
+        def listen() -> socket.socket:
+            listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            listener.bind((ADDRESS, 9000))
+            return listener
+
+        with within(walled.network, listen) as listener:
+            assert walled.passes(udp(9000), STRANGER, ADDRESS)
+            listener.sendto(b"an answer", listener.recvfrom(100)[1])
+            assert walled.passes(udp(9000), STRANGER, ADDRESS)
+            walled.load(ruleset(ALLOWED))
+            assert not walled.passes(udp(9000), STRANGER, ADDRESS)
+
+
 def test_a_refused_connection_fails_at_once_and_is_counted(walled: Walled) -> None:
     def counted() -> int:
         listed = subprocess_in(walled.network, ["nft", "list", "counter", "inet", "rackwright_drill", "refused"])
@@ -126,8 +170,8 @@ def test_ssh_answers_of_a_connection_that_was_never_tracked_get_out(walled: Wall
                     raw.sendto(_segment(sport, 50_000 + flags + sport, flags), (ADMIN, 0))
 
     within(walled.network, answer)
-    left = {source: target for source, target in walled.sent() if target > 50_000}
-    assert left == {22: 50_000 + 0x18 + 22, 443: 50_000 + 0x10 + 443}
+    left = {(source, target) for source, target in walled.sent() if target > 50_000}
+    assert left == {(22, 50_000 + 0x18 + 22), (443, 50_000 + 0x10 + 443)}
 
 
 def _segment(sport: int, dport: int, flags: int) -> bytes:
