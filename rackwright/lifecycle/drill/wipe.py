@@ -33,7 +33,7 @@ class Restored:
 
 @dataclass(frozen=True)
 class Brought:
-    """What a drill brought to one scratch host, besides what every apply brings."""
+    """What a drill brought to one scratch host, in addition to what every apply brings."""
 
     models_at: tuple[HostPath, ...] = (MODELS_AT,)
     """Folders with weights. Their content is removed, the folders stay."""

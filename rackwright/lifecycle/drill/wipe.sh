@@ -30,7 +30,7 @@ done || fail "a user could not be removed"
 # apt's own sources, set aside by an apply, return if their places are free.
 if [ -d /var/lib/rackwright/apt-sources ]; then
     rm -f /etc/apt/sources.list.d/rackwright.sources
-    cp -an -- /var/lib/rackwright/apt-sources/. /etc/apt/ || fail "apt's sources could not be put back"
+    cp -an -- /var/lib/rackwright/apt-sources/. /etc/apt/ || fail "apt's sources could not be restored"
 fi
 # They name files that are removed below.
 gone /etc/apt/apt.conf.d/rackwright-downloads /etc/kernel/*.d/??-rackwright /etc/default/grub.d/zz-rackwright.cfg \
