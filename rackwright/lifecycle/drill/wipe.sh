@@ -11,10 +11,8 @@ ours() { find /etc/systemd/system /run/systemd/transient /run/systemd/system -ma
     -regex '.*/(rackwright-[^/]*[.][a-z]+|run-rackwright[.]mount)' -printf '%f\n' 2>/dev/null | sort -u; }
 
 # What starts units goes first.
-for kinds in '*.timer *.path *.socket' '*.service *.scope' '*.target *.slice'; do
-    for kind in $kinds; do
-        systemctl stop -- "rackwright-$kind" || fail "rackwright-$kind could not be stopped"
-    done
+for kind in timer path socket service scope target slice; do
+    systemctl stop -- "rackwright-*.$kind" || fail "rackwright-*.$kind could not be stopped"
 done
 systemctl stop run-rackwright.mount 2>/dev/null || true
 ours | while read -r unit; do systemctl --quiet disable -- "$unit" 2>/dev/null; done
