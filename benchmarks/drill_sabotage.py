@@ -223,20 +223,26 @@ def run_sabotages(site: DrillSite) -> bool:
 
 
 def _rounds(bench: Bench) -> Iterator[tuple[str, list[str]]]:
+    """Yield each sabotage and the doubts about it. It has been taken back by then."""
     for sabotage in SABOTAGES:
         with bench.sabotaged(sabotage):
-            yield f"{sabotage.host}: {sabotage.what}", bench.doubts()
+            found = bench.doubts()
+        yield f"{sabotage.host}: {sabotage.what}", found
     for what, spoil, back in bench.of_the_controller():
         spoil()
         try:
-            yield what, bench.doubts()
+            found = bench.doubts()
         finally:
             back()
+        yield what, found
     revoked = bench.drill.keys[1]
     assert revoked
-    with bench.drill.opened(bench.recovered.fleet) as session:
-        with session.gateways.temporary_key(sha256_of(revoked), id="sabotage", seconds=60):
-            yield "gate1: a revoked key is admitted", bench.doubts()
+    with (
+        bench.drill.opened(bench.recovered.fleet) as session,
+        session.gateways.temporary_key(sha256_of(revoked), id="sabotage", seconds=60),
+    ):
+        found = bench.doubts()
+    yield "gate1: a revoked key is admitted", found
 
 
 def _settled(bench: Bench) -> list[str]:
