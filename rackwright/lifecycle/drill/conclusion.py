@@ -213,6 +213,8 @@ def _data(facts: Facts) -> Iterator[str]:
             if one.expected <= 0 or not one.expected == one.restored == one.equal:
                 yield f"{host}: of {one.expected} files, {one.restored} were restored and {one.equal} are equal"
     for point in facts.recovery_points:
+        if facts.timing and point.time > facts.timing.loss_declared:
+            yield f"{point.host}: its snapshot was made after the loss"
         if not point.encrypted:
             yield f"{point.host}: its snapshot in {point.repository} isn't encrypted"
         if point.repository not in {key.repository for key in facts.decryption_keys}:
