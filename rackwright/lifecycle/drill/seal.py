@@ -73,8 +73,13 @@ def drafts(folder: Path) -> tuple[Leftover, ...]:
     return tuple(
         Leftover(path, draft_in(read(path), str(path)).facts)
         for path in drafts_in(folder)
-        if not is_running(folder, path.name.partition(".")[0])
+        if _is_left(folder, path.name.partition(".")[0])
     )
+
+
+def _is_left(folder: Path, drill: str) -> bool:
+    # A cut right after the report was written leaves both.
+    return not is_running(folder, drill) and not report_path(folder, drill).exists()
 
 
 def seal(folder: Path, facts: Facts, key: SigningKey, signers: Sequence[Signer], pages: PageMaker) -> Sealed:

@@ -62,7 +62,9 @@ class Office:
         """Return everything that is wrong with the folder."""
         chain = self.examine()
         reviews = [one.problem for report in chain.examined for one in report.reviews if one.problem]
-        return [*(problem for one in chain.examined for problem in one.problems), *chain.problems, *reviews]
+        found = [*(problem for one in chain.examined for problem in one.problems), *chain.problems, *reviews]
+        assert chain.sound is not bool(found)
+        return found
 
 
 @pytest.fixture

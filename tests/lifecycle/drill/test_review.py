@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from rackwright.cli.render.drill_pages import drill_pages
 from rackwright.errors import UsageError
+from rackwright.lifecycle.drill.chain import examine
 from rackwright.lifecycle.drill.review import earlier_findings, sign_off
 from rackwright.lifecycle.drill.signature import REPORT, REVIEW, sign
 from tests.lifecycle.drill.passing import FIRST, SECOND, minutes, passing
@@ -84,8 +86,8 @@ def forge(office, purpose: str = REVIEW, signer: str = "ben", **changes: object)
 )
 def test_a_forged_review_is_found(reviewed, changes, words):
     forge(reviewed, **changes)
-    assert not reviewed.examine().sound
-    assert any(words in problem for problem in reviewed.problems()), reviewed.problems()
+    problems = reviewed.problems()
+    assert any(words in problem for problem in problems), problems
 
 
 def test_a_changed_or_unsigned_review_is_found(reviewed):
@@ -98,9 +100,5 @@ def test_a_changed_or_unsigned_review_is_found(reviewed):
 
 def test_a_reviewer_who_had_ended_is_found(reviewed):
     ended = replace(reviewed.signer("ben"), before=reviewed.examine().reports[0].sealed - minutes(1))
-    other = type(reviewed)(reviewed.folder, reviewed.keys)
-    from rackwright.cli.render.drill_pages import drill_pages
-    from rackwright.lifecycle.drill.chain import examine
-
-    chain = examine(other.folder, (other.signer("anna"), ended), drill_pages)
+    chain = examine(reviewed.folder, (reviewed.signer("anna"), ended), drill_pages)
     assert not chain.sound
