@@ -12,7 +12,7 @@ import pytest
 
 from rackwright.lab import containers, podman
 from rackwright.lab.hosts import Lab, LabSpec
-from tests.lab.backup_vault import serve
+from tests.lab.backup_vault import repositories, serve
 from tests.lab.deployed import LabHost
 from tests.lab.operator import Operator, operator, read_until
 from tests.lab.standard import standard_lab
@@ -63,15 +63,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         made("key", "revoke", "leaked", "--yes")
         made("backup", "run")
         yield Site(made, lab, gate, gpu, vault, key, revoked, old_keys)
-
-
-def repositories(vault: LabHost) -> list[dict[str, str]]:
-    host_key = vault.tell("cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub")
-    ssh = {"name": "ssh", "url": f"sftp:{{host}}@{vault.address}:/acme", "key": "file:{host}", "host_key": host_key}
-    web = {"name": "web", "url": f"rest:https://{vault.address}:8000", "user": "{host}", "login": "file:{host}.login"}
-    web |= {"append_only": "yes", "ca": "vault.crt"}
-    disk = {"name": "disk", "url": "/srv/disk"}
-    return [one | {"password": "file:password"} for one in (ssh, web, disk)]
 
 
 def test_a_host_that_serves_is_restored_only_if_its_name_is_typed(site: Site) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.common.options import Group
-from rackwright.cli.drill import history, review, seal, signers, verify
+from rackwright.cli.drill import clean, history, review, run, seal, signers, verify
 
 
 @click.group(cls=Group)
@@ -16,5 +16,5 @@ def drill() -> None:
     """
 
 
-for _command in (verify.verify, history.history, review.review, signers.signers, seal.seal):
+for _command in (run.run, clean.clean, verify.verify, history.history, review.review, signers.signers, seal.seal):
     drill.add_command(_command)

@@ -65,6 +65,11 @@ def draft_path(folder: Path, drill: str) -> Path:
     return folder / f"{drill}.draft.json"
 
 
+def log_path(folder: Path, drill: str) -> Path:
+    """Return the path of what the drill said, a line each. The report has the hash of each phase's part."""
+    return folder / f"{drill}.log"
+
+
 def signature_path(signed: Path) -> Path:
     return signed.with_name(f"{signed.name}.sig")
 

@@ -85,7 +85,7 @@ class Timeline:
         if not self._loss:
             return None
         last = self._end[1] if self._end else self._after()
-        ends = [after for _, _, after in self._reached[1:]] + [last]
+        ends = [*(after for _, _, after in self._reached), last][1:]
         phases = tuple(
             Phase(name, started, after, round(max(end - after, 0.0), 3))
             for (name, started, after), end in zip(self._reached, ends, strict=True)

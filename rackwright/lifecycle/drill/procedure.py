@@ -1,0 +1,164 @@
+"""Carry out a drill: hold the scratch hosts, recover the fleet on them, prove it, and wipe them."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from rackwright.errors import ProofError, RackwrightError
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.targets import scratch_targets, targets
+from rackwright.lifecycle.backup.private_folder import private_folder
+from rackwright.lifecycle.client.origin import choose_asker, own_address
+from rackwright.lifecycle.drill.client_checks import drill_keys, key_checks, service_checks
+from rackwright.lifecycle.drill.conclusion import WIPED
+from rackwright.lifecycle.drill.data_checks import data_checks
+from rackwright.lifecycle.drill.drill_fleet import Place
+from rackwright.lifecycle.drill.facts import Check, Facts
+from rackwright.lifecycle.drill.guard import Guard, Signs, guard_of
+from rackwright.lifecycle.drill.marker import Marker
+from rackwright.lifecycle.drill.not_production import Proven
+from rackwright.lifecycle.drill.record import Record, RecordedConsole
+from rackwright.lifecycle.drill.recover import Open, Recovered, Recovery
+from rackwright.lifecycle.drill.scenarios import SCENARIOS
+from rackwright.lifecycle.drill.scope import Scope, drill_of
+from rackwright.lifecycle.drill.statements import brought_to, engines, keys_used, recovery_points
+from rackwright.lifecycle.drill.wipe import Brought
+from rackwright.lifecycle.restore.everything import View
+from rackwright.lifecycle.session.console import Console
+from rackwright.remote import Remote
+from rackwright.state.formats import utc_now
+from rackwright.values.secrets import Secret
+
+_ROOM = 1 << 30
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One drill that has been planned."""
+
+    own: Fleet
+    lock: Lock
+    scope: Scope
+    guard: Guard
+    opened: Open
+    console: Console
+    view: View
+    keys: tuple[Secret | None, Secret | None]
+    """A valid and a revoked API key, to try on the restored gateways."""
+
+    def carry_out(self, record: Record, proven: Proven) -> Facts:
+        """Return the facts of the drill. Whatever fails is in them, and the scratch hosts are wiped."""
+        record.add(*self.guard.as_hosts(proven.checks))
+        work = _Work(self, record, RecordedConsole(self.console, record))
+        try:
+            with self.guard.held(proven) as signs:
+                try:
+                    work.rehearse(proven, signs)
+                except RackwrightError as error:
+                    record.fail(error.problems[0].line())
+                except KeyboardInterrupt:
+                    record.fail("stopped by the operator")
+                except Exception as error:  # Also after a bug, hosts must be wiped and a report written
+                    record.fail(f"unexpected {type(error).__name__}: {error}; this is a bug in rackwright")
+                    record.say(traceback.format_exc())
+                finally:
+                    work.clean()
+        except RackwrightError as error:
+            record.fail(error.problems[0].line())
+        return record.end()
+
+
+@contextmanager
+def planned(
+    own: Fleet, lock: Lock, scope: Scope, record: Record, opened: Open, console: Console, view: View
+) -> Iterator[Drill]:
+    """Yield the drill, with connections that are closed at the end of the block. Nothing has been changed.
+
+    Raise SecretError if an API key of the fleet file doesn't resolve.
+    """
+    keys = drill_keys(own)
+    with Remote((*targets(own), *scratch_targets(own))) as remote:
+        marker = Marker(fleet=own.file.fleet, drill=record.facts.drill, who=record.facts.operator, time=utc_now())
+        guard = guard_of(own, lock, scope, marker, remote)
+        yield Drill(own, lock, scope, guard, opened, console, view, keys)
+
+
+@dataclass
+class _Work:
+    drill: Drill
+    record: Record
+    console: RecordedConsole
+    brought: Mapping[str, Brought] = field(default_factory=dict)
+
+    def rehearse(self, proven: Proven, signs: Signs) -> None:
+        """Isolate the scratch hosts, recover the scenario's hosts on them, and prove what was recovered."""
+        self._clean_leftovers(proven)
+        self.record.reach("isolation")
+        closed = self.drill.guard.isolate(proven)
+        self.record.add(*self._as_hosts(self.drill.guard.probe_from_inside(closed)))
+        signs.check()
+        self.record.timeline.declare_loss()
+        with private_folder(room=_ROOM) as folder:
+            recovery = Recovery(self.drill.opened, self.record, self.console, self.drill.view)
+            recovered = SCENARIOS[self.drill.scope.scenario](recovery, self._place(), folder)
+            signs.check()
+            if recovered:
+                self._prove(recovered)
+        self.record.reach("probes from outside")
+        self.record.add(*self._as_hosts(self.drill.guard.probe_from_outside()))
+
+    def clean(self) -> None:
+        """Wipe the scratch hosts. Raise ProofError if one isn't proven to be wiped; it stays isolated."""
+        try:
+            self.record.reach("wipe")
+        except RackwrightError as error:
+            # A full disk here must not keep restored data there.
+            self.record.fail(error.problems[0].line())
+        try:
+            checks = self.drill.guard.wiped(self.brought)
+        except ProofError as error:
+            self.record.add(*(Check(WIPED, "failed", one.where, one.what) for one in error.problems))
+            raise
+        self.record.add(*self._as_hosts(checks))
+
+    def _as_hosts(self, checks: tuple[Check, ...]) -> tuple[Check, ...]:
+        return self.drill.guard.as_hosts(checks)
+
+    def _clean_leftovers(self, proven: Proven) -> None:
+        if proven.leftovers:
+            self.record.reach("leftovers")
+            self.console.say(f"wiping what an earlier drill left on {', '.join(proven.leftovers)}")
+            self.drill.guard.clean(proven.leftovers)
+
+    def _place(self) -> Place:
+        own, scratch = self.drill.own, self.drill.scope.scratch
+        gateways = (drill_of(own).hosts[scratch[name]] for name in own.gateways if name in scratch)
+        here = (own_address(str(host.address)) for host in gateways)
+        return Place(self.drill.scope, own, tuple(dict.fromkeys(address for address in here if address)))
+
+    def _prove(self, recovered: Recovered) -> None:
+        """Prove what was recovered, and note what an auditor asks for."""
+        drill, record = self.drill, self.record
+        record.reach("proofs")
+        timing = record.timeline.timing
+        assert timing is not None  # noqa: S101
+        restored = {one.host: one for one in recovered.done.restored}
+        with drill.opened(recovered.fleet) as session:
+            self.brought = {host: brought_to(session, host) for host in session.hosts}
+            record.add(*service_checks(recovered.done.proofs))
+            record.add(*key_checks(session, choose_asker(session), *drill.keys))
+            data = data_checks(session, recovered.plans, restored, timing.loss_declared)
+            record.add(*data.checks)
+            versions = engines(session)
+        record.facts = replace(
+            record.facts,
+            integrity=data.integrity,
+            negative_controls=data.negative_controls,
+            recovery_points=recovery_points(drill.own, recovered.plans.values()),
+            decryption_keys=keys_used(drill.own, recovered.plans.values()),
+            versions=replace(record.facts.versions, engines=versions) if record.facts.versions else None,
+        )
