@@ -143,7 +143,8 @@ def _split(assets: Assets) -> Iterator[str]:
     yield from (f"{host}: named twice" for host in sorted({host for host in named if named.count(host) > 1}))
     yield from (f"{host}: its scratch host is in the fleet" for host in scratch if host in assets.in_scope)
     yield from (
-        f"{host}: stands for several hosts" for host in sorted({one for one in scratch if scratch.count(one) > 1})
+        f"{host}: the scratch host of several hosts"
+        for host in sorted({one for one in scratch if scratch.count(one) > 1})
     )
 
 

@@ -40,7 +40,7 @@ class Sealed:
 
     path: Path
     sha256: str
-    """Of the file. Whoever keeps it elsewhere can tell later whether this report is still there, unchanged."""
+    """Of the file. With a copy kept elsewhere, an auditor sees whether this report is still there, unchanged."""
     report: Report
 
     @property

@@ -65,7 +65,7 @@ FLIPS: dict[str, tuple[Flip, str]] = {
     ),
     "one scratch host for two": (
         lambda f: within(f, "assets", covered=tuple(Covered(host, "scratch") for host in HOSTS)),
-        "stands for several",
+        "of several hosts",
     ),
     "no recovery point": (lambda f: replace(f, recovery_points=f.recovery_points[1:]), "gate1: no recovery point"),
     "old recovery point": (lambda f: first(f, "recovery_points", time=START - timedelta(days=2)), "RPO: "),
