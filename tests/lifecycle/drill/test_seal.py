@@ -14,7 +14,7 @@ from rackwright.lifecycle.drill import seal as sealing
 from rackwright.lifecycle.drill.folder import folder_of, is_running, running
 from rackwright.lifecycle.drill.report import Link, report_in
 from rackwright.lifecycle.drill.seal import drafts, save_draft
-from tests.lifecycle.drill.passing import FIRST, SECOND, THIRD, passing
+from tests.lifecycle.drill.passing import FIRST, SECOND, THIRD, minutes, passing
 
 PARTS = {f"{FIRST}.json", f"{FIRST}.json.sig", f"{FIRST}.md", f"{FIRST}.html"}
 
@@ -203,6 +203,21 @@ def test_a_report_that_no_reader_would_take_is_not_written(office, monkeypatch):
     with pytest.raises(RackwrightError, match="would be larger"):
         office.seal(passing())
     assert there(office) == {f"{FIRST}.draft.json"}
+
+
+def test_a_clock_that_is_a_little_slow_keeps_the_order_and_a_wrong_one_seals_nothing(office, monkeypatch):
+    first = office.seal(passing()).report
+    monkeypatch.setattr(sealing, "utc_now", lambda: first.sealed - minutes(4))
+    assert office.seal(passing(drill=SECOND)).report.sealed == first.sealed
+    assert office.problems() == []
+    monkeypatch.setattr(sealing, "utc_now", lambda: first.sealed - minutes(6))
+    with pytest.raises(RackwrightError, match="in the future"):
+        office.seal(passing(drill=THIRD))
+    monkeypatch.setattr(sealing, "utc_now", lambda: passing().ended - minutes(6))
+    for path in office.folder.glob("*"):
+        path.unlink()
+    with pytest.raises(RackwrightError, match="in the future"):
+        office.seal(passing())
 
 
 def test_the_folder_is_named_like_the_fleet_file(tmp_path):
