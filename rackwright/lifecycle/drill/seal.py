@@ -111,6 +111,8 @@ def seal(folder: Path, facts: Facts, key: SigningKey, signers: Sequence[Signer],
 
 def _made(folder: Path, facts: Facts, key: SigningKey, pages: PageMaker) -> tuple[Report, tuple[bytes, ...]]:
     before = _before(folder, facts.fleet)
+    # A reader has times to the second, so the conclusion is drawn from these.
+    facts = draft_in(written(Draft(facts=facts)), facts.drill).facts
     report = Report(
         number=before.number + 1,
         previous=before.link,
@@ -120,8 +122,6 @@ def _made(folder: Path, facts: Facts, key: SigningKey, pages: PageMaker) -> tupl
         facts=facts,
         conclusion=conclude(facts),
     )
-    # As a reader will have it: times to the second.
-    report = report_in(written(report), facts.drill)
     texts = tuple(text.encode() for text in pages(report))
     markdown, html = (hashlib.sha256(text).hexdigest() for text in texts)
     return report.model_copy(update={"pages": Pages(markdown=markdown, html=html)}), texts

@@ -35,6 +35,15 @@ def test_a_sealed_report_is_read_as_it_was_written(office):
     assert office.problems() == []
 
 
+def test_times_within_a_second_are_concluded_from_as_a_reader_has_them(office):
+    facts = passing()
+    exact = tuple(replace(one, time=one.time + minutes(0.009)) for one in facts.recovery_points)
+    sealed = office.seal(replace(facts, recovery_points=exact, started=facts.started + minutes(0.009)))
+    assert sealed.report.conclusion.rpo_s == 1860.0
+    assert report_in(sealed.path.read_bytes(), "x") == sealed.report
+    assert office.problems() == []
+
+
 def test_ssh_keygen_alone_verifies_it(office, keys, tmp_path):
     sealed = office.seal(passing())
     (tmp_path / "signers").write_text(f"anna {(keys / 'anna.pub').read_text()}")

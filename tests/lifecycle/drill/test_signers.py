@@ -147,6 +147,9 @@ def test_a_file_of_signers_that_is_a_link_a_device_or_huge_is_refused(tmp_path, 
     with pytest.raises(RackwrightError, match="not a plain file"):
         signers_in(path)
     path.unlink()
+    path.write_bytes(b"\xff")
+    with pytest.raises(FleetError, match="UTF-8"):
+        signers_in(path)
     path.write_bytes(b"#" * (2 << 20))
     with pytest.raises(RackwrightError, match="larger than 1 MiB"):
         signers_in(path)
