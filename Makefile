@@ -67,8 +67,8 @@ lab-test: .venv/ready ## Run the tests on disposable hosts (needs root)
 test-times: .venv/ready ## Show how long the tests of the last runs took
 	@python -m tests.times $(wildcard .junit/*.xml)
 
-molecule: .venv/ready-molecule ## Run the default molecule scenario (needs root)
-	@[ ! -d molecule/default ] || molecule test --scenario-name default
+molecule: .venv/ready-molecule programs ## Run the molecule scenarios: an apply, and a recovery drill (needs root)
+	@for name in default drill; do molecule test --scenario-name "$$name"; done
 
 programs:
 	@.ci/programs

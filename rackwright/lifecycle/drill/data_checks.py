@@ -13,11 +13,12 @@ from rackwright.lifecycle.drill.facts import Check, Integrity, NegativeControl, 
 from rackwright.lifecycle.proof.procedure import prove
 from rackwright.lifecycle.proof.weights import hash_command, hash_list, what_differs
 from rackwright.lifecycle.restore import scripts
-from rackwright.lifecycle.restore.arrived import PLAIN
-from rackwright.lifecycle.restore.contents import read_contents
+from rackwright.lifecycle.restore.contents import NOT_READ, read_contents
 from rackwright.lifecycle.restore.in_place import Restored
-from rackwright.lifecycle.restore.plan import HostPlan
+from rackwright.lifecycle.restore.items import FLEET, ITEMS, Combined
+from rackwright.lifecycle.restore.plan import Files, HostPlan, Stored, present_files
 from rackwright.lifecycle.session.session import Session
+from rackwright.remote import Connection
 from rackwright.report.words import counted
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.state.applied import unpacked
@@ -25,6 +26,7 @@ from rackwright.state.formats import parse
 from rackwright.state.golden import Golden
 from rackwright.state.shell import FOLDER, command
 
+STATE_READ = "state is read"
 DRILL_FOLDER = "/var/lib/rackwright-drill"
 _HASH_SECONDS = 6 * 3600
 _READ = ("control", "control-host.json", "drains", "golden", "bench", "canaries", "keys.pushed", "fleet")
@@ -55,25 +57,59 @@ def data_checks(
     `plans` and `restored` are of the restore, by host. Raise HostError if a host can't be asked.
     """
     hosts = tuple(session.hosts)
-    stored = {host: _stored(session, host) for host in hosts}
-    differs = session.remote.each(hosts, lambda host: _hashed(session, host, stored[host]))
-    files = session.remote.each(hosts, lambda host: _state(session, host))
-    integrity = tuple(
-        _integrity(host, plans.get(host), restored.get(host), stored[host], differs[host]) for host in hosts
-    )
-    controls = tuple(control for host in hosts for control in _controls(session, host, stored[host], files[host]))
+    found = session.remote.each(hosts, lambda host: _look(session, host))
+    integrity = tuple(_integrity(one, plans.get(one.host), restored.get(one.host)) for one in found.values())
+    controls = tuple(control for one in found.values() for control in _controls(session, one))
     checks = (
-        *(_hashes(one, differs[one.host]) for one in integrity),
+        *(_hashes(one, found[one.host]) for one in integrity),
         *(_decrypts(host, restored.get(host)) for host in hosts),
-        _golden(session, files[session.fleet.control[0]], loss),
+        *(_readable(session, one) for one in found.values()),
+        _golden(session, found[session.fleet.control[0]].state, loss),
         _noticed(controls),
     )
     return Data(checks, integrity, controls)
 
 
-def _hashes(one: Integrity, differs: str | None) -> Check:
+@dataclass(frozen=True)
+class _Found:
+    """What one host has."""
+
+    host: str
+    stored: Mapping[str, StoredModel]
+    """Folder → the model whose weights it must have."""
+    differs: str | None
+    """Which weights aren't what the lock says."""
+    state: Mapping[str, bytes]
+    """The files of its state that rackwright reads, by name."""
+    files: Files
+    """All files of its state."""
+
+
+def _look(session: Session, host: str) -> _Found:
+    shell, store = session.remote.connection(host), session.hosts[host].model_store
+    stored = {store.folder(model): model for model in store.models} if store else {}
+    asking = "reading the restored state"
+    packed = shell.run(command(scripts.SEND, FOLDER, *_READ), limit=scripts.READ_BYTES).check(asking)
+    state = unpacked(packed.stdout_bytes, host) if packed.stdout_bytes else {}
+    return _Found(host, stored, _hashed(shell, stored) if stored else None, state, present_files(shell, ITEMS))
+
+
+def _hashed(shell: Connection, stored: Mapping[str, StoredModel]) -> str | None:
+    asked = shell.run(hash_command(stored), stdin=hash_list(stored), timeout=_HASH_SECONDS)
+    return what_differs(stored, asked.check("hashing the restored weights").stdout)
+
+
+def _readable(session: Session, found: _Found) -> Check:
+    """Read the state by the parsers that use it."""
+    problems = read_contents(found.state, session.fleet, found.host).problems
+    said = "; ".join(problem.line() for problem in problems) or f"{counted(len(found.state), 'file')} read"
+    return Check(STATE_READ, "failed" if problems else "passed", found.host, said)
+
+
+def _hashes(one: Integrity, found: _Found) -> Check:
     outcome: Outcome = "passed" if one.expected == one.equal else "failed"
-    return Check(HASHES, outcome, one.host, differs or f"{counted(one.equal, 'file is', 'files are')} equal")
+    said = f"{one.equal} of {counted(one.expected, 'file')} equal"
+    return Check(HASHES, outcome, one.host, "; ".join(filter(None, (said, found.differs))))
 
 
 def _noticed(controls: tuple[NegativeControl, ...]) -> Check:
@@ -81,46 +117,33 @@ def _noticed(controls: tuple[NegativeControl, ...]) -> Check:
     return Check(NEGATIVE, outcome, found=counted(len(controls), "damaged copy", "damaged copies"))
 
 
-def _stored(session: Session, host: str) -> dict[str, StoredModel]:
-    """Folder → the model whose weights it must have."""
-    store = session.hosts[host].model_store
-    return {store.folder(model): model for model in store.models} if store else {}
-
-
-def _hashed(session: Session, host: str, stored: Mapping[str, StoredModel]) -> str | None:
-    if not stored:
-        return None
-    asked = session.remote.connection(host).run(hash_command(stored), stdin=hash_list(stored), timeout=_HASH_SECONDS)
-    return what_differs(stored, asked.check("hashing the restored weights").stdout)
-
-
-def _state(session: Session, host: str) -> dict[str, bytes]:
-    """Return the files of the host's state that rackwright reads, by name."""
-    shell, asking = session.remote.connection(host), "reading the restored state"
-    packed = shell.run(command(scripts.SEND, FOLDER, *_READ), limit=scripts.READ_BYTES).check(asking)
-    return unpacked(packed.stdout_bytes, host) if packed.stdout_bytes else {}
-
-
-def _integrity(
-    host: str,
-    plan: HostPlan | None,
-    restored: Restored | None,
-    stored: Mapping[str, StoredModel],
-    differs: str | None,
-) -> Integrity:
-    """Count files. The restore compared those of the state with the snapshot; weights were hashed again here."""
-    state = [name for name in plan.files if PLAIN.fullmatch(name)] if plan and plan.parts else []
-    weights = sum(len(model.files) for model in stored.values())
-    size = sum(plan.files[name].bytes for name in state) if plan else 0
-    there = len(state) if restored else 0
-    wrong = differs.count("; ") + 1 if differs else 0
+def _integrity(found: _Found, plan: HostPlan | None, restored: Restored | None) -> Integrity:
+    """Count files. restic compared those of the state by hash when it restored them; weights were hashed again."""
+    saved = plan.files if plan else {}
+    left_out = restored.left_out if restored else ()
+    expected = {name: file for name, file in saved.items() if _must_be_here(name) and name not in left_out}
+    there = [name for name in expected if name in found.files]
+    equal = [name for name in there if _is_whole(name, found.files[name], expected[name])]
+    weights = sum(len(model.files) for model in found.stored.values())
+    wrong = found.differs.count("; ") + 1 if found.differs else 0
     return Integrity(
-        host,
-        expected=len(state) + weights,
-        restored=there + weights,
-        equal=there + max(weights - wrong, 0),
-        bytes=size + sum(model.size for model in stored.values()),
+        found.host,
+        expected=len(expected) + weights,
+        restored=len(there) + weights,
+        equal=len(equal) + max(weights - wrong, 0),
+        bytes=sum(file.bytes for file in expected.values()) + sum(model.size for model in found.stored.values()),
     )
+
+
+def _must_be_here(name: str) -> bool:
+    """Return whether a restore brings the file back, and no apply replaces it: the applied fleet is the drill's."""
+    return not NOT_READ.fullmatch(name) and not name.startswith(f"{FLEET.name}/")
+
+
+def _is_whole(name: str, here: Stored, saved: Stored) -> bool:
+    """Return whether the file has all of the snapshot's: logs and the applied fleet have more since."""
+    grows = any(item.combined is not Combined.FILES for item in ITEMS if name.split("/")[0] == item.name)
+    return here.bytes >= saved.bytes if grows else here.bytes == saved.bytes
 
 
 def _decrypts(host: str, restored: Restored | None) -> Check:
@@ -156,31 +179,29 @@ def _parsed(name: str, text: bytes) -> Golden | None:
         return None
 
 
-def _controls(
-    session: Session, host: str, stored: Mapping[str, StoredModel], files: Mapping[str, bytes]
-) -> Iterator[NegativeControl]:
+def _controls(session: Session, found: _Found) -> Iterator[NegativeControl]:
     """Damage copies of the restored data: the same checks must refuse each of them."""
+    files, host = found.state, found.host
     name = next((name for name in ("control-host.json", "keys.pushed", *sorted(files)) if files.get(name)), None)
     if name is not None:
         damaged = {**files, name: b"\0" + files[name][1:]}
         problems = read_contents(damaged, session.fleet, host).problems
-        found = problems[0].what if problems else "accepted"
-        yield NegativeControl(f"{host}: a copy of {name} with another first byte", "refused", found, bool(problems))
-    if stored:
-        yield _damaged_weights(session, host, stored)
+        said = problems[0].what if problems else "accepted"
+        yield NegativeControl(f"{host}: a copy of {name} with another first byte", "refused", said, bool(problems))
+    if found.stored:
+        yield _damaged_weights(session, found)
 
 
-def _damaged_weights(session: Session, host: str, stored: Mapping[str, StoredModel]) -> NegativeControl:
+def _damaged_weights(session: Session, found: _Found) -> NegativeControl:
     folder, model, file = min(
-        ((folder, model, file) for folder, model in stored.items() for file in model.files if file.size),
+        ((folder, model, file) for folder, model in found.stored.items() for file in model.files if file.size),
         key=lambda one: one[2].size,
     )
-    shell, copy = session.remote.connection(host), f"{DRILL_FOLDER}/copy"
+    shell, copy = session.remote.connection(found.host), f"{DRILL_FOLDER}/copy"
     asked = command(_DAMAGE, f"{folder}/{file.path}", copy)
     shell.run(asked, timeout=_HASH_SECONDS).check("damaging a copy of the weights")
     alone = {copy: model.model_copy(update={"files": (file.model_copy(update={"path": "damaged"}),)})}
-    hashing = shell.run(hash_command(alone), stdin=hash_list(alone), timeout=_HASH_SECONDS)
-    differs = what_differs(alone, hashing.check("hashing the damaged copy").stdout)
+    differs = _hashed(shell, alone)
     shell.run(f"rm -rf -- {quote(copy)}").check("removing the damaged copy")
-    what = f"{host}: a copy of {model.name}'s {file.path} with another first byte"
+    what = f"{found.host}: a copy of {model.name}'s {file.path} with another first byte"
     return NegativeControl(what, "another sha256", differs or "the same sha256", differs is not None)
