@@ -141,3 +141,13 @@ def test_a_date_is_in_utc_wherever_this_machine_is(office, monkeypatch):
     made = sign(b"text", office.key(), REPORT)
     assert verify_signature(b"text", made, "anna", signers, REPORT, now)
     assert os.environ["TZ"] == "Pacific/Kiritimati"
+
+
+def test_ssh_keygen_itself_decides_too_about_signer_purpose_and_time(office):
+    made, now = sign(b"text", office.key(), REPORT), utc_now()
+    anna = office.signer("anna")
+    signature._verify(b"text", made, anna, REPORT, now)
+    ended = replace(anna, before=now - timedelta(days=1))
+    for signer, purpose in ((office.signer("ben"), REPORT), (anna, REVIEW), (ended, REPORT)):
+        with pytest.raises(ProofError):
+            signature._verify(b"text", made, signer, purpose, now)
