@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -71,7 +71,7 @@ _EARLIER = ("drill", "number", "finding", "owner", "due", "closed")
 
 
 def _section(
-    title: str, asked_by: tuple[str, ...], head: tuple[str, ...], rows: Iterator[tuple[str, ...]]
+    title: str, asked_by: tuple[str, ...], head: tuple[str, ...], rows: Iterable[tuple[str, ...]]
 ) -> Section:
     return Section(title, ", ".join(asked_by), head, tuple(rows))
 

@@ -43,7 +43,7 @@ class Policy:
 class Covered:
     host: str
     scratch: str
-    """The scratch host that stands for it: its name or its address."""
+    """The scratch host that takes its place: its name or its address."""
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def _verify(content: bytes, signature: bytes, signer: Signer, purpose: str, at: 
 
 
 def fingerprint_in(content: bytes, signature: bytes, purpose: str) -> str:
-    """Return the fingerprint of the key that made the signature, whoever it belongs to.
+    """Return the fingerprint of the key that made the signature, no matter whose it is.
 
     Raise ProofError if the signature isn't one for this content and purpose.
     """
