@@ -16,7 +16,7 @@ from rackwright.fleet.lock_file import read_lock
 from rackwright.fleet.x509 import load_key, new_key, self_signed
 from rackwright.fleet.yaml_file import replace_file
 from rackwright.lifecycle.client.origin import choose_asker
-from rackwright.lifecycle.drill.facts import Check
+from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.procedure import Drill, Work, planned
 from rackwright.lifecycle.drill.prove import prove
 from rackwright.lifecycle.drill.record import RecordedConsole
@@ -260,7 +260,7 @@ def _recovered(site: DrillSite) -> Iterator[Bench]:
     from rackwright.cli.render.restore_plan import RestoreView
     from rackwright.lifecycle.backup.private_folder import private_folder
     from rackwright.lifecycle.drill.begin import new_record
-    from rackwright.lifecycle.drill.chain import Chain
+    from rackwright.lifecycle.drill.evidence.chain import Chain
 
     hosts_needed()
     fleet = load_fleet(site.operator.path)

@@ -8,8 +8,8 @@ from rackwright.cli.common.context import Json
 from rackwright.cli.render import plots
 from rackwright.cli.render.drill_sections import NONE, seconds
 from rackwright.cli.render.page import page
-from rackwright.lifecycle.drill.chain import Chain, Examined
-from rackwright.lifecycle.drill.report import Report
+from rackwright.lifecycle.drill.evidence.chain import Chain, Examined
+from rackwright.lifecycle.drill.evidence.report import Report
 from rackwright.state.formats import stamp
 
 HEAD = (

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from rackwright.lifecycle.drill.facts import Assets, Facts, Policy, RecoveryPoint
-from rackwright.lifecycle.drill.report import Report
-from rackwright.lifecycle.drill.timeline import Timing
+from rackwright.lifecycle.drill.evidence.facts import Assets, Facts, Policy, RecoveryPoint
+from rackwright.lifecycle.drill.evidence.report import Report
+from rackwright.lifecycle.drill.evidence.timeline import Timing
 from rackwright.report.words import duration, size
 from rackwright.state.formats import stamp
 

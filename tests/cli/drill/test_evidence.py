@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from rackwright.cli.render.drill_pages import drill_pages
-from rackwright.lifecycle.drill.facts import Check, Facts
-from rackwright.lifecycle.drill.folder import folder_of, running
-from rackwright.lifecycle.drill.report import Report
-from rackwright.lifecycle.drill.seal import save_draft, seal
-from rackwright.lifecycle.drill.signers import keep_signers, signers_path
-from rackwright.lifecycle.drill.signing_key import signing_key
+from rackwright.lifecycle.drill.evidence.facts import Check, Facts
+from rackwright.lifecycle.drill.evidence.folder import folder_of, running
+from rackwright.lifecycle.drill.evidence.report import Report
+from rackwright.lifecycle.drill.evidence.seal import save_draft, seal
+from rackwright.lifecycle.drill.evidence.signers import keep_signers, signers_path
+from rackwright.lifecycle.drill.evidence.signing_key import signing_key
 from rackwright.state.formats import utc_now
 from tests.cli.command_line import Ran, rackwright
 from tests.lifecycle.drill.conftest import keys as keys

@@ -10,11 +10,11 @@ import pytest
 
 from rackwright.cli.render.drill_pages import drill_pages
 from rackwright.fleet.public_key import parse_public_key
-from rackwright.lifecycle.drill.chain import Chain, examine
-from rackwright.lifecycle.drill.facts import Facts
-from rackwright.lifecycle.drill.seal import Sealed, seal
-from rackwright.lifecycle.drill.signature import SigningKey
-from rackwright.lifecycle.drill.signers import BY_HAND, Signer
+from rackwright.lifecycle.drill.evidence.chain import Chain, examine
+from rackwright.lifecycle.drill.evidence.facts import Facts
+from rackwright.lifecycle.drill.evidence.seal import Sealed, seal
+from rackwright.lifecycle.drill.evidence.signature import SigningKey
+from rackwright.lifecycle.drill.evidence.signers import BY_HAND, Signer
 from tests.lifecycle.drill.passing import FIRST, SECOND, THIRD, passing
 
 PEOPLE = ("anna", "ben", "mallory")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 from rackwright import __version__
-from rackwright.lifecycle.drill import conclusion as needed
-from rackwright.lifecycle.drill.facts import (
+from rackwright.lifecycle.drill.evidence import conclusion as needed
+from rackwright.lifecycle.drill.evidence.facts import (
     Assets,
     Check,
     CommandRun,
@@ -23,7 +23,7 @@ from rackwright.lifecycle.drill.facts import (
     Versions,
     policy_of,
 )
-from rackwright.lifecycle.drill.timeline import Phase, Timing
+from rackwright.lifecycle.drill.evidence.timeline import Phase, Timing
 
 START = datetime(2026, 11, 29, 3, 0, tzinfo=UTC)
 FIRST, SECOND, THIRD = "20261129T030000Z-0001", "20261129T030000Z-0002", "20261129T030000Z-0003"
