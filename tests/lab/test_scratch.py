@@ -12,9 +12,9 @@ import pytest
 from rackwright.errors import ProofError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lab.hosts import Lab
+from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.scratch_hosts import isolation_scripts as scripts
 from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination
-from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.scratch_hosts.isolation import Closed, Isolation, close_off, lift, still_closed
 from rackwright.lifecycle.drill.scratch_hosts.marker import Marker, claim
 from rackwright.lifecycle.drill.scratch_hosts.not_production import Production, prove_not_production

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rackwright.cli.common.console import Console
     from rackwright.fleet.fleet import Fleet
     from rackwright.lifecycle.drill.evidence.facts import Facts
+    from rackwright.lifecycle.drill.evidence.seal import Sealed
     from rackwright.lifecycle.drill.record import Record
     from rackwright.lifecycle.drill.scope import Scope
-    from rackwright.lifecycle.drill.evidence.seal import Sealed
 
 SCENARIOS = ("gateway", "serving-host", "everything", "poisoned", "repository-lost", "wrong-password")
 
@@ -47,10 +47,10 @@ def run(context: Context, scenario: str, host: str | None, take_over: bool, sign
     from rackwright.lifecycle.drill.begin import new_record
     from rackwright.lifecycle.drill.evidence.chain import examine
     from rackwright.lifecycle.drill.evidence.folder import folder_of
-    from rackwright.lifecycle.drill.scope import scenario_named, scope_of
     from rackwright.lifecycle.drill.evidence.seal import seal
     from rackwright.lifecycle.drill.evidence.signers import keep_signers
     from rackwright.lifecycle.drill.evidence.signing_key import signing_key
+    from rackwright.lifecycle.drill.scope import scenario_named, scope_of
     from rackwright.state.formats import utc_now
 
     fleet = context.fleet

@@ -11,8 +11,8 @@ from rackwright.lifecycle.drill.client_checks import key_checks, service_checks
 from rackwright.lifecycle.drill.data_checks import Data, data_checks
 from rackwright.lifecycle.drill.evidence.facts import Check, EngineVersion
 from rackwright.lifecycle.drill.recover import Recovered
-from rackwright.lifecycle.drill.statements import brought_to, engines
 from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought
+from rackwright.lifecycle.drill.statements import brought_to, engines
 from rackwright.lifecycle.session.session import Session
 from rackwright.values.secrets import Secret
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from rackwright.errors import HostError, ProofError, RackwrightError, together
 from rackwright.fleet.fleet import Fleet
-from rackwright.lifecycle.drill.scratch_hosts import isolation_scripts as scripts
 from rackwright.lifecycle.drill.evidence.conclusion import ISOLATED
-from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination, Opened, archives, opened
 from rackwright.lifecycle.drill.evidence.facts import Check
+from rackwright.lifecycle.drill.scratch_hosts import isolation_scripts as scripts
+from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination, Opened, archives, opened
 from rackwright.lifecycle.drill.scratch_hosts.ruleset import Allowed, ruleset
 from rackwright.lifecycle.drill.scratch_hosts.scratch import on_each
 from rackwright.lifecycle.drill.scratch_hosts.surroundings import Surroundings, look_around

@@ -7,8 +7,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination, Opened
 from rackwright.lifecycle.drill.evidence.facts import Check
+from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination, Opened
 from rackwright.lifecycle.drill.scratch_hosts.isolation import Closed
 from rackwright.lifecycle.drill.scratch_hosts.reach_probes import (
     PROBE,
