@@ -54,22 +54,27 @@ class Drill:
         """Return the facts of the drill. Whatever fails is in them, and the scratch hosts are wiped."""
         record.add(*self.guard.as_hosts(proven.checks))
         work = _Work(self, record, RecordedConsole(self.console, record))
-        try:
-            with self.guard.held(proven) as signs:
-                try:
+        with _noted(record), self.guard.held(proven) as signs:
+            try:
+                with _noted(record):
                     work.rehearse(proven, signs)
-                except RackwrightError as error:
-                    record.fail(error.problems[0].line())
-                except KeyboardInterrupt:
-                    record.fail("stopped by the operator")
-                except Exception as error:  # Also after a bug, hosts must be wiped and a report written
-                    record.fail(f"unexpected {type(error).__name__}: {error}; this is a bug in rackwright")
-                    record.say(traceback.format_exc())
-                finally:
-                    work.clean()
-        except RackwrightError as error:
-            record.fail(error.problems[0].line())
+            finally:
+                work.clean()
         return record.end()
+
+
+@contextmanager
+def _noted(record: Record) -> Iterator[None]:
+    """Note whatever ends the block, and go on after it: hosts must be wiped and a report written, even after a bug."""
+    try:
+        yield
+    except RackwrightError as error:
+        record.fail("; ".join(": ".join(filter(None, (one.where, one.line()))) for one in error.problems))
+    except KeyboardInterrupt:
+        record.fail("stopped by the operator")
+    except Exception as error:
+        record.fail(f"unexpected {type(error).__name__}: {error}; this is a bug in rackwright")
+        record.say(traceback.format_exc())
 
 
 @contextmanager
@@ -113,15 +118,14 @@ class _Work:
 
     def clean(self) -> None:
         """Wipe the scratch hosts. Raise ProofError if one isn't proven to be wiped; it stays isolated."""
-        try:
+        # A full disk here must not keep restored data there.
+        with _noted(self.record):
             self.record.reach("wipe")
-        except RackwrightError as error:
-            # A full disk here must not keep restored data there.
-            self.record.fail(error.problems[0].line())
         try:
             checks = self.drill.guard.wiped(self.brought)
         except ProofError as error:
-            self.record.add(*(Check(WIPED, "failed", one.where, one.what) for one in error.problems))
+            failed = tuple(Check(WIPED, "failed", one.where, one.what) for one in error.problems)
+            self.record.add(*self._as_hosts(failed))
             raise
         self.record.add(*self._as_hosts(checks))
 
