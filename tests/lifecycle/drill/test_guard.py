@@ -182,6 +182,17 @@ def test_a_host_that_is_not_proven_to_be_wiped_stays_isolated(
     assert "lift" in hosts["scratch2"].steps
 
 
+def test_an_isolation_that_can_not_be_lifted_does_not_hide_what_is_not_wiped(
+    guard: Guard, hosts: dict[str, MarkedHost]
+) -> None:
+    hosts["scratch2"].failing = ("lift",)
+    with pytest.raises(HostError, match="scratch2: lift failed"):
+        guard.wiped({})
+    hosts["scratch1"].remains = "left /srv/models/a\n"
+    with pytest.raises(ProofError, match="scratch1: is not wiped"):
+        guard.wiped({})
+
+
 def test_leftovers_are_wiped_and_stay_isolated(guard: Guard, hosts: dict[str, MarkedHost]) -> None:
     guard.clean(("scratch2",))
     assert (hosts["scratch1"].steps, hosts["scratch2"].steps) == ([], ["wipe", "look"])
