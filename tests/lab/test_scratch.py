@@ -19,6 +19,7 @@ from rackwright.lifecycle.drill.isolation import Closed, Isolation, close_off, l
 from rackwright.lifecycle.drill.marker import Marker, claim
 from rackwright.lifecycle.drill.not_production import Production, prove_not_production
 from rackwright.lifecycle.drill.reach_probes import Place, probe_here, probe_inside, probe_outside
+from rackwright.lifecycle.drill.ruleset import Allowed, ruleset
 from rackwright.lifecycle.drill.scratch import FOLDER, MARKER
 from rackwright.lifecycle.drill.wipe import Brought, Restored, require_wiped, wipe
 from rackwright.remote import Remote
@@ -26,6 +27,7 @@ from rackwright.remote.connection import Connection
 from rackwright.roles.firewall.settings import Opening, Settings
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.state.formats import utc_now
+from rackwright.state.shell import command
 from rackwright.values.network import Address
 from tests.fleet.fleets import make_fleet
 from tests.lab.deployed import LabHost
@@ -35,7 +37,7 @@ pytestmark = pytest.mark.lab
 
 SCRATCH = ("scratch1", "scratch2")
 MARK = Marker(fleet="acme", drill="d1", who="ada", time=utc_now())
-CANARY = "a canary of the drill 5c1d"
+TEXT = "a text of the drill 5c1d"
 _SERVER = 'import socket, time; s = socket.create_server(("", {0})); time.sleep(3600)'
 LISTENER = f"""systemd-run --quiet --collect --unit=listener-{{0}} python3 -c '{_SERVER}'
 timeout 20 sh -c 'until ss -Hltn | grep -q ":{{0}} "; do sleep 0.1; done'"""
@@ -84,6 +86,9 @@ def site() -> Iterator[Site]:
         fleet = lab.fleet()
         with Remote([LabHost(lab, fleet, name).target() for name in fleet.hosts]) as remote:
             site = Site(lab, remote)
+            for name in SCRATCH:
+                # The lab has no DNS server: answer at once that there is none, for the archives in apt's sources.
+                site.host(name).tell("echo nameserver 127.0.0.1 >/etc/resolv.conf")
             for name, ports in {"prod1": (443, 8000), "scratch1": (443, 8100)}.items():
                 for port in ports:
                     site.host(name).tell(LISTENER.format(port))
@@ -117,6 +122,19 @@ def test_machines_of_their_own_are_scratch_hosts(site: Site) -> None:
     with pytest.raises(ProofError, match="the drill d1 of ada uses this scratch host"):
         prove_not_production(site.scratch, site.known())
     assert prove_not_production(site.scratch, site.known(), take_over=True).leftovers == SCRATCH
+
+
+def test_an_isolation_that_is_not_confirmed_is_taken_back_by_itself(site: Site) -> None:
+    connection, host = site.scratch["scratch2"], site.host("scratch2")
+    connection.run(command(scripts.INSTALL)).check("installing")
+    rules = ruleset(Allowed(ip_address(site.lab.fleet().controller)))
+    connection.run(command(scripts.CLOSE, 3), stdin=rules).check("closing")
+    assert connection.run(command(scripts.LOOK)).stdout == "closed\n"
+    host.tell("timeout 20 sh -c 'while nft list table inet rackwright_drill; do sleep 0.1; done'")
+    connection.close()
+    assert connection.run(command(scripts.LOOK)).stdout == "open\n"
+    kept = connection.run(command(scripts.KEEP), stdin=scripts.UNIT_TEXT)
+    assert (kept.exit_status, kept.stderr) == (75, "the isolation was taken back\n")
 
 
 def test_only_what_a_drill_needs_passes_in_and_out(site: Site) -> None:
@@ -176,20 +194,20 @@ def test_a_wipe_leaves_nothing_and_proves_it(site: Site) -> None:
     host = site.host("scratch1")
     host.tell(f"""mkdir -p /srv/models/tiny /opt/rackwright /var/cache/rackwright /etc/rackwright/certificates
 useradd --system --no-create-home --comment rackwright rw-tiny
-systemd-run --quiet --unit=rackwright-tiny@1 --uid=rw-tiny sh -c 'echo {CANARY}; exec sleep infinity'
+systemd-run --quiet --unit=rackwright-tiny@1 --uid=rw-tiny sh -c 'echo {TEXT}; exec sleep infinity'
 printf '[Timer]\\nOnBootSec=1h\\n[Install]\\nWantedBy=timers.target\\n' >/etc/systemd/system/rackwright-x.timer
 printf '[Service]\\nExecStart=true\\n' >/etc/systemd/system/rackwright-x.service
 systemctl enable --now rackwright-x.timer
-echo weights >/srv/models/tiny/w; echo {CANARY} >/etc/rackwright/certificates/c; echo own >/root/kept
-echo {CANARY} >/root/stray; journalctl --sync""")
+echo weights >/srv/models/tiny/w; echo {TEXT} >/etc/rackwright/certificates/c; echo own >/root/kept
+echo {TEXT} >/root/stray; journalctl --sync""")
     lost = hashlib.sha256(b"weights\n").hexdigest()
     files = (Restored("/srv/models/tiny/w", lost), Restored("/etc/rackwright/certificates/c", "0" * 64))
-    brought = {"scratch1": Brought(files=files, canaries=(CANARY,))}
+    brought = {"scratch1": Brought(files=files, texts=(TEXT,))}
     host.tell("cp /srv/models/tiny/w /root/copy")
     first = wipe(site.scratch, brought)
     failed = [check for check in first if check.outcome == "failed"]
     assert [check.host for check in failed] == ["scratch1"]
-    assert failed[0].found == "left: copy of a restored file: /root/copy, canary in /root/stray"
+    assert failed[0].found == "left: copy of a restored file: /root/copy, known text in /root/stray"
     with pytest.raises(ProofError, match="it stays isolated"):
         require_wiped(first)
     host.tell("rm /root/stray /root/copy")

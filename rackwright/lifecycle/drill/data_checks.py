@@ -15,7 +15,7 @@ from rackwright.lifecycle.proof.weights import hash_command, hash_list, what_dif
 from rackwright.lifecycle.restore import scripts
 from rackwright.lifecycle.restore.contents import NOT_READ, read_contents, refuses_damage
 from rackwright.lifecycle.restore.in_place import Restored
-from rackwright.lifecycle.restore.items import ITEMS, Combined
+from rackwright.lifecycle.restore.items import FLEET, ITEMS, Combined
 from rackwright.lifecycle.restore.plan import Files, HostPlan, Stored, present_files
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote import Connection
@@ -119,9 +119,9 @@ def _noticed(controls: tuple[NegativeControl, ...]) -> Check:
 
 def _integrity(found: _Found, plan: HostPlan | None, restored: Restored | None) -> Integrity:
     """Count files. restic compared those of the state by hash when it restored them; weights were hashed again."""
+    saved = plan.files if plan else {}
     left_out = restored.left_out if restored else ()
-    names = [name for name in plan.files if not NOT_READ.fullmatch(name) and name not in left_out] if plan else []
-    expected = {name: plan.files[name] for name in names} if plan else {}
+    expected = {name: file for name, file in saved.items() if _must_be_here(name) and name not in left_out}
     there = [name for name in expected if name in found.files]
     equal = [name for name in there if _is_whole(name, found.files[name], expected[name])]
     weights = sum(len(model.files) for model in found.stored.values())
@@ -133,6 +133,11 @@ def _integrity(found: _Found, plan: HostPlan | None, restored: Restored | None) 
         equal=len(equal) + max(weights - wrong, 0),
         bytes=sum(file.bytes for file in expected.values()) + sum(model.size for model in found.stored.values()),
     )
+
+
+def _must_be_here(name: str) -> bool:
+    """Return whether a restore brings the file back, and no apply replaces it: the applied fleet is the drill's."""
+    return not NOT_READ.fullmatch(name) and not name.startswith(f"{FLEET.name}/")
 
 
 def _is_whole(name: str, here: Stored, saved: Stored) -> bool:

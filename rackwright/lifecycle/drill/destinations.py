@@ -39,7 +39,7 @@ def destinations(fleet: Fleet, lock: Lock, hosts: tuple[str, ...]) -> tuple[Dest
 
 
 def archives(fleet: Fleet, around: Surroundings) -> tuple[Destination, ...]:
-    """Return the package archives that a scratch host uses by itself."""
+    """Return the package archives that a scratch host already uses."""
     route = route_from_hosts(fleet)
     return _distinct(one for url in around.apt if (one := _server(url, "a package archive of this host", route)))
 

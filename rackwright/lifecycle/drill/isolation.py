@@ -31,7 +31,7 @@ class Isolation:
     wanted: tuple[Destination, ...]
     """Repositories and download sources, from `destinations`."""
     scratch: Mapping[str, frozenset[Address]]
-    """Scratch host → its addresses: they reach one another."""
+    """Scratch host → the addresses at which the others reach it; not those that many machines have, like Docker's."""
     production: tuple[Address, ...]
     """Addresses of the fleet's hosts, and its virtual address."""
     reach: tuple[Network, ...] = ()

@@ -70,7 +70,7 @@ systemctl --quiet enable --now {UNIT}
 {LISTING} | cmp -s - live
 """
 """Runs over a fresh connection; standard input: the unit."""
-LOOK = f"""cd -- {FOLDER} 2>/dev/null && [ -e drill ] || {{ echo none; exit 0; }}
+LOOK = f"""if ! cd -- {FOLDER} 2>/dev/null || [ ! -e drill ]; then echo none; exit 0; fi
 if [ -e live ] && {LISTING} 2>/dev/null | cmp -s - live; then echo closed; else echo open; fi
 """
 """Prints closed, open, or none if no drill has taken the host."""

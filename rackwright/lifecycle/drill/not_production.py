@@ -89,7 +89,7 @@ def _same_machine(
         yield Problem(name, "is the machine that rackwright runs on", _USE)
     own = identity.keys | _pinned(target)
     if not own:
-        yield Problem(name, "shows no SSH host key", "should have one, because hosts are told apart by them")
+        yield Problem(name, "shows no SSH host key", "should have one, because hosts are recognized by it")
     for host in dict.fromkeys((*known, *pins)):
         there = known.get(host)
         if there and identity.machine_id == there.machine_id:
@@ -102,7 +102,7 @@ def _twice(name: str, identity: Identity, found: Mapping[str, Identity]) -> Iter
     names = list(found)
     for other in names[names.index(name) + 1 :]:
         same = identity.machine_id and identity.machine_id == found[other].machine_id
-        if same or identity.keys & found[other].keys or identity.addresses & found[other].addresses:
+        if same or identity.keys & found[other].keys:
             yield Problem(name, f"is the same machine as {other}", "each scratch host should be a machine of its own")
 
 
@@ -160,7 +160,7 @@ def _unknown(hosts: Mapping[str, Identity | RackwrightError], pins: Mapping[str,
             yield Check(
                 "compared with every host of the fleet",
                 "not run",
-                found=f"{name} can't be asked ({one.problems[0].what}); scratch hosts were told apart from it {how}",
+                found=f"{name} can't be asked ({one.problems[0].what}); scratch hosts were compared with it {how}",
             )
 
 

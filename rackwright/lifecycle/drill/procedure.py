@@ -12,20 +12,20 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.targets import scratch_targets, targets
 from rackwright.lifecycle.backup.private_folder import private_folder
-from rackwright.lifecycle.client.origin import choose_asker, own_address
-from rackwright.lifecycle.drill.client_checks import drill_keys, key_checks, service_checks
+from rackwright.lifecycle.client.origin import own_address
+from rackwright.lifecycle.drill.client_checks import drill_keys
 from rackwright.lifecycle.drill.conclusion import WIPED
-from rackwright.lifecycle.drill.data_checks import data_checks
 from rackwright.lifecycle.drill.drill_fleet import Place
 from rackwright.lifecycle.drill.facts import Check, Facts
 from rackwright.lifecycle.drill.guard import Guard, Signs, guard_of
 from rackwright.lifecycle.drill.marker import Marker
 from rackwright.lifecycle.drill.not_production import Proven
+from rackwright.lifecycle.drill.prove import prove
 from rackwright.lifecycle.drill.record import Record, RecordedConsole
 from rackwright.lifecycle.drill.recover import Open, Recovered, Recovery
 from rackwright.lifecycle.drill.scenarios import SCENARIOS
 from rackwright.lifecycle.drill.scope import Scope, drill_of
-from rackwright.lifecycle.drill.statements import brought_to, engines, keys_used, recovery_points
+from rackwright.lifecycle.drill.statements import brought_to, keys_used, recovery_points
 from rackwright.lifecycle.drill.wipe import Brought
 from rackwright.lifecycle.restore.everything import View
 from rackwright.lifecycle.session.console import Console
@@ -53,7 +53,7 @@ class Drill:
     def carry_out(self, record: Record, proven: Proven) -> Facts:
         """Return the facts of the drill. Whatever fails is in them, and the scratch hosts are wiped."""
         record.add(*self.guard.as_hosts(proven.checks))
-        work = _Work(self, record, RecordedConsole(self.console, record))
+        work = Work(self, record, RecordedConsole(self.console, record))
         with _noted(record), self.guard.held(proven) as signs:
             try:
                 with _noted(record):
@@ -93,7 +93,9 @@ def planned(
 
 
 @dataclass
-class _Work:
+class Work:
+    """A drill that is carried out."""
+
     drill: Drill
     record: Record
     console: RecordedConsole
@@ -102,19 +104,29 @@ class _Work:
     def rehearse(self, proven: Proven, signs: Signs) -> None:
         """Isolate the scratch hosts, recover the scenario's hosts on them, and prove what was recovered."""
         self._clean_leftovers(proven)
-        self.record.reach("isolation")
-        closed = self.drill.guard.isolate(proven)
-        self.record.add(*self._as_hosts(self.drill.guard.probe_from_inside(closed)))
+        self._isolate(proven)
         signs.check()
         self.record.timeline.declare_loss()
         with private_folder(room=_ROOM) as folder:
             recovery = Recovery(self.drill.opened, self.record, self.console, self.drill.view)
-            recovered = SCENARIOS[self.drill.scope.scenario](recovery, self._place(), folder)
+            recovered = SCENARIOS[self.drill.scope.scenario](recovery, self.place(), folder)
             signs.check()
             if recovered:
                 self._prove(recovered)
         self.record.reach("probes from outside")
         self.record.add(*self._as_hosts(self.drill.guard.probe_from_outside()))
+
+    def _isolate(self, proven: Proven) -> None:
+        """Close the scratch hosts off. Raise ProofError if they aren't: then no data may arrive there."""
+        self.record.reach("isolation")
+        closed = self.drill.guard.isolate(proven)
+        checks = self._as_hosts(self.drill.guard.probe_from_inside(closed))
+        self.record.add(*checks)
+        if failed := [one for one in checks if one.outcome == "failed"]:
+            raise ProofError(
+                "the scratch hosts are not isolated, so nothing is restored to them",
+                listed=(f"{one.host}: {one.name}: {one.found}" for one in failed),
+            )
 
     def clean(self) -> None:
         """Wipe the scratch hosts. Raise ProofError if one isn't proven to be wiped; it stays isolated."""
@@ -138,7 +150,8 @@ class _Work:
             self.console.say(f"wiping what an earlier drill left on {', '.join(proven.leftovers)}")
             self.drill.guard.clean(proven.leftovers)
 
-    def _place(self) -> Place:
+    def place(self) -> Place:
+        """Return where the drill's fleet is."""
         own, scratch = self.drill.own, self.drill.scope.scratch
         gateways = (drill_of(own).hosts[scratch[name]] for name in own.gateways if name in scratch)
         here = (own_address(str(host.address)) for host in gateways)
@@ -150,19 +163,16 @@ class _Work:
         record.reach("proofs")
         timing = record.timeline.timing
         assert timing is not None  # noqa: S101
-        restored = {one.host: one for one in recovered.done.restored}
         with drill.opened(recovered.fleet) as session:
+            # First: if a proof can't be made, the hosts are wiped of this, too.
             self.brought = {host: brought_to(session, host) for host in session.hosts}
-            record.add(*service_checks(recovered.done.proofs))
-            record.add(*key_checks(session, choose_asker(session), *drill.keys))
-            data = data_checks(session, recovered.plans, restored, timing.loss_declared)
-            record.add(*data.checks)
-            versions = engines(session)
+            proved = prove(session, recovered, drill.keys, timing.loss_declared)
+        record.add(*proved.checks)
         record.facts = replace(
             record.facts,
-            integrity=data.integrity,
-            negative_controls=data.negative_controls,
+            integrity=proved.data.integrity,
+            negative_controls=proved.data.negative_controls,
             recovery_points=recovery_points(drill.own, recovered.plans.values()),
             decryption_keys=keys_used(drill.own, recovered.plans.values()),
-            versions=replace(record.facts.versions, engines=versions) if record.facts.versions else None,
+            versions=replace(record.facts.versions, engines=proved.engines) if record.facts.versions else None,
         )

@@ -1,10 +1,10 @@
 # Looks for what a drill brought, and changes nothing. Usage: remains.sh FOLDER MODELS…, as for wipe.sh. Standard input:
-# lines `canary TEXT`, `file SHA256 PATH`. Prints `left WHAT` for each thing found, 200 at most; the last line is `end`.
+# lines `text TEXT`, `file SHA256 PATH`. Prints `left WHAT` for each thing found, 200 at most; the last line is `end`.
 if [ ! -e "$1/drill" ] || [ -L "$1" ]; then echo "no drill has taken this host: it has no $1/drill" >&2; exit 69; fi
 folder=$1
 shift
 asked=$(cat)
-canaries=$(printf '%s\n' "$asked" | sed -n 's/^canary //p')
+texts=$(printf '%s\n' "$asked" | sed -n 's/^text //p')
 {
     {
         systemctl list-unit-files --plain --no-legend --no-pager 'rackwright-*' run-rackwright.mount
@@ -30,14 +30,14 @@ canaries=$(printf '%s\n' "$asked" | sed -n 's/^canary //p')
         { printf '%s\n' "$asked" | sed -n 's/^file \([0-9a-f]*\) .*/wanted \1/p'; cat; } |
         awk '$1 == "wanted" { wanted[$2] = 1; next }
             ($1 in wanted) { sub(/^[^ ]* ./, ""); print "copy of a restored file: " $0 }'
-    if [ -n "$canaries" ]; then
+    if [ -n "$texts" ]; then
         # From standard input: an argument would be in lists of processes and in the audit log.
-        printf '%s\n' "$canaries" | grep -rlaFf - --devices=skip --exclude-dir="${folder##*/}" \
-            /dev/shm /etc /home /opt /root /run /srv /tmp /usr/local /var 2>/dev/null | sed 's/^/canary in /'
+        printf '%s\n' "$texts" | grep -rlaFf - --devices=skip --exclude-dir="${folder##*/}" \
+            /dev/shm /etc /home /opt /root /run /srv /tmp /usr/local /var 2>/dev/null | sed 's/^/known text in /'
         journalctl --quiet --all --no-pager --output=export 2>/dev/null | grep -aqFf /dev/fd/3 3<<END &&
-$canaries
+$texts
 END
-            echo 'canary in the journal'
+            echo 'known text in the journal'
     fi
 } | head -n 200 | sed 's/^/left /'
 awk 'NR > 1 { print "swap " $1 }' /proc/swaps

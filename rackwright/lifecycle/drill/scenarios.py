@@ -1,4 +1,4 @@
-"""What each scenario takes for lost, and what its recovery must show besides."""
+"""What each scenario takes for lost, and what else its recovery must show."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from rackwright.lifecycle.drill.wipe import Restored as RestoredFile
 from rackwright.lifecycle.restore.plan import HostPlan
 from rackwright.lifecycle.session.session import Session
 
-_CANARIES = 5
+_TEXTS = 5
 PERSONAL_DATA = (
     "Snapshots have operators' names and addresses in audit logs, and the owners of API keys; no prompts and no "
     "answers. All of it was removed from the scratch hosts; see the checks `wiped`."
@@ -109,8 +109,8 @@ def brought_to(session: Session, host: str) -> Brought:
         if store
     )
     # Gateways and control hosts have the hash of each API key.
-    canaries = tuple(key.sha256 for key in read_keys(session.fleet.sibling("keys.yml")))[:_CANARIES]
-    return replace(anything(session.fleet), files=files, canaries=canaries)
+    texts = tuple(key.sha256 for key in read_keys(session.fleet.sibling("keys.yml")))[:_TEXTS]
+    return replace(anything(session.fleet), files=files, texts=texts)
 
 
 def not_tested(fleet: Fleet, scope: Scope) -> tuple[NotTested, ...]:

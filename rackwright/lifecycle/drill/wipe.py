@@ -33,13 +33,13 @@ class Restored:
 
 @dataclass(frozen=True)
 class Brought:
-    """What a drill brought to one scratch host, besides what every apply brings."""
+    """What a drill brought to one scratch host, in addition to what every apply brings."""
 
     models_at: tuple[HostPath, ...] = (MODELS_AT,)
     """Folders with weights. Their content is removed, the folders stay."""
     files: tuple[Restored, ...] = ()
-    canaries: tuple[str, ...] = ()
-    """Texts that are in the restored data and nowhere else; no secrets. One line each."""
+    texts: tuple[str, ...] = ()
+    """Texts of one line that are in the restored data and nowhere else, to be searched for. No secrets."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _wiped(connection: Connection, brought: Brought) -> Remains:
         done.check("wiping")
     except RackwrightError as error:
         failed = error
-    asked = [*(f"canary {text}" for text in brought.canaries if text.strip())]
+    asked = [*(f"text {text}" for text in brought.texts if text.strip())]
     asked += [f"file {file.sha256} {file.path}" for file in brought.files]
     question = command(REMAINS, FOLDER, *brought.models_at)
     done = connection.run(question, stdin="".join(f"{line}\n" for line in asked), timeout=_SECONDS, limit=_LIMIT)
@@ -110,7 +110,7 @@ def _wiped(connection: Connection, brought: Brought) -> Remains:
 
 
 def _checks(name: str, done: Remains | RackwrightError) -> tuple[Check, ...]:
-    expected = "no unit, user, file, credential, cache, journal entry or canary of the drill"
+    expected = "no unit, user, file, credential, cache, journal entry or known text of the drill"
     if isinstance(done, RackwrightError):
         return (Check(WIPED, "failed", name, "; ".join(problem.line() for problem in done.problems), expected),)
     swap = f"; swap isn't cleared: {', '.join(done.swaps)}" if done.swaps else ""

@@ -11,10 +11,8 @@ ours() { find /etc/systemd/system /run/systemd/transient /run/systemd/system -ma
     -regex '.*/(rackwright-[^/]*[.][a-z]+|run-rackwright[.]mount)' -printf '%f\n' 2>/dev/null | sort -u; }
 
 # What starts units goes first.
-for kinds in '*.timer *.path *.socket' '*.service *.scope' '*.target *.slice'; do
-    for kind in $kinds; do
-        systemctl stop -- "rackwright-$kind" || fail "rackwright-$kind could not be stopped"
-    done
+for kind in timer path socket service scope target slice; do
+    systemctl stop -- "rackwright-*.$kind" || fail "rackwright-*.$kind could not be stopped"
 done
 systemctl stop run-rackwright.mount 2>/dev/null || true
 ours | while read -r unit; do systemctl --quiet disable -- "$unit" 2>/dev/null; done
@@ -30,7 +28,7 @@ done || fail "a user could not be removed"
 # apt's own sources, set aside by an apply, return if their places are free.
 if [ -d /var/lib/rackwright/apt-sources ]; then
     rm -f /etc/apt/sources.list.d/rackwright.sources
-    cp -an -- /var/lib/rackwright/apt-sources/. /etc/apt/ || fail "apt's sources could not be put back"
+    cp -an -- /var/lib/rackwright/apt-sources/. /etc/apt/ || fail "apt's sources could not be restored"
 fi
 # They name files that are removed below.
 gone /etc/apt/apt.conf.d/rackwright-downloads /etc/kernel/*.d/??-rackwright /etc/default/grub.d/zz-rackwright.cfg \

@@ -16,10 +16,11 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.drill import folder as files
 from rackwright.lifecycle.drill import procedure
+from rackwright.lifecycle.drill import prove as proving
 from rackwright.lifecycle.drill.conclusion import conclude
 from rackwright.lifecycle.drill.data_checks import Data
 from rackwright.lifecycle.drill.drill_fleet import Place
-from rackwright.lifecycle.drill.facts import Check, EngineVersion, Facts, Integrity, NegativeControl, Versions
+from rackwright.lifecycle.drill.facts import Check, EngineVersion, Facts, Integrity, NegativeControl, Outcome, Versions
 from rackwright.lifecycle.drill.not_production import Proven
 from rackwright.lifecycle.drill.procedure import Drill, planned
 from rackwright.lifecycle.drill.record import Record
@@ -50,6 +51,7 @@ class Held:
     failing: dict[str, BaseException] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     brought: Mapping[str, Any] = field(default_factory=dict)
+    inside: Outcome = "passed"
 
     def _step(self, name: str) -> None:
         self.calls.append(name)
@@ -69,7 +71,7 @@ class Held:
     def probe_from_inside(self, closed: object) -> tuple[Check, ...]:
         assert closed == "closed"
         self._step("inside")
-        return (Check("isolated", "passed", "scratch1", "inside"),)
+        return (Check("isolated", self.inside, "scratch1", "inside"),)
 
     def probe_from_outside(self) -> tuple[Check, ...]:
         self._step("outside")
@@ -130,11 +132,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     session = SimpleNamespace(fleet=made.own, hosts={"gate1": None, "gpu1": None})
     monkeypatch.setattr(procedure, "SCENARIOS", {"everything": made.recover})
     monkeypatch.setattr(procedure, "own_address", lambda address: "10.0.0.5" if address == "10.0.0.91" else None)
-    monkeypatch.setattr(procedure, "choose_asker", lambda _: None)
+    monkeypatch.setattr(proving, "choose_asker", lambda _: None)
     monkeypatch.setattr(procedure, "brought_to", lambda _, host: f"what came to {host}")
-    monkeypatch.setattr(procedure, "key_checks", lambda *_: iter([Check("valid key accepted", "passed")]))
-    monkeypatch.setattr(procedure, "data_checks", lambda *_: DATA)
-    monkeypatch.setattr(procedure, "engines", lambda _: (EngineVersion("gpu1", "llama_cpp", "b1"),))
+    monkeypatch.setattr(proving, "key_checks", lambda *_: iter([Check("valid key accepted", "passed")]))
+    monkeypatch.setattr(proving, "data_checks", lambda *_: DATA)
+    monkeypatch.setattr(proving, "engines", lambda _: (EngineVersion("gpu1", "llama_cpp", "b1"),))
     monkeypatch.setitem(globals(), "opened", lambda _: nullcontext(session))
     made.record.facts = replace(made.record.facts, versions=Versions("1", "0.18.0"))
     return made
@@ -218,6 +220,16 @@ def test_whatever_fails_is_in_the_facts_and_the_hosts_are_wiped(
     assert facts.ended
 
 
+def test_nothing_is_restored_to_a_host_that_is_not_isolated(site: Site) -> None:
+    site.guard.inside = "failed"
+    facts = site.carry_out()
+    assert "recover" not in site.guard.calls
+    assert facts.error
+    assert facts.error.startswith("the scratch hosts are not isolated, so nothing is restored to them; gate1: isolated: ")
+    assert facts.timing is None
+    assert site.guard.calls[-2:] == ["wiped", "released"]
+
+
 def test_all_problems_of_an_error_are_named_and_a_bug_leaves_a_traceback(site: Site, tmp_path: Path) -> None:
     both = HostError("no space", where="gpu1").with_problems(HostError("unreachable", where="gate1").problems)
     site.recovery_fails = both
@@ -233,7 +245,7 @@ def test_a_failure_that_comes_after_the_recovery_still_says_what_to_wipe(
     def lost(*_: object) -> Data:
         raise HostError("unreachable", where="gpu1")
 
-    monkeypatch.setattr(procedure, "data_checks", lost)
+    monkeypatch.setattr(proving, "data_checks", lost)
     site.carry_out()
     assert site.guard.brought == {"gate1": "what came to gate1", "gpu1": "what came to gpu1"}
 
