@@ -82,22 +82,23 @@ def own(tmp_path: Path) -> Fleet:
     return own_fleet(tmp_path / "own")
 
 
-@pytest.fixture
-def vaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Vault]:
-    """The repositories near, which has no kit, and far, which has one."""
-    made = {}
-    for name in ("near", "far"):
-        (tmp_path / name).mkdir()
-        made[name] = new_vault(tmp_path / name)
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Vault]:
+    """The repositories near, which has no kit, and far, which has one. Tests only read them."""
+    made = {name: new_vault(tmp_path_factory.mktemp(name)) for name in ("near", "far")}
     made["far"].saved()
+    return made
 
+
+@pytest.fixture
+def vaults(repositories: dict[str, Vault], monkeypatch: pytest.MonkeyPatch) -> dict[str, Vault]:
     def reached(fleet: Fleet, host: str, name: str) -> tuple[object, object]:
         assert host == "kit"
-        place: KitPlace = made[name].place
+        place: KitPlace = repositories[name].place
         return place.repository, place.access
 
     monkeypatch.setattr(recovering, "reached_from_here", reached)
-    return made
+    return repositories
 
 
 def test_the_kit_is_from_the_next_repository_if_the_first_has_none(

@@ -22,7 +22,7 @@ from rackwright.lifecycle.restore.fetch_kit import KitPlace
 from rackwright.lifecycle.restore.plan import HostPlan
 from rackwright.values.secrets import Secret
 from tests.lifecycle.drill.drills import BACKUP, NOON, OWN, host_plan, new_record, own_fleet, place_of
-from tests.lifecycle.restore.kit_vault import Operator, new_vault
+from tests.lifecycle.restore.kit_vault import Operator, Vault, new_vault
 
 HOUR = timedelta(hours=1)
 REFUSED = HostError("none of its repositories can be read", where="gate1", listed=["near: wrong password"])
@@ -126,11 +126,18 @@ def test_a_repository_on_hosts_own_disks_is_not_the_one_that_is_lost(carried_out
     assert done.lost == ["near"]
 
 
+@pytest.fixture(scope="module")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
+    """A real repository with a kit that its own password opens. Tests only read it."""
+    made = new_vault(tmp_path_factory.mktemp("vault"))
+    made.saved()
+    return made
+
+
 @pytest.fixture
-def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A real repository that the kit's password opens, in place of both; and what was opened."""
-    vault, asked = new_vault(tmp_path), []
-    vault.saved()
+def closed(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The repository in place of both; and which ones were opened."""
+    asked = []
 
     def reached(fleet: Fleet, host: str, name: str) -> tuple[object, object]:
         asked.append(name)
