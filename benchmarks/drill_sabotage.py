@@ -16,7 +16,7 @@ from rackwright.fleet.lock_file import read_lock
 from rackwright.fleet.x509 import load_key, new_key, self_signed
 from rackwright.fleet.yaml_file import replace_file
 from rackwright.lifecycle.client.origin import choose_asker
-from rackwright.lifecycle.drill.facts import Check
+from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.procedure import Drill, Work, planned
 from rackwright.lifecycle.drill.prove import prove
 from rackwright.lifecycle.drill.record import RecordedConsole
@@ -223,20 +223,26 @@ def run_sabotages(site: DrillSite) -> bool:
 
 
 def _rounds(bench: Bench) -> Iterator[tuple[str, list[str]]]:
+    """Yield each sabotage and the doubts about it. It has been taken back by then."""
     for sabotage in SABOTAGES:
         with bench.sabotaged(sabotage):
-            yield f"{sabotage.host}: {sabotage.what}", bench.doubts()
+            found = bench.doubts()
+        yield f"{sabotage.host}: {sabotage.what}", found
     for what, spoil, back in bench.of_the_controller():
         spoil()
         try:
-            yield what, bench.doubts()
+            found = bench.doubts()
         finally:
             back()
+        yield what, found
     revoked = bench.drill.keys[1]
     assert revoked
-    with bench.drill.opened(bench.recovered.fleet) as session:
-        with session.gateways.temporary_key(sha256_of(revoked), id="sabotage", seconds=60):
-            yield "gate1: a revoked key is admitted", bench.doubts()
+    with (
+        bench.drill.opened(bench.recovered.fleet) as session,
+        session.gateways.temporary_key(sha256_of(revoked), id="sabotage", seconds=60),
+    ):
+        found = bench.doubts()
+    yield "gate1: a revoked key is admitted", found
 
 
 def _settled(bench: Bench) -> list[str]:
@@ -254,7 +260,7 @@ def _recovered(site: DrillSite) -> Iterator[Bench]:
     from rackwright.cli.render.restore_plan import RestoreView
     from rackwright.lifecycle.backup.private_folder import private_folder
     from rackwright.lifecycle.drill.begin import new_record
-    from rackwright.lifecycle.drill.chain import Chain
+    from rackwright.lifecycle.drill.evidence.chain import Chain
 
     hosts_needed()
     fleet = load_fleet(site.operator.path)

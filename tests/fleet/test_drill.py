@@ -55,11 +55,18 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, wrong: str, right: st
     text = f"{PLACED}groups: {{gpus: [gpu1, gpu2]}}\n{SCRATCH}"
     with pytest.raises(FleetError) as raised:
         fleet(tmp_path, text.replace(wrong, right, 1))
-    assert [f"{one.where.partition(' ')[2]}: {one.what}" + (f"; {one.should}" if one.should else "") for one in raised.value.problems] == messages
+    assert [
+        f"{one.where.partition(' ')[2]}: {one.what}" + (f"; {one.should}" if one.should else "")
+        for one in raised.value.problems
+    ] == messages
 
 
 def test_a_jump_host_outside_of_the_fleet_is_fine_and_so_is_a_section_without_a_vip(tmp_path: Path) -> None:
-    made = fleet(tmp_path, GOOD.replace("[gate1], ", "[gate1], vip: null, ") + SCRATCH.replace("10.0.0.91,", "10.0.0.91, ssh: {jump: jump.acme.internal},"))
+    made = fleet(
+        tmp_path,
+        GOOD.replace("[gate1], ", "[gate1], vip: null, ")
+        + SCRATCH.replace("10.0.0.91,", "10.0.0.91, ssh: {jump: jump.acme.internal},"),
+    )
     assert made.file.drill
     assert made.file.drill.criticality == "not classified"
     assert made.file.drill.objectives.rto == 1800
@@ -95,7 +102,9 @@ def test_the_drills_secrets_are_known_and_stay_out_of_a_kit(tmp_path: Path) -> N
     assert all(secret_files(made).fullmatch(str(tmp_path / name)) for name in ("valid.key", "revoked.key", "sudo"))
 
 
-@pytest.mark.parametrize(("written", "makes"), [("", True), ("  snapshots: yes\n", True), ("  snapshots: no\n", False)])
+@pytest.mark.parametrize(
+    ("written", "makes"), [("", True), ("  snapshots: yes\n", True), ("  snapshots: no\n", False)]
+)
 def test_hosts_of_a_copy_of_the_fleet_only_restore(tmp_path: Path, written: str, makes: bool) -> None:  # noqa: FBT001
     made = fleet(tmp_path, GOOD + BACKUP + written)
     settings = backup_of(made, Lock(fleet="acme", models={}, runtimes={}, ports={}), "gate1", ())

@@ -12,16 +12,16 @@ import pytest
 from rackwright.errors import ProofError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lab.hosts import Lab
-from rackwright.lifecycle.drill import isolation_scripts as scripts
-from rackwright.lifecycle.drill.destinations import Destination
-from rackwright.lifecycle.drill.facts import Check
-from rackwright.lifecycle.drill.isolation import Closed, Isolation, close_off, lift, still_closed
-from rackwright.lifecycle.drill.marker import Marker, claim
-from rackwright.lifecycle.drill.not_production import Production, prove_not_production
-from rackwright.lifecycle.drill.reach_probes import Place, probe_here, probe_inside, probe_outside
-from rackwright.lifecycle.drill.ruleset import Allowed, ruleset
-from rackwright.lifecycle.drill.scratch import FOLDER, MARKER
-from rackwright.lifecycle.drill.wipe import Brought, Restored, require_wiped, wipe
+from rackwright.lifecycle.drill.evidence.facts import Check
+from rackwright.lifecycle.drill.scratch_hosts import isolation_scripts as scripts
+from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination
+from rackwright.lifecycle.drill.scratch_hosts.isolation import Closed, Isolation, close_off, lift, still_closed
+from rackwright.lifecycle.drill.scratch_hosts.marker import Marker, claim
+from rackwright.lifecycle.drill.scratch_hosts.not_production import Production, prove_not_production
+from rackwright.lifecycle.drill.scratch_hosts.reach_probes import Place, probe_here, probe_inside, probe_outside
+from rackwright.lifecycle.drill.scratch_hosts.ruleset import Allowed, ruleset
+from rackwright.lifecycle.drill.scratch_hosts.scratch import FOLDER, MARKER
+from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought, Restored, require_wiped, wipe
 from rackwright.remote import Remote
 from rackwright.remote.connection import Connection
 from rackwright.roles.firewall.settings import Opening, Settings

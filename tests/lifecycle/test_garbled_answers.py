@@ -31,10 +31,10 @@ from rackwright.lifecycle.assess.machine import parse_machine
 from rackwright.lifecycle.backup import contents, snapshots
 from rackwright.lifecycle.canary.logs import parse_lines
 from rackwright.lifecycle.check import lost_files, requirements
-from rackwright.lifecycle.drill.identity import parse_identity
-from rackwright.lifecycle.drill.reach_probes import parse_tried
-from rackwright.lifecycle.drill.surroundings import parse_surroundings
-from rackwright.lifecycle.drill.wipe import parse_remains
+from rackwright.lifecycle.drill.scratch_hosts.identity import parse_identity
+from rackwright.lifecycle.drill.scratch_hosts.reach_probes import parse_tried
+from rackwright.lifecycle.drill.scratch_hosts.surroundings import parse_surroundings
+from rackwright.lifecycle.drill.scratch_hosts.wipe import parse_remains
 from rackwright.lifecycle.p2p import transfer
 from rackwright.lifecycle.prune import scripts as prune
 from rackwright.lifecycle.restore.plan import parse_present

@@ -25,10 +25,10 @@ def history(context: Context, html: Path | None, signers: Path | None) -> None:
     from rackwright.cli.render.drill_history import examined_document, history_html, history_rows
     from rackwright.cli.render.drill_pages import drill_pages
     from rackwright.cli.render.table import table
-    from rackwright.lifecycle.drill.chain import examine
-    from rackwright.lifecycle.drill.folder import folder_of
-    from rackwright.lifecycle.drill.seal import drafts
-    from rackwright.lifecycle.drill.signers import signers_in, signers_of
+    from rackwright.lifecycle.drill.evidence.chain import examine
+    from rackwright.lifecycle.drill.evidence.folder import folder_of
+    from rackwright.lifecycle.drill.evidence.seal import drafts
+    from rackwright.lifecycle.drill.evidence.signers import signers_in, signers_of
     from rackwright.state.formats import utc_now
 
     fleet = context.fleet

@@ -27,12 +27,12 @@ def review(context: Context, drill: str, note: str, closes: tuple[str, ...], sig
     The report's own signer can't review it. Exit code 12 if the evidence isn't sound.
     """
     from rackwright.cli.render.drill_pages import drill_pages
-    from rackwright.lifecycle.drill.chain import examine
-    from rackwright.lifecycle.drill.folder import folder_of, is_id, report_path
-    from rackwright.lifecycle.drill.review import sign_off
-    from rackwright.lifecycle.drill.signature import REVIEW
-    from rackwright.lifecycle.drill.signers import keep_signers
-    from rackwright.lifecycle.drill.signing_key import signing_key
+    from rackwright.lifecycle.drill.evidence.chain import examine
+    from rackwright.lifecycle.drill.evidence.folder import folder_of, is_id, report_path
+    from rackwright.lifecycle.drill.evidence.review import sign_off
+    from rackwright.lifecycle.drill.evidence.signature import REVIEW
+    from rackwright.lifecycle.drill.evidence.signers import keep_signers
+    from rackwright.lifecycle.drill.evidence.signing_key import signing_key
     from rackwright.state.formats import utc_now
 
     closed = _closed(closes)

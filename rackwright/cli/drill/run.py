@@ -16,10 +16,10 @@ from rackwright.errors import ExitCode
 if TYPE_CHECKING:
     from rackwright.cli.common.console import Console
     from rackwright.fleet.fleet import Fleet
-    from rackwright.lifecycle.drill.facts import Facts
+    from rackwright.lifecycle.drill.evidence.facts import Facts
+    from rackwright.lifecycle.drill.evidence.seal import Sealed
     from rackwright.lifecycle.drill.record import Record
     from rackwright.lifecycle.drill.scope import Scope
-    from rackwright.lifecycle.drill.seal import Sealed
 
 SCENARIOS = ("gateway", "serving-host", "everything", "poisoned", "repository-lost", "wrong-password")
 
@@ -45,12 +45,12 @@ def run(context: Context, scenario: str, host: str | None, take_over: bool, sign
     from rackwright.cli.render.drill_pages import drill_pages
     from rackwright.fleet.lock_file import read_lock, require_match
     from rackwright.lifecycle.drill.begin import new_record
-    from rackwright.lifecycle.drill.chain import examine
-    from rackwright.lifecycle.drill.folder import folder_of
+    from rackwright.lifecycle.drill.evidence.chain import examine
+    from rackwright.lifecycle.drill.evidence.folder import folder_of
+    from rackwright.lifecycle.drill.evidence.seal import seal
+    from rackwright.lifecycle.drill.evidence.signers import keep_signers
+    from rackwright.lifecycle.drill.evidence.signing_key import signing_key
     from rackwright.lifecycle.drill.scope import scenario_named, scope_of
-    from rackwright.lifecycle.drill.seal import seal
-    from rackwright.lifecycle.drill.signers import keep_signers
-    from rackwright.lifecycle.drill.signing_key import signing_key
     from rackwright.state.formats import utc_now
 
     fleet = context.fleet
@@ -73,7 +73,7 @@ def _carried_out(
 ) -> Facts:
     from rackwright.cli.render.restore_plan import RestoreView
     from rackwright.fleet.lock_file import read_lock
-    from rackwright.lifecycle.drill.folder import running
+    from rackwright.lifecycle.drill.evidence.folder import running
     from rackwright.lifecycle.drill.procedure import planned
     from rackwright.lifecycle.session.session import open_session
 

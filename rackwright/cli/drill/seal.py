@@ -24,10 +24,10 @@ def seal(context: Context, drill: str, sign_with: Path | None) -> int:
     Exit code 12 when it is sealed: it proves nothing.
     """
     from rackwright.cli.render.drill_pages import drill_pages
-    from rackwright.lifecycle.drill import seal as sealing
-    from rackwright.lifecycle.drill.folder import folder_of
-    from rackwright.lifecycle.drill.signers import keep_signers
-    from rackwright.lifecycle.drill.signing_key import signing_key
+    from rackwright.lifecycle.drill.evidence import seal as sealing
+    from rackwright.lifecycle.drill.evidence.folder import folder_of
+    from rackwright.lifecycle.drill.evidence.signers import keep_signers
+    from rackwright.lifecycle.drill.evidence.signing_key import signing_key
     from rackwright.state.formats import utc_now
 
     folder, now = folder_of(context.fleet.path), utc_now()

@@ -12,7 +12,7 @@ from rackwright.cli.common.options import Command, Group, common_options, pass_c
 from rackwright.errors import UsageError
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.drill.signers import Signer
+    from rackwright.lifecycle.drill.evidence.signers import Signer
 
 _MOST = 64 << 10
 
@@ -30,7 +30,7 @@ def signers() -> None:
 @pass_context
 def show(context: Context) -> None:
     """Bring NAME.signers up to date with `people`, and list the signers."""
-    from rackwright.lifecycle.drill.signers import keep_signers, signers_path
+    from rackwright.lifecycle.drill.evidence.signers import keep_signers, signers_path
     from rackwright.state.formats import utc_now
 
     found = keep_signers(context.fleet, utc_now())
@@ -44,8 +44,8 @@ def show(context: Context) -> None:
 @pass_context
 def add(context: Context, name: str, key: Path) -> None:
     """Let someone sign who isn't in `people`, like an external auditor. KEYFILE is their .pub file."""
-    from rackwright.lifecycle.drill.folder import read
-    from rackwright.lifecycle.drill.signers import add_signer, signers_path
+    from rackwright.lifecycle.drill.evidence.folder import read
+    from rackwright.lifecycle.drill.evidence.signers import add_signer, signers_path
     from rackwright.state.formats import utc_now
 
     try:

@@ -14,8 +14,8 @@ from rackwright.cli.drill.options import signers_option
 from rackwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.drill.chain import Chain, Examined
-    from rackwright.lifecycle.drill.report import Report
+    from rackwright.lifecycle.drill.evidence.chain import Chain, Examined
+    from rackwright.lifecycle.drill.evidence.report import Report
 
 
 @click.command(cls=Command)
@@ -31,9 +31,9 @@ def verify(context: Context, path: Path, signers: Path | None) -> int:
     """
     from rackwright.cli.render.drill_history import examined_document
     from rackwright.cli.render.drill_pages import drill_pages
-    from rackwright.lifecycle.drill.chain import examine
-    from rackwright.lifecycle.drill.folder import is_id
-    from rackwright.lifecycle.drill.signers import signers_in
+    from rackwright.lifecycle.drill.evidence.chain import examine
+    from rackwright.lifecycle.drill.evidence.folder import is_id
+    from rackwright.lifecycle.drill.evidence.signers import signers_in
 
     folder, drill = _asked(path)
     if drill and not is_id(drill):

@@ -8,8 +8,8 @@ from rackwright.cli.common.context import Json
 from rackwright.cli.render import plots
 from rackwright.cli.render.drill_sections import NONE, seconds
 from rackwright.cli.render.page import page
-from rackwright.lifecycle.drill.chain import Chain, Examined
-from rackwright.lifecycle.drill.report import Report
+from rackwright.lifecycle.drill.evidence.chain import Chain, Examined
+from rackwright.lifecycle.drill.evidence.report import Report
 from rackwright.state.formats import stamp
 
 HEAD = (
@@ -70,14 +70,19 @@ def history_html(chain: Chain, fleet: str) -> str:
 def _plots(chain: Chain) -> Iterator[plots.Plot]:
     """Yield a plot of RTO and of RPO by the number of the report, with the newest objective as its limit."""
     reports = [one.report for one in chain.examined if one.report and one.sound]
-    for name, pick, objective in (
-        ("RTO", lambda report: report.conclusion.rto_s, lambda policy: policy.rto_s),
-        ("RPO", lambda report: report.conclusion.rpo_s, lambda policy: policy.rpo_s),
-    ):
-        points = [(float(one.number), float(value)) for one in reports if (value := pick(one)) is not None]
-        policy = next((one.facts.policy for one in reversed(reports) if one.facts.policy), None)
-        if plot := plots.over_rate(name, "s", points, wanted=objective(policy) if policy else None):
-            yield plot
+    policy = next((one.facts.policy for one in reversed(reports) if one.facts.policy), None)
+    rtos = [(one.number, one.conclusion.rto_s) for one in reports]
+    rpos = [(one.number, one.conclusion.rpo_s) for one in reports]
+    drawn = (
+        _plot("RTO", rtos, policy.rto_s if policy else None),
+        _plot("RPO", rpos, policy.rpo_s if policy else None),
+    )
+    yield from (plot for plot in drawn if plot)
+
+
+def _plot(name: str, found: list[tuple[int, float | None]], objective: int | None) -> plots.Plot | None:
+    measured = [(float(number), value) for number, value in found if value is not None]
+    return plots.over_rate(name, "s", measured, wanted=objective)
 
 
 def _row(one: Examined) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rackwright.cli.render.drill_sections import Section, heading, sections
 from rackwright.cli.render.page import page
-from rackwright.lifecycle.drill.report import Report
+from rackwright.lifecycle.drill.evidence.report import Report
 from rackwright.report.markdown import escaped
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from rackwright.lifecycle.drill.facts import Assets, Facts, Policy, RecoveryPoint
-from rackwright.lifecycle.drill.report import Report
-from rackwright.lifecycle.drill.timeline import Timing
+from rackwright.lifecycle.drill.evidence.facts import Assets, Facts, Policy, RecoveryPoint
+from rackwright.lifecycle.drill.evidence.report import Report
+from rackwright.lifecycle.drill.evidence.timeline import Timing
 from rackwright.report.words import duration, size
 from rackwright.state.formats import stamp
 
@@ -71,7 +71,7 @@ _EARLIER = ("drill", "number", "finding", "owner", "due", "closed")
 
 
 def _section(
-    title: str, asked_by: tuple[str, ...], head: tuple[str, ...], rows: Iterator[tuple[str, ...]]
+    title: str, asked_by: tuple[str, ...], head: tuple[str, ...], rows: Iterable[tuple[str, ...]]
 ) -> Section:
     return Section(title, ", ".join(asked_by), head, tuple(rows))
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rackwright.fleet.fleet import Fleet
-from rackwright.lifecycle.drill.chain import Chain
-from rackwright.lifecycle.drill.facts import EarlierFinding, Facts
-from rackwright.lifecycle.drill.folder import folder_of
+from rackwright.lifecycle.drill.evidence.chain import Chain
+from rackwright.lifecycle.drill.evidence.facts import EarlierFinding, Facts
+from rackwright.lifecycle.drill.evidence.folder import folder_of
+from rackwright.lifecycle.drill.evidence.review import earlier_findings
 from rackwright.lifecycle.drill.record import Record
-from rackwright.lifecycle.drill.review import earlier_findings
 from rackwright.lifecycle.drill.scope import Scope, drill_of
 from rackwright.lifecycle.drill.statements import PERSONAL_DATA, not_tested, policy_now, versions_now
 from rackwright.lifecycle.session.operator import operator_of

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.targets import scratch_targets
 from rackwright.lifecycle.drill.guard import anything, wipe_and_lift
-from rackwright.lifecycle.drill.identity import ask
-from rackwright.lifecycle.drill.marker import Marker, claim
 from rackwright.lifecycle.drill.scope import drill_of
-from rackwright.lifecycle.drill.scratch import on_each
+from rackwright.lifecycle.drill.scratch_hosts.identity import ask
+from rackwright.lifecycle.drill.scratch_hosts.marker import Marker, claim
+from rackwright.lifecycle.drill.scratch_hosts.scratch import on_each
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.operator import operator_of
 from rackwright.remote import Remote

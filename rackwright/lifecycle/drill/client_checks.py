@@ -8,8 +8,8 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.keys_file import KeysFile, read_keys_file, sha256_of
 from rackwright.fleet.secrets import resolve
 from rackwright.lifecycle.client.request import Asker, Request, Response, ask
-from rackwright.lifecycle.drill.conclusion import KEY_ACCEPTED, REVOKED_REFUSED, SERVES
-from rackwright.lifecycle.drill.facts import Check, Outcome
+from rackwright.lifecycle.drill.evidence.conclusion import KEY_ACCEPTED, REVOKED_REFUSED, SERVES
+from rackwright.lifecycle.drill.evidence.facts import Check, Outcome
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.verify.procedure import Proof
 from rackwright.lifecycle.verify.proof_requests import completion, unexpected

@@ -8,8 +8,8 @@ from datetime import datetime
 from shlex import quote
 
 from rackwright.errors import HostError, ProofError, RackwrightError
-from rackwright.lifecycle.drill.conclusion import DECRYPTS, GOLDEN, HASHES, NEGATIVE
-from rackwright.lifecycle.drill.facts import Check, Integrity, NegativeControl, Outcome
+from rackwright.lifecycle.drill.evidence.conclusion import DECRYPTS, GOLDEN, HASHES, NEGATIVE
+from rackwright.lifecycle.drill.evidence.facts import Check, Integrity, NegativeControl, Outcome
 from rackwright.lifecycle.proof.procedure import prove
 from rackwright.lifecycle.proof.weights import hash_command, hash_list, what_differs
 from rackwright.lifecycle.restore import scripts

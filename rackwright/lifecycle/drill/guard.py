@@ -11,15 +11,15 @@ from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.sections.backup import Repository
-from rackwright.lifecycle.drill.destinations import destinations
-from rackwright.lifecycle.drill.facts import Check
-from rackwright.lifecycle.drill.isolation import Closed, Isolation, close_off, lift, still_closed
-from rackwright.lifecycle.drill.marker import SIGN_SECONDS, Marker, claim, give_sign
-from rackwright.lifecycle.drill.not_production import Production, Proven, prove_not_production
-from rackwright.lifecycle.drill.reach_probes import Place, probe_here, probe_inside, probe_outside
+from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.scope import Scope
-from rackwright.lifecycle.drill.scratch import on_each
-from rackwright.lifecycle.drill.wipe import Brought, require_wiped, wipe
+from rackwright.lifecycle.drill.scratch_hosts.destinations import destinations
+from rackwright.lifecycle.drill.scratch_hosts.isolation import Closed, Isolation, close_off, lift, still_closed
+from rackwright.lifecycle.drill.scratch_hosts.marker import SIGN_SECONDS, Marker, claim, give_sign
+from rackwright.lifecycle.drill.scratch_hosts.not_production import Production, Proven, prove_not_production
+from rackwright.lifecycle.drill.scratch_hosts.reach_probes import Place, probe_here, probe_inside, probe_outside
+from rackwright.lifecycle.drill.scratch_hosts.scratch import on_each
+from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought, require_wiped, wipe
 from rackwright.ports import FIRST_PORT, LAST_PORT, PEERS_PORT
 from rackwright.remote import Connection, Remote
 from rackwright.values.network import Address, parse_address

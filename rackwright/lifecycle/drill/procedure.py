@@ -14,19 +14,19 @@ from rackwright.fleet.targets import scratch_targets, targets
 from rackwright.lifecycle.backup.private_folder import private_folder
 from rackwright.lifecycle.client.origin import own_address
 from rackwright.lifecycle.drill.client_checks import drill_keys
-from rackwright.lifecycle.drill.conclusion import WIPED
 from rackwright.lifecycle.drill.drill_fleet import Place
-from rackwright.lifecycle.drill.facts import Check, Facts
+from rackwright.lifecycle.drill.evidence.conclusion import WIPED
+from rackwright.lifecycle.drill.evidence.facts import Check, Facts
 from rackwright.lifecycle.drill.guard import Guard, Signs, guard_of
-from rackwright.lifecycle.drill.marker import Marker
-from rackwright.lifecycle.drill.not_production import Proven
 from rackwright.lifecycle.drill.prove import prove
 from rackwright.lifecycle.drill.record import Record, RecordedConsole
 from rackwright.lifecycle.drill.recover import Open, Recovered, Recovery
 from rackwright.lifecycle.drill.scenarios import SCENARIOS
 from rackwright.lifecycle.drill.scope import Scope, drill_of
+from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
+from rackwright.lifecycle.drill.scratch_hosts.not_production import Proven
+from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought
 from rackwright.lifecycle.drill.statements import brought_to, keys_used, recovery_points
-from rackwright.lifecycle.drill.wipe import Brought
 from rackwright.lifecycle.restore.everything import View
 from rackwright.lifecycle.session.console import Console
 from rackwright.remote import Remote

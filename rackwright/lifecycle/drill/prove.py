@@ -8,7 +8,7 @@ from datetime import datetime
 from rackwright.lifecycle.client.origin import choose_asker
 from rackwright.lifecycle.drill.client_checks import key_checks, service_checks
 from rackwright.lifecycle.drill.data_checks import Data, data_checks
-from rackwright.lifecycle.drill.facts import Check, EngineVersion
+from rackwright.lifecycle.drill.evidence.facts import Check, EngineVersion
 from rackwright.lifecycle.drill.recover import Recovered
 from rackwright.lifecycle.drill.statements import engines
 from rackwright.lifecycle.session.session import Session

@@ -9,11 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.drill.conclusion import conclude
-from rackwright.lifecycle.drill.facts import Check, CommandRun, Facts, Finding
-from rackwright.lifecycle.drill.folder import log_path, put
-from rackwright.lifecycle.drill.seal import save_draft
-from rackwright.lifecycle.drill.timeline import Timeline
+from rackwright.lifecycle.drill.evidence.conclusion import conclude
+from rackwright.lifecycle.drill.evidence.facts import Check, CommandRun, Facts, Finding
+from rackwright.lifecycle.drill.evidence.folder import log_path, put
+from rackwright.lifecycle.drill.evidence.seal import save_draft
+from rackwright.lifecycle.drill.evidence.timeline import Timeline
 from rackwright.lifecycle.session.console import Console
 from rackwright.state.formats import stamp, utc_now
 

@@ -12,9 +12,13 @@ from pathlib import Path
 from rackwright.errors import RackwrightError
 from rackwright.fleet.backup_access import kit_repositories, reached_from_here
 from rackwright.fleet.sections.backup import KIT
-from rackwright.lifecycle.drill.conclusion import OTHER_REPOSITORY, POISON_PASSED_OVER, WRONG_PASSWORD_REFUSED
 from rackwright.lifecycle.drill.drill_fleet import Place
-from rackwright.lifecycle.drill.facts import Check, Outcome, Scenario
+from rackwright.lifecycle.drill.evidence.conclusion import (
+    OTHER_REPOSITORY,
+    POISON_PASSED_OVER,
+    WRONG_PASSWORD_REFUSED,
+)
+from rackwright.lifecycle.drill.evidence.facts import Check, Outcome, Scenario
 from rackwright.lifecycle.drill.recover import Recovered, Recovery
 from rackwright.lifecycle.restore.fetch_kit import KitPlace, fetch_kit
 from rackwright.state.formats import stamp
@@ -77,7 +81,9 @@ def _refused(recovery: Recovery, place: Place, folder: Path) -> None:
     recovery.record.add(Check(WRONG_PASSWORD_REFUSED, outcome, found=said, expected=_WRONG_PASSWORD))
 
 
-def _kit_refusals(recovery: Recovery, place: Place, folder: Path, wrong: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _kit_refusals(
+    recovery: Recovery, place: Place, folder: Path, wrong: Path
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     for name in kit_repositories(place.own):
         repository, access = reached_from_here(place.own, KIT, name)
         closed = KitPlace(repository, replace(access, password=Secret(wrong.read_text())))

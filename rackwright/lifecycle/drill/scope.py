@@ -10,8 +10,8 @@ from rackwright.fleet.backup_access import kit_repositories
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.naming import unknown
 from rackwright.fleet.sections.drill import Drill
-from rackwright.lifecycle.drill.conclusion import REQUIRED
-from rackwright.lifecycle.drill.facts import Assets, Covered, NotCovered, Scenario
+from rackwright.lifecycle.drill.evidence.conclusion import REQUIRED
+from rackwright.lifecycle.drill.evidence.facts import Assets, Covered, NotCovered, Scenario
 
 EVERYTHING: Scenario = "everything"
 SCENARIOS = tuple(REQUIRED)

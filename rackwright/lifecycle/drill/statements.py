@@ -9,7 +9,7 @@ import rackwright
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.keys_file import read_keys
 from rackwright.lifecycle.backup.restic_here import restic_version
-from rackwright.lifecycle.drill.facts import (
+from rackwright.lifecycle.drill.evidence.facts import (
     DecryptionKey,
     EngineVersion,
     NotTested,
@@ -20,8 +20,8 @@ from rackwright.lifecycle.drill.facts import (
 )
 from rackwright.lifecycle.drill.guard import anything
 from rackwright.lifecycle.drill.scope import Scope, drill_of
-from rackwright.lifecycle.drill.wipe import Brought
-from rackwright.lifecycle.drill.wipe import Restored as RestoredFile
+from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought
+from rackwright.lifecycle.drill.scratch_hosts.wipe import Restored as RestoredFile
 from rackwright.lifecycle.restore.plan import HostPlan
 from rackwright.lifecycle.session.session import Session
 

@@ -14,7 +14,7 @@ from rackwright.lifecycle.backup.choose import Chosen, PassedOver
 from rackwright.lifecycle.backup.reader import Reader
 from rackwright.lifecycle.backup.snapshots import Snapshot
 from rackwright.lifecycle.drill.drill_fleet import Place
-from rackwright.lifecycle.drill.facts import Facts, Scenario
+from rackwright.lifecycle.drill.evidence.facts import Facts, Scenario
 from rackwright.lifecycle.drill.record import Record
 from rackwright.lifecycle.drill.recover import Recovery
 from rackwright.lifecycle.drill.scope import scope_of
@@ -57,7 +57,12 @@ def reader(repository: str = "near", host: str = "gate1") -> Reader:
 
 
 def host_plan(
-    host: str, time: datetime = NOON, *, repository: str = "near", passed: str | None = None, files: Files | None = None
+    host: str,
+    time: datetime = NOON,
+    *,
+    repository: str = "near",
+    passed: str | None = None,
+    files: Files | None = None,
 ) -> HostPlan:
     """Return the plan to restore this host; `passed` is a repository that was passed over."""
     snapshot = Snapshot(id="5" * 64, time=time, hostname=host)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 from rackwright.errors import HostError
-from rackwright.lifecycle.drill import isolation_scripts, marker, wipe
-from rackwright.lifecycle.drill.identity import IDENTITY
-from rackwright.lifecycle.drill.marker import Marker
+from rackwright.lifecycle.drill.scratch_hosts import isolation_scripts, marker, wipe
+from rackwright.lifecycle.drill.scratch_hosts.identity import IDENTITY
+from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
 from rackwright.remote.completed import Completed
 
 _STEPS = {

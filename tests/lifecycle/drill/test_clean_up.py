@@ -11,7 +11,7 @@ from rackwright.errors import FleetError, HostError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.drill import clean
 from rackwright.lifecycle.drill.clean import clean_up
-from rackwright.lifecycle.drill.marker import Marker
+from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
 from rackwright.values.targets import Target
 from tests.fleet.test_load import GOOD
 from tests.lifecycle.drill.drills import DRILL, NOON, own_fleet

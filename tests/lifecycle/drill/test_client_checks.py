@@ -17,7 +17,7 @@ from rackwright.fleet.keys_file import sha256_of
 from rackwright.lifecycle.client.request import Request, Response
 from rackwright.lifecycle.drill import client_checks
 from rackwright.lifecycle.drill.client_checks import drill_keys, key_checks, service_checks
-from rackwright.lifecycle.drill.facts import Check
+from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.verify.procedure import Proof
 from rackwright.values.secrets import Secret
 from tests.fleet.test_load import GOOD
@@ -72,7 +72,9 @@ class Gateways:
         assert request.domain == "llm.acme.internal"
         key, model = request.key.reveal(), json.loads(request.body)["model"] if request.body else ""
         self.asked.append((request.address, key, model))
-        good = Response(200, ANSWER if model else "[]", 0.1, "") if key == VALID.reveal() else Response(401, "", 0.1, "")
+        good = (
+            Response(200, ANSWER if model else "[]", 0.1, "") if key == VALID.reveal() else Response(401, "", 0.1, "")
+        )
         return self.odd.get((request.address, model or key), good)
 
     @property
@@ -195,9 +197,7 @@ def proof(*, passed: bool) -> Proof:
         ((), "failed", "0 proofs passed"),
     ],
 )
-def test_the_service_is_proven_by_every_proof_of_verify(
-    proofs: tuple[Proof, ...], outcome: str, found: str
-) -> None:
+def test_the_service_is_proven_by_every_proof_of_verify(proofs: tuple[Proof, ...], outcome: str, found: str) -> None:
     (check,) = service_checks(proofs)
     assert (check.name, check.outcome, check.found) == ("serves", outcome, found)
 

@@ -16,7 +16,7 @@ from rackwright.errors import HostError, ProofError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.drill import data_checks as checking
 from rackwright.lifecycle.drill.data_checks import Data, data_checks
-from rackwright.lifecycle.drill.facts import Check, Integrity
+from rackwright.lifecycle.drill.evidence.facts import Check, Integrity
 from rackwright.lifecycle.restore.in_place import Restored
 from rackwright.lifecycle.restore.items import ITEMS
 from rackwright.lifecycle.restore.plan import HostPlan, present_files
@@ -258,7 +258,10 @@ def test_damaged_copies_are_refused_and_removed(restore: Restore) -> None:
         "gate1: a copy of control-host.json with another first byte",
         "gpu1: a copy of assistant's tokens/a.json with another first byte",
     }
-    assert "isn't what the lock says" in controls["gpu1: a copy of assistant's tokens/a.json with another first byte"].found
+    assert (
+        "isn't what the lock says"
+        in controls["gpu1: a copy of assistant's tokens/a.json with another first byte"].found
+    )
     assert not restore.hosts["gpu1"].path("copy", checking.DRILL_FOLDER).exists()
     assert restore.hosts["gpu1"].path("tokens/a.json", WEIGHTS_AT).read_bytes() == b"{}"
 

@@ -74,7 +74,10 @@ def test_a_real_kit_becomes_a_fleet_of_scratch_hosts_with_its_lock_and_keys(tmp_
     fleet = write_drill_fleet(fetched, place_of(own))
     assert fleet.path == tmp_path / "kit/fleet/acme-drill.yml"
     assert tuple(fleet.hosts) == ("gate1", "gpu1")
-    assert {name: fleet.file.hosts[name].address for name in fleet.hosts} == {"gate1": "10.0.0.91", "gpu1": "10.0.0.92"}
+    assert {name: fleet.file.hosts[name].address for name in fleet.hosts} == {
+        "gate1": "10.0.0.91",
+        "gpu1": "10.0.0.92",
+    }
     assert fleet.sibling("lock").read_text() == lock
     assert fleet.sibling("keys.yml").read_text() == keys
     assert fleet.sibling("ca.crt").read_text() == (tmp_path / "kit/fleet/acme.ca.crt").read_text()
@@ -179,9 +182,7 @@ def test_nothing_is_written_through_a_folder_that_is_a_link(tmp_path: Path, own:
 
 
 @pytest.mark.parametrize("put", [lambda path: path.write_text("forged"), lambda path: path.symlink_to("/etc/passwd")])
-def test_a_secret_that_the_kit_brings_is_refused(
-    tmp_path: Path, own: Fleet, put: Callable[[Path], object]
-) -> None:
+def test_a_secret_that_the_kit_brings_is_refused(tmp_path: Path, own: Fleet, put: Callable[[Path], object]) -> None:
     fetched = kit(tmp_path / "kit")
     (tmp_path / "kit/fleet/secrets").mkdir()
     put(tmp_path / "kit/fleet/secrets/password")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.lifecycle.drill import marker as marking
-from rackwright.lifecycle.drill.identity import IDENTITY, parse_identity
-from rackwright.lifecycle.drill.marker import NONE, Marker
+from rackwright.lifecycle.drill.scratch_hosts import marker as marking
+from rackwright.lifecycle.drill.scratch_hosts.identity import IDENTITY, parse_identity
+from rackwright.lifecycle.drill.scratch_hosts.marker import NONE, Marker
 from tests.lifecycle.drill.scratch_host import run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root owns the marker's folder")

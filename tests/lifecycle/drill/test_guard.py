@@ -12,12 +12,12 @@ from rackwright.errors import HostError, LeasedError, ProofError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.drill import guard as guarding
-from rackwright.lifecycle.drill.facts import Check
+from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.guard import Guard, Signs, guard_of
-from rackwright.lifecycle.drill.marker import Marker
-from rackwright.lifecycle.drill.not_production import Proven
 from rackwright.lifecycle.drill.scope import scope_of
-from rackwright.lifecycle.drill.wipe import Brought
+from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
+from rackwright.lifecycle.drill.scratch_hosts.not_production import Proven
+from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought
 from rackwright.values.network import parse_address, parse_network
 from tests.lifecycle.drill.drills import DRILL, NOON, OWN, own_fleet
 from tests.lifecycle.drill.marked_host import MarkedHost
@@ -106,7 +106,9 @@ def test_a_host_that_another_drill_has_taken_is_not_held(guard: Guard, hosts: di
         raise AssertionError("the drill began")
 
 
-def test_hosts_are_isolated_from_the_fleet_and_reach_each_other(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hosts_are_isolated_from_the_fleet_and_reach_each_other(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(guarding, "close_off", lambda scratch, isolation: {"scratch": scratch, "asked": isolation})
     closed: Any = guard.isolate(found())
     assert closed["scratch"] == guard.scratch

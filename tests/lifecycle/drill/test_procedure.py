@@ -14,19 +14,27 @@ import pytest
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError, SecretError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
-from rackwright.lifecycle.drill import folder as files
 from rackwright.lifecycle.drill import procedure
 from rackwright.lifecycle.drill import prove as proving
-from rackwright.lifecycle.drill.conclusion import conclude
 from rackwright.lifecycle.drill.data_checks import Data
 from rackwright.lifecycle.drill.drill_fleet import Place
-from rackwright.lifecycle.drill.facts import Check, EngineVersion, Facts, Integrity, NegativeControl, Outcome, Versions
-from rackwright.lifecycle.drill.not_production import Proven
+from rackwright.lifecycle.drill.evidence import folder as files
+from rackwright.lifecycle.drill.evidence.conclusion import conclude
+from rackwright.lifecycle.drill.evidence.facts import (
+    Check,
+    EngineVersion,
+    Facts,
+    Integrity,
+    NegativeControl,
+    Outcome,
+    Versions,
+)
+from rackwright.lifecycle.drill.evidence.seal import drafts
 from rackwright.lifecycle.drill.procedure import Drill, planned
 from rackwright.lifecycle.drill.record import Record
 from rackwright.lifecycle.drill.recover import Recovered, Recovery
 from rackwright.lifecycle.drill.scope import Scope, scope_of
-from rackwright.lifecycle.drill.seal import drafts
+from rackwright.lifecycle.drill.scratch_hosts.not_production import Proven
 from rackwright.lifecycle.restore.everything import Everything
 from rackwright.lifecycle.restore.in_place import Restored
 from rackwright.lifecycle.verify.procedure import Proof
@@ -225,7 +233,9 @@ def test_nothing_is_restored_to_a_host_that_is_not_isolated(site: Site) -> None:
     facts = site.carry_out()
     assert "recover" not in site.guard.calls
     assert facts.error
-    assert facts.error.startswith("the scratch hosts are not isolated, so nothing is restored to them; gate1: isolated: ")
+    assert facts.error.startswith(
+        "the scratch hosts are not isolated, so nothing is restored to them; gate1: isolated: "
+    )
     assert facts.timing is None
     assert site.guard.calls[-2:] == ["wiped", "released"]
 
@@ -252,7 +262,9 @@ def test_a_failure_that_comes_after_the_recovery_still_says_what_to_wipe(
 
 def test_hosts_that_are_not_wiped_are_failed_checks(site: Site) -> None:
     error = ProofError("is not wiped: left: /srv/models/a", where="scratch1")
-    site.guard.failing = {"wiped": error.with_problems(ProofError("is not wiped: no answer", where="scratch2").problems)}
+    site.guard.failing = {
+        "wiped": error.with_problems(ProofError("is not wiped: no answer", where="scratch2").problems)
+    }
     facts = site.carry_out()
     found = [(check.outcome, check.host, check.found) for check in facts.checks if check.name == "wiped"]
     assert found == [
@@ -347,4 +359,3 @@ def test_a_key_that_is_missing_is_said_before_anything_happens(tmp_path: Path) -
 
 def _none(_: Fleet) -> AbstractContextManager[Any]:
     raise AssertionError("a session was opened")
-

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.drill import folder as files
-from rackwright.lifecycle.drill.conclusion import conclude
-from rackwright.lifecycle.drill.facts import Check
-from rackwright.lifecycle.drill.folder import log_path, running
+from rackwright.lifecycle.drill.evidence import folder as files
+from rackwright.lifecycle.drill.evidence.conclusion import conclude
+from rackwright.lifecycle.drill.evidence.facts import Check
+from rackwright.lifecycle.drill.evidence.folder import log_path, running
+from rackwright.lifecycle.drill.evidence.seal import drafts
 from rackwright.lifecycle.drill.record import FINDING_DAYS, Record, RecordedConsole
-from rackwright.lifecycle.drill.seal import drafts
 from tests.lifecycle.drill.drills import DRILL, new_record
 from tests.lifecycle.restore.kit_vault import Operator
 
@@ -35,7 +35,10 @@ def test_each_phase_is_a_command_with_the_hash_of_its_part_of_the_log(record: Re
     record.reach("kit")
     record.fail("no kit")
     facts = record.end()
-    assert [(one.command, one.exit_code, one.host) for one in facts.commands] == [("isolation", 0, ""), ("kit", 1, "")]
+    assert [(one.command, one.exit_code, one.host) for one in facts.commands] == [
+        ("isolation", 0, ""),
+        ("kit", 1, ""),
+    ]
     lines = log_of(record).splitlines(keepends=True)
     assert [line.partition(" ")[2] for line in lines] == [
         "phase: isolation\n",

@@ -109,7 +109,10 @@ def test_the_kit_is_from_the_next_repository_if_the_first_has_none(
     assert kit.folder == tmp_path / "kit"
     assert kit.snapshot.id in vaults["far"].snapshots()
     said: list[str] = recovery.console.said  # type: ignore[attr-defined]
-    assert said[0] == "no kit at near: has no kit; apply and backup kit save it; next: the same command with another --from"
+    assert (
+        said[0]
+        == "no kit at near: has no kit; apply and backup kit save it; next: the same command with another --from"
+    )
     assert recovery.record.facts.commands == ()
     recovery.record.reach("plan")
     assert [one.command for one in recovery.record.facts.commands] == ["kit"]

@@ -7,7 +7,7 @@ import pytest
 from rackwright.cli.drill.run import SCENARIOS as OFFERED
 from rackwright.errors import FleetError, UsageError
 from rackwright.fleet.fleet import Fleet
-from rackwright.lifecycle.drill.facts import Covered, NotCovered
+from rackwright.lifecycle.drill.evidence.facts import Covered, NotCovered
 from rackwright.lifecycle.drill.scenarios import SCENARIOS as KNOWN
 from rackwright.lifecycle.drill.scope import SCENARIOS, drill_of, scenario_named, scope_of
 from tests.fleet.test_load import GOOD
@@ -15,12 +15,16 @@ from tests.lifecycle.drill.drills import BACKUP, OWN, SCRATCH, own_fleet
 
 LEFT = "no scratch host is left that stands for it"
 OTHER = "not part of this scenario"
-TWO_GATES = GOOD.replace("  gpu1: {", "  gate2: {address: 10.0.0.13}\n  gpu1: {", 1).replace("[gate1]", "[gate1, gate2]")
+TWO_GATES = GOOD.replace("  gpu1: {", "  gate2: {address: 10.0.0.13}\n  gpu1: {", 1).replace(
+    "[gate1]", "[gate1, gate2]"
+)
 
 
 def fleet_with(folder: Path, *stands_for: str, text: str = GOOD) -> Fleet:
     """Return a fleet with a scratch host for each of these lists."""
-    hosts = "".join(f"    s{n}: {{address: 10.0.1.{n}, stands_for: [{names}]}}\n" for n, names in enumerate(stands_for, 1))
+    hosts = "".join(
+        f"    s{n}: {{address: 10.0.1.{n}, stands_for: [{names}]}}\n" for n, names in enumerate(stands_for, 1)
+    )
     return own_fleet(folder, f"{text}{BACKUP}drill:\n  hosts:\n{hosts}  objectives: {{rto: 30m, rpo: 24h}}\n")
 
 

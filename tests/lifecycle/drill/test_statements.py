@@ -14,9 +14,9 @@ import rackwright
 from rackwright.errors import FleetError
 from rackwright.lifecycle.drill import begin, statements
 from rackwright.lifecycle.drill.begin import new_record
-from rackwright.lifecycle.drill.chain import Chain, Examined
-from rackwright.lifecycle.drill.facts import DecryptionKey, EarlierFinding, EngineVersion, Finding
-from rackwright.lifecycle.drill.folder import is_id
+from rackwright.lifecycle.drill.evidence.chain import Chain, Examined
+from rackwright.lifecycle.drill.evidence.facts import DecryptionKey, EarlierFinding, EngineVersion, Finding
+from rackwright.lifecycle.drill.evidence.folder import is_id
 from rackwright.lifecycle.drill.scope import scope_of
 from rackwright.lifecycle.drill.statements import (
     brought_to,
@@ -46,7 +46,9 @@ def test_the_policy_is_what_the_fleet_file_promises(tmp_path: Path) -> None:
 
 def test_a_recovery_point_says_where_and_when_and_what_was_passed_over(tmp_path: Path) -> None:
     own = own_fleet(tmp_path, OWN.replace("to:\n", f"to:\n{DISK}"))
-    points = recovery_points(own, [host_plan("gate1", passed="near", repository="far"), host_plan("gpu1", repository="disk")])
+    points = recovery_points(
+        own, [host_plan("gate1", passed="near", repository="far"), host_plan("gpu1", repository="disk")]
+    )
     first, second = points
     assert (first.host, first.repository, first.place, first.append_only) == ("gate1", "far", "rest", True)
     assert (first.snapshot, first.time, first.encrypted) == ("5" * 64, NOON, True)

@@ -6,7 +6,7 @@ import hashlib
 from typing import Literal
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.drill.scratch import FOLDER
+from rackwright.lifecycle.drill.scratch_hosts.scratch import FOLDER
 from rackwright.remote.connection import Connection
 from rackwright.state.formats import Moment
 from rackwright.state.shell import call

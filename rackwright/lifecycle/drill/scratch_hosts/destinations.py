@@ -11,7 +11,7 @@ from rackwright.fleet.downloads import route_from_hosts
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.needs import Need, needs_of
-from rackwright.lifecycle.drill.surroundings import Surroundings
+from rackwright.lifecycle.drill.scratch_hosts.surroundings import Surroundings
 from rackwright.route import Route
 from rackwright.values.network import Address
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
-from rackwright.lifecycle.drill.timeline import Timing
+from rackwright.lifecycle.drill.evidence.timeline import Timing
 from rackwright.state.formats import Moment
 
 Scenario = Literal["gateway", "serving-host", "everything", "poisoned", "repository-lost", "wrong-password"]
@@ -43,7 +43,7 @@ class Policy:
 class Covered:
     host: str
     scratch: str
-    """The scratch host that stands for it: its name or its address."""
+    """The scratch host that takes its place: its name or its address."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.drill.conclusion import ISOLATED
-from rackwright.lifecycle.drill.facts import Check, Outcome
-from rackwright.lifecycle.drill.isolation import Closed
-from rackwright.lifecycle.drill.scratch import each_outcome
+from rackwright.lifecycle.drill.evidence.conclusion import ISOLATED
+from rackwright.lifecycle.drill.evidence.facts import Check, Outcome
+from rackwright.lifecycle.drill.scratch_hosts.isolation import Closed
+from rackwright.lifecycle.drill.scratch_hosts.scratch import each_outcome
 from rackwright.remote.answers import read_answer
 from rackwright.remote.connection import Connection
 from rackwright.state.shell import command

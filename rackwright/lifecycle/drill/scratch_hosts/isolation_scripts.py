@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rackwright.lifecycle.drill.ruleset import TABLE
-from rackwright.lifecycle.drill.scratch import FOLDER
+from rackwright.lifecycle.drill.scratch_hosts.ruleset import TABLE
+from rackwright.lifecycle.drill.scratch_hosts.scratch import FOLDER
 
 UNIT = "drill-isolation.service"
 """Not rackwright-*: an apply removes units of that name that the fleet doesn't have."""

@@ -11,10 +11,10 @@ import pytest
 from rackwright.errors import HostError, ProofError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock
-from rackwright.lifecycle.drill.destinations import Destination, archives, destinations, opened
-from rackwright.lifecycle.drill.fleet_addresses import hosts_addresses, places_of, production_of
-from rackwright.lifecycle.drill.isolation import Isolation, close_off
-from rackwright.lifecycle.drill.surroundings import Surroundings, look_around, parse_surroundings
+from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination, archives, destinations, opened
+from rackwright.lifecycle.drill.scratch_hosts.fleet_addresses import hosts_addresses, places_of, production_of
+from rackwright.lifecycle.drill.scratch_hosts.isolation import Isolation, close_off
+from rackwright.lifecycle.drill.scratch_hosts.surroundings import Surroundings, look_around, parse_surroundings
 from rackwright.values.file import File
 from rackwright.values.network import Address
 from tests.fleet.fleets import make_fleet

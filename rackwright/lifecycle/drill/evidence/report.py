@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field, StrictInt
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.drill.conclusion import Conclusion
-from rackwright.lifecycle.drill.facts import Facts
+from rackwright.lifecycle.drill.evidence.conclusion import Conclusion
+from rackwright.lifecycle.drill.evidence.facts import Facts
 from rackwright.state.formats import Model, Moment, parse
 from rackwright.values.base import Stored
 from rackwright.values.text import Sha256

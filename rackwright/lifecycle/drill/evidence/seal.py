@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from rackwright.errors import ProofError, RackwrightError, UsageError
-from rackwright.lifecycle.drill.conclusion import conclude
-from rackwright.lifecycle.drill.facts import Facts
-from rackwright.lifecycle.drill.folder import (
+from rackwright.lifecycle.drill.evidence.conclusion import CLOCK_SLACK_S, conclude
+from rackwright.lifecycle.drill.evidence.facts import Facts
+from rackwright.lifecycle.drill.evidence.folder import (
     LIMIT,
     draft_path,
     drafts_in,
@@ -25,10 +26,10 @@ from rackwright.lifecycle.drill.folder import (
     reports_in,
     signature_path,
 )
-from rackwright.lifecycle.drill.report import Draft, Link, Pages, Report, draft_in, report_in, written
-from rackwright.lifecycle.drill.signature import REPORT, SigningKey, sign, verify_signature
-from rackwright.lifecycle.drill.signers import Signer
-from rackwright.state.formats import utc_now
+from rackwright.lifecycle.drill.evidence.report import Draft, Link, Pages, Report, draft_in, report_in, written
+from rackwright.lifecycle.drill.evidence.signature import REPORT, SigningKey, sign, verify_signature
+from rackwright.lifecycle.drill.evidence.signers import Signer
+from rackwright.state.formats import stamp, utc_now
 
 PageMaker = Callable[[Report], tuple[str, str]]
 """Given a report without the hashes of its pages, returns its Markdown and its HTML."""
@@ -40,7 +41,7 @@ class Sealed:
 
     path: Path
     sha256: str
-    """Of the file. Whoever keeps it elsewhere can tell later whether this report is still there, unchanged."""
+    """Of the file. With a copy kept elsewhere, an auditor sees whether this report is still there, unchanged."""
     report: Report
 
     @property
@@ -73,8 +74,13 @@ def drafts(folder: Path) -> tuple[Leftover, ...]:
     return tuple(
         Leftover(path, draft_in(read(path), str(path)).facts)
         for path in drafts_in(folder)
-        if not is_running(folder, path.name.partition(".")[0])
+        if _is_left(folder, path.name.partition(".")[0])
     )
+
+
+def _is_left(folder: Path, drill: str) -> bool:
+    # A cut right after the report was written leaves both.
+    return not is_running(folder, drill) and not report_path(folder, drill).exists()
 
 
 def seal(folder: Path, facts: Facts, key: SigningKey, signers: Sequence[Signer], pages: PageMaker) -> Sealed:
@@ -104,26 +110,49 @@ def seal(folder: Path, facts: Facts, key: SigningKey, signers: Sequence[Signer],
 
 
 def _made(folder: Path, facts: Facts, key: SigningKey, pages: PageMaker) -> tuple[Report, tuple[bytes, ...]]:
-    number, previous = _before(folder, facts.fleet)
+    before = _before(folder, facts.fleet)
+    # A reader has times to the second, so the conclusion is drawn from these.
+    facts = draft_in(written(Draft(facts=facts)), facts.drill).facts
     report = Report(
-        number=number,
-        previous=previous,
-        sealed=utc_now(),
+        number=before.number + 1,
+        previous=before.link,
+        sealed=_sealed_at(facts, before.sealed),
         signer=key.signer,
         key=key.key.fingerprint,
         facts=facts,
         conclusion=conclude(facts),
     )
-    # As a reader will have it: times to the second.
-    report = report_in(written(report), facts.drill)
     texts = tuple(text.encode() for text in pages(report))
     markdown, html = (hashlib.sha256(text).hexdigest() for text in texts)
     return report.model_copy(update={"pages": Pages(markdown=markdown, html=html)}), texts
 
 
-def _before(folder: Path, fleet: str) -> tuple[int, Link | None]:
-    """Return the number of the next report, and the link to the one before."""
-    last: tuple[int, Link | None] = (0, None)
+def _sealed_at(facts: Facts, before: datetime | None) -> datetime:
+    """Return the present time, not before the drill's end and the report before, which another machine may have
+    sealed."""
+    now = utc_now()
+    latest = max(filter(None, (now, facts.ended, before)))
+    if latest > now + timedelta(seconds=CLOCK_SLACK_S):
+        raise RackwrightError(
+            f"the drill or the report before ended in the future: {stamp(latest)}",
+            where="this machine's clock",
+            should=f"should be right; it says {stamp(now)}",
+            next=f"rackwright drill seal {facts.drill}",
+        )
+    return latest
+
+
+@dataclass(frozen=True)
+class _Last:
+    """The newest report, by its number."""
+
+    number: int = 0
+    link: Link | None = None
+    sealed: datetime | None = None
+
+
+def _before(folder: Path, fleet: str) -> _Last:
+    last = _Last()
     for path in reports_in(folder):
         content = read(path)
         report = report_in(content, str(path))
@@ -133,7 +162,7 @@ def _before(folder: Path, fleet: str) -> tuple[int, Link | None]:
                 where=str(path),
                 should=f"should be of {fleet}: each fleet has its own folder",
             )
-        if report.number > last[0]:
+        if report.number > last.number:
             link = Link(drill=report.facts.drill, sha256=hashlib.sha256(content).hexdigest())
-            last = (report.number, link)
-    return last[0] + 1, last[1]
+            last = _Last(report.number, link, report.sealed)
+    return last

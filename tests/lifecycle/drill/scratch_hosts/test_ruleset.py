@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from rackwright.lifecycle.drill.ruleset import Allowed, ruleset
+from rackwright.lifecycle.drill.scratch_hosts.ruleset import Allowed, ruleset
 from rackwright.roles.firewall.rules import rules
 from rackwright.roles.firewall.settings import Opening, Settings
 from tests.lifecycle.drill import neighbor_program

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import isfinite
 
-from rackwright.lifecycle.drill.facts import Assets, Check, Facts, Scenario
+from rackwright.lifecycle.drill.evidence.facts import Assets, Check, Facts, Scenario
 
 ISOLATED = "isolated"
 """The scratch host can reach nothing of the fleet, and egress is closed."""
@@ -143,7 +143,8 @@ def _split(assets: Assets) -> Iterator[str]:
     yield from (f"{host}: named twice" for host in sorted({host for host in named if named.count(host) > 1}))
     yield from (f"{host}: its scratch host is in the fleet" for host in scratch if host in assets.in_scope)
     yield from (
-        f"{host}: stands for several hosts" for host in sorted({one for one in scratch if scratch.count(one) > 1})
+        f"{host}: the scratch host of several hosts"
+        for host in sorted({one for one in scratch if scratch.count(one) > 1})
     )
 
 
@@ -213,6 +214,8 @@ def _data(facts: Facts) -> Iterator[str]:
             if one.expected <= 0 or not one.expected == one.restored == one.equal:
                 yield f"{host}: of {one.expected} files, {one.restored} were restored and {one.equal} are equal"
     for point in facts.recovery_points:
+        if facts.timing and point.time > facts.timing.loss_declared:
+            yield f"{point.host}: its snapshot was made after the loss"
         if not point.encrypted:
             yield f"{point.host}: its snapshot in {point.repository} isn't encrypted"
         if point.repository not in {key.repository for key in facts.decryption_keys}:

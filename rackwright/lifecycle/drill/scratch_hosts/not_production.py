@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rackwright.errors import Problem, ProofError, RackwrightError
-from rackwright.lifecycle.drill.facts import Check
-from rackwright.lifecycle.drill.identity import Identity, ask
-from rackwright.lifecycle.drill.marker import ALIVE_SECONDS, in_use
-from rackwright.lifecycle.drill.scratch import MODELS_AT, each_outcome, on_each
+from rackwright.lifecycle.drill.evidence.facts import Check
+from rackwright.lifecycle.drill.scratch_hosts.identity import Identity, ask
+from rackwright.lifecycle.drill.scratch_hosts.marker import ALIVE_SECONDS, in_use
+from rackwright.lifecycle.drill.scratch_hosts.scratch import MODELS_AT, each_outcome, on_each
 from rackwright.remote import known_hosts
 from rackwright.remote.connection import Connection
 from rackwright.values.network import Address

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rackwright.errors import ProofError, RackwrightError
-from rackwright.lifecycle.drill.conclusion import WIPED
-from rackwright.lifecycle.drill.facts import Check
-from rackwright.lifecycle.drill.scratch import FOLDER, MODELS_AT, each_outcome
+from rackwright.lifecycle.drill.evidence.conclusion import WIPED
+from rackwright.lifecycle.drill.evidence.facts import Check
+from rackwright.lifecycle.drill.scratch_hosts.scratch import FOLDER, MODELS_AT, each_outcome
 from rackwright.remote.answers import read_answer
 from rackwright.remote.connection import Connection
 from rackwright.state.shell import command

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rackwright import __version__
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.drill.conclusion import conclude
-from rackwright.lifecycle.drill.folder import (
+from rackwright.lifecycle.drill.evidence.conclusion import conclude
+from rackwright.lifecycle.drill.evidence.folder import (
     LIMIT,
     draft_path,
     is_id,
@@ -21,12 +21,12 @@ from rackwright.lifecycle.drill.folder import (
     signature_path,
     signed_ids,
 )
-from rackwright.lifecycle.drill.report import Report, report_in, written
-from rackwright.lifecycle.drill.review import Reviewed, reviews_of
-from rackwright.lifecycle.drill.seal import PageMaker
-from rackwright.lifecycle.drill.signature import LIMIT as SIGNATURE_LIMIT
-from rackwright.lifecycle.drill.signature import REPORT, verify_signature
-from rackwright.lifecycle.drill.signers import Signer
+from rackwright.lifecycle.drill.evidence.report import Report, report_in, written
+from rackwright.lifecycle.drill.evidence.review import Reviewed, reviews_of
+from rackwright.lifecycle.drill.evidence.seal import PageMaker
+from rackwright.lifecycle.drill.evidence.signature import LIMIT as SIGNATURE_LIMIT
+from rackwright.lifecycle.drill.evidence.signature import REPORT, verify_signature
+from rackwright.lifecycle.drill.evidence.signers import Signer
 
 
 @dataclass(frozen=True)

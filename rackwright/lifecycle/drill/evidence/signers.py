@@ -16,7 +16,7 @@ from rackwright.errors import FleetError, Problem, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.public_key import PublicKey, parse_public_key
 from rackwright.fleet.sections.people import Person
-from rackwright.lifecycle.drill.folder import put, read
+from rackwright.lifecycle.drill.evidence.folder import put, read
 
 NAMESPACES = ("rackwright-drill", "rackwright-drill-review")
 _REVIEW = NAMESPACES[1:]
@@ -117,7 +117,7 @@ def lines_of(signers: Iterable[Signer]) -> str:
     return "".join(f"{_line(signer)}\n" for signer in signers)
 
 
-_HEADER = """# Who may sign reports and reviews of recovery drills. rackwright keeps it up to date with `people` of the fleet.
+_HEADER = """# Who may sign reports and reviews of drills. rackwright adds and ends keys as `people` changes.
 # To end a key that was added by hand, add valid-before="YYYYMMDDZ". Never remove a line: old reports need it.
 """
 

@@ -9,9 +9,9 @@ from ipaddress import ip_address
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.sections.hosts import JumpHost
-from rackwright.lifecycle.drill.destinations import Destination
-from rackwright.lifecycle.drill.not_production import Production
-from rackwright.lifecycle.drill.reach_probes import Place
+from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination
+from rackwright.lifecycle.drill.scratch_hosts.not_production import Production
+from rackwright.lifecycle.drill.scratch_hosts.reach_probes import Place
 from rackwright.remote.connection import Connection
 from rackwright.values.network import Address
 

@@ -11,12 +11,12 @@ from typing import Annotated
 from pydantic import Field, StrictInt
 
 from rackwright.errors import ProofError, RackwrightError, UsageError
-from rackwright.lifecycle.drill.facts import EarlierFinding
-from rackwright.lifecycle.drill.folder import locked, put, read, report_path, reviews_in, signature_path
-from rackwright.lifecycle.drill.report import Report
-from rackwright.lifecycle.drill.signature import LIMIT as SIGNATURE_LIMIT
-from rackwright.lifecycle.drill.signature import REVIEW, SigningKey, sign, verify_signature
-from rackwright.lifecycle.drill.signers import Signer
+from rackwright.lifecycle.drill.evidence.facts import EarlierFinding
+from rackwright.lifecycle.drill.evidence.folder import locked, put, read, report_path, reviews_in, signature_path
+from rackwright.lifecycle.drill.evidence.report import Report
+from rackwright.lifecycle.drill.evidence.signature import LIMIT as SIGNATURE_LIMIT
+from rackwright.lifecycle.drill.evidence.signature import REVIEW, SigningKey, sign, verify_signature
+from rackwright.lifecycle.drill.evidence.signers import Signer
 from rackwright.state.formats import Moment, parse, utc_now
 from rackwright.values.base import Stored
 from rackwright.values.text import Line, Sha256

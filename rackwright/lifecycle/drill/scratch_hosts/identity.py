@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rackwright.lifecycle.drill.marker import NONE, Marker
-from rackwright.lifecycle.drill.scratch import FOLDER
+from rackwright.lifecycle.drill.scratch_hosts.marker import NONE, Marker
+from rackwright.lifecycle.drill.scratch_hosts.scratch import FOLDER
 from rackwright.remote.answers import read_answer
 from rackwright.remote.connection import Connection
 from rackwright.state.formats import parse as parse_stored

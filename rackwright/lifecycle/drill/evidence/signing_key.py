@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rackwright.errors import RackwrightError, UsageError
 from rackwright.fleet.public_key import PublicKey, parse_public_key
-from rackwright.lifecycle.drill import signature
-from rackwright.lifecycle.drill.signature import REPORT, SigningKey, among, fingerprint_in, signed_with
-from rackwright.lifecycle.drill.signers import Signer
+from rackwright.lifecycle.drill.evidence import signature
+from rackwright.lifecycle.drill.evidence.signature import REPORT, SigningKey, among, fingerprint_in, signed_with
+from rackwright.lifecycle.drill.evidence.signers import Signer
 
 _TRIAL = "rackwright-drill-trial"
 """A purpose of its own: a trial's signature proves nothing else."""

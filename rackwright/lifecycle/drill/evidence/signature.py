@@ -13,7 +13,7 @@ from pathlib import Path
 from rackwright.errors import ProofError, RackwrightError
 from rackwright.fleet.public_key import PublicKey
 from rackwright.lifecycle.backup.private_folder import private_folder
-from rackwright.lifecycle.drill.signers import Signer, lines_of
+from rackwright.lifecycle.drill.evidence.signers import Signer, lines_of
 from rackwright.terminal import visible
 
 REPORT = "rackwright-drill"
@@ -90,7 +90,7 @@ def _verify(content: bytes, signature: bytes, signer: Signer, purpose: str, at: 
 
 
 def fingerprint_in(content: bytes, signature: bytes, purpose: str) -> str:
-    """Return the fingerprint of the key that made the signature, whoever it belongs to.
+    """Return the fingerprint of the key that made the signature, no matter whose it is.
 
     Raise ProofError if the signature isn't one for this content and purpose.
     """

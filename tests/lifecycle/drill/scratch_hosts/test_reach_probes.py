@@ -7,10 +7,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from rackwright.lifecycle.drill.destinations import Destination, Opened
-from rackwright.lifecycle.drill.facts import Check
-from rackwright.lifecycle.drill.isolation import Closed
-from rackwright.lifecycle.drill.reach_probes import (
+from rackwright.lifecycle.drill.evidence.facts import Check
+from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination, Opened
+from rackwright.lifecycle.drill.scratch_hosts.isolation import Closed
+from rackwright.lifecycle.drill.scratch_hosts.reach_probes import (
     PROBE,
     Place,
     parse_tried,
@@ -18,7 +18,7 @@ from rackwright.lifecycle.drill.reach_probes import (
     probe_inside,
     probe_outside,
 )
-from rackwright.lifecycle.drill.ruleset import Allowed
+from rackwright.lifecycle.drill.scratch_hosts.ruleset import Allowed
 from tests.lifecycle.drill.scratch_host import host, run
 
 VAULT = Destination("vault.lab", 8000, "the repository vault", repository=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from rackwright.errors import HostError, ProofError, RackwrightError, together
 from rackwright.fleet.fleet import Fleet
-from rackwright.lifecycle.drill import isolation_scripts as scripts
-from rackwright.lifecycle.drill.conclusion import ISOLATED
-from rackwright.lifecycle.drill.destinations import Destination, Opened, archives, opened
-from rackwright.lifecycle.drill.facts import Check
-from rackwright.lifecycle.drill.ruleset import Allowed, ruleset
-from rackwright.lifecycle.drill.scratch import on_each
-from rackwright.lifecycle.drill.surroundings import Surroundings, look_around
+from rackwright.lifecycle.drill.evidence.conclusion import ISOLATED
+from rackwright.lifecycle.drill.evidence.facts import Check
+from rackwright.lifecycle.drill.scratch_hosts import isolation_scripts as scripts
+from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination, Opened, archives, opened
+from rackwright.lifecycle.drill.scratch_hosts.ruleset import Allowed, ruleset
+from rackwright.lifecycle.drill.scratch_hosts.scratch import on_each
+from rackwright.lifecycle.drill.scratch_hosts.surroundings import Surroundings, look_around
 from rackwright.remote.connection import Connection
 from rackwright.state.shell import call, command
 from rackwright.values.network import Address, Network

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import ProofError
-from rackwright.lifecycle.drill import isolation_scripts, marker
-from rackwright.lifecycle.drill.identity import IDENTITY
-from rackwright.lifecycle.drill.reach_probes import PROBE
-from rackwright.lifecycle.drill.surroundings import SURROUNDINGS
-from rackwright.lifecycle.drill.wipe import REMAINS, WIPE, Brought, Restored, require_wiped, wipe
+from rackwright.lifecycle.drill.scratch_hosts import isolation_scripts, marker
+from rackwright.lifecycle.drill.scratch_hosts.identity import IDENTITY
+from rackwright.lifecycle.drill.scratch_hosts.reach_probes import PROBE
+from rackwright.lifecycle.drill.scratch_hosts.surroundings import SURROUNDINGS
+from rackwright.lifecycle.drill.scratch_hosts.wipe import REMAINS, WIPE, Brought, Restored, require_wiped, wipe
 from tests.lifecycle.drill.scratch_host import host, run
 
 SCRIPTS = {

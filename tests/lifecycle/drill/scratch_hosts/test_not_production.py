@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import ProofError
-from rackwright.lifecycle.drill import not_production
-from rackwright.lifecycle.drill.marker import ALIVE_SECONDS, Marker
-from rackwright.lifecycle.drill.not_production import Production, prove_not_production
+from rackwright.lifecycle.drill.scratch_hosts import not_production
+from rackwright.lifecycle.drill.scratch_hosts.marker import ALIVE_SECONDS, Marker
+from rackwright.lifecycle.drill.scratch_hosts.not_production import Production, prove_not_production
 from rackwright.remote.connection import Connection
 from rackwright.remote.known_hosts import HostKey, pin
 from rackwright.values.targets import Target
