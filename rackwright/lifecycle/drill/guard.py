@@ -92,11 +92,7 @@ class Guard:
         ProofError if a host isn't proven to be wiped.
         """
         known = {self.scope.scratch[host]: one for host, one in brought.items()}
-        checks = wipe(self.scratch, {name: known.get(name, anything(self.own)) for name in self.scratch})
-        failed = {check.host for check in checks if check.outcome == "failed"}
-        on_each({name: one for name, one in self.scratch.items() if name not in failed}, lift)
-        require_wiped(checks)
-        return checks
+        return wipe_and_lift(self.scratch, {name: known.get(name, anything(self.own)) for name in self.scratch})
 
     def clean(self, names: Iterable[str]) -> None:
         """Wipe what an earlier drill left on these scratch hosts. Raise ProofError if one isn't wiped."""
@@ -143,6 +139,20 @@ def guard_of(own: Fleet, lock: Lock, scope: Scope, marker: Marker, remote: Remot
     """Return the guard of the scope's scratch hosts; `remote` reaches these and the fleet's hosts."""
     scratch = {name: remote.connection(name) for name in dict.fromkeys(scope.scratch.values())}
     return Guard(own, lock, scope, marker, scratch, {name: remote.connection(name) for name in own.hosts})
+
+
+def wipe_and_lift(scratch: Mapping[str, Connection], brought: Mapping[str, Brought]) -> tuple[Check, ...]:
+    """Wipe these scratch hosts, and lift the isolation of those that are proven to be wiped.
+
+    Raise ProofError if one isn't, HostError if an isolation can't be lifted.
+    """
+    checks = wipe(scratch, brought)
+    failed = {check.host for check in checks if check.outcome == "failed"}
+    try:
+        on_each({name: one for name, one in scratch.items() if name not in failed}, lift)
+    finally:
+        require_wiped(checks)
+    return checks
 
 
 def anything(fleet: Fleet) -> Brought:

@@ -72,10 +72,13 @@ class Recovery:
     def recover_before(self, kit: FetchedKit, place: Place) -> tuple[Recovered, Mapping[str, datetime]]:
         """Recover from before the newest snapshots, which count as poisoned; return when these were made, by host.
 
-        If a recovery fails, an older state is tried. Raise the last error if none is good.
+        If a recovery fails, an older state is tried. Raise the last error if none is good, ProofError if no host has
+        a snapshot.
         """
         fleet = write_drill_fleet(kit, place)
         newest = {host: plan.chosen.snapshot.time for host, plan in self._planned(fleet).items()}
+        if not newest:
+            raise ProofError("no host has a snapshot", where="the newest snapshots", next="rackwright backup list")
         earliest = min(newest.values())
         for left in reversed(range(_ATTEMPTS)):
             at = At("before the newest", until=earliest - timedelta(seconds=1))
