@@ -38,5 +38,5 @@ def clean_up(fleet: Fleet, console: Console) -> tuple[str, ...]:
         hosts = {name: scratch[name] for name in left}
         known = {scratch[name].name: one.marker_sha256 for name, one in left.items()}
         on_each(hosts, lambda connection: claim(connection, marker, found=known[connection.name]))
-        wipe_and_lift(hosts, dict.fromkeys(hosts, anything(fleet)))
+        wipe_and_lift(hosts, dict.fromkeys(hosts, anything(fleet)), marker)
         return tuple(left)

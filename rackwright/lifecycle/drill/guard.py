@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from rackwright.errors import LeasedError, RackwrightError
+from rackwright.errors import LeasedError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.sections.backup import Repository
@@ -18,7 +18,7 @@ from rackwright.lifecycle.drill.scratch_hosts.isolation import Closed, Isolation
 from rackwright.lifecycle.drill.scratch_hosts.marker import SIGN_SECONDS, Marker, claim, give_sign
 from rackwright.lifecycle.drill.scratch_hosts.not_production import Production, Proven, prove_not_production
 from rackwright.lifecycle.drill.scratch_hosts.reach_probes import Place, probe_here, probe_inside, probe_outside
-from rackwright.lifecycle.drill.scratch_hosts.scratch import on_each
+from rackwright.lifecycle.drill.scratch_hosts.scratch import each_outcome, on_each
 from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought, require_wiped, wipe
 from rackwright.ports import FIRST_PORT, LAST_PORT, PEERS_PORT
 from rackwright.remote import Connection, Remote
@@ -92,12 +92,13 @@ class Guard:
         ProofError if a host isn't proven to be wiped.
         """
         known = {self.scope.scratch[host]: one for host, one in brought.items()}
-        return wipe_and_lift(self.scratch, {name: known.get(name, anything(self.own)) for name in self.scratch})
+        brought = {name: known.get(name, anything(self.own)) for name in self.scratch}
+        return wipe_and_lift(self.scratch, brought, self.marker)
 
     def clean(self, names: Iterable[str]) -> None:
         """Wipe what an earlier drill left on these scratch hosts. Raise ProofError if one isn't wiped."""
         scratch = {name: self.scratch[name] for name in names}
-        require_wiped(wipe(scratch, dict.fromkeys(scratch, anything(self.own))))
+        require_wiped(wipe(scratch, dict.fromkeys(scratch, anything(self.own)), self.marker))
 
     def as_hosts(self, checks: Iterable[Check]) -> tuple[Check, ...]:
         """Return the checks with the fleet's host in place of the scratch host that stands for it."""
@@ -111,7 +112,7 @@ class Signs:
     def __init__(self, scratch: Mapping[str, Connection], marker: Marker) -> None:
         self._scratch, self._marker = scratch, marker
         self._ended = threading.Event()
-        self._lost: RackwrightError | None = None
+        self._lost: LeasedError | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
@@ -124,14 +125,13 @@ class Signs:
     def check(self) -> None:
         """Raise LeasedError if another drill has taken a scratch host."""
         if self._lost:
-            raise LeasedError(self._lost.problems[0].what, where=self._lost.problems[0].where)
+            raise self._lost
 
     def _run(self) -> None:
         while not self._ended.wait(SIGN_SECONDS):
-            for connection in self._scratch.values():
-                try:
-                    give_sign(connection, self._marker)
-                except RackwrightError as error:
+            # All at once: one that doesn't answer must not keep the others from getting their signs. It may reboot.
+            for error in each_outcome(self._scratch, lambda host: give_sign(host, self._marker)).values():
+                if isinstance(error, LeasedError):
                     self._lost = error
 
 
@@ -141,15 +141,18 @@ def guard_of(own: Fleet, lock: Lock, scope: Scope, marker: Marker, remote: Remot
     return Guard(own, lock, scope, marker, scratch, {name: remote.connection(name) for name in own.hosts})
 
 
-def wipe_and_lift(scratch: Mapping[str, Connection], brought: Mapping[str, Brought]) -> tuple[Check, ...]:
+def wipe_and_lift(
+    scratch: Mapping[str, Connection], brought: Mapping[str, Brought], marker: Marker
+) -> tuple[Check, ...]:
     """Wipe these scratch hosts, and lift the isolation of those that are proven to be wiped.
 
-    Raise ProofError if one isn't, HostError if an isolation can't be lifted.
+    A host without this marker is left alone. Raise ProofError if one isn't wiped, HostError if an isolation can't be
+    lifted.
     """
-    checks = wipe(scratch, brought)
+    checks = wipe(scratch, brought, marker)
     failed = {check.host for check in checks if check.outcome == "failed"}
     try:
-        on_each({name: one for name, one in scratch.items() if name not in failed}, lift)
+        on_each({name: one for name, one in scratch.items() if name not in failed}, lambda host: lift(host, marker))
     finally:
         require_wiped(checks)
     return checks

@@ -32,6 +32,8 @@ class MarkedHost:
     """What a wipe leaves, in the words of remains.sh."""
     failing: tuple[str, ...] = ()
     """Steps that fail."""
+    taken: bool = False
+    """Whether another drill has taken it over."""
     steps: list[str] = field(default_factory=list)
     commands: dict[str, str] = field(default_factory=dict)
     """Step → its last command."""
@@ -49,6 +51,8 @@ class MarkedHost:
             self.signed.set()
         if step in self.failing:
             raise HostError(f"{step} failed", where=self.name)
+        if step == "sign" and self.taken:
+            return Completed(75, b"", b"another drill has taken this host\n", self.name)
         said = {"look": f"{self.remains}end\n", "identity": self._identity()}.get(step, "")
         return Completed(0, said.encode(), b"", self.name)
 

@@ -61,7 +61,7 @@ def test_a_marked_host_is_taken_wiped_and_opened_and_others_are_left_alone(own: 
     console = Operator()
     assert clean_up(own, console) == ("scratch1",)
     assert hosts.asked == ["scratch1", "scratch2"], "the fleet's own hosts aren't even asked"
-    assert hosts.hosts["scratch1"].steps == ["identity", "claim", "wipe", "look", "lift"]
+    assert hosts.hosts["scratch1"].steps == ["identity", "claim", "sign", "wipe", "look", "lift"]
     assert hosts.hosts["scratch2"].steps == ["identity"]
     assert LEFT.sha256 in hosts.hosts["scratch1"].commands["claim"], "only that drill's marker is replaced"
     assert console.said == [f"scratch1: the drill {DRILL} of anna; its last sign is 4000 s old"]

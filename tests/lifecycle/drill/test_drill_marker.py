@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from rackwright.lifecycle.drill.scratch_hosts import isolation_scripts
 from rackwright.lifecycle.drill.scratch_hosts import marker as marking
 from rackwright.lifecycle.drill.scratch_hosts.identity import IDENTITY, parse_identity
 from rackwright.lifecycle.drill.scratch_hosts.marker import NONE, Marker
+from rackwright.lifecycle.drill.scratch_hosts.scratch import FOLDER
 from tests.lifecycle.drill.scratch_host import run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root owns the marker's folder")
@@ -67,6 +69,25 @@ def test_a_drill_that_was_taken_over_learns_it_at_its_next_sign(folder: Path) ->
     assert (folder / "seen").stat().st_mtime > 1_000_000
     claim(folder, OTHER, MARK.sha256)
     assert sign(folder, MARK) == 75
+
+
+def test_a_drill_whose_marker_someone_removed_learns_it_at_its_next_sign(folder: Path) -> None:
+    assert sign(folder, MARK) == 75
+    folder.mkdir()
+    assert sign(folder, MARK) == 75
+
+
+def test_the_isolation_of_another_drill_is_not_lifted(folder: Path) -> None:
+    script = isolation_scripts.LIFT.replace(FOLDER, str(folder))
+    for name in ("systemctl", "nft"):
+        (folder.parent / name).write_text("#!/bin/sh\n")
+        (folder.parent / name).chmod(0o755)
+    script = script.replace("/etc/systemd/system/", f"{folder.parent}/")
+    claim(folder, OTHER)
+    assert run(script, MARK.sha256, path=folder.parent).returncode == 75
+    assert (folder / "drill").exists()
+    assert run(script, OTHER.sha256, path=folder.parent).returncode == 0
+    assert not folder.exists()
 
 
 def test_a_link_in_the_folders_place_is_refused(folder: Path, tmp_path: Path) -> None:

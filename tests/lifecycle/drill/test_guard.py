@@ -166,7 +166,7 @@ def test_the_isolation_is_probed_from_outside(guard: Guard, monkeypatch: pytest.
 
 def test_each_host_is_wiped_of_what_came_to_it_and_then_opened(guard: Guard, hosts: dict[str, MarkedHost]) -> None:
     checks = guard.wiped({"gate1": Brought(models_at=("/mnt/models",))})
-    assert [host.steps for host in hosts.values()] == [["wipe", "look", "lift"]] * 2
+    assert [host.steps for host in hosts.values()] == [["sign", "wipe", "look", "lift"]] * 2
     assert "/mnt/models" in hosts["scratch1"].commands["wipe"]
     assert "/srv/models /data/models" in hosts["scratch2"].commands["wipe"], "what any host of the fleet may have"
     assert {(one.name, one.outcome) for one in checks if one.name == "wiped"} == {("wiped", "passed")}
@@ -197,7 +197,7 @@ def test_an_isolation_that_can_not_be_lifted_does_not_hide_what_is_not_wiped(
 
 def test_leftovers_are_wiped_and_stay_isolated(guard: Guard, hosts: dict[str, MarkedHost]) -> None:
     guard.clean(("scratch2",))
-    assert (hosts["scratch1"].steps, hosts["scratch2"].steps) == ([], ["wipe", "look"])
+    assert (hosts["scratch1"].steps, hosts["scratch2"].steps) == ([], ["sign", "wipe", "look"])
     hosts["scratch2"].remains = "left /srv/models/a\n"
     with pytest.raises(ProofError, match="scratch2: is not wiped: left: /srv/models/a"):
         guard.clean(("scratch2",))
@@ -223,17 +223,40 @@ def test_signs_of_life_are_given_until_the_end(hosts: dict[str, MarkedHost], mon
     assert len(hosts["scratch1"].steps) == before
 
 
-def test_a_host_that_is_lost_stops_the_drill_and_the_others_still_get_signs(
+def test_a_host_that_another_drill_takes_stops_the_drill_and_the_others_still_get_signs(
+    hosts: dict[str, MarkedHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guarding, "SIGN_SECONDS", 0.001)
+    hosts["scratch1"].taken = True
+    signs = Signs(cast(Any, hosts), MARKER)
+    signs.start()
+    assert hosts["scratch2"].signed.wait(10)
+    signs.stop()
+    with pytest.raises(LeasedError, match="scratch1: is no longer this drill's: another drill has taken this host"):
+        signs.check()
+
+
+def test_a_host_that_reboots_does_not_stop_the_drill(
     hosts: dict[str, MarkedHost], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guarding, "SIGN_SECONDS", 0.001)
     hosts["scratch1"].failing = ("sign",)
     signs = Signs(cast(Any, hosts), MARKER)
     signs.start()
-    assert hosts["scratch2"].signed.wait(10)
+    assert hosts["scratch1"].signed.wait(10)
     signs.stop()
-    with pytest.raises(LeasedError, match="scratch1: sign failed"):
-        signs.check()
+    signs.check()
+
+
+def test_a_drill_that_was_taken_over_neither_wipes_nor_opens_what_the_other_one_restores(
+    guard: Guard, hosts: dict[str, MarkedHost]
+) -> None:
+    hosts["scratch1"].taken = True
+    with pytest.raises(ProofError, match="scratch1: is not wiped: is no longer this drill's: another drill has taken"):
+        guard.wiped({})
+    assert hosts["scratch1"].steps == ["sign"]
+    assert hosts["scratch2"].steps == ["sign", "wipe", "look", "lift"]
+    assert MARKER.sha256 in hosts["scratch2"].commands["lift"]
 
 
 def test_signs_end_with_the_block_even_if_it_fails(guard: Guard) -> None:

@@ -11,6 +11,7 @@ from rackwright.lifecycle.drill.evidence.conclusion import ISOLATED
 from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.scratch_hosts import isolation_scripts as scripts
 from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination, Opened, archives, opened
+from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
 from rackwright.lifecycle.drill.scratch_hosts.ruleset import Allowed, ruleset
 from rackwright.lifecycle.drill.scratch_hosts.scratch import on_each
 from rackwright.lifecycle.drill.scratch_hosts.surroundings import Surroundings, look_around
@@ -78,12 +79,12 @@ def still_closed(scratch: Mapping[str, Connection]) -> tuple[Check, ...]:
     )
 
 
-def lift(connection: Connection) -> None:
+def lift(connection: Connection, marker: Marker | None = None) -> None:
     """Remove the isolation and the marker, the drill's last act on a host. The host has been proven to be wiped.
 
-    Raise HostError if it has no marker.
+    Raise HostError if it has no marker, or another one than this: then another drill restores to it.
     """
-    call(connection, scripts.LIFT, what="lifting the isolation")
+    call(connection, scripts.LIFT, marker.sha256 if marker else "", what="lifting the isolation")
 
 
 def _install(connection: Connection) -> None:

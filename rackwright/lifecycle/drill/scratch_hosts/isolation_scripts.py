@@ -75,6 +75,8 @@ if [ -e live ] && {LISTING} 2>/dev/null | cmp -s - live; then echo closed; else 
 """
 """Prints closed, open, or none if no drill has taken the host."""
 LIFT = f"""{_OURS}
+[ -z "${{1-}}" ] || [ "$(sha256sum <drill | cut -d ' ' -f 1)" = "$1" ] || {{
+    echo "another drill has taken this host" >&2; exit 75; }}
 systemctl stop {REVERT}.timer 2>/dev/null || true
 systemctl --quiet disable --now {UNIT} 2>/dev/null || true
 rm -f /etc/systemd/system/{UNIT}
@@ -85,3 +87,4 @@ done
 cd /
 rm -rf --one-file-system -- {FOLDER}
 """
+"""$1: the sha256 of the drill's own marker; empty: whoever's it is."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-from rackwright.errors import RackwrightError
+from rackwright.errors import LeasedError, RackwrightError
 from rackwright.lifecycle.drill.scratch_hosts.scratch import FOLDER
 from rackwright.remote.connection import Connection
 from rackwright.state.formats import Moment
-from rackwright.state.shell import call
+from rackwright.state.shell import call, command
 from rackwright.values.base import Stored
 from rackwright.values.text import Line, Name
 
@@ -47,10 +47,11 @@ sync .
 """
 # $1: the drill's folder, $2: the sha256 of the drill's own marker.
 _SIGN = """set -eu
-cd -- "$1"
+cd -- "$1" 2>/dev/null || { echo "the marker is gone" >&2; exit 75; }
 [ "$(sha256sum <drill | cut -d ' ' -f 1)" = "$2" ] || { echo "another drill has taken this host" >&2; exit 75; }
 touch seen
 """
+_TAKEN = 75
 
 
 class Marker(Stored):
@@ -80,8 +81,12 @@ def claim(connection: Connection, marker: Marker, *, found: str = NONE) -> None:
 
 
 def give_sign(connection: Connection, marker: Marker) -> None:
-    """Show that the drill is alive. Raise HostError if another drill has taken the host over."""
-    call(connection, _SIGN, FOLDER, marker.sha256, what="the drill's sign of life")
+    """Show that the drill is alive. Raise LeasedError if the host isn't this drill's, HostError if it can't be asked."""
+    done = connection.run(command(_SIGN, FOLDER, marker.sha256))
+    if done.exit_status == _TAKEN:
+        said = " ".join(done.last_lines(1))[:100]
+        raise LeasedError(f"is no longer this drill's: {said}", where=connection.name)
+    done.check("the drill's sign of life")
 
 
 def in_use(host: str, marker: Marker, age: int) -> RackwrightError:

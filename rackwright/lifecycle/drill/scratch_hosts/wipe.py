@@ -10,6 +10,7 @@ from pathlib import Path
 from rackwright.errors import ProofError, RackwrightError
 from rackwright.lifecycle.drill.evidence.conclusion import WIPED
 from rackwright.lifecycle.drill.evidence.facts import Check
+from rackwright.lifecycle.drill.scratch_hosts.marker import Marker, give_sign
 from rackwright.lifecycle.drill.scratch_hosts.scratch import FOLDER, MODELS_AT, each_outcome
 from rackwright.remote.answers import read_answer
 from rackwright.remote.connection import Connection
@@ -49,14 +50,16 @@ class Remains:
     """Swap devices and files, which may have pages with restored data."""
 
 
-def wipe(scratch: Mapping[str, Connection], brought: Mapping[str, Brought]) -> tuple[Check, ...]:
+def wipe(
+    scratch: Mapping[str, Connection], brought: Mapping[str, Brought], marker: Marker | None = None
+) -> tuple[Check, ...]:
     """Remove what the drill brought from each scratch host, and return checks that prove it.
 
-    All hosts are wiped, whatever happens on one: a host that fails has a failed check. A host without the drill's
-    marker is left untouched, and fails. The isolation stays until `lift`.
+    All hosts are wiped, whatever happens on one: a host that fails has a failed check. A host without a marker, or
+    with another one than this, is left untouched, and fails. The isolation stays until `lift`.
     """
     by_name = {connection.name: brought.get(name, Brought()) for name, connection in scratch.items()}
-    done = each_outcome(scratch, lambda connection: _wiped(connection, by_name[connection.name]))
+    done = each_outcome(scratch, lambda connection: _wiped(connection, by_name[connection.name], marker))
     return tuple(check for name, one in done.items() for check in _checks(name, one))
 
 
@@ -90,7 +93,10 @@ def parse_remains(text: str) -> Remains:
     )
 
 
-def _wiped(connection: Connection, brought: Brought) -> Remains:
+def _wiped(connection: Connection, brought: Brought, marker: Marker | None) -> Remains:
+    if marker:
+        # What is there now may be what a drill restores that has taken the host over.
+        give_sign(connection, marker)
     failed: RackwrightError | None = None
     try:
         done = connection.run(command(WIPE, FOLDER, *brought.models_at), timeout=_SECONDS)
