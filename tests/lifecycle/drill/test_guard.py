@@ -15,6 +15,7 @@ from rackwright.lifecycle.drill import guard as guarding
 from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.guard import Guard, Signs, guard_of
 from rackwright.lifecycle.drill.scope import scope_of
+from rackwright.lifecycle.drill.scratch_hosts import fleet_addresses
 from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
 from rackwright.lifecycle.drill.scratch_hosts.not_production import Proven
 from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought
@@ -91,6 +92,54 @@ def test_the_fleet_is_known_by_its_addresses_its_ports_and_its_models(
     assert named["10.0.0.12"] == "gpu2's address", "a host out of service is the fleet's, too"
     assert "virtual address" in named["10.0.0.99"]
     assert named["10.0.0.21"] == "the server of the repository near"
+
+
+def test_names_of_the_fleet_file_are_looked_up_and_their_machines_are_production(
+    tmp_path: Path, hosts: dict[str, MarkedHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = FLEET.replace("gate1: {", "gate1: {ssh: {jump: jump.lab}, ").replace(
+        "https://10.0.0.21", "https://vault.lab"
+    )
+    own = own_fleet(tmp_path, text)
+    known = {"jump.lab": "10.0.0.5", "vault.lab": "10.0.0.60", own.file.gateway.domain: "203.0.113.7"}
+
+    def look_up(name: str, *_: object, **__: object) -> list[Any]:
+        if name not in known:
+            raise OSError
+        return [(None, None, None, "", (known[name], 0))]
+
+    monkeypatch.setattr(fleet_addresses.socket, "getaddrinfo", look_up)
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(guarding, "prove_not_production", lambda _, fleet, **__: asked.update(fleet=fleet))
+    monkeypatch.setattr(guarding, "still_closed", lambda _: ())
+    monkeypatch.setattr(guarding, "probe_inside", lambda *args: asked.update(places=args[2]) or ())
+    monkeypatch.setattr(guarding, "close_off", lambda _, isolation: asked.update(isolation=isolation))
+    made = Guard(own, LOCK, scope_of(own, "everything"), MARKER, cast(Any, hosts), {})
+    made.prove(take_over=False)
+    made.isolate(found())
+    made.probe_from_inside({})
+    assert {"10.0.0.5", "10.0.0.60", "203.0.113.7"} <= set(map(str, asked["fleet"].addresses))
+    assert {"10.0.0.5", "203.0.113.7"} <= set(map(str, asked["isolation"].production))
+    places = {(str(place.address), place.port) for place in asked["places"]}
+    assert {("203.0.113.7", 443), ("10.0.0.99", 443), ("10.0.0.12", 22), ("10.0.0.11", 443)} <= places
+    assert 8112 in asked["fleet"].ports
+
+
+def test_a_host_of_the_fleet_that_is_this_machine_is_no_probe_from_outside(
+    tmp_path: Path, hosts: dict[str, MarkedHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = own_fleet(tmp_path, FLEET.replace("address: 10.0.0.10", "address: '@local'"))
+    production: Any = {"gate1": "this machine", "gpu1": "gpu1's connection"}
+    made = Guard(own, LOCK, scope_of(own, "everything"), MARKER, cast(Any, hosts), production)
+    asked: list[Any] = []
+    monkeypatch.setattr(guarding, "still_closed", lambda _: ())
+    monkeypatch.setattr(guarding, "probe_here", lambda *_, **__: ())
+    monkeypatch.setattr(guarding, "probe_outside", lambda _, production: asked.append(sorted(production)) or ())
+    monkeypatch.setattr(guarding, "own_address", lambda towards: "10.0.0.77")
+    made.probe_from_outside()
+    monkeypatch.setattr(guarding, "own_address", lambda towards: "10.0.0.11")
+    made.probe_from_outside()
+    assert asked == [["gpu1"], []]
 
 
 def test_each_host_gets_the_marker_in_place_of_what_was_found(guard: Guard, hosts: dict[str, MarkedHost]) -> None:
@@ -252,7 +301,9 @@ def test_a_drill_that_was_taken_over_neither_wipes_nor_opens_what_the_other_one_
     guard: Guard, hosts: dict[str, MarkedHost]
 ) -> None:
     hosts["scratch1"].taken = True
-    with pytest.raises(ProofError, match="scratch1: is not wiped: is no longer this drill's: another drill has taken"):
+    with pytest.raises(
+        ProofError, match="scratch1: is not wiped: is no longer this drill's: another drill has taken"
+    ):
         guard.wiped({})
     assert hosts["scratch1"].steps == ["sign"]
     assert hosts["scratch2"].steps == ["sign", "wipe", "look", "lift"]

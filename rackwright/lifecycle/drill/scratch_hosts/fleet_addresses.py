@@ -60,14 +60,16 @@ def hosts_addresses(fleet: Fleet, *, lookup: Lookup = look_up) -> dict[Address, 
     found: dict[Address, str] = {}
     for text, what in _written(fleet):
         for address in _addresses(text, lookup):
-            found.setdefault(address, what)
+            # Each machine has these: they say nothing about which one it is.
+            if not (address.is_loopback or address.is_link_local or address.is_unspecified):
+                found.setdefault(address, what)
     return found
 
 
-def places_of(fleet: Fleet, *, lookup: Lookup = look_up) -> tuple[Place, ...]:
-    """Return ssh and the clients' port of each host of the fleet and of the virtual address."""
+def places_of(fleet: Fleet, addresses: Mapping[Address, str]) -> tuple[Place, ...]:
+    """Return ssh and the clients' port of each of the fleet's addresses, from `hosts_addresses`."""
     found: dict[tuple[Address, int], Place] = {}
-    for address, what in hosts_addresses(fleet, lookup=lookup).items():
+    for address, what in addresses.items():
         owner = fleet.file.hosts.get(what.partition("'")[0])
         for port in dict.fromkeys((owner.ssh.port if owner else 22, 443)):
             found[address, port] = Place(address, port, what)

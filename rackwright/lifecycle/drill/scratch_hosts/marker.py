@@ -81,7 +81,10 @@ def claim(connection: Connection, marker: Marker, *, found: str = NONE) -> None:
 
 
 def give_sign(connection: Connection, marker: Marker) -> None:
-    """Show that the drill is alive. Raise LeasedError if the host isn't this drill's, HostError if it can't be asked."""
+    """Show that the drill is alive.
+
+    Raise LeasedError if the host isn't this drill's any more, HostError if it can't be asked.
+    """
     done = connection.run(command(_SIGN, FOLDER, marker.sha256))
     if done.exit_status == _TAKEN:
         said = " ".join(done.last_lines(1))[:100]
