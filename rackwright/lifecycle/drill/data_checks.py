@@ -10,7 +10,7 @@ from shlex import quote
 from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.lifecycle.drill.evidence.conclusion import DECRYPTS, GOLDEN, HASHES, NEGATIVE
 from rackwright.lifecycle.drill.evidence.facts import Check, Integrity, NegativeControl, Outcome
-from rackwright.lifecycle.proof.procedure import prove
+from rackwright.lifecycle.proof.procedure import NOT_RECORDED, prove
 from rackwright.lifecycle.proof.weights import hash_command, hash_list, what_differs
 from rackwright.lifecycle.restore import scripts
 from rackwright.lifecycle.restore.arrived import PLAIN
@@ -164,7 +164,7 @@ def _golden(session: Session, files: Mapping[str, bytes], loss: datetime) -> Che
     for replica in session.fleet.replicas:
         remarks: list[str] = []
         try:
-            why = prove(session, replica, say=remarks.append)
+            why = prove(session, replica, say=remarks.append) or next(filter(NOT_RECORDED.__eq__, remarks), None)
         except (HostError, ProofError) as error:
             why = error.problems[0].what
         wrong += [f"{replica.address}: {why}"] if why else []

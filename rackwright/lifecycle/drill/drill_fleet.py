@@ -89,16 +89,31 @@ def link_secrets(kit: FetchedKit, restored: Fleet, own: Fleet) -> None:
 
 
 def _refuse_commands(restored: Fleet, own: Fleet) -> None:
-    """Raise ProofError if the kit would run commands that the operator's fleet file doesn't run."""
-    known = {text for text in secret_references(own).values() if text.startswith("cmd:")}
-    commands = {text for text in secret_references(restored).values() if text.startswith("cmd:")}
-    if strange := sorted(commands - known):
+    """Raise ProofError if the kit would run, or read outside of it, what the operator's fleet file doesn't.
+
+    The secrets that it names go where the kit's fleet file says.
+    """
+    if strange := sorted(text for text in _references(restored) - _references(own) if _leads_out(text)):
+        runs = "runs commands" if any(text.startswith("cmd:") for text in strange) else "reads secrets"
         raise ProofError(
-            "the kit's fleet file runs commands that this fleet file doesn't have",
+            f"the kit's fleet file {runs} that this fleet file doesn't have",
             should="someone who can write to the repository may have forged it",
             listed=strange,
             next="rackwright backup kit, if you removed them from the fleet file",
         )
+
+
+def _references(fleet: Fleet) -> set[str]:
+    """Return all references as they are written: {host} stands for hosts in service, which may be others by now."""
+    backup = fleet.file.backup
+    written = {text for one in (backup.to if backup else ()) for text in one.references.values() if text}
+    return written | {text for at, text in secret_references(fleet).items() if not at.startswith("backup.")}
+
+
+def _leads_out(reference: str) -> bool:
+    path = reference.removeprefix(_FILE)
+    inside = reference.startswith(_FILE) and not path.startswith(("/", "~")) and ".." not in path.split("/")
+    return not inside
 
 
 def _refuse_unknown_hosts(restored: Fleet, scope: Scope) -> None:

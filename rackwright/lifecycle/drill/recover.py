@@ -15,6 +15,7 @@ from rackwright.fleet.sections.backup import KIT
 from rackwright.lifecycle.apply.plan import Plan
 from rackwright.lifecycle.backup.at import NEWEST, At
 from rackwright.lifecycle.drill.drill_fleet import Place, write_drill_fleet
+from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.record import Record
 from rackwright.lifecycle.restore.asked import Asked
 from rackwright.lifecycle.restore.everything import Everything, View, restore_everything
@@ -27,6 +28,7 @@ from rackwright.lifecycle.verify.procedure import Proof
 
 Open = Callable[[Fleet], AbstractContextManager[Session]]
 """Opens a session with the drill's fleet."""
+CA_KEY_SAVED = "CA key restored"
 _ATTEMPTS = 5
 """Snapshots that are tried when newer ones aren't good."""
 
@@ -58,10 +60,13 @@ class Recovery:
             if name == lost:
                 continue
             try:
-                return fetch_kit(KitPlace(*reached_from_here(own, KIT, name)), into, self.console)
+                kit = fetch_kit(KitPlace(*reached_from_here(own, KIT, name)), into, self.console)
             except (HostError, ProofError) as error:
                 self.console.say(f"no kit at {name}: {error.problems[0].line()}")
                 failed = failed.with_problems(error.problems)
+            else:
+                self.record.add(_with_key(kit, name))
+                return kit
         raise failed
 
     def recover(self, kit: FetchedKit, place: Place) -> Recovered:
@@ -98,7 +103,9 @@ class Recovery:
         asked = Asked(at=at, everything=True, accept_keys=True)
         self.record.reach("plan")
         done = restore_everything(lambda: self.opened(fleet), asked, self.console, watch, not_stale=True, reboot=True)
-        return Recovered(fleet, done, watch.plans)
+        # A host may have been restored from another repository than planned, because one failed.
+        carried_out = {one.host: one.plan for one in done.restored if one.plan}
+        return Recovered(fleet, done, {**watch.plans, **carried_out})
 
     def _planned(self, fleet: Fleet) -> Mapping[str, HostPlan]:
         """Return what a restore would do. Nothing is changed."""
@@ -112,6 +119,12 @@ class Recovery:
 
     def _watch(self, *, only_plan: bool = False) -> Watch:
         return Watch(self.record, self.view, only_plan=only_plan)
+
+
+def _with_key(kit: FetchedKit, name: str) -> Check:
+    """Return whether the CA's key came from a kit: else this machine's own is used, which a disaster may take."""
+    found = f"from the kit {kit.key_of.id[:8]} at {name}" if kit.key_of else f"no kit at {name} has it"
+    return Check(CA_KEY_SAVED, "passed" if kit.key_of else "failed", found=found, expected="the CA's key in a kit")
 
 
 class _PlanIsEnough(Exception):
@@ -143,11 +156,10 @@ class Watch:
         self.record.reach("apply")
 
     def proof(self, proof: Proof) -> None:
-        # A request through a gateway comes first.
         if not self._verifying:
             self._verifying = True
             self.record.reach("verify")
-        if proof.passed:
+        if proof.passed and proof.answer:
             self.record.timeline.answer_proven()
         self.record.say(f"{'ok' if proof.passed else 'FAIL'} {proof.host}: {proof.what}: {proof.found}")
         self.view.proof(proof)

@@ -16,6 +16,8 @@ from rackwright.roles.replica.answer import Answer, compare
 from rackwright.roles.replica.proof import CUT_OFF, Seen, parse, proof_command
 from rackwright.state.golden import Golden, golden_path
 
+NOT_RECORDED = "no answer of its kind is recorded yet"
+"""The remark about a replica that any answer proves, because none is recorded."""
 _LOOKING = "looking at the engine"
 
 
@@ -86,7 +88,7 @@ def _joined(replica: Replica, reasons: dict[str, str]) -> str:
 def _compare(session: Session, replica: Replica, answer: Answer, run: str | None, say: Callable[[str], None]) -> None:
     golden = recorded_or_new(session, replica, answer, run=run)
     if golden is None:
-        say("no answer of its kind is recorded yet")
+        say(NOT_RECORDED)
         return
     if (golden.run, golden.replica) == (run, replica.address):
         say(f"its answer is the first of its kind, and recorded: {answer.short}")

@@ -50,6 +50,8 @@ class Restored:
     """The rollout that was open when the snapshot was made, and is closed now."""
     left_out: tuple[str, ...] = ()
     """Names of what was not restored of the snapshot, below /var/lib/rackwright."""
+    plan: HostPlan | None = None
+    """The plan that was carried out: another one than the operator saw if a repository failed."""
 
     def lines(self) -> Iterator[str]:
         """Yield what was restored, in words."""
@@ -89,7 +91,9 @@ def restore_host(
     finish(shell, staging, {f"{weights.root}/.restore" for weights in saved_weights(session.hosts[plan.host])})
     parts = tuple(part.item.name for part in plan.parts)
     models = tuple(one.model.name for one in plan.weights)
-    return Restored(plan.host, staging.repository.name, plan.chosen.snapshot.id, parts, models, closed, left_out)
+    return Restored(
+        plan.host, staging.repository.name, plan.chosen.snapshot.id, parts, models, closed, left_out, plan
+    )
 
 
 def discard_restored(session: Session, plan: HostPlan) -> None:

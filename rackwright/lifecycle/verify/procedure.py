@@ -40,6 +40,8 @@ class Proof:
     what: str
     passed: bool
     found: str
+    answer: bool = False
+    """Whether it shows that clients get answers: tokens, or a refusal from a gateway without models."""
 
 
 def verify(session: Session, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Proof, ...]:
@@ -87,8 +89,8 @@ def _of_gateway(session: Session, asker: Asker, gateway: str, key: Secret) -> tu
 
 def _proofs(session: Session, asker: Asker, gateway: str, cases: tuple[Case, ...]) -> tuple[Proof, ...]:
     responses = ask(asker, session.trusted, tuple(case.request for case in cases))
-    judged = ((case.what, *case.judge(response)) for case, response in zip(cases, responses, strict=True))
-    return tuple(Proof(gateway, *proof) for proof in judged)
+    judged = ((case, *case.judge(response)) for case, response in zip(cases, responses, strict=True))
+    return tuple(Proof(gateway, case.what, passed, found, case.answer) for case, passed, found in judged)
 
 
 def _lasting(session: Session, asker: Asker, gateway: str) -> Proof:
@@ -103,12 +105,12 @@ def _lasting(session: Session, asker: Asker, gateway: str) -> Proof:
 
 
 def _cases(session: Session, address: str, key: Secret) -> Iterator[Case]:
-    domain = session.fleet.file.gateway.domain
-    for name in _names(session):
+    domain, names = session.fleet.file.gateway.domain, tuple(_names(session))
+    for name in names:
         yield completion(session, address, name, key)
         yield stream(session, address, name, key)
     wrong, _ = new_key("verify")
-    yield Case("a wrong key is refused", Request(address, domain, key=wrong), _refused)
+    yield Case("a wrong key is refused", Request(address, domain, key=wrong), _refused, answer=not names)
     plain = Request(address, domain, scheme="http", seconds=10)
     yield Case("plain HTTP is refused", plain, _no_http)
 

@@ -20,18 +20,20 @@ class Case:
     request: Request
     judge: Callable[[Response], tuple[bool, str]]
     """Returns whether it passed, and what was found."""
+    answer: bool = False
+    """Whether the response, if it passed, is the service's answer to a client. A refusal isn't."""
 
 
 def completion(session: Session, address: str, name: str, key: Secret) -> Case:
     """Return the case of a completion at a gateway's address, under a served name."""
     request = Request(address, session.fleet.file.gateway.domain, _PATH, _body(name), key)
-    return Case(f"{name}: a completion", request, _answered)
+    return Case(f"{name}: a completion", request, _answered, answer=True)
 
 
 def stream(session: Session, address: str, name: str, key: Secret) -> Case:
     """Return the case of a stream at a gateway's address, under a served name."""
     request = Request(address, session.fleet.file.gateway.domain, _PATH, _body(name, stream=True), key)
-    return Case(f"{name}: a stream", request, _streamed)
+    return Case(f"{name}: a stream", request, _streamed, answer=True)
 
 
 def unexpected(response: Response) -> str:

@@ -180,7 +180,7 @@ def test_a_model_that_is_not_served_is_not_asked_for(checked: Work, gateways: Ga
     assert gateways.models == {"assistant"}
     gateways.asked.clear()
     accepted, _ = checked(keys(models="[coder]"), fleet=fleet)
-    assert accepted.outcome == "passed"
+    assert accepted.outcome == "not run", "engines are there, and none was asked"
     assert gateways.models == set()
     assert accepted.found.startswith("no model that it may use is part of the drill; ")
 

@@ -17,6 +17,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.drill import data_checks as checking
 from rackwright.lifecycle.drill.data_checks import Data, data_checks
 from rackwright.lifecycle.drill.evidence.facts import Check, Integrity
+from rackwright.lifecycle.proof.procedure import NOT_RECORDED
 from rackwright.lifecycle.restore.in_place import Restored
 from rackwright.lifecycle.restore.items import ITEMS
 from rackwright.lifecycle.restore.plan import HostPlan, present_files
@@ -245,6 +246,14 @@ def test_each_engine_must_give_the_recorded_answer(restore: Restore, outcome: st
     restore.proven = prove
     check = restore.check("golden answers")
     assert (check.outcome, check.found) == ("failed", found)
+
+
+def test_an_engine_of_a_kind_without_a_recorded_answer_is_not_proven(
+    restore: Restore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "prove", lambda session, replica, say: say(NOT_RECORDED))
+    check = restore.check("golden answers")
+    assert (check.outcome, check.found) == ("failed", "gpu1/assistant@1: no answer of its kind is recorded yet")
 
 
 def test_without_an_engine_there_is_no_answer_to_compare(restore: Restore) -> None:

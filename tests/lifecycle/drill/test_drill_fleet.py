@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -167,8 +168,32 @@ def test_a_host_that_the_kit_does_not_know_is_named(tmp_path: Path, own: Fleet) 
 
 @pytest.mark.parametrize("path", ["../../own/secrets/password", "secrets/../../../etc/passwd"])
 def test_a_reference_that_leads_out_of_the_kit_is_refused(tmp_path: Path, own: Fleet, path: str) -> None:
+    forged = OWN.replace("file:secrets/password", f"file:{path}", 1)
+    with pytest.raises(ProofError, match="reads secrets that this fleet file doesn't have"):
+        written(tmp_path, own, forged)
     with pytest.raises(ProofError, match="leads out of the kit's folder"):
-        written(tmp_path, own, OWN.replace("file:secrets/password", f"file:{path}", 1))
+        write_drill_fleet(kit(tmp_path / "both", forged), place_of(own_fleet(own.path.parent, forged)))
+
+
+@pytest.mark.parametrize("reference", ["env:AWS_SECRET_ACCESS_KEY", "file:~/.ssh/id_ed25519", "file:/etc/shadow"])
+def test_a_forged_kit_does_not_get_this_machines_secrets(tmp_path: Path, own: Fleet, reference: str) -> None:
+    forged = OWN.replace("file:secrets/password", reference, 1)
+    with pytest.raises(ProofError, match="reads secrets that this fleet file doesn't have") as raised:
+        written(tmp_path, own, forged)
+    assert raised.value.problems[0].listed == (reference,)
+
+
+def test_a_kit_deep_in_folders_does_not_lead_to_files_above_the_operators(tmp_path: Path, own: Fleet) -> None:
+    forged = OWN.replace("file:secrets/password", "file:../../../etc/shadow", 1)
+    fetched = kit(tmp_path / "kit" / "a" / "b" / "c", forged)
+    with pytest.raises(ProofError, match="reads secrets that this fleet file doesn't have"):
+        write_drill_fleet(replace(fetched, folder=tmp_path / "kit"), place_of(own))
+
+
+def test_references_are_compared_as_they_are_written(tmp_path: Path, own: Fleet) -> None:
+    text = OWN.replace(PASSWORDS, "password: 'cmd:pass show {host}'", 1)
+    now = own_fleet(own.path.parent, text.replace("gpu2: {", "gpu2: {disabled: broken, "))
+    assert written(tmp_path, now, text).hosts
 
 
 def test_nothing_is_written_through_a_folder_that_is_a_link(tmp_path: Path, own: Fleet) -> None:
@@ -192,7 +217,7 @@ def test_a_secret_that_the_kit_brings_is_refused(tmp_path: Path, own: Fleet, put
 
 def test_secrets_with_a_whole_path_are_used_where_they_are(tmp_path: Path, own: Fleet) -> None:
     text = OWN.replace("file:secrets/password", f"file:{own.path.parent}/secrets/password")
-    assert written(tmp_path, own, text).hosts
+    assert written(tmp_path, own_fleet(own.path.parent, text), text).hosts
     assert not (tmp_path / "kit/fleet/secrets/password").exists()
 
 

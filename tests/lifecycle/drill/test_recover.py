@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,10 +16,12 @@ from rackwright.errors import HostError, HostsFailed, ProofError, RackwrightErro
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.backup.at import NEWEST, At
 from rackwright.lifecycle.drill import recover as recovering
+from rackwright.lifecycle.drill.evidence.conclusion import conclude
 from rackwright.lifecycle.drill.recover import Watch
 from rackwright.lifecycle.restore.asked import Asked
 from rackwright.lifecycle.restore.everything import Everything
 from rackwright.lifecycle.restore.fetch_kit import FetchedKit, KitPlace
+from rackwright.lifecycle.restore.in_place import Restored
 from rackwright.lifecycle.restore.plan import HostPlan, RestorePlan
 from rackwright.lifecycle.verify.procedure import Proof
 from tests.lifecycle.drill.drills import (
@@ -108,6 +111,9 @@ def test_the_kit_is_from_the_next_repository_if_the_first_has_none(
     kit = recovery.fetch(own, tmp_path / "kit")
     assert kit.folder == tmp_path / "kit"
     assert kit.snapshot.id in vaults["far"].snapshots()
+    assert kit.key_of
+    (saved,) = recovery.record.facts.named("CA key restored")
+    assert (saved.outcome, saved.found) == ("passed", f"from the kit {kit.key_of.id[:8]} at far")
     said: list[str] = recovery.console.said  # type: ignore[attr-defined]
     assert (
         said[0]
@@ -116,6 +122,29 @@ def test_the_kit_is_from_the_next_repository_if_the_first_has_none(
     assert recovery.record.facts.commands == ()
     recovery.record.reach("plan")
     assert [one.command for one in recovery.record.facts.commands] == ["kit"]
+
+
+def test_a_kit_without_the_cas_key_proves_nothing_with_this_machines_key(
+    tmp_path: Path, own: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = cast(FetchedKit, SimpleNamespace(key_of=None))
+    monkeypatch.setattr(recovering, "reached_from_here", lambda *_: (None, None))
+    monkeypatch.setattr(recovering, "fetch_kit", lambda *_: fetched)
+    recovery = recovery_in(tmp_path)
+    assert recovery.fetch(own, tmp_path / "kit") is fetched
+    assert "CA key restored: failed: no kit at near has it" in conclude(recovery.record.facts).doubts
+
+
+def test_what_was_restored_from_another_repository_than_planned_is_named(
+    tmp_path: Path, own: Fleet, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = host_plan("gate1", NOON - timedelta(hours=30), repository="far")
+    done = Everything((Restored("gate1", "far", "5" * 64, (), (), plan=older),), cast(Any, None), (), None)
+    monkeypatch.setattr(sys.modules[__name__], "DONE", done)
+    hosts.outcomes = [None]
+    plans = recovery_in(tmp_path).recover(KIT, place_of(own)).plans
+    assert plans["gate1"] is older
+    assert plans["gpu1"].chosen.reader.repository == "near"
 
 
 def test_a_repository_that_is_lost_is_not_asked_for_the_kit(
@@ -197,7 +226,7 @@ def test_phases_plans_and_proofs_are_recorded_and_shown(tmp_path: Path) -> None:
     watch.restore(RestorePlan((host_plan("gate1"),), None))
     watch.apply(cast(Any, SimpleNamespace()))
     for passed in (False, True, True):
-        watch.proof(Proof("gate1", "a completion", passed, "green"))
+        watch.proof(Proof("gate1", "a completion", passed, "green", answer=True))
     timing = record.timeline.timing
     assert timing
     assert [phase.name for phase in timing.phases] == ["restore", "apply", "verify"]
@@ -213,6 +242,7 @@ def test_phases_plans_and_proofs_are_recorded_and_shown(tmp_path: Path) -> None:
 def test_a_proof_that_failed_is_no_answer(tmp_path: Path) -> None:
     record = new_record(tmp_path)
     record.timeline.declare_loss()
-    Watch(record, Viewed()).proof(Proof("gate1", "a completion", False, "HTTP 503"))
+    Watch(record, Viewed()).proof(Proof("gate1", "a completion", False, "HTTP 503", answer=True))
+    Watch(record, Viewed()).proof(Proof("gate1", "plain HTTP is refused", True, "no connection"))
     assert record.timeline.timing
     assert record.timeline.timing.answer_after_s is None

@@ -8,7 +8,7 @@ from gevent.event import Event
 from rackwright.errors import HostError
 from rackwright.lifecycle.client.request import Response
 from rackwright.lifecycle.session.session import Session
-from rackwright.lifecycle.verify.procedure import _all_serve, _backups, _gateways, _judged, _names, _no_http
+from rackwright.lifecycle.verify.procedure import _all_serve, _backups, _cases, _gateways, _judged, _names, _no_http
 from rackwright.roles.replica.state import parse
 from rackwright.run import Outcome, Run, Step
 from rackwright.values.secrets import Secret
@@ -55,6 +55,18 @@ def test_names_of_models_without_a_replica_in_service_are_not_asked_for() -> Non
     models = {"a": SimpleNamespace(served=("a", "b")), "c": SimpleNamespace(served=("c",))}
     fleet = SimpleNamespace(file=SimpleNamespace(models=models), replicas_of=lambda name: name == "a")
     assert list(_names(cast(Session, SimpleNamespace(fleet=fleet)))) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("replicas", "answers"), [(("gpu1/m@1",), ["m: a completion", "m: a stream"]), ((), ["a wrong key is refused"])]
+)
+def test_a_refusal_is_only_an_answer_of_a_gateway_without_models(
+    replicas: tuple[str, ...], answers: list[str]
+) -> None:
+    models = {"m": SimpleNamespace(served=("m",))}
+    file = SimpleNamespace(gateway=SimpleNamespace(domain="llm.test"), models=models)
+    session = cast(Session, SimpleNamespace(fleet=SimpleNamespace(file=file, replicas_of=lambda _: replicas)))
+    assert [case.what for case in _cases(session, "10.0.0.1", Secret("k")) if case.answer] == answers
 
 
 def test_a_host_that_only_restores_has_no_backups_to_prove() -> None:
