@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from rackwright.errors import LeasedError
+from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.keys_file import read_keys
 from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.client.origin import own_address
 from rackwright.lifecycle.drill.evidence.facts import Check
@@ -27,6 +28,7 @@ from rackwright.remote import Connection, Remote
 from rackwright.values.network import Address, parse_address
 
 _HTTPS = 443
+_TEXTS = 5
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,15 @@ def wipe_and_lift(
 
 def anything(fleet: Fleet) -> Brought:
     """Return what a drill of this fleet can bring to any scratch host."""
-    return Brought(models_at=tuple(dict.fromkeys(host.store.path for host in fleet.file.hosts.values())))
+    return Brought(tuple(dict.fromkeys(host.store.path for host in fleet.file.hosts.values())), texts=_texts(fleet))
+
+
+def _texts(fleet: Fleet) -> tuple[str, ...]:
+    """Return the hashes of some API keys, which each gateway and each control host has."""
+    try:
+        return tuple(key.sha256 for key in read_keys(fleet.sibling("keys.yml")))[:_TEXTS]
+    except RackwrightError:  # A wipe must not depend on this file
+        return ()
 
 
 def _ports(name: str, connection: Connection) -> Iterator[Place]:

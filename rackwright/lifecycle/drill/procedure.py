@@ -65,13 +65,16 @@ class Drill:
 
 @contextmanager
 def _noted(record: Record) -> Iterator[None]:
-    """Note whatever ends the block, and go on after it: hosts must be wiped and a report written, even after a bug."""
+    """Note whatever ends the block, and go on after it: even after a bug, hosts are wiped and a report is written."""
     try:
         yield
     except RackwrightError as error:
         record.fail("; ".join(": ".join(filter(None, (one.where, one.line()))) for one in error.problems))
     except KeyboardInterrupt:
         record.fail("stopped by the operator")
+    except OSError as error:
+        record.fail(": ".join(filter(None, (str(error.filename or ""), error.strerror or type(error).__name__))))
+        record.say(traceback.format_exc())
     except Exception as error:
         record.fail(f"unexpected {type(error).__name__}: {error}; this is a bug in rackwright")
         record.say(traceback.format_exc())

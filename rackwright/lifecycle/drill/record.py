@@ -16,9 +16,12 @@ from rackwright.lifecycle.drill.evidence.seal import save_draft
 from rackwright.lifecycle.drill.evidence.timeline import Timeline
 from rackwright.lifecycle.session.console import Console
 from rackwright.state.formats import stamp, utc_now
+from rackwright.terminal import CONTINUATION, visible_lines
 
 FINDING_DAYS = 30
 """A finding is due after this time."""
+_MOST = 4000
+"""Characters of one text. A report that hosts could make larger than any report may be would never be signed."""
 
 
 @dataclass
@@ -33,7 +36,9 @@ class Record:
     _from: int = 0
 
     def say(self, text: str) -> None:
-        self._log.append(f"{stamp(utc_now())} {text}")
+        """Add the text to the log. What a host has in it can't begin a line of its own, or steer a terminal."""
+        first, *others = _bounded(text).split("\n")
+        self._log += [f"{stamp(utc_now())} {first}", *(f"{CONTINUATION}{other}" for other in others)]
 
     def reach(self, phase: str) -> None:
         """Begin a phase. Raise RackwrightError if the facts so far can't be kept."""
@@ -45,15 +50,16 @@ class Record:
         self.keep()
 
     def add(self, *checks: Check) -> None:
-        self.facts = replace(self.facts, checks=(*self.facts.checks, *checks))
-        for one in checks:
+        bounded = tuple(replace(one, found=_bounded(one.found)) for one in checks)
+        self.facts = replace(self.facts, checks=(*self.facts.checks, *bounded))
+        for one in bounded:
             where = f"{one.host}: " if one.host else ""
             self.say(f"{one.outcome}: {where}{one.name}: {one.found}")
 
     def fail(self, why: str) -> None:
         """Note why the drill stopped. The first reason counts."""
         self.say(f"stopped: {why}")
-        self.facts = replace(self.facts, error=self.facts.error or why)
+        self.facts = replace(self.facts, error=self.facts.error or _bounded(why))
         self._end_phase(1)
 
     def keep(self) -> None:
@@ -80,6 +86,11 @@ class Record:
         done = CommandRun("", self._phase, exit_code, hashlib.sha256(part.encode()).hexdigest())
         self.facts = replace(self.facts, commands=(*self.facts.commands, done))
         self._phase = ""
+
+
+def _bounded(text: str) -> str:
+    shown = visible_lines(text)
+    return shown if len(shown) <= _MOST else f"{shown[:_MOST]}… and {len(shown) - _MOST} more characters"
 
 
 def _findings(facts: Facts) -> Iterable[Finding]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import rackwright
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.keys_file import read_keys
 from rackwright.lifecycle.backup.restic_here import restic_version
 from rackwright.lifecycle.drill.evidence.facts import (
     DecryptionKey,
@@ -25,7 +24,7 @@ from rackwright.lifecycle.drill.scratch_hosts.wipe import Restored as RestoredFi
 from rackwright.lifecycle.restore.plan import HostPlan
 from rackwright.lifecycle.session.session import Session
 
-_TEXTS = 5
+_MOST_PASSED = 50
 PERSONAL_DATA = (
     "Snapshots have operators' names and addresses in audit logs, and the owners of API keys; no prompts and no "
     "answers. All of it was removed from the scratch hosts; see the checks `wiped`."
@@ -72,10 +71,17 @@ def recovery_points(fleet: Fleet, plans: Iterable[HostPlan]) -> tuple[RecoveryPo
                 encrypted=True,  # restic has no unencrypted repositories
                 append_only=asked[name].append_only == "yes",
                 chosen=f"the newest honest snapshot of the first repository that can be read ({chosen.reader.name})",
-                passed_over=tuple(map(str, chosen.passed_over)),
+                passed_over=tuple(_some(chosen.passed_over)),
             )
         )
     return tuple(found)
+
+
+def _some(passed_over: Sequence[object]) -> Iterator[str]:
+    # Whoever can write to a repository can put any number of snapshots there.
+    yield from map(str, passed_over[:_MOST_PASSED])
+    if len(passed_over) > _MOST_PASSED:
+        yield f"{len(passed_over) - _MOST_PASSED} more"
 
 
 def keys_used(fleet: Fleet, plans: Iterable[HostPlan]) -> tuple[DecryptionKey, ...]:
@@ -108,9 +114,7 @@ def brought_to(session: Session, host: str) -> Brought:
         for file in model.files
         if store
     )
-    # Gateways and control hosts have the hash of each API key.
-    texts = tuple(key.sha256 for key in read_keys(session.fleet.sibling("keys.yml")))[:_TEXTS]
-    return replace(anything(session.fleet), files=files, texts=texts)
+    return replace(anything(session.fleet), files=files)
 
 
 def not_tested(fleet: Fleet, scope: Scope) -> tuple[NotTested, ...]:

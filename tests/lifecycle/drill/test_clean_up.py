@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.errors import FleetError, HostError, ProofError, RackwrightError
+from rackwright.errors import FleetError, HostError, LeasedError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.drill import clean
 from rackwright.lifecycle.drill.clean import clean_up
+from rackwright.lifecycle.drill.evidence.folder import folder_of, running
 from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
 from rackwright.values.targets import Target
 from tests.fleet.test_load import GOOD
@@ -109,6 +110,30 @@ def test_one_that_is_wiped_is_opened_even_if_another_one_is_not(own: Fleet, host
         clean_up(own, Operator())
     assert "lift" not in hosts.hosts["scratch1"].steps
     assert "lift" in hosts.hosts["scratch2"].steps
+
+
+def test_a_host_that_does_not_answer_does_not_keep_another_one_from_being_wiped(own: Fleet, hosts: Hosts) -> None:
+    hosts.hosts["scratch2"].failing = ("identity",)
+    console = Operator()
+    with pytest.raises(HostError, match="scratch2: identity failed"):
+        clean_up(own, console)
+    assert hosts.hosts["scratch1"].steps[-1] == "lift"
+    assert console.said[-1] == "wiped: scratch1"
+
+
+def test_without_a_host_to_wipe_the_one_that_does_not_answer_is_named(own: Fleet, hosts: Hosts) -> None:
+    hosts.hosts["scratch1"].failing = ("identity",)
+    with pytest.raises(HostError, match="scratch1: identity failed"):
+        clean_up(own, Operator())
+
+
+def test_the_hosts_of_a_drill_that_runs_here_are_left_alone(own: Fleet, hosts: Hosts) -> None:
+    with (
+        running(folder_of(own.path), DRILL),
+        pytest.raises(LeasedError, match=f"the drill {DRILL} runs on this mach"),
+    ):
+        clean_up(own, Operator())
+    assert hosts.hosts["scratch1"].steps == ["identity"]
 
 
 def test_a_fleet_without_scratch_hosts_has_nothing_to_clean(tmp_path: Path, hosts: Hosts) -> None:

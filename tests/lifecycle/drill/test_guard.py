@@ -10,10 +10,11 @@ import pytest
 
 from rackwright.errors import HostError, LeasedError, ProofError
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.keys_file import read_keys
 from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.drill import guard as guarding
 from rackwright.lifecycle.drill.evidence.facts import Check
-from rackwright.lifecycle.drill.guard import Guard, Signs, guard_of
+from rackwright.lifecycle.drill.guard import Guard, Signs, anything, guard_of
 from rackwright.lifecycle.drill.scope import scope_of
 from rackwright.lifecycle.drill.scratch_hosts import fleet_addresses
 from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
@@ -22,6 +23,7 @@ from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought
 from rackwright.values.network import parse_address, parse_network
 from tests.lifecycle.drill.drills import DRILL, NOON, OWN, own_fleet
 from tests.lifecycle.drill.marked_host import MarkedHost
+from tests.lifecycle.drill.test_client_checks import keys
 
 LOCK = Lock(fleet="acme", models={}, runtimes={}, ports={})
 MARKER = Marker(fleet="acme", drill=DRILL, who="anna", time=NOON)
@@ -219,6 +221,14 @@ def test_each_host_is_wiped_of_what_came_to_it_and_then_opened(guard: Guard, hos
     assert "/mnt/models" in hosts["scratch1"].commands["wipe"]
     assert "/srv/models /data/models" in hosts["scratch2"].commands["wipe"], "what any host of the fleet may have"
     assert {(one.name, one.outcome) for one in checks if one.name == "wiped"} == {("wiped", "passed")}
+
+
+def test_a_host_is_searched_for_the_fleets_keys_even_if_nothing_is_known_of_what_came_to_it(own: Fleet) -> None:
+    assert anything(own).texts == ()
+    own.sibling("keys.yml").write_text(keys())
+    assert anything(own).texts == tuple(key.sha256 for key in read_keys(own.sibling("keys.yml"))) != ()
+    own.sibling("keys.yml").write_text("damaged")
+    assert anything(own).texts == ()
 
 
 @pytest.mark.parametrize("wrong", [{"remains": "left /srv/models/a\n"}, {"failing": ("look",)}])

@@ -304,6 +304,12 @@ def test_a_host_that_another_drill_takes_later_stops_this_one(site: Site) -> Non
     assert site.guard.calls[-2:] == ["wiped", "released"]
 
 
+def test_a_full_disk_is_not_called_a_bug(site: Site) -> None:
+    site.recovery_fails = OSError(28, "No space left on device", "/tmp/kit")
+    assert site.carry_out().error == "/tmp/kit: No space left on device"
+    assert site.guard.calls[-2:] == ["wiped", "released"]
+
+
 def test_a_full_disk_here_does_not_keep_restored_data_there(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

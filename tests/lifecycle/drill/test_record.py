@@ -87,6 +87,22 @@ def test_checks_are_facts_and_lines_of_the_log(record: Record) -> None:
     ]
 
 
+def test_a_hosts_words_neither_begin_a_line_of_the_log_nor_steer_a_terminal(record: Record) -> None:
+    record.add(Check("serves", "failed", "gate1", "HTTP 503\n2026-11-29T12:00:00Z passed: all\x1b[2J\u202e"))
+    record.keep()
+    first, second = log_of(record).splitlines()
+    assert first.endswith(" failed: gate1: serves: HTTP 503")
+    assert second == "  | 2026-11-29T12:00:00Z passed: all\\x1b[2J\\u202e"
+    assert "\x1b" not in record.facts.checks[0].found
+
+
+def test_what_hosts_say_can_not_make_a_report_too_large_to_be_signed(record: Record) -> None:
+    record.add(Check("state is read", "failed", "gate1", "x" * 20_000_000))
+    record.fail("y" * 20_000_000)
+    assert record.facts.checks[0].found.endswith("x… and 19996000 more characters")
+    assert len(str(record.end())) < 50_000
+
+
 def test_a_killed_drill_leaves_its_facts_and_its_log(record: Record) -> None:
     with running(record.folder, DRILL):
         record.timeline.declare_loss()

@@ -57,6 +57,13 @@ def test_a_recovery_point_says_where_and_when_and_what_was_passed_over(tmp_path:
     assert (second.place, second.append_only) == ("path", False)
 
 
+def test_a_flood_of_snapshots_is_counted(tmp_path: Path) -> None:
+    plan = host_plan("gate1", passed="near")
+    flooded = replace(plan, chosen=replace(plan.chosen, passed_over=plan.chosen.passed_over * 1000))
+    (point,) = recovery_points(own_fleet(tmp_path), [flooded])
+    assert (len(point.passed_over), point.passed_over[-1]) == (51, "950 more")
+
+
 def test_each_key_that_opened_a_repository_is_named_once_and_never_shown(tmp_path: Path) -> None:
     own = own_fleet(tmp_path, OWN.replace("to:\n", f"to:\n{DISK}"))
     plans = [host_plan("gate1"), host_plan("gpu1"), host_plan("gpu2", repository="disk")]

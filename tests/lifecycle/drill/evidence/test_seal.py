@@ -163,6 +163,12 @@ def test_a_running_drill_leaves_nothing(office):
     assert len(drafts(office.folder)) == 1
 
 
+def test_a_drill_that_was_refused_leaves_no_lock(office):
+    with pytest.raises(KeyboardInterrupt), running(office.folder, FIRST):
+        raise KeyboardInterrupt
+    assert not (office.folder / f".running-{FIRST}").exists()
+
+
 def test_a_killed_process_runs_no_drill(office):
     process = multiprocessing.get_context("fork").Process(target=_die, args=(office.folder,), daemon=True)
     process.start()
