@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +115,17 @@ def test_the_script_tells_open_from_refused(how: str) -> None:
     found = parse_tried(done.stdout)
     assert found[ip_address("127.0.0.1"), port].result == "open"
     assert found[ip_address("127.0.0.1"), 1].result == "refused"
+
+
+@pytest.mark.parametrize("how", ["alone", "together"])
+def test_a_host_that_can_not_try_proves_nothing(tmp_path: Path, how: str) -> None:
+    (tmp_path / "bash").write_text("#!/bin/sh\necho 'Resource temporarily unavailable' >&2\nexit 254\n")
+    (tmp_path / "bash").chmod(0o755)
+    assert parse_tried(run(PROBE, how, stdin="127.0.0.1 1\n", path=tmp_path).stdout) == {}
+    (tmp_path / "bash").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "timeout").write_text('#!/bin/sh\nexec /usr/bin/timeout 0.1 "$2"\n')
+    (tmp_path / "timeout").chmod(0o755)
+    assert (
+        parse_tried(run(PROBE, how, stdin="127.0.0.1 1\n", path=tmp_path).stdout)[ip_address("127.0.0.1"), 1].result
+        == "silent"
+    )
