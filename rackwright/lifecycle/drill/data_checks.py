@@ -18,6 +18,7 @@ from rackwright.lifecycle.restore.contents import NOT_READ, read_contents, refus
 from rackwright.lifecycle.restore.in_place import Restored
 from rackwright.lifecycle.restore.items import FLEET, ITEMS, Combined
 from rackwright.lifecycle.restore.plan import Files, HostPlan, Stored, present_files
+from rackwright.lifecycle.restore.weights import saved_weights
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote import Connection
 from rackwright.report.words import counted
@@ -28,6 +29,7 @@ from rackwright.state.golden import Golden
 from rackwright.state.shell import FOLDER, command
 
 STATE_READ = "state is read"
+WEIGHTS_SAVED = "weights are in the snapshot"
 DRILL_FOLDER = "/var/lib/rackwright-drill"
 _HASH_SECONDS = 6 * 3600
 _READ = ("control", "control-host.json", "drains", "golden", "bench", "canaries", "keys.pushed", "fleet")
@@ -65,6 +67,7 @@ def data_checks(
         *(_hashes(one, found[one.host]) for one in integrity),
         *(_decrypts(host, restored.get(host)) for host in hosts),
         *(_readable(session, one) for one in found.values()),
+        *(check for host in hosts if (check := _weights_saved(session, host, plans.get(host)))),
         _golden(session, found[session.fleet.control[0]].state, loss),
         _noticed(controls),
     )
@@ -151,6 +154,15 @@ def _is_whole(name: str, here: Stored, saved: Stored) -> bool:
 def _decrypts(host: str, restored: Restored | None) -> Check:
     found = f"{restored.repository} opened, {restored.snapshot[:8]} decrypted" if restored else "nothing was restored"
     return Check(DECRYPTS, "passed" if restored else "failed", host, found)
+
+
+def _weights_saved(session: Session, host: str, plan: HostPlan | None) -> Check | None:
+    """Return whether the snapshot has the weights that no source has; else they came from this machine."""
+    wanted = saved_weights(session.hosts[host])
+    there = plan.chosen.snapshot.paths if plan else ()
+    lacking = [one.model.name for one in wanted if one.folder not in there]
+    found = f"not in it: {', '.join(lacking)}" if lacking else f"{counted(len(wanted), 'model')} in it"
+    return Check(WEIGHTS_SAVED, "failed" if lacking else "passed", host, found) if wanted else None
 
 
 def _golden(session: Session, files: Mapping[str, bytes], loss: datetime) -> Check:

@@ -81,10 +81,15 @@ class Restore:
     plans: dict[str, HostPlan] = field(default_factory=dict)
     restored: dict[str, Restored] = field(default_factory=dict)
     proven: Callable[[Any, Any], str | None] = lambda *_: None
+    backup: Any = None
+    """Of gpu1."""
 
     @property
     def session(self) -> Any:
-        specs = {"gate1": SimpleNamespace(model_store=None), "gpu1": SimpleNamespace(model_store=STORE)}
+        specs = {
+            "gate1": SimpleNamespace(model_store=None, backup=None),
+            "gpu1": SimpleNamespace(model_store=STORE, backup=self.backup),
+        }
         return SimpleNamespace(fleet=self.fleet, hosts=specs, remote=Shells(cast(Any, self.hosts)))
 
     def saved(self) -> None:
@@ -140,6 +145,18 @@ def test_what_was_restored_whole_passes(restore: Restore) -> None:
     assert gate == Integrity("gate1", 6, 6, 6, bytes_saved)
     assert (gpu.expected, gpu.equal, gpu.bytes) == (4, 4, 8 + 9)
     assert all(one.failed for one in data.negative_controls)
+
+
+def test_weights_that_no_source_has_must_be_in_the_snapshot(restore: Restore) -> None:
+    restore.backup = SimpleNamespace(sources=(WEIGHTS_AT,))
+    check = restore.check("weights are in the snapshot", "gpu1")
+    assert (check.outcome, check.found) == ("failed", "not in it: assistant")
+    chosen = restore.plans["gpu1"].chosen
+    whole = replace(
+        chosen, snapshot=chosen.snapshot.model_copy(update={"paths": ("/var/lib/rackwright", WEIGHTS_AT)})
+    )
+    restore.plans["gpu1"] = replace(restore.plans["gpu1"], chosen=whole)
+    assert restore.check("weights are in the snapshot", "gpu1").outcome == "passed"
 
 
 def test_each_host_names_the_snapshot_that_was_opened(restore: Restore) -> None:
