@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from rackwright.errors import LeasedError, RackwrightError
+from rackwright.errors import LeasedError, RackwrightError, together
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.keys_file import read_keys
 from rackwright.fleet.lock import Lock
@@ -18,7 +18,7 @@ from rackwright.lifecycle.drill.scope import Scope
 from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination, destinations
 from rackwright.lifecycle.drill.scratch_hosts.fleet_addresses import hosts_addresses, places_of, production_of
 from rackwright.lifecycle.drill.scratch_hosts.isolation import Closed, Isolation, close_off, lift, still_closed
-from rackwright.lifecycle.drill.scratch_hosts.marker import SIGN_SECONDS, Marker, claim, give_sign
+from rackwright.lifecycle.drill.scratch_hosts.marker import NONE, SIGN_SECONDS, Marker, claim, give_sign, leave
 from rackwright.lifecycle.drill.scratch_hosts.not_production import Proven, prove_not_production
 from rackwright.lifecycle.drill.scratch_hosts.reach_probes import Place, probe_here, probe_inside, probe_outside
 from rackwright.lifecycle.drill.scratch_hosts.scratch import each_outcome, on_each
@@ -57,7 +57,12 @@ class Guard:
         Raise HostError if another drill has taken one in the meantime.
         """
         found = {self.scratch[name].name: one.marker_sha256 for name, one in proven.found.items()}
-        on_each(self.scratch, lambda connection: claim(connection, self.marker, found=found[connection.name]))
+        done = each_outcome(self.scratch, lambda host: claim(host, self.marker, found=found[host.name]))
+        if errors := [one for one in done.values() if isinstance(one, RackwrightError)]:
+            # Both of two drills that begin at the same moment may get one host; neither must keep it from the next.
+            fresh = [name for name, one in done.items() if one is None and proven.found[name].marker_sha256 == NONE]
+            each_outcome({name: self.scratch[name] for name in fresh}, lambda host: leave(host, self.marker))
+            raise together(errors)
         signs = Signs(self.scratch, self.marker)
         signs.start()
         try:

@@ -19,6 +19,7 @@ _STEPS = {
     isolation_scripts.LIFT: "lift",
     marker._CLAIM: "claim",
     marker._SIGN: "sign",
+    marker._LEAVE: "leave",
     IDENTITY: "identity",
 }
 IDS = {"scratch1": "1" * 32, "scratch2": "2" * 32}

@@ -77,6 +77,14 @@ def test_a_drill_whose_marker_someone_removed_learns_it_at_its_next_sign(folder:
     assert sign(folder, MARK) == 75
 
 
+def test_a_host_is_left_only_by_the_drill_that_took_it(folder: Path) -> None:
+    claim(folder, MARK)
+    assert run(marking._LEAVE, str(folder), OTHER.sha256).returncode == 75
+    assert (folder / "drill").exists()
+    assert run(marking._LEAVE, str(folder), MARK.sha256).returncode == 0
+    assert not folder.exists()
+
+
 def test_the_isolation_of_another_drill_is_not_lifted(folder: Path) -> None:
     script = isolation_scripts.LIFT.replace(FOLDER, str(folder))
     for name in ("systemctl", "nft"):

@@ -155,6 +155,12 @@ def test_a_host_that_another_drill_has_taken_is_not_held(guard: Guard, hosts: di
     hosts["scratch2"].failing = ("claim",)
     with pytest.raises(HostError, match="scratch2: claim failed"), guard.held(found()):
         raise AssertionError("the drill began")
+    assert hosts["scratch1"].steps == ["claim", "leave"], "the next drill need not wait"
+    assert MARKER.sha256 in hosts["scratch1"].commands["leave"]
+    left = found(scratch1="a" * 64, scratch2="none")
+    with pytest.raises(HostError, match="scratch2: claim failed"), guard.held(left):
+        raise AssertionError("the drill began")
+    assert hosts["scratch1"].steps[2:] == ["claim"], "a killed drill's data is still there"
 
 
 def test_hosts_are_isolated_from_the_fleet_and_reach_each_other(

@@ -52,6 +52,13 @@ cd -- "$1" 2>/dev/null || { echo "the marker is gone" >&2; exit 75; }
 touch seen
 """
 _TAKEN = 75
+# Arguments as for _SIGN.
+_LEAVE = """set -eu
+cd -- "$1"
+[ "$(sha256sum <drill | cut -d ' ' -f 1)" = "$2" ] || { echo "another drill has taken this host" >&2; exit 75; }
+cd /
+rm -rf --one-file-system -- "$1"
+"""
 
 
 class Marker(Stored):
@@ -78,6 +85,11 @@ def claim(connection: Connection, marker: Marker, *, found: str = NONE) -> None:
     Raise HostError if the host has another marker by now.
     """
     call(connection, _CLAIM, FOLDER, found, stdin=marker.text, what="taking the host for the drill")
+
+
+def leave(connection: Connection, marker: Marker) -> None:
+    """Remove the marker from a host on which nothing else was changed. Raise HostError if it isn't this one."""
+    call(connection, _LEAVE, FOLDER, marker.sha256, what="leaving the host")
 
 
 def give_sign(connection: Connection, marker: Marker) -> None:

@@ -23,6 +23,7 @@ SCRIPTS = {
     "remains": REMAINS,
     "claim": marker._CLAIM,
     "sign": marker._SIGN,
+    "leave": marker._LEAVE,
     **{name: getattr(isolation_scripts, name) for name in ("INSTALL", "CLOSE", "KEEP", "LOOK", "LIFT")},
 }
 
