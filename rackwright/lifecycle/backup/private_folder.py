@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -14,7 +15,8 @@ from pathlib import Path
 
 _PREFIX = "rackwright-private-"
 _NAME = re.compile(rf"{_PREFIX}([0-9]{{1,10}})-[^/]+")
-_OLD_SECONDS = 86400
+_NEW_SECONDS = 60
+"""A folder may be this old before its process has locked it."""
 
 
 @contextmanager
@@ -23,14 +25,28 @@ def private_folder(*, room: int = 0, for_others: bool = False) -> Iterator[Path]
 
     It is below $XDG_RUNTIME_DIR, which a reboot empties, if that is this user's alone and has `room` bytes left; else
     below the system's temporary folder. `for_others`: the latter, because the folder will be given to another user.
-    What killed processes of this user left a day ago or earlier is removed first.
+    What killed processes of this user left is removed first.
     """
     runtime = _runtime()
     for place in {Path(tempfile.gettempdir()), *([runtime] if runtime else [])}:
         _remove_leftovers(place)
     fits = runtime and not for_others and (not room or shutil.disk_usage(runtime).free > room)
-    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", dir=runtime if fits else None) as name:
+    with (
+        tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", dir=runtime if fits else None) as name,
+        _locked(name),
+    ):
         yield Path(name)
+
+
+@contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """Show in this block that the folder is in use. The end of the process, however it ends, frees it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _runtime() -> Path | None:
@@ -63,4 +79,20 @@ def _is_left(entry: os.DirEntry[str], match: re.Match[str]) -> bool:
     except OSError:
         return False
     own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
-    return own and found.st_mtime < time.time() - _OLD_SECONDS and not Path(f"/proc/{match[1]}").exists()
+    old = own and found.st_mtime < time.time() - _NEW_SECONDS and not Path(f"/proc/{match[1]}").exists()
+    # A process in a container has no entry in /proc here.
+    return old and not _is_in_use(entry.path)
+
+
+def _is_in_use(folder: str) -> bool:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

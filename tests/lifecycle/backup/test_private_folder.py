@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_it_is_elsewhere_without_room_for_others_or_if_that_folder_is_not_privat
             assert folder.parent == temporary
 
 
-def test_what_a_killed_process_left_a_day_ago_is_removed(runtime: Path) -> None:
+def test_what_a_killed_process_left_is_removed(runtime: Path) -> None:
     done = subprocess.run([sys.executable, "-c", _KILLED], capture_output=True, text=True, check=False)
     left = Path(done.stdout.strip())
     assert left.parent == runtime
@@ -54,12 +55,25 @@ def test_what_a_killed_process_left_a_day_ago_is_removed(runtime: Path) -> None:
         path.mkdir()
     with private_folder():
         assert left.exists(), "it may be in use"
+    minutes_ago = time.time() - 120
     for path in (left, alive, other):
-        os.utime(path, (0, 0))
+        os.utime(path, (minutes_ago, minutes_ago))
     with private_folder():
         assert not left.exists()
     assert alive.exists()
     assert other.exists()
+
+
+def test_a_folder_of_a_process_in_a_container_is_in_use_as_long_as_it_is_locked(runtime: Path) -> None:
+    with private_folder() as folder:
+        # Its number says nothing here.
+        elsewhere = folder.with_name("rackwright-private-9999999999-x")
+        folder.rename(elsewhere)
+        os.utime(elsewhere, (0, 0))
+        with private_folder():
+            assert elsewhere.exists()
+    with private_folder():
+        assert not elsewhere.exists()
 
 
 _KILLED = """
