@@ -114,6 +114,15 @@ def _document(sealed: Sealed) -> Json:
     }
 
 
+def _may_be_left(facts: Facts) -> bool:
+    """Return whether data was on scratch hosts that aren't proven to be wiped."""
+    from rackwright.lifecycle.drill.evidence.conclusion import WIPED
+
+    wiped = {check.host for check in facts.named(WIPED) if check.outcome == "passed"}
+    covered = facts.assets.covered if facts.assets else ()
+    return bool(facts.commands) and any(one.host not in wiped for one in covered)
+
+
 def _lines(sealed: Sealed) -> Iterator[str]:
     from rackwright.report.words import duration
 
@@ -126,5 +135,7 @@ def _lines(sealed: Sealed) -> Iterator[str]:
     if policy and end.rpo_s is not None:
         yield f"RPO {duration(round(end.rpo_s))}, objective {duration(policy.rpo_s)}"
     yield from (f"not proven: {doubt}" for doubt in sealed.doubts)
+    if _may_be_left(report.facts):
+        yield "data may be left on scratch hosts, which stay isolated; next: rackwright drill clean"
     passed = "NOT PASSED" if sealed.doubts else "passed"
     yield f"drill {report.facts.drill} {passed}: {sealed.path}, sha256 {sealed.sha256}"
