@@ -16,6 +16,7 @@ from typing import Any
 from rackwright.errors import FleetError, Problem, ProofError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
+from rackwright.fleet.public_files import named_files
 from rackwright.fleet.references import secret_references
 from rackwright.fleet.sections.backup import Repository
 from rackwright.fleet.sections.drill import ScratchHost
@@ -94,7 +95,7 @@ def _refuse_commands(restored: Fleet, own: Fleet) -> None:
     The secrets that it names go where the kit's fleet file says.
     """
     if strange := sorted(text for text in _references(restored) - _references(own) if _leads_out(text)):
-        runs = "runs commands" if any(text.startswith("cmd:") for text in strange) else "reads secrets"
+        runs = "runs commands" if any(text.startswith("cmd:") for text in strange) else "reads files or secrets"
         raise ProofError(
             f"the kit's fleet file {runs} that this fleet file doesn't have",
             should="someone who can write to the repository may have forged it",
@@ -104,10 +105,15 @@ def _refuse_commands(restored: Fleet, own: Fleet) -> None:
 
 
 def _references(fleet: Fleet) -> set[str]:
-    """Return all references as they are written: {host} stands for hosts in service, which may be others by now."""
+    """Return what it refers to, as it is written: secrets, and files that go to hosts.
+
+    {host} stands for hosts in service, which may be others by now.
+    """
     backup = fleet.file.backup
     written = {text for one in (backup.to if backup else ()) for text in one.references.values() if text}
-    return written | {text for at, text in secret_references(fleet).items() if not at.startswith("backup.")}
+    builds = {model.runtime.build for model in fleet.file.models.values() if model.runtime.build}
+    files = {f"{_FILE}{path}" for path in named_files(fleet)} | {text for text in builds if text.startswith(_FILE)}
+    return written | files | {text for at, text in secret_references(fleet).items() if not at.startswith("backup.")}
 
 
 def _leads_out(reference: str) -> bool:

@@ -169,7 +169,7 @@ def test_a_host_that_the_kit_does_not_know_is_named(tmp_path: Path, own: Fleet) 
 @pytest.mark.parametrize("path", ["../../own/secrets/password", "secrets/../../../etc/passwd"])
 def test_a_reference_that_leads_out_of_the_kit_is_refused(tmp_path: Path, own: Fleet, path: str) -> None:
     forged = OWN.replace("file:secrets/password", f"file:{path}", 1)
-    with pytest.raises(ProofError, match="reads secrets that this fleet file doesn't have"):
+    with pytest.raises(ProofError, match="reads files or secrets that this fleet file doesn't have"):
         written(tmp_path, own, forged)
     with pytest.raises(ProofError, match="leads out of the kit's folder"):
         write_drill_fleet(kit(tmp_path / "both", forged), place_of(own_fleet(own.path.parent, forged)))
@@ -178,15 +178,32 @@ def test_a_reference_that_leads_out_of_the_kit_is_refused(tmp_path: Path, own: F
 @pytest.mark.parametrize("reference", ["env:AWS_SECRET_ACCESS_KEY", "file:~/.ssh/id_ed25519", "file:/etc/shadow"])
 def test_a_forged_kit_does_not_get_this_machines_secrets(tmp_path: Path, own: Fleet, reference: str) -> None:
     forged = OWN.replace("file:secrets/password", reference, 1)
-    with pytest.raises(ProofError, match="reads secrets that this fleet file doesn't have") as raised:
+    with pytest.raises(ProofError, match="reads files or secrets that this fleet file doesn't have") as raised:
         written(tmp_path, own, forged)
     assert raised.value.problems[0].listed == (reference,)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("append_only: yes}", "append_only: yes, ca: OUTSIDE}"),
+        ("kind: llama_cpp", "kind: llama_cpp, build: 'file:OUTSIDE'"),
+    ],
+)
+def test_a_forged_kit_does_not_send_this_machines_files_to_hosts(
+    tmp_path: Path, own: Fleet, old: str, new: str
+) -> None:
+    outside = tmp_path / "home.tgz"
+    outside.write_text("private")
+    with pytest.raises(ProofError, match="reads files or secrets that this fleet file doesn't have") as raised:
+        written(tmp_path, own, OWN.replace(old, new.replace("OUTSIDE", str(outside)), 1))
+    assert raised.value.problems[0].listed == (f"file:{outside}",)
 
 
 def test_a_kit_deep_in_folders_does_not_lead_to_files_above_the_operators(tmp_path: Path, own: Fleet) -> None:
     forged = OWN.replace("file:secrets/password", "file:../../../etc/shadow", 1)
     fetched = kit(tmp_path / "kit" / "a" / "b" / "c", forged)
-    with pytest.raises(ProofError, match="reads secrets that this fleet file doesn't have"):
+    with pytest.raises(ProofError, match="reads files or secrets that this fleet file doesn't have"):
         write_drill_fleet(replace(fetched, folder=tmp_path / "kit"), place_of(own))
 
 
