@@ -78,7 +78,7 @@ def recovery_points(fleet: Fleet, plans: Iterable[HostPlan]) -> tuple[RecoveryPo
 
 
 def _some(passed_over: Sequence[object]) -> Iterator[str]:
-    # Whoever can write to a repository can put any number of snapshots there.
+    # An attacker who can write to a repository can put any number of snapshots there.
     yield from map(str, passed_over[:_MOST_PASSED])
     if len(passed_over) > _MOST_PASSED:
         yield f"{len(passed_over) - _MOST_PASSED} more"

@@ -87,4 +87,4 @@ done
 cd /
 rm -rf --one-file-system -- {FOLDER}
 """
-"""$1: the sha256 of the drill's own marker; empty: whoever's it is."""
+"""$1: the sha256 of the drill's own marker; empty: that of any drill."""
