@@ -1,6 +1,6 @@
 """Restores under injected faults: `python -m benchmarks.restore_faults [SEED] [EACH]`.
 
-EACH trials of each kind of fault (6 if not given), then 100 restores that are killed, 100 in which a program of the
+EACH trials of each kind of fault (5 if not given), then 100 restores that are killed, 100 in which a program of the
 host fails once, and 20 without a fault. restic, its repositories, the rest-server and the host's scripts are real; the
 host's paths are folders of this machine, and systemd has a stand-in. There is no peer.
 
@@ -29,7 +29,7 @@ from benchmarks.restore_faults.repositories import FAULTS as REPOSITORIES
 from benchmarks.restore_faults.saved_host import SavedHost, saved_host
 from benchmarks.restore_faults.snapshots import ASKED, BROKEN, FORGED
 
-EACH, CUT, HEALTHY = 6, 100, 20
+EACH, CUT, HEALTHY = 5, 100, 20
 LEAST_FAULTS, LEAST_KINDS, LEAST_SABOTAGES = 200, 20, 25
 FAULTS: Mapping[str, trial.Fault] = {**REPOSITORIES, **HOSTS, **SABOTAGES, **NETWORK, **FORGED, **BROKEN, **ASKED}
 _HEALTHY = trial.Fault(lambda _: None, "")
@@ -60,7 +60,9 @@ class Counts:
             yield f"{kind:45} {', '.join(f'{count} {outcome}' for outcome, count in sorted(counter.items()))}"
 
 
-def faults(hosts: list[SavedHost], new_kit: Callable[[Random], kits.KitTrial], seed: int, each: int, only: str) -> Counts:
+def faults(
+    hosts: list[SavedHost], new_kit: Callable[[Random], kits.KitTrial], seed: int, each: int, only: str
+) -> Counts:
     counts = Counts()
     for kind, fault in FAULTS.items():
         for number in range(each) if only in kind else ():
@@ -76,7 +78,9 @@ def faults(hosts: list[SavedHost], new_kit: Callable[[Random], kits.KitTrial], s
     for kind, kit_fault in kits.FAULTS.items():
         for number in range(each) if only in kind else ():
             random = Random(f"{seed}/{kind}/{number}")  # noqa: S311
-            counts.add(kind, f"{seed}/{number}", lambda random=random, one=kit_fault: kits.judged(new_kit(random), one))  # type: ignore[misc]
+            counts.add(
+                kind, f"{seed}/{number}", lambda random=random, one=kit_fault: kits.judged(new_kit(random), one)
+            )  # type: ignore[misc]
     return counts
 
 
@@ -124,7 +128,9 @@ def main() -> int:
     print("\n".join(counts.table()))
     total, false = sum(sum(one.values()) for one in counts.outcomes.values()), counts.of(Outcome.FALSE)
     caught = sum(sum(counts.outcomes.get(kind, Counter()).values()) for kind in SABOTAGES)
-    print(f"{total} faults of {len(counts.outcomes)} kinds, {false} false successes, {len(counts.bad) - false} not named")
+    print(
+        f"{total} faults of {len(counts.outcomes)} kinds, {false} false successes, {len(counts.bad) - false} not named"
+    )
     print(f"{caught} sabotages by a program that returns 0; {clean} of {HEALTHY} restores without a fault are clean")
     for what, wrong in cuts.items():
         print(f"{CUT} restores {what}: {CUT - len(wrong)} complete when run again, and can be undone")

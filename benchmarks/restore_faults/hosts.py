@@ -24,7 +24,7 @@ def _restic(does: str) -> Callable[[Trial], object]:
         hit = "".join(f'*"/{name}/"*|' for name in trial.repositories()).removesuffix("|")
         if trial.host.server:
             # The first repository's URL is in a file.
-            hit = f'""|*"/two/"*' if "two" in hit else '""'
+            hit = '""|*"/two/"*' if "two" in hit else '""'
         trial.bench.machine.program(
             "restic",
             f"""#!/bin/sh
@@ -99,8 +99,8 @@ HOSTS: Mapping[str, Fault] = {
 """The host is named, or the repository that this host can't read."""
 
 SABOTAGES: Mapping[str, Fault] = {
-    "restic restores nothing and returns 0": Fault(_restic("exit 0"), "not as the snapshot lists"),
-    "a pattern matches nothing": Fault(_restic("REAL --include /none; exit 0"), "not as the snapshot lists"),
+    "restic restores nothing and returns 0": Fault(_restic("exit 0"), "not as the snapshot lists|what the lock says"),
+    "a pattern matches nothing": Fault(_restic("REAL --include /none; exit 0"), "not as the snapshot lists|what the lock says"),
     "a file is missing, exit status 0": Fault(_restic('REAL; rm "$(file)"; exit 0'), "is missing|what the lock says"),
     "a file is cut, exit status 0": Fault(
         _restic('REAL; truncate -s -1 "$(file)"; exit 0'), "should have|what the lock says"
@@ -161,7 +161,7 @@ def _other_ca(trial: Trial) -> None:
 
 
 _OTHER_CA = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"
-_UNREACHED = "can't be reached|not restored completely|did not end|no answer|timed out|longer|can't be read"
+_UNREACHED = "doesn't answer in time|can't be reached|not restored completely|did not end|no answer|timed out|longer|can't be read"
 NETWORK: Mapping[str, Fault] = {
     "the network is cut": Fault(_cut, _UNREACHED),
     "the network is cut for a moment": Fault(_cut_for_a_moment, _UNREACHED),

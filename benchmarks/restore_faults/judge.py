@@ -46,7 +46,9 @@ def not_restored(saved: Files, before: Files, after: Files) -> Iterator[str]:
             yield f"{name} {_differs(after.get(name), wanted)}"
     for name in ("audit.log", "control/journal"):
         lines = after.get(name, "").splitlines()
-        if lost := [line for text in (saved, before) for line in text.get(name, "").splitlines() if line not in lines]:
+        if lost := [
+            line for text in (saved, before) for line in text.get(name, "").splitlines() if line not in lines
+        ]:
             yield f"{name} lacks {len(lost)} lines"
     if open_rollout(parse_journal(after.get("control/journal", ""), "")) is not None:
         yield "a rollout is open"

@@ -138,7 +138,11 @@ def _completed(host: SavedHost, bench: Bench, before: Files) -> list[str]:
 def _reverted(bench: Bench, before: Files) -> list[str]:
     bench.undo()
     now, names = bench.machine.files, {*before, *bench.machine.files}
-    return [f"undone, but {name} differs" for name in names if name.startswith(FOLDERS) and now.get(name) != before.get(name)]
+    return [
+        f"undone, but {name} differs"
+        for name in names
+        if name.startswith(FOLDERS) and now.get(name) != before.get(name)
+    ]
 
 
 Cut = Callable[[SavedHost, Random], str]

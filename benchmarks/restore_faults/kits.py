@@ -31,7 +31,9 @@ class KitTrial:
     """The newest kit, good or not."""
     password: str = PASSWORD
 
-    def save(self, *words: str, good: bool = True, change: Callable[[Path], object] = lambda _: None, **about: object) -> str:
+    def save(
+        self, *words: str, good: bool = True, change: Callable[[Path], object] = lambda _: None, **about: object
+    ) -> str:
         """Save a kit; `change` gets its folder."""
         key = about.pop("key", "")
         more = {"fleet/README": self.random.randbytes(3000).hex()}
@@ -108,7 +110,9 @@ FAULTS: Mapping[str, KitFault] = {
     "kit: a missing pack": KitFault(_damaged(lambda random, one: large(random, one).unlink()), _PASSED),
     "kit: a cut snapshot": KitFault(_damaged(lambda random, one: cut(random, newest_snapshot(one))), _PASSED),
     "kit: no CA key": KitFault(lambda trial: trial.save(key=None), "it has no CA key"),
-    "kit: the key of another CA": KitFault(lambda trial: trial.save(good=False, key=new_key().reveal()), "another CA"),
+    "kit: the key of another CA": KitFault(
+        lambda trial: trial.save(good=False, key=new_key().reveal()), "another CA"
+    ),
     "kit: a key that is none": KitFault(_bad(key="root:x:0:0"), "is no CA key"),
     "kit: a file is missing": KitFault(_incomplete, "passed over"),
     "kit: a link in a file's place": KitFault(_link, "is a link|passed over"),

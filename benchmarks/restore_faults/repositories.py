@@ -13,8 +13,9 @@ from tests.cheap_key import make_cheap
 from tests.lifecycle.backup.saved import PASSWORD
 from tests.lifecycle.restore.test_faults import locked
 
+_ANOTHER = PASSWORD[::-1]
 Damage = Callable[[Random, Path], object]
-_READ = r"not restored completely|can't be read|can't be opened|not as the snapshot lists"
+_READ = r"not restored completely|can't be read|none of its repositories|not as the snapshot lists"
 
 
 def _some(random: Random, repository: Path, where: str) -> Path:
@@ -80,15 +81,17 @@ def _other_in_its_place(repository: Path) -> None:
 
 def _other_key(repository: Path) -> None:
     other = repository.with_name("other")
-    _restic(other, "init", password="another")
-    make_cheap(other, "another")
+    _restic(other, "init", password=_ANOTHER)
+    make_cheap(other, _ANOTHER)
     shutil.rmtree(repository / "keys")
     (other / "keys").rename(repository / "keys")
 
 
 def _restic(repository: Path, *words: str, password: str = PASSWORD) -> None:
     command = ["restic", "--no-cache", "-q", "-r", str(repository), *words]
-    subprocess.run(command, env={"RESTIC_PASSWORD": password, "PATH": "/usr/bin:/bin"}, check=True, capture_output=True)
+    subprocess.run(
+        command, env={"RESTIC_PASSWORD": password, "PATH": "/usr/bin:/bin"}, check=True, capture_output=True
+    )
 
 
 _DAMAGE: Mapping[str, tuple[Damage, str]] = {
@@ -108,7 +111,10 @@ _DAMAGE: Mapping[str, tuple[Damage, str]] = {
     "no config": (lambda _, one: (one / "config").unlink(), f"{_READ}|gone|no repository"),
     "a repository that is gone": (lambda _, one: _away(one), "gone|no repository|can't be read|not restored"),
     "an empty folder in its place": (lambda _, one: _emptied(one), "gone|no repository|can't be read|not restored"),
-    "another repository in its place": (lambda _, one: _other_in_its_place(one), f"{_READ}|has no snapshot|0 snapshots"),
+    "another repository in its place": (
+        lambda _, one: _other_in_its_place(one),
+        f"{_READ}|has no snapshot|0 snapshots",
+    ),
     "another password": (lambda _, one: _other_key(one), "wrong password"),
     "no key": (lambda _, one: shutil.rmtree(one / "keys"), "wrong password|no key|can't be read|not restored"),
     "a stale lock of another host": (lambda _, one: locked(one), "locked"),

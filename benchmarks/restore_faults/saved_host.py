@@ -6,7 +6,7 @@ Its files have changed since. Each trial gets its own copy, at the same path: re
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -67,28 +67,43 @@ class SavedHost:
 
     @contextmanager
     def trial(self, seed: int) -> Iterator[Bench]:
-        """Yield a bench with a copy of the host, which has changed since it was saved, and lacks the weights."""
+        """Yield a bench with a copy of the host."""
         shutil.copytree(self.folder / "kept", self.work)
+        with self.changed(seed) as bench:
+            yield bench
+        shutil.rmtree(self.work)
+
+    @contextmanager
+    def changed(self, seed: int) -> Iterator[Bench]:
+        """Yield a bench with the host, which has changed since it was saved, and lacks the weights."""
         with pytest.MonkeyPatch.context() as patch:
             saved = _constants(self.work, patch, self.server)
             machine = _machine(saved, self)
             here: dict[str, str | None] = {**HERE, "evidence/here": Random(seed).randbytes(50).hex()}  # noqa: S311
             machine.put({name: None for name in self.states[self.newest] if name.startswith("evidence/")})
             machine.put(here)
-            shutil.rmtree(self.work / "models")
+            shutil.rmtree(self.work / "models", ignore_errors=True)
             yield Bench(machine, chosen=self.newest, model_store=self.store)
-        shutil.rmtree(self.work)
+
+
+WEIGHTS: Mapping[str, Sequence[int]] = {"a.gguf": (120_000,), "b.gguf": (3_000,)}
+"""Name → bytes of its pieces. Pieces with the same number of bytes are the same."""
 
 
 @contextmanager
-def saved_host(folder: Path, *, served: bool) -> Iterator[SavedHost]:
-    """Save the host, and yield it. `served`: its first repository is on an append-only rest-server."""
+def saved_host(
+    folder: Path, *, served: bool = False, weights: Mapping[str, Sequence[int]] = WEIGHTS, cheap: bool = True
+) -> Iterator[SavedHost]:
+    """Save the host, and yield it. `served`: its first repository is on an append-only rest-server.
+
+    `cheap`: the repository's key costs no time.
+    """
     for name in ("work", "work/one"):
         (folder / name).mkdir(parents=True)
     server = start(folder / "work/one") if served else None
     try:
         with pytest.MonkeyPatch.context() as patch:
-            made = _saved(folder, patch, server)
+            made = _saved(folder, patch, server, weights, cheap=cheap)
         (folder / "work").rename(folder / "kept")
         yield made
     finally:
@@ -96,13 +111,21 @@ def saved_host(folder: Path, *, served: bool) -> Iterator[SavedHost]:
             server.stop()
 
 
-def _saved(folder: Path, patch: pytest.MonkeyPatch, server: RestServer | None) -> SavedHost:
+def _saved(
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    server: RestServer | None,
+    weights: Mapping[str, Sequence[int]],
+    *,
+    cheap: bool,
+) -> SavedHost:
     work = folder / "work"
     here(work, patch)
     saved = _constants(work, patch, server)
     saved.restic("one", "init")
-    make_cheap(saved.folder("one"), PASSWORD)
-    model = _weights(work)
+    if cheap:
+        make_cheap(saved.folder("one"), PASSWORD)
+    model = _weights(work, weights)
     made = SavedHost(folder, {}, model, server)
     machine = _machine(saved, made)
     states: dict[str, Files] = {}
@@ -120,7 +143,9 @@ def _saved(folder: Path, patch: pytest.MonkeyPatch, server: RestServer | None) -
 def _state(number: int) -> Files:
     """Return the host's state at its first or second snapshot. The evidence fills most of its packs."""
     random = Random(number)  # noqa: S311
-    evidence = {f"evidence/e{one}/journal": random.randbytes(size).hex() for one, size in enumerate((100_000, 900, 0))}
+    evidence = {
+        f"evidence/e{one}/journal": random.randbytes(size).hex() for one, size in enumerate((100_000, 900, 0))
+    }
     return {
         "audit.log": AUDIT + f"saved {number}\n",
         f"golden/assistant/{KEY}.json": golden().model_dump_json() + "\n" * number,
@@ -132,20 +157,27 @@ def _state(number: int) -> Files:
     }
 
 
-def _weights(work: Path) -> StoredModel:
-    random = Random(9)  # noqa: S311
-    contents = {name: random.randbytes(size) for name, size in (("a.gguf", 120_000), ("b.gguf", 3_000))}
-    files = tuple(
-        File(path=name, size=len(text), sha256=sha256(text).hexdigest(), url=f"file:///{name}")
-        for name, text in contents.items()
-    )
+def _weights(work: Path, pieces: Mapping[str, Sequence[int]]) -> StoredModel:
+    """Make the weights of a model, piece by piece: they may be larger than this process should get."""
+    made = work / "weights"
+    made.mkdir()
+    files = tuple(_weights_file(made / name, sizes) for name, sizes in sorted(pieces.items()))
     listed = "".join(sorted(f"{file.sha256} {file.size} {file.path}\n" for file in files))
     model = StoredModel(name="assistant", digest=sha256(listed.encode()).hexdigest(), files=files)
     folder = Path(ModelStore(root=str(work / "models"), models=()).folder(model))
-    folder.mkdir(parents=True)
-    for name, text in contents.items():
-        (folder / name).write_bytes(text)
+    folder.parent.mkdir(parents=True)
+    made.rename(folder)
     return model
+
+
+def _weights_file(path: Path, sizes: Sequence[int]) -> File:
+    hashed = sha256()
+    with path.open("wb") as stream:
+        for size in sizes:
+            piece = Random(size).randbytes(size)  # noqa: S311
+            hashed.update(piece)
+            stream.write(piece)
+    return File(path=path.name, size=sum(sizes), sha256=hashed.hexdigest(), url=f"file:///{path.name}")
 
 
 def _constants(work: Path, patch: pytest.MonkeyPatch, server: RestServer | None) -> Saved:
@@ -168,7 +200,9 @@ def _served(work: Path, server: RestServer) -> Fleet:
     web = {"name": "one", "url": server.url, "user": "{host}", "append_only": True, "ca": "ca.pem"}
     web["login"] = "file:login-{host}"
     two = {"name": "two", "url": str(work / "two")}
-    return make_fleet(work / "acme.yml", backup={"to": [one | {"password": "file:password-{host}"} for one in (web, two)]})
+    return make_fleet(
+        work / "acme.yml", backup={"to": [one | {"password": "file:password-{host}"} for one in (web, two)]}
+    )
 
 
 def _machine(saved: Saved, host: SavedHost) -> Machine:

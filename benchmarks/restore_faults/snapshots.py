@@ -20,7 +20,9 @@ _DAY = timedelta(days=1)
 def _saved(trial: Trial, *words: str, author: str = "gate1", tag: str = "rackwright", paths: int = 3) -> str:
     """Save the host as it is now to both repositories, or one; return the snapshot's ID."""
     saved = trial.bench.saved
-    given = [str(path) for path in (saved.etc, saved.var, *([trial.host.weights] if trial.host.weights.exists() else []))]
+    given = [
+        str(path) for path in (saved.etc, saved.var, *([trial.host.weights] if trial.host.weights.exists() else []))
+    ]
     made = [
         saved.restic(name, "backup", "--json", "--host", author, "--tag", tag, *words, "--", *given[:paths])
         for name in trial.repositories()
@@ -55,14 +57,18 @@ def _of_another_fleet(trial: Trial) -> str:
 
 
 FORGED: Mapping[str, Fault] = {
-    "a snapshot by another host": Fault(_forged(lambda trial: _saved(trial, author="gpu1")), "may be forged|not be honest"),
+    "a snapshot by another host": Fault(
+        _forged(lambda trial: _saved(trial, author="gpu1")), "may be forged|not be honest"
+    ),
     "a snapshot without the tag": Fault(_forged(lambda trial: _saved(trial, tag="other")), "lacks the tag"),
-    "a snapshot without the state": Fault(_forged(lambda trial: _saved(trial, paths=1)), "doesn't contain"),
+    "a snapshot without the state": Fault(_forged(lambda trial: _saved(trial, paths=1)), "doesn't contain|no audit log"),
     "a snapshot of the future": Fault(
-        _forged(lambda trial: _saved(trial, *_dated(datetime.now() + trial.random.randrange(1, 900) * _DAY))), "the future"
+        _forged(lambda trial: _saved(trial, *_dated(datetime.now() + trial.random.randrange(1, 900) * _DAY))),
+        "the future",
     ),
     "a snapshot with a false date": Fault(
-        _forged(lambda trial: _saved(trial, *_dated(datetime.now() - trial.random.randrange(1, 900) * _DAY))), "date is false|was made at"
+        _forged(lambda trial: _saved(trial, *_dated(datetime.now() - trial.random.randrange(1, 900) * _DAY))),
+        "date is false|was made at",
     ),
     "a snapshot of another fleet": Fault(_forged(_of_another_fleet), "of another fleet"),
 }
@@ -77,10 +83,15 @@ def _broken(change: Callable[[Trial, Path], object]) -> Callable[[Trial], object
         state = trial.host.states[trial.host.newest]
         trial.bench.machine.put(state)
         change(trial, var)
+        # A timer makes no snapshot of a host whose weights are gone.
+        shutil.copytree(trial.host.folder / "kept/models", trial.host.work / "models")
         trial.expected = _saved(trial)
+        shutil.rmtree(trial.host.work / "models")
         if (var / "golden").is_symlink():
             # Left out and named: the rest of this state is good.
-            trial.more[trial.expected] = {name: text for name, text in state.items() if not name.startswith("golden/")}
+            trial.more[trial.expected] = {
+                name: text for name, text in state.items() if not name.startswith("golden/")
+            }
         shutil.rmtree(var)
         kept.rename(var)
 
@@ -114,7 +125,7 @@ def _folder(_: Trial, var: Path) -> None:
     (var / "audit.log/x").touch()
 
 
-def _newer(trial: Trial, var: Path) -> None:
+def _newer(_: Trial, var: Path) -> None:
     path = var / GOLDEN
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": "golden/99"}))
 
@@ -129,7 +140,11 @@ BROKEN: Mapping[str, Fault] = {
     "a link in the place of a part": Fault(_broken(_link), f"{_NOT_OURS}|no audit log|not restored: l"),
     "a folder in the place of a file": Fault(_broken(_folder), _NOT_OURS),
     "an applied fleet of another name": Fault(
-        _broken(lambda trial, _: trial.bench.machine.put({"fleet/applied.json": APPLIED, "fleet/acme.yml": "fleet: other\n"})),
+        _broken(
+            lambda trial, _: trial.bench.machine.put(
+                {"fleet/applied.json": APPLIED, "fleet/acme.yml": "fleet: other\n"}
+            )
+        ),
         "is of the fleet other",
     ),
 }
