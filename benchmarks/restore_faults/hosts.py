@@ -100,7 +100,9 @@ HOSTS: Mapping[str, Fault] = {
 
 SABOTAGES: Mapping[str, Fault] = {
     "restic restores nothing and returns 0": Fault(_restic("exit 0"), "not as the snapshot lists|what the lock says"),
-    "a pattern matches nothing": Fault(_restic("REAL --include /none; exit 0"), "not as the snapshot lists|what the lock says"),
+    "a pattern matches nothing": Fault(
+        _restic("REAL --include /none; exit 0"), "not as the snapshot lists|what the lock says"
+    ),
     "a file is missing, exit status 0": Fault(_restic('REAL; rm "$(file)"; exit 0'), "is missing|what the lock says"),
     "a file is cut, exit status 0": Fault(
         _restic('REAL; truncate -s -1 "$(file)"; exit 0'), "should have|what the lock says"

@@ -18,6 +18,9 @@ Damage = Callable[[Random, Path], object]
 _READ = r"not restored completely|can't be read|none of its repositories|not as the snapshot lists"
 
 
+_GONE = f"{_READ}|gone|no repository|not on this machine"
+
+
 def _some(random: Random, repository: Path, where: str) -> Path:
     path = random.choice(sorted(path for path in (repository / where).rglob("*") if path.is_file()))
     path.chmod(0o600)
@@ -108,12 +111,12 @@ _DAMAGE: Mapping[str, tuple[Damage, str]] = {
     "a flipped bit in the newest snapshot": (lambda random, one: flip(random, newest_snapshot(one)), _READ),
     "a cut snapshot": (lambda random, one: cut(random, newest_snapshot(one)), _READ),
     "a flipped bit in the repository's config": (lambda random, one: flip(random, one / "config"), f"{_READ}|config"),
-    "no config": (lambda _, one: (one / "config").unlink(), f"{_READ}|gone|no repository"),
-    "a repository that is gone": (lambda _, one: _away(one), "gone|no repository|can't be read|not restored"),
-    "an empty folder in its place": (lambda _, one: _emptied(one), "gone|no repository|can't be read|not restored"),
+    "no config": (lambda _, one: (one / "config").unlink(), _GONE),
+    "a repository that is gone": (lambda _, one: _away(one), _GONE),
+    "an empty folder in its place": (lambda _, one: _emptied(one), _GONE),
     "another repository in its place": (
         lambda _, one: _other_in_its_place(one),
-        f"{_READ}|has no snapshot|0 snapshots",
+        "another repository|has no snapshot that fits|not restored completely|can't be read",
     ),
     "another password": (lambda _, one: _other_key(one), "wrong password"),
     "no key": (lambda _, one: shutil.rmtree(one / "keys"), "wrong password|no key|can't be read|not restored"),

@@ -161,7 +161,7 @@ def _weights(work: Path, pieces: Mapping[str, Sequence[int]]) -> StoredModel:
     """Make the weights of a model, piece by piece: they may be larger than this process should get."""
     made = work / "weights"
     made.mkdir()
-    files = tuple(_weights_file(made / name, sizes) for name, sizes in sorted(pieces.items()))
+    files = tuple(write_pieces(made / name, sizes) for name, sizes in sorted(pieces.items()))
     listed = "".join(sorted(f"{file.sha256} {file.size} {file.path}\n" for file in files))
     model = StoredModel(name="assistant", digest=sha256(listed.encode()).hexdigest(), files=files)
     folder = Path(ModelStore(root=str(work / "models"), models=()).folder(model))
@@ -170,7 +170,8 @@ def _weights(work: Path, pieces: Mapping[str, Sequence[int]]) -> StoredModel:
     return model
 
 
-def _weights_file(path: Path, sizes: Sequence[int]) -> File:
+def write_pieces(path: Path, sizes: Sequence[int]) -> File:
+    """Write a file of pieces of random bytes. Pieces with the same number of bytes are the same."""
     hashed = sha256()
     with path.open("wb") as stream:
         for size in sizes:

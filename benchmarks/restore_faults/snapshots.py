@@ -61,7 +61,9 @@ FORGED: Mapping[str, Fault] = {
         _forged(lambda trial: _saved(trial, author="gpu1")), "may be forged|not be honest"
     ),
     "a snapshot without the tag": Fault(_forged(lambda trial: _saved(trial, tag="other")), "lacks the tag"),
-    "a snapshot without the state": Fault(_forged(lambda trial: _saved(trial, paths=1)), "doesn't contain|no audit log"),
+    "a snapshot without the state": Fault(
+        _forged(lambda trial: _saved(trial, paths=1)), "doesn't contain|no audit log"
+    ),
     "a snapshot of the future": Fault(
         _forged(lambda trial: _saved(trial, *_dated(datetime.now() + trial.random.randrange(1, 900) * _DAY))),
         "the future",

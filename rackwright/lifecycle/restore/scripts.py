@@ -169,8 +169,8 @@ list=$(pairs() { while [ $# -ge 2 ]; do printf '%s  %s\\n' "$1" "$restored/$2"; 
 odd=$(find "$restored" ! -type f ! -type d | head -n 1)
 [ -z "$odd" ] || { echo "$odd is neither a file nor a folder" >&2; rm -rf -- "$restored"; exit 65; }
 # A model has few, large files: one process hashes at a fraction of a disk's speed.
-printf '%s\n' "$list" | xargs -d '\n' -n 1 -P "$(nproc)" \
-    sh -c 'printf "%s\n" "$1" | sha256sum --check --quiet --strict' check || { rm -rf -- "$restored"; exit 65; }
+printf '%s\\n' "$list" | xargs -d '\\n' -n 1 -P "$(nproc)" \\
+    sh -c 'printf "%s\\n" "$1" | sha256sum --check --quiet --strict' check || { rm -rf -- "$restored"; exit 65; }
 [ -d "$incoming" ] || install -d -m 0700 -- "$incoming"
 printf '%s\\n' "$list" | while read -r sha256 file; do
     [ -e "$incoming/$sha256.verified" ] || mv -T -- "$file" "$incoming/$sha256.verified"
