@@ -1,13 +1,14 @@
-"""A restore of a host's state and weights, next to `restic restore` of the same weights from the same repository.
+"""A restore of a host's state and weights, next to `restic restore` of the weights from the same repository.
 
-The restore starts when the operator has agreed: restic as the host's unit runs it, then every file is hashed, compared
-with the lock, synced to disk, and put in place; the state is validated and switched in. The host's paths are folders of
-this machine. The peer is `restic restore` alone; it syncs nothing. Both run in turn, with the same cache.
+The restore starts when the operator has agreed: restic as the host's unit runs it, then every file is hashed,
+compared with the lock, synced to disk, and put in place; the state is validated and switched in. The host's paths are folders
+of this machine. The peer is `restic restore` alone. It hashes and syncs nothing; its time with `sync -f` afterwards
+is printed as well. Both run in turn, with the same cache.
 
 restic reads the repository at 1 Gbit/s, as from another machine (`far`), and at this machine's speed (`near`).
 
-Target: `far`, at least 0.9 of the peer's speed. `near` has none: restic keeps all cores of a small machine busy, so that
-hashing takes its share.
+Target: `far`, at least 0.9 of the peer's speed. `near` has none: restic keeps all cores of a small machine busy, so
+that hashing takes its share.
 
     python -m benchmarks.restore_speed [far] [near] [--runs 3] [--mib 2048] [--folder /var/tmp]
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -44,6 +46,7 @@ def pieces(mib: int) -> Mapping[str, tuple[int, ...]]:
 
 def ours(host: SavedHost, limit: int, plans: list[float]) -> Cost:
     """Restore the host; return the cost from the operator's yes to the end. `plans` gets the plan's seconds."""
+    os.sync()
     with host.changed(0) as bench:
         bench.machine.program("restic", f'#!/bin/sh\nexec {RESTIC} --limit-download {limit} "$@"\n')
         shutil.rmtree(bench.machine.restores, ignore_errors=True)
@@ -57,7 +60,9 @@ def ours(host: SavedHost, limit: int, plans: list[float]) -> Cost:
         return Cost(end - agreed[0][0], cpu - agreed[0][1], 0)
 
 
-def theirs(host: SavedHost, limit: int) -> Cost:
+def theirs(host: SavedHost, limit: int, synced: list[float]) -> Cost:
+    """Restore the weights with restic; return the cost. `synced` gets the seconds until they are on disk."""
+    os.sync()
     with host.changed(0) as bench:
         target = host.work / "raw"
         began, cpu = time.perf_counter(), _cpu()
@@ -65,6 +70,8 @@ def theirs(host: SavedHost, limit: int) -> Cost:
         words = [f"{host.newest}:{host.weights}", "--target", str(target)]
         subprocess.run([*restic, *words], env=_environment(bench), check=True, stdout=subprocess.DEVNULL)
         cost = Cost(time.perf_counter() - began, _cpu() - cpu, 0)
+        subprocess.run(["sync", "-f", str(target)], check=True)
+        synced.append(time.perf_counter() - began)
         shutil.rmtree(target)
         return cost
 
@@ -80,14 +87,15 @@ def _cpu() -> float:
 
 
 def measured(host: SavedHost, name: str, runs: int) -> Pairs:
-    limit, plans = LINKS[name], list[float]()
+    limit, plans, synced = LINKS[name], list[float](), list[float]()
     # The first run of each fills the cache.
     ours(host, 0, [])
-    theirs(host, 0)
-    taken = pairs(runs, lambda: ours(host, limit, plans), lambda: theirs(host, limit))
+    theirs(host, 0, [])
+    taken = pairs(runs, lambda: ours(host, limit, plans), lambda: theirs(host, limit, synced))
     for what, costs in (("restore", taken.ours), ("restic restore", taken.theirs)):
         print(f"{name} {what:15} {median(costs).seconds:6.2f} s  CPU {median(costs).cpu:6.2f} s")
-    print(f"{name} ratio {taken.ratio:.2f}; the plan took {sorted(plans)[len(plans) // 2]:.2f} s", flush=True)
+    print(f"{name} restic restore and sync {statistics.median(synced):6.2f} s")
+    print(f"{name} ratio {taken.ratio:.2f}; the plan took {statistics.median(plans):.2f} s", flush=True)
     return taken
 
 

@@ -17,7 +17,7 @@ _PATIENCE = 6
 """Seconds, in place of the 15 minutes for which restic tries to reach a server."""
 
 
-def _restic(does: str) -> Callable[[Trial], object]:
+def sabotaged(does: str) -> Callable[[Trial], object]:
     """Have restic restore like this; $target is the folder, REAL the real command."""
 
     def inject(trial: Trial) -> None:
@@ -25,6 +25,7 @@ def _restic(does: str) -> Callable[[Trial], object]:
         if trial.host.server:
             # The first repository's URL is in a file.
             hit = '""|*"/two/"*' if "two" in hit else '""'
+        which = trial.random.randrange(1000)
         trial.bench.machine.program(
             "restic",
             f"""#!/bin/sh
@@ -32,7 +33,7 @@ def _restic(does: str) -> Callable[[Trial], object]:
 [ "$verb" = restore ] || exec {_REAL} "$@"
 case "${{RESTIC_REPOSITORY-}}" in {hit}) ;; *) exec {_REAL} "$@" ;; esac
 target=$(echo "$*" | sed 's/.*--target \\([^ ]*\\).*/\\1/')
-file() {{ find "$target" -type f -size "${{1:-+0}}" | sort -R --random-source=/etc/passwd | head -n 1; }}
+file() {{ find "$target" -type f -size +0 | sort | awk '{{ all[NR] = $0 }} END {{ print all[{which} % NR + 1] }}'; }}
 {does.replace("REAL", f'{_REAL} "$@"')}
 """,
         )
@@ -84,9 +85,9 @@ def _other_restore(trial: Trial) -> None:
 
 
 HOSTS: Mapping[str, Fault] = {
-    "restic is killed": Fault(_restic("kill -9 $$"), "not restored completely"),
-    "restic isn't installed": Fault(_restic("exec /nowhere/restic"), "not restored completely|not found"),
-    "restic fails with an unknown error": Fault(_restic("REAL; echo Fatal: boo >&2; exit 1"), "boo"),
+    "restic is killed": Fault(sabotaged("kill -9 $$"), "not restored completely"),
+    "restic isn't installed": Fault(sabotaged("exec /nowhere/restic"), "not restored completely|not found"),
+    "restic fails with an unknown error": Fault(sabotaged("REAL; echo Fatal: boo >&2; exit 1"), "boo"),
     "the unit is killed": Fault(_program("systemd-run", "exit 0"), "ended without a result"),
     "the unit can't start": Fault(_program("systemd-run", "echo no such unit >&2; exit 1"), "no such unit"),
     "too little space": Fault(_little_space, "bytes free, should have"),
@@ -99,19 +100,19 @@ HOSTS: Mapping[str, Fault] = {
 """The host is named, or the repository that this host can't read."""
 
 SABOTAGES: Mapping[str, Fault] = {
-    "restic restores nothing and returns 0": Fault(_restic("exit 0"), "not as the snapshot lists|what the lock says"),
+    "restic restores nothing and returns 0": Fault(sabotaged("exit 0"), "not as the snapshot lists|what the lock says"),
     "a pattern matches nothing": Fault(
-        _restic("REAL --include /none; exit 0"), "not as the snapshot lists|what the lock says"
+        sabotaged("REAL --include /none; exit 0"), "not as the snapshot lists|what the lock says"
     ),
-    "a file is missing, exit status 0": Fault(_restic('REAL; rm "$(file)"; exit 0'), "is missing|what the lock says"),
+    "a file is missing, exit status 0": Fault(sabotaged('REAL; rm "$(file)"; exit 0'), "is missing|what the lock says"),
     "a file is cut, exit status 0": Fault(
-        _restic('REAL; truncate -s -1 "$(file)"; exit 0'), "should have|what the lock says"
+        sabotaged('REAL; truncate -s -1 "$(file)"; exit 0'), "should have|what the lock says"
     ),
     "a file too many, exit status 0": Fault(
-        _restic('REAL; cp "$(file)" "$(file).more"; exit 0'), "isn't in the snapshot|wrong files"
+        sabotaged('REAL; cp "$(file)" "$(file).more"; exit 0'), "isn't in the snapshot|wrong files"
     ),
     "weights differ, exit status 0": Fault(
-        _restic('REAL; f=$(find "$target" -name a.gguf); [ -z "$f" ] || printf x | dd of=$f conv=notrunc; exit 0'),
+        sabotaged('REAL; f=$(find "$target" -name a.gguf); [ -z "$f" ] || printf x | dd of=$f conv=notrunc; exit 0'),
         "what the lock says",
     ),
 }
@@ -163,7 +164,9 @@ def _other_ca(trial: Trial) -> None:
 
 
 _OTHER_CA = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"
-_UNREACHED = "doesn't answer in time|can't be reached|not restored completely|did not end|no answer|timed out|longer|can't be read"
+_UNREACHED = (
+    "doesn't answer in time|can't be reached|not restored completely|no answer|timed out|longer|can't be read"
+)
 NETWORK: Mapping[str, Fault] = {
     "the network is cut": Fault(_cut, _UNREACHED),
     "the network is cut for a moment": Fault(_cut_for_a_moment, _UNREACHED),

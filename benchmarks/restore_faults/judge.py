@@ -27,7 +27,8 @@ class Outcome(StrEnum):
     FALSE = "FALSE SUCCESS"
 
 
-GOOD = (Outcome.RESTORED, Outcome.ELSEWHERE, Outcome.REFUSED)
+CAUGHT = (Outcome.ELSEWHERE, Outcome.REFUSED)
+GOOD = (Outcome.RESTORED, *CAUGHT)
 
 
 @dataclass(frozen=True)

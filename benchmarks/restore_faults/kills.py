@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
 
 from benchmarks.restore_faults.judge import FOLDERS, not_done
@@ -18,8 +18,10 @@ from rackwright.roles.backup.settings import RESTORES
 from rackwright.state.switch_in import settle
 from tests.lifecycle.restore.host import Bench, Machine
 
-_PROGRAMS = """awk cat chmod chown cmp cp cut df du find flock grep head install mkdir mv nice rm rmdir sha256sum stat sync
-tail tr xargs""".split()
+_PROGRAMS = (
+    *("awk", "cat", "chmod", "chown", "cmp", "cp", "cut", "df", "du", "find", "flock", "grep", "head", "install"),
+    *("mkdir", "mv", "rm", "rmdir", "sha256sum", "stat", "sync", "tail", "tr", "xargs"),
+)
 
 
 def seconds_of(host: SavedHost) -> float:
@@ -106,14 +108,12 @@ exec {name} "$@"
 def _afterwards(host: SavedHost, bench: Bench, before: Files) -> str:
     saved = host.states[host.newest]
     settle(bench.machine, RESTORES, going_on=f"{RESTORES}/one-{host.newest[:16]}/before")
-    for check in (
-        lambda: list(_half_way(saved, before, bench.machine.files)),
-        lambda: _completed(host, bench, before),
-        lambda: _reverted(bench, before),
-    ):
-        if wrong := check():
-            return "; ".join(wrong[:3])
-    return ""
+    wrong = (
+        list(_half_way(saved, before, bench.machine.files))
+        or _not_completed(host, bench, before)
+        or _not_reverted(bench, before)
+    )
+    return "; ".join(wrong[:3])
 
 
 def _half_way(saved: Files, before: Files, now: Files) -> Iterator[str]:
@@ -125,7 +125,7 @@ def _half_way(saved: Files, before: Files, now: Files) -> Iterator[str]:
             yield "after the cut, the audit log lacks a line"
 
 
-def _completed(host: SavedHost, bench: Bench, before: Files) -> list[str]:
+def _not_completed(host: SavedHost, bench: Bench, before: Files) -> list[str]:
     try:
         done = bench.restore()
     except RackwrightError as error:
@@ -135,7 +135,7 @@ def _completed(host: SavedHost, bench: Bench, before: Files) -> list[str]:
     return [] if wrong in ("", f"restored only {done.parts}") else [f"restored again, but {wrong}"]
 
 
-def _reverted(bench: Bench, before: Files) -> list[str]:
+def _not_reverted(bench: Bench, before: Files) -> list[str]:
     bench.undo()
     now, names = bench.machine.files, {*before, *bench.machine.files}
     return [
@@ -143,6 +143,3 @@ def _reverted(bench: Bench, before: Files) -> list[str]:
         for name in names
         if name.startswith(FOLDERS) and now.get(name) != before.get(name)
     ]
-
-
-Cut = Callable[[SavedHost, Random], str]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import cast
 
 from benchmarks.restore_faults.judge import Outcome, Verdict, tree
 from benchmarks.restore_faults.repositories import cut, flip, large, newest_snapshot, zero
@@ -17,6 +18,7 @@ from rackwright.errors import RackwrightError
 from rackwright.fleet.x509 import new_key
 from rackwright.lifecycle.backup.kit_content import CA_KEY, REFERENCES
 from rackwright.lifecycle.restore.fetch_kit import KitPlace, fetch_kit
+from rackwright.lifecycle.session.console import Console
 from rackwright.values.secrets import Secret
 from tests.lifecycle.restore.kit_vault import PASSWORD, Vault, new_vault
 
@@ -148,7 +150,7 @@ def judged(trial: KitTrial, fault: KitFault) -> Verdict:
     into, console = trial.vault.folder.parents[1] / "into", trial.vault.console
     shutil.rmtree(into, ignore_errors=True)
     try:
-        kit = fetch_kit(KitPlace(str(trial.vault.folder), Secret(trial.password)), into, console)
+        kit = fetch_kit(KitPlace(str(trial.vault.folder), Secret(trial.password)), into, cast(Console, console))
     except RackwrightError as error:
         said = "\n".join((str(error), *console.said))
         if into.exists():
