@@ -1,9 +1,9 @@
 """A restore of a host's state and weights, next to `restic restore` of the weights from the same repository.
 
 The restore starts when the operator has agreed: restic as the host's unit runs it, then every file is hashed,
-compared with the lock, synced to disk, and put in place; the state is validated and switched in. The host's paths are folders
-of this machine. The peer is `restic restore` alone. It hashes and syncs nothing; its time with `sync -f` afterwards
-is printed as well. Both run in turn, with the same cache.
+compared with the lock, synced to disk, and put in place; the state is validated and switched in. The host's paths are
+folders of this machine. The peer is `restic restore` alone. It hashes and syncs nothing; its time with `sync -f`
+afterwards is printed as well. Both run in turn, with the same cache.
 
 restic reads the repository at 1 Gbit/s, as from another machine (`far`), and at this machine's speed (`near`).
 

@@ -135,11 +135,10 @@ def main() -> int:
         cuts = cut_off(hosts, seed, {} if only else CUT)
         clean = healthy(hosts, HEALTHY)
     print("\n".join(counts.table()))
-    total, false = sum(sum(one.values()) for one in counts.outcomes.values()), counts.of(Outcome.FALSE)
+    kinds, total = len(counts.outcomes), sum(sum(one.values()) for one in counts.outcomes.values())
+    false = counts.of(Outcome.FALSE)
     caught = sum(counts.outcomes.get(kind, Counter())[end] for kind in SABOTAGES for end in CAUGHT)
-    print(
-        f"{total} faults of {len(counts.outcomes)} kinds, {false} false successes, {len(counts.bad) - false} not named"
-    )
+    print(f"{total} faults of {kinds} kinds, {false} false successes, {len(counts.bad) - false} not named")
     print(f"{caught} sabotages by a program that returns 0")
     print(f"{clean} of {HEALTHY} restores without a fault are done, without a remark")
     for what, wrong in cuts.items():
@@ -149,7 +148,7 @@ def main() -> int:
         return bool(counts.bad)
     found = {"outcomes": counts.outcomes, "bad": counts.bad, "clean": clean, **cuts}
     keep("restore_faults", {"seed": seed, **found})
-    enough = total >= LEAST_FAULTS and len(counts.outcomes) >= LEAST_KINDS and caught >= LEAST_SABOTAGES
+    enough = total >= LEAST_FAULTS and kinds >= LEAST_KINDS and caught >= LEAST_SABOTAGES
     return 0 if enough and clean == HEALTHY and not (counts.bad or any(cuts.values())) else 1
 
 

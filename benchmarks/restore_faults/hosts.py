@@ -100,11 +100,15 @@ HOSTS: Mapping[str, Fault] = {
 """The host is named, or the repository that this host can't read."""
 
 SABOTAGES: Mapping[str, Fault] = {
-    "restic restores nothing and returns 0": Fault(sabotaged("exit 0"), "not as the snapshot lists|what the lock says"),
+    "restic restores nothing and returns 0": Fault(
+        sabotaged("exit 0"), "not as the snapshot lists|what the lock says"
+    ),
     "a pattern matches nothing": Fault(
         sabotaged("REAL --include /none; exit 0"), "not as the snapshot lists|what the lock says"
     ),
-    "a file is missing, exit status 0": Fault(sabotaged('REAL; rm "$(file)"; exit 0'), "is missing|what the lock says"),
+    "a file is missing, exit status 0": Fault(
+        sabotaged('REAL; rm "$(file)"; exit 0'), "is missing|what the lock says"
+    ),
     "a file is cut, exit status 0": Fault(
         sabotaged('REAL; truncate -s -1 "$(file)"; exit 0'), "should have|what the lock says"
     ),

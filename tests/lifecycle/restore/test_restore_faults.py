@@ -24,7 +24,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SavedHost]:
 
 def tried(host: SavedHost, fault: Fault, seed: int = 1) -> Verdict:
     with host.trial(seed) as bench:
-        return judged(Trial(host, bench, Random(seed)), fault)
+        return judged(Trial(host, bench, Random(seed)), fault)  # noqa: S311
 
 
 def test_a_host_is_restored_from_a_server_with_its_weights(host: SavedHost) -> None:
