@@ -132,7 +132,7 @@ def main() -> int:
         hosts = [stack.enter_context(saved_host(folder / one, served=one == "rest")) for one in ("path", "rest")]
         new_kit = stack.enter_context(kits.vaults(folder / "kits"))
         counts = faults(hosts, new_kit, seed, each, only)
-        cuts = cut_off(hosts, seed, {} if only else CUT)
+        cuts = cut_off(hosts, seed, {name: count for name, count in CUT.items() if only in name})
         clean = healthy(hosts, HEALTHY)
     print("\n".join(counts.table()))
     kinds, total = len(counts.outcomes), sum(sum(one.values()) for one in counts.outcomes.values())
@@ -145,7 +145,7 @@ def main() -> int:
         print(f"{CUT[what]} restores {what}: {CUT[what] - len(wrong)} complete when run again, and can be undone")
     print(f"{time.monotonic() - began:.0f} s, seed {seed}")
     if only:
-        return bool(counts.bad)
+        return 1 if counts.bad or any(cuts.values()) else 0
     found = {"outcomes": counts.outcomes, "bad": counts.bad, "clean": clean, **cuts}
     keep("restore_faults", {"seed": seed, **found})
     enough = total >= LEAST_FAULTS and kinds >= LEAST_KINDS and caught >= LEAST_SABOTAGES

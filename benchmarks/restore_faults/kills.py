@@ -34,17 +34,26 @@ def seconds_of(host: SavedHost) -> float:
 
 def killed(host: SavedHost, random: Random, seconds: float) -> str:
     """Kill a restore and all that it runs on the host at a random moment. Return what is wrong then, or ""."""
-    with host.trial(random.randrange(2**30)) as bench:
-        before = bench.machine.files
-        child = os.fork()
-        if child == 0:
-            _restore_and_exit(bench)
-        # The moment is random: there is no condition to wait for.
-        time.sleep(random.uniform(0, 1.1 * seconds))
-        os.killpg(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        _wait_for_group(child)
-        return _afterwards(host, bench, before)
+    while True:
+        with host.trial(random.randrange(2**30)) as bench:
+            before = bench.machine.files
+            if _killed(bench, random.uniform(0, seconds)):
+                return _afterwards(host, bench, before)
+
+
+def _killed(bench: Bench, moment: float) -> bool:
+    """Start a restore, and kill it at this moment. Return whether it was still running."""
+    child = os.fork()
+    if child == 0:
+        _restore_and_exit(bench)
+    # Both do this, because either may be first.
+    os.setpgid(child, child)
+    # The moment is random: there is no condition to wait for.
+    time.sleep(moment)
+    os.killpg(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    _wait_for_group(child)
+    return os.WIFSIGNALED(status)
 
 
 def failed(host: SavedHost, random: Random, calls: int) -> str:
@@ -73,7 +82,7 @@ def calls_of(host: SavedHost) -> int:
 
 
 def _restore_and_exit(bench: Bench) -> None:
-    os.setsid()
+    os.setpgid(0, 0)
     try:
         bench.restore()
     finally:
