@@ -17,7 +17,7 @@ from benchmarks.restore_faults.repositories import cut, flip, large, newest_snap
 from rackwright.errors import RackwrightError
 from rackwright.fleet.x509 import new_key
 from rackwright.lifecycle.backup.kit_content import CA_KEY, REFERENCES
-from rackwright.lifecycle.restore.fetch_kit import KitPlace, fetch_kit
+from rackwright.lifecycle.restore.fetch_kit import fetch_kit, kit_at
 from rackwright.lifecycle.session.console import Console
 from rackwright.values.secrets import Secret
 from tests.lifecycle.restore.kit_vault import PASSWORD, Vault, new_vault
@@ -150,7 +150,7 @@ def judged(trial: KitTrial, fault: KitFault) -> Verdict:
     into, console = trial.vault.folder.parents[1] / "into", trial.vault.console
     shutil.rmtree(into, ignore_errors=True)
     try:
-        kit = fetch_kit(KitPlace(str(trial.vault.folder), Secret(trial.password)), into, cast(Console, console))
+        kit = fetch_kit(kit_at(str(trial.vault.folder), Secret(trial.password)), into, cast(Console, console))
     except RackwrightError as error:
         said = "\n".join((str(error), *console.said))
         if into.exists():
