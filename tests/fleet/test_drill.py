@@ -105,7 +105,7 @@ def test_the_drills_secrets_are_known_and_stay_out_of_a_kit(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("written", "makes"), [("", True), ("  snapshots: yes\n", True), ("  snapshots: no\n", False)]
 )
-def test_hosts_of_a_copy_of_the_fleet_only_restore(tmp_path: Path, written: str, makes: bool) -> None:  # noqa: FBT001
+def test_hosts_of_a_copy_of_the_fleet_only_restore(tmp_path: Path, written: str, makes: bool) -> None:
     made = fleet(tmp_path, GOOD + BACKUP + written)
     settings = backup_of(made, Lock(fleet="acme", models={}, runtimes={}, ports={}), "gate1", ())
     assert settings

@@ -65,7 +65,7 @@ class Drill:
 
 @contextmanager
 def _noted(record: Record) -> Iterator[None]:
-    """Note whatever ends the block, and go on after it: hosts must be wiped and a report written, even after a bug."""
+    """Note what ends the block, and go on: also after a bug, hosts must be wiped and a report written."""
     try:
         yield
     except RackwrightError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,15 +11,13 @@ from rackwright.errors import FleetError, ProofError
 from rackwright.fleet.backup_access import kit_repositories
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
-from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.sections.backup import Repository
 from rackwright.fleet.sections.hosts import JumpHost
 from rackwright.lifecycle.backup.snapshots import Snapshot
-from rackwright.lifecycle.drill.drill_fleet import Place, unreachable, write_drill_fleet
+from rackwright.lifecycle.drill.drill_fleet import unreachable, write_drill_fleet
 from rackwright.lifecycle.restore.fetch_kit import FetchedKit
 from rackwright.state.kit import KitContents
-from rackwright.values.secrets import Secret
 from tests.fleet.test_load import GOOD, KEY
 from tests.lifecycle.drill.drills import BACKUP, NOON, OWN, SCRATCH, own_fleet, place_of
 from tests.lifecycle.restore.kit_vault import new_vault

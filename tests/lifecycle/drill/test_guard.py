@@ -237,7 +237,14 @@ def test_a_host_that_is_lost_stops_the_drill_and_the_others_still_get_signs(
 
 
 def test_signs_end_with_the_block_even_if_it_fails(guard: Guard) -> None:
-    with pytest.raises(KeyboardInterrupt), guard.held(found()) as signs:
-        assert signs._thread.is_alive()
-        raise KeyboardInterrupt
-    assert not signs._thread.is_alive()
+    begun: list[Signs] = []
+
+    def fail() -> None:
+        with guard.held(found()) as signs:
+            assert signs._thread.is_alive()
+            begun.append(signs)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert not begun[0]._thread.is_alive()

@@ -81,9 +81,7 @@ def test_links_devices_odd_names_modes_and_attributes_of_a_snapshot_do_not_reach
     assert (var / "evidence").stat().st_mode & 0o7777 == 0o700
     assert secret.read_text() == "secret"
     assert "gate1: not restored: p evidence/fifo" in bench.console.said
-    assert {"evidence/fifo", "evidence/link", "evidence/a b", "drains/x", "control/evil.json"} <= set(
-        done.left_out
-    )
+    assert {"evidence/fifo", "evidence/link", "evidence/a b", "drains/x", "control/evil.json"} <= set(done.left_out)
     assert "evidence/setuid" not in done.left_out
 
 

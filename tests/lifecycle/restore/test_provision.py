@@ -20,7 +20,9 @@ def problems(run: Run) -> list[tuple[str, str, str | None]]:
 
 
 def test_each_failed_operation_is_named_with_its_last_line() -> None:
-    run = Run((step("gate1", "Reading lists", "E: no space left"), step("gate1"), step("gpu1", outcome=Outcome.CHANGED)))
+    run = Run(
+        (step("gate1", "Reading lists", "E: no space left"), step("gate1"), step("gpu1", outcome=Outcome.CHANGED))
+    )
     said = "chrony: Install chrony: E: no space left; chrony: Install chrony"
     assert problems(run) == [("gate1", said, "rackwright apply -l gate1")]
 
