@@ -39,6 +39,7 @@ def fleet(folder: Path, text: str) -> Fleet:
         ("10.0.0.91", "10.1.0.10", ["drill.hosts.scratch1.address: is gate1's service; a scratch host must be a machine of its own"]),
         ("10.0.0.91", "10.2.0.10", ["drill.hosts.scratch1.address: is gate1's fabric; a scratch host must be a machine of its own"]),
         ("10.0.0.91", "10.0.0.99", ["drill.hosts.scratch1.address: is the gateways' virtual address; a scratch host must be a machine of its own"]),
+        ("10.0.0.91", "[10.0.0.91]", ["drill.hosts.scratch1.address: should be an IPv4 or IPv6 address"]),
         ("10.0.0.92", "10.0.0.91", ["drill.hosts.scratch2.address: is scratch1's address; a scratch host must be a machine of its own"]),
         ("10.0.0.91", "scratch.acme.internal", ["drill.hosts.scratch1.address: should be an IPv4 or IPv6 address"]),
         ("10.0.0.91,", "10.0.0.91, ssh: {jump: gpu2},", ["drill.hosts.scratch1.ssh.jump: gpu2 may be lost in a disaster; write the jump host's address, or leave jump out"]),

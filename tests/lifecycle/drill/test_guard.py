@@ -15,6 +15,7 @@ from rackwright.lifecycle.drill import guard as guarding
 from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.guard import Guard, Signs, guard_of
 from rackwright.lifecycle.drill.scope import scope_of
+from rackwright.lifecycle.drill.scratch_hosts import fleet_addresses
 from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
 from rackwright.lifecycle.drill.scratch_hosts.not_production import Proven
 from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought
@@ -25,11 +26,27 @@ from tests.lifecycle.drill.marked_host import MarkedHost
 LOCK = Lock(fleet="acme", models={}, runtimes={}, ports={})
 MARKER = Marker(fleet="acme", drill=DRILL, who="anna", time=NOON)
 FLEET = (
-    OWN.replace("gate1: {", "gate1: {service: 10.1.0.10, fabric: 10.2.0.10, ")
+    OWN.replace("gpu1: {address: 10.0.0.11", "gpu1: {service: 10.1.0.11, address: gpu1.acme.internal")
+    .replace("10.0.0.22:", "vault.acme.internal:")
+    .replace("gate1: {", "gate1: {service: 10.1.0.10, fabric: 10.2.0.10, ")
     .replace("gpu2: {", "gpu2: {models_at: /data/models, disabled: broken, ")
     .replace("[gate1], ", "[gate1], vip: 10.0.0.99, ")
     + "  reach: [203.0.113.0/24]\n"
 )
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What this machine's resolver knows; and how often it was asked."""
+    known = {"gpu1.acme.internal": "10.0.0.11", "vault.acme.internal": "10.0.0.22"}
+
+    def look(name: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        if name not in known:
+            raise OSError("unknown")
+        return [(0, 0, 0, "", (known[name], 0))]
+
+    monkeypatch.setattr(fleet_addresses.socket, "getaddrinfo", look)
+    return known
 
 
 @pytest.fixture
@@ -90,7 +107,9 @@ def test_the_fleet_is_known_by_its_addresses_its_ports_and_its_models(
     assert named["10.2.0.10"] == "gate1's fabric"
     assert named["10.0.0.12"] == "gpu2's address", "a host out of service is the fleet's, too"
     assert "virtual address" in named["10.0.0.99"]
+    assert named["10.0.0.11"] == "gpu1's address", "it is looked up"
     assert named["10.0.0.21"] == "the server of the repository near"
+    assert named["10.0.0.22"] == "the server of the repository far"
 
 
 def test_each_host_gets_the_marker_in_place_of_what_was_found(guard: Guard, hosts: dict[str, MarkedHost]) -> None:
@@ -123,7 +142,7 @@ def test_hosts_are_isolated_from_the_fleet_and_reach_each_other(
     assert "10.0.0.21" not in map(str, asked.production)
     assert {(one.name, one.port) for one in asked.wanted if one.repository} == {
         ("10.0.0.21", 8000),
-        ("10.0.0.22", 8000),
+        ("vault.acme.internal", 8000),
     }
     assert asked.reach == (parse_network("203.0.113.0/24"),)
 
