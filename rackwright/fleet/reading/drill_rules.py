@@ -18,8 +18,8 @@ def check_drill(draft: Draft, findings: Findings) -> None:
         address = host.get("address")
         if isinstance(address, Scalar):
             if other := taken.get(address.text):
-                findings.add(address, f"is {other}'s address", "a scratch host must be a machine of its own")
-            taken.setdefault(address.text, name)
+                findings.add(address, f"is {other}", "a scratch host must be a machine of its own")
+            taken.setdefault(address.text, f"{name}'s address")
         jump = host.get("ssh", "jump")
         if isinstance(jump, Scalar) and jump.text in draft.hosts:
             findings.add(
@@ -36,14 +36,14 @@ def stands_for(draft: Draft) -> list[Scalar]:
 
 
 def _taken(draft: Draft) -> dict[str, str]:
-    """Return address → the host of the fleet that has it."""
+    """Return address → what it is in the fleet."""
     found = {}
     for name, host in draft.root.maps("hosts"):
         for key in ("address", "service", "fabric"):
             node = host.get(key)
             if isinstance(node, Scalar) and node.value is not None:
-                found[node.text] = name
+                found[node.text] = f"{name}'s {key}"
     vip = draft.root.get("gateway", "vip")
     if isinstance(vip, Scalar) and vip.value is not None:
-        found[vip.text] = "the gateways"
+        found[vip.text] = "the gateways' virtual address"
     return found

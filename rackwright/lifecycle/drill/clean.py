@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.targets import scratch_targets
-from rackwright.lifecycle.drill.guard import anything
+from rackwright.lifecycle.drill.guard import anything, wipe_and_lift
 from rackwright.lifecycle.drill.scope import drill_of
 from rackwright.lifecycle.drill.scratch_hosts.identity import ask
-from rackwright.lifecycle.drill.scratch_hosts.isolation import lift
 from rackwright.lifecycle.drill.scratch_hosts.marker import Marker, claim
 from rackwright.lifecycle.drill.scratch_hosts.scratch import on_each
-from rackwright.lifecycle.drill.scratch_hosts.wipe import require_wiped, wipe
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.operator import operator_of
 from rackwright.remote import Remote
@@ -40,6 +38,5 @@ def clean_up(fleet: Fleet, console: Console) -> tuple[str, ...]:
         hosts = {name: scratch[name] for name in left}
         known = {scratch[name].name: one.marker_sha256 for name, one in left.items()}
         on_each(hosts, lambda connection: claim(connection, marker, found=known[connection.name]))
-        require_wiped(wipe(hosts, dict.fromkeys(hosts, anything(fleet))))
-        on_each(hosts, lift)
+        wipe_and_lift(hosts, dict.fromkeys(hosts, anything(fleet)))
         return tuple(left)

@@ -59,17 +59,18 @@ def _is_revoked(file: KeysFile, key: Secret) -> bool:
 
 def _accepted(session: Session, asker: Asker, key: Secret) -> Check:
     """Ask each gateway for its models, and each model for tokens."""
-    wrong = []
+    wrong, names = [], _may_use(session, key)
     for gateway in session.fleet.gateways:
         address, domain = str(session.fleet.service(gateway)), session.fleet.file.gateway.domain
         (models,) = ask(asker, session.trusted, (Request(address, domain, key=key),))
         if models.status != 200:
             wrong.append(f"{gateway}: {unexpected(models)}")
-        cases = [completion(session, address, name, key) for name in _may_use(session, key)]
+        cases = [completion(session, address, name, key) for name in names]
         responses = ask(asker, session.trusted, tuple(case.request for case in cases)) if cases else ()
         judged = ((case.what, *case.judge(response)) for case, response in zip(cases, responses, strict=True))
         wrong += [f"{gateway}: {what}: {found}" for what, passed, found in judged if not passed]
-    asked = f"asked from {asker.where}, certificate verified by the CA in the kit"
+    answered = f"tokens from {', '.join(names)}" if names else "no model that it may use is part of the drill"
+    asked = f"{answered}; asked from {asker.where}, certificate verified by the CA in the kit"
     outcome: Outcome = "failed" if wrong else "passed"
     return Check(KEY_ACCEPTED, outcome, found="; ".join(wrong) or asked, expected="200 and tokens")
 

@@ -13,7 +13,8 @@ from rackwright.lifecycle.drill.evidence.facts import Check, Integrity, Negative
 from rackwright.lifecycle.proof.procedure import prove
 from rackwright.lifecycle.proof.weights import hash_command, hash_list, what_differs
 from rackwright.lifecycle.restore import scripts
-from rackwright.lifecycle.restore.contents import NOT_READ, read_contents
+from rackwright.lifecycle.restore.arrived import PLAIN
+from rackwright.lifecycle.restore.contents import NOT_READ, read_contents, refuses_damage
 from rackwright.lifecycle.restore.in_place import Restored
 from rackwright.lifecycle.restore.items import FLEET, ITEMS, Combined
 from rackwright.lifecycle.restore.plan import Files, HostPlan, Stored, present_files
@@ -137,7 +138,8 @@ def _integrity(found: _Found, plan: HostPlan | None, restored: Restored | None) 
 
 def _must_be_here(name: str) -> bool:
     """Return whether a restore brings the file back, and no apply replaces it: the applied fleet is the drill's."""
-    return not NOT_READ.fullmatch(name) and not name.startswith(f"{FLEET.name}/")
+    applied = name.startswith(f"{FLEET.name}/")
+    return PLAIN.fullmatch(name) is not None and not NOT_READ.fullmatch(name) and not applied
 
 
 def _is_whole(name: str, here: Stored, saved: Stored) -> bool:
@@ -182,7 +184,8 @@ def _parsed(name: str, text: bytes) -> Golden | None:
 def _controls(session: Session, found: _Found) -> Iterator[NegativeControl]:
     """Damage copies of the restored data: the same checks must refuse each of them."""
     files, host = found.state, found.host
-    name = next((name for name in ("control-host.json", "keys.pushed", *sorted(files)) if files.get(name)), None)
+    names = ("control-host.json", "keys.pushed", *sorted(files))
+    name = next((name for name in names if files.get(name) and refuses_damage(name)), None)
     if name is not None:
         damaged = {**files, name: b"\0" + files[name][1:]}
         problems = read_contents(damaged, session.fleet, host).problems

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rackwright.errors import FleetError, Problem, ProofError
 from rackwright.fleet.fleet import Fleet
@@ -67,18 +68,24 @@ def write_drill_fleet(kit: FetchedKit, place: Place) -> Fleet:
 def link_secrets(kit: FetchedKit, restored: Fleet, own: Fleet) -> None:
     """Link the files with secrets, which no kit has, into the kit's folder, from the operator's.
 
-    Raise ProofError if the kit's fleet file leads out of its folder.
+    Raise ProofError if the kit's fleet file leads out of its folder, or if the kit has such a file.
     """
+    linked: set[Path] = set()
     for where, reference in secret_references(restored).items():
         written = reference.removeprefix(_FILE)
         if not reference.startswith(_FILE) or written.startswith(("/", "~")):
             continue
         target = Path(os.path.normpath(restored.path.parent / written))
-        if not target.is_relative_to(kit.folder):
+        # A folder in the kit may be a link.
+        if not target.is_relative_to(kit.folder) or not target.parent.resolve().is_relative_to(kit.folder.resolve()):
             raise ProofError("leads out of the kit's folder", where=f"{where} of the kit", should=reference)
-        if not os.path.lexists(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to((own.path.parent / written).absolute())
+        if target in linked:
+            continue
+        if os.path.lexists(target):
+            raise ProofError("the kit has this file", where=f"{where} of the kit", should="no kit has a secret")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to((own.path.parent / written).absolute())
+        linked.add(target)
 
 
 def _refuse_commands(restored: Fleet, own: Fleet) -> None:
@@ -144,8 +151,9 @@ def unreachable(asked: Repository) -> str:
 
 def _host(own: Fleet, scratch: ScratchHost) -> Mapping[str, object]:
     """Return how the host is reached. Each key is set, because the kit's file may set it for the lost machine."""
-    ssh = scratch.ssh.model_dump(mode="json")
-    ssh |= {key: str(own.at(ssh[key]).absolute()) for key in ("key", "certificate") if ssh[key]}
+    ssh = _absolute(own, scratch.ssh.model_dump(mode="json"))
+    if isinstance(jump := ssh["jump"], dict):
+        ssh["jump"] = _absolute(own, jump)
     password = scratch.sudo.password
     if password and password.startswith(_FILE):
         password = f"{_FILE}{own.at(password.removeprefix(_FILE)).absolute()}"
@@ -157,6 +165,11 @@ def _host(own: Fleet, scratch: ScratchHost) -> Mapping[str, object]:
         "ssh": ssh,
         "sudo": {"password": password},
     }
+
+
+def _absolute(own: Fleet, ssh: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with paths that are right in another folder, too."""
+    return {**ssh, **{key: str(own.at(ssh[key]).absolute()) for key in ("key", "certificate") if ssh.get(key)}}
 
 
 def _create(path: Path, content: bytes) -> None:

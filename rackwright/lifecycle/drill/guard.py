@@ -6,23 +6,30 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
-from rackwright.fleet.sections.backup import Repository
 from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.scope import Scope
-from rackwright.lifecycle.drill.scratch_hosts.destinations import destinations
+from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination, destinations
+from rackwright.lifecycle.drill.scratch_hosts.fleet_addresses import (
+    Lookup,
+    hosts_addresses,
+    look_up,
+    places_of,
+    production_of,
+)
 from rackwright.lifecycle.drill.scratch_hosts.isolation import Closed, Isolation, close_off, lift, still_closed
 from rackwright.lifecycle.drill.scratch_hosts.marker import SIGN_SECONDS, Marker, claim, give_sign
-from rackwright.lifecycle.drill.scratch_hosts.not_production import Production, Proven, prove_not_production
+from rackwright.lifecycle.drill.scratch_hosts.not_production import Proven, prove_not_production
 from rackwright.lifecycle.drill.scratch_hosts.reach_probes import Place, probe_here, probe_inside, probe_outside
 from rackwright.lifecycle.drill.scratch_hosts.scratch import on_each
 from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought, require_wiped, wipe
-from rackwright.ports import FIRST_PORT, LAST_PORT, PEERS_PORT
+from rackwright.ports import FIRST_PORT
 from rackwright.remote import Connection, Remote
-from rackwright.values.network import Address, parse_address
+from rackwright.values.network import parse_address
 
 _HTTPS = 443
 
@@ -40,9 +47,19 @@ class Guard:
     production: Mapping[str, Connection]
     """To the fleet's hosts in service. They are only asked."""
 
+    @cached_property
+    def _servers(self) -> tuple[Destination, ...]:
+        return destinations(self.own, self.lock, tuple(self.scope.scratch))
+
+    @cached_property
+    def _lookup(self) -> Lookup:
+        # A name that isn't known can take a resolver seconds.
+        return cache(look_up)
+
     def prove(self, *, take_over: bool) -> Proven:
         """Return the proof that no scratch host is production. Nothing has been changed."""
-        return prove_not_production(self.scratch, _production(self.own, self.production), take_over=take_over)
+        known = production_of(self.own, self.lock, self.production, self._servers, lookup=self._lookup)
+        return prove_not_production(self.scratch, known, take_over=take_over)
 
     @contextmanager
     def held(self, proven: Proven) -> Iterator[Signs]:
@@ -64,16 +81,17 @@ class Guard:
         drill = self.own.file.drill
         isolation = Isolation(
             fleet=self.own,
-            wanted=destinations(self.own, self.lock, tuple(self.scope.scratch)),
+            wanted=self._servers,
             scratch={name: one.addresses for name, one in proven.found.items()},
-            production=tuple(_addresses(self.own)),
+            production=tuple(hosts_addresses(self.own, lookup=self._lookup)),
             reach=drill.reach if drill else (),
         )
         return close_off(self.scratch, isolation)
 
     def probe_from_inside(self, closed: Mapping[str, Closed]) -> tuple[Check, ...]:
         """Return what the scratch hosts could reach."""
-        return (*still_closed(self.scratch), *probe_inside(self.scratch, closed, tuple(_places(self.own))))
+        forbidden = places_of(self.own, lookup=self._lookup)
+        return (*still_closed(self.scratch), *probe_inside(self.scratch, closed, forbidden))
 
     def probe_from_outside(self) -> tuple[Check, ...]:
         """Return who could reach the scratch hosts: the fleet's hosts nothing, this machine only ssh and 443."""
@@ -92,11 +110,7 @@ class Guard:
         ProofError if a host isn't proven to be wiped.
         """
         known = {self.scope.scratch[host]: one for host, one in brought.items()}
-        checks = wipe(self.scratch, {name: known.get(name, anything(self.own)) for name in self.scratch})
-        failed = {check.host for check in checks if check.outcome == "failed"}
-        on_each({name: one for name, one in self.scratch.items() if name not in failed}, lift)
-        require_wiped(checks)
-        return checks
+        return wipe_and_lift(self.scratch, {name: known.get(name, anything(self.own)) for name in self.scratch})
 
     def clean(self, names: Iterable[str]) -> None:
         """Wipe what an earlier drill left on these scratch hosts. Raise ProofError if one isn't wiped."""
@@ -145,58 +159,23 @@ def guard_of(own: Fleet, lock: Lock, scope: Scope, marker: Marker, remote: Remot
     return Guard(own, lock, scope, marker, scratch, {name: remote.connection(name) for name in own.hosts})
 
 
+def wipe_and_lift(scratch: Mapping[str, Connection], brought: Mapping[str, Brought]) -> tuple[Check, ...]:
+    """Wipe these scratch hosts, and lift the isolation of those that are proven to be wiped.
+
+    Raise ProofError if one isn't, HostError if an isolation can't be lifted.
+    """
+    checks = wipe(scratch, brought)
+    failed = {check.host for check in checks if check.outcome == "failed"}
+    try:
+        on_each({name: one for name, one in scratch.items() if name not in failed}, lift)
+    finally:
+        require_wiped(checks)
+    return checks
+
+
 def anything(fleet: Fleet) -> Brought:
     """Return what a drill of this fleet can bring to any scratch host."""
     return Brought(models_at=tuple(dict.fromkeys(host.store.path for host in fleet.file.hosts.values())))
-
-
-def _production(fleet: Fleet, connections: Mapping[str, Connection]) -> Production:
-    return Production(
-        fleet=fleet.file.fleet,
-        connections=connections,
-        addresses=dict(_named_addresses(fleet)),
-        ports=frozenset((_HTTPS, PEERS_PORT, *range(FIRST_PORT, LAST_PORT + 1))),
-        models_at=tuple(dict.fromkeys(host.store.path for host in fleet.file.hosts.values())),
-    )
-
-
-def _named_addresses(fleet: Fleet) -> Iterator[tuple[Address, str]]:
-    for name, host in fleet.file.hosts.items():
-        for kind, text in (("address", host.address), ("service", host.service), ("fabric", host.fabric)):
-            if address := _address(text):
-                yield address, f"{name}'s {kind}"
-    if vip := fleet.file.gateway.vip:
-        yield vip, "the virtual address"
-    for asked in fleet.file.backup.to if fleet.file.backup else ():
-        if address := _address(_server(asked)):
-            yield address, f"the server of the repository {asked.name}"
-
-
-def _server(asked: Repository) -> str:
-    place = asked.url.partition("@")[2] if asked.kind == "sftp" else asked.url.partition("//")[2]
-    return place[1:].partition("]")[0] if place.startswith("[") else place.partition("/")[0].partition(":")[0]
-
-
-def _addresses(fleet: Fleet) -> Iterator[Address]:
-    """Yield the addresses of the fleet's hosts, and its virtual address."""
-    yield from (address for address, what in _named_addresses(fleet) if not what.startswith("the server"))
-
-
-def _address(text: object) -> Address | None:
-    try:
-        return parse_address(str(text)) if text else None
-    except ValueError:
-        return None
-
-
-def _places(fleet: Fleet) -> Iterator[Place]:
-    for name in fleet.hosts:
-        host = fleet.file.hosts[name]
-        known = {address for text in (host.address, host.service) if (address := _address(text))}
-        for address in sorted(known, key=str):
-            yield Place(address, host.ssh.port, f"{name}'s ssh")
-            if name in fleet.gateways:
-                yield Place(address, _HTTPS, f"{name}'s gateway")
 
 
 def _ports(name: str, connection: Connection) -> Iterator[Place]:

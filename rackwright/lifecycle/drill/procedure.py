@@ -26,7 +26,7 @@ from rackwright.lifecycle.drill.scope import Scope, drill_of
 from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
 from rackwright.lifecycle.drill.scratch_hosts.not_production import Proven
 from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought
-from rackwright.lifecycle.drill.statements import keys_used, recovery_points
+from rackwright.lifecycle.drill.statements import brought_to, keys_used, recovery_points
 from rackwright.lifecycle.restore.everything import View
 from rackwright.lifecycle.session.console import Console
 from rackwright.remote import Remote
@@ -54,22 +54,27 @@ class Drill:
         """Return the facts of the drill. Whatever fails is in them, and the scratch hosts are wiped."""
         record.add(*self.guard.as_hosts(proven.checks))
         work = Work(self, record, RecordedConsole(self.console, record))
-        try:
-            with self.guard.held(proven) as signs:
-                try:
+        with _noted(record), self.guard.held(proven) as signs:
+            try:
+                with _noted(record):
                     work.rehearse(proven, signs)
-                except RackwrightError as error:
-                    record.fail(error.problems[0].line())
-                except KeyboardInterrupt:
-                    record.fail("stopped by the operator")
-                except Exception as error:  # Also after a bug, hosts must be wiped and a report written
-                    record.fail(f"unexpected {type(error).__name__}: {error}; this is a bug in rackwright")
-                    record.say(traceback.format_exc())
-                finally:
-                    work.clean()
-        except RackwrightError as error:
-            record.fail(error.problems[0].line())
+            finally:
+                work.clean()
         return record.end()
+
+
+@contextmanager
+def _noted(record: Record) -> Iterator[None]:
+    """Note what ends the block, and go on: also after a bug, hosts must be wiped and a report written."""
+    try:
+        yield
+    except RackwrightError as error:
+        record.fail("; ".join(": ".join(filter(None, (one.where, one.line()))) for one in error.problems))
+    except KeyboardInterrupt:
+        record.fail("stopped by the operator")
+    except Exception as error:
+        record.fail(f"unexpected {type(error).__name__}: {error}; this is a bug in rackwright")
+        record.say(traceback.format_exc())
 
 
 @contextmanager
@@ -125,15 +130,14 @@ class Work:
 
     def clean(self) -> None:
         """Wipe the scratch hosts. Raise ProofError if one isn't proven to be wiped; it stays isolated."""
-        try:
+        # A full disk here must not keep restored data there.
+        with _noted(self.record):
             self.record.reach("wipe")
-        except RackwrightError as error:
-            # A full disk here must not keep restored data there.
-            self.record.fail(error.problems[0].line())
         try:
             checks = self.drill.guard.wiped(self.brought)
         except ProofError as error:
-            self.record.add(*(Check(WIPED, "failed", one.where, one.what) for one in error.problems))
+            failed = tuple(Check(WIPED, "failed", one.where, one.what) for one in error.problems)
+            self.record.add(*self._as_hosts(failed))
             raise
         self.record.add(*self._as_hosts(checks))
 
@@ -160,8 +164,9 @@ class Work:
         timing = record.timeline.timing
         assert timing is not None  # noqa: S101
         with drill.opened(recovered.fleet) as session:
+            # First: if a proof can't be made, the hosts are wiped of this, too.
+            self.brought = {host: brought_to(session, host) for host in session.hosts}
             proved = prove(session, recovered, drill.keys, timing.loss_declared)
-        self.brought = proved.brought
         record.add(*proved.checks)
         record.facts = replace(
             record.facts,

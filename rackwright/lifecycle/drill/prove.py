@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,8 +10,7 @@ from rackwright.lifecycle.drill.client_checks import key_checks, service_checks
 from rackwright.lifecycle.drill.data_checks import Data, data_checks
 from rackwright.lifecycle.drill.evidence.facts import Check, EngineVersion
 from rackwright.lifecycle.drill.recover import Recovered
-from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought
-from rackwright.lifecycle.drill.statements import brought_to, engines
+from rackwright.lifecycle.drill.statements import engines
 from rackwright.lifecycle.session.session import Session
 from rackwright.values.secrets import Secret
 
@@ -24,8 +22,6 @@ class Proved:
     checks: tuple[Check, ...]
     data: Data
     engines: tuple[EngineVersion, ...]
-    brought: Mapping[str, Brought]
-    """By host: what must be wiped."""
 
 
 def prove(
@@ -35,5 +31,4 @@ def prove(
     restored = {one.host: one for one in recovered.done.restored}
     data = data_checks(session, recovered.plans, restored, loss)
     service = (*service_checks(recovered.done.proofs), *key_checks(session, choose_asker(session), *keys))
-    brought = {host: brought_to(session, host) for host in session.hosts}
-    return Proved((*service, *data.checks), data, engines(session), brought)
+    return Proved((*service, *data.checks), data, engines(session))

@@ -72,22 +72,26 @@ class Recovery:
     def recover_before(self, kit: FetchedKit, place: Place) -> tuple[Recovered, Mapping[str, datetime]]:
         """Recover from before the newest snapshots, which count as poisoned; return when these were made, by host.
 
-        If a recovery fails, an older state is tried. Raise the last error if none is good.
+        If a recovery fails, an older state is tried. Raise the last error if none is good, ProofError if no host has
+        a snapshot.
         """
         fleet = write_drill_fleet(kit, place)
         newest = {host: plan.chosen.snapshot.time for host, plan in self._planned(fleet).items()}
+        if not newest:
+            raise ProofError("no host has a snapshot", where="the newest snapshots", next="rackwright backup list")
         earliest = min(newest.values())
-        for left in reversed(range(_ATTEMPTS)):
+        left = _ATTEMPTS
+        while True:
             at = At("before the newest", until=earliest - timedelta(seconds=1))
             watch = self._watch()
             try:
                 return self.of(fleet, at, watch), newest
             except RackwrightError as error:
+                left -= 1
                 if not left or not watch.plans:
                     raise
                 self.console.say(f"not good: {error.problems[0].line()}; an older state is tried")
                 earliest = min(plan.chosen.snapshot.time for plan in watch.plans.values())
-        raise AssertionError
 
     def of(self, fleet: Fleet, at: At, watch: Watch | None = None) -> Recovered:
         """Recover this drill's fleet from the newest state that `at` allows."""

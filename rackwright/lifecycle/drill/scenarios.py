@@ -75,13 +75,15 @@ def _refused(recovery: Recovery, place: Place, folder: Path) -> None:
     found = [*_kit_refusals(recovery, place, folder, wrong)]
     kit = recovery.fetch(place.own, folder / _KIT_FOLDER)
     found += [("hosts' snapshots", _said(lambda: recovery.recover(kit, replace(place, password=wrong))))]
-    opened = [what for what, said in found if said is None or _WRONG_PASSWORD not in said]
-    said = "; ".join(f"{what}: {said or 'opened'}" for what, said in found)
-    outcome: Outcome = "failed" if opened else "passed"
+    refused = all(said and all(_WRONG_PASSWORD in line for line in said) for _, said in found)
+    said = "; ".join(f"{what}: {'; '.join(said) or 'opened'}" for what, said in found)
+    outcome: Outcome = "passed" if refused else "failed"
     recovery.record.add(Check(WRONG_PASSWORD_REFUSED, outcome, found=said, expected=_WRONG_PASSWORD))
 
 
-def _kit_refusals(recovery: Recovery, place: Place, folder: Path, wrong: Path) -> Iterator[tuple[str, str | None]]:
+def _kit_refusals(
+    recovery: Recovery, place: Place, folder: Path, wrong: Path
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     for name in kit_repositories(place.own):
         repository, access = reached_from_here(place.own, KIT, name)
         closed = KitPlace(repository, replace(access, password=Secret(wrong.read_text())))
@@ -89,13 +91,13 @@ def _kit_refusals(recovery: Recovery, place: Place, folder: Path, wrong: Path) -
         yield f"the kit at {name}", _said(partial(fetch_kit, closed, into, recovery.console))
 
 
-def _said(work: Callable[[], object]) -> str | None:
-    """Return how the work was refused; None: it wasn't."""
+def _said(work: Callable[[], object]) -> tuple[str, ...]:
+    """Return how the work was refused, by every host or repository; empty: it wasn't."""
     try:
         work()
     except RackwrightError as error:
-        return "; ".join(problem.line() for problem in error.problems)
-    return None
+        return tuple(problem.line() for problem in error.problems)
+    return ()
 
 
 SCENARIOS: Mapping[Scenario, Callable[[Recovery, Place, Path], Recovered | None]] = {

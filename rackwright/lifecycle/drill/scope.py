@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rackwright.errors import FleetError, Problem, UsageError
+from rackwright.fleet.backup_access import kit_repositories
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.naming import unknown
 from rackwright.fleet.sections.drill import Drill
@@ -53,6 +54,8 @@ def drill_of(fleet: Fleet) -> Drill:
         problems.append(
             Problem("backup.to", "no sftp or rest repository", "a lost host's own disk can't be restored from")
         )
+    elif not kit_repositories(fleet):
+        problems.append(Problem("backup.snapshots", "is no", "a recovery needs snapshots and a kit"))
     if problems or drill is None:
         raise FleetError(problems)
     return drill
@@ -89,6 +92,8 @@ def _wanted(fleet: Fleet, scenario: Scenario, host: str | None) -> tuple[str, ..
     """Return the hosts that the scenario is about, the control host first: it is needed in each of them."""
     control = fleet.control[0]
     if scenario == "gateway":
+        if host not in (None, *fleet.gateways):
+            raise UsageError("is no gateway", where=f"--host {host}", should=f"one of {', '.join(fleet.gateways)}")
         return tuple(dict.fromkeys((control, host or fleet.gateways[0], *fleet.gateways[:1])))
     if scenario == "serving-host":
         serving = host or next((name for name in fleet.hosts if fleet.replicas_on(name)), None)

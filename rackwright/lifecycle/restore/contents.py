@@ -81,6 +81,13 @@ _LONGEST = {"control/journal": 16 * 2**20}
 _LONGEST_OTHER = 4 * 2**20
 
 
+def refuses_damage(name: str) -> bool:
+    """Return whether the file of this name is read by a parser that refuses it if it is damaged."""
+    # The last line of a journal may be cut off.
+    strict = (pattern for pattern, read in _JSON.items() if read is not parse_journal)
+    return name == "fleet/applied.json" or any(re.fullmatch(pattern, name) for pattern in strict)
+
+
 def read_contents(files: Mapping[str, bytes], fleet: Fleet, where: str) -> Contents:
     """Given the restored files by their names below /var/lib/rackwright, return what they say, and every problem."""
     problems: list[Problem] = []

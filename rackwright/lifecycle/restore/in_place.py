@@ -49,7 +49,7 @@ class Restored:
     closed: str | None = None
     """The rollout that was open when the snapshot was made, and is closed now."""
     left_out: tuple[str, ...] = ()
-    """Names of the snapshot's files that were not restored, below /var/lib/rackwright."""
+    """Names of what was not restored of the snapshot, below /var/lib/rackwright."""
 
     def lines(self) -> Iterator[str]:
         """Yield what was restored, in words."""
@@ -133,7 +133,7 @@ def _validated(
     if left_out:
         names = "".join(f"{name}\n" for name in left_out)
         shell.run(command(scripts.LEAVE_OUT, staging.restored), stdin=names).check("leaving out files")
-    return contents, (*strange, *left_out)
+    return contents, (*(line.partition(" ")[2] for line in strange), *left_out)
 
 
 def _say_left_out(console: Console, host: str, names: Sequence[str]) -> None:

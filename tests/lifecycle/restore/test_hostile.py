@@ -67,7 +67,7 @@ def test_links_devices_odd_names_modes_and_attributes_of_a_snapshot_do_not_reach
     bench.saved.save("one")
     subprocess.run(["find", str(bench.saved.var), "-mindepth", "1", "-delete"], check=True)
     bench.machine.put(HERE)
-    bench.restore()
+    done = bench.restore()
     var = bench.saved.var
     found = [path for path in var.rglob("*") if bench.machine.restores not in path.parents]
     assert not [path for path in found if path.is_symlink() or not (path.is_file() or path.is_dir())]
@@ -82,6 +82,8 @@ def test_links_devices_odd_names_modes_and_attributes_of_a_snapshot_do_not_reach
     assert (var / "evidence").stat().st_mode & 0o7777 == 0o700
     assert secret.read_text() == "secret"
     assert "gate1: not restored: p evidence/fifo" in bench.console.said
+    assert {"evidence/fifo", "evidence/link", "evidence/a b", "drains/x", "control/evil.json"} <= set(done.left_out)
+    assert "evidence/setuid" not in done.left_out
 
 
 def test_what_is_revert_shares_no_file_with_what_is_there(bench: Bench) -> None:

@@ -130,8 +130,10 @@ def running(folder: Path, drill: str) -> Iterator[None]:
     """
     name = f".running-{drill}"
     with _held(folder, name, fcntl.LOCK_EX | fcntl.LOCK_NB):
-        yield
-        (folder / name).unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            (folder / name).unlink(missing_ok=True)
 
 
 def is_running(folder: Path, drill: str) -> bool:

@@ -12,6 +12,7 @@ from rackwright.fleet.sections.hosts import JumpHost
 from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination
 from rackwright.lifecycle.drill.scratch_hosts.not_production import Production
 from rackwright.lifecycle.drill.scratch_hosts.reach_probes import Place
+from rackwright.ports import PEERS_PORT
 from rackwright.remote.connection import Connection
 from rackwright.values.network import Address
 
@@ -50,7 +51,7 @@ def production_of(
         fleet=fleet.file.fleet,
         connections=connections,
         addresses=named,
-        ports=frozenset({443, *ports}),
+        ports=frozenset({443, PEERS_PORT, *ports}),
         models_at=tuple(dict.fromkeys(stores)),
     )
 
