@@ -48,11 +48,11 @@ class Place:
 def write_drill_fleet(kit: FetchedKit, place: Place) -> Fleet:
     """Write the drill's fleet file next to the kit's, with its lock, keys file, CA and pins; return the fleet.
 
-    Nothing of the kit runs before this returns: raise ProofError if its fleet file has commands that the operator's
-    doesn't have. Raise FleetError if it isn't valid, or if it has no host that the drill covers.
+    Nothing of the kit runs before this returns: raise ProofError if its fleet file has secrets or repositories that the
+    operator's doesn't have. Raise FleetError if it isn't valid, or if it has no host that the drill covers.
     """
     restored = load_fleet(kit.fleet_file)
-    _refuse_commands(restored, place.own)
+    _refuse_forged(restored, place.own)
     _refuse_unknown_hosts(restored, place.scope)
     link_secrets(kit, restored, place.own)
     path = restored.path.with_name(f"{restored.path.stem}-drill.yml")
@@ -88,17 +88,32 @@ def link_secrets(kit: FetchedKit, restored: Fleet, own: Fleet) -> None:
         linked.add(target)
 
 
-def _refuse_commands(restored: Fleet, own: Fleet) -> None:
-    """Raise ProofError if the kit would run commands that the operator's fleet file doesn't run."""
-    known = {text for text in secret_references(own).values() if text.startswith("cmd:")}
-    commands = {text for text in secret_references(restored).values() if text.startswith("cmd:")}
-    if strange := sorted(commands - known):
+def _refuse_forged(restored: Fleet, own: Fleet) -> None:
+    """Raise ProofError if the kit would use other secrets, commands or repositories than the operator's fleet file.
+
+    With a forged kit, commands would run here, and secrets would go to a server that the forger chose.
+    """
+    known = set(_other_references(own))
+    strange = [text for text in dict.fromkeys(_other_references(restored)) if text not in known]
+    kept = {one.name: one for one in own.file.backup.to} if own.file.backup else {}
+    asked = restored.file.backup.to if restored.file.backup else ()
+    strange += [f"the repository {one.name}: {_described(one)}" for one in asked if kept.get(one.name) != one]
+    if strange:
         raise ProofError(
-            "the kit's fleet file runs commands that this fleet file doesn't have",
+            "the kit's fleet file has secrets or repositories that this fleet file doesn't have",
             should="someone who can write to the repository may have forged it",
             listed=strange,
-            next="rackwright backup kit, if you removed them from the fleet file",
+            next="rackwright backup kit, if you changed them in the fleet file",
         )
+
+
+def _described(repository: Repository) -> str:
+    return ", ".join((repository.url, *filter(None, repository.references.values())))
+
+
+def _other_references(fleet: Fleet) -> list[str]:
+    """Return the references to secrets, except those of repositories: their hosts may be others by now."""
+    return [text for place, text in secret_references(fleet).items() if not place.startswith("backup.")]
 
 
 def _refuse_unknown_hosts(restored: Fleet, scope: Scope) -> None:

@@ -122,10 +122,10 @@ class Work:
         closed = self.drill.guard.isolate(proven)
         checks = self._as_hosts(self.drill.guard.probe_from_inside(closed))
         self.record.add(*checks)
-        if failed := [one for one in checks if one.outcome == "failed"]:
+        if unproven := [one for one in checks if one.outcome != "passed"]:
             raise ProofError(
-                "the scratch hosts are not isolated, so nothing is restored to them",
-                listed=(f"{one.host}: {one.name}: {one.found}" for one in failed),
+                "the scratch hosts are not proven to be isolated, so nothing is restored to them",
+                listed=(f"{one.host}: {one.name}: {one.outcome}: {one.found}" for one in unproven),
             )
 
     def clean(self) -> None:

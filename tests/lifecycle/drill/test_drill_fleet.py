@@ -144,11 +144,18 @@ def test_without_pins_no_host_key_is_known(tmp_path: Path, own: Fleet) -> None:
 def test_a_command_that_only_the_kit_has_is_refused_and_never_run(tmp_path: Path, own: Fleet) -> None:
     ran = tmp_path / "ran"
     forged = OWN.replace(PASSWORDS, f"password: 'cmd:touch {ran}'", 1)
-    with pytest.raises(ProofError, match="runs commands that this fleet file doesn't have") as raised:
+    with pytest.raises(ProofError, match="has secrets or repositories that this fleet file doesn't have") as raised:
         written(tmp_path, own, forged)
-    assert raised.value.problems[0].listed == (f"cmd:touch {ran}",)
+    assert f"cmd:touch {ran}" in raised.value.problems[0].listed[0]
     assert not ran.exists()
     assert not list((tmp_path / "kit/fleet").glob("acme-drill*"))
+
+
+@pytest.mark.parametrize("old, new", [(PASSWORDS, "password: 'env:AWS_SECRET'"), ("10.0.0.21", "10.6.6.6")])
+def test_a_kit_that_would_send_secrets_elsewhere_is_refused(tmp_path: Path, own: Fleet, old: str, new: str) -> None:
+    assert old in OWN
+    with pytest.raises(ProofError, match="may have forged it"):
+        written(tmp_path, own, OWN.replace(old, new, 1))
 
 
 def test_a_command_that_both_have_is_fine(tmp_path: Path, own: Fleet) -> None:
@@ -165,7 +172,8 @@ def test_a_host_that_the_kit_does_not_know_is_named(tmp_path: Path, own: Fleet) 
 @pytest.mark.parametrize("path", ["../../own/secrets/password", "secrets/../../../etc/passwd"])
 def test_a_reference_that_leads_out_of_the_kit_is_refused(tmp_path: Path, own: Fleet, path: str) -> None:
     with pytest.raises(ProofError, match="leads out of the kit's folder"):
-        written(tmp_path, own, OWN.replace("file:secrets/password", f"file:{path}", 1))
+        text = OWN.replace("file:secrets/password", f"file:{path}", 1)
+        written(tmp_path, own_fleet(own.path.parent, text), text)
 
 
 def test_nothing_is_written_through_a_folder_that_is_a_link(tmp_path: Path, own: Fleet) -> None:
@@ -189,7 +197,7 @@ def test_a_secret_that_the_kit_brings_is_refused(tmp_path: Path, own: Fleet, put
 
 def test_secrets_with_a_whole_path_are_used_where_they_are(tmp_path: Path, own: Fleet) -> None:
     text = OWN.replace("file:secrets/password", f"file:{own.path.parent}/secrets/password")
-    assert written(tmp_path, own, text).hosts
+    assert written(tmp_path, own_fleet(own.path.parent, text), text).hosts
     assert not (tmp_path / "kit/fleet/secrets/password").exists()
 
 
