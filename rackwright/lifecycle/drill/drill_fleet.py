@@ -48,8 +48,8 @@ class Place:
 def write_drill_fleet(kit: FetchedKit, place: Place) -> Fleet:
     """Write the drill's fleet file next to the kit's, with its lock, keys file, CA and pins; return the fleet.
 
-    Nothing of the kit runs before this returns: raise ProofError if its fleet file has secrets or repositories that the
-    operator's doesn't have. Raise FleetError if it isn't valid, or if it has no host that the drill covers.
+    Nothing of the kit runs before this returns. Raise ProofError if its fleet file has secrets or repositories that
+    the operator's doesn't have. Raise FleetError if it isn't valid, or if it has no host that the drill covers.
     """
     restored = load_fleet(kit.fleet_file)
     _refuse_forged(restored, place.own)
