@@ -306,7 +306,6 @@ def test_without_any_copy_nothing_is_proven(restore: Restore) -> None:
     assert next(one for one in data.checks if one.name == "corrupted copy refused").outcome == "failed"
 
 
-@pytest.mark.parametrize("kept", ["control/token", ANSWER, "fleet/applied.json"])
 def test_weights_of_which_no_copy_can_be_made_are_no_negative_control(
     restore: Restore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,6 +315,7 @@ def test_weights_of_which_no_copy_can_be_made_are_no_negative_control(
     assert control.found == "no copy: no space"
 
 
+@pytest.mark.parametrize("kept", ["control/token", ANSWER, "fleet/applied.json"])
 def test_a_file_that_no_parser_reads_is_not_damaged_in_place_of_one(restore: Restore, kept: str) -> None:
     gate = restore.hosts["gate1"]
     for name in GOOD:
