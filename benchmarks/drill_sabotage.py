@@ -172,7 +172,7 @@ class Bench:
             yield
         finally:
             host.tell(sabotage.back)
-            if "systemd/system" in sabotage.back or ENGINE in sabotage.back:
+            if ENGINE in sabotage.spoil:
                 host.tell(f"systemctl daemon-reload; systemctl restart {ENGINE}")
 
     def of_the_controller(self) -> Iterator[tuple[str, Callable[[], None], Callable[[], None]]]:

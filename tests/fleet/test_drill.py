@@ -39,6 +39,7 @@ def fleet(folder: Path, text: str) -> Fleet:
         ("10.0.0.91", "10.1.0.10", ["drill.hosts.scratch1.address: is gate1's service; a scratch host must be a machine of its own"]),
         ("10.0.0.91", "10.2.0.10", ["drill.hosts.scratch1.address: is gate1's fabric; a scratch host must be a machine of its own"]),
         ("10.0.0.91", "10.0.0.99", ["drill.hosts.scratch1.address: is the gateways' virtual address; a scratch host must be a machine of its own"]),
+        ("10.0.0.91", "[10.0.0.91]", ["drill.hosts.scratch1.address: should be an IPv4 or IPv6 address"]),
         ("10.0.0.92", "10.0.0.91", ["drill.hosts.scratch2.address: is scratch1's address; a scratch host must be a machine of its own"]),
         ("10.0.0.91", "scratch.acme.internal", ["drill.hosts.scratch1.address: should be an IPv4 or IPv6 address"]),
         ("10.0.0.91,", "10.0.0.91, ssh: {jump: gpu2},", ["drill.hosts.scratch1.ssh.jump: gpu2 may be lost in a disaster; write the jump host's address, or leave jump out"]),
@@ -105,7 +106,7 @@ def test_the_drills_secrets_are_known_and_stay_out_of_a_kit(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("written", "makes"), [("", True), ("  snapshots: yes\n", True), ("  snapshots: no\n", False)]
 )
-def test_hosts_of_a_copy_of_the_fleet_only_restore(tmp_path: Path, written: str, makes: bool) -> None:  # noqa: FBT001
+def test_hosts_of_a_copy_of_the_fleet_only_restore(tmp_path: Path, written: str, makes: bool) -> None:
     made = fleet(tmp_path, GOOD + BACKUP + written)
     settings = backup_of(made, Lock(fleet="acme", models={}, runtimes={}, ports={}), "gate1", ())
     assert settings

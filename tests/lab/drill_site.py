@@ -20,7 +20,7 @@ from tests.lab.operator import Operator, operator
 from tests.lab.standard import images_of, standard_lab
 
 VAULT = "spare1"
-NAME = "drill"
+NAME = "test-molecule-drill"
 SIGNER = "anna"
 
 

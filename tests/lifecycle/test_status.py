@@ -24,8 +24,8 @@ from rackwright.lifecycle.status import (
     _paused_keys,
     _traffic,
 )
-from rackwright.roles.replica.state import PausedKey, ReplicaState
 from rackwright.roles.backup.state import RepositoryState
+from rackwright.roles.replica.state import PausedKey, ReplicaState
 from rackwright.state.kit import KitRecord, KnownKit
 from tests.fleet.test_backup import DISK, SSH, WEB, fleet
 from tests.lifecycle.backup.test_make import SETTINGS

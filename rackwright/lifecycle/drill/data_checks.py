@@ -213,10 +213,11 @@ def _damaged_weights(session: Session, found: _Found) -> NegativeControl:
         key=lambda one: one[2].size,
     )
     shell, copy = session.remote.connection(found.host), f"{DRILL_FOLDER}/copy"
-    asked = command(_DAMAGE, f"{folder}/{file.path}", copy)
-    shell.run(asked, timeout=_HASH_SECONDS).check("damaging a copy of the weights")
+    what = f"{found.host}: a copy of {model.name}'s {file.path} with another first byte"
+    damaged = shell.run(command(_DAMAGE, f"{folder}/{file.path}", copy), timeout=_HASH_SECONDS)
+    if not damaged.ok:
+        return NegativeControl(what, "another sha256", f"no copy: {' '.join(damaged.last_lines(1))}", failed=False)
     alone = {copy: model.model_copy(update={"files": (file.model_copy(update={"path": "damaged"}),)})}
     differs = _hashed(shell, alone)
     shell.run(f"rm -rf -- {quote(copy)}").check("removing the damaged copy")
-    what = f"{found.host}: a copy of {model.name}'s {file.path} with another first byte"
     return NegativeControl(what, "another sha256", differs or "the same sha256", differs is not None)

@@ -49,11 +49,11 @@ class Place:
 def write_drill_fleet(kit: FetchedKit, place: Place) -> Fleet:
     """Write the drill's fleet file next to the kit's, with its lock, keys file, CA and pins; return the fleet.
 
-    Nothing of the kit runs before this returns: raise ProofError if its fleet file has commands that the operator's
-    doesn't have. Raise FleetError if it isn't valid, or if it has no host that the drill covers.
+    Nothing of the kit runs before this returns. Raise ProofError if its fleet file has secrets or repositories that
+    the operator's doesn't have. Raise FleetError if it isn't valid, or if it has no host that the drill covers.
     """
     restored = load_fleet(kit.fleet_file)
-    _refuse_commands(restored, place.own)
+    _refuse_forged(restored, place.own)
     _refuse_unknown_hosts(restored, place.scope)
     link_secrets(kit, restored, place.own)
     path = restored.path.with_name(f"{restored.path.stem}-drill.yml")
@@ -89,37 +89,42 @@ def link_secrets(kit: FetchedKit, restored: Fleet, own: Fleet) -> None:
         linked.add(target)
 
 
-def _refuse_commands(restored: Fleet, own: Fleet) -> None:
-    """Raise ProofError if the kit would run, or read outside of it, what the operator's fleet file doesn't.
+def _refuse_forged(restored: Fleet, own: Fleet) -> None:
+    """Raise ProofError if the kit would use other secrets, commands or repositories than the operator's fleet file.
 
-    The secrets that it names go where the kit's fleet file says.
+    With a forged kit, commands would run here, and secrets would go to a server that the forger chose.
     """
-    if strange := sorted(text for text in _references(restored) - _references(own) if _leads_out(text)):
-        runs = "runs commands" if any(text.startswith("cmd:") for text in strange) else "reads files or secrets"
+    known = set(_other_references(own))
+    strange = [text for text in dict.fromkeys(_other_references(restored)) if text not in known]
+    kept = {one.name: one for one in own.file.backup.to} if own.file.backup else {}
+    asked = restored.file.backup.to if restored.file.backup else ()
+    strange += [f"the repository {one.name}: {_described(one)}" for one in asked if kept.get(one.name) != one]
+    if strange:
         raise ProofError(
-            f"the kit's fleet file {runs} that this fleet file doesn't have",
+            "the kit's fleet file has secrets, files or repositories that this fleet file doesn't have",
             should="someone who can write to the repository may have forged it",
             listed=strange,
-            next="rackwright backup kit, if you removed them from the fleet file",
+            next="rackwright backup kit, if you changed them in the fleet file",
         )
 
 
-def _references(fleet: Fleet) -> set[str]:
-    """Return what it refers to, as it is written: secrets, and files that go to hosts.
+def _described(repository: Repository) -> str:
+    return ", ".join((repository.url, *filter(None, repository.references.values())))
 
-    {host} stands for hosts in service, which may be others by now.
+
+def _other_references(fleet: Fleet) -> list[str]:
+    """Return the references to secrets, except those of repositories: their hosts may be others by now.
+
+    Files outside the fleet's folder that go to hosts count, too.
     """
-    backup = fleet.file.backup
-    written = {text for one in (backup.to if backup else ()) for text in one.references.values() if text}
-    builds = {model.runtime.build for model in fleet.file.models.values() if model.runtime.build}
-    files = {f"{_FILE}{path}" for path in named_files(fleet)} | {text for text in builds if text.startswith(_FILE)}
-    return written | files | {text for at, text in secret_references(fleet).items() if not at.startswith("backup.")}
+    builds = [model.runtime.build or "" for model in fleet.file.models.values()]
+    files = [*(f"{_FILE}{path}" for path in named_files(fleet)), *(text for text in builds if text.startswith(_FILE))]
+    secrets = [text for place, text in secret_references(fleet).items() if not place.startswith("backup.")]
+    return [*secrets, *(text for text in files if _leads_out(text.removeprefix(_FILE)))]
 
 
-def _leads_out(reference: str) -> bool:
-    path = reference.removeprefix(_FILE)
-    inside = reference.startswith(_FILE) and not path.startswith(("/", "~")) and ".." not in path.split("/")
-    return not inside
+def _leads_out(path: str) -> bool:
+    return path.startswith(("/", "~")) or ".." in path.split("/")
 
 
 def _refuse_unknown_hosts(restored: Fleet, scope: Scope) -> None:

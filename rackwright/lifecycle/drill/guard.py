@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 from rackwright.errors import LeasedError, RackwrightError, together
 from rackwright.fleet.fleet import Fleet
@@ -16,16 +16,22 @@ from rackwright.lifecycle.client.origin import own_address
 from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.scope import Scope
 from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination, destinations
-from rackwright.lifecycle.drill.scratch_hosts.fleet_addresses import hosts_addresses, places_of, production_of
+from rackwright.lifecycle.drill.scratch_hosts.fleet_addresses import (
+    Lookup,
+    hosts_addresses,
+    look_up,
+    places_of,
+    production_of,
+)
 from rackwright.lifecycle.drill.scratch_hosts.isolation import Closed, Isolation, close_off, lift, still_closed
 from rackwright.lifecycle.drill.scratch_hosts.marker import NONE, SIGN_SECONDS, Marker, claim, give_sign, leave
 from rackwright.lifecycle.drill.scratch_hosts.not_production import Proven, prove_not_production
 from rackwright.lifecycle.drill.scratch_hosts.reach_probes import Place, probe_here, probe_inside, probe_outside
 from rackwright.lifecycle.drill.scratch_hosts.scratch import each_outcome, on_each
 from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought, require_wiped, wipe
-from rackwright.ports import FIRST_PORT, LAST_PORT, PEERS_PORT
+from rackwright.ports import FIRST_PORT
 from rackwright.remote import Connection, Remote
-from rackwright.values.network import Address, parse_address
+from rackwright.values.network import parse_address
 
 _HTTPS = 443
 _TEXTS = 5
@@ -44,11 +50,19 @@ class Guard:
     production: Mapping[str, Connection]
     """To the fleet's hosts in service. They are only asked."""
 
+    @cached_property
+    def _servers(self) -> tuple[Destination, ...]:
+        return destinations(self.own, self.lock, tuple(self.scope.scratch))
+
+    @cached_property
+    def _lookup(self) -> Lookup:
+        # A name that isn't known can take a resolver seconds.
+        return cache(look_up)
+
     def prove(self, *, take_over: bool) -> Proven:
         """Return the proof that no scratch host is production. Nothing has been changed."""
-        known = production_of(self.own, self.lock, self.production, self._destinations)
-        wide = replace(known, ports=known.ports | {PEERS_PORT, *range(FIRST_PORT, LAST_PORT + 1)})
-        return prove_not_production(self.scratch, wide, take_over=take_over)
+        known = production_of(self.own, self.lock, self.production, self._servers, lookup=self._lookup)
+        return prove_not_production(self.scratch, known, take_over=take_over)
 
     @contextmanager
     def held(self, proven: Proven) -> Iterator[Signs]:
@@ -75,30 +89,27 @@ class Guard:
         drill = self.own.file.drill
         isolation = Isolation(
             fleet=self.own,
-            wanted=self._destinations,
+            wanted=self._servers,
             scratch={name: one.addresses for name, one in proven.found.items()},
-            production=tuple(self._addresses),
+            production=tuple(hosts_addresses(self.own, lookup=self._lookup)),
             reach=drill.reach if drill else (),
         )
         return close_off(self.scratch, isolation)
 
     def probe_from_inside(self, closed: Mapping[str, Closed]) -> tuple[Check, ...]:
         """Return what the scratch hosts could reach."""
-        return (
-            *still_closed(self.scratch),
-            *probe_inside(self.scratch, closed, places_of(self.own, self._addresses)),
-        )
+        forbidden = places_of(self.own, lookup=self._lookup)
+        return (*still_closed(self.scratch), *probe_inside(self.scratch, closed, forbidden))
 
     def probe_from_outside(self) -> tuple[Check, ...]:
         """Return who could reach the scratch hosts: the fleet's hosts nothing, this machine only ssh and 443."""
         places = {name: tuple(_ports(name, one)) for name, one in self.scratch.items()}
         # A host of the fleet may be this machine, which the isolation lets in.
         own = {own_address(one.target.address) for one in self.scratch.values()}
+        named = hosts_addresses(self.own, lookup=self._lookup).items()
+        this = {what.partition("'")[0] for address, what in named if str(address) in own}
         others = {
-            name: one
-            for name, one in self.production.items()
-            if not self.own.is_local(name)
-            and not own & {str(self.own.service(name)), self.own.file.hosts[name].address}
+            name: one for name, one in self.production.items() if name not in this and not self.own.is_local(name)
         }
         here = (
             check
@@ -106,15 +117,6 @@ class Guard:
             for check in probe_here(name, some, expected=(self.scratch[name].target.port, _HTTPS))
         )
         return (*still_closed(self.scratch), *probe_outside(places, others), *here)
-
-    @cached_property
-    def _destinations(self) -> tuple[Destination, ...]:
-        return destinations(self.own, self.lock, tuple(self.scope.scratch))
-
-    @cached_property
-    def _addresses(self) -> Mapping[Address, str]:
-        """Address of the fleet → what it is. Names are looked up once, so that all steps mean the same machines."""
-        return hosts_addresses(self.own)
 
     def wiped(self, brought: Mapping[str, Brought]) -> tuple[Check, ...]:
         """Wipe all scratch hosts, and lift the isolation of those that are proven to be wiped.

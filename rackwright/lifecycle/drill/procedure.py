@@ -65,7 +65,7 @@ class Drill:
 
 @contextmanager
 def _noted(record: Record) -> Iterator[None]:
-    """Note whatever ends the block, and go on after it: even after a bug, hosts are wiped and a report is written."""
+    """Note what ends the block, and go on: also after a bug, hosts must be wiped and a report written."""
     try:
         yield
     except RackwrightError as error:
@@ -125,10 +125,10 @@ class Work:
         closed = self.drill.guard.isolate(proven)
         checks = self._as_hosts(self.drill.guard.probe_from_inside(closed))
         self.record.add(*checks)
-        if failed := [one for one in checks if one.outcome == "failed"]:
+        if unproven := [one for one in checks if one.outcome != "passed"]:
             raise ProofError(
-                "the scratch hosts are not isolated, so nothing is restored to them",
-                listed=(f"{one.host}: {one.name}: {one.found}" for one in failed),
+                "the scratch hosts are not proven to be isolated, so nothing is restored to them",
+                listed=(f"{one.host}: {one.name}: {one.outcome}: {one.found}" for one in unproven),
             )
 
     def clean(self) -> None:

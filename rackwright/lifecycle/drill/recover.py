@@ -85,17 +85,18 @@ class Recovery:
         if not newest:
             raise ProofError("no host has a snapshot", where="the newest snapshots", next="rackwright backup list")
         earliest = min(newest.values())
-        for left in reversed(range(_ATTEMPTS)):
+        left = _ATTEMPTS
+        while True:
             at = At("before the newest", until=earliest - timedelta(seconds=1))
             watch = self._watch()
             try:
                 return self.of(fleet, at, watch), newest
             except RackwrightError as error:
+                left -= 1
                 if not left or not watch.plans:
                     raise
                 self.console.say(f"not good: {error.problems[0].line()}; an older state is tried")
                 earliest = min(plan.chosen.snapshot.time for plan in watch.plans.values())
-        raise AssertionError
 
     def of(self, fleet: Fleet, at: At, watch: Watch | None = None) -> Recovered:
         """Recover this drill's fleet from the newest state that `at` allows."""

@@ -323,7 +323,7 @@ def test_only_sftp_and_rest_have_one(tmp_path: Path) -> None:
     for to, made in (("disk", fleet(tmp_path, DISK, SSH)), (None, fleet(tmp_path, DISK))):
         with pytest.raises(UsageError, match="disk: is on the hosts' own disks"):
             repositories_of(made, to)
-    with pytest.raises(UsageError, match="backup.snapshots: is no: no kit is saved; should be yes"):
+    with pytest.raises(UsageError, match=r"backup\.snapshots: is no: no kit is saved; should be yes"):
         repositories_of(fleet(tmp_path, DISK, WEB, snapshots="no"), None)
     with pytest.raises(UsageError, match="nosuch: no repository of that name"):
         repositories_of(fleet(tmp_path, WEB), "nosuch")

@@ -49,7 +49,7 @@ def test_a_first_snapshot_is_due_where_no_good_one_is_known() -> None:
 def test_hosts_that_only_restore_make_no_snapshot() -> None:
     only = session(gate1=SETTINGS.model_copy(update={"snapshots": False}), gpu1=None)
     assert list(first_snapshots(only, surveyed())) == []
-    with pytest.raises(UsageError, match="backup.snapshots: is no: these hosts only restore; should be yes"):
+    with pytest.raises(UsageError, match=r"backup\.snapshots: is no: these hosts only restore; should be yes"):
         make(only, "run", (("gate1", "one"),), cast(Console, None))
 
 

@@ -332,6 +332,15 @@ def test_without_any_copy_nothing_is_proven(restore: Restore) -> None:
     assert next(one for one in data.checks if one.name == "corrupted copy refused").outcome == "failed"
 
 
+def test_weights_of_which_no_copy_can_be_made_are_no_negative_control(
+    restore: Restore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "_DAMAGE", "echo no space >&2; exit 1\n")
+    (control,) = (one for one in restore.checked().negative_controls if one.what.startswith("gpu1"))
+    assert not control.failed
+    assert control.found == "no copy: no space"
+
+
 @pytest.mark.parametrize("kept", ["control/token", ANSWER, "fleet/applied.json"])
 def test_a_file_that_no_parser_reads_is_not_damaged_in_place_of_one(restore: Restore, kept: str) -> None:
     gate = restore.hosts["gate1"]

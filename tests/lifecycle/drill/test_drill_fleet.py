@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +12,13 @@ from rackwright.errors import FleetError, ProofError
 from rackwright.fleet.backup_access import kit_repositories
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
-from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.sections.backup import Repository
 from rackwright.fleet.sections.hosts import JumpHost
 from rackwright.lifecycle.backup.snapshots import Snapshot
-from rackwright.lifecycle.drill.drill_fleet import Place, unreachable, write_drill_fleet
+from rackwright.lifecycle.drill.drill_fleet import unreachable, write_drill_fleet
 from rackwright.lifecycle.restore.fetch_kit import FetchedKit
 from rackwright.state.kit import KitContents
-from rackwright.values.secrets import Secret
 from tests.fleet.test_load import GOOD, KEY
 from tests.lifecycle.drill.drills import BACKUP, NOON, OWN, SCRATCH, own_fleet, place_of
 from tests.lifecycle.restore.kit_vault import new_vault
@@ -148,11 +145,18 @@ def test_without_pins_no_host_key_is_known(tmp_path: Path, own: Fleet) -> None:
 def test_a_command_that_only_the_kit_has_is_refused_and_never_run(tmp_path: Path, own: Fleet) -> None:
     ran = tmp_path / "ran"
     forged = OWN.replace(PASSWORDS, f"password: 'cmd:touch {ran}'", 1)
-    with pytest.raises(ProofError, match="runs commands that this fleet file doesn't have") as raised:
+    with pytest.raises(ProofError, match="has secrets, files or repositories that this fleet file doesn't have") as raised:
         written(tmp_path, own, forged)
-    assert raised.value.problems[0].listed == (f"cmd:touch {ran}",)
+    assert f"cmd:touch {ran}" in raised.value.problems[0].listed[0]
     assert not ran.exists()
     assert not list((tmp_path / "kit/fleet").glob("acme-drill*"))
+
+
+@pytest.mark.parametrize(("old", "new"), [(PASSWORDS, "password: 'env:AWS_SECRET'"), ("10.0.0.21", "10.6.6.6")])
+def test_a_kit_that_would_send_secrets_elsewhere_is_refused(tmp_path: Path, own: Fleet, old: str, new: str) -> None:
+    assert old in OWN
+    with pytest.raises(ProofError, match="may have forged it"):
+        written(tmp_path, own, OWN.replace(old, new, 1))
 
 
 def test_a_command_that_both_have_is_fine(tmp_path: Path, own: Fleet) -> None:
@@ -168,19 +172,10 @@ def test_a_host_that_the_kit_does_not_know_is_named(tmp_path: Path, own: Fleet) 
 
 @pytest.mark.parametrize("path", ["../../own/secrets/password", "secrets/../../../etc/passwd"])
 def test_a_reference_that_leads_out_of_the_kit_is_refused(tmp_path: Path, own: Fleet, path: str) -> None:
-    forged = OWN.replace("file:secrets/password", f"file:{path}", 1)
-    with pytest.raises(ProofError, match="reads files or secrets that this fleet file doesn't have"):
-        written(tmp_path, own, forged)
+    text = OWN.replace("file:secrets/password", f"file:{path}", 1)
+    known = own_fleet(own.path.parent, text)
     with pytest.raises(ProofError, match="leads out of the kit's folder"):
-        write_drill_fleet(kit(tmp_path / "both", forged), place_of(own_fleet(own.path.parent, forged)))
-
-
-@pytest.mark.parametrize("reference", ["env:AWS_SECRET_ACCESS_KEY", "file:~/.ssh/id_ed25519", "file:/etc/shadow"])
-def test_a_forged_kit_does_not_get_this_machines_secrets(tmp_path: Path, own: Fleet, reference: str) -> None:
-    forged = OWN.replace("file:secrets/password", reference, 1)
-    with pytest.raises(ProofError, match="reads files or secrets that this fleet file doesn't have") as raised:
-        written(tmp_path, own, forged)
-    assert raised.value.problems[0].listed == (reference,)
+        written(tmp_path, known, text)
 
 
 @pytest.mark.parametrize(
@@ -195,15 +190,15 @@ def test_a_forged_kit_does_not_send_this_machines_files_to_hosts(
 ) -> None:
     outside = tmp_path / "home.tgz"
     outside.write_text("private")
-    with pytest.raises(ProofError, match="reads files or secrets that this fleet file doesn't have") as raised:
+    with pytest.raises(ProofError, match="may have forged it") as raised:
         written(tmp_path, own, OWN.replace(old, new.replace("OUTSIDE", str(outside)), 1))
-    assert raised.value.problems[0].listed == (f"file:{outside}",)
+    assert f"file:{outside}" in raised.value.problems[0].listed
 
 
 def test_a_kit_deep_in_folders_does_not_lead_to_files_above_the_operators(tmp_path: Path, own: Fleet) -> None:
     forged = OWN.replace("file:secrets/password", "file:../../../etc/shadow", 1)
     fetched = kit(tmp_path / "kit" / "a" / "b" / "c", forged)
-    with pytest.raises(ProofError, match="reads files or secrets that this fleet file doesn't have"):
+    with pytest.raises(ProofError, match="may have forged it"):
         write_drill_fleet(replace(fetched, folder=tmp_path / "kit"), place_of(own))
 
 

@@ -28,11 +28,27 @@ from tests.lifecycle.drill.test_client_checks import keys
 LOCK = Lock(fleet="acme", models={}, runtimes={}, ports={})
 MARKER = Marker(fleet="acme", drill=DRILL, who="anna", time=NOON)
 FLEET = (
-    OWN.replace("gate1: {", "gate1: {service: 10.1.0.10, fabric: 10.2.0.10, ")
+    OWN.replace("gpu1: {address: 10.0.0.11", "gpu1: {service: 10.1.0.11, address: gpu1.acme.internal")
+    .replace("10.0.0.22:", "vault.acme.internal:")
+    .replace("gate1: {", "gate1: {service: 10.1.0.10, fabric: 10.2.0.10, ")
     .replace("gpu2: {", "gpu2: {models_at: /data/models, disabled: broken, ")
     .replace("[gate1], ", "[gate1], vip: 10.0.0.99, ")
     + "  reach: [203.0.113.0/24]\n"
 )
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What this machine's resolver knows; and how often it was asked."""
+    known = {"gpu1.acme.internal": "10.0.0.11", "vault.acme.internal": "10.0.0.22"}
+
+    def look(name: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        if name not in known:
+            raise OSError("unknown")
+        return [(0, 0, 0, "", (known[name], 0))]
+
+    monkeypatch.setattr(fleet_addresses.socket, "getaddrinfo", look)
+    return known
 
 
 @pytest.fixture
@@ -93,7 +109,9 @@ def test_the_fleet_is_known_by_its_addresses_its_ports_and_its_models(
     assert named["10.2.0.10"] == "gate1's fabric"
     assert named["10.0.0.12"] == "gpu2's address", "a host out of service is the fleet's, too"
     assert "virtual address" in named["10.0.0.99"]
+    assert named["10.0.0.11"] == "gpu1's address", "it is looked up"
     assert named["10.0.0.21"] == "the server of the repository near"
+    assert named["10.0.0.22"] == "the server of the repository far"
 
 
 def test_names_of_the_fleet_file_are_looked_up_and_their_machines_are_production(
@@ -123,8 +141,7 @@ def test_names_of_the_fleet_file_are_looked_up_and_their_machines_are_production
     assert {"10.0.0.5", "10.0.0.60", "203.0.113.7"} <= set(map(str, asked["fleet"].addresses))
     assert {"10.0.0.5", "203.0.113.7"} <= set(map(str, asked["isolation"].production))
     places = {(str(place.address), place.port) for place in asked["places"]}
-    assert {("203.0.113.7", 443), ("10.0.0.99", 443), ("10.0.0.12", 22), ("10.0.0.11", 443)} <= places
-    assert 8112 in asked["fleet"].ports
+    assert {("203.0.113.7", 443), ("10.0.0.99", 443), ("10.0.0.12", 22), ("10.1.0.11", 443)} <= places
 
 
 def test_a_host_of_the_fleet_that_is_this_machine_is_no_probe_from_outside(
@@ -139,7 +156,7 @@ def test_a_host_of_the_fleet_that_is_this_machine_is_no_probe_from_outside(
     monkeypatch.setattr(guarding, "probe_outside", lambda _, production: asked.append(sorted(production)) or ())
     monkeypatch.setattr(guarding, "own_address", lambda towards: "10.0.0.77")
     made.probe_from_outside()
-    monkeypatch.setattr(guarding, "own_address", lambda towards: "10.0.0.11")
+    monkeypatch.setattr(guarding, "own_address", lambda towards: "10.1.0.11")
     made.probe_from_outside()
     assert asked == [["gpu1"], []]
 
@@ -180,7 +197,7 @@ def test_hosts_are_isolated_from_the_fleet_and_reach_each_other(
     assert "10.0.0.21" not in map(str, asked.production)
     assert {(one.name, one.port) for one in asked.wanted if one.repository} == {
         ("10.0.0.21", 8000),
-        ("10.0.0.22", 8000),
+        ("vault.acme.internal", 8000),
     }
     assert asked.reach == (parse_network("203.0.113.0/24"),)
 
@@ -327,7 +344,14 @@ def test_a_drill_that_was_taken_over_neither_wipes_nor_opens_what_the_other_one_
 
 
 def test_signs_end_with_the_block_even_if_it_fails(guard: Guard) -> None:
-    with pytest.raises(KeyboardInterrupt), guard.held(found()) as signs:
-        assert signs._thread.is_alive()
-        raise KeyboardInterrupt
-    assert not signs._thread.is_alive()
+    begun: list[Signs] = []
+
+    def fail() -> None:
+        with guard.held(found()) as signs:
+            assert signs._thread.is_alive()
+            begun.append(signs)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert not begun[0]._thread.is_alive()

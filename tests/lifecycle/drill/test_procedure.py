@@ -234,7 +234,7 @@ def test_nothing_is_restored_to_a_host_that_is_not_isolated(site: Site) -> None:
     assert "recover" not in site.guard.calls
     assert facts.error
     assert facts.error.startswith(
-        "the scratch hosts are not isolated, so nothing is restored to them; gate1: isolated: "
+        "the scratch hosts are not proven to be isolated, so nothing is restored to them; gate1: isolated: "
     )
     assert facts.timing is None
     assert site.guard.calls[-2:] == ["wiped", "released"]

@@ -20,8 +20,7 @@ from rackwright.lifecycle.drill.scenarios import SCENARIOS
 from rackwright.lifecycle.restore.everything import Everything
 from rackwright.lifecycle.restore.fetch_kit import KitPlace
 from rackwright.lifecycle.restore.plan import HostPlan
-from rackwright.values.secrets import Secret
-from tests.lifecycle.drill.drills import BACKUP, NOON, OWN, host_plan, new_record, own_fleet, place_of
+from tests.lifecycle.drill.drills import NOON, OWN, host_plan, new_record, own_fleet, place_of
 from tests.lifecycle.restore.kit_vault import Operator, Vault, new_vault
 
 HOUR = timedelta(hours=1)

@@ -12,6 +12,7 @@ from rackwright.fleet.sections.hosts import JumpHost
 from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination
 from rackwright.lifecycle.drill.scratch_hosts.not_production import Production
 from rackwright.lifecycle.drill.scratch_hosts.reach_probes import Place
+from rackwright.ports import PEERS_PORT
 from rackwright.remote.connection import Connection
 from rackwright.values.network import Address
 
@@ -50,7 +51,7 @@ def production_of(
         fleet=fleet.file.fleet,
         connections=connections,
         addresses=named,
-        ports=frozenset({443, *ports}),
+        ports=frozenset({443, PEERS_PORT, *ports}),
         models_at=tuple(dict.fromkeys(stores)),
     )
 
@@ -66,10 +67,10 @@ def hosts_addresses(fleet: Fleet, *, lookup: Lookup = look_up) -> dict[Address, 
     return found
 
 
-def places_of(fleet: Fleet, addresses: Mapping[Address, str]) -> tuple[Place, ...]:
-    """Return ssh and the clients' port of each of the fleet's addresses, from `hosts_addresses`."""
+def places_of(fleet: Fleet, *, lookup: Lookup = look_up) -> tuple[Place, ...]:
+    """Return ssh and the clients' port of each host of the fleet and of the virtual address."""
     found: dict[tuple[Address, int], Place] = {}
-    for address, what in addresses.items():
+    for address, what in hosts_addresses(fleet, lookup=lookup).items():
         owner = fleet.file.hosts.get(what.partition("'")[0])
         for port in dict.fromkeys((owner.ssh.port if owner else 22, 443)):
             found[address, port] = Place(address, port, what)

@@ -158,7 +158,7 @@ def test_production_is_every_address_of_the_fleet_file_and_the_repositories_serv
     assert set(map(str, hosts_addresses(fleet(), lookup=everywhere))) == {"10.0.0.9", "10.0.0.10"}
     known = production_of(site, lock(), {}, destinations(site, lock(), ("gate1",)), lookup=lookup)
     assert {str(address) for address in known.addresses} == expected | {"10.0.0.60"}
-    assert known.ports == {443, 8100}
+    assert known.ports == {443, 8100, 8300}
     assert set(known.models_at) == {"/srv/models", "/data/models"}
-    asked = {(str(place.address), place.port) for place in places_of(site, hosts_addresses(site, lookup=lookup))}
+    asked = {(str(place.address), place.port) for place in places_of(site, lookup=lookup)}
     assert {("10.0.0.9", 2222), ("10.0.0.9", 443), ("10.1.0.77", 443), ("10.0.0.10", 22)} <= asked
