@@ -145,7 +145,9 @@ def test_without_pins_no_host_key_is_known(tmp_path: Path, own: Fleet) -> None:
 def test_a_command_that_only_the_kit_has_is_refused_and_never_run(tmp_path: Path, own: Fleet) -> None:
     ran = tmp_path / "ran"
     forged = OWN.replace(PASSWORDS, f"password: 'cmd:touch {ran}'", 1)
-    with pytest.raises(ProofError, match="has secrets, files or repositories that this fleet file doesn't have") as raised:
+    with pytest.raises(
+        ProofError, match="has secrets, files or repositories that this fleet file doesn't have"
+    ) as raised:
         written(tmp_path, own, forged)
     assert f"cmd:touch {ran}" in raised.value.problems[0].listed[0]
     assert not ran.exists()
