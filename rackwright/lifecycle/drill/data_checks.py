@@ -15,9 +15,10 @@ from rackwright.lifecycle.proof.weights import hash_command, hash_list, what_dif
 from rackwright.lifecycle.restore import scripts
 from rackwright.lifecycle.restore.arrived import PLAIN
 from rackwright.lifecycle.restore.contents import NOT_READ, read_contents, refuses_damage
+from rackwright.lifecycle.restore.first_hashes import first_hashes, stays
 from rackwright.lifecycle.restore.in_place import Restored
 from rackwright.lifecycle.restore.items import FLEET, ITEMS, Combined
-from rackwright.lifecycle.restore.plan import Files, HostPlan, Stored, present_files
+from rackwright.lifecycle.restore.plan import Files, HostPlan, present_files
 from rackwright.lifecycle.restore.weights import saved_weights
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote import Connection
@@ -60,8 +61,8 @@ def data_checks(
     `plans` and `restored` are of the restore, by host. Raise HostError if a host can't be asked.
     """
     hosts = tuple(session.hosts)
-    found = session.remote.each(hosts, lambda host: _look(session, host))
-    integrity = tuple(_integrity(one, plans.get(one.host), restored.get(one.host)) for one in found.values())
+    found = session.remote.each(hosts, lambda host: _look(session, host, plans.get(host), restored.get(host)))
+    integrity = tuple(_integrity(one) for one in found.values())
     controls = tuple(control for one in found.values() for control in _controls(session, one))
     checks = (
         *(_hashes(one, found[one.host]) for one in integrity),
@@ -87,15 +88,38 @@ class _Found:
     """The files of its state that rackwright reads, by name."""
     files: Files
     """All files of its state."""
+    expected: Files
+    """Those of the snapshot that the host must have."""
+    saved: Mapping[str, str]
+    """sha256 of each of these that stays as it was saved, when it was restored."""
+    hashes: Mapping[str, str]
+    """The same, of what the host has now."""
 
 
-def _look(session: Session, host: str) -> _Found:
+def _look(session: Session, host: str, plan: HostPlan | None, restored: Restored | None) -> _Found:
     shell, store = session.remote.connection(host), session.hosts[host].model_store
     stored = {store.folder(model): model for model in store.models} if store else {}
     asking = "reading the restored state"
     packed = shell.run(command(scripts.SEND, FOLDER, *_READ), limit=scripts.READ_BYTES).check(asking)
     state = unpacked(packed.stdout_bytes, host) if packed.stdout_bytes else {}
-    return _Found(host, stored, _hashed(shell, stored) if stored else None, state, present_files(shell, ITEMS))
+    expected = _expected(plan, restored)
+    saved = {name: digest for name, digest in (restored.hashes if restored else {}).items() if name in expected}
+    return _Found(
+        host=host,
+        stored=stored,
+        differs=_hashed(shell, stored) if stored else None,
+        state=state,
+        files=present_files(shell, ITEMS),
+        expected=expected,
+        saved=saved,
+        hashes=first_hashes(shell, FOLDER, {name: expected[name] for name in saved}),
+    )
+
+
+def _expected(plan: HostPlan | None, restored: Restored | None) -> Files:
+    left_out = restored.left_out if restored else ()
+    files = plan.files if plan else {}
+    return {name: file for name, file in files.items() if _must_be_here(name) and name not in left_out}
 
 
 def _hashed(shell: Connection, stored: Mapping[str, StoredModel]) -> str | None:
@@ -121,21 +145,20 @@ def _noticed(controls: tuple[NegativeControl, ...]) -> Check:
     return Check(NEGATIVE, outcome, found=counted(len(controls), "damaged copy", "damaged copies"))
 
 
-def _integrity(found: _Found, plan: HostPlan | None, restored: Restored | None) -> Integrity:
-    """Count files. restic compared those of the state by hash when it restored them; weights were hashed again."""
-    saved = plan.files if plan else {}
-    left_out = restored.left_out if restored else ()
-    expected = {name: file for name, file in saved.items() if _must_be_here(name) and name not in left_out}
-    there = [name for name in expected if name in found.files]
-    equal = [name for name in there if _is_whole(name, found.files[name], expected[name])]
+def _integrity(found: _Found) -> Integrity:
+    """Count files, compared by hash with what restic restored, or with the lock. Builds and packages count by size:
+    the apply hashed them."""
+    there = [name for name in found.expected if name in found.files]
+    equal = [name for name in there if _is_whole(name, found)]
     weights = sum(len(model.files) for model in found.stored.values())
     wrong = found.differs.count("; ") + 1 if found.differs else 0
+    size = sum(file.bytes for file in found.expected.values())
     return Integrity(
         found.host,
-        expected=len(expected) + weights,
+        expected=len(found.expected) + weights,
         restored=len(there) + weights,
         equal=len(equal) + max(weights - wrong, 0),
-        bytes=sum(file.bytes for file in expected.values()) + sum(model.size for model in found.stored.values()),
+        bytes=size + sum(model.size for model in found.stored.values()),
     )
 
 
@@ -145,8 +168,11 @@ def _must_be_here(name: str) -> bool:
     return PLAIN.fullmatch(name) is not None and not NOT_READ.fullmatch(name) and not applied
 
 
-def _is_whole(name: str, here: Stored, saved: Stored) -> bool:
-    """Return whether the file has all of the snapshot's: logs and the applied fleet have more since."""
+def _is_whole(name: str, found: _Found) -> bool:
+    """Return whether the file has all of the snapshot's. Logs have more since."""
+    here, saved = found.files[name], found.expected[name]
+    if stays(name) and found.saved.get(name, "") != found.hashes.get(name):
+        return False
     grows = any(item.combined is not Combined.FILES for item in ITEMS if name.split("/")[0] == item.name)
     return here.bytes >= saved.bytes if grows else here.bytes == saved.bytes
 
@@ -203,8 +229,24 @@ def _controls(session: Session, found: _Found) -> Iterator[NegativeControl]:
         problems = read_contents(damaged, session.fleet, host).problems
         said = problems[0].what if problems else "accepted"
         yield NegativeControl(f"{host}: a copy of {name} with another first byte", "refused", said, bool(problems))
+    if found.saved:
+        yield _damaged_state(session.remote.connection(host), found)
     if found.stored:
         yield _damaged_weights(session, found)
+
+
+def _damaged_state(shell: Connection, found: _Found) -> NegativeControl:
+    """Hash a damaged copy of a file of the state, as the files themselves are hashed."""
+    name = max(found.saved, key=lambda one: found.expected[one].bytes)
+    what = f"{found.host}: a copy of {name} with another first byte, by its hash"
+    copy, expected = f"{DRILL_FOLDER}/copy", "another sha256"
+    damaged = shell.run(command(_DAMAGE, f"{FOLDER}/{name}", copy), timeout=_HASH_SECONDS)
+    if not damaged.ok:
+        return NegativeControl(what, expected, f"no copy: {' '.join(damaged.last_lines(1))}", failed=False)
+    digest = first_hashes(shell, copy, {"damaged": found.expected[name]}).get("damaged")
+    shell.run(f"rm -rf -- {quote(copy)}").check("removing the damaged copy")
+    differs = digest is not None and digest != found.saved[name]
+    return NegativeControl(what, expected, f"{digest or 'no'} sha256", differs)
 
 
 def _damaged_weights(session: Session, found: _Found) -> NegativeControl:

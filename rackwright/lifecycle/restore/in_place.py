@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rackwright.lifecycle.backup.adopt import adopt_restored
 from rackwright.lifecycle.backup.make import ResticProgress
 from rackwright.lifecycle.restore import scripts
-from rackwright.lifecycle.restore.arrived import not_ours, refuse_incomplete
+from rackwright.lifecycle.restore.arrived import PLAIN, not_ours, refuse_incomplete
 from rackwright.lifecycle.restore.contents import Contents, read_contents
+from rackwright.lifecycle.restore.first_hashes import first_hashes, stays
 from rackwright.lifecycle.restore.items import AUDIT, CONTROL, CONTROL_HOST, FLEET, Combined
 from rackwright.lifecycle.restore.plan import HostPlan
 from rackwright.lifecycle.restore.staging import Staging, Target, discard, finish, stage, without_strange
@@ -50,6 +51,8 @@ class Restored:
     """The rollout that was open when the snapshot was made, and is closed now."""
     left_out: tuple[str, ...] = ()
     """Names of what was not restored of the snapshot, below /var/lib/rackwright."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """sha256 of each file that stays as it was saved, by name, before it was put in place."""
     plan: HostPlan | None = None
     """The plan that was carried out: another one than the operator saw if a repository failed."""
 
@@ -73,6 +76,7 @@ def restore_host(
     console.say(f"{plan.host}: restoring {plan.chosen.snapshot.id[:8]} from {staging.repository.name}")
     stage(shell, staging, ResticProgress(console, f"{plan.host}: restore"), stopping)
     contents, left_out = _validated(session, shell, staging, plan, console)
+    hashes = _hashes(shell, staging, plan)
     lease_session.check()
     for weights in plan.weights:
         console.say(f"{plan.host}: hashing the weights of {weights.model.name}")
@@ -92,7 +96,7 @@ def restore_host(
     parts = tuple(part.item.name for part in plan.parts)
     models = tuple(one.model.name for one in plan.weights)
     return Restored(
-        plan.host, staging.repository.name, plan.chosen.snapshot.id, parts, models, closed, left_out, plan
+        plan.host, staging.repository.name, plan.chosen.snapshot.id, parts, models, closed, left_out, hashes, plan
     )
 
 
@@ -138,6 +142,11 @@ def _validated(
         names = "".join(f"{name}\n" for name in left_out)
         shell.run(command(scripts.LEAVE_OUT, staging.restored), stdin=names).check("leaving out files")
     return contents, (*(line.partition(" ")[2] for line in strange), *left_out)
+
+
+def _hashes(shell: Connection, staging: Staging, plan: HostPlan) -> Mapping[str, str]:
+    files = {name: file for name, file in plan.files.items() if PLAIN.fullmatch(name) and stays(name)}
+    return first_hashes(shell, staging.restored, files) if plan.parts else {}
 
 
 def _say_left_out(console: Console, host: str, names: Sequence[str]) -> None:

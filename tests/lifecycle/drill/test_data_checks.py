@@ -18,6 +18,7 @@ from rackwright.lifecycle.drill import data_checks as checking
 from rackwright.lifecycle.drill.data_checks import Data, data_checks
 from rackwright.lifecycle.drill.evidence.facts import Check, Integrity
 from rackwright.lifecycle.proof.procedure import NOT_RECORDED
+from rackwright.lifecycle.restore.first_hashes import first_hashes, stays
 from rackwright.lifecycle.restore.in_place import Restored
 from rackwright.lifecycle.restore.items import ITEMS
 from rackwright.lifecycle.restore.plan import HostPlan, present_files
@@ -96,7 +97,9 @@ class Restore:
         """Take what the hosts have now for the snapshots' content."""
         for name, host in self.hosts.items():
             self.plans[name] = host_plan(name, files=present_files(cast(Any, host), ITEMS))
-            self.restored[name] = Restored(name, "near", "5" * 64, (), ())
+            files = {one: file for one, file in self.plans[name].files.items() if stays(one)}
+            hashes = first_hashes(cast(Any, host), STATE, files)
+            self.restored[name] = Restored(name, "near", "5" * 64, (), (), hashes=hashes)
 
     def checked(self) -> Data:
         return data_checks(self.session, self.plans, self.restored, LOSS)
