@@ -1,34 +1,58 @@
-"""A restic repository whose key costs no time: each command of restic's spends half a second on a real one."""
+"""Restic repositories whose keys cost no time: each command of restic's spends half a second on a real one."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import shutil
+import subprocess
 from base64 import b64decode, b64encode
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 _CHEAP = {"N": 2, "r": 1, "p": 1}
+_FIRST = "the first password"
 
 
-def make_cheap(repository: Path, password: str) -> None:
-    """Encrypt the repository's master key anew, with a key that scrypt derives from the password at once."""
-    (path,) = (repository / "keys").iterdir()
-    stored = json.loads(path.read_bytes())
-    sealed = b64decode(stored["data"])
-    nonce, text = sealed[:16], sealed[16:-16]
-    master = _ctr(_derived(password, stored)[:32], nonce, text)
-    stored |= _CHEAP
-    key = _derived(password, stored)
-    nonce = os.urandom(16)
-    text = _ctr(key[:32], nonce, master)
-    stored["data"] = b64encode(nonce + text + _mac(key[32:], nonce, text)).decode()
-    content = json.dumps(stored).encode()
+def empty_repository(folder: Path, password: str) -> None:
+    """Leave an empty repository in a new folder. All of a process have one ID and one master key."""
+    shutil.copytree(_made().name, folder)
+    (path,) = (folder / "keys").iterdir()
+    content = _resealed(path.read_bytes(), password)
     path.unlink()
     path.with_name(hashlib.sha256(content).hexdigest()).write_bytes(content)
+
+
+@cache
+def _made() -> TemporaryDirectory[str]:
+    """Return a repository that restic has made, once for each process."""
+    folder = TemporaryDirectory(prefix="restic-")
+    environment = {**os.environ, "RESTIC_PASSWORD": _FIRST}
+    subprocess.run(["restic", "init", "-q", "--no-cache", "-r", folder.name], env=environment, check=True)
+    return folder
+
+
+def _resealed(key: bytes, password: str) -> bytes:
+    """Return the first key with the master key encrypted anew; scrypt derives its key from the password at once."""
+    stored = json.loads(key)
+    sealed = b64decode(stored["data"])
+    master = _ctr(_first_derived(key)[:32], sealed[:16], sealed[16:-16])
+    stored |= _CHEAP
+    derived = _derived(password, stored)
+    nonce = os.urandom(16)
+    text = _ctr(derived[:32], nonce, master)
+    stored["data"] = b64encode(nonce + text + _mac(derived[32:], nonce, text)).decode()
+    return json.dumps(stored).encode()
+
+
+@cache
+def _first_derived(key: bytes) -> bytes:
+    return _derived(_FIRST, json.loads(key))
 
 
 def _derived(password: str, stored: dict[str, int | str]) -> bytes:

@@ -14,7 +14,7 @@ from rackwright.lifecycle.backup import choose as choosing
 from rackwright.lifecycle.restore import in_place
 from rackwright.state.formats import utc_now
 from rackwright.state.journal import Entry, Event
-from tests.cheap_key import make_cheap
+from tests.cheap_key import empty_repository
 from tests.cli.conftest import unpatched as unpatched  # commands run in this process, too
 from tests.lifecycle.backup.saved import PASSWORD, Saved, constants, here
 from tests.lifecycle.restore.host import STATE, Bench, Machine
@@ -57,8 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("restored")
     with pytest.MonkeyPatch.context() as patch:
         saved = here(folder / "work", patch)
-        saved.restic("one", "init")
-        make_cheap(saved.folder("one"), PASSWORD)
+        empty_repository(saved.folder("one"), PASSWORD)
         Bench(Machine(saved)).machine.put(SAVED)
         snapshot = saved.save("one")
         saved.also("two")
