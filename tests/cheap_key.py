@@ -23,9 +23,14 @@ def empty_repository(folder: Path, password: str) -> None:
     """Leave an empty repository in a new folder. All of a process have one ID and one master key."""
     shutil.copytree(_made().name, folder)
     (path,) = (folder / "keys").iterdir()
-    content = _resealed(path.read_bytes(), password)
+    cheap = _resealed(path.read_bytes(), _FIRST, password)
     path.unlink()
-    path.with_name(hashlib.sha256(content).hexdigest()).write_bytes(content)
+    path.with_name(hashlib.sha256(cheap).hexdigest()).write_bytes(cheap)
+
+
+def cheap_key(key: bytes, password: str) -> bytes:
+    """Return a repository's key anew; its file's name is its SHA-256."""
+    return _resealed(key, password, password)
 
 
 @cache
@@ -37,13 +42,13 @@ def _made() -> TemporaryDirectory[str]:
     return folder
 
 
-def _resealed(key: bytes, password: str) -> bytes:
-    """Return the first key with the master key encrypted anew; scrypt derives its key from the password at once."""
+def _resealed(key: bytes, old: str, new: str) -> bytes:
+    """Return the key with the master key encrypted anew; scrypt derives its key from the new password at once."""
     stored = json.loads(key)
     sealed = b64decode(stored["data"])
-    master = _ctr(_first_derived(key)[:32], sealed[:16], sealed[16:-16])
+    master = _ctr(_expensive(old, key)[:32], sealed[:16], sealed[16:-16])
     stored |= _CHEAP
-    derived = _derived(password, stored)
+    derived = _derived(new, stored)
     nonce = os.urandom(16)
     text = _ctr(derived[:32], nonce, master)
     stored["data"] = b64encode(nonce + text + _mac(derived[32:], nonce, text)).decode()
@@ -51,8 +56,8 @@ def _resealed(key: bytes, password: str) -> bytes:
 
 
 @cache
-def _first_derived(key: bytes) -> bytes:
-    return _derived(_FIRST, json.loads(key))
+def _expensive(password: str, key: bytes) -> bytes:
+    return _derived(password, json.loads(key))
 
 
 def _derived(password: str, stored: dict[str, int | str]) -> bytes:
