@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 from base64 import b64decode, b64encode
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,11 +21,13 @@ _FIRST = "the first password"
 
 def empty_repository(folder: Path, password: str) -> None:
     """Leave an empty repository in a new folder. All of a process have one ID and one master key."""
-    shutil.copytree(_made().name, folder)
-    (path,) = (folder / "keys").iterdir()
-    cheap = _resealed(path.read_bytes(), _FIRST, password)
-    path.unlink()
-    path.with_name(hashlib.sha256(cheap).hexdigest()).write_bytes(cheap)
+    folder.mkdir(parents=True)
+    made = _made()
+    for name in made.folders:
+        (folder / name).mkdir(mode=0o700)
+    cheap = _resealed(made.key, _FIRST, password)
+    (folder / "config").write_bytes(made.config)
+    (folder / "keys" / hashlib.sha256(cheap).hexdigest()).write_bytes(cheap)
 
 
 def cheap_key(key: bytes, password: str) -> bytes:
@@ -33,13 +35,23 @@ def cheap_key(key: bytes, password: str) -> bytes:
     return _resealed(key, password, password)
 
 
+@dataclass(frozen=True)
+class _Repository:
+    folders: tuple[Path, ...]
+    config: bytes
+    key: bytes
+
+
 @cache
-def _made() -> TemporaryDirectory[str]:
-    """Return a repository that restic has made, once for each process."""
-    folder = TemporaryDirectory(prefix="restic-")
-    environment = {**os.environ, "RESTIC_PASSWORD": _FIRST}
-    subprocess.run(["restic", "init", "-q", "--no-cache", "-r", folder.name], env=environment, check=True)
-    return folder
+def _made() -> _Repository:
+    """Return what restic makes. Each process asks it once."""
+    with TemporaryDirectory() as name:
+        environment = {**os.environ, "RESTIC_PASSWORD": _FIRST}
+        subprocess.run(["restic", "init", "-q", "--no-cache", "-r", name], env=environment, check=True)
+        folder = Path(name)
+        (key,) = (folder / "keys").iterdir()
+        folders = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_dir())
+        return _Repository(tuple(folders), (folder / "config").read_bytes(), key.read_bytes())
 
 
 def _resealed(key: bytes, old: str, new: str) -> bytes:
