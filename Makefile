@@ -67,8 +67,8 @@ lab-test: .venv/ready ## Run the tests on disposable hosts (needs root)
 test-times: .venv/ready ## Show how long the tests of the last runs took
 	@python -m tests.times $(wildcard .junit/*.xml)
 
-molecule: .venv/ready-molecule ## Run the default molecule scenario (needs root)
-	@[ ! -d molecule/default ] || molecule test --scenario-name default
+molecule: .venv/ready-molecule programs ## Run the molecule scenarios: an apply, and a recovery drill (needs root)
+	@for name in default drill; do molecule test --scenario-name "$$name"; done
 
 programs:
 	@.ci/programs
@@ -86,7 +86,8 @@ wheel-test: dist ## Check that the wheel runs and plans when installed elsewhere
 	PYTHONPATH="$$folder" "$$folder/venv/bin/python" -m tests.wheel_plan
 
 bench: .venv/ready-molecule programs ## Measure the README's figures, compared with other tools (needs root; two hours)
-	@missed=''; for name in startup gateway_overhead first_token growth apply_vs_ansible rollout verdict p2p; do \
+	@missed=''; for name in startup gateway_overhead first_token growth apply_vs_ansible rollout verdict p2p \
+	restore_faults restore_speed restore_memory backup_unchanged; do \
 	python -m "benchmarks.$$name" || missed="$$missed $$name"; done; \
 	[ -z "$$missed" ] || { echo "a target was missed:$$missed"; exit 1; }
 

@@ -48,12 +48,12 @@ def login_of(user: str) -> str:
     return f"l0gin/with@signs/{user}"
 
 
-def start(folder: Path) -> RestServer:
-    """Start a server that keeps its repositories in this folder, on a free port."""
+def start(folder: Path, port: int | None = None) -> RestServer:
+    """Start a server that keeps its repositories in this folder, on this port or a free one."""
     users = "".join(f"{user}:{{SHA}}{_sha1(login_of(user))}\n" for user in USERS)
     (folder / ".htpasswd").write_text(users)
     certificate, key = server_files()
-    port = _free_port()
+    port = port or _free_port()
     words = ["--path", str(folder), "--append-only", "--private-repos", "--listen", f"127.0.0.1:{port}", "--tls"]
     process = subprocess.Popen(
         ["restic-rest-server", *words, "--tls-cert", str(certificate), "--tls-key", str(key)],

@@ -30,6 +30,7 @@ COMMANDS = {
     "model": "Show, update, promote, roll back and prune models.",
     "backup": "Make, check, list and read the hosts' snapshots, and save the kit.",
     "restore": "Bring hosts' state and weights back from their snapshots.",
+    "drill": "Rehearse a disaster on scratch hosts, and show the evidence.",
     "key": "Add, list, edit, revoke and pull API keys.",
     "ca": "Show the certificate that clients must trust.",
     "audit": "Show who did what on the hosts, and when.",

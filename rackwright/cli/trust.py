@@ -11,6 +11,7 @@ from rackwright.cli.common.options import Command, common_options, confirm, pass
 from rackwright.errors import ExitCode, HostKeyError
 
 if TYPE_CHECKING:
+    from rackwright.fleet.fleet import Fleet
     from rackwright.lifecycle.trust import Shown
     from rackwright.values.targets import Target
 
@@ -23,15 +24,14 @@ if TYPE_CHECKING:
 def trust(context: Context, hosts: tuple[str, ...], yes: bool) -> int:
     """Show the hosts' SSH keys and pin them.
 
-    Without HOST, it shows all hosts. Compare the fingerprints with those on the machine's console or from the data
-    center. If a key has changed since it was pinned, it is replaced only if you name its host here.
+    Without HOST, it shows all hosts, and the scratch hosts of drills. Compare the fingerprints with those on the
+    machine's console or from the data center. If a key has changed since it was pinned, it is replaced only if you
+    name its host here.
     """
     hosts_needed()
-    from rackwright.fleet.naming import hosts_named
-    from rackwright.fleet.targets import targets
     from rackwright.lifecycle.trust import jump_hosts
 
-    chosen = targets(context.fleet, hosts_named(context.fleet, hosts))
+    chosen = _chosen(context.fleet, hosts)
     shown: tuple[Shown, ...] = ()
     for group in (jump_hosts(chosen), chosen):
         shown += _pin(context, group, named=bool(hosts), yes=yes)
@@ -39,6 +39,17 @@ def trust(context: Context, hosts: tuple[str, ...], yes: bool) -> int:
     document: Json = {"hosts": [_document(one) for one in shown]}
     context.answer(document, f"{len(shown) - len(lost)} pinned in {context.fleet.sibling('known_hosts')}")
     return ExitCode.HOSTS_FAILED if lost else ExitCode.DONE
+
+
+def _chosen(fleet: Fleet, names: tuple[str, ...]) -> tuple[Target, ...]:
+    """Return the named hosts and scratch hosts; without names, all of them."""
+    from rackwright.fleet.naming import hosts_named
+    from rackwright.fleet.targets import scratch_targets, targets
+
+    scratch = {target.name: target for target in scratch_targets(fleet)}
+    others = tuple(name for name in names if name not in scratch)
+    hosts = targets(fleet, hosts_named(fleet, others)) if others or not names else ()
+    return (*hosts, *(target for target in scratch.values() if target.name in names or not names))
 
 
 def _pin(context: Context, targets: tuple[Target, ...], *, named: bool, yes: bool) -> tuple[Shown, ...]:

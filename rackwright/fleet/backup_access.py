@@ -51,8 +51,9 @@ def has_kit(asked: Repository) -> bool:
 
 
 def kit_repositories(fleet: Fleet) -> tuple[str, ...]:
-    """Return the names of the repositories that have a kit."""
-    return tuple(asked.name for _, asked in _placed(fleet) if has_kit(asked))
+    """Return the names of the repositories to which the kit is saved."""
+    backup = fleet.file.backup
+    return tuple(asked.name for asked in backup.to if has_kit(asked)) if backup and backup.snapshots == "yes" else ()
 
 
 def password_of(fleet: Fleet, host: str, to: str | None) -> tuple[str, Secret]:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, Tag
 from rackwright.fleet.sections.backup import Backup
 from rackwright.fleet.sections.ca import Ca
 from rackwright.fleet.sections.downloads import Downloads
+from rackwright.fleet.sections.drill import Drill
 from rackwright.fleet.sections.driver import Driver
 from rackwright.fleet.sections.firewall import Firewall
 from rackwright.fleet.sections.forms import MAPPING_OR_LIST
@@ -69,6 +70,8 @@ class FleetFile(Frozen):
     rollout: Rollout = Rollout.model_construct()
     backup: Backup | None = None
     """What every host backs up, where and when."""
+    drill: Drill | None = None
+    """Recovery drills on scratch hosts; if absent, there are none."""
     p2p: PeerToPeer | None = None
     """How weights are copied from host to host; if absent, every host downloads them itself."""
     people: Mapping[PersonName, Person] = {}

@@ -116,8 +116,13 @@ def write_keys(path: Path, keys: tuple[ApiKey, ...], revoked: tuple[RevokedKey, 
 
 def new_key(id: str) -> tuple[Secret, str]:
     """Return a new key, rw-<id>-<43 base64url> with 256 random bits, and its sha256."""
-    text = f"rw-{id}-{secrets.token_urlsafe(32)}"
-    return Secret(text), hashlib.sha256(text.encode()).hexdigest()
+    key = Secret(f"rw-{id}-{secrets.token_urlsafe(32)}")
+    return key, sha256_of(key)
+
+
+def sha256_of(key: Secret) -> str:
+    """Return what the keys file has of this key."""
+    return hashlib.sha256(key.reveal().encode()).hexdigest()
 
 
 def add(keys: tuple[ApiKey, ...], key: ApiKey) -> tuple[ApiKey, ...]:

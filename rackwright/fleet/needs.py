@@ -106,4 +106,4 @@ def _there(fleet: Fleet, hosts: tuple[str, ...], models: set[str]) -> tuple[str,
 
 
 def _saves(backup: Backup | None, setting: str) -> bool:
-    return backup is not None and getattr(backup, setting) == "yes"
+    return backup is not None and backup.snapshots == "yes" and getattr(backup, setting) == "yes"

@@ -27,6 +27,12 @@ def _all(fleet: Fleet) -> Iterator[tuple[str, str | None]]:
     if file.gateway.certificate:
         yield "gateway.certificate.key", file.gateway.certificate.key
     yield from references_of(fleet)
+    if file.drill:
+        yield "drill.key", file.drill.key
+        yield "drill.revoked_key", file.drill.revoked_key
+        yield from (
+            (f"drill.hosts.{name}.sudo.password", host.sudo.password) for name, host in file.drill.hosts.items()
+        )
 
 
 def secret_files(fleet: Fleet) -> re.Pattern[str]:

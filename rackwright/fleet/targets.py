@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
-from rackwright.fleet.sections.hosts import Host, JumpHost, Ssh
+from rackwright.fleet.sections.hosts import JumpHost, Ssh, Sudo
 from rackwright.values.secrets import Secret
 from rackwright.values.targets import Jump, Target
 
@@ -23,7 +23,26 @@ def target(fleet: Fleet, name: str) -> Target:
         certificate=_path(fleet, host.ssh.certificate),
         jump=_jump(fleet, host.ssh),
         known_hosts=fleet.sibling("known_hosts"),
-        sudo_password=_sudo_password(fleet, name, host),
+        sudo_password=_sudo_password(fleet, f"hosts.{name}", host.sudo),
+    )
+
+
+def scratch_targets(fleet: Fleet) -> tuple[Target, ...]:
+    """Return how to reach each scratch host of the fleet's drills. Raise SecretError as in `target`."""
+    hosts = fleet.file.drill.hosts if fleet.file.drill else {}
+    return tuple(
+        Target(
+            name=name,
+            address=str(host.address),
+            user=host.ssh.user,
+            port=host.ssh.port,
+            key=_path(fleet, host.ssh.key),
+            certificate=_path(fleet, host.ssh.certificate),
+            jump=_jump(fleet, host.ssh),
+            known_hosts=fleet.sibling("known_hosts"),
+            sudo_password=_sudo_password(fleet, f"drill.hosts.{name}", host.sudo),
+        )
+        for name, host in hosts.items()
     )
 
 
@@ -32,10 +51,10 @@ def targets(fleet: Fleet, hosts: tuple[str, ...] | None = None) -> tuple[Target,
     return tuple(target(fleet, name) for name in hosts or fleet.hosts)
 
 
-def _sudo_password(fleet: Fleet, name: str, host: Host) -> Secret | None:
-    if host.sudo.password is None:
+def _sudo_password(fleet: Fleet, place: str, sudo: Sudo) -> Secret | None:
+    if sudo.password is None:
         return None
-    return resolve(host.sudo.password, where=f"{fleet.path} hosts.{name}.sudo.password", folder=fleet.path.parent)
+    return resolve(sudo.password, where=f"{fleet.path} {place}.sudo.password", folder=fleet.path.parent)
 
 
 def _path(fleet: Fleet, text: str | None) -> Path | None:

@@ -287,7 +287,7 @@ def _host(session: Session, surveyed: Survey, name: str, certificates: Mapping[s
 def _backups(session: Session, surveyed: Survey) -> Iterator[BackupStatus]:
     for name, host in surveyed.hosts.items():
         backup = session.hosts[name].backup
-        for repository in backup.repositories if backup else ():
+        for repository in backup.saving if backup else ():
             state = host.backup.of(repository)
             yield BackupStatus(
                 host=name,

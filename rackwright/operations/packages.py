@@ -49,7 +49,8 @@ def _script(missing: tuple[str, ...], unstarted: tuple[str, ...], fresh_minutes:
     steps += [
         f'[ -n "$(find {LISTS_STAMP} -mmin -{fresh_minutes} 2>/dev/null)" ] || '
         f"{{ {APT} update && mkdir -p {LISTS_STAMP.rsplit('/', 1)[0]} && touch {LISTS_STAMP}; }}",
-        f"{APT} install --no-install-recommends -- {listed}",
+        # apt also ends with 0 if it could not fetch the lists. Then they are fetched again next time.
+        f"{APT} install --no-install-recommends -- {listed} || {{ rm -f {LISTS_STAMP}; false; }}",
     ]
     return "\n".join(steps)
 

@@ -53,6 +53,11 @@ def _repository(settings: Settings, repository: Repository, access: Access) -> N
         public[f"{repository.stem}.ca.crt"] = access.ca_pem
     for path, content in public.items():
         checked_file(name=f"Write {path}", path=path, content=content)
+    if settings.snapshots:
+        _timers(settings, repository)
+
+
+def _timers(settings: Settings, repository: Repository) -> None:
     for verb, unit in (("run", repository.run_unit), ("check", repository.check_unit)):
         systemd_unit(
             name=f"Write {unit}.service",

@@ -140,10 +140,17 @@ class Settings(Frozen):
     """Weekday and time of the weekly check."""
     keep_hours: int = 720
     """Snapshots that are at most this much older than the newest one are kept."""
+    snapshots: bool = True
+    """Whether the host makes and checks snapshots; if not, it only restores."""
+
+    @property
+    def saving(self) -> tuple[Repository, ...]:
+        """The repositories to which the host makes snapshots."""
+        return self.repositories if self.snapshots else ()
 
     @property
     def units(self) -> tuple[str, ...]:
-        return tuple(unit for repository in self.repositories for unit in repository.units)
+        return tuple(unit for repository in self.saving for unit in repository.units)
 
     @property
     def files(self) -> tuple[str, ...]:

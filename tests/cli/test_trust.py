@@ -68,3 +68,36 @@ def test_an_unknown_host_is_a_usage_error(site, keys):
     ran = rackwright("-f", site, "trust", "gpu9")
     assert ran.exit_code == 2
     assert "gpu9: no host or group of that name; did you mean gpu" in ran.stderr
+
+
+SCRATCH = """
+drill:
+  hosts:
+    scratch1: {address: 10.20.0.91, stands_for: [gate1]}
+    scratch2: {address: 10.20.0.92, stands_for: [gpu1]}
+  objectives: {rto: 30m, rpo: 24h}
+"""
+
+
+@pytest.fixture
+def with_scratch(site, keys):
+    site.write_text(site.read_text() + SCRATCH)
+    keys.update({name: HostKey("ssh-ed25519", "AAAA") for name in ("scratch1", "scratch2")})
+    return site
+
+
+def test_scratch_hosts_are_pinned_with_all_hosts_or_by_name(with_scratch):
+    ran = rackwright("-f", with_scratch, "trust", "scratch1", "--yes", "--json")
+    assert [host["host"] for host in ran.document["hosts"]] == ["scratch1"]
+    assert (with_scratch.parent / "site.known_hosts").read_text() == "10.20.0.91 ssh-ed25519 AAAA\n"
+    ran = rackwright("-f", with_scratch, "trust", "scratch2", "gpu1", "--yes", "--json")
+    assert [host["host"] for host in ran.document["hosts"]] == ["gpu1", "scratch2"]
+    ran = rackwright("-f", with_scratch, "trust", "--yes", "--json")
+    found = {host["host"]: host["was"] for host in ran.document["hosts"]}
+    assert found == {"gate1": "new", "gpu1": "pinned", "gpu2": "new", "scratch1": "pinned", "scratch2": "pinned"}
+
+
+def test_an_unknown_name_next_to_a_scratch_host_is_a_usage_error(with_scratch):
+    ran = rackwright("-f", with_scratch, "trust", "scratch1", "gpu7", "--yes")
+    assert ran.exit_code == 2
+    assert "gpu7" in ran.stderr

@@ -83,3 +83,13 @@ def make_cheap(host: LabHost, folder: str, password: Secret) -> None:
         f"cd {folder}/keys; old=$(ls); cp -p $old {new}; cat >{new}; rm -f $old",
         input=key.decode(),
     )
+
+
+def repositories(vault: LabHost) -> list[dict[str, str]]:
+    """Return the fleet file's repositories: over sftp, over rest, and a folder on each host's own disk."""
+    host_key = vault.tell("cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub")
+    ssh = {"name": "ssh", "url": f"sftp:{{host}}@{vault.address}:/acme", "key": "file:{host}", "host_key": host_key}
+    web = {"name": "web", "url": f"rest:https://{vault.address}:8000", "user": "{host}", "login": "file:{host}.login"}
+    web |= {"append_only": "yes", "ca": "vault.crt"}
+    disk = {"name": "disk", "url": "/srv/disk"}
+    return [one | {"password": "file:password"} for one in (ssh, web, disk)]

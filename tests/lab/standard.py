@@ -30,11 +30,11 @@ _RECIPE = (
 @contextmanager
 def standard_lab(name: str, *hosts: str, bare: tuple[str, ...] = ()) -> Iterator[Lab]:
     """Run the lab test-NAME, then remove it: copies of the standard fleet's hosts, and the hosts in `bare`."""
-    with fresh_lab(name, *hosts, images=_images(host for host in hosts if host not in bare)) as lab:
+    with fresh_lab(name, *hosts, images=images_of(host for host in hosts if host not in bare)) as lab:
         yield lab
 
 
-def _images(hosts: Iterable[str]) -> dict[str, str]:
+def images_of(hosts: Iterable[str]) -> dict[str, str]:
     """Return each host's image: the gateway's if its name starts with `gate`, otherwise the serving host's."""
     with spent("copies of applied hosts"):
         tags = _ensure()

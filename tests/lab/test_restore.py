@@ -15,7 +15,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
 from rackwright.lab import containers, podman
 from rackwright.lab.hosts import Lab, LabSpec
-from tests.lab.backup_vault import CHROOTS, leave_empty, serve
+from tests.lab.backup_vault import CHROOTS, leave_empty, repositories, serve
 from tests.lab.deployed import LabHost
 from tests.lab.operator import Operator, operator, read_until
 from tests.lab.standard import standard_lab
@@ -76,15 +76,6 @@ def leave_repositories(fleet: Fleet, gate: LabHost, gpu: LabHost, vault: LabHost
         leave_empty(vault, f"/srv/rest/{name}", "restic-rest-server", password_of(fleet, name, "web")[1])
     for host in (gate, gpu):
         leave_empty(host, f"/srv/disk/{host.name}", "root", password_of(fleet, host.name, "disk")[1])
-
-
-def repositories(vault: LabHost) -> list[dict[str, str]]:
-    host_key = vault.tell("cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub")
-    ssh = {"name": "ssh", "url": f"sftp:{{host}}@{vault.address}:/acme", "key": "file:{host}", "host_key": host_key}
-    web = {"name": "web", "url": f"rest:https://{vault.address}:8000", "user": "{host}", "login": "file:{host}.login"}
-    web |= {"append_only": "yes", "ca": "vault.crt"}
-    disk = {"name": "disk", "url": "/srv/disk"}
-    return [one | {"password": "file:password"} for one in (ssh, web, disk)]
 
 
 def test_a_host_that_serves_is_restored_only_if_its_name_is_typed_and_a_second_restore_is_refused_meanwhile(

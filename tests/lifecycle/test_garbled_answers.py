@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -30,6 +31,10 @@ from rackwright.lifecycle.assess.machine import parse_machine
 from rackwright.lifecycle.backup import contents, snapshots
 from rackwright.lifecycle.canary.logs import parse_lines
 from rackwright.lifecycle.check import lost_files, requirements
+from rackwright.lifecycle.drill.scratch_hosts.identity import parse_identity
+from rackwright.lifecycle.drill.scratch_hosts.reach_probes import parse_tried
+from rackwright.lifecycle.drill.scratch_hosts.surroundings import parse_surroundings
+from rackwright.lifecycle.drill.scratch_hosts.wipe import parse_remains
 from rackwright.lifecycle.p2p import transfer
 from rackwright.lifecycle.prune import scripts as prune
 from rackwright.lifecycle.restore.plan import parse_present
@@ -104,6 +109,12 @@ CONTENTS = (
 )
 ANSWER = '{"choices": [{"text": "blue", "logprobs": {"tokens": ["b"], "top_logprobs": [{"b": -0.1}]}}]}'
 SMI = (FOLDER / "h100.xml").read_text()
+DRILL = b'{"format": "drill-host/1", "fleet": "acme", "drill": "d1", "who": "ada", "time": "2026-11-01T08:00:00Z"}'
+IDENTITY = (
+    f"machine-id {'a' * 32}\nkey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA\naddress 10.0.0.9\naddress fe80::1\n"
+    "unit rackwright-x@1.service\nrunning rackwright-x@1.service\nuser rw-x\ntrace /srv/models\n"
+    f"filesystem ext4 /srv/models\nlistens 443\nmarker {'a' * 64} {base64.b64encode(DRILL).decode()}\nseen 7\nend\n"
+)
 
 SURVEYED: dict[str, str] = {
     "ours before": "/proc/12/cgroup\n/proc/13/cgroup\n",
@@ -171,6 +182,13 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_filters: (parse_filters, SURVEYED["filters"]),
     parse_found_driver: (parse_found_driver, SURVEYED["driver"]),
     parse_listening: (parse_listening, SURVEYED["listening"]),
+    parse_identity: (parse_identity, IDENTITY),
+    parse_surroundings: (
+        parse_surroundings,
+        "controller 10.0.0.1 22\nresolver 127.0.0.53\napt http://deb.debian.org\nname a.lab ::ffff:10.0.0.7\nend\n",
+    ),
+    parse_tried: (parse_tried, "10.0.0.9 443 unreachable 0 1\nend\n"),
+    parse_remains: (parse_remains, "left path /opt/rackwright\nswap /dev/sda2\nend\n"),
     parse_overrides: (parse_overrides, OVERRIDES),
     parse_people: (lambda text: parse_people(text.splitlines()), PEOPLE),
     backups.parse: (backups.parse, BACKUP),

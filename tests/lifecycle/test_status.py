@@ -18,14 +18,17 @@ from rackwright.lifecycle.status import (
     ReplicaStatus,
     Status,
     TrafficState,
+    _backups,
     _drained,
     _kits,
     _paused_keys,
     _traffic,
 )
+from rackwright.roles.backup.state import RepositoryState
 from rackwright.roles.replica.state import PausedKey, ReplicaState
 from rackwright.state.kit import KitRecord, KnownKit
 from tests.fleet.test_backup import DISK, SSH, WEB, fleet
+from tests.lifecycle.backup.test_make import SETTINGS
 from tests.state.test_kit import SAVED
 
 MOMENT = datetime(2026, 11, 27, 3, 15, tzinfo=UTC)
@@ -116,3 +119,16 @@ def test_kits_are_shown_by_what_the_control_hosts_recorded(tmp_path: Path) -> No
     assert missing == KitStatus("ssh", None, None, None, None, None)
     assert found == KitStatus("web", "abcdef02", "2026-11-29T08:00:00Z", 5 * 3600, with_ca_key=True, current=False)
     assert not list(_kits(session, SimpleNamespace(hosts={}), SAVED.when))  # type: ignore[arg-type]
+    copy = SimpleNamespace(fleet=fleet(tmp_path, SSH, WEB, snapshots="no"))
+    assert not list(_kits(copy, surveyed, SAVED.when))  # type: ignore[arg-type]
+
+
+def test_a_host_that_only_restores_has_no_backups_to_show() -> None:
+    states = SimpleNamespace(of=lambda repository: RepositoryState(repository.name))
+    surveyed = SimpleNamespace(hosts={"gate1": SimpleNamespace(backup=states)})
+    found = {}
+    for snapshots in (True, False):
+        settings = SETTINGS.model_copy(update={"snapshots": snapshots})
+        session = SimpleNamespace(hosts={"gate1": SimpleNamespace(backup=settings)})
+        found[snapshots] = [one.repository for one in _backups(session, surveyed)]  # type: ignore[arg-type]
+    assert found == {True: ["one", "two"], False: []}

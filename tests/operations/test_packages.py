@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 from rackwright.operations.facts.packages import Installed, InstalledPackages
-from rackwright.operations.packages import installed
+from rackwright.operations.packages import LISTS_STAMP, _script, installed
 from tests.fakes import commands
 
 
@@ -48,3 +51,25 @@ def test_versions_and_holds_are_told() -> None:
     )
     assert found["nvidia-smi"] == Installed("550.163.01-2", on_hold=True)
     assert found["curl"] == Installed("8.14-2", on_hold=False)
+
+
+def test_lists_are_fetched_again_after_an_installation_that_failed(tmp_path: Path) -> None:
+    stamp, log = tmp_path / "periodic/stamp", tmp_path / "log"
+    fake = tmp_path / "bin/apt-get"
+    fake.parent.mkdir()
+    # Like apt without a network: an update that fetches nothing ends with 0.
+    fake.write_text(f'#!/bin/sh\necho "$*" >>{log}\ncase "$*" in *update*) ;; *) [ -e {tmp_path}/there ] ;; esac\n')
+    fake.chmod(0o755)
+    script = _script(("restic",), (), 60).replace(LISTS_STAMP, str(stamp)).replace("/var/lib/apt/periodic", "")
+    script = script.replace("mkdir -p ", f"mkdir -p {stamp.parent}")
+
+    def run() -> int:
+        environment = {"PATH": f"{fake.parent}:/usr/bin:/bin"}
+        return subprocess.run(["sh", "-c", script], env=environment, check=False).returncode
+
+    assert run() != 0
+    (tmp_path / "there").touch()
+    assert run() == 0
+    assert run() == 0
+    updates = [line for line in log.read_text().splitlines() if line.endswith("update")]
+    assert len(updates) == 2, "again after the failure, and not again after the success"

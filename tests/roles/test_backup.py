@@ -143,6 +143,17 @@ def test_a_second_run_changes_nothing() -> None:
     assert commands(backup, settings=SETTINGS, access=ACCESS, facts=satisfied()) == []
 
 
+def test_a_host_that_only_restores_can_read_its_snapshots_and_has_no_timer() -> None:
+    only = SETTINGS.model_copy(update={"snapshots": False})
+    assert only.units == only.saving == ()
+    assert only.files == SETTINGS.files
+    played, whole = (play(backup, settings=one, access=ACCESS) for one in (only, SETTINGS))
+    assert [name for name in whole.uploads if name.endswith(".timer.rackwright-new")]
+    assert not [name for name in (*played.uploads, *played.operations) if ".timer" in name or ".service" in name]
+    assert {name for name in whole.uploads if "/etc/rackwright/" in name} <= set(played.uploads)
+    assert "Keep the secrets of web" in played.operations
+
+
 def test_another_password_is_written_and_compared_by_content() -> None:
     access = {**ACCESS, "disk": Access(Secret("another"))}
     (written,) = commands(backup, settings=SETTINGS, access=access, facts=satisfied())

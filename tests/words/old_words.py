@@ -16,7 +16,7 @@ _WORDS = {
     r"thereby|thereof|therein|wherein|hereby": "a sentence of its own",
     r"nonetheless|nevertheless": "but",
     r"told": "report, print, pass, show, or: tell, with a person as its object",
-    r"stands?|stood": "is, is in, is written",
+    r"(?:stands?|stood)(?! for\b)": "is, is in, is written",
     r"bonds?": "replica group",
     r"gaps?": "planned downtime",
     r"give back|gives back|given back|take back|takes back|taken back": "undrain, or: restore",

@@ -20,7 +20,7 @@ def kit_place(url: str, *, password: str | None, user: str | None, login: str | 
     Raise UsageError if options don't fit each other, SecretError if a reference doesn't resolve.
     """
     from rackwright.lifecycle.backup.repository_url import refuse_bad_url
-    from rackwright.lifecycle.restore.fetch_kit import KitPlace, kit_url
+    from rackwright.lifecycle.restore.fetch_kit import kit_at, kit_url
 
     refuse_bad_url(kit_url(url), "--from")
     if bool(user) != bool(login):
@@ -32,4 +32,5 @@ def kit_place(url: str, *, password: str | None, user: str | None, login: str | 
     except (OSError, UnicodeDecodeError):
         raise UsageError("can't be read", where=f"--ca {ca}", should="should be a PEM file") from None
     secret = resolve(password, where="--password") if password else Secret(secret_answer_to("Password of the kit"))
-    return KitPlace(url, secret, user, resolve(login, where="--login") if login else None, pem)
+    opened = resolve(login, where="--login") if login else None
+    return kit_at(url, secret, user=user, login=opened, ca_pem=pem)

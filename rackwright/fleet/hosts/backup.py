@@ -53,6 +53,7 @@ def backup_of(fleet: Fleet, lock: Lock, host: str, builds: tuple[str, ...] = ())
         at=asked.at,
         check=asked.check.capitalize(),
         keep_hours=asked.keep_within // 3600,
+        snapshots=asked.snapshots == "yes",
     )
 
 

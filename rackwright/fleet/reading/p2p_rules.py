@@ -27,7 +27,7 @@ def check_p2p(draft: Draft, findings: Findings) -> None:
 
 def _check_from(draft: Draft, section: Entries, findings: Findings) -> None:
     first = section.get("from")
-    if not isinstance(first, Scalar) or not Draft.is_name(first.text):
+    if not isinstance(first, Scalar) or first.value is None or not Draft.is_name(first.text):
         return
     if first.text not in draft.hosts:
         known = [host for host in draft.hosts if Draft.is_name(host)]

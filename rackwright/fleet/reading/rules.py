@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from rackwright.fleet.reading.draft import Draft
+from rackwright.fleet.reading.drill_rules import check_drill, stands_for
 from rackwright.fleet.reading.error_messages import did_you_mean
 from rackwright.fleet.reading.network_rules import check_addresses, check_firewall, check_vip
 from rackwright.fleet.reading.nodes import AnyNode, Entries, Entry, Findings, Items, Scalar, all_texts, texts
@@ -49,6 +50,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings, *, locked: bool
     check_firewall(draft, findings)
     check_vip(draft, findings)
     check_p2p(draft, findings)
+    check_drill(draft, findings)
     _check_people(root, findings)
 
 
@@ -71,6 +73,8 @@ def _check_references(draft: Draft, findings: Findings) -> None:
     for node in (*draft.placed(), *draft.named_places()):
         for name in all_texts(node):
             _check_known(name, known, "host or group", findings)
+    for name in stands_for(draft):
+        _check_known(name, draft.hosts, "host", findings)
 
 
 def _check_known(name: Scalar, known: Collection[str], kind: str, findings: Findings) -> None:

@@ -158,6 +158,8 @@ class Backup(Frozen):
     """Whether hosts keep and back up runtimes with the build file:PATH."""
     packages: Manage = "yes"
     """Whether to back up the packages of the locked driver and CUDA toolkit, because archives drop versions."""
+    snapshots: Manage = "yes"
+    """Whether hosts make snapshots. With no they only restore, and no kit is saved: for a copy of the fleet."""
 
     @model_validator(mode="after")
     def _named_apart(self) -> Backup:

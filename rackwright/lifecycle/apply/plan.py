@@ -146,7 +146,7 @@ def first_snapshots(session: Session, surveyed: Survey) -> Iterator[tuple[str, s
     """Yield host and repository of each backup without a good snapshot."""
     for name, host in surveyed.hosts.items():
         backup = session.hosts[name].backup
-        for repository in backup.repositories if backup else ():
+        for repository in backup.saving if backup else ():
             if host.backup.of(repository).snapshot is None:
                 yield name, repository.name
 

@@ -212,6 +212,9 @@ def _explained(chosen: Chosen, opened: Sequence[_Opened], fitting: Mapping[str, 
         for name, some in fitting.items()
         if some and some[0].time > chosen.snapshot.time + late
     )
+    for one in opened[: [one.name for one in opened].index(chosen.reader.repository)]:
+        if one.reader and not fitting[one.name]:
+            one.pass_over("has no snapshot that fits")
     passed = tuple(why for one in opened for why in one.passed)
     return Chosen(chosen.reader, chosen.snapshot, chosen.fleet, chosen.doubts, passed, newer)
 

@@ -86,7 +86,7 @@ class Kits:
 def repositories_of(fleet: Fleet, to: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the repositories that have a kit, and those that can't have one; `to` limits both to one.
 
-    Raise UsageError if none can have one.
+    Raise UsageError if none can have one, or if this fleet saves none.
     """
     backup = fleet.file.backup
     if backup is None:
@@ -94,6 +94,8 @@ def repositories_of(fleet: Fleet, to: str | None) -> tuple[tuple[str, ...], tupl
     names = tuple(asked.name for asked in backup.to)
     if to is not None and to not in names:
         raise UsageError("no repository of that name", where=to, should=f"should be one of {', '.join(names)}")
+    if backup.snapshots == "no":
+        raise UsageError("is no: no kit is saved", where="backup.snapshots", should="should be yes")
     wanted = tuple(name for name in kit_repositories(fleet) if to in (None, name))
     if not wanted:
         raise UsageError(

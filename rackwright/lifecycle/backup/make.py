@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from rackwright.errors import HostError, HostsFailed, Problem, RackwrightError
+from rackwright.errors import HostError, HostsFailed, Problem, RackwrightError, UsageError
 from rackwright.lifecycle.backup.places import Place
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_act
@@ -69,7 +69,10 @@ def make(session: Session, verb: Verb, wanted: Sequence[Place], console: Console
     """Make a snapshot or a check at each place, all hosts at once, and return the results.
 
     Each host records it in its audit log. Ctrl-C stops watching; a snapshot or check that was started continues.
+    Raise UsageError if the fleet file says that hosts only restore.
     """
+    if not any(spec.backup.snapshots for spec in session.hosts.values() if spec.backup):
+        raise UsageError("is no: these hosts only restore", where="backup.snapshots", should="should be yes")
     run = new_run_id()
     with stoppable(console.heard) as stopping:
         work = partial(_on_host, session, verb, wanted, console, stopping, run)

@@ -65,7 +65,7 @@ def restic_here(repository: Repository, access: Access) -> Iterator[Restic]:
     root runs it as the owner of a repository in a folder: its host, or its server, could not read root's new files.
     Raise RackwrightError if this machine has no restic, or one that is too old, HostError if another user owns it.
     """
-    refuse_missing_restic()
+    restic_version()
     owner = _owner(repository)
     with private_folder(for_others=owner is not None) as folder:
         command = _command(repository, access, folder)
@@ -97,8 +97,8 @@ def _owner(repository: Repository) -> tuple[int, int] | None:
     return found.st_uid, found.st_gid
 
 
-def refuse_missing_restic() -> None:
-    """Raise RackwrightError if this machine has no restic, or one that is too old."""
+def restic_version() -> str:
+    """Return the version of restic on this machine. Raise RackwrightError if it has none, or one that is too old."""
     should, following = f"should be {OLDEST_RESTIC} or newer", "apt-get install restic"
     if not shutil.which("restic"):
         raise RackwrightError("restic isn't installed on this machine", where="restic", should=should, next=following)
@@ -111,6 +111,7 @@ def refuse_missing_restic() -> None:
             should=should,
             next="install a newer one in /usr/local/bin",
         )
+    return version
 
 
 def _command(repository: Repository, access: Access, folder: Path) -> str:

@@ -149,11 +149,11 @@ def _restic(fleet: Fleet) -> Iterator[Condition]:
     from rackwright.fleet.backup_access import kit_repositories
 
     if names := kit_repositories(fleet):
-        from rackwright.lifecycle.backup.restic_here import refuse_missing_restic
+        from rackwright.lifecycle.backup.restic_here import restic_version
 
         found, following = f"saves the kit to {', '.join(names)}", None
         try:
-            refuse_missing_restic()
+            restic_version()
         except RackwrightError as error:
             problem = error.problems[0]
             found, following = f"{problem.what}; {problem.should}; it {found}", problem.next

@@ -18,7 +18,7 @@ def choose_asker(session: Session) -> Asker:
     gateway = session.fleet.gateways[0]
     if session.fleet.is_local(gateway):
         return FromController("this machine itself, which its own packet filter admits")
-    own = _own_address(str(session.fleet.service(gateway)))
+    own = own_address(str(session.fleet.service(gateway)))
     if own and any(ip_address(own) in network for network in session.fleet.file.firewall.clients_from):
         return FromController()
     others = _no_gateways(session)
@@ -36,7 +36,7 @@ def _no_gateways(session: Session) -> list[str]:
     return [name for name in session.fleet.hosts if name not in session.fleet.gateways and name in session.hosts]
 
 
-def _own_address(towards: str) -> str | None:
+def own_address(towards: str) -> str | None:
     """Return the controller's source address. Connecting a datagram socket looks up the route and sends nothing."""
     family = socket.AF_INET6 if ":" in towards else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:

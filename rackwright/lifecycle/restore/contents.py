@@ -74,11 +74,18 @@ _JSON: Mapping[str, Callable[[str, str], object]] = {
     r"keys\.pushed": parse_kept_keys,
 }
 """Pattern of a name → what reads the text."""
-_NOT_READ = re.compile(r"control/(lease|lock|journal\.before)|(.*/)?\.[^/]*")
+NOT_READ = re.compile(r"control/(lease|lock|journal\.before)|(.*/)?\.[^/]*")
 """Files that no restore brings back."""
 _LONGEST = {"control/journal": 16 * 2**20}
 """Name → most bytes. A host prints its whole journal for each command that takes the lease."""
 _LONGEST_OTHER = 4 * 2**20
+
+
+def refuses_damage(name: str) -> bool:
+    """Return whether the file of this name is read by a parser that refuses it if it is damaged."""
+    # The last line of a journal may be cut off.
+    strict = (pattern for pattern, read in _JSON.items() if read is not parse_journal)
+    return name == "fleet/applied.json" or any(re.fullmatch(pattern, name) for pattern in strict)
 
 
 def read_contents(files: Mapping[str, bytes], fleet: Fleet, where: str) -> Contents:
@@ -88,7 +95,7 @@ def read_contents(files: Mapping[str, bytes], fleet: Fleet, where: str) -> Conte
     applied = {name.removeprefix("fleet/"): text for name, text in files.items() if name.startswith("fleet/")}
     unknown: list[str] = []
     for name in sorted(set(files) - {f"fleet/{name}" for name in applied}):
-        if _NOT_READ.fullmatch(name):
+        if NOT_READ.fullmatch(name):
             continue
         read = next((read for pattern, read in _JSON.items() if re.fullmatch(pattern, name)), None)
         if read is None:

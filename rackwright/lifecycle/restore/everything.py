@@ -15,7 +15,7 @@ from rackwright.state.checkout import checkout
 
 if TYPE_CHECKING:
     from rackwright.lifecycle.apply.plan import Plan
-    from rackwright.lifecycle.apply.stages import Applied
+    from rackwright.lifecycle.apply.stages import Applied, Options
     from rackwright.lifecycle.restore.in_place import Restored
     from rackwright.lifecycle.restore.plan import RestorePlan
     from rackwright.lifecycle.session.session import Session
@@ -52,13 +52,16 @@ def restore_everything(
     view: View,
     *,
     not_stale: bool,
+    reboot: bool = False,
 ) -> Everything:
     """Restore all hosts in service, apply the lock to them, and verify the service; return what happened.
 
     Weights and state are there before an engine or a gateway starts. `opened` opens a session; each step has its own,
-    because the restore can change the keys file. Each plan is shown, and the operator is asked. `not_stale` is as for
-    an apply. Raise what `restore` and `apply` raise, HostsFailed if some hosts could not be applied.
+    because the restore can change the keys file. Each plan is shown, and the operator is asked. `not_stale` and
+    `reboot` are as for an apply. Raise what `restore` and `apply` raise, HostsFailed if some hosts could not be
+    applied.
     """
+    from rackwright.lifecycle.apply.stages import Options
     from rackwright.lifecycle.client.origin import choose_asker
     from rackwright.lifecycle.restore.procedure import restore
     from rackwright.lifecycle.verify.procedure import verify
@@ -66,17 +69,16 @@ def restore_everything(
     with opened() as session:
         restored = restore(session, asked, console, view.restore)
     with opened() as session:
-        applied = _applied(session, console, view, not_stale=not_stale)
+        expected = not_stale or _differ_as_expected(session)
+        applied = _applied(session, Options(not_stale=expected, reboot=reboot), console, view)
     with opened() as session:
         proofs = verify(session, choose_asker(session), view.proof)
     return Everything(restored, applied, proofs, applied.unsaved)
 
 
-def _applied(session: Session, console: Console, view: View, *, not_stale: bool) -> Applied:
+def _applied(session: Session, options: Options, console: Console, view: View) -> Applied:
     from rackwright.lifecycle.apply.procedure import apply
-    from rackwright.lifecycle.apply.stages import Options
 
-    options = Options(not_stale=not_stale or _differ_as_expected(session))
     applied = apply(session, options, console, view.apply)
     if applied.failure:
         raise applied.failure

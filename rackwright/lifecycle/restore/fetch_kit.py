@@ -40,25 +40,22 @@ _NEXT = "the same command with another --from"
 
 @dataclass(frozen=True)
 class KitPlace:
-    """Where a kit is, and what opens it. Raise UsageError if the URL isn't that of a repository."""
+    """Where a kit is, and what opens it."""
 
-    url: str
-    """As restic writes it; with or without the last part, kit."""
-    password: Secret
-    user: str | None = None
-    login: Secret | None = None
-    ca_pem: str | None = None
+    repository: Repository
+    access: Access
 
-    def __post_init__(self) -> None:
-        refuse_bad_url(kit_url(self.url), "--from")
 
-    @property
-    def repository(self) -> Repository:
-        return Repository(name=KIT, url=kit_url(self.url), user=self.user, own_ca=self.ca_pem is not None)
+def kit_at(
+    url: str, password: Secret, *, user: str | None = None, login: Secret | None = None, ca_pem: str | None = None
+) -> KitPlace:
+    """Return the place of the kit at a URL as restic writes it; with or without the last part, kit.
 
-    @property
-    def access(self) -> Access:
-        return Access(self.password, login=self.login, ca_pem=self.ca_pem)
+    Raise UsageError if it isn't the URL of a repository.
+    """
+    refuse_bad_url(kit_url(url), "--from")
+    repository = Repository(name=KIT, url=kit_url(url), user=user, own_ca=ca_pem is not None)
+    return KitPlace(repository, Access(password, login=login, ca_pem=ca_pem))
 
 
 def kit_url(url: str) -> str:

@@ -48,6 +48,8 @@ class Restored:
     models: tuple[str, ...]
     closed: str | None = None
     """The rollout that was open when the snapshot was made, and is closed now."""
+    left_out: tuple[str, ...] = ()
+    """Names of what was not restored of the snapshot, below /var/lib/rackwright."""
 
     def lines(self) -> Iterator[str]:
         """Yield what was restored, in words."""
@@ -68,7 +70,7 @@ def restore_host(
     shell, staging = session.remote.connection(plan.host), _staging(session, plan)
     console.say(f"{plan.host}: restoring {plan.chosen.snapshot.id[:8]} from {staging.repository.name}")
     stage(shell, staging, ResticProgress(console, f"{plan.host}: restore"), stopping)
-    contents = _validated(session, shell, staging, plan, console)
+    contents, left_out = _validated(session, shell, staging, plan, console)
     lease_session.check()
     for weights in plan.weights:
         console.say(f"{plan.host}: hashing the weights of {weights.model.name}")
@@ -87,7 +89,7 @@ def restore_host(
     finish(shell, staging, {f"{weights.root}/.restore" for weights in saved_weights(session.hosts[plan.host])})
     parts = tuple(part.item.name for part in plan.parts)
     models = tuple(one.model.name for one in plan.weights)
-    return Restored(plan.host, staging.repository.name, plan.chosen.snapshot.id, parts, models, closed)
+    return Restored(plan.host, staging.repository.name, plan.chosen.snapshot.id, parts, models, closed, left_out)
 
 
 def discard_restored(session: Session, plan: HostPlan) -> None:
@@ -107,13 +109,15 @@ def _staging(session: Session, plan: HostPlan) -> Staging:
     return Staging(repository, snapshot, ((state,) if plan.parts else ()) + weights)
 
 
-def _validated(session: Session, shell: Connection, staging: Staging, plan: HostPlan, console: Console) -> Contents:
-    """Read the restored state, and leave out what rackwright doesn't write there.
+def _validated(
+    session: Session, shell: Connection, staging: Staging, plan: HostPlan, console: Console
+) -> tuple[Contents, tuple[str, ...]]:
+    """Read the restored state, and leave out what rackwright doesn't write there; return both.
 
     Raise ProofError, with every problem, if something isn't what it should be.
     """
     if not plan.parts:
-        return Contents()
+        return Contents(), ()
     strange = without_strange(shell, staging.restored)
     refuse_incomplete(shell, staging.restored, plan.files)
     asking = "reading the restored state"
@@ -124,11 +128,12 @@ def _validated(session: Session, shell: Connection, staging: Staging, plan: Host
         raise not_ours(shell.name).with_problems(contents.problems)
     # A run that has ended must not keep a replica drained.
     of_runs = [f"drains/{name}" for name, drain in contents.drains.items() if not drain.manual]
-    _say_left_out(console, plan.host, (*strange, *contents.unknown, *of_runs))
-    if left_out := (*contents.unknown, *of_runs):
+    left_out = (*contents.unknown, *of_runs)
+    _say_left_out(console, plan.host, (*strange, *left_out))
+    if left_out:
         names = "".join(f"{name}\n" for name in left_out)
         shell.run(command(scripts.LEAVE_OUT, staging.restored), stdin=names).check("leaving out files")
-    return contents
+    return contents, (*(line.partition(" ")[2] for line in strange), *left_out)
 
 
 def _say_left_out(console: Console, host: str, names: Sequence[str]) -> None:

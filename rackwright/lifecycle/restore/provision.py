@@ -49,4 +49,5 @@ def _refuse_failed(run: Run) -> None:
 
 def _failed(run: Run, host: str) -> str:
     failed = [step for step in run.of(host) if step.outcome == "failed"]
-    return "; ".join(f"{step.role}: {step.operation}" for step in failed) or "could not be set up"
+    said = (": ".join((step.role, step.operation, *step.output[-1:])) for step in failed)
+    return "; ".join(said) or "could not be set up"

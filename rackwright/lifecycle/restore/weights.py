@@ -57,15 +57,19 @@ def missing(shell: Connection, weights: tuple[Weights, ...]) -> tuple[Weights, .
 
 
 def put_in_place(shell: Connection, weights: Weights) -> None:
-    """Hash the restored weights, and put them in place. Raise NotRestored, changing nothing, if a file differs."""
+    """Hash the restored weights, and put them in place.
+
+    Raise NotRestored, changing nothing, if a file differs, HostError if the host can't put them there.
+    """
     words = [word for file in weights.model.files for word in (file.sha256, file.path)]
     arguments = (weights.restored, incoming(weights.root), PLACE, weights.folder, weights.model.digest, *words)
     seconds = max(_LEAST_SECONDS, weights.model.size // _BYTES_A_SECOND)
     done = shell.run(command(scripts.PLACE_WEIGHTS, *arguments), timeout=seconds)
-    if not done.ok:
+    if done.exit_status == scripts.DIFFERS:
         raise NotRestored(
             f"the restored weights of {weights.model.name} aren't what the lock says: {' '.join(done.last_lines(2))}",
             where=shell.name,
             should="every file should have the lock's sha256",
             next="rackwright restore with an older --at, or another --from",
         )
+    done.check(f"putting the weights of {weights.model.name} in place")

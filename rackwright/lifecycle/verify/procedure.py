@@ -120,9 +120,10 @@ def _closed(session: Session, asker: Asker, gateway: str) -> tuple[Proof, ...]:
 
 
 def _names(session: Session) -> Iterator[str]:
-    """Yield every name that clients may ask for."""
-    for model in session.fleet.file.models.values():
-        yield from model.served
+    """Yield every name that clients may ask for. A model has none if all its hosts are out of service."""
+    for name, model in session.fleet.file.models.items():
+        if session.fleet.replicas_of(name):
+            yield from model.served
 
 
 def _refused(response: Response) -> tuple[bool, str]:
@@ -187,7 +188,7 @@ def _backups(session: Session) -> Iterator[Proof]:
     saved = {name: spec.backup for name, spec in session.hosts.items() if spec.backup}
     answers = session.remote.run_on(saved, BACKUP_COMMAND)
     for name, found in read_each(answers, "reading the state of its backups", parse_backup).items():
-        for repository in saved[name].repositories:
+        for repository in saved[name].saving:
             what = f"it is backed up to {repository.name}"
             if isinstance(found, HostError):
                 yield Proof(name, what, passed=False, found=found.problems[0].what)

@@ -12,6 +12,7 @@ import pytest
 
 from rackwright.errors import HostsFailed
 from rackwright.lifecycle.apply import procedure as apply
+from rackwright.lifecycle.apply import stages
 from rackwright.lifecycle.apply.stages import KIT, SAVE, Applied, Options
 from rackwright.lifecycle.backup import kit_repository
 from rackwright.lifecycle.update.after import refreshed_kit
@@ -20,6 +21,7 @@ from rackwright.state.applied import applied_from, write_applied
 from rackwright.state.checkout import checkout
 from rackwright.state.formats import utc_now
 from rackwright.state.kit import read_kit
+from tests.fleet.test_backup import SSH, fleet
 from tests.lifecycle.backup.kit_fleet import Said, Site, make_site
 from tests.rest_server import start
 
@@ -77,6 +79,17 @@ def test_the_first_apply_leaves_one_and_the_next_only_after_a_change(
     applied(vault, monkeypatch, "r3", known=True)
     assert read_kit(vault.host).record.at["web"].applied == "r1"
     assert len(vault.snapshots()) == 2
+
+
+def test_a_copy_of_the_fleet_has_no_stage_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "is_supplied", lambda *_: False)
+    shown: list[tuple[str, ...]] = []
+    console: Any = SimpleNamespace(stage=lambda what, all_of_them: shown.append((what, *all_of_them)))
+    for snapshots in ("yes", "no"):
+        session: Any = SimpleNamespace(fleet=fleet(tmp_path, SSH, snapshots=snapshots), hosts={})
+        stages.begin(session, console, KIT)
+        stages.begin(session, console, SAVE)
+    assert [(what, KIT in all_of_them) for what, *all_of_them in shown] == [(KIT, True), (SAVE, True), (SAVE, False)]
 
 
 def test_one_that_can_not_be_saved_undoes_nothing_and_is_an_error_next_to_others(

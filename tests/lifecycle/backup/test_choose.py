@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -135,6 +136,16 @@ def test_the_first_repository_that_fits_is_used_and_a_newer_snapshot_elsewhere_i
     chosen = saved.chosen()
     assert chosen.reader.repository == "one"
     assert chosen.newer[0].startswith(f"two has a newer one: {newer[:8]} of 20")
+
+
+def test_a_repository_without_a_snapshot_that_fits_is_named(saved: Saved) -> None:
+    saved.save("one")
+    saved.also("two")
+    shutil.rmtree(saved.folder("one"))
+    empty_repository(saved.folder("one"), PASSWORD)
+    chosen = saved.chosen()
+    assert chosen.reader.repository == "two"
+    assert [str(one) for one in chosen.passed_over] == ["one: has no snapshot that fits"]
 
 
 def test_a_repository_that_is_locked_exclusively_is_read(saved: Saved) -> None:

@@ -18,7 +18,7 @@ from rackwright.fleet.backup_access import reached_from_here
 from rackwright.fleet.ca import key_file
 from rackwright.fleet.keys_file import write_keys
 from rackwright.lifecycle.backup import kit_content, kit_history, kit_repository
-from rackwright.lifecycle.backup.kit import refreshed, repositories_of
+from rackwright.lifecycle.backup.kit import refresh, refreshed, repositories_of
 from rackwright.lifecycle.backup.kit_forget import forget_kits
 from rackwright.lifecycle.backup.kit_repository import WITH_CA_KEY
 from rackwright.lifecycle.backup.restic_here import restic_here
@@ -28,7 +28,7 @@ from rackwright.state.checkout import checkout
 from rackwright.state.formats import utc_now
 from rackwright.state.kit import parse_contents, read_kit
 from tests.fleet.test_backup import DISK, SSH, WEB, fleet
-from tests.lifecycle.backup.kit_fleet import PASSWORD, Site, make_site
+from tests.lifecycle.backup.kit_fleet import PASSWORD, Said, Site, make_site
 from tests.rest_server import RestServer, login_of
 from tests.waiting import wait_until
 
@@ -322,11 +322,19 @@ def test_an_old_checkout_makes_no_kit(site: Site) -> None:
     assert isinstance(error, LeasedError)
 
 
+def test_a_copy_of_the_fleet_saves_none(tmp_path: Path) -> None:
+    said = Said()
+    assert refresh(fleet(tmp_path, SSH, WEB, snapshots="no"), said) is None
+    assert said.lines == []
+
+
 def test_only_sftp_and_rest_have_one(tmp_path: Path) -> None:
     assert repositories_of(fleet(tmp_path, DISK, SSH, WEB), None) == (("ssh", "web"), ("disk",))
     assert repositories_of(fleet(tmp_path, DISK, SSH, WEB), "web") == (("web",), ())
     for to, made in (("disk", fleet(tmp_path, DISK, SSH)), (None, fleet(tmp_path, DISK))):
         with pytest.raises(UsageError, match="disk: is on the hosts' own disks"):
             repositories_of(made, to)
+    with pytest.raises(UsageError, match=r"backup\.snapshots: is no: no kit is saved; should be yes"):
+        repositories_of(fleet(tmp_path, DISK, WEB, snapshots="no"), None)
     with pytest.raises(UsageError, match="nosuch: no repository of that name"):
         repositories_of(fleet(tmp_path, WEB), "nosuch")

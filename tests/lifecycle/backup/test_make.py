@@ -9,7 +9,7 @@ import pytest
 
 from rackwright.errors import FleetError, HostsFailed, UsageError
 from rackwright.lifecycle.apply.plan import first_snapshots, refuse_restic
-from rackwright.lifecycle.backup.make import Made, ResticProgress, Verb, _problem, make_first
+from rackwright.lifecycle.backup.make import Made, ResticProgress, Verb, _problem, make, make_first
 from rackwright.lifecycle.backup.places import places
 from rackwright.lifecycle.backup.snapshots import listed
 from rackwright.lifecycle.session.console import Console
@@ -44,6 +44,13 @@ def test_a_first_snapshot_is_due_where_no_good_one_is_known() -> None:
     assert list(first_snapshots(session(gate1=SETTINGS), surveyed(GOOD, tried))) == [("gate1", "two")]
     assert list(first_snapshots(session(gate1=SETTINGS), surveyed(GOOD, replace(GOOD, name="two")))) == []
     assert list(first_snapshots(session(gate1=None), surveyed())) == []
+
+
+def test_hosts_that_only_restore_make_no_snapshot() -> None:
+    only = session(gate1=SETTINGS.model_copy(update={"snapshots": False}), gpu1=None)
+    assert list(first_snapshots(only, surveyed())) == []
+    with pytest.raises(UsageError, match=r"backup\.snapshots: is no: these hosts only restore; should be yes"):
+        make(only, "run", (("gate1", "one"),), cast(Console, None))
 
 
 def test_an_old_restic_is_refused_only_where_it_is_needed() -> None:

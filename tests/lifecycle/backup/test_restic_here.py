@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.backup.restic_here import NO_REPOSITORY, WRONG_PASSWORD, restic_here
+from rackwright.lifecycle.backup.restic_here import NO_REPOSITORY, WRONG_PASSWORD, restic_here, restic_version
 from rackwright.roles.backup.settings import Access, Repository
 from rackwright.values.secrets import Secret
 from tests.rest_server import RestServer
@@ -62,6 +62,14 @@ def test_a_machine_without_restic_is_told_what_to_install(tmp_path: Path, monkey
     ):
         pass
     assert raised.value.problems[0].next == "apt-get install restic"
+
+
+def test_its_version_is_that_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "restic"
+    program.write_text("#!/bin/sh\necho restic 0.18.1 compiled with go1.24.4 on linux/amd64\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert restic_version() == "0.18.1"
 
 
 def test_a_restic_that_is_too_old_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

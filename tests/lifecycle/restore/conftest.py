@@ -52,7 +52,7 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The saved host, at a path that tests copy their hosts to: restic stores whole paths."""
     folder = tmp_path_factory.mktemp("restored")
     with pytest.MonkeyPatch.context() as patch:
@@ -61,8 +61,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         Bench(Machine(saved)).machine.put(SAVED)
         snapshot = saved.save("one")
         saved.also("two")
-        (folder / "work").rename(folder / "kept")
-        yield Site(folder, snapshot)
+    # The patches end here: tests of other folders follow in the same session.
+    (folder / "work").rename(folder / "kept")
+    return Site(folder, snapshot)
 
 
 @pytest.fixture

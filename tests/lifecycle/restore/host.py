@@ -53,6 +53,8 @@ class Machine:
     name: str = HOST
     kill_at: int | None = None
     """The controller dies before this command of the restore."""
+    repositories: tuple[Repository, ...] = ()
+    """Of the host; none given: the folders `one` and `two`."""
     commands: list[str] = field(default_factory=list)
     settings: Settings = field(init=False)
 
@@ -64,7 +66,8 @@ class Machine:
         self.program("systemd-run", _SYSTEMD_RUN)
         self.program("systemctl", _SYSTEMCTL)
         (self.run_folder / "password").write_text(PASSWORD)
-        places = tuple(Repository(name=name, url=str(self.saved.folder(name))) for name in ("one", "two"))
+        folders = (Repository(name=name, url=str(self.saved.folder(name))) for name in ("one", "two"))
+        places = self.repositories or tuple(folders)
         self.settings = Settings(host=HOST, repositories=places, sources=(STATE,), must=())
         for path, text in scripts.FIXED.items():
             (self.backup / Path(path).name).write_text(self.here(text).replace("patience=30s", "patience=1s"))
@@ -168,6 +171,8 @@ class Bench:
     """What the lease answers."""
     chosen: str = ""
     """The snapshot that the site has."""
+    model_store: Any = None
+    """Its settings, if the host has weights."""
 
     @property
     def saved(self) -> Saved:
@@ -185,7 +190,7 @@ class Bench:
         return cast(
             Session,
             SimpleNamespace(
-                hosts={HOST: SimpleNamespace(backup=machine.settings, model_store=None)},
+                hosts={HOST: SimpleNamespace(backup=machine.settings, model_store=self.model_store)},
                 remote=remote,
                 fleet=self.saved.fleet,
                 store=SimpleNamespace(
@@ -204,11 +209,17 @@ class Bench:
         return procedure._planned(self.session, HOST, tuple(ways), Asked(at=at))
 
     def restore(
-        self, at: At = NEWEST, *, agreed: Callable[[], object] = lambda: None, what: tuple[str, ...] = WHAT
+        self,
+        at: At = NEWEST,
+        *,
+        shown: Callable[[HostPlan], object] = lambda _: None,
+        agreed: Callable[[], object] = lambda: None,
+        what: tuple[str, ...] = WHAT,
     ) -> Restored:
-        """Restore the host; `agreed` happens between the plan and its execution."""
+        """Restore the host; `shown` gets the plan, `agreed` happens between it and its execution."""
         with self.ways() as ways:
             plan = procedure._planned(self.session, HOST, ways, Asked(what, at))
+            shown(plan)
             agreed()
             work = procedure._Work(
                 self.session,

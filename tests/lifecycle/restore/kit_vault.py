@@ -15,7 +15,7 @@ from rackwright.fleet.x509 import load_key, new_key, self_signed
 from rackwright.lifecycle.backup.kit_content import CA_KEY, REFERENCES
 from rackwright.lifecycle.backup.kit_repository import WITH_CA_KEY
 from rackwright.lifecycle.backup.restic_here import restic_here
-from rackwright.lifecycle.restore.fetch_kit import FetchedKit, KitPlace, fetch_kit
+from rackwright.lifecycle.restore.fetch_kit import FetchedKit, KitPlace, fetch_kit, kit_at
 from rackwright.state.kit import KitContents
 from rackwright.values.secrets import Secret
 from tests.cheap_key import empty_repository
@@ -58,7 +58,7 @@ class Vault:
 
     @property
     def place(self) -> KitPlace:
-        return KitPlace(str(self.folder), Secret(PASSWORD))
+        return kit_at(str(self.folder), Secret(PASSWORD))
 
     @property
     def certificate(self) -> str:

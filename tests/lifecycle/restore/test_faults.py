@@ -164,6 +164,15 @@ def test_the_same_restore_again_keeps_what_the_first_one_replaced(bench: Bench) 
     assert bench.machine.files[golden] == HERE[golden]
 
 
+def test_the_same_snapshot_of_another_repository_keeps_what_the_first_restore_replaced(bench: Bench) -> None:
+    golden = f"golden/assistant/{KEY}.json"
+    bench.restore()
+    gone(bench.saved.folder("one"))
+    assert bench.restore().repository == "two"
+    assert "golden" in bench.undo()
+    assert bench.machine.files[golden] == HERE[golden]
+
+
 @pytest.mark.parametrize(("made", "state"), [((), "new"), (("record.json",), "old")])
 def test_a_host_that_works_already_is_left_to_apply(bench: Bench, made: tuple[str, ...], state: str) -> None:
     bench.machine.put(dict.fromkeys(made, "{}"))

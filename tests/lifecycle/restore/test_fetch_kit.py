@@ -16,7 +16,7 @@ from rackwright.errors import HostError, ProofError, UsageError
 from rackwright.fleet.x509 import new_key
 from rackwright.lifecycle.backup.kit_content import CA_KEY, REFERENCES
 from rackwright.lifecycle.restore import fetch_kit as module
-from rackwright.lifecycle.restore.fetch_kit import KitPlace
+from rackwright.lifecycle.restore.fetch_kit import kit_at
 from rackwright.state.formats import NewerFormat
 from rackwright.values.secrets import Secret
 from tests.lifecycle.restore.kit_vault import Operator, Vault, new_vault
@@ -160,9 +160,9 @@ def test_a_repository_without_a_kit_and_one_that_can_not_be_opened_are_named(vau
         vault.fetch(tmp_path / "acme")
     assert raised.value.problems[0].next == "the same command with another --from"
     with pytest.raises(HostError, match="wrong password"):
-        module.fetch_kit(KitPlace(str(vault.folder), Secret("x")), tmp_path / "acme", vault.console)
+        module.fetch_kit(kit_at(str(vault.folder), Secret("x")), tmp_path / "acme", vault.console)
     with pytest.raises(HostError, match="there is no repository"):
-        module.fetch_kit(KitPlace(str(tmp_path / "none"), Secret("x")), tmp_path / "acme", vault.console)
+        module.fetch_kit(kit_at(str(tmp_path / "none"), Secret("x")), tmp_path / "acme", vault.console)
     assert not (tmp_path / "acme").exists()
 
 
@@ -260,11 +260,11 @@ def test_root_fetches_from_a_repository_of_another_user(vault: Vault, of_nobody:
 )
 def test_a_url_that_is_none_or_has_a_password_is_refused_without_showing_it(url: str, said: str) -> None:
     with pytest.raises(UsageError) as raised:
-        KitPlace(url, Secret("x"))
+        kit_at(url, Secret("x"))
     assert said in str(raised.value)
     assert "hunter2" not in str(raised.value)
 
 
 def test_the_url_may_lack_its_last_part() -> None:
     for url in ("rest:https://vault:8000", "rest:https://vault:8000/", "rest:https://vault:8000/kit"):
-        assert KitPlace(url, Secret("x")).repository.url == "rest:https://vault:8000/kit"
+        assert kit_at(url, Secret("x")).repository.url == "rest:https://vault:8000/kit"

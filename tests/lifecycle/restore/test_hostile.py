@@ -20,6 +20,7 @@ from rackwright.lifecycle.backup.choose import Chosen
 from rackwright.lifecycle.restore.agree import agree
 from rackwright.lifecycle.restore.asked import Asked
 from rackwright.lifecycle.restore.plan import HostPlan, RestorePlan, parts_of
+from rackwright.lifecycle.restore.staging import NotRestored
 from rackwright.lifecycle.restore.weights import Weights, put_in_place
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.values.file import File
@@ -66,7 +67,7 @@ def test_links_devices_odd_names_modes_and_attributes_of_a_snapshot_do_not_reach
     bench.saved.save("one")
     subprocess.run(["find", str(bench.saved.var), "-mindepth", "1", "-delete"], check=True)
     bench.machine.put(HERE)
-    bench.restore()
+    done = bench.restore()
     var = bench.saved.var
     found = [path for path in var.rglob("*") if bench.machine.restores not in path.parents]
     assert not [path for path in found if path.is_symlink() or not (path.is_file() or path.is_dir())]
@@ -81,6 +82,8 @@ def test_links_devices_odd_names_modes_and_attributes_of_a_snapshot_do_not_reach
     assert (var / "evidence").stat().st_mode & 0o7777 == 0o700
     assert secret.read_text() == "secret"
     assert "gate1: not restored: p evidence/fifo" in bench.console.said
+    assert {"evidence/fifo", "evidence/link", "evidence/a b", "drains/x", "control/evil.json"} <= set(done.left_out)
+    assert "evidence/setuid" not in done.left_out
 
 
 def test_what_is_revert_shares_no_file_with_what_is_there(bench: Bench) -> None:
@@ -171,21 +174,41 @@ def test_a_person_is_asked_about_doubts_in_words() -> None:
 def test_weights_that_are_not_the_locks_files_are_removed_and_never_put_in_place(
     bench: Bench, planted: str, why: str
 ) -> None:
-    root = bench.saved.root.parent / "models"
-    file = File(path="a.gguf", size=1, sha256=sha256(b"c").hexdigest(), url="file:///w")
-    model = StoredModel(name="assistant", digest="d" * 64, files=(file,))
-    weights = Weights(str(root), model)
-    Path(weights.restored).mkdir(parents=True)
-    Path(weights.restored, "a.gguf").write_text("c")
+    weights = restored_weights(bench)
     bench.machine.run(f"r={weights.restored}; {planted or ':'}")
     if why:
-        with pytest.raises(HostError, match=why):
+        with pytest.raises(NotRestored, match=why):
             put_in_place(cast(Any, bench.machine), weights)
         assert not Path(weights.folder).exists()
     else:
         put_in_place(cast(Any, bench.machine), weights)
         assert Path(weights.folder, "a.gguf").read_text() == "c"
     assert not Path(weights.restored).exists()
+
+
+def restored_weights(bench: Bench) -> Weights:
+    """Return weights as restic has restored them."""
+    file = File(path="a.gguf", size=1, sha256=sha256(b"c").hexdigest(), url="file:///w")
+    model = StoredModel(name="assistant", digest="d" * 64, files=(file,))
+    weights = Weights(str(bench.saved.root.parent / "models"), model)
+    Path(weights.restored).mkdir(parents=True)
+    Path(weights.restored, "a.gguf").write_text("c")
+    return weights
+
+
+@pytest.mark.parametrize("program", ["chown", "ln", "mkdir", "mv", "find"])
+def test_a_host_that_can_not_place_good_weights_is_no_fault_of_the_repository(bench: Bench, program: str) -> None:
+    weights = restored_weights(bench)
+    bench.machine.program(program, f"#!/bin/sh\necho '{program}: No space left on device' >&2; exit 1\n")
+    with pytest.raises(HostError, match="putting the weights of assistant in place failed") as error:
+        put_in_place(cast(Any, bench.machine), weights)
+    assert "No space left on device" in str(error.value)
+    assert not isinstance(error.value, NotRestored), "all of it would be restored again, from the next repository"
+    (bench.machine.programs / program).unlink()
+    if not Path(weights.restored, "a.gguf").exists():
+        Path(weights.restored, "a.gguf").write_text("c")
+    put_in_place(cast(Any, bench.machine), weights)
+    assert Path(weights.folder, "a.gguf").read_text() == "c"
 
 
 def test_a_machine_stands_for_a_host(bench: Bench) -> None:

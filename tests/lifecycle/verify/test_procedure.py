@@ -5,12 +5,14 @@ from typing import cast
 import pytest
 from gevent.event import Event
 
+from rackwright.errors import HostError
 from rackwright.lifecycle.client.request import Response
 from rackwright.lifecycle.session.session import Session
-from rackwright.lifecycle.verify.procedure import _all_serve, _gateways, _judged, _no_http
+from rackwright.lifecycle.verify.procedure import _all_serve, _backups, _gateways, _judged, _names, _no_http
 from rackwright.roles.replica.state import parse
 from rackwright.run import Outcome, Run, Step
 from rackwright.values.secrets import Secret
+from tests.lifecycle.backup.test_make import SETTINGS
 
 WHAT = (
     *("m: a completion", "m: a stream", "a wrong key is refused", "plain HTTP is refused"),
@@ -49,6 +51,28 @@ def test_a_host_is_as_described_if_nothing_would_change_and_nothing_stands_again
     assert _judged(Run(tuple(steps)), "gpu1") == judged
 
 
+def test_names_of_models_without_a_replica_in_service_are_not_asked_for() -> None:
+    models = {"a": SimpleNamespace(served=("a", "b")), "c": SimpleNamespace(served=("c",))}
+    fleet = SimpleNamespace(file=SimpleNamespace(models=models), replicas_of=lambda name: name == "a")
+    assert list(_names(cast(Session, SimpleNamespace(fleet=fleet)))) == ["a", "b"]
+
+
+def test_a_host_that_only_restores_has_no_backups_to_prove() -> None:
+    asked: list[str] = []
+
+    def run_on(hosts: dict[str, object], command: str) -> dict[str, HostError]:
+        asked.extend(hosts)
+        return {name: HostError("unreachable", where=name) for name in hosts}
+
+    found = {}
+    for snapshots in (True, False):
+        settings = SETTINGS.model_copy(update={"snapshots": snapshots})
+        hosts = {"gate1": SimpleNamespace(backup=settings)}
+        session = SimpleNamespace(hosts=hosts, remote=SimpleNamespace(run_on=run_on))
+        found[snapshots] = [proof.what for proof in _backups(cast(Session, session))]
+    assert found == {True: ["it is backed up to one", "it is backed up to two"], False: []}
+
+
 def test_a_host_out_of_reach_proves_nothing() -> None:
     assert _judged(Run((), {"gpu1": "no route"}), "gpu1") == (False, "no route")
 
@@ -83,7 +107,12 @@ class Together:
 def test_all_gateways_are_asked_at_the_same_time_and_told_in_order() -> None:
     models = {"m": SimpleNamespace(served=("m",))}
     file = SimpleNamespace(gateway=SimpleNamespace(domain="llm.test", vip="10.0.0.9"), models=models)
-    fleet = SimpleNamespace(file=file, gateways=("gate1", "gate2"), service=lambda gateway: f"10.0.0.{gateway[-1]}")
+    fleet = SimpleNamespace(
+        file=file,
+        gateways=("gate1", "gate2"),
+        service=lambda gateway: f"10.0.0.{gateway[-1]}",
+        replicas_of=lambda _: ("gpu1/m@1",),
+    )
     session = cast(Session, SimpleNamespace(fleet=fleet, trusted="PEM"))
     proofs = [*_gateways(session, Together(3), Secret("k"))]
     told = [(gateway, what) for gateway in ("gate1", "gate2") for what in WHAT]

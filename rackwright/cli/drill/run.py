@@ -1,0 +1,130 @@
+"""`rackwright drill run`: restore the fleet to scratch hosts, prove it, wipe it, and sign what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.options import Command, common_options, pass_context, yes_option
+from rackwright.cli.drill.options import sign_with_option
+from rackwright.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rackwright.cli.common.console import Console
+    from rackwright.fleet.fleet import Fleet
+    from rackwright.lifecycle.drill.evidence.facts import Facts
+    from rackwright.lifecycle.drill.evidence.seal import Sealed
+    from rackwright.lifecycle.drill.record import Record
+    from rackwright.lifecycle.drill.scope import Scope
+
+SCENARIOS = ("gateway", "serving-host", "everything", "poisoned", "repository-lost", "wrong-password")
+
+
+@click.command(cls=Command)
+@click.option(
+    "--scenario", type=click.Choice(SCENARIOS), default="everything", show_default=True, help="What is lost."
+)
+@click.option("--host", metavar="HOST", help="The gateway or serving host that is lost; the first one if absent.")
+@click.option("--take-over", is_flag=True, help="Take scratch hosts from a drill whose controller is gone.")
+@sign_with_option
+@yes_option
+@common_options
+@pass_context
+def run(context: Context, scenario: str, host: str | None, take_over: bool, sign_with: Path | None, yes: bool) -> int:
+    """Restore the backups to scratch hosts, prove that the service comes back, and wipe them.
+
+    Shows the plan and asks. Nothing that serves is changed, and no lease is taken. The scratch hosts are isolated
+    first. The signed report is in NAME.drills. Exit code 12: an objective was missed, or something wasn't proven.
+    """
+    hosts_needed()
+    from rackwright.cli.common.console import Console
+    from rackwright.cli.render.drill_pages import drill_pages
+    from rackwright.fleet.lock_file import read_lock, require_match
+    from rackwright.lifecycle.drill.begin import new_record
+    from rackwright.lifecycle.drill.evidence.chain import examine
+    from rackwright.lifecycle.drill.evidence.folder import folder_of
+    from rackwright.lifecycle.drill.evidence.seal import seal
+    from rackwright.lifecycle.drill.evidence.signers import keep_signers
+    from rackwright.lifecycle.drill.evidence.signing_key import signing_key
+    from rackwright.lifecycle.drill.scope import scenario_named, scope_of
+    from rackwright.state.formats import utc_now
+
+    fleet = context.fleet
+    scope = scope_of(fleet, scenario_named(scenario), host=host)
+    lock = read_lock(fleet.sibling("lock"))
+    require_match(fleet, lock)
+    folder, now = folder_of(fleet.path), utc_now()
+    signers = keep_signers(fleet, now)
+    key = signing_key(signers, sign_with, now)
+    record = new_record(fleet, scope, examine(folder, signers, drill_pages))
+    with Console(quiet=context.json, yes=yes) as console:
+        facts = _carried_out(context, fleet, scope, record, console, take_over=take_over)
+    sealed = seal(folder, facts, key, signers, drill_pages)
+    context.answer(_document(sealed), *_lines(sealed))
+    return ExitCode.NOT_PROVEN if sealed.doubts else ExitCode.DONE
+
+
+def _carried_out(
+    context: Context, fleet: Fleet, scope: Scope, record: Record, console: Console, *, take_over: bool
+) -> Facts:
+    from rackwright.cli.render.restore_plan import RestoreView
+    from rackwright.fleet.lock_file import read_lock
+    from rackwright.lifecycle.drill.evidence.folder import running
+    from rackwright.lifecycle.drill.procedure import planned
+    from rackwright.lifecycle.session.session import open_session
+
+    lock = read_lock(fleet.sibling("lock"))
+    view = RestoreView(quiet=context.json)
+
+    def opened(other: Fleet):  # type: ignore[no-untyped-def]
+        return open_session(other, progress=console.on_step)
+
+    with (
+        running(record.folder, record.facts.drill),
+        planned(fleet, lock, scope, record, opened, console, view) as drill,
+    ):
+        proven = drill.guard.prove(take_over=take_over)
+        for line in _plan(scope):
+            console.say(line)
+        console.confirm(f"Restore to {', '.join(scope.scratch.values())}, and wipe them afterwards?")
+        return drill.carry_out(record, proven)
+
+
+def _plan(scope: Scope) -> Iterator[str]:
+    yield f"scenario {scope.scenario}"
+    yield from (f"  {host}: restored to {scratch}" for host, scratch in scope.scratch.items())
+    yield from (f"  {host}: not covered: {why}" for host, why in scope.not_covered.items())
+
+
+def _document(sealed: Sealed) -> Json:
+    report = sealed.report
+    return {
+        "drill": report.facts.drill,
+        "scenario": report.facts.scenario,
+        "passed": not sealed.doubts,
+        "doubts": list(sealed.doubts),
+        "rto_s": report.conclusion.rto_s,
+        "rpo_s": report.conclusion.rpo_s,
+        "report": str(sealed.path),
+        "sha256": sealed.sha256,
+    }
+
+
+def _lines(sealed: Sealed) -> Iterator[str]:
+    from rackwright.report.words import duration
+
+    report = sealed.report
+    timing = report.facts.timing
+    yield from (f"  {phase.name:<20} {phase.seconds:7.1f} s" for phase in (timing.phases if timing else ()))
+    policy, end = report.facts.policy, report.conclusion
+    if policy and end.rto_s is not None:
+        yield f"RTO {duration(round(end.rto_s))}, objective {duration(policy.rto_s)}"
+    if policy and end.rpo_s is not None:
+        yield f"RPO {duration(round(end.rpo_s))}, objective {duration(policy.rpo_s)}"
+    yield from (f"not proven: {doubt}" for doubt in sealed.doubts)
+    passed = "NOT PASSED" if sealed.doubts else "passed"
+    yield f"drill {report.facts.drill} {passed}: {sealed.path}, sha256 {sealed.sha256}"

@@ -1,0 +1,1 @@
+"""The evidence of a drill: facts, conclusion, and the signed report that is chained to the one before."""

@@ -1,0 +1,1 @@
+"""Scratch hosts: proof that they are not production, isolation, and the wipe at the end."""

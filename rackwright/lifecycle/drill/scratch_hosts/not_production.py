@@ -1,0 +1,176 @@
+"""Proof that each scratch host is neither a host of the fleet nor the controller, before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rackwright.errors import Problem, ProofError, RackwrightError
+from rackwright.lifecycle.drill.evidence.facts import Check
+from rackwright.lifecycle.drill.scratch_hosts.identity import Identity, ask
+from rackwright.lifecycle.drill.scratch_hosts.marker import ALIVE_SECONDS, in_use
+from rackwright.lifecycle.drill.scratch_hosts.scratch import MODELS_AT, each_outcome, on_each
+from rackwright.remote import known_hosts
+from rackwright.remote.connection import Connection
+from rackwright.values.network import Address
+from rackwright.values.targets import Target
+
+NAME = "not production"
+_FOLDERS = ("/etc/rackwright", "/var/lib/rackwright", "/opt/rackwright")
+_LOCAL_DISKS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "tmpfs", "overlay")
+_USE = "should be a machine that this fleet doesn't use"
+_FREE = "should be a machine without rackwright and without services"
+
+
+@dataclass(frozen=True)
+class Production:
+    """What the fleet's hosts, which a drill must never touch, are known by."""
+
+    fleet: str
+    connections: Mapping[str, Connection]
+    """To the hosts in service; only read-only commands are run."""
+    addresses: Mapping[Address, str]
+    """Address → what it is in the fleet file, like `gate1's address` or `the VIP`; repository servers, too."""
+    ports: frozenset[int] = frozenset({443})
+    """Ports on which the fleet serves."""
+    models_at: tuple[str, ...] = (MODELS_AT,)
+    """Folders with weights."""
+
+
+@dataclass(frozen=True)
+class Proven:
+    checks: tuple[Check, ...]
+    found: Mapping[str, Identity]
+    """Scratch host → its identity."""
+
+    @property
+    def leftovers(self) -> tuple[str, ...]:
+        """Scratch hosts that an earlier drill of this fleet left behind. They must be wiped before the drill."""
+        return tuple(name for name, one in self.found.items() if one.marker)
+
+
+def prove_not_production(
+    scratch: Mapping[str, Connection], production: Production, *, take_over: bool = False
+) -> Proven:
+    """Return the checks that all scratch hosts passed. Nothing has been changed.
+
+    `take_over` accepts hosts of a drill that still seems to run. Raise ProofError with every problem of every host,
+    HostError if a scratch host can't be asked.
+    """
+    folders = (*_FOLDERS, *production.models_at)
+    found = on_each(scratch, lambda connection: ask(connection, *folders))
+    hosts = each_outcome(production.connections, lambda connection: ask(connection))
+    known = {name: one for name, one in hosts.items() if isinstance(one, Identity)}
+    pins = {name: _pinned(one.target) for name, one in production.connections.items()}
+    problems = [
+        problem
+        for name, identity in found.items()
+        for problem in (
+            *_same_machine(name, identity, scratch[name].target, known, pins),
+            *_twice(name, identity, found),
+            *_addresses(name, identity, production),
+            *_in_use(name, identity, production, take_over=take_over),
+        )
+    ]
+    if problems:
+        first, *rest = problems
+        error = ProofError(first.what, where=first.where, should=first.should, next=first.next, listed=first.listed)
+        raise error.with_problems(rest)
+    return Proven((*_passed(found, known), *_unknown(hosts, pins)), found)
+
+
+def _same_machine(
+    name: str, identity: Identity, target: Target, known: Mapping[str, Identity], pins: Mapping[str, frozenset[str]]
+) -> Iterator[Problem]:
+    if not identity.machine_id:
+        yield Problem(name, "has no machine ID", "should have one in /etc/machine-id", "systemd-machine-id-setup")
+    if target.address == "@local" or (identity.machine_id and identity.machine_id == _controller()):
+        yield Problem(name, "is the machine that rackwright runs on", _USE)
+    own = identity.keys | _pinned(target)
+    if not own:
+        yield Problem(name, "shows no SSH host key", "should have one, because hosts are recognized by it")
+    for host in dict.fromkeys((*known, *pins)):
+        there = known.get(host)
+        if there and identity.machine_id == there.machine_id:
+            yield Problem(name, f"has the machine ID of {host}, a host of the fleet", _USE)
+        if own & (pins.get(host, frozenset()) | (there.keys if there else frozenset())):
+            yield Problem(name, f"has an SSH host key of {host}, a host of the fleet", _USE)
+
+
+def _twice(name: str, identity: Identity, found: Mapping[str, Identity]) -> Iterator[Problem]:
+    names = list(found)
+    for other in names[names.index(name) + 1 :]:
+        same = identity.machine_id and identity.machine_id == found[other].machine_id
+        if same or identity.keys & found[other].keys:
+            yield Problem(name, f"is the same machine as {other}", "each scratch host should be a machine of its own")
+
+
+def _addresses(name: str, identity: Identity, production: Production) -> Iterator[Problem]:
+    for address in sorted(identity.addresses & production.addresses.keys(), key=str):
+        yield Problem(name, f"has the address {address}, {production.addresses[address]}", _USE)
+
+
+def _in_use(name: str, identity: Identity, production: Production, *, take_over: bool) -> Iterator[Problem]:
+    for path, kind in (identity.filesystems or {}).items():
+        if kind not in _LOCAL_DISKS:
+            yield Problem(
+                name, f"{path} is on {kind}", "should be on a disk of the machine, because a wipe empties it"
+            )
+    marker = identity.marker
+    if marker is None:
+        yield from _not_free(name, identity, production)
+    elif marker.fleet != production.fleet:
+        yield Problem(
+            name,
+            f"is the scratch host of another fleet, {marker.fleet}: the drill {marker.drill} of {marker.who}",
+            "should be wiped with the fleet file of that fleet",
+        )
+    elif abs(identity.seen) < ALIVE_SECONDS and not take_over:
+        yield from in_use(name, marker, max(identity.seen, 0)).problems
+
+
+def _not_free(name: str, identity: Identity, production: Production) -> Iterator[Problem]:
+    if identity.left:
+        yield Problem(name, "rackwright has set it up, and not for a drill", _FREE, listed=identity.left[:20])
+    if identity.running:
+        yield Problem(name, "units of rackwright run on it", _FREE, listed=identity.running[:20])
+    if ports := sorted(identity.ports & production.ports):
+        listed = ", ".join(map(str, ports[:20]))
+        yield Problem(name, f"something listens on ports on which the fleet serves: {listed}", _FREE)
+
+
+def _passed(found: Mapping[str, Identity], known: Mapping[str, Identity]) -> Iterator[Check]:
+    against = f"{len(known)} hosts of the fleet that answered"
+    for name, identity in found.items():
+        left = f"leftovers of the drill {identity.marker.drill}" if identity.marker else "no traces of rackwright"
+        yield Check(
+            NAME,
+            "passed",
+            name,
+            found=f"machine ID and SSH host keys differ from those of {against}; {left}",
+            expected="a machine that the fleet doesn't use",
+        )
+
+
+def _unknown(hosts: Mapping[str, Identity | RackwrightError], pins: Mapping[str, frozenset[str]]) -> Iterator[Check]:
+    for name, one in hosts.items():
+        if isinstance(one, RackwrightError):
+            how = "by its pinned host key and its addresses only" if pins[name] else "by its addresses only"
+            yield Check(
+                "compared with every host of the fleet",
+                "not run",
+                found=f"{name} can't be asked ({one.problems[0].what}); scratch hosts were compared with it {how}",
+            )
+
+
+def _pinned(target: Target) -> frozenset[str]:
+    keys: Sequence[known_hosts.HostKey] = known_hosts.lookup(target).keys
+    return frozenset(f"{key.type} {key.data}" for key in keys)
+
+
+def _controller() -> str:
+    try:
+        return Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        return ""
