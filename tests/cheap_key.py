@@ -1,34 +1,76 @@
-"""A restic repository whose key costs no time: each command of restic's spends half a second on a real one."""
+"""Restic repositories whose keys cost no time: each command of restic's spends half a second on a real one."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import subprocess
 from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 _CHEAP = {"N": 2, "r": 1, "p": 1}
+_FIRST = "the first password"
 
 
-def make_cheap(repository: Path, password: str) -> None:
-    """Encrypt the repository's master key anew, with a key that scrypt derives from the password at once."""
-    (path,) = (repository / "keys").iterdir()
-    stored = json.loads(path.read_bytes())
+def empty_repository(folder: Path, password: str) -> None:
+    """Leave an empty repository in a new folder. All of a process have one ID and one master key."""
+    folder.mkdir(parents=True)
+    made = _made()
+    for name in made.folders:
+        (folder / name).mkdir(mode=0o700)
+    cheap = _resealed(made.key, _FIRST, password)
+    (folder / "config").write_bytes(made.config)
+    (folder / "keys" / hashlib.sha256(cheap).hexdigest()).write_bytes(cheap)
+
+
+def cheap_key(key: bytes, password: str) -> bytes:
+    """Return a repository's key anew; its file's name is its SHA-256."""
+    return _resealed(key, password, password)
+
+
+@dataclass(frozen=True)
+class _Repository:
+    folders: tuple[Path, ...]
+    config: bytes
+    key: bytes
+
+
+@cache
+def _made() -> _Repository:
+    """Return what restic makes. Each process asks it once."""
+    with TemporaryDirectory() as name:
+        environment = {**os.environ, "RESTIC_PASSWORD": _FIRST}
+        subprocess.run(["restic", "init", "-q", "--no-cache", "-r", name], env=environment, check=True)
+        folder = Path(name)
+        (key,) = (folder / "keys").iterdir()
+        # restic makes the folders in data when it needs them, and all 256 of them would cost more than the rest.
+        folders = tuple(path.relative_to(folder) for path in folder.iterdir() if path.is_dir())
+        return _Repository(folders, (folder / "config").read_bytes(), key.read_bytes())
+
+
+def _resealed(key: bytes, old: str, new: str) -> bytes:
+    """Return the key with the master key encrypted anew; scrypt derives its key from the new password at once."""
+    stored = json.loads(key)
     sealed = b64decode(stored["data"])
-    nonce, text = sealed[:16], sealed[16:-16]
-    master = _ctr(_derived(password, stored)[:32], nonce, text)
+    master = _ctr(_expensive(old, key)[:32], sealed[:16], sealed[16:-16])
     stored |= _CHEAP
-    key = _derived(password, stored)
+    derived = _derived(new, stored)
     nonce = os.urandom(16)
-    text = _ctr(key[:32], nonce, master)
-    stored["data"] = b64encode(nonce + text + _mac(key[32:], nonce, text)).decode()
-    content = json.dumps(stored).encode()
-    path.unlink()
-    path.with_name(hashlib.sha256(content).hexdigest()).write_bytes(content)
+    text = _ctr(derived[:32], nonce, master)
+    stored["data"] = b64encode(nonce + text + _mac(derived[32:], nonce, text)).decode()
+    return json.dumps(stored).encode()
+
+
+@cache
+def _expensive(password: str, key: bytes) -> bytes:
+    return _derived(password, json.loads(key))
 
 
 def _derived(password: str, stored: dict[str, int | str]) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -18,6 +20,11 @@ settings.load_profile("tests")
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = durations.longest_first(items, lambda item: item.nodeid.partition("::")[0], durations.load())
+
+
+def pytest_collection_finish() -> None:
+    # What thousands of tests are made of stays until the end: looking through it each time took 7 % of the run.
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from graphlib import TopologicalSorter
 
-import pytest
-
 from tests.import_graph import MODULES, imported_by, imports, target
 
 ORDER = (
@@ -48,32 +46,38 @@ def layer(module: str) -> int | None:
     return None
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("rackwright.lab")])
-def test_a_module_imports_only_from_its_own_layer_and_below(module):
-    own = layer(module)
-    assert own is not None, f"{module} stands in no layer"
-    for imported in map(target, imported_by(module)):
-        if imported.startswith("rackwright."):
-            below = layer(imported)
-            assert imported == "rackwright.lab" or imported.startswith("rackwright.lab.") or below is not None
-            assert below is None or below <= own, f"{module} imports {imported}, which stands above it"
+def of(*packages: str) -> list[str]:
+    """Return the modules whose names begin like one of these."""
+    return [module for module in MODULES if module.startswith(packages)]
+
+
+def test_a_module_imports_only_from_its_own_layer_and_below():
+    for module in (module for module in MODULES if not module.startswith("rackwright.lab")):
+        own = layer(module)
+        assert own is not None, f"{module} stands in no layer"
+        for imported in map(target, imported_by(module)):
+            if imported.startswith("rackwright."):
+                below = layer(imported)
+                assert imported == "rackwright.lab" or imported.startswith("rackwright.lab.") or below is not None
+                assert below is None or below <= own, f"{module} imports {imported}, which stands above it"
 
 
 def test_no_module_imports_itself_by_way_of_others():
     TopologicalSorter({module: set(map(target, imported_by(module))) - {module} for module in MODULES}).prepare()
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("rackwright.fleet")])
-def test_the_fleet_never_uses_the_network(module):
+def test_the_fleet_never_uses_the_network():
     network = ("requests", "urllib.request", "urllib3", "http", "socket", "huggingface_hub")
-    found = [name for name in imported_by(module) if name.startswith(network)]
-    assert not found, f"{module} imports {found}"
+    modules = of("rackwright.fleet")
+    assert modules
+    found = [(module, name) for module in modules for name in imported_by(module) if name.startswith(network)]
+    assert not found
 
 
-@pytest.mark.parametrize("package", sorted({path.parent for path in MODULES.values()}))
-def test_a_package_stays_small(package):
-    modules = [path.stem for path in package.glob("*.py") if path.stem != "__init__"]
-    assert len(modules) <= MOST_MODULES, f"{package} has {len(modules)} modules: subpackages by topic"
+def test_a_package_stays_small():
+    for package in {path.parent for path in MODULES.values()}:
+        modules = [path.stem for path in package.glob("*.py") if path.stem != "__init__"]
+        assert len(modules) <= MOST_MODULES, f"{package} has {len(modules)} modules: subpackages by topic"
 
 
 def test_no_two_modules_have_names_that_differ_by_an_ending():
@@ -84,45 +88,51 @@ def test_no_two_modules_have_names_that_differ_by_an_ending():
     assert alike == {("model", "models"), ("ssh", "sshd")}
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("rackwright.lab")])
-def test_the_lab_knows_only_errors_values_and_the_terminal(module):
-    for imported in map(target, imported_by(module)):
-        if imported.startswith("rackwright"):
-            assert imported in LAB or imported.startswith(("rackwright.lab", "rackwright.values")), (
+def test_the_lab_knows_only_errors_values_and_the_terminal():
+    modules = of("rackwright.lab")
+    assert modules
+    for module in modules:
+        for imported in map(target, imported_by(module)):
+            if imported.startswith("rackwright"):
+                assert imported in LAB or imported.startswith(("rackwright.lab", "rackwright.values")), (
+                    f"{module} imports {imported}"
+                )
+
+
+def test_the_lab_is_used_by_its_command_alone():
+    for module in MODULES:
+        if not module.startswith(("rackwright.lab", "rackwright.cli.lab")):
+            assert not [name for name in imported_by(module) if name.startswith("rackwright.lab")], module
+
+
+def test_only_remote_imports_paramiko_and_the_describing_layers_no_pyinfra():
+    for module in MODULES:
+        tops = {imported.partition(".")[0] for imported in imported_by(module)}
+        if not module.startswith("rackwright.remote"):
+            assert "paramiko" not in tops, module
+        if WITHOUT_PYINFRA.match(module):
+            assert "pyinfra" not in tops, module
+
+
+def test_a_role_knows_no_fleet_and_no_other_roles_doings():
+    modules = [module for module in MODULES if ".roles." in module]
+    assert modules
+    for module in modules:
+        role = module.split(".")[2]
+        for imported in map(target, imported_by(module)):
+            assert not imported.startswith("rackwright.fleet"), f"{module} imports {imported}"
+            other = re.match(r"rackwright\.roles\.(\w+)\.role\b", imported)
+            assert other is None or other[1] == role, f"{module} imports {imported}"
+
+
+def test_a_deploy_calls_roles_and_no_operation_of_its_own():
+    modules = of("rackwright.deploys.")
+    assert modules
+    for module in modules:
+        for imported in imported_by(module):
+            assert not imported.startswith(("pyinfra.operations", "rackwright.operations")), (
                 f"{module} imports {imported}"
             )
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_the_lab_is_used_by_its_command_alone(module):
-    if not module.startswith(("rackwright.lab", "rackwright.cli.lab")):
-        assert not [name for name in imported_by(module) if name.startswith("rackwright.lab")]
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_only_remote_imports_paramiko_and_the_describing_layers_no_pyinfra(module):
-    tops = {imported.partition(".")[0] for imported in imported_by(module)}
-    if not module.startswith("rackwright.remote"):
-        assert "paramiko" not in tops, module
-    if WITHOUT_PYINFRA.match(module):
-        assert "pyinfra" not in tops, module
-
-
-@pytest.mark.parametrize("module", [module for module in MODULES if ".roles." in module])
-def test_a_role_knows_no_fleet_and_no_other_roles_doings(module):
-    role = module.split(".")[2]
-    for imported in map(target, imported_by(module)):
-        assert not imported.startswith("rackwright.fleet"), f"{module} imports {imported}"
-        other = re.match(r"rackwright\.roles\.(\w+)\.role\b", imported)
-        assert other is None or other[1] == role, f"{module} imports {imported}"
-
-
-@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("rackwright.deploys.")])
-def test_a_deploy_calls_roles_and_no_operation_of_its_own(module):
-    for imported in imported_by(module):
-        assert not imported.startswith(("pyinfra.operations", "rackwright.operations")), (
-            f"{module} imports {imported}"
-        )
 
 
 def test_the_check_sees_imports_in_functions_and_relative_ones():

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.restore_faults.trial import Fault, Trial
-from tests.cheap_key import make_cheap
+from tests.cheap_key import empty_repository
 from tests.lifecycle.backup.saved import PASSWORD
 from tests.lifecycle.restore.test_faults import locked
 
@@ -84,16 +84,15 @@ def _other_in_its_place(repository: Path) -> None:
 
 def _other_key(repository: Path) -> None:
     other = repository.with_name("other")
-    _restic(other, "init", password=_ANOTHER)
-    make_cheap(other, _ANOTHER)
+    empty_repository(other, _ANOTHER)
     shutil.rmtree(repository / "keys")
     (other / "keys").rename(repository / "keys")
 
 
-def _restic(repository: Path, *words: str, password: str = PASSWORD) -> None:
+def _restic(repository: Path, *words: str) -> None:
     command = ["restic", "--no-cache", "-q", "-r", str(repository), *words]
     subprocess.run(
-        command, env={"RESTIC_PASSWORD": password, "PATH": "/usr/bin:/bin"}, check=True, capture_output=True
+        command, env={"RESTIC_PASSWORD": PASSWORD, "PATH": "/usr/bin:/bin"}, check=True, capture_output=True
     )
 
 

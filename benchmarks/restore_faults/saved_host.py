@@ -24,7 +24,7 @@ from rackwright.roles.backup.settings import Repository
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.values.file import File
-from tests.cheap_key import make_cheap
+from tests.cheap_key import empty_repository
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.backup.saved import HOST, PASSWORD, Saved, constants, here
 from tests.lifecycle.restore.conftest import AUDIT, HERE, KEY, OPENED
@@ -122,9 +122,10 @@ def _saved(
     work = folder / "work"
     here(work, patch)
     saved = _constants(work, patch, server)
-    saved.restic("one", "init")
     if cheap:
-        make_cheap(saved.folder("one"), PASSWORD)
+        empty_repository(saved.folder("one"), PASSWORD)
+    else:
+        saved.restic("one", "init")
     model = _weights(work, weights)
     made = SavedHost(folder, {}, model, server)
     machine = _machine(saved, made)

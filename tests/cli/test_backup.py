@@ -7,6 +7,7 @@ import pytest
 
 from rackwright.fleet.backup_access import derived
 from rackwright.values.secrets import Secret
+from tests.cheap_key import empty_repository
 from tests.cli.command_line import rackwright
 
 BACKUP = """
@@ -49,16 +50,19 @@ def test_without_a_backup_there_is_no_password(site):
 @pytest.fixture
 def stored(backed_up, tmp_path):
     """gpu1's repository, in a folder, with an old snapshot and a new one."""
+    empty_repository(tmp_path / "srv" / "gpu1", password())
     for time in ("2026-01-01 00:00:00", "2026-11-01 00:00:00"):
-        restic(tmp_path, *(("init",) if time.startswith("2026-01") else ("cat", "config")))
         restic(tmp_path, "backup", "-q", "--host", "gpu1", "--time", time, str(backed_up))
     return f"{tmp_path}/srv/{{host}}"
 
 
+def password():
+    return derived(Secret("one"), "acme", "disk", "gpu1").reveal()
+
+
 def restic(folder, *words):
-    password = derived(Secret("one"), "acme", "disk", "gpu1").reveal()
     command = ["restic", "--repo", str(folder / "srv" / "gpu1"), "--no-cache", *words]
-    environment = {**os.environ, "RESTIC_PASSWORD": password, "TZ": "UTC"}
+    environment = {**os.environ, "RESTIC_PASSWORD": password(), "TZ": "UTC"}
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 

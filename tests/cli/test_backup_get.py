@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cheap_key import make_cheap
+from tests.cheap_key import empty_repository
 from tests.cli.command_line import Ran, rackwright
 from tests.lifecycle.backup.saved import PASSWORD, Saved, here
 
@@ -26,8 +26,7 @@ def saved(tmp_path: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> Saved:
     """The example's gate1 with one snapshot. The fleet file names it, but it is not in service."""
     made = here(tmp_path / "machine", monkeypatch)
     (made.var / "a\x1b[2Jb").write_text("x")
-    made.restic("one", "init")
-    make_cheap(made.folder("one"), PASSWORD)
+    empty_repository(made.folder("one"), PASSWORD)
     with site.open("a") as stream:
         stream.write(FLEET.format(folder=tmp_path / "machine"))
     monkeypatch.setattr("rackwright.fleet.fleet.Fleet.hosts", ())

@@ -20,6 +20,7 @@ def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     (tmp_path / "rest").mkdir()
     server = start(tmp_path / "rest")
     made = make_site(tmp_path, server, monkeypatch)
+    made.make_repository()
     monkeypatch.setattr(remote, "Remote", made.hosts)
     monkeypatch.setattr(keys, "push_key", lambda *_: keys.Pushed({"gate1": None}))
     yield made
@@ -43,11 +44,11 @@ def test_it_is_saved_by_hand_and_the_answer_says_what_it_lacks(vault: Site, tmp_
 def test_one_that_can_not_be_saved_is_exit_code_3_with_the_next_command(
     vault: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kit_repository, "_REACH_SECONDS", 2)
+    monkeypatch.setattr(kit_repository, "_REACH_SECONDS", 1)
     vault.server.stop()
     done = rackwright("-f", vault.path, "backup", "kit")
     assert done.exit_code == 3
-    assert "FAIL kit to web: can't be reached within 2 s" in done.stdout
+    assert "FAIL kit to web: can't be reached within 1 s" in done.stdout
     assert "next: rackwright backup kit --to web" in done.stderr
 
 
@@ -68,7 +69,7 @@ def test_each_change_of_a_key_is_in_the_kit_and_later_is_later(vault: Site) -> N
 
 
 def test_a_key_is_revoked_though_the_kit_can_not_be_saved(vault: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kit_repository, "_REACH_SECONDS", 2)
+    monkeypatch.setattr(kit_repository, "_REACH_SECONDS", 1)
     rackwright("-f", vault.path, "key", "add", "ci", "--owner", "CI", "--later")
     told: list[object] = []
     monkeypatch.setattr(keys, "push_key", lambda *said: told.append(said) or keys.Pushed({"gate1": None}))

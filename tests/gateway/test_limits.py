@@ -95,6 +95,8 @@ def test_a_reload_goes_on_counting(stack: Stack, gateways: Gateways) -> None:
         eventually(lambda: f"key={key.id}/" in stack.gateway.ask("show table gateways/requests.gate1"))
         assert stack.send(key="limited").status == 429
 
+    # A worker passes its counts on once it has those of the one before, or has waited five seconds for them.
+    eventually(lambda: "id=gateways disabled=0 flags=0x0 " not in stack.gateway.ask("show peers"))
     in_one_minute(work)
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import shlex
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from rackwright.values.secrets import Secret
+from tests.cheap_key import cheap_key, empty_repository
 from tests.lab.deployed import LabHost
 
 REST = "systemd-run --quiet --unit=rest --uid=restic-rest-server restic-rest-server --path /srv/rest --append-only \
@@ -55,6 +60,29 @@ printf 'Port 8888\nTimeout 60\nMaxClients 20\nLogFile "/run/tinyproxy.log"\nConn
 systemd-run --quiet --unit=proxy tinyproxy -d -c /etc/tinyproxy.conf"""
     )
     (folder / "vault.crt").write_text(vault.tell("cat /srv/vault.crt") + "\n")
+
+
+def leave_empty(host: LabHost, folder: str, owner: str, password: Secret) -> None:
+    """Leave an empty repository there, whose key costs no time."""
+    with TemporaryDirectory() as here:
+        empty_repository(Path(here, "made"), password.reveal())
+        packed = subprocess.run(["tar", "-cz", "-C", f"{here}/made", "."], capture_output=True, check=True).stdout
+    host.lab.exec(
+        host.name,
+        f"install -d -m 0700 {folder}; base64 -d | tar -xz -C {folder} && chown -R {owner} {folder}",
+        input=base64.b64encode(packed).decode(),
+    )
+
+
+def make_cheap(host: LabHost, folder: str, password: Secret) -> None:
+    """Replace the key of the repository there by one that costs no time."""
+    key = cheap_key(host.tell(f"cat {folder}/keys/*").encode(), password.reveal())
+    new = hashlib.sha256(key).hexdigest()
+    host.lab.exec(
+        host.name,
+        f"cd {folder}/keys; old=$(ls); cp -p $old {new}; cat >{new}; rm -f $old",
+        input=key.decode(),
+    )
 
 
 def repositories(vault: LabHost) -> list[dict[str, str]]:

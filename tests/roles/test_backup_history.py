@@ -12,9 +12,11 @@ import pytest
 
 from rackwright.roles.backup import scripts
 from rackwright.roles.backup.settings import Repository
+from tests.cheap_key import empty_repository
 from tests.roles.test_backup import SETTINGS, Bench
 from tests.waiting import wait_until
 
+PASSWORD = "a password"
 NEWEST = "2026-11-25T03:31:07.285703663+01:00"
 LISTED = json.dumps([{"id": "a", "time": "2026-11-24T03:31:07Z"}, {"time": NEWEST, "hostname": '","time":"2099"'}])
 REFUSED = f"the repository has 2 snapshots of an earlier gate1, newest {NEWEST}: restore gate1, or adopt it"
@@ -155,7 +157,7 @@ class Host:
         self.folder = folder
         (folder / "source").mkdir()
         (folder / "source" / "file").write_text("text")
-        (folder / "password").write_text("a password")
+        (folder / "password").write_text(PASSWORD)
         settings = SETTINGS.model_copy(
             update={"sources": (f"{folder}/source",), "must": (f"{folder}/source/file",), "exclude": ()}
         )
@@ -181,12 +183,16 @@ class Host:
         own = ("--repo", f"{self.folder}/repository", "--password-file", f"{self.folder}/password")
         return self.run("restic", *own, "--no-cache", *words)
 
+    def make_repository(self) -> None:
+        empty_repository(self.folder / "repository", PASSWORD)
+
     def forget_everything(self) -> None:
         (self.folder / "disk.json").unlink()
 
 
 def test_a_reinstalled_host_makes_no_snapshot_until_it_adopts_its_repository(tmp_path: Path) -> None:
     host = Host(tmp_path)
+    host.make_repository()
     first = host.play()
     host.forget_everything()
     refused = host.play()
@@ -199,7 +205,7 @@ def test_a_reinstalled_host_makes_no_snapshot_until_it_adopts_its_repository(tmp
 
 def test_a_repository_with_snapshots_of_others_only_is_not_taken(tmp_path: Path) -> None:
     host = Host(tmp_path)
-    host.restic("init")
+    host.make_repository()
     host.restic("backup", "--host", "gpu1", "--time", "2099-01-01 00:00:00", f"{tmp_path}/source")
     host.restic("backup", "--host", "gpu1", f"{tmp_path}/source")
     known = host.play()
@@ -209,6 +215,7 @@ def test_a_repository_with_snapshots_of_others_only_is_not_taken(tmp_path: Path)
 
 def test_a_lock_hides_no_history(tmp_path: Path) -> None:
     host = Host(tmp_path)
+    host.make_repository()
     host.play()
     host.forget_everything()
     own = ("--repo", f"{tmp_path}/repository", "--password-file", f"{tmp_path}/password", "--no-cache")
@@ -224,5 +231,5 @@ def test_a_lock_hides_no_history(tmp_path: Path) -> None:
 
 def test_a_first_run_that_was_killed_after_it_made_the_repository_goes_on(tmp_path: Path) -> None:
     host = Host(tmp_path)
-    host.restic("init")
+    host.make_repository()
     assert host.play().get("run_failed") is None

@@ -36,7 +36,9 @@ class Console(Said):
 def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     (tmp_path / "rest").mkdir()
     server = start(tmp_path / "rest")
-    yield make_site(tmp_path, server, monkeypatch)
+    made = make_site(tmp_path, server, monkeypatch)
+    made.make_repository()
+    yield made
     server.stop()
 
 
@@ -93,7 +95,7 @@ def test_a_copy_of_the_fleet_has_no_stage_for_it(tmp_path: Path, monkeypatch: py
 def test_one_that_can_not_be_saved_undoes_nothing_and_is_an_error_next_to_others(
     vault: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kit_repository, "_REACH_SECONDS", 2)
+    monkeypatch.setattr(kit_repository, "_REACH_SECONDS", 1)
     vault.server.stop()
     first = HostsFailed("some first snapshots are missing")
     monkeypatch.setattr(apply, "_saved", lambda _, applied, *__: Applied(applied.run, unsaved=first))
@@ -103,7 +105,7 @@ def test_one_that_can_not_be_saved_undoes_nothing_and_is_an_error_next_to_others
     assert isinstance(done.unsaved, HostsFailed)
     assert [problem.what for problem in done.unsaved.problems] == [
         "some first snapshots are missing",
-        "can't be reached within 2 s",
+        "can't be reached within 1 s",
     ]
     assert read_kit(vault.host).applied == "r1"
 

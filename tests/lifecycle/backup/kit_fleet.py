@@ -15,6 +15,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
 from rackwright.lifecycle.backup.kit import Kits, save_kits
 from rackwright.lifecycle.backup.restic_here import restic_here
+from tests.cheap_key import empty_repository
 from tests.fleet.test_load import GOOD
 from tests.lifecycle.world.session import Quiet
 from tests.rest_server import RestServer, login_of
@@ -50,6 +51,11 @@ class Site:
     @property
     def hosts(self) -> FolderHosts:
         return FolderHosts({"gate1": self.host})
+
+    def make_repository(self) -> None:
+        """Leave the kit's repository at the server, without a kit."""
+        _, access = reached_from_here(self.fleet, "kit", "web")
+        empty_repository(self.server.folder / "kit", access.password.reveal())
 
     def git(self, *words: str) -> str:
         return subprocess.run([*GIT, *words], cwd=self.folder, check=True, capture_output=True, text=True).stdout

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rackwright.fleet.backup_access import password_of
 from rackwright.fleet.fleet import Fleet
+from tests.cheap_key import empty_repository
 from tests.fleet.fleets import make_fleet
 from tests.rest_server import USERS, login_of
 
@@ -72,7 +73,7 @@ class Kept:
 def fill(fleet: Fleet, folder: Path, host: str) -> Kept:
     """Make a host's repository, with a snapshot of each of the ages."""
     kept = Kept(fleet, folder / host, host)
-    kept.restic("init", "-q")
+    empty_repository(kept.folder, password_of(fleet, host, None)[1].reveal())
     for age in DAYS:
         kept.add(timedelta(days=age))
     return kept

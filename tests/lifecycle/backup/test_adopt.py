@@ -84,8 +84,9 @@ PLACES_OF_UNITS = ("RUNTIME_DIRECTORY", "CREDENTIALS_DIRECTORY", "CACHE_DIRECTOR
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A repository with one snapshot, and its id. restic takes a second for each call, so tests copy it."""
+    """A repository with one snapshot, which tests copy, and its id."""
     host = Host(tmp_path_factory.mktemp("first"))
+    host.make_repository()
     return host.folder / "repository", host.play()["repository"]
 
 

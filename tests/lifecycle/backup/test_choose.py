@@ -16,7 +16,7 @@ from rackwright.lifecycle.backup import choose as choosing
 from rackwright.lifecycle.backup.at import At, wanted_at
 from rackwright.lifecycle.backup.reader import readers
 from rackwright.lifecycle.backup.restic_here import restic_here
-from tests.cheap_key import make_cheap
+from tests.cheap_key import empty_repository
 from tests.lifecycle.backup.saved import HOST, PASSWORD, Saved, corrupt, described
 from tests.rest_server import RestServer, login_of
 from tests.waiting import wait_until
@@ -142,7 +142,7 @@ def test_a_repository_without_a_snapshot_that_fits_is_named(saved: Saved) -> Non
     saved.save("one")
     saved.also("two")
     shutil.rmtree(saved.folder("one"))
-    saved.restic("one", "init")
+    empty_repository(saved.folder("one"), PASSWORD)
     chosen = saved.chosen()
     assert chosen.reader.repository == "two"
     assert [str(one) for one in chosen.passed_over] == ["one: has no snapshot that fits"]
@@ -190,8 +190,7 @@ def test_a_server_that_does_not_answer_is_passed_over(
     (tmp_path / "login-gate1").write_text(login_of(HOST))
     web = {"name": "web", "url": rest_server.url, "user": "{host}", "login": "file:login-{host}", "ca": "vault.crt"}
     saved.fleet = described(tmp_path, web)
-    saved.restic("web", "init")
-    make_cheap(rest_server.folder / HOST, PASSWORD)
+    empty_repository(rest_server.folder / HOST, PASSWORD)
     snapshot = saved.save("web")
     assert saved.chosen().reader.repository == "web"
     rest_server.stop()

@@ -19,6 +19,7 @@ from rackwright.fleet.backup_access import password_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.backup.forget import Forgotten, Outcome, forget, status_of
 from rackwright.lifecycle.backup.forget_places import Asked
+from tests.cheap_key import empty_repository
 from tests.lifecycle.backup.answering import Answering
 from tests.lifecycle.backup.repositories import NOW, Kept, fill, fleet_at
 from tests.rest_server import RestServer
@@ -29,7 +30,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with gate1's repository. restic takes a second for each call, so tests copy it."""
+    """A folder with gate1's repository, which tests copy."""
     folder = tmp_path_factory.mktemp("filled")
     fill(fleet_at(folder), folder, "gate1")
     return folder / "gate1"
@@ -251,7 +252,7 @@ def test_by_default_it_is_all_hosts_and_the_kit_if_there_is_one(gate1: Kept, fle
 
     assert looked() == {"gate1": Outcome.PLANNED, "gpu1": Outcome.FAILED}
     kit = Kept(fleet, gate1.folder.parent / "kit", "kit")
-    kit.restic("init", "-q")
+    empty_repository(kit.folder, password_of(fleet, "kit", None)[1].reveal())
     assert looked() == {"gate1": Outcome.PLANNED, "gpu1": Outcome.FAILED, "kit": Outcome.NOTHING}
     shutil.rmtree(kit.folder)
     assert "there is no repository" in says(run(fleet, asked(gate1, "kit")))

@@ -10,6 +10,7 @@ import pytest
 
 from rackwright.lifecycle.backup.forget_plan import ForgetPlan, plan_forget
 from rackwright.lifecycle.backup.snapshots import Snapshot, parse_snapshots
+from tests.cheap_key import empty_repository
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -82,7 +83,7 @@ def test_it_is_what_restic_itself_would_keep(tmp_path: Path) -> None:
         environment = {**os.environ, "TZ": "UTC"}
         return subprocess.run([*own, *words], env=environment, check=True, capture_output=True, text=True).stdout
 
-    restic("init")
+    empty_repository(tmp_path / "r", "a password")
     for time in ("2026-11-28 12:00:00", "2026-10-29 12:00:00", "2026-10-29 12:00:01", "2026-10-01 00:00:00"):
         restic("backup", "-q", "--host", "gate1", "--time", time, str(tmp_path / "password"))
     plan = planned(*parse_snapshots(restic("snapshots", "--json")))

@@ -34,8 +34,15 @@ from tests.waiting import wait_until
 
 
 @pytest.fixture
-def site(tmp_path: Path, rest_server: RestServer, monkeypatch: pytest.MonkeyPatch) -> Site:
+def new_site(tmp_path: Path, rest_server: RestServer, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A fleet whose kit has no repository yet."""
     return make_site(tmp_path, rest_server, monkeypatch)
+
+
+@pytest.fixture
+def site(new_site: Site) -> Site:
+    new_site.make_repository()
+    return new_site
 
 
 def applied(site: Site, run: str) -> None:
@@ -45,7 +52,10 @@ def applied(site: Site, run: str) -> None:
     )
 
 
-def test_it_has_the_folder_with_its_history_the_cas_key_and_a_list_of_the_secrets(site: Site, tmp_path: Path) -> None:
+def test_it_has_the_folder_with_its_history_the_cas_key_and_a_list_of_the_secrets(
+    new_site: Site, tmp_path: Path
+) -> None:
+    site = new_site
     kits = site.save()
     assert (kits.error, kits.warnings) == (None, tuple(f"not in the kit: {name}" for name in kits.left_out))
     (made,) = kits.made
@@ -220,9 +230,9 @@ def test_a_repository_that_is_gone_is_not_made_again_and_another_is_not_taken_fo
     assert site.problem() == "kit at web: there is another repository in its place"
 
 
-def test_none_is_made_while_it_is_unknown_whether_there_was_one(site: Site) -> None:
-    site.host.gone = True
-    error = site.save().error
+def test_none_is_made_while_it_is_unknown_whether_there_was_one(new_site: Site) -> None:
+    new_site.host.gone = True
+    error = new_site.save().error
     assert error is not None
     assert [str(problem).partition("\n")[0] for problem in error.problems] == [
         "kit at web: no repository is there, and it isn't known whether there was one before",
@@ -234,9 +244,9 @@ def test_a_wrong_password_and_a_server_that_is_away_are_named(site: Site, monkey
     before = site.save().made[0].saved
     (site.path.parent / "secrets" / "password").write_text("another")
     assert site.problem() == "kit at web: wrong password"
-    monkeypatch.setattr(kit_repository, "_REACH_SECONDS", 2)
+    monkeypatch.setattr(kit_repository, "_REACH_SECONDS", 1)
     site.server.stop()
-    assert site.problem() == "kit at web: can't be reached within 2 s"
+    assert site.problem() == "kit at web: can't be reached within 1 s"
     assert read_kit(site.host).record.at["web"] == before
 
 
@@ -267,7 +277,8 @@ def test_a_lock_of_a_dead_process_stops_no_kit_and_that_of_another_machine_is_na
     assert not any(locks.iterdir())
 
 
-def test_two_at_once_on_a_new_repository_both_succeed(site: Site) -> None:
+def test_two_at_once_on_a_new_repository_both_succeed(new_site: Site) -> None:
+    site = new_site
     words = [sys.executable, "-c", _SAVE, str(site.path), site.host.var]
     with ThreadPoolExecutor(2) as both:
         runs = [both.submit(subprocess.run, words, capture_output=True, text=True, check=False) for _ in range(2)]

@@ -14,7 +14,7 @@ from rackwright.lifecycle.backup import choose as choosing
 from rackwright.lifecycle.restore import in_place
 from rackwright.state.formats import utc_now
 from rackwright.state.journal import Entry, Event
-from tests.cheap_key import make_cheap
+from tests.cheap_key import empty_repository
 from tests.cli.conftest import unpatched as unpatched  # commands run in this process, too
 from tests.lifecycle.backup.saved import PASSWORD, Saved, constants, here
 from tests.lifecycle.restore.host import STATE, Bench, Machine
@@ -52,18 +52,18 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The saved host, at a path that tests copy their hosts to: restic stores whole paths."""
     folder = tmp_path_factory.mktemp("restored")
     with pytest.MonkeyPatch.context() as patch:
         saved = here(folder / "work", patch)
-        saved.restic("one", "init")
-        make_cheap(saved.folder("one"), PASSWORD)
+        empty_repository(saved.folder("one"), PASSWORD)
         Bench(Machine(saved)).machine.put(SAVED)
         snapshot = saved.save("one")
         saved.also("two")
-        (folder / "work").rename(folder / "kept")
-        yield Site(folder, snapshot)
+    # The patches end here: tests of other folders follow in the same session.
+    (folder / "work").rename(folder / "kept")
+    return Site(folder, snapshot)
 
 
 @pytest.fixture

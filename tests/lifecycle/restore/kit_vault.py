@@ -18,7 +18,7 @@ from rackwright.lifecycle.backup.restic_here import restic_here
 from rackwright.lifecycle.restore.fetch_kit import FetchedKit, KitPlace, fetch_kit, kit_at
 from rackwright.state.kit import KitContents
 from rackwright.values.secrets import Secret
-from tests.cheap_key import make_cheap
+from tests.cheap_key import empty_repository
 from tests.fleet.test_load import GOOD
 from tests.lifecycle.world.session import Quiet
 
@@ -106,9 +106,7 @@ class Vault:
 
 def new_vault(folder: Path) -> Vault:
     made = Vault(folder / "rest" / "kit", folder / "staged")
-    (folder / "rest").mkdir(exist_ok=True)
-    made.restic("init", "-q")
-    make_cheap(made.folder, PASSWORD)
+    empty_repository(made.folder, PASSWORD)
     return made
 
 
