@@ -117,7 +117,7 @@ SABOTAGES = (
         "the journal is damaged",
         "gate1",
         f"{STATE}/control/journal",
-        'mkdir -p "${f%/*}"; printf "no journal\\n" >>"$f"',
+        'mkdir -p "${f%/*}"; printf "{\\"time\\": 5}\\n" >>"$f"',
     ),
     _file("the fencing token is no number", "gate1", f"{STATE}/control/token", 'echo x >"$f"'),
     _file("the fencing token is missing", "gate1", f"{STATE}/control/token", 'rm "$f"'),

@@ -37,6 +37,7 @@ from rackwright.lifecycle.drill.scratch_hosts.surroundings import parse_surround
 from rackwright.lifecycle.drill.scratch_hosts.wipe import parse_remains
 from rackwright.lifecycle.p2p import transfer
 from rackwright.lifecycle.prune import scripts as prune
+from rackwright.lifecycle.restore.first_hashes import parse_first_hashes
 from rackwright.lifecycle.restore.plan import parse_present
 from rackwright.lifecycle.restore.staging import parse_look
 from rackwright.lifecycle.session import survey
@@ -177,6 +178,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
         '{"name": "a", "type": "file", "path": "/a", "size": 3, "mtime": "2026-11-01T08:00:00.1Z",'
         ' "permissions": "-rw-------", "struct_type": "node"}',
     ),
+    parse_first_hashes: (parse_first_hashes, f"{'5' * 64} golden/a.json\n"),
     parse_present: (parse_present, "12 1790000000.5 bench/a b\n"),
     parse_look: (parse_look, 'active\n\n{"percent_done":0.5}\n'),
     parse_filters: (parse_filters, SURVEYED["filters"]),

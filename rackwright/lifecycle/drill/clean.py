@@ -9,7 +9,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.targets import scratch_targets
 from rackwright.lifecycle.drill.evidence.folder import folder_of, is_id, is_running
 from rackwright.lifecycle.drill.guard import anything, wipe_and_lift
-from rackwright.lifecycle.drill.scope import drill_of
+from rackwright.lifecycle.drill.scope import section_of
 from rackwright.lifecycle.drill.scratch_hosts.identity import Identity, ask
 from rackwright.lifecycle.drill.scratch_hosts.marker import Marker, claim
 from rackwright.lifecycle.drill.scratch_hosts.scratch import each_outcome, on_each
@@ -26,7 +26,7 @@ def clean_up(fleet: Fleet, console: Console) -> tuple[str, ...]:
     Raise LeasedError if a drill on this machine uses one, HostError if a scratch host can't be asked (the others are
     wiped), ProofError if one isn't proven to be wiped.
     """
-    drill_of(fleet)
+    section_of(fleet)
     with Remote(scratch_targets(fleet)) as remote:
         scratch = {name: remote.connection(name) for name in remote.names}
         asked = each_outcome(scratch, ask)

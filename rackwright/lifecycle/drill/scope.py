@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rackwright.errors import FleetError, Problem, UsageError
@@ -15,6 +15,7 @@ from rackwright.lifecycle.drill.evidence.facts import Assets, Covered, NotCovere
 
 EVERYTHING: Scenario = "everything"
 SCENARIOS = tuple(REQUIRED)
+_DIRECT = "the drill's client asks from this machine, so run the drill on one that reaches scratch hosts directly"
 _NO_SCRATCH = "no scratch host is left that stands for it"
 _NOT_ASKED = "not part of this scenario"
 
@@ -44,11 +45,20 @@ def scenario_named(name: str) -> Scenario:
     raise unknown(name, SCENARIOS, "scenario")
 
 
+_MISSING = Problem("drill", "missing", "should name scratch hosts and objectives; see docs/drill.md")
+
+
+def section_of(fleet: Fleet) -> Drill:
+    """Return the fleet's `drill` section. Raise FleetError if there is none."""
+    if fleet.file.drill is None:
+        raise FleetError([_MISSING])
+    return fleet.file.drill
+
+
 def drill_of(fleet: Fleet) -> Drill:
     """Return the fleet's `drill` section. Raise FleetError if a drill can't be done with this fleet file."""
-    drill, problems = fleet.file.drill, []
-    if drill is None:
-        problems.append(Problem("drill", "missing", "should name scratch hosts and objectives; see docs/drill.md"))
+    drill = fleet.file.drill
+    problems = [_MISSING] if drill is None else list(_through_jumps(drill))
     backup = fleet.file.backup
     if backup is None or all(one.kind == "path" for one in backup.to):
         problems.append(
@@ -59,6 +69,12 @@ def drill_of(fleet: Fleet) -> Drill:
     if problems or drill is None:
         raise FleetError(problems)
     return drill
+
+
+def _through_jumps(drill: Drill) -> Iterator[Problem]:
+    for name, host in drill.hosts.items():
+        if host.ssh.jump is not None:
+            yield Problem(f"drill.hosts.{name}.ssh.jump", "a drill can't go through a jump host", _DIRECT)
 
 
 def scope_of(fleet: Fleet, scenario: Scenario, *, host: str | None = None) -> Scope:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import rackwright
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.public_files import named_files
 from rackwright.lifecycle.backup.restic_here import restic_version
 from rackwright.lifecycle.drill.evidence.facts import (
     DecryptionKey,
@@ -127,5 +128,8 @@ def _of_fleet(fleet: Fleet, scope: Scope) -> Iterator[NotTested]:
     placed = {name: {one.host for one in fleet.replicas_of(name)} for name in fleet.file.models}
     models = [name for name, hosts in placed.items() if not hosts & set(scope.scratch)]
     yield from (NotTested(f"the model {name}", "no host that serves it is part of the drill") for name in models)
+    for written in named_files(fleet):
+        if written.startswith(("/", "~")):
+            yield NotTested(f"the kit's copy of {written}", "its whole path is in the fleet file: it was read here")
     if fleet.file.p2p:
         yield NotTested("peer-to-peer transfer at the fleet's speed", "scratch hosts have other networks")

@@ -45,7 +45,7 @@ def first_hashes(shell: Connection, folder: str, files: Files) -> Mapping[str, s
 def parse_first_hashes(output: str) -> Mapping[str, str]:
     """Parse what the script prints. Raise ValueError if a line isn't a hash and a name."""
     found = {}
-    for line in output.removesuffix("\\n").split("\\n") if output else ():
+    for line in output.removesuffix("\n").split("\n") if output else ():
         match = re.fullmatch(r"([0-9a-f]{64}) (.+)", line)
         if not match:
             raise ValueError("no hash")

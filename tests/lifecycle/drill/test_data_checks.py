@@ -150,6 +150,16 @@ def test_what_was_restored_whole_passes(restore: Restore) -> None:
     assert all(one.failed for one in data.negative_controls)
 
 
+@pytest.mark.parametrize("name", ["audit.log", ANSWER])
+def test_a_file_with_one_other_byte_is_noticed_though_its_size_is_the_same(restore: Restore, name: str) -> None:
+    path = restore.hosts["gate1"].path(name)
+    content = path.read_bytes()
+    path.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+    assert restore.check("hashes", "gate1").outcome == "failed"
+    path.write_bytes(content + b"one more act\n" if name == "audit.log" else content)
+    assert restore.check("hashes", "gate1").outcome == "passed"
+
+
 def test_weights_that_no_source_has_must_be_in_the_snapshot(restore: Restore) -> None:
     restore.backup = SimpleNamespace(sources=(WEIGHTS_AT,))
     check = restore.check("weights are in the snapshot", "gpu1")
@@ -285,6 +295,8 @@ def test_damaged_copies_are_refused_and_removed(restore: Restore) -> None:
     controls = {one.what: one for one in restore.checked().negative_controls}
     assert set(controls) == {
         "gate1: a copy of control-host.json with another first byte",
+        f"gate1: a copy of {ANSWER} with another first byte, by its hash",
+        "gpu1: a copy of audit.log with another first byte, by its hash",
         "gpu1: a copy of assistant's tokens/a.json with another first byte",
     }
     assert (
@@ -310,8 +322,9 @@ def test_a_copy_that_is_accepted_means_that_the_checks_prove_nothing(
 ) -> None:
     monkeypatch.setattr(checking, "_DAMAGE", 'mkdir -p -- "$2" && cp -- "$1" "$2/damaged"\n')
     data = restore.checked()
-    (weights,) = (one for one in data.negative_controls if one.what.startswith("gpu1"))
+    weights = next(one for one in data.negative_controls if "of assistant" in one.what)
     assert (weights.failed, weights.found) == (False, "the same sha256")
+    assert not any(one.failed for one in data.negative_controls if one.what.endswith("by its hash"))
     assert next(one for one in data.checks if one.name == "corrupted copy refused").outcome == "failed"
 
 
@@ -320,7 +333,7 @@ def test_a_parser_that_accepts_everything_means_that_the_checks_prove_nothing(
 ) -> None:
     monkeypatch.setattr(checking, "read_contents", lambda *_: SimpleNamespace(problems=()))
     data = restore.checked()
-    (state,) = (one for one in data.negative_controls if one.what.startswith("gate1"))
+    state = next(one for one in data.negative_controls if one.what.startswith("gate1"))
     assert (state.failed, state.found) == (False, "accepted")
     assert next(one for one in data.checks if one.name == "corrupted copy refused").outcome == "failed"
 
@@ -339,9 +352,8 @@ def test_weights_of_which_no_copy_can_be_made_are_no_negative_control(
     restore: Restore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checking, "_DAMAGE", "echo no space >&2; exit 1\n")
-    (control,) = (one for one in restore.checked().negative_controls if one.what.startswith("gpu1"))
-    assert not control.failed
-    assert control.found == "no copy: no space"
+    controls = [one for one in restore.checked().negative_controls if one.what.startswith("gpu1")]
+    assert [(one.failed, one.found) for one in controls] == [(False, "no copy: no space")] * 2
 
 
 @pytest.mark.parametrize("kept", ["control/token", ANSWER, "fleet/applied.json"])
@@ -353,7 +365,7 @@ def test_a_file_that_no_parser_reads_is_not_damaged_in_place_of_one(restore: Res
     gate.put({"bench/README": "x", "control/a": "no parser reads it", "control/journal": GOOD["control/journal"]})
     if kept.startswith("fleet/"):
         gate.put({"fleet/a.txt": "no parser reads it"})
-    (control,) = (one for one in restore.checked().negative_controls if one.what.startswith("gate1"))
+    control = next(one for one in restore.checked().negative_controls if one.what.startswith("gate1"))
     assert control.failed, control
 
 
