@@ -125,8 +125,12 @@ SABOTAGES = (
     _file("the audit log is missing", "gpu1", f"{STATE}/audit.log", 'rm "$f"'),
     _file("the changes of API keys are damaged", "gate1", f"{STATE}/keys.pushed", 'printf "damaged\\n" >>"$f"'),
     _file("the changes of API keys are missing", "gate1", f"{STATE}/keys.pushed", 'rm "$f"'),
-    _file("the applied lock is missing", "gate1", f"$(find {STATE}/fleet -name '*.lock')", 'rm "$f"'),
-    _file("a kept build is missing", "gpu1", f"$(find {STATE}/builds -type f | sort | head -n 1)", 'rm "$f"'),
+    _file(
+        "a kept build is missing",
+        "gpu1",
+        f"$(find {STATE}/builds -type f ! -name '.*' | sort | head -n 1)",
+        'rm "$f"',
+    ),
     Sabotage(
         "the isolation has a hole",
         "gpu1",

@@ -16,6 +16,8 @@ from rackwright.state.pushed_keys import PushedKey, parse_pushed
 
 _ABOUT = re.compile(r"\A([a-z][a-z0-9-]*) of (.*): revoked (\d{4}-\d\d-\d\d)\Z")
 
+_LINE = re.compile(r"[0-9a-f]{64} (revoked|[0-9]{1,19})( |\Z)")
+
 
 def merge_keys(files: Iterable[KeysFile], pushed: Iterable[PushedKey]) -> KeysFile:
     """Return one keys file with every key and every tombstone; of each key, the newest version.
@@ -50,6 +52,9 @@ def parse_kept_keys(text: str, where: str) -> tuple[PushedKey, ...]:
     notes: list[str] = []
     gone: dict[str, str] = {}
     for line in filter(None, text.split("\n")):
+        if not _LINE.match(line):
+            # Left out, a damaged tombstone would admit its key again.
+            raise RackwrightError("is damaged: a line has no SHA-256 and version", where=f"{where}: keys.pushed")
         digest, _, rest = line.partition(" ")
         version, _, rest = rest.partition(" ")
         kind, _, content = rest.partition(" ")

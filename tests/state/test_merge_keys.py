@@ -146,6 +146,9 @@ def test_a_gateways_file_has_its_pushed_keys_and_its_tombstones() -> None:
         f"{'a' * 64} revoked # \x1b[2J",
         f"{'a' * 64} revoked",
         f"{'a' * 64} 7 @ {{}}",
+        # As a flipped bit would leave a tombstone: it must not be taken for something else, and left out.
+        f"{'a' * 64} rewoked # ci of team: revoked 2026-11-02",
+        f"{'a' * 63} revoked # ci of team: revoked 2026-11-02",
     ],
 )
 def test_a_damaged_line_is_an_error(line: str) -> None:
