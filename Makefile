@@ -86,7 +86,7 @@ wheel-test: dist ## Check that the wheel runs and plans when installed elsewhere
 	PYTHONPATH="$$folder" "$$folder/venv/bin/python" -m tests.wheel_plan
 
 bench: .venv/ready-molecule programs ## Measure the README's figures, compared with other tools (needs root; two hours)
-	@missed=''; for name in startup gateway_overhead first_token growth apply_vs_ansible rollout verdict p2p \
+	@missed=''; for name in startup gateway_overhead first_token growth apply_vs_ansible rollout verdict p2p drill \
 	restore_faults restore_speed restore_memory backup_unchanged; do \
 	python -m "benchmarks.$$name" || missed="$$missed $$name"; done; \
 	[ -z "$$missed" ] || { echo "a target was missed:$$missed"; exit 1; }
