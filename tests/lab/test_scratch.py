@@ -146,7 +146,7 @@ def test_only_what_a_drill_needs_passes_in_and_out(site: Site) -> None:
     ports = {"scratch1": site.places("scratch1", 22, 443, 8100), "scratch2": site.places("scratch2", 22)}
     outside = outcomes(probe_outside(ports, site.production))
     assert set(outside) == {"passed"}, outside
-    here = probe_here("scratch1", ports["scratch1"], expected=(22, 443))
+    here = probe_here({"scratch1": ports["scratch1"]}, expected={"scratch1": (22, 443)})
     assert [(check.outcome, check.found.rpartition(" ")[2]) for check in here] == [
         ("passed", "open"),
         ("passed", "open"),

@@ -111,11 +111,8 @@ class Guard:
         others = {
             name: one for name, one in self.production.items() if name not in this and not self.own.is_local(name)
         }
-        here = (
-            check
-            for name, some in places.items()
-            for check in probe_here(name, some, expected=(self.scratch[name].target.port, _HTTPS))
-        )
+        expected = {name: (one.target.port, _HTTPS) for name, one in self.scratch.items()}
+        here = probe_here(places, expected=expected)
         return (*still_closed(self.scratch), *probe_outside(places, others), *here)
 
     def wiped(self, brought: Mapping[str, Brought]) -> tuple[Check, ...]:

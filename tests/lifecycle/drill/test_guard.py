@@ -225,14 +225,15 @@ def test_the_isolation_is_probed_from_outside(guard: Guard, monkeypatch: pytest.
         asked.update(places=places, production=production)
         return (Check("isolated", "passed", "scratch1", "outside"),)
 
-    def here(name: str, places: Any, *, expected: Any) -> tuple[Check, ...]:
-        asked[name] = (tuple(place.port for place in places), tuple(expected))
-        return (Check("isolated", "passed", name, "here"),)
+    def here(places: Any, *, expected: Any) -> tuple[Check, ...]:
+        for name, some in places.items():
+            asked[name] = (tuple(place.port for place in some), tuple(expected[name]))
+        return (Check("isolated", "passed", "scratch1", "here"),)
 
     monkeypatch.setattr(guarding, "still_closed", lambda _: (Check("isolated", "passed", "scratch1", "in force"),))
     monkeypatch.setattr(guarding, "probe_outside", outside)
     monkeypatch.setattr(guarding, "probe_here", here)
-    assert [check.found for check in guard.probe_from_outside()] == ["in force", "outside", "here", "here"]
+    assert [check.found for check in guard.probe_from_outside()] == ["in force", "outside", "here"]
     assert asked["production"] == guard.production
     assert {str(place.address) for place in asked["places"]["scratch1"]} == {"10.0.0.91"}
     assert asked["scratch1"] == asked["scratch2"] == ((22, 443, 8100), (22, 443))

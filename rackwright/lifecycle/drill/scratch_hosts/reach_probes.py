@@ -86,10 +86,16 @@ def probe_outside(scratch: Mapping[str, Iterable[Place]], production: Mapping[st
     )
 
 
-def probe_here(name: str, places: Iterable[Place], *, expected: Iterable[int]) -> tuple[Check, ...]:
-    """Try the ports of one scratch host from the controller: only `expected` ports may answer or refuse."""
-    allowed = set(expected)
-    return tuple(_from_here(name, place, place.port in allowed) for place in places)
+def probe_here(places: Mapping[str, Iterable[Place]], *, expected: Mapping[str, Iterable[int]]) -> tuple[Check, ...]:
+    """Try the ports of each scratch host from the controller: only the `expected` ones may answer or refuse."""
+    from gevent.pool import Pool
+
+    def tried(one: tuple[str, Place]) -> Check:
+        name, place = one
+        return _from_here(name, place, place.port in set(expected[name]))
+
+    # Together: each that doesn't answer takes seconds.
+    return tuple(Pool(64).map(tried, [(name, place) for name, some in places.items() for place in some]))
 
 
 def parse_tried(text: str) -> Mapping[tuple[Address, int], Tried]:

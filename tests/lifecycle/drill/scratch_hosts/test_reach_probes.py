@@ -103,7 +103,7 @@ def test_from_outside_a_scratch_host_neither_answers_nor_refuses(result: str, ou
 def test_the_controller_reaches_what_it_needs_and_nothing_more() -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         places = [Place(ip_address("127.0.0.1"), server.getsockname()[1], "x") for server in (one, two)]
-        checks = probe_here("gate1", places, expected=[places[0].port])
+        checks = probe_here({"gate1": places}, expected={"gate1": [places[0].port]})
     assert [check.outcome for check in checks] == ["passed", "failed"]
 
 
