@@ -178,8 +178,6 @@ def unreachable(asked: Repository) -> str:
 def _host(own: Fleet, scratch: ScratchHost) -> Mapping[str, object]:
     """Return how the host is reached. Each key is set, because the kit's file may set it for the lost machine."""
     ssh = _absolute(own, scratch.ssh.model_dump(mode="json"))
-    if isinstance(jump := ssh["jump"], dict):
-        ssh["jump"] = _absolute(own, jump)
     password = scratch.sudo.password
     if password and password.startswith(_FILE):
         password = f"{_FILE}{own.at(password.removeprefix(_FILE)).absolute()}"

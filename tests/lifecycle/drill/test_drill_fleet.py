@@ -14,7 +14,6 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.sections.backup import Repository
-from rackwright.fleet.sections.hosts import JumpHost
 from rackwright.lifecycle.backup.snapshots import Snapshot
 from rackwright.lifecycle.drill.drill_fleet import unreachable, write_drill_fleet
 from rackwright.lifecycle.restore.fetch_kit import FetchedKit
@@ -124,14 +123,12 @@ def test_secrets_are_linked_and_never_copied(tmp_path: Path, own: Fleet) -> None
 
 
 def test_scratch_hosts_are_reached_as_the_operators_file_says(tmp_path: Path, own: Fleet) -> None:
-    how = "ssh: {user: ops, key: ops.key, certificate: ops.crt, jump: {address: jump.acme.internal, key: jump.key}}"
+    how = "ssh: {user: ops, key: ops.key, certificate: ops.crt}"
     how += ", sudo: {password: 'file:secrets/sudo'}"
     text = OWN.replace("address: 10.0.0.91,", f"address: 10.0.0.91, {how},")
     fleet = write_drill_fleet(kit(tmp_path / "kit", LOST), place_of(own_fleet(own.path.parent, text)))
     host, folder = fleet.file.hosts["gate1"], own.path.parent
     assert (host.ssh.user, host.ssh.key, host.ssh.certificate) == ("ops", f"{folder}/ops.key", f"{folder}/ops.crt")
-    assert isinstance(host.ssh.jump, JumpHost)
-    assert (host.ssh.jump.address, host.ssh.jump.key) == ("jump.acme.internal", f"{folder}/jump.key")
     assert host.sudo.password == f"file:{folder}/secrets/sudo"
     other = fleet.file.hosts["gpu1"]
     assert (other.ssh.user, other.ssh.key, other.sudo.password) == ("root", None, None)
