@@ -32,6 +32,7 @@ from rackwright.values.network import Address
 from tests.fleet.fleets import make_fleet
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -179,7 +180,8 @@ def test_the_isolation_outlives_the_fleets_packet_filter_and_a_reboot(site: Site
     host.applied(confirmed)
     assert {check.outcome for check in still_closed(site.scratch)} == {"passed"}
     host.tell("systemctl restart nftables")
-    assert {check.outcome for check in still_closed(site.scratch)} == {"passed"}
+    # systemd starts the isolation again in a job of its own, which systemctl doesn't await.
+    wait_until(lambda: {check.outcome for check in still_closed(site.scratch)} == {"passed"}, seconds=10)
     site.lab.reboot("scratch1")
     assert {check.outcome for check in still_closed(site.scratch)} == {"passed"}
     host.tell(LISTENER.format(8100))
