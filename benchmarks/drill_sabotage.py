@@ -210,17 +210,17 @@ def run_sabotages(site: DrillSite) -> bool:
     """Recover once, try all sabotages, and return whether each was caught and none of the healthy rounds failed."""
     os.environ.update(site.operator.environment)
     with _recovered(site) as bench:
-        healthy, false_alarms, missed = 0, [*bench.doubts()], list[str]()
+        count, healthy, false_alarms, missed = 0, 0, [*bench.doubts()], list[str]()
         print(f"healthy: {false_alarms or 'no doubt'}", flush=True)
         for what, caught in _rounds(bench):
             print(f"{'caught' if caught else 'MISSED'}: {what}: {'; '.join(caught[:2])}", flush=True)
+            count += 1
             missed += [] if caught else [what]
             found = _settled(bench)
             healthy += not found
             false_alarms += found
             if found:
                 print(f"FALSE ALARM after {what}: {'; '.join(found[:3])}", flush=True)
-        count = len(SABOTAGES) + 4
     noticed = count - len(missed)
     print(f"{noticed} of {count} sabotages caught; {healthy} healthy rounds, {len(false_alarms)} false alarms")
     return not missed and not false_alarms and count >= 25

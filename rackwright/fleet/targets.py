@@ -38,7 +38,6 @@ def scratch_targets(fleet: Fleet) -> tuple[Target, ...]:
             port=host.ssh.port,
             key=_path(fleet, host.ssh.key),
             certificate=_path(fleet, host.ssh.certificate),
-            jump=_jump(fleet, host.ssh),
             known_hosts=fleet.sibling("known_hosts"),
             sudo_password=_sudo_password(fleet, f"drill.hosts.{name}", host.sudo),
         )

@@ -15,10 +15,10 @@ from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.references import secret_files, secret_references
 from rackwright.fleet.targets import scratch_targets
-from rackwright.values.targets import Jump
 from tests.fleet.test_load import GOOD, NAME
 from tests.lifecycle.drill.drills import BACKUP, SCRATCH
 
+JUMP = "drill.hosts.scratch1.ssh.jump: a drill can't go through a jump host; run drills on a machine that reaches this host directly"
 PLACED = GOOD.replace("gate1: {", "gate1: {service: 10.1.0.10, fabric: 10.2.0.10, ").replace(
     "[gate1], ", "[gate1], vip: 10.0.0.99, "
 )
@@ -42,7 +42,9 @@ def fleet(folder: Path, text: str) -> Fleet:
         ("10.0.0.91", "[10.0.0.91]", ["drill.hosts.scratch1.address: should be an IPv4 or IPv6 address"]),
         ("10.0.0.92", "10.0.0.91", ["drill.hosts.scratch2.address: is scratch1's address; a scratch host must be a machine of its own"]),
         ("10.0.0.91", "scratch.acme.internal", ["drill.hosts.scratch1.address: should be an IPv4 or IPv6 address"]),
-        ("10.0.0.91,", "10.0.0.91, ssh: {jump: gpu2},", ["drill.hosts.scratch1.ssh.jump: gpu2 may be lost in a disaster; write the jump host's address, or leave jump out"]),
+        ("10.0.0.91,", "10.0.0.91, ssh: {jump: gpu2},", [JUMP]),
+        ("10.0.0.91,", "10.0.0.91, ssh: {jump: jump.acme.internal},", [JUMP]),
+        ("10.0.0.91,", "10.0.0.91, ssh: {jump: {address: jump.acme.internal}},", [JUMP]),
         ("stands_for: [gate1]", "stands_for: [gate7]", ["drill.hosts.scratch1.stands_for[0]: unknown host 'gate7'; did you mean 'gate1'?"]),
         ("stands_for: [gate1]", "stands_for: [gpus]", ["drill.hosts.scratch1.stands_for[0]: unknown host 'gpus'; did you mean 'gpu2'?"]),
         ("stands_for: [gate1]", "stands_for: []", ["drill.hosts.scratch1.stands_for: is empty; should have at least one entry"]),
@@ -62,11 +64,11 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, wrong: str, right: st
     ] == messages
 
 
-def test_a_jump_host_outside_of_the_fleet_is_fine_and_so_is_a_section_without_a_vip(tmp_path: Path) -> None:
+def test_no_jump_host_and_no_vip_are_fine(tmp_path: Path) -> None:
     made = fleet(
         tmp_path,
         GOOD.replace("[gate1], ", "[gate1], vip: null, ")
-        + SCRATCH.replace("10.0.0.91,", "10.0.0.91, ssh: {jump: jump.acme.internal},"),
+        + SCRATCH.replace("10.0.0.91,", "10.0.0.91, ssh: {jump: null},"),
     )
     assert made.file.drill
     assert made.file.drill.criticality == "not classified"
@@ -74,7 +76,7 @@ def test_a_jump_host_outside_of_the_fleet_is_fine_and_so_is_a_section_without_a_
 
 
 def test_a_scratch_host_is_reached_as_its_section_says(tmp_path: Path) -> None:
-    how = "ssh: {user: ops, port: 2222, key: keys/ops, certificate: keys/ops.crt, jump: {address: jump.acme.internal, key: keys/jump}}, sudo: {password: 'file:sudo'}"
+    how = "ssh: {user: ops, port: 2222, key: keys/ops, certificate: keys/ops.crt}, sudo: {password: 'file:sudo'}"
     made = fleet(tmp_path, GOOD + SCRATCH.replace("10.0.0.91,", f"10.0.0.91, {how},"))
     with pytest.raises(SecretError, match=r"fleet.yml drill.hosts.scratch1.sudo.password: .*sudo can't be read"):
         scratch_targets(made)
@@ -82,7 +84,7 @@ def test_a_scratch_host_is_reached_as_its_section_says(tmp_path: Path) -> None:
     first, second = scratch_targets(made)
     assert (first.name, first.address, first.user, first.port) == ("scratch1", "10.0.0.91", "ops", 2222)
     assert (first.key, first.certificate) == (tmp_path / "keys/ops", tmp_path / "keys/ops.crt")
-    assert first.jump == Jump("jump.acme.internal", "ops", 22, tmp_path / "keys/jump")
+    assert first.jump is None
     assert first.sudo_password
     assert first.sudo_password.reveal() == "secret"
     assert first.known_hosts == second.known_hosts == tmp_path / "fleet.known_hosts"

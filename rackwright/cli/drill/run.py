@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
     from rackwright.cli.common.console import Console
-    from rackwright.fleet.fleet import Fleet
+    from rackwright.fleet.lock import Lock
     from rackwright.lifecycle.drill.evidence.facts import Facts
     from rackwright.lifecycle.drill.evidence.seal import Sealed
     from rackwright.lifecycle.drill.record import Record
@@ -62,30 +63,24 @@ def run(context: Context, scenario: str, host: str | None, take_over: bool, sign
     key = signing_key(signers, sign_with, now)
     record = new_record(fleet, scope, examine(folder, signers, drill_pages))
     with Console(quiet=context.json, yes=yes) as console:
-        facts = _carried_out(context, fleet, scope, record, console, take_over=take_over)
+        facts = _carried_out(context, lock, scope, record, console, take_over=take_over)
     sealed = seal(folder, facts, key, signers, drill_pages)
     context.answer(_document(sealed), *_lines(sealed))
     return ExitCode.NOT_PROVEN if sealed.doubts else ExitCode.DONE
 
 
 def _carried_out(
-    context: Context, fleet: Fleet, scope: Scope, record: Record, console: Console, *, take_over: bool
+    context: Context, lock: Lock, scope: Scope, record: Record, console: Console, *, take_over: bool
 ) -> Facts:
     from rackwright.cli.render.restore_plan import RestoreView
-    from rackwright.fleet.lock_file import read_lock
     from rackwright.lifecycle.drill.evidence.folder import running
     from rackwright.lifecycle.drill.procedure import planned
     from rackwright.lifecycle.session.session import open_session
 
-    lock = read_lock(fleet.sibling("lock"))
-    view = RestoreView(quiet=context.json)
-
-    def opened(other: Fleet):  # type: ignore[no-untyped-def]
-        return open_session(other, progress=console.on_step)
-
+    view, opened = RestoreView(quiet=context.json), partial(open_session, progress=console.on_step)
     with (
         running(record.folder, record.facts.drill),
-        planned(fleet, lock, scope, record, opened, console, view) as drill,
+        planned(context.fleet, lock, scope, record, opened, console, view) as drill,
     ):
         proven = drill.guard.prove(take_over=take_over)
         for line in _plan(scope):

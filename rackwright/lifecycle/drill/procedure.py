@@ -175,7 +175,7 @@ class Work:
             record.facts,
             integrity=proved.data.integrity,
             negative_controls=proved.data.negative_controls,
-            recovery_points=recovery_points(drill.own, recovered.plans.values()),
+            recovery_points=recovery_points(drill.own, recovered.plans.values(), recovered.at),
             decryption_keys=keys_used(drill.own, recovered.plans.values()),
             versions=replace(record.facts.versions, engines=proved.engines) if record.facts.versions else None,
         )

@@ -41,6 +41,8 @@ class Recovered:
     done: Everything
     plans: Mapping[str, HostPlan]
     """By host: from which snapshot, and what."""
+    at: At = NEWEST
+    """Which snapshots were asked for."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Recovery:
         done = restore_everything(lambda: self.opened(fleet), asked, self.console, watch, not_stale=True, reboot=True)
         # A host may have been restored from another repository than planned, because one failed.
         carried_out = {one.host: one.plan for one in done.restored if one.plan}
-        return Recovered(fleet, done, {**watch.plans, **carried_out})
+        return Recovered(fleet, done, {**watch.plans, **carried_out}, at)
 
     def _planned(self, fleet: Fleet) -> Mapping[str, HostPlan]:
         """Return what a restore would do. Nothing is changed."""

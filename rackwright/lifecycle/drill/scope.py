@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rackwright.errors import FleetError, Problem, UsageError
@@ -15,7 +15,6 @@ from rackwright.lifecycle.drill.evidence.facts import Assets, Covered, NotCovere
 
 EVERYTHING: Scenario = "everything"
 SCENARIOS = tuple(REQUIRED)
-_DIRECT = "the drill's client asks from this machine, so run the drill on one that reaches scratch hosts directly"
 _NO_SCRATCH = "no scratch host is left that stands for it"
 _NOT_ASKED = "not part of this scenario"
 
@@ -58,7 +57,7 @@ def section_of(fleet: Fleet) -> Drill:
 def drill_of(fleet: Fleet) -> Drill:
     """Return the fleet's `drill` section. Raise FleetError if a drill can't be done with this fleet file."""
     drill = fleet.file.drill
-    problems = [_MISSING] if drill is None else list(_through_jumps(drill))
+    problems = [] if drill else [_MISSING]
     backup = fleet.file.backup
     if backup is None or all(one.kind == "path" for one in backup.to):
         problems.append(
@@ -69,12 +68,6 @@ def drill_of(fleet: Fleet) -> Drill:
     if problems or drill is None:
         raise FleetError(problems)
     return drill
-
-
-def _through_jumps(drill: Drill) -> Iterator[Problem]:
-    for name, host in drill.hosts.items():
-        if host.ssh.jump is not None:
-            yield Problem(f"drill.hosts.{name}.ssh.jump", "a drill can't go through a jump host", _DIRECT)
 
 
 def scope_of(fleet: Fleet, scenario: Scenario, *, host: str | None = None) -> Scope:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import rackwright
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.public_files import named_files
+from rackwright.lifecycle.backup.at import NEWEST, At
 from rackwright.lifecycle.backup.restic_here import restic_version
 from rackwright.lifecycle.drill.evidence.facts import (
     DecryptionKey,
@@ -24,11 +25,12 @@ from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought
 from rackwright.lifecycle.drill.scratch_hosts.wipe import Restored as RestoredFile
 from rackwright.lifecycle.restore.plan import HostPlan
 from rackwright.lifecycle.session.session import Session
+from rackwright.state.formats import stamp
 
 _MOST_PASSED = 50
 PERSONAL_DATA = (
     "Snapshots have operators' names and addresses in audit logs, and the owners of API keys; no prompts and no "
-    "answers. All of it was removed from the scratch hosts; see the checks `wiped`."
+    "answers. The checks `wiped` say whether all of it was removed from the scratch hosts."
 )
 _NOT_TESTED = (
     NotTested(
@@ -46,7 +48,7 @@ def policy_now(fleet: Fleet) -> Policy:
     assert backup is not None  # noqa: S101 # drill_of refuses a fleet without
     zone = fleet.file.timezone
     scope = ["state of each host", "API keys", "the kit: fleet files, their history and the CA's key"]
-    scope += [f"{what}" for what in ("models", "builds", "packages") if getattr(backup, what) == "yes"]
+    scope += [what for what in ("models", "builds", "packages") if getattr(backup, what) == "yes"]
     return policy_of(
         rto_s=objectives.rto,
         rpo_s=objectives.rpo,
@@ -56,8 +58,9 @@ def policy_now(fleet: Fleet) -> Policy:
     )
 
 
-def recovery_points(fleet: Fleet, plans: Iterable[HostPlan]) -> tuple[RecoveryPoint, ...]:
-    """Return the snapshot that each host was restored from."""
+def recovery_points(fleet: Fleet, plans: Iterable[HostPlan], at: At = NEWEST) -> tuple[RecoveryPoint, ...]:
+    """Return the snapshot that each host was restored from; `at` is what the recovery asked for."""
+    newest = f"the newest honest snapshot up to {stamp(at.until)}" if at.until else "the newest honest snapshot"
     asked = {one.name: one for one in (fleet.file.backup.to if fleet.file.backup else ())}
     found = []
     for plan in plans:
@@ -71,7 +74,7 @@ def recovery_points(fleet: Fleet, plans: Iterable[HostPlan]) -> tuple[RecoveryPo
                 time=chosen.snapshot.time,
                 encrypted=True,  # restic has no unencrypted repositories
                 append_only=asked[name].append_only == "yes",
-                chosen=f"the newest honest snapshot of the first repository that can be read ({chosen.reader.name})",
+                chosen=f"{newest} of the first repository that can be read ({chosen.reader.name})",
                 passed_over=tuple(_some(chosen.passed_over)),
             )
         )

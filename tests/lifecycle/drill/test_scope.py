@@ -110,10 +110,6 @@ def test_each_scenario_is_offered_and_can_be_carried_out() -> None:
             ["backup.to: no sftp or rest repository"],
         ),
         (OWN.replace("backup:\n", "backup:\n  snapshots: no\n"), ["backup.snapshots: is no"]),
-        (
-            OWN.replace("10.0.0.91,", "10.0.0.91, ssh: {jump: jump.acme.internal},"),
-            ["drill.hosts.scratch1.ssh.jump: a drill can't go through a jump host"],
-        ),
     ],
 )
 def test_a_drill_needs_scratch_hosts_and_a_repository_elsewhere(tmp_path: Path, text: str, wrong: list[str]) -> None:

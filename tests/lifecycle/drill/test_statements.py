@@ -12,6 +12,7 @@ import pytest
 
 import rackwright
 from rackwright.errors import FleetError
+from rackwright.lifecycle.backup.at import At
 from rackwright.lifecycle.drill import begin, statements
 from rackwright.lifecycle.drill.begin import new_record
 from rackwright.lifecycle.drill.evidence.chain import Chain, Examined
@@ -55,6 +56,11 @@ def test_a_recovery_point_says_where_and_when_and_what_was_passed_over(tmp_path:
     assert first.passed_over == ("near: can't be reached",)
     assert first.chosen.endswith("(far, read from this machine)")
     assert (second.place, second.append_only) == ("path", False)
+
+
+def test_a_recovery_from_before_a_time_does_not_claim_the_newest_snapshot(tmp_path: Path) -> None:
+    (point,) = recovery_points(own_fleet(tmp_path), [host_plan("gate1")], At("before", until=NOON))
+    assert point.chosen.startswith(f"the newest honest snapshot up to {NOON:%Y-%m-%dT%H:%M:%SZ} of the first")
 
 
 def test_a_flood_of_snapshots_is_counted(tmp_path: Path) -> None:
