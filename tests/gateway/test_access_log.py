@@ -15,7 +15,12 @@ from tests.gateway.stack import DIGEST, KEYS, Stack, eventually
 
 def line(stack: Stack, response_id: str | None) -> Access:
     assert response_id
-    return stack.log.line(response_id)
+    try:
+        return stack.log.line(response_id)
+    except AssertionError as error:
+        # HAProxy drops a line if the log's socket is full.
+        dropped = [row for row in stack.gateway.ask("show info").splitlines() if row.startswith("DroppedLogs")]
+        raise AssertionError(f"{error}; {dropped}; the last lines: {stack.log.lines[-5:]}") from None
 
 
 def clients(stack: Stack, column: str) -> int:
