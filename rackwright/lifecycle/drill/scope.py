@@ -103,7 +103,7 @@ def _wanted(fleet: Fleet, scenario: Scenario, host: str | None) -> tuple[str, ..
     if scenario == "gateway":
         if host not in (None, *fleet.gateways):
             raise UsageError("is no gateway", where=f"--host {host}", should=f"one of {', '.join(fleet.gateways)}")
-        return tuple(dict.fromkeys((control, host or fleet.gateways[0], *fleet.gateways[:1])))
+        return tuple(dict.fromkeys((control, host or fleet.gateways[0])))
     if scenario == "serving-host":
         serving = host or next((name for name in fleet.hosts if fleet.replicas_on(name)), None)
         if serving is None or not fleet.replicas_on(serving):

@@ -64,6 +64,8 @@ def test_a_gateways_loss_takes_the_first_one_or_the_named_one(tmp_path: Path) ->
     assert scope_of(fleet, "gateway", host="gate2").scratch == {"gate1": "s1", "gate2": "s2"}
     with pytest.raises(UsageError, match="is no gateway"):
         scope_of(fleet, "gateway", host="gpu1")
+    elsewhere = fleet_with(tmp_path / "control", "gpu1", "gate2", text=f"{TWO_GATES}control: [gpu1]\n")
+    assert scope_of(elsewhere, "gateway", host="gate2").scratch == {"gpu1": "s1", "gate2": "s2"}
 
 
 def test_the_host_that_the_scenario_is_about_must_be_covered(tmp_path: Path) -> None:
