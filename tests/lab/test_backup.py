@@ -360,9 +360,10 @@ def test_deletions_that_an_append_only_server_refuses_are_noticed(backups: Backu
     backups.restic("web", OLD)
     before = backups.state("web")
     backups.host.tell(f"sed -i 's/^append_only=yes/append_only=no/' {values}")
-    state = backups.run("web")
+    backups.run("web")
+    state = backups.run("web", "check")
     backups.host.tell(f"sed -i 's/^append_only=no/append_only=yes/' {values}")
-    assert state.failures == ("the last snapshot failed: old snapshots stay: their deletion was refused",)
+    assert state.failures == ("the last check failed: old snapshots stay: their deletion was refused",)
     assert state.snapshot != before.snapshot
 
 
@@ -370,7 +371,8 @@ def test_snapshots_dated_into_the_future_push_out_no_honest_one(backups: Backups
     honest = backups.state("disk").snapshot
     backups.restic("disk", OLD)
     backups.restic("disk", OLD.replace("2020", "2099"))
-    state = backups.run("disk")
+    backups.run("disk")
+    state = backups.run("disk", "check")
     assert not state.alarms
     left = {snapshot["id"]: snapshot["time"][:4] for snapshot in backups.snapshots("disk")}
     assert {honest, state.snapshot} < set(left)

@@ -190,15 +190,14 @@ class Bench:
         self.tell("cat", out='{"id": "abc"}')
         self.tell(
             "backup",
-            out='{"message_type":"summary","total_files_processed":1,"total_bytes_processed":2,"snapshot_id":"f00"}',
+            out=self.saved(f"{self.source}/file")
         )
-        self.tell("ls", out=f"{self.source}/file")
         self.tell("forget", out='[{"keep":[],"remove":null}]')
         (folder / "restic").write_text(
             f"""#!/bin/sh
 echo "$*" >>{folder}/asked
 for word in "$@"; do case $word in
-  cat|init|backup|ls|forget|check|prune|list|unlock|snapshots) verb=$word; break ;;
+  cat|init|backup|forget|check|prune|list|unlock|snapshots) verb=$word; break ;;
 esac; done
 case $verb/$* in cat/*lock*lock*) verb=lock ;; list/*snapshots*) verb=history ;; esac
 cd {folder}
@@ -209,6 +208,13 @@ exit "$(cat "$verb.$n.code" 2>/dev/null || echo 0)"
 """
         )
         (folder / "restic").chmod(0o755)
+
+    @staticmethod
+    def saved(path: str) -> str:
+        """What restic says about a snapshot of this file."""
+        file = f'{{"message_type":"verbose_status","action":"unchanged","item":"{path}","duration":0}}\n'
+        summary = '"total_files_processed":1,"total_bytes_processed":2,"snapshot_id":"f00"'
+        return f'{file}{{"message_type":"summary",{summary}}}'
 
     def tell(self, verb: str, *, out: str = "", err: str = "", code: int = 0, time: int | None = None) -> None:
         """Set what restic does from now on for this command, or only for its call number `time` (from 0)."""
@@ -246,7 +252,38 @@ def test_a_good_snapshot_is_remembered_with_what_is_in_it(bench: Bench) -> None:
     assert (state["files"], state["bytes"]) == ("1", "2")
     assert state["snapshot_at"].endswith("Z")
     asked = next(line for line in bench.asked if line.startswith("backup"))
-    assert asked == f"backup --json --host gate1 --tag rackwright --exclude=*.cred -- {bench.source}"
+    assert asked == f"backup --json -vv --host gate1 --tag rackwright --exclude=*.cred -- {bench.source}"
+
+
+def test_one_call_of_restic_proves_that_it_is_the_same_repository_and_makes_the_snapshot(bench: Bench) -> None:
+    bench.play()
+    assert "run_failed" not in bench.play()
+    words = "--host gate1 --tag rackwright --exclude=*.cred --parent f00"
+    assert bench.asked == [f"backup --json -vv {words} -- {bench.source}"]
+
+
+def test_a_repository_without_the_last_snapshot_is_asked_what_it_is(bench: Bench) -> None:
+    bench.play()
+    bench.tell("backup", code=1, err="failed to load snapshot f00", time=0)
+    assert "run_failed" not in bench.play()
+    assert [line.split()[0] for line in bench.asked] == ["backup", "cat", "backup"]
+    assert "--parent" not in bench.asked[2]
+    bench.tell("cat", out='{"id": "other"}')
+    assert bench.play()["run_failed"] == "there is another repository in its place"
+
+
+def test_after_a_failure_the_repository_is_asked_first(bench: Bench) -> None:
+    bench.play()
+    bench.tell("cat", code=12)
+    bench.tell("backup", code=1)
+    assert bench.play()["run_failed"] == "wrong password"
+    assert bench.play()["run_failed"] == "wrong password"
+    assert [line.split()[0] for line in bench.asked] == ["cat"]
+
+
+def test_a_check_removes_old_snapshots(bench: Bench) -> None:
+    bench.play()
+    bench.play("check")
     assert "forget --json --keep-within 720h --group-by  --host gate1 --tag rackwright" in bench.asked
 
 
@@ -257,26 +294,39 @@ def test_a_good_snapshot_is_remembered_with_what_is_in_it(bench: Bench) -> None:
         ("backup", {"out": "{}"}, "the snapshot is empty"),
         ("backup", {"code": 1, "err": "Fatal: no \"space\""}, "no complete snapshot: Fatal: no 'space'"),
         ("backup", {"code": 3, "err": "read /a: gone"}, "no complete snapshot: read /a: gone"),
-        ("ls", {"out": "/other"}, "{source}/file is not in the snapshot"),
-        ("ls", {"code": 1, "err": "Fatal: tree"}, "the snapshot can't be read: Fatal: tree"),
+        ("backup", {"out": Bench.saved("/other")}, "{source}/file is not in the snapshot"),
         ("cat", {"code": 12}, "wrong password"),
         ("cat", {"code": 124, "err": "retrying"}, "can't be reached: retrying"),
         ("cat", {"out": '{"id": "other"}'}, "there is another repository in its place"),
         ("cat", {"code": 10}, "the repository is gone; no new one is created"),
-        ("forget", {"code": 1, "err": "Fatal: x"}, "old snapshots stay: Fatal: x"),
-        ("forget", {"out": '[{"remove":[{"id":1}]}]'}, "old snapshots stay: their deletion was refused"),
     ],
 )  # fmt: skip
 def test_what_is_not_whole_is_no_success_whatever_restic_says(
     bench: Bench, verb: str, told: dict[str, object], why: str
 ) -> None:
     good = bench.play()
+    bench.tell("backup", code=1)
     bench.tell(verb, **told)  # type: ignore[arg-type]
     state = bench.play()
     assert state["run_failed"] == why.format(source=bench.source)
     assert state["snapshot"] == good["snapshot"]
     assert state["repository"] == "abc"
     assert not [line for line in bench.asked if line.startswith("init")]
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"code": 1, "err": "Fatal: x"}, "old snapshots stay: Fatal: x"),
+        ({"out": '[{"remove":[{"id":1}]}]'}, "old snapshots stay: their deletion was refused"),
+    ],
+)
+def test_old_snapshots_that_stay_fail_the_check(bench: Bench, told: dict[str, str | int], why: str) -> None:
+    bench.play()
+    bench.tell("forget", **told)  # type: ignore[arg-type]
+    state = bench.play("check")
+    assert (state["check_failed"], state["part"]) == (why, "1")
+    assert "prune -q" not in bench.asked
 
 
 def test_a_success_takes_the_failure_away_but_not_the_checks(bench: Bench) -> None:
@@ -326,21 +376,21 @@ def test_every_part_is_read_in_turn_and_a_failed_one_again(bench: Bench) -> None
     assert read == [f"{part}/{PARTS}" for part in (1, 2, 3, 3, 4, 1)]
 
 
-def test_what_is_damaged_is_not_pruned(bench: Bench) -> None:
+def test_nothing_is_removed_from_a_damaged_repository(bench: Bench) -> None:
+    def removals() -> list[str]:
+        bench.play("check")
+        return [word for line in bench.asked if (word := line.split()[0]) in ("forget", "prune")]
+
     bench.tell("check", code=1)
-    bench.play("check")
-    assert "prune -q" not in bench.asked
+    assert removals() == []
     bench.tell("check")
-    bench.play("check")
-    assert "prune -q" in bench.asked
+    assert removals() == ["forget", "prune"]
 
 
 def test_an_append_only_repository_is_neither_asked_to_forget_nor_to_prune(tmp_path: Path) -> None:
     bench = Bench(tmp_path, DISK.model_copy(update={"append_only": True}))
-    assert "run_failed" not in bench.play()
-    assert not [line for line in bench.asked if line.startswith("forget")]
-    bench.play("check")
-    assert "prune -q" not in bench.asked
+    assert "check_failed" not in bench.play("check")
+    assert not [line for line in bench.asked if line.startswith(("forget", "prune"))]
 
 
 def test_a_file_that_went_away_while_it_was_read_is_tried_once_more(bench: Bench) -> None:

@@ -39,7 +39,9 @@ systemctl start --no-block -- {unit}
 # One property per call, because systemctl chooses the order of several.
 _LOOK = """
 for p in ActiveState InvocationID; do systemctl show -P $p -- {unit}; done
-tail -n 1 {said} 2>/dev/null | tail -c 2000; true
+tail -n 1 {said} 2>/dev/null | tail -c 2000 | tr -d '\\n'; echo
+tail -n 1 {errors} 2>/dev/null | tail -c 400
+true
 """
 _BUSY = ("activating", "reloading", "deactivating")
 
@@ -139,7 +141,8 @@ def _watched(session: Session, verb: Verb, place: Place, show: ResticProgress, s
     unit = f"{repository.run_unit if verb == 'run' else repository.check_unit}.service"
     connection = session.remote.connection(host)
     before = connection.run(_START.format(unit=quote(unit))).check(f"starting {unit}").stdout.strip()
-    look = _LOOK.format(unit=quote(unit), said=quote(f"/run/rackwright-backup/{name}.said"))
+    said_by = f"/run/rackwright-backup/{name}"
+    look = _LOOK.format(unit=quote(unit), said=quote(f"{said_by}.said"), errors=quote(f"{said_by}.errors"))
     seen_busy = False
     while not stopping():
         asking = f"asking for the state of {unit}"
@@ -147,7 +150,7 @@ def _watched(session: Session, verb: Verb, place: Place, show: ResticProgress, s
         seen_busy = seen_busy or active in _BUSY
         if active not in _BUSY and (seen_busy or invocation != before):
             return None
-        show(said[0] if said else "")
+        show(*said[:2])
         time.sleep(POLL_SECONDS)
     return f"not awaited; it continues as {unit}"
 
@@ -185,12 +188,15 @@ class _Progress(Stored):
 
 
 class ResticProgress:
-    """Prints restic's progress at every tenth."""
+    """Prints restic's progress at every tenth, and once why restic tries something again."""
 
     def __init__(self, console: Console, what: str) -> None:
-        self._console, self._what, self._tenth = console, what, 0
+        self._console, self._what, self._tenth, self._retried = console, what, 0, False
 
-    def __call__(self, line: str) -> None:
+    def __call__(self, line: str = "", error: str = "") -> None:
+        if "retrying" in error and not self._retried:
+            self._retried = True
+            self._console.say(f"{self._what}: {error}")
         try:
             said = _Progress.model_validate_json(line)
         except ValidationError:

@@ -79,11 +79,11 @@ def restore_host(
     hashes = _hashes(shell, staging, plan)
     lease_session.check()
     for weights in plan.weights:
-        console.say(f"{plan.host}: hashing the weights of {weights.model.name}")
-        put_in_place(shell, weights)
+        console.say(f"{plan.host}: putting the weights of {weights.model.name} in place")
+        put_in_place(shell, weights, staging.hashes)
     closed = None
     if plan.parts:
-        # Hashing can take an hour.
+        # Writing weights to disk can take long.
         lease_session.check()
         _switch(shell, staging, plan, contents, _closing(lease_session, contents))
         closed = _close_rollout(session, lease_session, shell, contents)
@@ -113,7 +113,9 @@ def _staging(session: Session, plan: HostPlan) -> Staging:
     staging = Staging(repository, snapshot, ())
     includes = [word for part in plan.parts for word in ("--include", part.item.path)]
     state = Target(f"{staging.folder}/files", (snapshot, "--verify", *includes), plan.space)
-    weights = tuple(Target(one.restored, (f"{snapshot}:{one.folder}",), one.model.size) for one in plan.weights)
+    weights = tuple(
+        Target(one.restored, (f"{snapshot}:{one.folder}", "-vv"), one.model.size) for one in plan.weights
+    )
     return Staging(repository, snapshot, ((state,) if plan.parts else ()) + weights)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from shlex import join
@@ -17,7 +16,6 @@ from rackwright.roles.backup.units import restore_properties
 from rackwright.state.shell import command
 from rackwright.stopping import Stopping
 
-POLL_SECONDS = 1.0
 MARGIN = 256 * 2**20
 """Bytes that must stay free in addition to the restored files."""
 _BUSY = ("activating", "active", "reloading", "deactivating")
@@ -29,7 +27,7 @@ class Target:
 
     folder: str
     words: tuple[str, ...]
-    """Arguments: the snapshot, and what of it."""
+    """Arguments: the snapshot, and what of it. With `-vv`, each file is hashed."""
     bytes: int
 
     def __post_init__(self) -> None:
@@ -55,6 +53,11 @@ class Staging:
     def restored(self) -> str:
         """Where the host's state is, before it is validated."""
         return f"{self.folder}/files/var/lib/rackwright"
+
+    @property
+    def hashes(self) -> str:
+        """Has the sha256 and path of each file that was hashed: those of weights."""
+        return f"{scripts.RUN}/{self.folder.rpartition('/')[2]}.hashes"
 
     @property
     def next(self) -> str:
@@ -121,8 +124,7 @@ def _ended(shell: Connection, staging: Staging, show: ResticProgress, stopping: 
                 where=shell.name,
                 next="the same command again, which joins it",
             )
-        show(progress)
-        time.sleep(POLL_SECONDS)
+        show(progress, error)
 
 
 def parse_look(output: str) -> tuple[str, str, str, str]:

@@ -14,7 +14,7 @@ from rackwright.roles.model_store.settings import StoredModel, folder_of
 from rackwright.state.shell import command
 
 _LEAST_SECONDS, _BYTES_A_SECOND = 3600, 10_000_000
-"""For the timeout of hashing. Slower than any disk that models are served from."""
+"""For the timeout of writing to disk. Slower than any disk that models are served from."""
 _PRESENT = """for folder; do printf '%s %s\\n' "$folder" "$(head -c 64 -- "$folder/.verified" 2>/dev/null)"; done
 """
 
@@ -56,13 +56,14 @@ def missing(shell: Connection, weights: tuple[Weights, ...]) -> tuple[Weights, .
     return tuple(one for one in weights if there.get(one.folder) != one.model.digest)
 
 
-def put_in_place(shell: Connection, weights: Weights) -> None:
-    """Hash the restored weights, and put them in place.
+def put_in_place(shell: Connection, weights: Weights, hashes: str) -> None:
+    """Put the restored weights in place if their hashes, which this file has, are the lock's.
 
     Raise NotRestored, changing nothing, if a file differs, HostError if the host can't put them there.
     """
     words = [word for file in weights.model.files for word in (file.sha256, file.path)]
-    arguments = (weights.restored, incoming(weights.root), PLACE, weights.folder, weights.model.digest, *words)
+    places = (hashes, weights.restored, incoming(weights.root), PLACE, weights.folder)
+    arguments = (*places, weights.model.digest, *words)
     seconds = max(_LEAST_SECONDS, weights.model.size // _BYTES_A_SECOND)
     done = shell.run(command(scripts.PLACE_WEIGHTS, *arguments), timeout=seconds)
     if done.exit_status == scripts.DIFFERS:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Made by rackwright. Usage: check.sh NAME: check the repository's structure, and read the next part of its data.
+# Made by rackwright. Usage: check.sh NAME: check the repository's structure, read the next part of its data, and remove
+# old snapshots.
 verb=check
 . /etc/rackwright/backup/common.sh
 
@@ -10,7 +11,14 @@ next=$((${part:-0} % parts + 1))
 ask check --read-data-subset="$next/$parts" || fail "damaged, or not read completely: $(words)"
 check_at=$(now) part=$next
 save
-# A damaged repository is not pruned, because it may still be repaired.
-[ "$append_only" = yes ] || ask prune -q || fail "not pruned: $(words)"
+forget() { # restic returns 0 even if every deletion was refused, so check whether something is left to remove
+  ask forget --json --keep-within "$keep" --group-by "" --host "$host" --tag rackwright "$@" || fail "old snapshots stay: $(words)"
+  ! grep -q '"remove":\[{' "$said"
+}
+# Nothing is removed from a damaged repository, because it may still be repaired.
+if [ "$append_only" != yes ]; then
+  forget || forget --dry-run || fail "old snapshots stay: their deletion was refused"
+  ask prune -q || fail "not pruned: $(words)"
+fi
 check_failed='' check_failed_at=''
 save

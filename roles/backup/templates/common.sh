@@ -29,8 +29,9 @@ ask() { # try again if the repository was locked, or if a file disappeared while
   [ "$code" != 11 ] || fail "locked$holder, not damaged"
   [ "$code" = 0 ]
 }
+mounted() { [ -z "$mount" ] || [ -e "$RUNTIME_DIRECTORY/$name.mounted" ] || fail "$mount is not mounted"; }
 reach() { # ensure that the repository can be reached, and that it is the same one as before
-  [ -z "$mount" ] || [ -e "$RUNTIME_DIRECTORY/$name.mounted" ] || fail "$mount is not mounted"
+  mounted
   limit='timeout 120'
   ask cat config --no-lock || case $code/$verb/$repository in
     10/run/) { ask init -q && ask cat config --no-lock; } || fail "the repository could not be created: $(words)" ;;
@@ -54,6 +55,5 @@ refuse_history() { # the host knows no repository: it may be a new machine, whos
   newest=$(value time)
   fail "the repository has $history snapshots of an earlier $host, newest ${newest:-unknown}: restore $host, or adopt it"
 }
-: >"$errors"
-load
+load; : >"$errors"
 found='' history='' newest='' # what this run finds

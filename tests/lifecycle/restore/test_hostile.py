@@ -178,12 +178,27 @@ def test_weights_that_are_not_the_locks_files_are_removed_and_never_put_in_place
     bench.machine.run(f"r={weights.restored}; {planted or ':'}")
     if why:
         with pytest.raises(NotRestored, match=why):
-            put_in_place(cast(Any, bench.machine), weights)
+            place(bench, weights)
         assert not Path(weights.folder).exists()
     else:
-        put_in_place(cast(Any, bench.machine), weights)
+        place(bench, weights)
         assert Path(weights.folder, "a.gguf").read_text() == "c"
     assert not Path(weights.restored).exists()
+
+
+def place(bench: Bench, weights: Weights) -> None:
+    """Place what has been restored, with its hashes."""
+    hashes, files = bench.saved.root.parent / "hashes", Path(weights.restored).rglob("*")
+    lines = (f"{sha256(file.read_bytes()).hexdigest()}  {file}\n" for file in files if file.is_file())
+    hashes.write_text("".join(lines))
+    put_in_place(cast(Any, bench.machine), weights, str(hashes))
+
+
+def test_weights_that_nothing_has_hashed_are_not_put_in_place(bench: Bench) -> None:
+    weights = restored_weights(bench)
+    with pytest.raises(HostError, match="its restore.sh hashed nothing: it is older than this rackwright"):
+        put_in_place(cast(Any, bench.machine), weights, "/nowhere")
+    assert Path(weights.restored, "a.gguf").exists()
 
 
 def restored_weights(bench: Bench) -> Weights:
@@ -201,13 +216,13 @@ def test_a_host_that_can_not_place_good_weights_is_no_fault_of_the_repository(be
     weights = restored_weights(bench)
     bench.machine.program(program, f"#!/bin/sh\necho '{program}: No space left on device' >&2; exit 1\n")
     with pytest.raises(HostError, match="putting the weights of assistant in place failed") as error:
-        put_in_place(cast(Any, bench.machine), weights)
+        place(bench, weights)
     assert "No space left on device" in str(error.value)
     assert not isinstance(error.value, NotRestored), "all of it would be restored again, from the next repository"
     (bench.machine.programs / program).unlink()
     if not Path(weights.restored, "a.gguf").exists():
         Path(weights.restored, "a.gguf").write_text("c")
-    put_in_place(cast(Any, bench.machine), weights)
+    place(bench, weights)
     assert Path(weights.folder, "a.gguf").read_text() == "c"
 
 
