@@ -1,7 +1,7 @@
 """A restore of a host's state and weights, next to `restic restore` of the weights from the same repository.
 
-The restore starts when the operator has agreed: restic as the host's unit runs it, then every file is hashed,
-compared with the lock, synced to disk, and put in place; the state is validated and switched in. The host's paths are
+The restore starts when the operator has agreed: restic as the host's unit runs it; every file is hashed, synced to
+disk, compared with the lock and put in place; the state is validated and switched in. The host's paths are
 folders of this machine. The peer is `restic restore` alone. It hashes and syncs nothing; its time with `sync -f`
 afterwards is printed as well. Both run in turn, with the same cache.
 
@@ -10,7 +10,7 @@ restic reads the repository at 1 Gbit/s, as from another machine (`far`), and at
 Target: `far`, at least 0.9 of the peer's speed. `near` has none: restic keeps all cores of a small machine busy, so
 that hashing takes its share.
 
-    python -m benchmarks.restore_speed [far] [near] [--runs 3] [--mib 2048] [--folder /var/tmp]
+    python -m benchmarks.restore_speed [far] [near] [--runs 5] [--mib 2048] [--folder /var/tmp]
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def measured(host: SavedHost, name: str, runs: int) -> Pairs:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("links", nargs="*", choices=[*LINKS, []], default=[])
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--mib", type=int, default=2048)
     parser.add_argument("--folder", default="/var/tmp")  # noqa: S108 # on a disk, unlike /tmp on some machines
     options = parser.parse_args()
