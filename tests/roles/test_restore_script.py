@@ -67,6 +67,16 @@ def test_a_state_that_is_not_restored_is_told_however_good_the_weights_are(host:
     assert (host.folder / "weights" / "a.gguf").exists()
 
 
+def test_a_restic_that_is_killed_has_not_restored_anything(host: Host) -> None:
+    program = host.folder / "programs" / "restic"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nkill -9 $PPID\n")
+    program.chmod(0o755)
+    host.environment["PATH"] = f"{program.parent}:{host.environment['PATH']}"
+    result, hashes = restore(host, f"{host.folder}/weights latest:{host.folder}/source -vv")
+    assert (result.startswith("failed not restored completely"), hashes) == (True, "")
+
+
 def test_weights_that_are_not_restored_have_no_hashes(host: Host) -> None:
     state, weights = f"{host.folder}/files latest", f"{host.folder}/weights deadbeef:/ -vv"
     result, hashes = restore(host, state, weights)

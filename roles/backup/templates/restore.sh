@@ -26,8 +26,8 @@ hashed() { # sha256 and name of each file of standard input; not of links and pi
 }
 try() { # as common.sh's
   rm -f "$said.code"
-  { talk "$@" 2>"$errors" || echo $? >"$said.code"; } | tee "$said" | names | hashed >"$said.hashes"
-  code=$(cat "$said.code" 2>/dev/null || echo 0)
+  { c=0; talk "$@" 2>"$errors" || c=$?; echo $c >"$said.code"; } | tee "$said" | names | hashed >"$said.hashes"
+  code=$(cat "$said.code" 2>/dev/null || echo killed)
   [ "$code" != 0 ] || sed "s|  |  $target/|" "$said.hashes" >>"$work.hashes"
 }
 restore() {
