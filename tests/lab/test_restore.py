@@ -119,7 +119,8 @@ def test_a_killed_unit_and_a_full_disk_leave_the_present_state_and_the_next_rest
     state = f"cd {STATE}; find golden control -type f ! -name lease ! -name token | sort | xargs sha256sum"
     before = site.gate.tell(state)
     restore = ("restore", GATE, "--yes", "--serving", GATE)
-    program = 'case " $* " in *" restore "*) systemctl kill -s KILL rackwright-restore ;; esac; exec /usr/bin/restic "$@"'
+    kill = "systemctl kill -s KILL rackwright-restore"
+    program = f'case " $* " in *" restore "*) {kill} ;; esac; exec /usr/bin/restic "$@"'
     site.gate.tell(f"printf '#!/bin/sh\n%s\n' '{program}' >/usr/local/bin/restic; chmod 0755 /usr/local/bin/restic")
     said = site.operator(*restore, check=3)
     assert "rackwright-restore ended without a result" in said.err
