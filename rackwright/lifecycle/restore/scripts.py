@@ -170,7 +170,7 @@ shift 6
 list=$(pairs() { while [ $# -ge 2 ]; do printf '%s  %s\\n' "$1" "$restored/$2"; shift 2; done; }; pairs "$@")
 odd=$(find "$restored" ! -type f ! -type d | head -n 1)
 [ -z "$odd" ] || { echo "$odd is neither a file nor a folder" >&2; rm -rf -- "$restored"; exit 65; }
-[ -e "$hashes" ] || { echo "its restore.sh hashed nothing: it is older than this rackwright; apply first" >&2; exit 1; }
+[ -e "$hashes" ] || { echo "its restore.sh hashed nothing: it is an older version; apply first" >&2; exit 1; }
 wrong=$(printf '%s\\n' "$list" | grep -Fxv -f "$hashes" || [ $? = 1 ])
 [ -z "$wrong" ] || { printf '%s\\n' "$wrong" | cut -c 67- | sed 's/$/: FAILED/' >&2; rm -rf -- "$restored"; exit 65; }
 [ -d "$incoming" ] || install -d -m 0700 -- "$incoming"
