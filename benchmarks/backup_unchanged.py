@@ -1,8 +1,8 @@
 """A host's backup of 2 GiB that haven't changed: the script that a host's timer runs, next to `restic backup`.
 
 Beyond the backup, the script proves that it is the same repository as before, and that the snapshot has the files
-that it must have. The peer only makes a snapshot of the same folder, in a repository of its own. Both run in turn, each
-with its own cache.
+that it must have. The peer only makes a snapshot of the same folder, in a repository of its own. Both run in turn,
+each with its own cache.
 
 Target: at most 1.5 times the peer's time.
 

@@ -188,10 +188,7 @@ class Bench:
             )
             (folder / Path(path).name).write_text(moved)
         self.tell("cat", out='{"id": "abc"}')
-        self.tell(
-            "backup",
-            out=self.saved(f"{self.source}/file")
-        )
+        self.tell("backup", out=self.saved(f"{self.source}/file"))
         self.tell("forget", out='[{"keep":[],"remove":null}]')
         (folder / "restic").write_text(
             f"""#!/bin/sh

@@ -113,9 +113,7 @@ def _staging(session: Session, plan: HostPlan) -> Staging:
     staging = Staging(repository, snapshot, ())
     includes = [word for part in plan.parts for word in ("--include", part.item.path)]
     state = Target(f"{staging.folder}/files", (snapshot, "--verify", *includes), plan.space)
-    weights = tuple(
-        Target(one.restored, (f"{snapshot}:{one.folder}", "-vv"), one.model.size) for one in plan.weights
-    )
+    weights = tuple(Target(one.restored, (f"{snapshot}:{one.folder}", "-vv"), one.model.size) for one in plan.weights)
     return Staging(repository, snapshot, ((state,) if plan.parts else ()) + weights)
 
 
