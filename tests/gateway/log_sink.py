@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 import threading
@@ -19,13 +18,13 @@ class LogSink:
         self.lines: list[str] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
-        threading.Thread(target=self._collect, daemon=True).start()
+        self._reader = threading.Thread(target=self._collect, daemon=True)
+        self._reader.start()
 
     def _collect(self) -> None:
-        with contextlib.suppress(OSError):
-            while message := self._socket.recv(65536).decode():
-                if match := re.search(r"rackwright-access\[\d+\]: (.*)", message, re.DOTALL):
-                    self.lines.append(match[1].rstrip("\n"))
+        while message := self._socket.recv(65536).decode():
+            if match := re.search(r"rackwright-access\[\d+\]: (.*)", message, re.DOTALL):
+                self.lines.append(match[1].rstrip("\n"))
 
     def line(self, request: str) -> Access:
         """Return the line of this request once it is written."""
@@ -33,4 +32,8 @@ class LogSink:
         return parse_access(next(line for line in self.lines if request in line))
 
     def close(self) -> None:
+        """Stop reading, then close. A reader that still waited could wake up with its descriptor's number in use by the
+        next sink, and would take a line from it."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._reader.join()
         self._socket.close()
