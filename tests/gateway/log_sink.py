@@ -32,8 +32,11 @@ class LogSink:
         return parse_access(next(line for line in self.lines if request in line))
 
     def close(self) -> None:
-        """Stop reading, then close. A reader that still waited could wake up with its descriptor's number in use by the
-        next sink, and would take a line from it."""
+        """Stop reading, then close.
+
+        A thread that waits in recv(2) isn't woken by close(). When the kernel restarts its call, which happens while
+        this process starts others, the next sink may have the descriptor's number, and would lose a line to it.
+        """
         self._socket.shutdown(socket.SHUT_RDWR)
         self._reader.join()
         self._socket.close()

@@ -6,6 +6,7 @@ import socket
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,14 +26,19 @@ def engine(tmp_path: Path) -> Iterator[Path]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        threading.Thread(target=_answer, args=(listener,), daemon=True).start()
+        accepting = threading.Thread(target=_answer, args=(listener,), daemon=True)
+        accepting.start()
         yield path
+        # close() doesn't wake a thread that waits in accept(); it would take connections of the next listener.
+        listener.shutdown(socket.SHUT_RDWR)
+        accepting.join()
 
 
 def _answer(listener: socket.socket) -> None:
-    while True:
-        client, _ = listener.accept()
-        threading.Thread(target=_echo, args=(client,), daemon=True).start()
+    with suppress(OSError):
+        while True:
+            client, _ = listener.accept()
+            threading.Thread(target=_echo, args=(client,), daemon=True).start()
 
 
 def _echo(client: socket.socket) -> None:

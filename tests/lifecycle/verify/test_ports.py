@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -21,15 +22,21 @@ class Mute:
         return ""
 
 
-def hangs_up(listener: socket.socket) -> None:
-    """Accept connections and close them at once, until the listener is closed."""
+@contextmanager
+def hangs_up(listener: socket.socket) -> Iterator[None]:
+    """Within the block, accept connections and close them at once."""
 
     def take() -> None:
         with suppress(OSError):
             while True:
                 listener.accept()[0].close()
 
-    threading.Thread(target=take, daemon=True).start()
+    taking = threading.Thread(target=take, daemon=True)
+    taking.start()
+    yield
+    # close() doesn't wake a thread that waits in accept(); it would take connections of the next listener.
+    listener.shutdown(socket.SHUT_RDWR)
+    taking.join()
 
 
 def test_a_port_that_listens_is_open_though_it_says_nothing(monkeypatch):
@@ -46,9 +53,9 @@ def test_each_address_is_tried_at_every_port():
     with (
         socket.create_server(("127.0.0.1", 0)) as four,
         socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
+        hangs_up(four),
+        hangs_up(six),
     ):
-        hangs_up(four)
-        hangs_up(six)
         ports = (four.getsockname()[1], six.getsockname()[1])
         found = open_ports(FromController(), ("::1", "127.0.0.1"), tuple(sorted({*range(1, 1001), *ports})))
     assert [port for port in found if port.port in ports] == [
