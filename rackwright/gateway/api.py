@@ -25,12 +25,20 @@ from rackwright.gateway.scripts import (
     REFUSE_REVOKED,
     SHOW_DOWNTIMES,
     SHOW_DRAINS,
+    SHOW_DROPPED,
     STATES,
     TELL_KEY,
     WRITE_KEY,
     helpers,
 )
-from rackwright.gateway.server_states import DrainRecord, ServerState, merged, parse_downtimes, parse_states
+from rackwright.gateway.server_states import (
+    DrainRecord,
+    ServerState,
+    merged,
+    parse_downtimes,
+    parse_dropped,
+    parse_states,
+)
 from rackwright.operations.haproxy.paths import DRAINS, Paths
 from rackwright.remote import Completed, Remote, read_answer
 from rackwright.roles.gateway.configuration import PATHS, key_entries, key_lines, revoked_line
@@ -64,6 +72,13 @@ class Gateways:
         """Given HOST/MODEL@N, return its requests in flight over all gateways and workers."""
         state = self.servers().get(address)
         return state.in_flight if state else 0
+
+    def dropped_lines(self) -> dict[str, int]:
+        """Return how many log lines each gateway's running workers have dropped, because journald's socket was full.
+
+        Each may be a line of the access log. A worker that ended isn't counted.
+        """
+        return self._read(SHOW_DROPPED, "asking for dropped log lines", parse_dropped)
 
     def drain(self, address: str, *, who: str, reason: str, manual: bool = True) -> None:
         """Drain HOST/MODEL@N: no worker sends it new requests or a canary's share, even after a reload or reboot.

@@ -85,6 +85,15 @@ each '' show_stat
 """
 STATES += SHOW_CANARIES
 
+# A worker counts from its start, and the count ends with it.
+SHOW_DROPPED = r"""show_dropped() {
+    answer "$1" 'show info' || return 0
+    dropped=$(printf '%s\n' "$said" | sed -n 's/^DroppedLogs: //p')
+    case $dropped in '') unexpected "$1" 'show info' ;; *) printf '%s\n' "$dropped" ;; esac
+}
+each '' show_dropped
+"""
+
 SHOW_DRAINS = """for file in "$drains"/*; do [ ! -f "$file" ] || { echo "== drain ${file##*/}"; cat "$file"; }; done
 """
 DRAINS_COMMAND = f"drains={DRAINS}\n{SHOW_DRAINS}"

@@ -123,14 +123,19 @@ def parse_downtimes(text: str) -> dict[str, datetime]:
     return {model: datetime.fromtimestamp(int(seconds), UTC) for model, seconds in rows}
 
 
+def parse_dropped(text: str) -> int:
+    """Given the output of SHOW_DROPPED, return the log lines that all workers of a gateway have dropped."""
+    return sum(_count(line) for line in text.splitlines())
+
+
 def _address(server: str) -> str:
     host, model, number, _ = server.split(".")
     return f"{host}/{model}@{number}"
 
 
 def _count(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,9}", text):
-        raise ValueError(f"not a number of requests: {text}")
+    if not re.fullmatch("[0-9]{1,10}", text):
+        raise ValueError(f"not a count: {text}")
     return int(text)
 
 

@@ -179,7 +179,7 @@ def status(session: Session) -> Status:
     """Ask hosts, gateways and the control host; change nothing. Anything that doesn't answer is reported as such."""
     surveyed = survey(session)
     notes: list[str] = []
-    servers = _servers(session, notes)
+    servers, dropped = _servers(session, notes), tuple(_dropped_lines(session, notes))
     ends, now = _certificate_ends(session, surveyed), utc_now()
     restarting = {restart.replica for restart in restarts(session, surveyed)}
     pending = {waiting.replica.address: waiting.why for waiting in deferred(session, surveyed, restarting)}
@@ -207,6 +207,7 @@ def status(session: Session) -> Status:
             *_hardware_warnings(surveyed),
             *(kit.warning for kit in kits if kit.warning),
             *surveyed.overrides,
+            *dropped,
         ),
         kits=kits,
         gpus=tuple(gpu for name, host in surveyed.hosts.items() for gpu in gpu_statuses(name, host.hardware)),
@@ -260,6 +261,20 @@ def _servers(session: Session, notes: list[str]) -> Mapping[str, ServerState]:
     except HostError as error:
         notes.append(f"gateways: {error.problems[0].what}")
         return {}
+
+
+def _dropped_lines(session: Session, notes: list[str]) -> Iterator[str]:
+    try:
+        counts = {} if notes else session.gateways.dropped_lines()
+    except HostError as error:
+        notes.append(f"gateways: {error.problems[0].what}")
+        return
+    for name, count in counts.items():
+        if count:
+            yield (
+                f"{name}: HAProxy has dropped {count} log lines, because journald was too slow; requests may be "
+                f"missing in the access log; next: on {name}, journalctl -u systemd-journald"
+            )
 
 
 def _at_work(session: Session, surveyed: Survey, notes: list[str]) -> tuple[Lease | None, Entry | None]:

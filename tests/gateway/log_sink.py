@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rackwright.roles.gateway.access_log import Access, parse_access
@@ -16,6 +17,7 @@ class LogSink:
 
     def __init__(self, path: Path) -> None:
         self.lines: list[str] = []
+        self._reading = threading.Lock()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
         self._reader = threading.Thread(target=self._collect, daemon=True)
@@ -23,13 +25,18 @@ class LogSink:
 
     def _collect(self) -> None:
         while message := self._socket.recv(65536).decode():
-            if match := re.search(r"rackwright-access\[\d+\]: (.*)", message, re.DOTALL):
-                self.lines.append(match[1].rstrip("\n"))
+            match = re.search(r"rackwright-access\[\d+\]: (.*)", message, re.DOTALL)
+            with self._reading:
+                self.lines += [match[1].rstrip("\n")] if match else []
 
     def line(self, request: str) -> Access:
         """Return the line of this request once it is written."""
         wait_until(lambda: any(request in line for line in self.lines))
         return parse_access(next(line for line in self.lines if request in line))
+
+    def paused(self) -> AbstractContextManager[object]:
+        """Within the block, read at most one more message. The kernel queues some (net.unix.max_dgram_qlen)."""
+        return self._reading
 
     def close(self) -> None:
         """Stop reading, then close.

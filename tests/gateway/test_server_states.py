@@ -8,7 +8,7 @@ import pytest
 
 from rackwright.errors import HostError
 from rackwright.gateway import Gateways, ServerState, merged, parse_states
-from rackwright.gateway.server_states import parse_drains
+from rackwright.gateway.server_states import parse_drains, parse_dropped
 from rackwright.remote import Completed, Remote
 
 ROW = "4 model.assistant 1 {server} 127.0.0.1 {up} {admin} 1 1 0 6 3 4 6 0 0 0 - 8100 - 1 0 - - 0"
@@ -34,6 +34,12 @@ def test_a_servers_requests_are_those_of_all_workers() -> None:
 def test_a_worker_that_left_in_between_counts_nothing() -> None:
     text = printed(scur=(2,)) + "== stat\nCan't find the target PID matching the prefix '@!123'.\n"
     assert parse_states(text)["gpu1/assistant@1"].in_flight == 2
+
+
+def test_dropped_lines_are_those_of_all_workers() -> None:
+    assert parse_dropped("3\n0\n4294967295\n") == 4294967298
+    with pytest.raises(ValueError, match="not a count: -1"):
+        parse_dropped("-1\n")
 
 
 def test_a_server_takes_requests_only_up_and_undrained() -> None:

@@ -19,7 +19,7 @@ from rackwright.cli.status import _lines
 from rackwright.errors import FleetError
 from rackwright.fleet.targets import targets
 from rackwright.gateway.canaries import parse_canaries
-from rackwright.gateway.server_states import parse_downtimes, parse_drains, parse_states
+from rackwright.gateway.server_states import parse_downtimes, parse_drains, parse_dropped, parse_states
 from rackwright.hardware.hardware import parse_hardware
 from rackwright.hardware.nvidia_smi import parse_nvidia_smi
 from rackwright.hardware.pci import parse_lspci, parse_sys_pci
@@ -140,6 +140,7 @@ SURVEYED: dict[str, str] = {
 PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_canaries: (lambda text: dict(parse_canaries(text)), "500|gpu1.tiny.1.8100|1790000000|abc|r1\n"),
     parse_downtimes: (parse_downtimes, "tiny 1790000000\n"),
+    parse_dropped: (parse_dropped, "0\n38\n"),
     parse_drains: (parse_drains, SURVEYED["drains"]),
     parse_states: (parse_states, STATES),
     parse_hardware: (parse_hardware, SURVEYED["hardware"]),
