@@ -36,12 +36,15 @@ class LocalTransport:
             assert process.stdin  # noqa: S101
             assert process.stdout  # noqa: S101
             assert process.stderr  # noqa: S101
+            pipes = (process.stdout, process.stderr)
+            # Each reader closes its own. A process in another session may keep a pipe open after a timeout. If `with`
+            # closed it while its reader waits, and the kernel restarted that read, it would take what a later command
+            # prints to a pipe with the same descriptor.
+            process.stdout = process.stderr = None
             timer = threading.Timer(timeout or 0, _kill, [process])
             if timeout is not None:
                 timer.start()
-            streams = [
-                Collected(stream.read, limit, lambda: _kill(process)) for stream in (process.stdout, process.stderr)
-            ]
+            streams = [Collected(pipe.read, limit, lambda: _kill(process), pipe.close) for pipe in pipes]
             try:
                 _feed(process.stdin, stdin)
                 ended = all(stream.ended(deadline) for stream in streams)

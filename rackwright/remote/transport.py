@@ -50,10 +50,19 @@ class Transport(Protocol):
 
 
 class Collected:
-    """Reads a stream to its end in its own thread, so that a full stdout pipe can't block stderr, or vice versa."""
+    """Reads a stream to its end in its own thread, so that a full stdout pipe can't block stderr, or vice versa.
 
-    def __init__(self, read: Callable[[int], bytes], limit: int, overflow: Callable[[], None]) -> None:
-        self._read, self._limit, self._overflow = read, limit, overflow
+    `close`: what the thread does last.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int], bytes],
+        limit: int,
+        overflow: Callable[[], None],
+        close: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._read, self._limit, self._overflow, self._close = read, limit, overflow, close
         self._chunks: list[bytes] = []
         self.size = 0
         self.overflown = False
@@ -61,6 +70,12 @@ class Collected:
         self._thread.start()
 
     def _collect(self) -> None:
+        try:
+            self._collect_all()
+        finally:
+            self._close()
+
+    def _collect_all(self) -> None:
         while chunk := self._next():
             self.size += len(chunk)
             if self.size > self._limit:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import select
+import signal
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from rackwright.errors import HostError, UsageError
 from rackwright.remote import CommandTimeout, Completed, Connection, Remote, checked
 from rackwright.remote.transport import OUTPUT_LIMIT
 from rackwright.values.targets import Target
+from tests.waiting import wait_until
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="writes files as root")
 
@@ -46,6 +49,29 @@ def test_a_command_that_takes_too_long_is_ended_with_its_children(here: Connecti
     # The pipe ends when the last process that has it open is gone.
     assert select.select([reader], [], [], 60)[0]
     assert os.read(reader, 1) == b""
+
+
+def test_what_a_command_that_took_too_long_still_prints_goes_to_no_other(here: Connection, tmp_path: Path) -> None:
+    """A process in another session keeps the pipe. Its reader waits, and meanwhile nobody else gets the descriptor:
+    the kernel may restart the read, and finds the pipe by its number."""
+    pid = tmp_path / "pid"
+    with pytest.raises(CommandTimeout):
+        here.run(f"setsid sleep 1000 & echo $! >{pid}; sleep 1000", timeout=0.5, sudo=False)
+    holder = int(pid.read_text())
+    pipe = Path(f"/proc/{holder}/fd/1").readlink()
+    assert pipe in own_files()
+    os.kill(holder, signal.SIGKILL)
+    wait_until(lambda: pipe not in own_files())
+
+
+def own_files() -> list[Path]:
+    """Return what this process's descriptors point to."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        # Another thread may have closed it.
+        with suppress(FileNotFoundError):
+            found.append(descriptor.readlink())
+    return found
 
 
 def test_a_stuck_reader_of_a_large_input_is_ended_too(here: Connection) -> None:
