@@ -56,5 +56,14 @@ class Forger:
 def file(name: str, size: int, *content: str, **more: object) -> Mapping[str, object]:
     """Return a file of a folder: with this size, whatever its parts have."""
     time = "2026-11-01T08:00:00Z"
-    own = {"name": name, "type": "file", "mode": 0o600, "mtime": time, "atime": time, "ctime": time, "uid": 0, "gid": 0}
+    own = {
+        "name": name,
+        "type": "file",
+        "mode": 0o600,
+        "mtime": time,
+        "atime": time,
+        "ctime": time,
+        "uid": 0,
+        "gid": 0,
+    }
     return {**own, "inode": 1, "links": 1, "size": size, "content": content, **more}

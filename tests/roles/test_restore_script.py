@@ -141,7 +141,7 @@ def test_an_honest_forger_is_believed(host: Host) -> None:
 
 def test_a_name_that_looks_like_restics_output_is_no_other_files_name(host: Host) -> None:
     name = 'x","action":"restored","item":"/a.gguf'
-    (host.folder / "source" / "x\",\"action\":\"restored\",\"item\":\"").mkdir()
+    (host.folder / "source" / 'x","action":"restored","item":"').mkdir()
     (host.folder / "source" / name).write_text("odd")
     assert "run_failed" not in host.play()
     result, hashes = restore(host, f"{host.folder}/weights latest:{host.folder}/source -vv")
