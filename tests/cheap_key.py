@@ -36,6 +36,30 @@ def cheap_key(key: bytes, password: str) -> bytes:
 
 
 @dataclass(frozen=True)
+class Master:
+    """A repository's master key."""
+
+    encrypt: bytes
+    mac: bytes
+
+    def sealed(self, text: bytes) -> bytes:
+        """Return the text as restic stores it."""
+        nonce = os.urandom(16)
+        sealed = _ctr(self.encrypt, nonce, text)
+        return nonce + sealed + _mac(self.mac, nonce, sealed)
+
+
+def master_key(repository: Path, password: str) -> Master:
+    """Return the key of a repository that has one password."""
+    (path,) = (repository / "keys").iterdir()
+    stored = json.loads(path.read_bytes())
+    sealed = b64decode(stored["data"])
+    master = json.loads(_ctr(_derived(password, stored)[:32], sealed[:16], sealed[16:-16]))
+    mac = b64decode(master["mac"]["k"]) + b64decode(master["mac"]["r"])
+    return Master(b64decode(master["encrypt"]), mac)
+
+
+@dataclass(frozen=True)
 class _Repository:
     folders: tuple[Path, ...]
     config: bytes

@@ -16,7 +16,7 @@ STATE = "/var/lib/rackwright/backup"
 """Has one NAME.json per repository, format backup/1: what the last runs did."""
 OLDEST_RESTIC = "0.17.0"
 """Earlier versions report the same error for a locked, a missing and a damaged repository."""
-SCRIPTS = ("state.sh", "common.sh", "run.sh", "check.sh", "adopt.sh", "restore.sh", "restic.sh")
+SCRIPTS = ("state.sh", "common.sh", "run.sh", "check.sh", "adopt.sh", "hashes.sh", "restore.sh", "restic.sh")
 """In FOLDER, the same on every host."""
 PARTS = 4
 """Each weekly check reads one of this many parts of the data, so that every byte is read within four weeks."""

@@ -160,19 +160,25 @@ rm -rf -- {RUN}/"${{1##*/}}".*
 DIFFERS = 65
 """Exit status of PLACE_WEIGHTS if the restored files aren't what the lock says."""
 # $1: file with the hashes of what was restored, $2: where the weights were restored, $3: where verified files arrive,
-# $4: PLACE, $5: the model's folder, $6: its digest; then sha256 and path of each file. Nothing is moved unless every
-# file is what the lock says; otherwise what was restored is removed.
+# $4: PLACE, $5: the model's folder, $6: its digest, $7: its files' bytes and paths, one line each; then sha256 and
+# path of each file. Nothing is moved unless every file is what the lock says; otherwise what was restored is removed.
+# Bytes too, because restic can cut a file after it was hashed.
 PLACE_WEIGHTS = """set -eu
 umask 077
 export LC_ALL=C
-hashes=$1 restored=$2 incoming=$3 place=$4 folder=$5 digest=$6
-shift 6
+hashes=$1 restored=$2 incoming=$3 place=$4 folder=$5 digest=$6 sizes=$7
+shift 7
 list=$(pairs() { while [ $# -ge 2 ]; do printf '%s  %s\\n' "$1" "$restored/$2"; shift 2; done; }; pairs "$@")
 odd=$(find "$restored" ! -type f ! -type d | head -n 1)
 [ -z "$odd" ] || { echo "$odd is neither a file nor a folder" >&2; rm -rf -- "$restored"; exit 65; }
 [ -e "$hashes" ] || { echo "its restore.sh hashed nothing: it is an older version; apply first" >&2; exit 1; }
+sized() { while read -r bytes file; do
+    [ "$(stat -c %s -- "$restored/$file" 2>/dev/null)" = "$bytes" ] || printf '%s\\n' "$restored/$file"
+done; }
 wrong=$(printf '%s\\n' "$list" | grep -Fxv -f "$hashes" || [ $? = 1 ])
-[ -z "$wrong" ] || { printf '%s\\n' "$wrong" | cut -c 67- | sed 's/$/: FAILED/' >&2; rm -rf -- "$restored"; exit 65; }
+wrong=$(printf '%s\\n' "$wrong" | cut -c 67-; printf '%s\\n' "$sizes" | sized)
+[ -z "$wrong" ] ||
+    { printf '%s\\n' "$wrong" | sort -u | sed '/./!d; s/$/: FAILED/' >&2; rm -rf -- "$restored"; exit 65; }
 [ -d "$incoming" ] || install -d -m 0700 -- "$incoming"
 printf '%s\\n' "$list" | while read -r sha256 file; do
     [ -e "$incoming/$sha256.verified" ] || mv -T -- "$file" "$incoming/$sha256.verified"

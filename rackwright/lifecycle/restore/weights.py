@@ -57,13 +57,14 @@ def missing(shell: Connection, weights: tuple[Weights, ...]) -> tuple[Weights, .
 
 
 def put_in_place(shell: Connection, weights: Weights, hashes: str) -> None:
-    """Put the restored weights in place if their hashes, which this file has, are the lock's.
+    """Put the restored weights in place if their hashes, which this file has, and sizes are the lock's.
 
     Raise NotRestored, changing nothing, if a file differs, HostError if the host can't put them there.
     """
     words = [word for file in weights.model.files for word in (file.sha256, file.path)]
+    sizes = "\n".join(f"{file.size} {file.path}" for file in weights.model.files)
     places = (hashes, weights.restored, incoming(weights.root), PLACE, weights.folder)
-    arguments = (*places, weights.model.digest, *words)
+    arguments = (*places, weights.model.digest, sizes, *words)
     seconds = max(_LEAST_SECONDS, weights.model.size // _BYTES_A_SECOND)
     done = shell.run(command(scripts.PLACE_WEIGHTS, *arguments), timeout=seconds)
     if done.exit_status == scripts.DIFFERS:

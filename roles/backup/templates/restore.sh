@@ -4,31 +4,17 @@
 # arguments, each file is hashed as soon as it is complete. A second run continues the first: restic skips what is there.
 verb=restore folder=$2 work=$RUNTIME_DIRECTORY/${2##*/}
 . /etc/rackwright/backup/common.sh
+. /etc/rackwright/backup/hashes.sh
 
 # Another repository may be free.
 patience=30s
-ended() { printf '%s\n' "$1" >"$work.result.new"; mv -fT "$work.result.new" "$work.result"; }
-fail() { ended "failed $(printf '%s' "$1" | tr '\n\t' '  ' | tr -cd ' -~' | cut -c -300)"; wait; exit 1; }
+ended() { printf '%s\n' "$1" >"$said.ended"; mv -fT "$said.ended" "$work.result"; }
+fail() { # ends the whole unit: systemd stops what else runs in it
+  ended "failed $(printf '%s' "$1" | tr '\n\t' '  ' | tr -cd ' -~' | cut -c -300)"; kill $$; exit 1
+}
 why() { # the first error, from restic's JSON
   said=$(sed -n '/"message":/ { s/\\u003c/</g; s/\\u003e/>/g; s/.*"message": *"\([^"]*\).*/\1/p; }' "$errors" | head -n 1)
   printf %s "${said:-$(words)}"
-}
-names() { # of the files that restic has restored or found, from its JSON
-  sed -un '/"message_type":"verbose_status"/ {
-    s/\\u003c/</g; s/\\u003e/>/g; s/\\u0026/\&/g; s/\\"/"/g; s/\\\\/\\/g
-    s/.*"action":"[a-z]*","item":"\/\(.*\)","size":[0-9]*}$/\1/p
-  }'
-}
-hashed() { # sha256 and name of each file of standard input; not of links and pipes. Its data is on disk afterwards
-  # shellcheck disable=SC2016 # expanded inside
-  (cd -- "$target" && xargs -r -d '\n' -n 1 -P "$(nproc)" sh -c '
-    [ -L "$0" ] || [ ! -f "$0" ] || { sha256sum -- "$0" && sync -d -- "$0"; }')
-}
-try() { # as common.sh's
-  rm -f "$said.code"
-  { c=0; talk "$@" 2>"$errors" || c=$?; echo $c >"$said.code"; } | tee "$said" | names | hashed >"$said.hashes"
-  code=$(cat "$said.code" 2>/dev/null || echo killed)
-  [ "$code" != 0 ] || sed "s|  |  $target/|" "$said.hashes" >>"$work.hashes"
 }
 restore() {
   mkdir -p -- "$target"
@@ -45,8 +31,8 @@ rm -f "$work.result" "$work.hashes"
 state=''
 while read -r target arguments; do
   case $arguments in
-    *-vv*) restore ;;
-    *) (said=$said.state errors=$errors.state; restore) & state=$! ;; # small, and done before the weights are
+    *--verify*) (said=$said.state errors=$errors.state; restore) & state=$! ;; # small, and done before the weights are
+    *) restore ;;
   esac
 done <"$folder/wanted"
 # If it has failed, it has said why.

@@ -167,6 +167,7 @@ def test_a_person_is_asked_about_doubts_in_words() -> None:
         ("", ""),
         ("printf x >$r/a.gguf", "the lock says"),
         ("rm $r/a.gguf", "the lock says"),
+        ("h=$(cat $r/a.gguf); printf %s%s $h $h >$r/a.gguf", "the lock says"),
         ("mv $r/a.gguf $r/../there; ln -s $r/../there $r/a.gguf", "neither a file nor a folder"),
         ("mv $r/a.gguf $r/../there; ln -s $r/.. $r/more; mkfifo $r/fifo", "neither a file nor a folder"),
     ],
