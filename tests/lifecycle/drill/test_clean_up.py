@@ -48,7 +48,8 @@ class Hosts:
 
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
-    made = Hosts(scratch1=MarkedHost("scratch1", LEFT), scratch2=MarkedHost("scratch2"))
+    made = Hosts(**{name: MarkedHost(name) for name in ("scratch1", "scratch2", "gate1", "gpu1", "gpu2")})
+    made.hosts["scratch1"].marker = LEFT
     monkeypatch.setattr(clean, "Remote", made)
     return made
 
@@ -61,7 +62,8 @@ def own(tmp_path: Path) -> Fleet:
 def test_a_marked_host_is_taken_wiped_and_opened_and_others_are_left_alone(own: Fleet, hosts: Hosts) -> None:
     console = Operator()
     assert clean_up(own, console) == ("scratch1",)
-    assert hosts.asked == ["scratch1", "scratch2"], "the fleet's own hosts aren't even asked"
+    assert hosts.asked == ["gate1", "gpu1", "gpu2", "scratch1", "scratch2"]
+    assert all(hosts.hosts[name].steps == ["identity"] for name in own.hosts), "the fleet's own are only asked"
     assert hosts.hosts["scratch1"].steps == ["identity", "claim", "sign", "wipe", "look", "lift"]
     assert hosts.hosts["scratch2"].steps == ["identity"]
     assert LEFT.sha256 in hosts.hosts["scratch1"].commands["claim"], "only that drill's marker is replaced"
@@ -75,6 +77,41 @@ def test_nothing_is_asked_if_no_host_has_a_marker(own: Fleet, hosts: Hosts) -> N
     assert clean_up(own, console) == ()
     assert console.asked == []
     assert hosts.hosts["scratch1"].steps == ["identity"]
+    assert hosts.hosts["gate1"].steps == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"same_as": "gpu1"}, "scratch1: has the machine ID of gpu1, a host of the fleet"),
+        ({"same_as": "gpu1"}, "scratch1: has an SSH host key of gpu1, a host of the fleet"),
+        ({"address": "10.0.0.12"}, "scratch1: has the address 10.0.0.12, gpu2's address"),
+        ({"address": "10.0.0.22"}, "scratch1: has the address 10.0.0.22, the server of the repository far"),
+        ({"same_as": "scratch2"}, "scratch1: is the same machine as scratch2"),
+    ],
+)
+def test_a_machine_of_the_fleet_is_not_wiped_whatever_marker_it_has(
+    own: Fleet, hosts: Hosts, changes: dict[str, str], said: str
+) -> None:
+    hosts.hosts["scratch2"].marker = LEFT
+    for name, value in changes.items():
+        setattr(hosts.hosts["scratch1"], name, value)
+    console = Operator()
+    with pytest.raises(ProofError) as refused:
+        clean_up(own, console)
+    assert said in str(refused.value)
+    assert hosts.hosts["scratch1"].steps == ["identity"]
+    assert hosts.hosts["scratch2"].steps[-1] == "lift", "the other one is wiped"
+    assert console.asked == ["Wipe scratch2?"]
+
+
+def test_a_host_of_the_fleet_that_is_down_is_known_by_its_pinned_key(own: Fleet, hosts: Hosts) -> None:
+    hosts.hosts["gpu1"].failing = ("identity",)
+    console = Operator()
+    assert clean_up(own, console) == ("scratch1",)
+    assert "gpu1 can't be asked (identity failed); scratch hosts were compared with it by its addresses only" in (
+        console.said
+    )
 
 
 def test_another_fleets_drill_is_left_alone(own: Fleet, hosts: Hosts) -> None:

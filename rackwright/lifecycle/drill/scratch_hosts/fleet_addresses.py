@@ -31,7 +31,7 @@ def look_up(name: str) -> tuple[Address, ...]:
 
 def production_of(
     fleet: Fleet,
-    lock: Lock,
+    lock: Lock | None,
     connections: Mapping[str, Connection],
     servers: Iterable[Destination] = (),
     *,
@@ -39,13 +39,14 @@ def production_of(
 ) -> Production:
     """Return what the fleet's hosts are known by. `connections` lead to those in service.
 
-    `servers` are the drill's destinations; those of repositories must be no scratch host, either.
+    `servers` are the drill's destinations; those of repositories must be no scratch host, either. Without the lock,
+    the ports of replicas aren't known.
     """
     named = dict(hosts_addresses(fleet, lookup=lookup))
     for one in servers:
         if one.repository:
             named |= dict.fromkeys(_addresses(one.name, lookup), f"the server of {one.why}")
-    ports = {port for replicas in lock.ports.values() for port in replicas.values()}
+    ports = {port for replicas in (lock.ports.values() if lock else ()) for port in replicas.values()}
     stores = (host.store.path for host in fleet.file.hosts.values())
     return Production(
         fleet=fleet.file.fleet,

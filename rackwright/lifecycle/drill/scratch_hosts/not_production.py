@@ -58,26 +58,56 @@ def prove_not_production(
     `take_over` accepts hosts of a drill that still seems to run. Raise ProofError with every problem of every host,
     HostError if a scratch host can't be asked.
     """
-    folders = (*_FOLDERS, *production.models_at)
-    found = on_each(scratch, lambda connection: ask(connection, *folders))
-    hosts = each_outcome(production.connections, lambda connection: ask(connection))
-    known = {name: one for name, one in hosts.items() if isinstance(one, Identity)}
-    pins = {name: _pinned(one.target) for name, one in production.connections.items()}
+    found = on_each(scratch, lambda connection: ask_all(connection, production))
+    compared = compare(scratch, found, production)
     problems = [
         problem
         for name, identity in found.items()
-        for problem in (
+        for problem in (*compared.problems[name], *_in_use(name, identity, production, take_over=take_over))
+    ]
+    if problems:
+        raise refusal(problems)
+    return Proven((*_passed(found, compared.answered), *compared.unknown), found)
+
+
+def ask_all(connection: Connection, production: Production) -> Identity:
+    """Return a scratch host's identity with all traces of rackwright. Raise HostError if it can't be asked."""
+    return ask(connection, *_FOLDERS, *production.models_at)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Scratch hosts compared with the machines that a drill must never touch."""
+
+    problems: Mapping[str, tuple[Problem, ...]]
+    """Scratch host → why it may be one of these."""
+    answered: int
+    """How many hosts of the fleet answered."""
+    unknown: tuple[Check, ...]
+    """One for each host of the fleet that can't be asked."""
+
+
+def compare(scratch: Mapping[str, Connection], found: Mapping[str, Identity], production: Production) -> Compared:
+    """Compare each found scratch host with the fleet's hosts, the controller and each other. Nothing is changed."""
+    hosts = each_outcome(production.connections, lambda connection: ask(connection))
+    known = {name: one for name, one in hosts.items() if isinstance(one, Identity)}
+    pins = {name: _pinned(one.target) for name, one in production.connections.items()}
+    problems = {
+        name: (
             *_same_machine(name, identity, scratch[name].target, known, pins),
             *_twice(name, identity, found),
             *_addresses(name, identity, production),
-            *_in_use(name, identity, production, take_over=take_over),
         )
-    ]
-    if problems:
-        first, *rest = problems
-        error = ProofError(first.what, where=first.where, should=first.should, next=first.next, listed=first.listed)
-        raise error.with_problems(rest)
-    return Proven((*_passed(found, known), *_unknown(hosts, pins)), found)
+        for name, identity in found.items()
+    }
+    return Compared(problems, len(known), tuple(_unknown(hosts, pins)))
+
+
+def refusal(problems: Sequence[Problem]) -> ProofError:
+    """Return one error with all these problems."""
+    first, *rest = problems
+    error = ProofError(first.what, where=first.where, should=first.should, next=first.next, listed=first.listed)
+    return error.with_problems(rest)
 
 
 def _same_machine(
@@ -140,8 +170,8 @@ def _not_free(name: str, identity: Identity, production: Production) -> Iterator
         yield Problem(name, f"something listens on ports on which the fleet serves: {listed}", _FREE)
 
 
-def _passed(found: Mapping[str, Identity], known: Mapping[str, Identity]) -> Iterator[Check]:
-    against = f"{len(known)} hosts of the fleet that answered"
+def _passed(found: Mapping[str, Identity], answered: int) -> Iterator[Check]:
+    against = f"{answered} hosts of the fleet that answered"
     for name, identity in found.items():
         left = f"leftovers of the drill {identity.marker.drill}" if identity.marker else "no traces of rackwright"
         yield Check(
