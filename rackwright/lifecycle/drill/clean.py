@@ -14,7 +14,7 @@ from rackwright.lifecycle.drill.scratch_hosts.destinations import repository_ser
 from rackwright.lifecycle.drill.scratch_hosts.fleet_addresses import production_of
 from rackwright.lifecycle.drill.scratch_hosts.identity import Identity
 from rackwright.lifecycle.drill.scratch_hosts.marker import Marker, claim
-from rackwright.lifecycle.drill.scratch_hosts.not_production import Production, ask_all, compare, refusal
+from rackwright.lifecycle.drill.scratch_hosts.not_production import Production, ask_all, compare, may_serve, refusal
 from rackwright.lifecycle.drill.scratch_hosts.scratch import each_outcome, on_each
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.operator import operator_of
@@ -27,7 +27,7 @@ def clean_up(fleet: Fleet, console: Console) -> tuple[str, ...]:
     """Wipe the scratch hosts that have a marker of this fleet, after asking; return their names.
 
     Raise LeasedError if a drill on this machine uses one, HostError if a scratch host can't be asked, ProofError if
-    one is a machine of the fleet or isn't proven to be wiped. The others are wiped.
+    one is a machine of the fleet, may serve, or isn't proven to be wiped. The others are wiped.
     """
     section = section_of(fleet)
     with Remote((*targets(fleet), *scratch_targets(fleet))) as remote:
@@ -59,13 +59,15 @@ def clean_up(fleet: Fleet, console: Console) -> tuple[str, ...]:
 def _without_production(
     scratch: Mapping[str, Connection], marked: Mapping[str, Identity], production: Production, console: Console
 ) -> tuple[Mapping[str, Identity], list[RackwrightError]]:
-    """Return the hosts that aren't machines of the fleet, and an error for each other one."""
+    """Return the hosts that neither are machines of the fleet nor serve, and an error for each other one."""
     if not marked:
         return {}, []
     compared = compare(scratch, marked, production)
     for check in compared.unknown:
         console.say(check.found)
-    refused = {name: refusal(problems) for name, problems in compared.problems.items() if problems}
+    serving = may_serve(scratch, marked, production)
+    problems = {name: (*compared.problems[name], *serving[name]) for name in marked}
+    refused = {name: refusal(found) for name, found in problems.items() if found}
     return {name: one for name, one in marked.items() if name not in refused}, list(refused.values())
 
 

@@ -54,12 +54,15 @@ class Drill:
         """Return the facts of the drill. Whatever fails is in them, and the scratch hosts are wiped."""
         record.add(*self.guard.as_hosts(proven.checks))
         work = Work(self, record, RecordedConsole(self.console, record))
-        with _noted(record), self.guard.held(proven) as signs:
-            try:
-                with _noted(record):
-                    work.rehearse(proven, signs)
-            finally:
-                work.clean()
+        with _noted(record):
+            # The next drill takes the marker of this one for what it is only with a record of it.
+            record.keep()
+            with self.guard.held(proven) as signs:
+                try:
+                    with _noted(record):
+                        work.rehearse(proven, signs)
+                finally:
+                    work.clean()
         return record.end()
 
 

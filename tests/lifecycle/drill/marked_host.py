@@ -17,6 +17,7 @@ _STEPS = {
     wipe.WIPE: "wipe",
     wipe.REMAINS: "look",
     isolation_scripts.LIFT: "lift",
+    isolation_scripts.LOOK: "isolation",
     marker._CLAIM: "claim",
     marker._SIGN: "sign",
     marker._LEAVE: "leave",
@@ -48,6 +49,10 @@ class MarkedHost:
     """The host of which this one is another name."""
     address: str = ""
     """An address that it has besides its own."""
+    isolated: bool = True
+    """Whether the drill's isolation is in force."""
+    more: tuple[str, ...] = ()
+    """More of its identity, in the words of identity.sh."""
     signed: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -64,7 +69,12 @@ class MarkedHost:
             raise HostError(f"{step} failed", where=self.name)
         if step == "sign" and self.taken:
             return Completed(75, b"", b"another drill has taken this host\n", self.name)
-        said = {"look": f"{self.remains}end\n", "identity": self._identity()}.get(step, "")
+        answers = {
+            "look": f"{self.remains}end\n",
+            "identity": self._identity(),
+            "isolation": "closed\n" if self.isolated else "open\n",
+        }
+        said = answers.get(step, "")
         return Completed(0, said.encode(), b"", self.name)
 
     def _identity(self) -> str:
@@ -77,4 +87,4 @@ class MarkedHost:
         if self.marker:
             packed = b64encode(self.marker.text.encode()).decode()
             lines += [f"marker {self.marker.sha256} {packed}", "seen 4000"]
-        return "".join(f"{line}\n" for line in [*lines, "end"])
+        return "".join(f"{line}\n" for line in [*lines, *self.more, "end"])

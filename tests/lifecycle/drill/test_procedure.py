@@ -173,6 +173,16 @@ def test_a_drill_isolates_recovers_proves_and_wipes_in_this_order(site: Site) ->
     assert site.guard.brought == {"gate1": "what came to gate1", "gpu1": "what came to gpu1"}
 
 
+def test_a_drill_has_a_record_before_a_host_has_its_marker(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Killed in between, it would leave a marker of which nothing is known here.
+    kept: list[bool] = []
+    held = site.guard.held
+    draft = files.draft_path(site.record.folder, site.record.facts.drill)
+    monkeypatch.setattr(site.guard, "held", lambda proven: kept.append(draft.exists()) or held(proven))
+    site.carry_out()
+    assert kept == [True]
+
+
 def test_a_report_has_what_an_auditor_asks_for(site: Site, tmp_path: Path) -> None:
     facts = site.carry_out()
     assert (facts.integrity, facts.negative_controls) == (DATA.integrity, DATA.negative_controls)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from ipaddress import ip_address
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.sections.hosts import JumpHost
+from rackwright.lifecycle.drill.evidence.folder import folder_of
+from rackwright.lifecycle.drill.evidence.known_drills import used_by
 from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination
 from rackwright.lifecycle.drill.scratch_hosts.not_production import Production
 from rackwright.lifecycle.drill.scratch_hosts.reach_probes import Place
@@ -54,6 +57,7 @@ def production_of(
         addresses=named,
         ports=frozenset({443, PEERS_PORT, *ports}),
         models_at=tuple(dict.fromkeys(stores)),
+        drills=partial(used_by, folder_of(fleet.path)),
     )
 
 
