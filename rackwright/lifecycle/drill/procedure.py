@@ -114,7 +114,7 @@ class Work:
         signs.check()
         self.record.timeline.declare_loss()
         with private_folder(room=_ROOM) as folder:
-            recovery = Recovery(self.drill.opened, self.record, self.console, self.drill.view)
+            recovery = Recovery(self.drill.opened, self.record, self.console, self.drill.view, self.empty)
             recovered = SCENARIOS[self.drill.scope.scenario](recovery, self.place(), folder)
             signs.check()
             if recovered:
@@ -133,6 +133,10 @@ class Work:
                 "the scratch hosts are not proven to be isolated, so nothing is restored to them",
                 listed=(f"{one.host}: {one.name}: {one.outcome}: {one.found}" for one in unproven),
             )
+
+    def empty(self) -> None:
+        """Wipe the scratch hosts, and keep them. Raise ProofError if one isn't proven to be wiped."""
+        self.drill.guard.clean(self.drill.guard.scratch)
 
     def clean(self) -> None:
         """Wipe the scratch hosts. Raise ProofError if one isn't proven to be wiped; it stays isolated."""
