@@ -15,6 +15,7 @@ from rackwright.fleet.sections.backup import KIT
 from rackwright.lifecycle.apply.plan import Plan
 from rackwright.lifecycle.backup.at import NEWEST, At
 from rackwright.lifecycle.drill.drill_fleet import Place, write_drill_fleet
+from rackwright.lifecycle.drill.evidence.conclusion import CA_KEY_SAVED
 from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.record import Record
 from rackwright.lifecycle.restore.asked import Asked
@@ -28,7 +29,6 @@ from rackwright.lifecycle.verify.procedure import Proof
 
 Open = Callable[[Fleet], AbstractContextManager[Session]]
 """Opens a session with the drill's fleet."""
-CA_KEY_SAVED = "CA key restored"
 _ATTEMPTS = 5
 """Snapshots that are tried when newer ones aren't good."""
 

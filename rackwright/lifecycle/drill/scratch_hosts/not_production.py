@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rackwright.errors import Problem, ProofError, RackwrightError
+from rackwright.lifecycle.drill.evidence.conclusion import NOT_PRODUCTION
 from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.scratch_hosts.identity import Identity, ask
 from rackwright.lifecycle.drill.scratch_hosts.isolation import closed_off
@@ -17,7 +18,6 @@ from rackwright.remote.connection import Connection
 from rackwright.values.network import Address
 from rackwright.values.targets import Target
 
-NAME = "not production"
 _FOLDERS = ("/etc/rackwright", "/var/lib/rackwright", "/opt/rackwright")
 _LOCAL_DISKS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "tmpfs", "overlay")
 _USE = "should be a machine that this fleet doesn't use"
@@ -211,7 +211,7 @@ def _passed(found: Mapping[str, Identity], answered: int) -> Iterator[Check]:
     for name, identity in found.items():
         left = f"leftovers of the drill {identity.marker.drill}" if identity.marker else "no traces of rackwright"
         yield Check(
-            NAME,
+            NOT_PRODUCTION,
             "passed",
             name,
             found=f"machine ID and SSH host keys differ from those of {against}; {left}",
