@@ -32,7 +32,7 @@ MOST_BYTES = 64 << 20
 """The largest file that a kit takes: weights are saved by hosts, or come from a hub."""
 MOST_BYTES_TOGETHER = 512 << 20
 MOST_FILES = 100_000
-"""Beside those of the history."""
+"""Without those of the history."""
 LARGEST = MOST_BYTES_TOGETHER + MOST_HISTORY + (64 << 20)
 """Bytes of a whole kit. None that is larger is fetched."""
 MOST_ENTRIES = 500_000
