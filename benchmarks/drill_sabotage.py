@@ -281,7 +281,7 @@ def _recovered(site: DrillSite) -> Iterator[Bench]:
             try:
                 drill.guard.isolate(proven)
                 record.timeline.declare_loss()
-                recovery = Recovery(drill.opened, record, work.console, view)
+                recovery = Recovery(drill.opened, record, work.console, view, work.empty)
                 kit = recovery.fetch(fleet, folder / "kit")
                 yield Bench(site, drill, recovery.recover(kit, work.place()))
             finally:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from rackwright import remote
 from rackwright.lifecycle import key as keys
-from rackwright.lifecycle.backup import kit_repository
+from rackwright.lifecycle.backup import kit_repository, places, snapshots
+from rackwright.lifecycle.session import session
 from tests.cli.command_line import rackwright
 from tests.lifecycle.backup.kit_fleet import Site, make_site
 from tests.rest_server import start
@@ -50,6 +52,65 @@ def test_one_that_can_not_be_saved_is_exit_code_3_with_the_next_command(
     assert done.exit_code == 3
     assert "FAIL kit to web: can't be reached within 1 s" in done.stdout
     assert "next: rackwright backup kit --to web" in done.stderr
+
+
+def test_kits_are_listed_with_the_snapshots_or_by_name(vault: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rackwright("-f", vault.path, "backup", "kit").exit_code == 0
+    asked: list[tuple[str, ...]] = []
+    of_hosts = (snapshots.Listed("gate1", "web", "a" * 64, "2026-11-29T03:00:00Z", "root@gate1", 1, 2),)
+
+    @contextmanager
+    def opened(fleet: object, limit: tuple[str, ...]) -> Iterator[None]:
+        asked.append(limit)
+        yield None
+
+    monkeypatch.setattr(session, "open_session", opened)
+    monkeypatch.setattr(places, "places", lambda session, to: ())
+    monkeypatch.setattr(snapshots, "listed", lambda session, wanted: (of_hosts, {}))
+    (kit,) = vault.snapshots()
+    done = rackwright("-f", vault.path, "backup", "list", "--json")
+    assert (done.exit_code, done.stderr, asked) == (0, "", [()])
+    first, second = done.document["snapshots"]
+    assert (first["host"], second["host"], second["repository"], second["id"]) == ("gate1", "kit", "web", kit["id"])
+    assert second["files"] > 3
+    done = rackwright("-f", vault.path, "backup", "list", "gate1", "--json")
+    assert [one["host"] for one in done.document["snapshots"]] == ["gate1"]
+    done = rackwright("-f", vault.path, "backup", "list", "kit")
+    assert (done.exit_code, asked) == (0, [(), ("gate1",)]), "hosts aren't asked"
+    assert done.stdout.splitlines()[1].startswith(f"kit   web         {kit['id'][:8]}  ")
+    done = rackwright("-f", vault.path, "backup", "list", "kit", "gate1", "--json")
+    assert [one["host"] for one in done.document["snapshots"]] == ["gate1", "kit"]
+
+
+def test_a_kit_that_someone_else_made_is_named(vault: Site) -> None:
+    vault.restic("backup", "-q", "--host", "gpu9", "/etc/hostname")
+    done = rackwright("-f", vault.path, "backup", "list", "kit")
+    assert "@gpu9, not by an operator as NAME@kit" in done.stderr
+
+
+def test_a_kit_that_can_not_be_listed_is_named_and_exits_with_3(vault: Site) -> None:
+    vault.path.parent.joinpath("secrets/password").write_text("another one")
+    done = rackwright("-f", vault.path, "backup", "list", "kit", "--json")
+    assert (done.exit_code, done.document["failed"]) == (
+        3,
+        [{"host": "kit", "repository": "web", "problem": "wrong password"}],
+    )
+    vault.path.parent.joinpath("secrets/kit.login").unlink()
+    done = rackwright("-f", vault.path, "backup", "list", "kit")
+    assert done.exit_code == 3
+    assert "kit: web: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--to", "elsewhere"), "elsewhere: no repository of that name"), ((), "backup.snapshots: is no")],
+)
+def test_a_kit_that_can_not_be_is_a_wrong_use(vault: Site, words: tuple[str, ...], said: str) -> None:
+    if not words:
+        vault.path.write_text(vault.path.read_text().replace("backup: {", "backup: {snapshots: no, "))
+    done = rackwright("-f", vault.path, "backup", "list", "kit", *words)
+    assert done.exit_code == 2
+    assert said in done.stderr
 
 
 def test_each_change_of_a_key_is_in_the_kit_and_later_is_later(vault: Site) -> None:

@@ -62,7 +62,13 @@ class Site:
         return make_fleet(Path("/nowhere/site.yml"), hosts={"prod1": {"address": self.addresses["prod1"]}})
 
     def known(self) -> Production:
-        return Production("acme", self.production, {self.address("prod1"): "prod1's address"}, frozenset({443, 8100}))
+        return Production(
+            "acme",
+            self.production,
+            {self.address("prod1"): "prod1's address"},
+            frozenset({443, 8100}),
+            drills=lambda drill: frozenset(SCRATCH if drill == MARK.drill else ()),
+        )
 
     def close(self) -> dict[str, Closed]:
         wanted = Destination(self.addresses["prod1"], 8000, "the repository vault", repository=True)

@@ -16,7 +16,8 @@ from rackwright.errors import ExitCode
 def clean(context: Context, yes: bool) -> int:
     """Wipe the scratch hosts that a killed drill of this fleet left, and lift their isolation.
 
-    A host without a drill's marker is left alone. Don't run it while a drill runs.
+    A host without a drill's marker is left alone, and a machine of the fleet is refused. Don't run it while a drill
+    runs.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console

@@ -31,6 +31,12 @@ FLEET, CA_KEY, REFERENCES = "fleet", "ca.key", "references.json"
 MOST_BYTES = 64 << 20
 """The largest file that a kit takes: weights are saved by hosts, or come from a hub."""
 MOST_BYTES_TOGETHER = 512 << 20
+MOST_FILES = 100_000
+"""Without those of the history."""
+LARGEST = MOST_BYTES_TOGETHER + MOST_HISTORY + (64 << 20)
+"""Bytes of a whole kit. None that is larger is fetched."""
+MOST_ENTRIES = 500_000
+"""Files and folders of a whole kit. None that has more is fetched."""
 _NEXT = "lock.next"
 _HIDDEN = "a secret"
 
@@ -163,6 +169,7 @@ class _Copying:
     secrets: list[str] = field(default_factory=list)
     """Paths of those left out because they are secrets, relative to the top folder."""
     bytes: int = 0
+    files: int = 0
 
     def copy(self, source: Path, inside: str, *, follow: bool = False) -> None:
         """Copy the file to this path inside the kit, if the kit may have it; skip one that is there already.
@@ -195,5 +202,8 @@ class _Copying:
             return f"{size(length)}, too large"
         if self.bytes + length > MOST_BYTES_TOGETHER:
             return f"the files before it have {size(self.bytes)}, which is enough"
+        if self.files >= MOST_FILES:
+            return f"{self.files} files before it are enough"
         self.bytes += length
+        self.files += 1
         return None

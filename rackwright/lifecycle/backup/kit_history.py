@@ -62,8 +62,15 @@ def copy_history(found: GitFolder, target: Path) -> str | None:
     for _ in range(2):
         shutil.rmtree(target, ignore_errors=True)
         if _copied(found, target) and _git_at(target, "rev-list", "--objects", "--all", "--quiet") is not None:
-            return None
+            return _kept_if_small(target)
     return "git can't read all of its history"
+
+
+def _kept_if_small(target: Path) -> str | None:
+    """Remove the copy if it is too large, which isn't known of a clone before it is made; return why."""
+    if why := _too_large(target):
+        shutil.rmtree(target)
+    return why
 
 
 def _copied(found: GitFolder, target: Path) -> bool:

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, TypeAdapter
 
 from rackwright.errors import HostError
+from rackwright.fleet.sections.backup import KIT
 from rackwright.lifecycle.backup.places import Place
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote.answers import read_answer
@@ -24,6 +25,7 @@ class Listed:
     """A snapshot, as its repository lists it."""
 
     host: str
+    """`kit` for the kit."""
     repository: str
     id: str
     time: str
@@ -34,8 +36,13 @@ class Listed:
 
     @property
     def foreign(self) -> bool:
-        """Whether its author isn't root on the host that the repository belongs to."""
-        return self.author != f"root@{self.host}"
+        """Whether its author isn't root on the host that the repository belongs to; any operator saves the kit."""
+        return not self.author.endswith(f"@{KIT}") if self.host == KIT else self.author != f"root@{self.host}"
+
+    @property
+    def expected(self) -> str:
+        """Who should have made it."""
+        return f"an operator as NAME@{KIT}" if self.host == KIT else f"root@{self.host}"
 
 
 _Count = Annotated[int, Field(ge=0, lt=2**63)]

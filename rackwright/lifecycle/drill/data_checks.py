@@ -8,7 +8,14 @@ from datetime import datetime
 from shlex import quote
 
 from rackwright.errors import HostError, ProofError, RackwrightError
-from rackwright.lifecycle.drill.evidence.conclusion import DECRYPTS, GOLDEN, HASHES, NEGATIVE
+from rackwright.lifecycle.drill.evidence.conclusion import (
+    DECRYPTS,
+    GOLDEN,
+    HASHES,
+    NEGATIVE,
+    STATE_READ,
+    WEIGHTS_SAVED,
+)
 from rackwright.lifecycle.drill.evidence.facts import Check, Integrity, NegativeControl, Outcome
 from rackwright.lifecycle.proof.procedure import NOT_RECORDED, prove
 from rackwright.lifecycle.proof.weights import hash_command, hash_list, what_differs
@@ -29,8 +36,6 @@ from rackwright.state.formats import parse
 from rackwright.state.golden import Golden
 from rackwright.state.shell import FOLDER, command
 
-STATE_READ = "state is read"
-WEIGHTS_SAVED = "weights are in the snapshot"
 DRILL_FOLDER = "/var/lib/rackwright-drill"
 _HASH_SECONDS = 6 * 3600
 _READ = ("control", "control-host.json", "drains", "golden", "bench", "canaries", "keys.pushed", "fleet")
@@ -68,7 +73,7 @@ def data_checks(
         *(_hashes(one, found[one.host]) for one in integrity),
         *(_decrypts(host, restored.get(host)) for host in hosts),
         *(_readable(session, one) for one in found.values()),
-        *(check for host in hosts if (check := _weights_saved(session, host, plans.get(host)))),
+        *(_weights_saved(session, host, plans.get(host)) for host in hosts),
         _golden(session, found[session.fleet.control[0]].state, loss),
         _noticed(controls),
     )
@@ -182,13 +187,14 @@ def _decrypts(host: str, restored: Restored | None) -> Check:
     return Check(DECRYPTS, "passed" if restored else "failed", host, found)
 
 
-def _weights_saved(session: Session, host: str, plan: HostPlan | None) -> Check | None:
+def _weights_saved(session: Session, host: str, plan: HostPlan | None) -> Check:
     """Return whether the snapshot has the weights that no source has; else they came from this machine."""
     wanted = saved_weights(session.hosts[host])
     there = plan.chosen.snapshot.paths if plan else ()
     lacking = [one.model.name for one in wanted if one.folder not in there]
-    found = f"not in it: {', '.join(lacking)}" if lacking else f"{counted(len(wanted), 'model')} in it"
-    return Check(WEIGHTS_SAVED, "failed" if lacking else "passed", host, found) if wanted else None
+    saved = f"{counted(len(wanted), 'model')} in it" if wanted else "the host has no weights that only a snapshot has"
+    found = f"not in it: {', '.join(lacking)}" if lacking else saved
+    return Check(WEIGHTS_SAVED, "failed" if lacking else "passed", host, found)
 
 
 def _golden(session: Session, files: Mapping[str, bytes], loss: datetime) -> Check:

@@ -54,12 +54,15 @@ class Drill:
         """Return the facts of the drill. Whatever fails is in them, and the scratch hosts are wiped."""
         record.add(*self.guard.as_hosts(proven.checks))
         work = Work(self, record, RecordedConsole(self.console, record))
-        with _noted(record), self.guard.held(proven) as signs:
-            try:
-                with _noted(record):
-                    work.rehearse(proven, signs)
-            finally:
-                work.clean()
+        with _noted(record):
+            # The next drill takes the marker of this one for what it is only with a record of it.
+            record.keep()
+            with self.guard.held(proven) as signs:
+                try:
+                    with _noted(record):
+                        work.rehearse(proven, signs)
+                finally:
+                    work.clean()
         return record.end()
 
 
@@ -111,7 +114,7 @@ class Work:
         signs.check()
         self.record.timeline.declare_loss()
         with private_folder(room=_ROOM) as folder:
-            recovery = Recovery(self.drill.opened, self.record, self.console, self.drill.view)
+            recovery = Recovery(self.drill.opened, self.record, self.console, self.drill.view, self.empty)
             recovered = SCENARIOS[self.drill.scope.scenario](recovery, self.place(), folder)
             signs.check()
             if recovered:
@@ -130,6 +133,10 @@ class Work:
                 "the scratch hosts are not proven to be isolated, so nothing is restored to them",
                 listed=(f"{one.host}: {one.name}: {one.outcome}: {one.found}" for one in unproven),
             )
+
+    def empty(self) -> None:
+        """Wipe the scratch hosts, and keep them. Raise ProofError if one isn't proven to be wiped."""
+        self.drill.guard.clean(self.drill.guard.scratch)
 
     def clean(self) -> None:
         """Wipe the scratch hosts. Raise ProofError if one isn't proven to be wiped; it stays isolated."""

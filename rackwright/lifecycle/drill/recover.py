@@ -15,6 +15,7 @@ from rackwright.fleet.sections.backup import KIT
 from rackwright.lifecycle.apply.plan import Plan
 from rackwright.lifecycle.backup.at import NEWEST, At
 from rackwright.lifecycle.drill.drill_fleet import Place, write_drill_fleet
+from rackwright.lifecycle.drill.evidence.conclusion import CA_KEY_SAVED
 from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.record import Record
 from rackwright.lifecycle.restore.asked import Asked
@@ -28,7 +29,6 @@ from rackwright.lifecycle.verify.procedure import Proof
 
 Open = Callable[[Fleet], AbstractContextManager[Session]]
 """Opens a session with the drill's fleet."""
-CA_KEY_SAVED = "CA key restored"
 _ATTEMPTS = 5
 """Snapshots that are tried when newer ones aren't good."""
 
@@ -53,6 +53,8 @@ class Recovery:
     record: Record
     console: Console
     view: View
+    empty: Callable[[], None]
+    """Wipes the scratch hosts. Raises ProofError if one isn't proven to be wiped."""
 
     def fetch(self, own: Fleet, into: Path, *, lost: str | None = None) -> FetchedKit:
         """Return the newest whole kit of the first repository that has one. Raise HostsFailed if none has."""
@@ -79,8 +81,8 @@ class Recovery:
     def recover_before(self, kit: FetchedKit, place: Place) -> tuple[Recovered, Mapping[str, datetime]]:
         """Recover from before the newest snapshots, which count as poisoned; return when these were made, by host.
 
-        If a recovery fails, an older state is tried. Raise the last error if none is good, ProofError if no host has
-        a snapshot.
+        If a recovery fails, the scratch hosts are wiped, and an older state is tried. Raise the last error if none is
+        good, ProofError if no host has a snapshot or if a host isn't wiped.
         """
         fleet = write_drill_fleet(kit, place)
         newest = {host: plan.chosen.snapshot.time for host, plan in self._planned(fleet).items()}
@@ -99,6 +101,13 @@ class Recovery:
                     raise
                 self.console.say(f"not good: {error.problems[0].line()}; an older state is tried")
                 earliest = min(plan.chosen.snapshot.time for plan in watch.plans.values())
+                self._start_over()
+
+    def _start_over(self) -> None:
+        """Leave nothing of this attempt: its files or its answer could make the next one look good."""
+        self.record.reach("wipe before the next attempt")
+        self.record.timeline.forget_answer()
+        self.empty()
 
     def of(self, fleet: Fleet, at: At, watch: Watch | None = None) -> Recovered:
         """Recover this drill's fleet from the newest state that `at` allows."""

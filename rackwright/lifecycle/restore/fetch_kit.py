@@ -22,6 +22,7 @@ from rackwright.lifecycle.backup.restic_here import NO_REPOSITORY, WRONG_PASSWOR
 from rackwright.lifecycle.backup.snapshot_list import false_date, read_list
 from rackwright.lifecycle.backup.snapshots import Snapshot
 from rackwright.lifecycle.restore.kit_files import disarm_git, read_plain, take_over
+from rackwright.lifecycle.restore.kit_size import STATS, refuse_large
 from rackwright.lifecycle.session.console import Console
 from rackwright.remote.completed import CommandTimeout, Completed
 from rackwright.roles.backup.settings import Access, Repository
@@ -161,6 +162,8 @@ def _newest_whole(source: _Source, kits: Sequence[Snapshot], partial: Path) -> t
 def _restored(source: _Source, snapshot: Snapshot, partial: Path) -> KitContents:
     folder, restic = partial / _RESTORED, source.restic
     shutil.rmtree(folder, ignore_errors=True)
+    # Before anything is written: this disk, or this machine's memory, holds it.
+    refuse_large(_readable(restic(*STATS, snapshot.id, timeout=_SECONDS), source).stdout, source.url)
     words = ("restore", "--no-lock", snapshot.id, "--verify", "--quiet", "--target")
     if restic.owner:
         # That user can't enter the folders above: restic finds this one as its working directory.
@@ -171,14 +174,20 @@ def _restored(source: _Source, snapshot: Snapshot, partial: Path) -> KitContents
             os.chown(partial, os.geteuid(), os.getegid())
     else:
         done = restic(*words, str(folder), timeout=_SECONDS)
-    if not done.ok:
-        if done.exit_status in (NO_REPOSITORY, WRONG_PASSWORD):
-            _good(done, source.url)
-        raise ProofError(f"can't be read: {' '.join(done.last_lines(2))[:300]}")
+    _readable(done, source)
     take_over(folder)
     contents = _whole(folder, snapshot)
     disarm_git(folder)
     return contents
+
+
+def _readable(done: Completed, source: _Source) -> Completed:
+    """Return the answer. Raise ProofError if restic can't read this kit, HostError if it can't read any."""
+    if done.ok:
+        return done
+    if done.exit_status in (NO_REPOSITORY, WRONG_PASSWORD):
+        _good(done, source.url)
+    raise ProofError(f"can't be read: {' '.join(done.last_lines(2))[:300]}")
 
 
 def _good(done: Completed, where: str) -> Completed:

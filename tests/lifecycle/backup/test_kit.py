@@ -116,6 +116,21 @@ def test_what_is_too_large_is_left_out_and_named(site: Site, monkeypatch: pytest
     assert "/fleet/weights.gguf" not in site.listed()
 
 
+def test_a_kit_has_no_more_files_than_a_restore_takes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        (site.folder / f"file{number}").write_text("x")
+    monkeypatch.setattr(kit_content, "MOST_FILES", 2)
+    assert any(line.endswith(": 2 files before it are enough") for line in site.save().left_out)
+
+
+def test_a_clone_of_the_history_has_the_same_limit(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kit_history.GitFolder, "own", None)
+    monkeypatch.setattr(kit_history, "MOST_FILES", 3)
+    left_out = site.save().left_out
+    assert any(line.startswith(".git: ") and line.endswith("files, too large") for line in left_out)
+    assert not [path for path in site.listed() if path.startswith("/fleet/.git/")]
+
+
 def test_a_linked_working_tree_brings_its_whole_history(site: Site, tmp_path: Path) -> None:
     site.git("add", "-A")
     site.git("worktree", "add", "-q", str(tmp_path / "linked"))

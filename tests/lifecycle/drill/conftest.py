@@ -12,6 +12,7 @@ from rackwright.cli.render.drill_pages import drill_pages
 from rackwright.fleet.public_key import parse_public_key
 from rackwright.lifecycle.drill.evidence.chain import Chain, examine
 from rackwright.lifecycle.drill.evidence.facts import Facts
+from rackwright.lifecycle.drill.evidence.folder import log_path
 from rackwright.lifecycle.drill.evidence.seal import Sealed, seal
 from rackwright.lifecycle.drill.evidence.signature import SigningKey
 from rackwright.lifecycle.drill.evidence.signers import BY_HAND, Signer
@@ -49,11 +50,14 @@ class Office:
     def key(self, name: str = "anna") -> SigningKey:
         return SigningKey(name, self.signer(name).key, self.keys / name)
 
-    def seal(self, facts: Facts, name: str = "anna") -> Sealed:
+    def seal(self, facts: Facts, name: str = "anna", log: str | None = None) -> Sealed:
+        if log is not None:
+            self.folder.mkdir(exist_ok=True)
+            log_path(self.folder, facts.drill).write_text(log)
         return seal(self.folder, facts, self.key(name), self.signers, drill_pages)
 
     def seal_three(self) -> list[Sealed]:
-        return [self.seal(passing(drill=drill)) for drill in (FIRST, SECOND, THIRD)]
+        return [self.seal(passing(drill=drill), log="what the drill said\n") for drill in (FIRST, SECOND, THIRD)]
 
     def examine(self, upto: str | None = None) -> Chain:
         return examine(self.folder, self.signers, drill_pages, upto=upto)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,5 +101,7 @@ def opened(fleet: Fleet) -> AbstractContextManager[Any]:
     return nullcontext(SimpleNamespace(fleet=fleet, hosts={}))
 
 
-def recovery_in(folder: Path, scenario: Scenario = "everything") -> Recovery:
-    return Recovery(opened, new_record(folder, scenario), Operator(), Viewed())
+def recovery_in(
+    folder: Path, scenario: Scenario = "everything", empty: Callable[[], None] = lambda: None
+) -> Recovery:
+    return Recovery(opened, new_record(folder, scenario), Operator(), Viewed(), empty)

@@ -5,24 +5,31 @@ from __future__ import annotations
 import threading
 from base64 import b64encode
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 from rackwright.errors import HostError
 from rackwright.lifecycle.drill.scratch_hosts import isolation_scripts, marker, wipe
 from rackwright.lifecycle.drill.scratch_hosts.identity import IDENTITY
 from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
 from rackwright.remote.completed import Completed
+from rackwright.values.targets import Target
 
 _STEPS = {
     wipe.WIPE: "wipe",
     wipe.REMAINS: "look",
     isolation_scripts.LIFT: "lift",
+    isolation_scripts.LOOK: "isolation",
     marker._CLAIM: "claim",
     marker._SIGN: "sign",
     marker._LEAVE: "leave",
     IDENTITY: "identity",
 }
-IDS = {"scratch1": "1" * 32, "scratch2": "2" * 32}
+_ADDRESSES = {
+    "scratch1": "10.0.0.91",
+    "scratch2": "10.0.0.92",
+    "gate1": "10.0.0.10",
+    "gpu1": "10.0.0.11",
+    "gpu2": "10.0.0.12",
+}
 
 
 @dataclass
@@ -38,11 +45,19 @@ class MarkedHost:
     steps: list[str] = field(default_factory=list)
     commands: dict[str, str] = field(default_factory=dict)
     """Step → its last command."""
+    same_as: str = ""
+    """The host of which this one is another name."""
+    address: str = ""
+    """An address that it has besides its own."""
+    isolated: bool = True
+    """Whether the drill's isolation is in force."""
+    more: tuple[str, ...] = ()
+    """More of its identity, in the words of identity.sh."""
     signed: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def target(self) -> SimpleNamespace:
-        return SimpleNamespace(name=self.name, address=f"10.0.0.9{self.name[-1]}", port=22)
+    def target(self) -> Target:
+        return Target(self.name, _ADDRESSES[self.name])
 
     def run(self, command: str, *, stdin: str | None = None, **_: object) -> Completed:
         (step,) = (step for script, step in _STEPS.items() if command.endswith(script))
@@ -54,12 +69,22 @@ class MarkedHost:
             raise HostError(f"{step} failed", where=self.name)
         if step == "sign" and self.taken:
             return Completed(75, b"", b"another drill has taken this host\n", self.name)
-        said = {"look": f"{self.remains}end\n", "identity": self._identity()}.get(step, "")
+        answers = {
+            "look": f"{self.remains}end\n",
+            "identity": self._identity(),
+            "isolation": "closed\n" if self.isolated else "open\n",
+        }
+        said = answers.get(step, "")
         return Completed(0, said.encode(), b"", self.name)
 
     def _identity(self) -> str:
-        lines = [f"machine-id {IDS[self.name]}", f"key ssh-ed25519 {self.name * 4}", f"address {self.target.address}"]
+        machine = self.same_as or self.name
+        lines = [
+            f"machine-id {machine.encode().hex():0<32}",
+            f"key ssh-ed25519 {machine * 4}",
+            *(f"address {address}" for address in (self.target.address, self.address) if address),
+        ]
         if self.marker:
             packed = b64encode(self.marker.text.encode()).decode()
             lines += [f"marker {self.marker.sha256} {packed}", "seen 4000"]
-        return "".join(f"{line}\n" for line in [*lines, "end"])
+        return "".join(f"{line}\n" for line in [*lines, *self.more, "end"])

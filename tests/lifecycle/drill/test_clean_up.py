@@ -48,7 +48,8 @@ class Hosts:
 
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
-    made = Hosts(scratch1=MarkedHost("scratch1", LEFT), scratch2=MarkedHost("scratch2"))
+    made = Hosts(**{name: MarkedHost(name) for name in ("scratch1", "scratch2", "gate1", "gpu1", "gpu2")})
+    made.hosts["scratch1"].marker = LEFT
     monkeypatch.setattr(clean, "Remote", made)
     return made
 
@@ -61,8 +62,9 @@ def own(tmp_path: Path) -> Fleet:
 def test_a_marked_host_is_taken_wiped_and_opened_and_others_are_left_alone(own: Fleet, hosts: Hosts) -> None:
     console = Operator()
     assert clean_up(own, console) == ("scratch1",)
-    assert hosts.asked == ["scratch1", "scratch2"], "the fleet's own hosts aren't even asked"
-    assert hosts.hosts["scratch1"].steps == ["identity", "claim", "sign", "wipe", "look", "lift"]
+    assert hosts.asked == ["gate1", "gpu1", "gpu2", "scratch1", "scratch2"]
+    assert all(hosts.hosts[name].steps == ["identity"] for name in own.hosts), "the fleet's own are only asked"
+    assert hosts.hosts["scratch1"].steps == ["identity", "isolation", "claim", "sign", "wipe", "look", "lift"]
     assert hosts.hosts["scratch2"].steps == ["identity"]
     assert LEFT.sha256 in hosts.hosts["scratch1"].commands["claim"], "only that drill's marker is replaced"
     assert console.said == [f"scratch1: the drill {DRILL} of anna; its last sign is 4000 s old"]
@@ -75,6 +77,66 @@ def test_nothing_is_asked_if_no_host_has_a_marker(own: Fleet, hosts: Hosts) -> N
     assert clean_up(own, console) == ()
     assert console.asked == []
     assert hosts.hosts["scratch1"].steps == ["identity"]
+    assert hosts.hosts["gate1"].steps == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"same_as": "gpu1"}, "scratch1: has the machine ID of gpu1, a host of the fleet"),
+        ({"same_as": "gpu1"}, "scratch1: has an SSH host key of gpu1, a host of the fleet"),
+        ({"address": "10.0.0.12"}, "scratch1: has the address 10.0.0.12, gpu2's address"),
+        ({"address": "10.0.0.22"}, "scratch1: has the address 10.0.0.22, the server of the repository far"),
+        ({"same_as": "scratch2"}, "scratch1: is the same machine as scratch2"),
+    ],
+)
+def test_a_machine_of_the_fleet_is_not_wiped_whatever_marker_it_has(
+    own: Fleet, hosts: Hosts, changes: dict[str, str], said: str
+) -> None:
+    hosts.hosts["scratch2"].marker = LEFT
+    for name, value in changes.items():
+        setattr(hosts.hosts["scratch1"], name, value)
+    console = Operator()
+    with pytest.raises(ProofError) as refused:
+        clean_up(own, console)
+    assert said in str(refused.value)
+    assert hosts.hosts["scratch1"].steps == ["identity", "isolation"]
+    assert hosts.hosts["scratch2"].steps[-1] == "lift", "the other one is wiped"
+    assert console.asked == ["Wipe scratch2?"]
+
+
+SERVES = ("trace /etc/rackwright", "running rackwright-x@1.service", "listens 443")
+
+
+def test_what_a_drill_left_is_isolated(own: Fleet, hosts: Hosts) -> None:
+    hosts.hosts["scratch1"].more = SERVES
+    assert clean_up(own, Operator()) == ("scratch1",)
+
+
+def test_a_machine_that_serves_is_not_wiped_for_a_marker_that_stayed_on_it(own: Fleet, hosts: Hosts) -> None:
+    hosts.hosts["scratch1"].more = SERVES
+    hosts.hosts["scratch1"].isolated = False
+    with pytest.raises(ProofError) as refused:
+        clean_up(own, Operator())
+    said = str(refused.value)
+    assert f"rackwright has set it up, and the isolation of the drill {DRILL} isn't in force" in said
+    assert "something listens on ports on which the fleet serves: 443" in said
+    assert "remove /var/lib/rackwright-drill if it is in use" in said
+    assert hosts.hosts["scratch1"].steps == ["identity", "isolation"]
+
+
+def test_a_host_without_isolation_on_which_nothing_is_gets_rid_of_its_marker(own: Fleet, hosts: Hosts) -> None:
+    hosts.hosts["scratch1"].isolated = False
+    assert clean_up(own, Operator()) == ("scratch1",)
+
+
+def test_a_host_of_the_fleet_that_is_down_is_known_by_its_pinned_key(own: Fleet, hosts: Hosts) -> None:
+    hosts.hosts["gpu1"].failing = ("identity",)
+    console = Operator()
+    assert clean_up(own, console) == ("scratch1",)
+    assert "gpu1 can't be asked (identity failed); scratch hosts were compared with it by its addresses only" in (
+        console.said
+    )
 
 
 def test_another_fleets_drill_is_left_alone(own: Fleet, hosts: Hosts) -> None:
@@ -86,14 +148,14 @@ def test_another_fleets_drill_is_left_alone(own: Fleet, hosts: Hosts) -> None:
 def test_nothing_is_changed_before_the_operator_agrees(own: Fleet, hosts: Hosts) -> None:
     with pytest.raises(RackwrightError, match="not confirmed"):
         clean_up(own, Operator(agrees=False))
-    assert hosts.hosts["scratch1"].steps == ["identity"]
+    assert hosts.hosts["scratch1"].steps == ["identity", "isolation"]
 
 
 def test_a_host_that_another_drill_takes_meanwhile_is_not_wiped(own: Fleet, hosts: Hosts) -> None:
     hosts.hosts["scratch1"].failing = ("claim",)
     with pytest.raises(HostError, match="claim failed"):
         clean_up(own, Operator())
-    assert hosts.hosts["scratch1"].steps == ["identity", "claim"]
+    assert hosts.hosts["scratch1"].steps == ["identity", "isolation", "claim"]
 
 
 def test_a_host_that_is_not_wiped_stays_isolated(own: Fleet, hosts: Hosts) -> None:

@@ -139,7 +139,11 @@ def test_what_was_restored_whole_passes(restore: Restore) -> None:
     data = restore.checked()
     outcomes = {(one.name, one.host): one.outcome for one in data.checks}
     assert outcomes == {
-        **{(name, host): "passed" for name in ("hashes", "decrypts", "state is read") for host in ("gate1", "gpu1")},
+        **{
+            (name, host): "passed"
+            for name in ("hashes", "decrypts", "state is read", "weights are in the snapshot")
+            for host in ("gate1", "gpu1")
+        },
         ("golden answers", ""): "passed",
         ("corrupted copy refused", ""): "passed",
     }
@@ -170,6 +174,11 @@ def test_weights_that_no_source_has_must_be_in_the_snapshot(restore: Restore) ->
     )
     restore.plans["gpu1"] = replace(restore.plans["gpu1"], chosen=whole)
     assert restore.check("weights are in the snapshot", "gpu1").outcome == "passed"
+
+
+def test_a_host_without_such_weights_says_so(restore: Restore) -> None:
+    check = restore.check("weights are in the snapshot", "gate1")
+    assert (check.outcome, check.found) == ("passed", "the host has no weights that only a snapshot has")
 
 
 def test_each_host_names_the_snapshot_that_was_opened(restore: Restore) -> None:

@@ -14,6 +14,8 @@ from rackwright.fleet.keys_file import read_keys
 from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.drill import guard as guarding
 from rackwright.lifecycle.drill.evidence.facts import Check
+from rackwright.lifecycle.drill.evidence.folder import folder_of
+from rackwright.lifecycle.drill.evidence.seal import save_draft
 from rackwright.lifecycle.drill.guard import Guard, Signs, anything, guard_of
 from rackwright.lifecycle.drill.scope import scope_of
 from rackwright.lifecycle.drill.scratch_hosts import fleet_addresses
@@ -21,7 +23,7 @@ from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
 from rackwright.lifecycle.drill.scratch_hosts.not_production import Proven
 from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought
 from rackwright.values.network import parse_address, parse_network
-from tests.lifecycle.drill.drills import DRILL, NOON, OWN, own_fleet
+from tests.lifecycle.drill.drills import DRILL, NOON, OWN, new_facts, own_fleet
 from tests.lifecycle.drill.marked_host import MarkedHost
 from tests.lifecycle.drill.test_client_checks import keys
 
@@ -102,6 +104,8 @@ def test_the_fleet_is_known_by_its_addresses_its_ports_and_its_models(
     known = asked["production"]
     assert (known.fleet, known.connections) == ("acme", guard.production)
     assert known.models_at == ("/srv/models", "/data/models")
+    save_draft(folder_of(guard.own.path), new_facts(assets=guard.scope.assets))
+    assert known.drills(DRILL) == {"scratch1", "scratch2"}
     assert 443 in known.ports
     named = {str(address): what for address, what in known.addresses.items()}
     assert named["10.0.0.10"] == "gate1's address"

@@ -59,6 +59,7 @@ class Held:
     failing: dict[str, BaseException] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     brought: Mapping[str, Any] = field(default_factory=dict)
+    scratch: tuple[str, ...] = ("scratch1", "scratch2")
     inside: Outcome = "passed"
 
     def _step(self, name: str) -> None:
@@ -105,12 +106,15 @@ class Site:
     console: Operator = field(default_factory=Operator)
     place: Place | None = None
     recovers: bool = True
+    starts_over: bool = False
     recovery_fails: BaseException | None = None
 
     def recover(self, recovery: Recovery, place: Place, folder: Path) -> Recovered | None:
         self.guard.calls.append("recover")
         self.place = place
         recovery.console.say("recovering")
+        if self.starts_over:
+            recovery.empty()
         if self.recovery_fails:
             raise self.recovery_fails
         restored = tuple(Restored(host, "near", "5" * 64, (), ()) for host in ("gate1", "gpu1"))
@@ -173,6 +177,16 @@ def test_a_drill_isolates_recovers_proves_and_wipes_in_this_order(site: Site) ->
     assert site.guard.brought == {"gate1": "what came to gate1", "gpu1": "what came to gpu1"}
 
 
+def test_a_drill_has_a_record_before_a_host_has_its_marker(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Killed in between, it would leave a marker of which nothing is known here.
+    kept: list[bool] = []
+    held = site.guard.held
+    draft = files.draft_path(site.record.folder, site.record.facts.drill)
+    monkeypatch.setattr(site.guard, "held", lambda proven: kept.append(draft.exists()) or held(proven))
+    site.carry_out()
+    assert kept == [True]
+
+
 def test_a_report_has_what_an_auditor_asks_for(site: Site, tmp_path: Path) -> None:
     facts = site.carry_out()
     assert (facts.integrity, facts.negative_controls) == (DATA.integrity, DATA.negative_controls)
@@ -196,6 +210,13 @@ def test_a_scenario_that_recovers_nothing_has_nothing_to_prove(site: Site) -> No
     assert site.guard.calls == STEPS
     assert [one.command for one in facts.commands] == ["isolation", "probes from outside", "wipe"]
     assert site.guard.brought == {}
+
+
+def test_a_recovery_that_starts_over_gets_empty_hosts_that_are_still_held(site: Site) -> None:
+    site.starts_over = True
+    site.carry_out()
+    assert site.guard.calls[4:6] == ["recover", "clean scratch1 scratch2"]
+    assert site.guard.calls[-2:] == ["wiped", "released"]
 
 
 def test_leftovers_are_wiped_before_anything_else(site: Site) -> None:

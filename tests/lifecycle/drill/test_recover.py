@@ -185,6 +185,30 @@ def test_an_older_state_is_tried_after_each_that_is_not_good(tmp_path: Path, own
     assert said == ["not good: not ours; an older state is tried", "not good: no space; an older state is tried"]
 
 
+def test_nothing_of_an_attempt_is_left_for_the_next_one(tmp_path: Path, own: Fleet, hosts: Hosts) -> None:
+    hosts.outcomes = [ProofError("not ours"), HostError("no space"), None]
+    tried_before_each_wipe: list[int] = []
+    recovery = recovery_in(tmp_path, empty=lambda: tried_before_each_wipe.append(len(hosts.restored)))
+    recovery.record.timeline.declare_loss()
+    recovery.record.timeline.answer_proven()
+    recovery.recover_before(KIT, place_of(own))
+    assert tried_before_each_wipe == [1, 2], "and what is good stays"
+    assert recovery.record.timeline.rto_s is None, "an answer of an attempt that failed isn't the service's"
+    timing = recovery.record.timeline.timing
+    assert timing
+    assert [phase.name for phase in timing.phases].count("wipe before the next attempt") == 2
+
+
+def test_no_attempt_begins_on_hosts_that_are_not_wiped(tmp_path: Path, own: Fleet, hosts: Hosts) -> None:
+    def fails() -> None:
+        raise ProofError("is not wiped", where="scratch1")
+
+    hosts.outcomes = [HostError("no space")]
+    with pytest.raises(ProofError, match="scratch1: is not wiped"):
+        recovery_in(tmp_path, empty=fails).recover_before(KIT, place_of(own))
+    assert len(hosts.restored) == 1
+
+
 def test_five_states_are_tried_and_the_last_error_counts(tmp_path: Path, own: Fleet, hosts: Hosts) -> None:
     hosts.outcomes = [ProofError(f"number {count}") for count in range(1, 7)]
     with pytest.raises(ProofError, match="number 5"):

@@ -16,6 +16,7 @@ from rackwright.errors import HostError, ProofError, UsageError
 from rackwright.fleet.x509 import new_key
 from rackwright.lifecycle.backup.kit_content import CA_KEY, REFERENCES
 from rackwright.lifecycle.restore import fetch_kit as module
+from rackwright.lifecycle.restore import kit_files, kit_size
 from rackwright.lifecycle.restore.fetch_kit import kit_at
 from rackwright.state.formats import NewerFormat
 from rackwright.values.secrets import Secret
@@ -68,6 +69,47 @@ def test_without_any_key_the_kit_is_taken_and_has_none(vault: Vault, tmp_path: P
     kit = vault.fetch(tmp_path / "acme")
     assert kit.key_of is None
     assert not (kit.folder / CA_KEY).exists()
+
+
+@pytest.mark.parametrize(
+    ("bound", "most", "said"),
+    [
+        ("LARGEST", 20_000, "and a kit has at most 20.0 kB"),
+        ("MOST_ENTRIES", 10, "files and folders, and a kit has at most 10"),
+    ],
+)
+def test_a_kit_that_is_too_large_is_not_written_here_and_the_next_older_one_is_taken(
+    vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, said: str
+) -> None:
+    monkeypatch.setattr(kit_size, bound, most)
+    old = vault.saved()
+    newest = vault.saved({f"fleet/{number}": "x" * 1000 for number in range(30)})
+    console = Operator()
+    written: set[str] = set()
+
+    def seen(folder: Path) -> None:
+        written.update(path.name for path in (folder / "fleet").iterdir())
+        kit_files.take_over(folder)
+
+    monkeypatch.setattr(module, "take_over", seen)
+    assert vault.fetch(tmp_path / "acme", console).snapshot.id == old
+    assert written == {"acme.yml", "acme.ca.crt"}
+    (line,) = (line for line in console.said if line.startswith(f"passed over: {newest[:8]} of "))
+    assert said in line
+    vault.restic("forget", old)
+    with pytest.raises(ProofError, match="has no whole kit") as refused:
+        vault.fetch(tmp_path / "other")
+    assert said in str(refused.value)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_kit_whose_size_is_no_number_is_not_taken(
+    vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault.saved()
+    monkeypatch.setattr(module, "STATS", ("version",))
+    with pytest.raises(HostError, match="restic's size of the kit"):
+        vault.fetch(tmp_path / "acme")
 
 
 def test_a_damaged_kit_is_named_and_the_next_older_one_is_taken(vault: Vault, tmp_path: Path) -> None:

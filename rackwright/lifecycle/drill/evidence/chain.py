@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from rackwright.lifecycle.drill.evidence.conclusion import conclude
 from rackwright.lifecycle.drill.evidence.folder import (
     LIMIT,
     draft_path,
+    hash_of,
     is_id,
     pages_of,
     read,
@@ -98,6 +100,7 @@ def _examined(path: Path, signers: Sequence[Signer], pages: PageMaker) -> Examin
         *_signed(path, content, report, signers),
         *_itself(path, content, report),
         *_pages(path, report, pages),
+        *_log(path, report),
     )
     return Examined(path, digest, report, problems, _reviews(path, report, signers))
 
@@ -140,6 +143,20 @@ def _pages(path: Path, report: Report, pages: PageMaker) -> Iterator[str]:
             yield f"its page {page.name} was changed"
         elif text is not None and text.encode() != content:
             yield f"its page {page.name} says something else"
+
+
+def _log(path: Path, report: Report) -> Iterator[str]:
+    signed = report.pages.log if report.pages else None
+    log = path.with_suffix(".log")
+    if signed is None:
+        if os.path.lexists(log):
+            yield f"its log {log.name} was added: there was none when the report was signed"
+        return
+    try:
+        if hash_of(log) != signed:
+            yield f"its log {log.name} was changed"
+    except RackwrightError as error:
+        yield f"its log {log.name} {error.problems[0].what if os.path.lexists(log) else 'is missing'}"
 
 
 def _made(report: Report, pages: PageMaker) -> tuple[str, str]:

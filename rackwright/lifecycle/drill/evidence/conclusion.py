@@ -13,6 +13,10 @@ from math import isfinite
 
 from rackwright.lifecycle.drill.evidence.facts import Assets, Check, Facts, Scenario
 
+NOT_PRODUCTION = "not production"
+"""The scratch host is no machine of the fleet."""
+CA_KEY_SAVED = "CA key restored"
+"""A kit has the CA's key: this machine's own, which a disaster may take, isn't used."""
 ISOLATED = "isolated"
 """The scratch host can reach nothing of the fleet, and egress is closed."""
 WIPED = "wiped"
@@ -21,6 +25,10 @@ DECRYPTS = "decrypts"
 """What was restored could be decrypted, and its secrets open."""
 HASHES = "hashes"
 """Each restored file equals the snapshot's."""
+STATE_READ = "state is read"
+"""The parsers that use the state read it."""
+WEIGHTS_SAVED = "weights are in the snapshot"
+"""The snapshot has the weights that no download source has: they don't come from this machine."""
 SERVES = "serves"
 """The restored service answers a request."""
 GOLDEN = "golden answers"
@@ -46,16 +54,18 @@ class Required:
     """Whether data are restored, so that RTO, RPO, integrity and a negative control count."""
 
 
-_RESTORED = (ISOLATED, WIPED, DECRYPTS, HASHES)
+_SCRATCH = (NOT_PRODUCTION, ISOLATED, WIPED)
+_STATE = (*_SCRATCH, DECRYPTS, HASHES, STATE_READ)
+_RESTORED = (*_STATE, WEIGHTS_SAVED)
 _KEYS = (KEY_ACCEPTED, REVOKED_REFUSED)
-_ALL = (SERVES, GOLDEN, *_KEYS, NEGATIVE)
+_ALL = (CA_KEY_SAVED, SERVES, GOLDEN, *_KEYS, NEGATIVE)
 REQUIRED: Mapping[Scenario, Required] = {
-    "gateway": Required(_RESTORED, (SERVES, *_KEYS, NEGATIVE)),
-    "serving-host": Required(_RESTORED, (SERVES, GOLDEN, NEGATIVE)),
+    "gateway": Required(_STATE, (CA_KEY_SAVED, SERVES, *_KEYS, NEGATIVE)),
+    "serving-host": Required(_RESTORED, (CA_KEY_SAVED, SERVES, GOLDEN, NEGATIVE)),
     "everything": Required(_RESTORED, _ALL),
     "poisoned": Required(_RESTORED, (*_ALL, POISON_PASSED_OVER)),
     "repository-lost": Required(_RESTORED, (*_ALL, OTHER_REPOSITORY)),
-    "wrong-password": Required((ISOLATED, WIPED), (WRONG_PASSWORD_REFUSED,), restores=False),
+    "wrong-password": Required(_SCRATCH, (WRONG_PASSWORD_REFUSED,), restores=False),
 }
 
 

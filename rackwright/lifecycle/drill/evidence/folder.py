@@ -1,25 +1,28 @@
 """The folder of a fleet's reports, next to its fleet file, and the files in it.
 
 ID.json is a report, with its signature ID.json.sig and its pages ID.md and ID.html. ID.review-N.json is a review,
-with its signature. ID.draft.json holds the facts of a drill that hasn't been sealed.
+with its signature. ID.log is what the drill said. ID.draft.json holds the facts of a drill that hasn't been sealed.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.yaml_file import replace_file
 
 LIMIT = 16 << 20
 """Bytes. No report is larger."""
+_MOST_HASHED = 1 << 30
 _ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}"
 _MOST_FILES = 20_000
 
@@ -66,7 +69,7 @@ def draft_path(folder: Path, drill: str) -> Path:
 
 
 def log_path(folder: Path, drill: str) -> Path:
-    """Return the path of what the drill said, a line each. The report has the hash of each phase's part."""
+    """Return the path of what the drill said, a line each. The report has its hash, and that of each phase's part."""
     return folder / f"{drill}.log"
 
 
@@ -81,18 +84,40 @@ def pages_of(report: Path) -> tuple[Path, Path]:
 
 def read(path: Path, limit: int = LIMIT) -> bytes:
     """Return the content of a plain file. Raise RackwrightError if it is missing, a link, a device, or too large."""
+    with _plain(path) as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise _too_large(path, limit)
+    return content
+
+
+def hash_of(path: Path) -> str:
+    """Return the sha256 of a plain file of any size up to 1 GiB. Raise RackwrightError as `read` does."""
+    digest, size = hashlib.sha256(), 0
+    with _plain(path) as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+            size += len(chunk)
+            if size > _MOST_HASHED:
+                raise _too_large(path, _MOST_HASHED)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _plain(path: Path) -> Iterator[IO[bytes]]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise RackwrightError("is not a plain file", where=str(path))
-            content = stream.read(limit + 1)
+            yield stream
     except OSError as error:
         what = "is a symbolic link" if error.errno == errno.ELOOP else f"can't be read: {error.strerror}"
         raise RackwrightError(what, where=str(path), should="should be a plain file") from None
-    if len(content) > limit:
-        raise RackwrightError(f"is larger than {limit >> 20 or 1} MiB", where=str(path))
-    return content
+
+
+def _too_large(path: Path, limit: int) -> RackwrightError:
+    return RackwrightError(f"is larger than {limit >> 20 or 1} MiB", where=str(path))
 
 
 def put(path: Path, content: bytes) -> None:

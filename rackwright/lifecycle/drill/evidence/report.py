@@ -25,10 +25,12 @@ class Link(Stored):
 
 
 class Pages(Stored):
-    """The sha256 of the pages made from the report."""
+    """The sha256 of the pages made from the report, and of the log."""
 
     markdown: Sha256
     html: Sha256
+    log: Sha256 | None = None
+    """None: there was no log when the report was sealed."""
 
 
 class Report(Stored):

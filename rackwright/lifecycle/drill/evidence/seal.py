@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,9 +16,11 @@ from rackwright.lifecycle.drill.evidence.folder import (
     LIMIT,
     draft_path,
     drafts_in,
+    hash_of,
     is_id,
     is_running,
     locked,
+    log_path,
     pages_of,
     put,
     read,
@@ -124,7 +127,13 @@ def _made(folder: Path, facts: Facts, key: SigningKey, pages: PageMaker) -> tupl
     )
     texts = tuple(text.encode() for text in pages(report))
     markdown, html = (hashlib.sha256(text).hexdigest() for text in texts)
-    return report.model_copy(update={"pages": Pages(markdown=markdown, html=html)}), texts
+    pages_now = Pages(markdown=markdown, html=html, log=_log(folder, facts.drill))
+    return report.model_copy(update={"pages": pages_now}), texts
+
+
+def _log(folder: Path, drill: str) -> str | None:
+    path = log_path(folder, drill)
+    return hash_of(path) if os.path.lexists(path) else None
 
 
 def _sealed_at(facts: Facts, before: datetime | None) -> datetime:

@@ -74,6 +74,10 @@ class Timeline:
         after = self._after()
         self._answer = after if self._answer is None else self._answer
 
+    def forget_answer(self) -> None:
+        """Note that what gave the answer is gone, so that the next one counts."""
+        self._answer = None
+
     def end(self) -> None:
         """End the last phase. Only the first call counts."""
         after = self._after()

@@ -35,7 +35,7 @@ class Destination:
 
 def destinations(fleet: Fleet, lock: Lock, hosts: tuple[str, ...]) -> tuple[Destination, ...]:
     """Return the servers that these hosts of the fleet need in order to be restored, without duplicates."""
-    return _distinct((*_repositories(fleet), *_downloads(fleet, needs_of(fleet, lock, hosts))))
+    return _distinct((*repository_servers(fleet), *_downloads(fleet, needs_of(fleet, lock, hosts))))
 
 
 def archives(fleet: Fleet, around: Surroundings) -> tuple[Destination, ...]:
@@ -70,7 +70,8 @@ def _addresses(name: str, around: Surroundings) -> tuple[Address, ...]:
         return around.names.get(name, ())
 
 
-def _repositories(fleet: Fleet) -> Iterator[Destination]:
+def repository_servers(fleet: Fleet) -> Iterator[Destination]:
+    """Yield the servers of the fleet's repositories."""
     route = route_from_hosts(fleet)
     for asked in fleet.file.backup.to if fleet.file.backup else ():
         why = f"the repository {asked.name}"

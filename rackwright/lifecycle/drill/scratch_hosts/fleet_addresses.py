@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from ipaddress import ip_address
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.sections.hosts import JumpHost
+from rackwright.lifecycle.drill.evidence.folder import folder_of
+from rackwright.lifecycle.drill.evidence.known_drills import used_by
 from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination
 from rackwright.lifecycle.drill.scratch_hosts.not_production import Production
 from rackwright.lifecycle.drill.scratch_hosts.reach_probes import Place
@@ -31,7 +34,7 @@ def look_up(name: str) -> tuple[Address, ...]:
 
 def production_of(
     fleet: Fleet,
-    lock: Lock,
+    lock: Lock | None,
     connections: Mapping[str, Connection],
     servers: Iterable[Destination] = (),
     *,
@@ -39,13 +42,14 @@ def production_of(
 ) -> Production:
     """Return what the fleet's hosts are known by. `connections` lead to those in service.
 
-    `servers` are the drill's destinations; those of repositories must be no scratch host, either.
+    `servers` are the drill's destinations; those of repositories must be no scratch host, either. Without the lock,
+    the ports of replicas aren't known.
     """
     named = dict(hosts_addresses(fleet, lookup=lookup))
     for one in servers:
         if one.repository:
             named |= dict.fromkeys(_addresses(one.name, lookup), f"the server of {one.why}")
-    ports = {port for replicas in lock.ports.values() for port in replicas.values()}
+    ports = {port for replicas in (lock.ports.values() if lock else ()) for port in replicas.values()}
     stores = (host.store.path for host in fleet.file.hosts.values())
     return Production(
         fleet=fleet.file.fleet,
@@ -53,6 +57,7 @@ def production_of(
         addresses=named,
         ports=frozenset({443, PEERS_PORT, *ports}),
         models_at=tuple(dict.fromkeys(stores)),
+        drills=partial(used_by, folder_of(fleet.path)),
     )
 
 

@@ -13,7 +13,7 @@ from rackwright.lifecycle.drill.scratch_hosts import isolation_scripts as script
 from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination, Opened, archives, opened
 from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
 from rackwright.lifecycle.drill.scratch_hosts.ruleset import Allowed, ruleset
-from rackwright.lifecycle.drill.scratch_hosts.scratch import on_each
+from rackwright.lifecycle.drill.scratch_hosts.scratch import each_outcome, on_each
 from rackwright.lifecycle.drill.scratch_hosts.surroundings import Surroundings, look_around
 from rackwright.remote.connection import Connection
 from rackwright.state.shell import call, command
@@ -77,6 +77,12 @@ def still_closed(scratch: Mapping[str, Connection]) -> tuple[Check, ...]:
         )
         for name, said in found.items()
     )
+
+
+def closed_off(scratch: Mapping[str, Connection]) -> frozenset[str]:
+    """Return the hosts on which a drill's isolation is in force, unchanged; not one that can't be asked."""
+    found = each_outcome(scratch, lambda connection: call(connection, scripts.LOOK, what="looking at the isolation"))
+    return frozenset(name for name, said in found.items() if isinstance(said, str) and said.strip() == "closed")
 
 
 def lift(connection: Connection, marker: Marker | None = None) -> None:

@@ -104,11 +104,14 @@ def give_sign(connection: Connection, marker: Marker) -> None:
     done.check("the drill's sign of life")
 
 
-def in_use(host: str, marker: Marker, age: int) -> RackwrightError:
-    """Return the refusal of a host that another drill uses; `age` is the time since its last sign, in seconds."""
+def in_use(host: str, marker: Marker, age: int, *, known: bool = True) -> RackwrightError:
+    """Return the refusal of a host that another drill uses; `age` is the time since its last sign, in seconds.
+
+    `known`: this machine has a record of that drill, so that it may be taken over.
+    """
     return RackwrightError(
         f"the drill {marker.drill} of {marker.who} uses this scratch host; its last sign is {age} s old",
         where=host,
         should=f"wait until it ends, or until it gives no sign for {ALIVE_SECONDS // 60} minutes",
-        next="if its controller is gone: rackwright drill run --take-over",
+        next="if its controller is gone: rackwright drill run --take-over" if known else None,
     )

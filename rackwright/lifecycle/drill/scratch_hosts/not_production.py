@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rackwright.errors import Problem, ProofError, RackwrightError
+from rackwright.lifecycle.drill.evidence.conclusion import NOT_PRODUCTION
 from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.scratch_hosts.identity import Identity, ask
+from rackwright.lifecycle.drill.scratch_hosts.isolation import closed_off
 from rackwright.lifecycle.drill.scratch_hosts.marker import ALIVE_SECONDS, in_use
-from rackwright.lifecycle.drill.scratch_hosts.scratch import MODELS_AT, each_outcome, on_each
+from rackwright.lifecycle.drill.scratch_hosts.scratch import FOLDER, MODELS_AT, each_outcome, on_each
 from rackwright.remote import known_hosts
 from rackwright.remote.connection import Connection
 from rackwright.values.network import Address
 from rackwright.values.targets import Target
 
-NAME = "not production"
 _FOLDERS = ("/etc/rackwright", "/var/lib/rackwright", "/opt/rackwright")
 _LOCAL_DISKS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "tmpfs", "overlay")
 _USE = "should be a machine that this fleet doesn't use"
@@ -36,6 +37,8 @@ class Production:
     """Ports on which the fleet serves."""
     models_at: tuple[str, ...] = (MODELS_AT,)
     """Folders with weights."""
+    drills: Callable[[str], frozenset[str]] = lambda _: frozenset()
+    """Given a drill's id, return the scratch hosts that it used, by this machine's records."""
 
 
 @dataclass(frozen=True)
@@ -58,26 +61,76 @@ def prove_not_production(
     `take_over` accepts hosts of a drill that still seems to run. Raise ProofError with every problem of every host,
     HostError if a scratch host can't be asked.
     """
-    folders = (*_FOLDERS, *production.models_at)
-    found = on_each(scratch, lambda connection: ask(connection, *folders))
-    hosts = each_outcome(production.connections, lambda connection: ask(connection))
-    known = {name: one for name, one in hosts.items() if isinstance(one, Identity)}
-    pins = {name: _pinned(one.target) for name, one in production.connections.items()}
+    found = on_each(scratch, lambda connection: ask_all(connection, production))
+    compared = compare(scratch, found, production)
+    serving = may_serve(scratch, found, production)
     problems = [
         problem
         for name, identity in found.items()
         for problem in (
-            *_same_machine(name, identity, scratch[name].target, known, pins),
-            *_twice(name, identity, found),
-            *_addresses(name, identity, production),
+            *compared.problems[name],
             *_in_use(name, identity, production, take_over=take_over),
+            *serving[name],
         )
     ]
     if problems:
-        first, *rest = problems
-        error = ProofError(first.what, where=first.where, should=first.should, next=first.next, listed=first.listed)
-        raise error.with_problems(rest)
-    return Proven((*_passed(found, known), *_unknown(hosts, pins)), found)
+        raise refusal(problems)
+    return Proven((*_passed(found, compared.answered), *compared.unknown), found)
+
+
+def ask_all(connection: Connection, production: Production) -> Identity:
+    """Return a scratch host's identity with all traces of rackwright. Raise HostError if it can't be asked."""
+    return ask(connection, *_FOLDERS, *production.models_at)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Scratch hosts compared with the machines that a drill must never touch."""
+
+    problems: Mapping[str, tuple[Problem, ...]]
+    """Scratch host → why it may be one of these."""
+    answered: int
+    """How many hosts of the fleet answered."""
+    unknown: tuple[Check, ...]
+    """One for each host of the fleet that can't be asked."""
+
+
+def compare(scratch: Mapping[str, Connection], found: Mapping[str, Identity], production: Production) -> Compared:
+    """Compare each found scratch host with the fleet's hosts, the controller and each other. Nothing is changed."""
+    hosts = each_outcome(production.connections, lambda connection: ask(connection))
+    known = {name: one for name, one in hosts.items() if isinstance(one, Identity)}
+    pins = {name: _pinned(one.target) for name, one in production.connections.items()}
+    problems = {
+        name: (
+            *_same_machine(name, identity, scratch[name].target, known, pins),
+            *_twice(name, identity, found),
+            *_addresses(name, identity, production),
+        )
+        for name, identity in found.items()
+    }
+    return Compared(problems, len(known), tuple(_unknown(hosts, pins)))
+
+
+def may_serve(
+    scratch: Mapping[str, Connection], found: Mapping[str, Identity], production: Production
+) -> Mapping[str, tuple[Problem, ...]]:
+    """Return for each found scratch host what is on it that no drill left there. Nothing is changed.
+
+    A marker alone excuses nothing: it stays on a machine that gets another task, and on copies of its disk. But a
+    drill isolates a host before anything gets there, and lifts the isolation when nothing is left.
+    """
+    closed = closed_off({name: scratch[name] for name, identity in found.items() if identity.marker})
+    return {
+        name: () if name in closed else tuple(_not_free(name, identity, production))
+        for name, identity in found.items()
+    }
+
+
+def refusal(problems: Sequence[Problem]) -> ProofError:
+    """Return one error with all these problems."""
+    first, *rest = problems
+    error = ProofError(first.what, where=first.where, should=first.should, next=first.next, listed=first.listed)
+    return error.with_problems(rest)
 
 
 def _same_machine(
@@ -119,33 +172,46 @@ def _in_use(name: str, identity: Identity, production: Production, *, take_over:
             )
     marker = identity.marker
     if marker is None:
-        yield from _not_free(name, identity, production)
-    elif marker.fleet != production.fleet:
+        return
+    known = name in production.drills(marker.drill)
+    if marker.fleet != production.fleet:
         yield Problem(
             name,
             f"is the scratch host of another fleet, {marker.fleet}: the drill {marker.drill} of {marker.who}",
             "should be wiped with the fleet file of that fleet",
         )
-    elif abs(identity.seen) < ALIVE_SECONDS and not take_over:
-        yield from in_use(name, marker, max(identity.seen, 0)).problems
+    elif abs(identity.seen) < ALIVE_SECONDS and not (take_over and known):
+        yield from in_use(name, marker, max(identity.seen, 0), known=known).problems
+    elif not known:
+        yield Problem(
+            name,
+            f"has the marker of the drill {marker.drill} of {marker.who}, of which there is no record here",
+            "should have a report or a draft that names this scratch host; get it from who ran that drill",
+            "rackwright drill clean, which asks before it wipes",
+        )
 
 
 def _not_free(name: str, identity: Identity, production: Production) -> Iterator[Problem]:
+    marker, use = identity.marker, _FREE
+    why = "and not for a drill"
+    if marker:
+        why = f"and the isolation of the drill {marker.drill} isn't in force"
+        use = f"should be isolated until it is wiped: reinstall it, or remove {FOLDER} if it is in use"
     if identity.left:
-        yield Problem(name, "rackwright has set it up, and not for a drill", _FREE, listed=identity.left[:20])
+        yield Problem(name, f"rackwright has set it up, {why}", use, listed=identity.left[:20])
     if identity.running:
-        yield Problem(name, "units of rackwright run on it", _FREE, listed=identity.running[:20])
+        yield Problem(name, "units of rackwright run on it", use, listed=identity.running[:20])
     if ports := sorted(identity.ports & production.ports):
         listed = ", ".join(map(str, ports[:20]))
-        yield Problem(name, f"something listens on ports on which the fleet serves: {listed}", _FREE)
+        yield Problem(name, f"something listens on ports on which the fleet serves: {listed}", use)
 
 
-def _passed(found: Mapping[str, Identity], known: Mapping[str, Identity]) -> Iterator[Check]:
-    against = f"{len(known)} hosts of the fleet that answered"
+def _passed(found: Mapping[str, Identity], answered: int) -> Iterator[Check]:
+    against = f"{answered} hosts of the fleet that answered"
     for name, identity in found.items():
         left = f"leftovers of the drill {identity.marker.drill}" if identity.marker else "no traces of rackwright"
         yield Check(
-            NAME,
+            NOT_PRODUCTION,
             "passed",
             name,
             found=f"machine ID and SSH host keys differ from those of {against}; {left}",

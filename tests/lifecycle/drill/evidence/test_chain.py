@@ -165,6 +165,21 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         ),
         "is a symbolic link",
     ),
+    "log changed": (lambda o: flip(path(o, suffix=".log"), 3), f"its log {SECOND}.log was changed"),
+    "log cut off": (lambda o: path(o, suffix=".log").write_text("what"), f"its log {SECOND}.log was changed"),
+    "log removed": (lambda o: path(o, suffix=".log").unlink(), f"its log {SECOND}.log is missing"),
+    "log behind a link": (
+        lambda o: (
+            path(o, suffix=".log").rename(o.folder.parent / "x")
+            and path(o, suffix=".log").symlink_to(o.folder.parent / "x")
+        ),
+        f"its log {SECOND}.log is a symbolic link",
+    ),
+    "log without an end": (lambda o: os.truncate(path(o, suffix=".log"), (1 << 30) + 1), "is larger than 1024 MiB"),
+    "log disowned": (
+        lambda o: forged(o, pages=report_in(path(o).read_bytes(), "x").pages.model_copy(update={"log": None})),
+        f"its log {SECOND}.log was added",
+    ),
     "not UTF-8": (lambda o: path(o).write_bytes(b"\xff\xfe{}"), "not UTF-8"),
     "no JSON": (lambda o: path(o).write_text("PASSED"), "is damaged"),
     "too deep": (lambda o: path(o).write_text("[" * 200_000), "is damaged"),
@@ -218,6 +233,13 @@ def test_the_pages_of_another_version_are_known_by_their_hashes_alone(office):
     old = replace(facts, versions=replace(facts.versions, rackwright="0.0.1"))
     seal(office.folder, old, office.key(), office.signers, lambda _: ("old\n", "<p>old\n"))
     assert office.problems() == []
+
+
+def test_a_report_without_a_log_needs_none_and_gets_none(office):
+    office.seal(passing())
+    assert office.problems() == []
+    path(office, FIRST, ".log").write_text("all went well\n")
+    assert office.problems() == [f"its log {FIRST}.log was added: there was none when the report was signed"]
 
 
 def test_a_report_is_verified_with_those_before_it_alone(three):

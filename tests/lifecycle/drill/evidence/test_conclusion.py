@@ -102,6 +102,38 @@ FLIPS: dict[str, tuple[Flip, str]] = {
 }
 
 
+HOST = {"not production", "isolated", "wiped"}
+DATA = HOST | {"decrypts", "hashes", "state is read"}
+KEYS = {"valid key accepted", "revoked key refused"}
+RECOVERY = {"CA key restored", "serves", "corrupted copy refused"}
+WEIGHTS = "weights are in the snapshot"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "of_hosts", "of_service"),
+    [
+        ("gateway", DATA, RECOVERY | KEYS),
+        ("serving-host", DATA | {WEIGHTS}, RECOVERY | {"golden answers"}),
+        ("everything", DATA | {WEIGHTS}, RECOVERY | KEYS | {"golden answers"}),
+        ("poisoned", DATA | {WEIGHTS}, RECOVERY | KEYS | {"golden answers", "forged snapshot passed over"}),
+        (
+            "repository-lost",
+            DATA | {WEIGHTS},
+            RECOVERY | KEYS | {"golden answers", "restored from another repository"},
+        ),
+        ("wrong-password", HOST, {"wrong password refused"}),
+    ],
+)
+def test_a_drill_passes_only_with_each_of_these_checks(
+    scenario: Scenario, of_hosts: set[str], of_service: set[str]
+) -> None:
+    facts = passing(scenario)
+    none = conclude(replace(facts, checks=()))
+    expected = [f"{name}: not checked" for name in of_service]
+    expected += [f"{host}: {name}: not checked" for name in of_hosts for host in HOSTS]
+    assert sorted(none.doubts) == sorted(expected)
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_drill_without_doubt_passes(scenario):
     found = conclude(passing(scenario))

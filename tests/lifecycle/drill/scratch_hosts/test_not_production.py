@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -40,11 +41,24 @@ def marked(marker: Marker = MARK, seen: int = ALIVE_SECONDS) -> tuple[str, str]:
     return f"marker {marker.sha256} {base64.b64encode(marker.text.encode()).decode()}", f"seen {seen}"
 
 
-def production(answer: str | None = PROD, *, known_hosts: Path | None = None) -> Production:
+def production(
+    answer: str | None = PROD, *, known_hosts: Path | None = None, drills: tuple[str, ...] = ("s1",)
+) -> Production:
+    """Return the fleet; `drills`: the scratch hosts of the drill d1, by this machine's records."""
     there = host("gate1", answer, address="10.0.0.9")
     there.target = Target("gate1", "10.0.0.9", known_hosts=known_hosts)
     addresses = {ip_address("10.0.0.9"): "gate1's address", ip_address("10.0.0.77"): "the gateways' virtual address"}
-    return Production("acme", {"gate1": there}, addresses, frozenset({443, 8100}))
+    return Production(
+        "acme",
+        {"gate1": there},
+        addresses,
+        frozenset({443, 8100}),
+        drills=lambda drill: frozenset(drills if drill == "d1" else ()),
+    )
+
+
+def isolated(answer: str, state: str = "closed") -> Callable[[str, str], str]:
+    return lambda command, _: f"{state}\n" if "echo closed" in command else answer
 
 
 def refusal(*answers: str, take_over: bool = False, against: Production | None = None) -> str:
@@ -127,13 +141,49 @@ def test_a_host_of_the_fleet_that_is_down_is_known_by_its_pinned_key(tmp_path: P
     assert "by its pinned host key" in proven.checks[1].found
 
 
+LEFT = ("trace /etc/rackwright", "running rackwright-x@1.service", "listens 443")
+
+
 def test_leftovers_of_a_killed_drill_of_this_fleet_are_no_obstacle() -> None:
-    left = ("trace /etc/rackwright", "running rackwright-x@1.service", "listens 443", *marked())
-    assert prove_not_production({"s1": host("s1", says(1, *left))}, production()).leftovers == ("s1",)
+    there = host("s1", isolated(says(1, *LEFT, *marked())))
+    assert prove_not_production({"s1": there}, production()).leftovers == ("s1",)
 
 
-def test_taking_over_counts_for_this_fleets_drills_only() -> None:
+@pytest.mark.parametrize("state", ["open", "none", ""])
+@pytest.mark.parametrize("take_over", [True, False])
+@pytest.mark.parametrize("number", range(len(LEFT)))
+def test_a_marker_does_not_excuse_what_is_on_a_host_that_is_not_isolated(
+    state: str, take_over: bool, number: int
+) -> None:
+    there = host("s1", isolated(says(1, LEFT[number], *marked()), state))
+    with pytest.raises(ProofError, match=r"s1: .*remove /var/lib/rackwright-drill if it is in use"):
+        prove_not_production({"s1": there}, production(), take_over=take_over)
+
+
+def test_a_host_that_a_drill_marked_and_did_not_isolate_is_free() -> None:
+    there = host("s1", isolated(says(1, *marked()), "open"))
+    assert prove_not_production({"s1": there}, production()).leftovers == ("s1",)
+
+
+@pytest.mark.parametrize("take_over", [True, False])
+@pytest.mark.parametrize("drills", [(), ("s2",)])
+def test_a_marker_of_which_there_is_no_record_is_refused(take_over: bool, drills: tuple[str, ...]) -> None:
+    there = host("s1", isolated(says(1, *marked())))
+    with pytest.raises(ProofError, match="of which there is no record here") as refused:
+        prove_not_production({"s1": there}, production(drills=drills), take_over=take_over)
+    assert refused.value.problems[0].next == "rackwright drill clean, which asks before it wipes"
+
+
+def test_a_drill_that_runs_is_taken_over_only_if_there_is_a_record_of_it() -> None:
     alive = says(1, *marked(seen=1))
     assert prove_not_production({"s1": host("s1", alive)}, production(), take_over=True).leftovers == ("s1",)
+    assert "--take-over" in refusal(alive)
+    said = refusal(alive, take_over=True, against=production(drills=()))
+    assert "the drill d1 of ada uses this scratch host" in said
+    assert "--take-over" not in said
+    assert "drill clean" not in said, "it would wipe the host of a drill that runs"
+
+
+def test_another_fleets_drill_is_not_taken_over() -> None:
     other = says(1, *marked(MARK.model_copy(update={"fleet": "other"}), 1))
     assert "another fleet" in refusal(other, take_over=True)
