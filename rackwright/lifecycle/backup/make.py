@@ -39,7 +39,7 @@ systemctl start --no-block -- {unit}
 # One property per call, because systemctl chooses the order of several.
 _LOOK = """
 for p in ActiveState InvocationID; do systemctl show -P $p -- {unit}; done
-tail -n 1 {said} 2>/dev/null | tail -c 2000 | tr -d '\\n'; echo
+tail -n 50 {said} 2>/dev/null | grep '^{{"message_type":"status"' | tail -n 1 | tail -c 2000 | tr -d '\\n'; echo
 tail -n 1 {errors} 2>/dev/null | tail -c 400
 true
 """
