@@ -29,8 +29,11 @@ final() { # whether restic wrote to no file after it had named it; it does if a 
 }
 try() { # as common.sh's
   rm -f "$said.code"
+  # Little is left to write when the last file is complete.
+  (while sleep 1 && kill -0 $$; do sync -f -- "$target"; done) 2>/dev/null & flush=$!
   { c=0; talk "$@" 2>"$errors" || c=$?; echo $c >"$said.code"; } | names | bounded | tee "$said.names" |
     hashed >"$said.hashes"
+  kill "$flush" 2>/dev/null || :
   code=$(cat "$said.code" 2>/dev/null || echo killed)
   [ "$(wc -l <"$said.names")" -lt "$most" ] || fail "more than $most files"
   case $code/$* in 0/*-vv*) ;; *) return 0 ;; esac
