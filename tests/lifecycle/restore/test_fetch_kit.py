@@ -188,7 +188,8 @@ def test_kits_that_restic_can_not_list_and_kits_with_a_false_date_are_named(vaul
     )
     path = vault.folder / "snapshots" / lost
     path.chmod(0o600)
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    *whole, last = path.read_bytes()
+    path.write_bytes(bytes([*whole, last ^ 1]))
     assert vault.fetch(tmp_path / "acme").snapshot.id == good
     named = [line for line in vault.console.said if line.startswith("passed over: ")]
     assert [line.split()[2].rstrip(":") for line in named] == [lost[:8], ahead[:8], dated[:8]]
