@@ -8,14 +8,11 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.sections.backup import KIT
 from rackwright.lifecycle.backup.kit import repositories_of
 from rackwright.lifecycle.backup.places import Place
-from rackwright.lifecycle.backup.refusal import last_words
-from rackwright.lifecycle.backup.restic_here import NO_REPOSITORY, WRONG_PASSWORD, restic_here
+from rackwright.lifecycle.backup.refusal import reason
+from rackwright.lifecycle.backup.restic_here import restic_here
 from rackwright.lifecycle.backup.snapshot_list import SnapshotList, read_list
 from rackwright.lifecycle.backup.snapshots import Listed
-from rackwright.remote.completed import Completed
 from rackwright.state.formats import stamp
-
-_KNOWN = {NO_REPOSITORY: "no repository is there", WRONG_PASSWORD: "wrong password"}
 
 
 def kits_listed(fleet: Fleet, to: str | None, *, asked_for: bool) -> tuple[tuple[Listed, ...], dict[Place, str]]:
@@ -43,11 +40,7 @@ def kits_listed(fleet: Fleet, to: str | None, *, asked_for: bool) -> tuple[tuple
 
 def _list(fleet: Fleet, name: str) -> SnapshotList:
     with restic_here(*reached_from_here(fleet, KIT, name)) as restic:
-        return read_list(_good(restic("snapshots", "--json", "--no-lock"), name), name)
-
-
-def _good(answer: Completed, name: str) -> Completed:
+        answer = restic("snapshots", "--json", "--no-lock")
     if not answer.ok:
-        said = _KNOWN.get(answer.exit_status) or f"can't be read: {last_words(answer.stderr)}"
-        raise HostError(said, where=name)
-    return answer
+        raise HostError(reason(answer), where=name)
+    return read_list(answer, name)

@@ -15,11 +15,18 @@ _LONGEST = 300
 
 def refusal(reader: Reader, answer: Completed) -> str:
     """Given restic's result with an exit status other than 0, return the reason in one line."""
+    if answer.exit_status == NO_REPOSITORY and reader.folder:
+        if reader.here:
+            return f"{reader.folder} is a folder of {reader.host}, and not on this machine"
+        return f"no repository is in {reader.folder}; is it mounted?"
+    return reason(answer)
+
+
+def reason(answer: Completed) -> str:
+    """Given restic's result with an exit status other than 0, return the reason, without the repository's place."""
     status = answer.exit_status
     if status == NO_REPOSITORY:
-        if reader.folder and reader.here:
-            return f"{reader.folder} is a folder of {reader.host}, and not on this machine"
-        return f"no repository is {f'in {reader.folder}; is it mounted?' if reader.folder else 'there'}"
+        return "no repository is there"
     if status == WRONG_PASSWORD:
         return "wrong password"
     said = last_words(answer.stderr)

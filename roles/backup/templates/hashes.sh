@@ -16,7 +16,7 @@ bounded() { # lines of standard input, at most $most, and none that is very long
     [ ${#line} -gt 500 ] || printf '%s\n' "$line"
   done
 }
-hashed() { # sha256 and name of each file of standard input; not of links and pipes. Its data is on disk afterwards
+hashed() { # sha256 and name of each file of standard input; not of links and pipes. The data is on disk afterwards
   # shellcheck disable=SC2016 # expanded inside
   (cd -- "$target" && xargs -r -d '\n' -n 1 -P "$(nproc)" sh -c '
     [ -L "$0" ] || [ ! -f "$0" ] || { sha256sum -- "$0" && sync -d -- "$0"; }')
