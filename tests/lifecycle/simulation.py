@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.rollout.change import Change, Phase, Revert, Rules
 from rackwright.lifecycle.rollout.procedure import Rollout
+from tests.lifecycle.timeline import Timeline
 
 
 @dataclass
@@ -17,7 +18,16 @@ class Clock:
     def now(self) -> float:
         return self.time
 
+    def __post_init__(self) -> None:
+        self._timeline = Timeline(self.now, self._advance)
+
     def sleep(self, seconds: float) -> None:
+        self._timeline.wait(seconds)
+
+    def start(self, work: Callable[[], None]) -> None:
+        self._timeline.start(work)
+
+    def _advance(self, seconds: float) -> None:
         self.time += seconds
 
 
@@ -30,6 +40,8 @@ class Gateways:
     drained: set[str] = field(default_factory=set)
     requests: dict[str, list[int]] = field(default_factory=dict)
     """What `in_flight` answers, one after another; the last stays."""
+    left: list[str] = field(default_factory=list)
+    """Gateways that get no requests."""
     downtimes: list[str] = field(default_factory=list)
     """What the gateways were sent about planned downtime."""
 
@@ -55,15 +67,25 @@ class Gateways:
     def end_downtime(self, replica: Replica) -> None:
         self.downtimes.append(f"{replica.model} over")
 
+    def leave(self, gateway: str) -> None:
+        self.left.append(gateway)
+
+    def passing(self, gateway: str) -> int:
+        counts = self.requests.get(gateway, [0])
+        return counts.pop(0) if len(counts) > 1 else counts[0]
+
+    def rejoin(self, gateway: str) -> None:
+        self.left.remove(gateway)
+
 
 @dataclass
 class Recorder:
     lines: list[str] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
 
-    def append(self, phase: Phase, replica: str, detail: str) -> None:
+    def append(self, phase: Phase, subject: str, detail: str) -> None:
         self.details.append(detail)
-        self.lines.append(f"{replica} {phase}")
+        self.lines.append(f"{subject} {phase}")
 
 
 def replicas(count: int, model: str = "assistant") -> list[Replica]:
@@ -90,4 +112,14 @@ def change(
     revert: Revert | None = None,
     idle: bool = False,
 ) -> Change:
-    return Change(replica, "new settings", act, prove, check, serves, revert, idle)
+    return Change(
+        (replica,),
+        "new settings",
+        act,
+        prove,
+        check,
+        serves,
+        revert,
+        frozenset({replica.address} if idle else ()),
+        series=replica.model,
+    )

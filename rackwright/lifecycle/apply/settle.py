@@ -9,7 +9,7 @@ from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.gateway import Gateways
 from rackwright.lifecycle.proof.procedure import prove
-from rackwright.lifecycle.rollout.procedure import UNDRAIN_SECONDS
+from rackwright.lifecycle.rollout.steps import UNDRAIN_SECONDS
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote import Remote, read_each

@@ -1,4 +1,4 @@
-"""The parts of a rollout: the change of one replica, phases, rules, and the protocols that it uses."""
+"""The parts of a rollout: one change, its phases, the rules, and the protocols that it uses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RolloutTraffic(Protocol):
         """Return the addresses (HOST/MODEL@N) of the replicas that every gateway would send a request to."""
 
     def drained_manually(self) -> set[str]:
-        """Return the addresses of replicas that an operator drained manually."""
+        """Return the addresses of replicas that an operator drained manually, and the gateways that one took out."""
 
     def drain(self, replica: Replica) -> None:
         """Ensure that no gateway sends new requests to the replica."""
@@ -63,19 +63,41 @@ class RolloutTraffic(Protocol):
     def end_downtime(self, replica: Replica) -> None:
         """End the downtime, whether the replica was changed or not."""
 
+    def leave(self, gateway: str) -> None:
+        """Ensure that this gateway gets no new requests; those in flight go on."""
+
+    def passing(self, gateway: str) -> int:
+        """Return the number of requests in flight through this gateway."""
+
+    def rejoin(self, gateway: str) -> None:
+        """Let this gateway get requests again. Its replicas are drained as at the other gateways."""
+
 
 class Clock(Protocol):
     def now(self) -> float: ...
 
-    def sleep(self, seconds: float) -> None: ...
+    def sleep(self, seconds: float) -> None:
+        """Let other work that was started go on for this long. Only here does one piece of work yield to another."""
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Start the work beside this one."""
 
 
 class SystemClock:
+    """gevent's: commands on hosts are waited for in the same way."""
+
     def now(self) -> float:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        import gevent
+
+        gevent.sleep(seconds)
+
+    def start(self, work: Callable[[], None]) -> None:
+        import gevent
+
+        gevent.spawn(work)
 
 
 Act = Callable[[], None]
@@ -109,31 +131,64 @@ class Revert:
 
 @dataclass(frozen=True)
 class Change:
-    """One change of one replica."""
+    """One change: of one replica, or of a host with all its replicas."""
 
-    replica: Replica
+    replicas: tuple[Replica, ...]
+    """Those that it makes unavailable: exactly one unless `host` is set."""
     why: str
     act: Act
     prove: Proof
     check: Act = nothing
-    """Checks what must be right before the replica is drained. Raises RackwrightError if it isn't."""
+    """Checks what must be right before anything is drained. Raises RackwrightError if it isn't."""
     serves: Proof = nothing
     """The proof through the gateways, after `prove`: they pass on requests of a proof to a drained replica."""
     revert: Revert | None = None
     """None: there is nothing to revert to."""
-    idle: bool = False
-    """The replica didn't serve before and needn't afterwards: it is changed, but neither proven nor watched."""
+    idle: frozenset[str] = frozenset()
+    """Addresses of the replicas that didn't serve before: they need not serve afterwards."""
     trial: Trial = untried
     """Runs before the replica is undrained. A replica that is drained manually isn't tried."""
     doing: str = "restarting"
     """What the progress line says while `act` runs."""
+    host: str | None = None
+    """The host that changes."""
+    gateway: bool = False
+    """The host is a gateway: it gets no requests during the change."""
+    exclusive: bool = False
+    """Nothing else changes at the same time, for example because the host is a gateway."""
+    proves: str = "real tokens at its socket, then through every gateway"
+    """What the journal has of the proof."""
+    restored: str = "the previous version serves"
+    """What a revert leads to."""
+    series: str = ""
+    """Of the changes of one series, the first must have passed before another starts. Empty: it waits for none."""
+
+    @property
+    def subject(self) -> str:
+        """What the journal and the progress lines call it: the host, or HOST/MODEL@N."""
+        return self.host or self.replicas[0].address
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        return frozenset(replica.address for replica in self.replicas)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(replica.model for replica in self.replicas))
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The hosts that it works on."""
+        members = frozenset(host for replica in self.replicas for host in replica.hosts)
+        return members | {self.host} if self.host else members
 
 
 @dataclass(frozen=True)
 class Rules:
-    """From the fleet file's `rollout`; times in seconds."""
+    """From the fleet file's `rollout` and `patch`; times in seconds."""
 
     max_unavailable: int
+    """Replicas of one model; also the most replicas that are changed at the same time."""
     drain: int
     soak: int
     prove: int = 600
@@ -141,8 +196,10 @@ class Rules:
     """Models whose last healthy replica may be taken down."""
     downtime: Callable[[str], int] = lambda _: DOWNTIME_SECONDS
     """Model → expected downtime of its only replica, in seconds."""
+    max_hosts: int = 1
+    """Hosts that may be unavailable; also the most hosts that are changed at the same time."""
 
 
 class Journal(Protocol):
-    def append(self, phase: Phase, replica: str, detail: str) -> None:
-        """Write a line; it is on the control host's disk on return. Raise LeasedError if the lease has ended."""
+    def append(self, phase: Phase, subject: str, detail: str) -> None:
+        """Write a line about a replica or a host; it is on the control host's disk on return. Raise LeasedError if the lease has ended."""

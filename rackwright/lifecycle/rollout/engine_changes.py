@@ -66,7 +66,7 @@ def roll(
     rollout: str | None = None,
     outages: Iterable[str] = (),
 ) -> None:
-    """Carry out the changes under traffic, one replica at a time; call `done` after each.
+    """Carry out the changes of replicas under traffic; call `done` after each.
 
     `rollout` is the id in the journal; None: this run's own. `outages` are the models whose last healthy replica may
     be taken down. Raise as `Rollout.run` does.
@@ -91,7 +91,7 @@ def roll(
         clock=SystemClock(),
         stopping=stopping,
     )
-    made.run(changes, lambda change: done(change.replica))
+    made.run(changes, lambda change: done(change.replicas[0]))
 
 
 @dataclass(frozen=True)
@@ -137,18 +137,19 @@ class Engines:
     def reverted(self, replica: Replica, why: str) -> Change:
         """Return the change back to what the engine was before its last change."""
         back = self._back(replica)
-        return Change(replica, why, act=back.act, prove=back.prove, serves=back.serves, doing="reverting")
+        return Change((replica,), why, act=back.act, prove=back.prove, serves=back.serves, doing="reverting")
 
     def answering(self, replica: Replica, why: str) -> Change:
         """Return the change of an engine that stays what it is: it only has to answer, and is undrained."""
         back = self._back(replica)
-        return Change(replica, why, act=nothing, prove=back.prove, serves=back.serves, doing="left as it runs")
+        return Change((replica,), why, act=nothing, prove=back.prove, serves=back.serves, doing="left as it runs")
 
     def _proven(self, replica: Replica, why: str, act: Act) -> Change:
         session, say = self.session, self._said(replica)
         return Change(
-            replica,
+            (replica,),
             why,
+            series=replica.model,
             act=act,
             prove=lambda: _reason_not_ready(
                 session, replica, prove(session, replica, run=self.lease_session.run, say=say)
@@ -275,6 +276,6 @@ class _Journal:
     def __init__(self, lease_session: LeaseSession, rollout: str) -> None:
         self._lease_session, self._rollout = lease_session, rollout
 
-    def append(self, phase: Phase, replica: str, detail: str) -> None:
+    def append(self, phase: Phase, subject: str, detail: str) -> None:
         event = Event.OUTCOME if phase is Phase.DONE else Event.INTENT
-        self._lease_session.write(event, self._rollout, subject=replica, phase=phase, detail=detail)
+        self._lease_session.write(event, self._rollout, subject=subject, phase=phase, detail=detail)

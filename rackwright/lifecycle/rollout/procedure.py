@@ -1,34 +1,28 @@
-"""One procedure for every change under traffic: gate, drain, act, prove, canary, undrain, soak; replica by replica.
+"""One procedure for every change under traffic: gate, drain, act, prove, canary, undrain, soak.
 
-Acts and proofs are passed to it as functions, and the gateways as `RolloutTraffic`. A change that fails is reverted.
+Acts and proofs are passed to it as functions, and the gateways as `RolloutTraffic`. Here is which change starts when;
+`steps.py` has the phases of one change, and `budget.py` what may be unavailable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
+from rackwright.errors import HostError, LeasedError, RackwrightError, together
+from rackwright.lifecycle.rollout.budget import Budget
 from rackwright.lifecycle.rollout.change import (
     Change,
     Clock,
     Journal,
     Paused,
     Phase,
-    Proof,
-    Revert,
     RolloutTraffic,
     Rules,
-    Trial,
-    untried,
 )
-from rackwright.lifecycle.rollout.progress import IN_FLIGHT_SECONDS, draining_line, progress_line
-
-UNDRAIN_SECONDS = 60
-"""Longest wait until a proven replica answers through the gateways, and until an undrained one is healthy there."""
-LOOK_SECONDS = 0.25
-"""Between two checks while waiting."""
+from rackwright.lifecycle.rollout.progress import progress_line
+from rackwright.lifecycle.rollout.steps import LOOK_SECONDS, Abandoned, Steps
 
 
 @dataclass(frozen=True)
@@ -43,259 +37,218 @@ class Rollout:
     clock: Clock
     stopping: Callable[[], bool] = lambda: False
     """Whether the operator wants to stop: then nothing more is started."""
+    lost: Callable[[], Collection[str]] = tuple
+    """The hosts that can't be reached now: they count as unavailable."""
 
     def run(self, changes: Sequence[Change], done: Callable[[Change], None] = lambda _: None) -> None:
-        """Carry out the changes in order; call `done` after each. The first failure ends the run.
+        """Carry out the changes; call `done` after each. The first failure ends the run.
 
-        `stopping` ends it, too: a replica that is still draining is undrained unchanged; one that is being changed is
+        Changes start in their order, at most `max_unavailable` replicas, or `max_hosts` hosts, at the same time. The
+        first one of a series passes before the next one starts. With a limit of 1, one change includes its soak; with
+        more, a replica that soaks doesn't keep the next one from starting. Two changes never work on the same host at
+        the same time.
+
+        After a failure nothing more is started, and the changes that are in progress go on to their end. `stopping`
+        ends the run, too: a replica that is still draining is undrained unchanged; one that is being changed is
         proven and undrained first, without its soak.
 
         A change that fails during or after its act is reverted; the replica is then proven and undrained. If the
         revert fails, or there is nothing to revert to, it stays drained, and the journal has the reason. A replica
         that was drained manually stays drained in any case.
-        Raise Paused if `max_unavailable`, requests in flight or the operator stop the run, ProofError if a proof
-        fails, RackwrightError if an act fails, LeasedError at once if the lease has ended, Undecided if a trial ends
-        without a verdict: that replica stays changed, and drained.
+        Raise Paused if a budget, requests in flight or the operator stop the run, ProofError if a proof fails,
+        RackwrightError if an act fails, LeasedError at once if the lease has ended, Undecided if a trial ends without
+        a verdict: that replica stays changed, and drained. If several changes fail, the error has all their problems.
         """
-        for index, change in enumerate(changes):
-            if self.stopping() or not self._one(change):
-                raise _stopped(changes[:index], changes[index:])
-            done(change)
+        _Run(self, list(changes), done).carry_out()
 
-    def _one(self, change: Change) -> bool:
-        """Return whether the change was made. If it wasn't, the replica is unchanged."""
-        alone = self._gate(change)
-        drained_manually = change.replica.address in self.traffic.drained_manually()
-        with self._downtime(change) if alone else _no_downtime():
-            if not self._drain(change, drained_manually=drained_manually):
-                return False
-            self._changed(change, drained_manually=drained_manually, alone=alone)
-        return True
 
-    def _gate(self, change: Change) -> bool:
-        """Return whether no other replica serves its model. Raise Paused if it must not be taken down."""
-        self._enter(Phase.GATE, change, change.why)
-        # First, because it may take minutes, in which other replicas may fail.
-        change.check()
-        return not self._others(change)
+@dataclass
+class _Started:
+    """A change that was started and hasn't ended."""
 
-    def _others(self, change: Change) -> int:
-        """Return how many other replicas serve its model. Raise Paused if this one must not be taken down."""
-        healthy = self.traffic.healthy(change.replica.model)
-        others = len(healthy - {change.replica.address})
-        if change.replica.address in healthy:
-            self._refuse_costly(change, others)
-        return others
+    change: Change
+    away: bool = False
+    """Its replicas are unavailable, or will be at once."""
+    soaking: bool = False
+    steps: Steps | None = None
 
-    def _refuse_costly(self, change: Change, others: int) -> None:
-        model = change.replica.model
-        if not others:
-            if model in self.rules.outages:
-                return
-            raise Paused(
-                f"is the last healthy replica of {model}: changing it would stop the service",
-                where=change.replica.address,
-                should="start another replica first, or allow planned downtime",
-                next="run the same command with --allow-outage",
-            )
-        if (unavailable := self.size(model) - others) > self.rules.max_unavailable:
-            raise Paused(
-                f"{unavailable} of {self.size(model)} replicas of {model} would be unavailable",
-                where=change.replica.address,
-                should=f"rollout.max_unavailable is {self.rules.max_unavailable}",
-                next="rackwright status",
-            )
+
+@dataclass
+class _Run:
+    rollout: Rollout
+    waiting: list[Change]
+    done: Callable[[Change], None]
+    started: list[_Started] = field(default_factory=list)
+    passed: list[Change] = field(default_factory=list)
+    unchanged: list[Change] = field(default_factory=list)
+    """Those that were started and ended before their act, because the run was stopping."""
+    errors: list[RackwrightError] = field(default_factory=list)
+    ended: BaseException | None = None
+    """What ended the run at once."""
+    judging: bool = False
+
+    def carry_out(self) -> None:
+        """Return when all changes have passed. Raise as `Rollout.run` does."""
+        try:
+            self._start_next()
+            while self.started and not self.ended:
+                self.rollout.clock.sleep(LOOK_SECONDS)
+        except BaseException as error:
+            self.ended = error
+        if self.ended:
+            self._abandon()
+            raise self.ended
+        if self.errors:
+            raise _first(self.errors)
+        if self.waiting or self.unchanged:
+            raise _stopped(self.passed, [*self.unchanged, *self.waiting])
+
+    # Which change starts when.
+
+    def _start_next(self) -> None:
+        if self._stops():
+            return
+        for change in [*self.waiting]:
+            if self._may_start(change):
+                self.waiting.remove(change)
+                started = _Started(change)
+                self.started.append(started)
+                self.rollout.clock.start(lambda started=started: self._carry_out(started))  # type: ignore[misc]
+
+    def _stops(self) -> bool:
+        return bool(self.errors or self.ended) or self.rollout.stopping()
+
+    def _may_start(self, change: Change) -> bool:
+        rules = self.rollout.rules
+        limit = rules.max_hosts if change.host else rules.max_unavailable
+        others = [one.change for one in self.started]
+        busy = [one for one in self.started if limit == 1 or not one.soaking]
+        return (
+            len(busy) < limit
+            and not (others and change.exclusive)
+            and not any(other.exclusive or other.hosts & change.hosts for other in others)
+            and self._follows(change, others)
+        )
+
+    def _follows(self, change: Change, others: Sequence[Change]) -> bool:
+        """Return whether the first change of its series has passed, or this one is the first."""
+        if not change.series or any(one.series == change.series for one in self.passed):
+            return True
+        return not any(other.series == change.series for other in others)
+
+    # One change.
+
+    def _carry_out(self, started: _Started) -> None:
+        change = started.change
+        try:
+            started.steps = self._steps(started)
+            if started.steps.carry_out():
+                self.done(change)
+                self.passed.append(change)
+            else:
+                self.unchanged.append(change)
+        except LeasedError as error:
+            self.ended = self.ended or error
+        except RackwrightError as error:
+            self.errors.append(error)
+        except BaseException as error:
+            self.ended = self.ended or error
+        self.started.remove(started)
+        self._start_next()
+
+    def _steps(self, started: _Started) -> Steps:
+        rollout = self.rollout
+        return Steps(
+            started.change,
+            rollout.traffic,
+            rollout.rules,
+            rollout.clock,
+            enter=lambda phase, detail: self._enter(started.change, phase, detail),
+            say=rollout.say,
+            stopping=rollout.stopping,
+            wait=self._wait,
+            take=lambda: self._take(started),
+            retake=lambda: self._retake(started),
+            returned=lambda: self._returned(started),
+        )
+
+    def _enter(self, change: Change, phase: Phase, detail: str) -> None:
+        self._refuse_ended()
+        self.rollout.journal.append(phase, change.subject, detail)
+        self.rollout.say(progress_line(phase, change, detail))
+
+    def _wait(self) -> None:
+        self.rollout.clock.sleep(LOOK_SECONDS)
+        self._refuse_ended()
+
+    def _refuse_ended(self) -> None:
+        if self.ended:
+            raise Abandoned
+
+    def _abandon(self) -> None:
+        """End what the changes in progress have announced. Without the lease, that is up to the run that has it."""
+        for one in self.started if not isinstance(self.ended, LeasedError) else ():
+            if one.steps:
+                with suppress(HostError):
+                    one.steps.end_downtimes()
+
+    # What may be unavailable.
+
+    def _take(self, started: _Started) -> frozenset[str] | None:
+        """Make its replicas unavailable as soon as the budgets allow it; return the models that no other serves.
+
+        None: the run stops. Raise Paused if the budgets don't allow it and no change in progress could change that.
+        """
+        while not self._stops():
+            if (last := self._tried(started)) is not None:
+                return last
+            self._wait()
+        return None
+
+    def _retake(self, started: _Started) -> None:
+        """Do the same for a change that is reverted, even if the run stops."""
+        while self._tried(started) is None:
+            self._wait()
+
+    def _tried(self, started: _Started) -> frozenset[str] | None:
+        with self._judged():
+            others = [one.change for one in self.started if one is not started and one.away]
+            try:
+                last = self._budget.last_of(started.change, others)
+            except Paused:
+                if others:
+                    return None
+                raise
+            started.away = True
+            return last
+
+    @property
+    def _budget(self) -> Budget:
+        rollout = self.rollout
+        return Budget(rollout.traffic, rollout.rules, rollout.size, rollout.lost)
 
     @contextmanager
-    def _downtime(self, change: Change) -> Iterator[None]:
+    def _judged(self) -> Iterator[None]:
+        """One change at a time is judged: asking the gateways lets others go on meanwhile."""
+        while self.judging:
+            self._wait()
+        self.judging = True
         try:
-            # Inside the try: if it fails, the downtime may have started at some gateways.
-            self.traffic.downtime(change.replica, self.rules.downtime(change.replica.model))
             yield
-        except LeasedError:
-            # The downtime is now up to the run that has the lease.
-            raise
-        except BaseException:
-            self.traffic.end_downtime(change.replica)
-            raise
-        self.traffic.end_downtime(change.replica)
+        finally:
+            self.judging = False
 
-    def _drain(self, change: Change, *, drained_manually: bool) -> bool:
-        """Return whether no request is left in flight; False: the operator wants to stop, and it serves as before."""
-        self._enter(Phase.DRAIN, change, "no new requests")
-        try:
-            left = self._emptied(change)
-        except HostError as error:
-            # Some gateways may have drained it already.
-            with suppress(HostError):
-                self._leave(change, _reason(error), drained_manually=drained_manually)
-            raise
-        if not left:
-            return True
-        stopped = self.stopping()
-        self._leave(
-            change, "interrupted" if stopped else f"{left} requests in flight", drained_manually=drained_manually
-        )
-        if stopped:
-            return False
-        raise Paused(
-            f"{left} requests are still in flight after {self.rules.drain} s; the rollout pauses, "
-            "and no request was killed",
-            where=change.replica.address,
-            should="wait for them, or raise rollout.drain_timeout",
-            next="rackwright status",
-        )
-
-    def _leave(self, change: Change, why: str, *, drained_manually: bool) -> None:
-        if not (drained_manually or change.replica.address in self.traffic.drained_manually()):
-            self._enter(Phase.UNDRAIN, change, f"at every gateway: {why}")
-            self.traffic.undrain(change.replica)
-        self._enter(Phase.DONE, change, f"unchanged: {why}")
-
-    def _emptied(self, change: Change) -> int:
-        """Drain the replica; return how many requests are in flight at the end: 0 unless time is up or `stopping`."""
-        self.traffic.drain(change.replica)
-        said = self.clock.now() - IN_FLIGHT_SECONDS
-        deadline = self.clock.now() + self.rules.drain
-        while (left := self.traffic.in_flight(change.replica)) > 0:
-            if self.clock.now() - said >= IN_FLIGHT_SECONDS:
-                said = self.clock.now()
-                self.say(draining_line(change, left))
-            if self.stopping() or self.clock.now() >= deadline:
-                break
-            self.clock.sleep(LOOK_SECONDS)
-        return left
-
-    def _changed(self, change: Change, *, drained_manually: bool, alone: bool) -> None:
-        """Change a drained replica; if that fails, revert it."""
-        try:
-            self._enter(Phase.ACT, change, change.why)
-            if alone:
-                # The drain may have taken minutes: announce how long the downtime is from now on.
-                self.traffic.downtime(change.replica, self.rules.downtime(change.replica.model))
-            change.act()
-            if change.idle:
-                self._end_idle(change, drained_manually=drained_manually)
-                return
-            self._enter(Phase.PROVE, change, "real tokens at its socket, then through every gateway")
-            self._until_proven(change, change.prove, self.rules.prove)
-            if self._undrained(change, change.serves, drained_manually=drained_manually, trial=change.trial):
-                self._soak(change)
-                self._enter(Phase.DONE, change, change.why)
-        except LeasedError:
-            # Without the lease, this run changes nothing more.
-            raise
-        except Paused as error:
-            self._note(change, f"changed, and stays drained: {_reason(error)}")
-            raise
-        except RackwrightError as error:
-            raise self._failed(change, error, drained_manually=drained_manually) from None
-
-    def _end_idle(self, change: Change, *, drained_manually: bool) -> None:
-        if not drained_manually:
-            self._enter(Phase.UNDRAIN, change, "at every gateway")
-            self.traffic.undrain(change.replica)
-        self._enter(Phase.DONE, change, "done, but not proven: it did not serve before, either")
-
-    def _until_proven(self, change: Change, prove: Proof, seconds: int) -> None:
-        deadline = self.clock.now() + seconds
-        while (reason := prove()) is not None:
-            if self.clock.now() >= deadline:
-                raise ProofError(f"not proven after {seconds} s: {reason}", where=change.replica.address)
-            self.clock.sleep(LOOK_SECONDS)
-
-    def _undrained(self, change: Change, serves: Proof, *, drained_manually: bool, trial: Trial = untried) -> bool:
-        """Return whether it was undrained; False: an operator drained it manually, so it stays drained.
-
-        Before that, a request of rackwright's is answered through each gateway. A gateway or host proxy may notice
-        only seconds later that an engine was down or is up; an answer shows that they know.
-        """
-        if not drained_manually:
-            self._until_proven(change, serves, UNDRAIN_SECONDS)
-        if drained_manually or change.replica.address in self.traffic.drained_manually():
-            self._enter(Phase.DONE, change, "done; stays drained, as an operator drained it manually")
-            return False
-        trial(lambda detail: self._enter(Phase.CANARY, change, detail))
-        self._enter(Phase.UNDRAIN, change, "at every gateway")
-        self.traffic.undrain(change.replica)
-        self._until_healthy(change)
-        return True
-
-    def _until_healthy(self, change: Change) -> None:
-        deadline = self.clock.now() + UNDRAIN_SECONDS
-        while not self._healthy(change):
-            if self.clock.now() >= deadline:
-                where = change.replica.address
-                raise ProofError(
-                    "the gateways don't send requests to it again", where=where, next="rackwright status"
-                )
-            self.clock.sleep(LOOK_SECONDS)
-
-    def _soak(self, change: Change) -> None:
-        self._enter(Phase.SOAK, change, f"for {self.rules.soak} s")
-        deadline = self.clock.now() + self.rules.soak
-        while self.clock.now() < deadline and not self.stopping():
-            self.clock.sleep(min(1.0, deadline - self.clock.now()))
-            if not self._healthy(change):
-                raise ProofError("stopped taking requests while it was soaking", where=change.replica.address)
-
-    def _healthy(self, change: Change) -> bool:
-        return change.replica.address in self.traffic.healthy(change.replica.model)
-
-    def _failed(self, change: Change, error: RackwrightError, *, drained_manually: bool) -> RackwrightError:
-        """Revert the change if that is possible; return the error, with what became of the replica."""
-        if change.revert is None:
-            self._note(change, f"failed: {_reason(error)}")
-            return _then(change, error, "the other replicas still serve")
-        try:
-            self._revert(change, change.revert, _reason(error), drained_manually=drained_manually)
-        except LeasedError:
-            raise
-        except Paused as second:
-            self._note(change, f"not reverted: {_reason(second)}")
-            return _then(change, error, f"it was not reverted, and serves: {_reason(second)}")
-        except RackwrightError as second:
-            self._note(change, f"could not be reverted: {_reason(second)}")
-            return _then(change, error, f"it could not be reverted and stays drained: {_reason(second)}")
-        return _then(change, error, "it was reverted, and the previous version serves")
-
-    def _revert(self, change: Change, before: Revert, reason: str, *, drained_manually: bool) -> None:
-        self._enter(Phase.REVERT, change, reason)
-        # It may have been undrained already, and other replicas may have failed since.
-        self._others(change)
-        if left := self._emptied(change):
-            raise RackwrightError(f"{left} requests are still in flight", where=change.replica.address)
-        # The drain may have taken long. Writing the phase again ends this run if it has lost the lease.
-        self._enter(Phase.ACT, change, "the previous version")
-        before.act()
-        self._until_proven(change, before.prove, self.rules.prove)
-        if self._undrained(change, before.serves, drained_manually=drained_manually):
-            self._enter(Phase.DONE, change, "reverted: the previous version serves")
-
-    def _note(self, change: Change, outcome: str) -> None:
-        # An unreachable control host must not hide how the change went.
-        with suppress(HostError):
-            self._enter(Phase.DONE, change, outcome)
-
-    def _enter(self, phase: Phase, change: Change, detail: str) -> None:
-        self.journal.append(phase, change.replica.address, detail)
-        self.say(progress_line(phase, change, detail))
+    def _returned(self, started: _Started) -> None:
+        """Its replicas are healthy again: what follows is the soak."""
+        started.away, started.soaking = False, True
+        self._start_next()
 
 
-@contextmanager
-def _no_downtime() -> Iterator[None]:
-    yield
-
-
-def _reason(error: RackwrightError) -> str:
-    return error.problems[0].what
-
-
-def _then(change: Change, error: RackwrightError, became: str) -> RackwrightError:
-    where, first = change.replica.address, error.problems[0]
-    return error.but(where=where, should=became, next=first.next or f"rackwright logs {where}")
+def _first(errors: Sequence[RackwrightError]) -> Exception:
+    """Return one error with all problems. A failure comes before a pause, because it must be reverted."""
+    return together(sorted(errors, key=lambda error: isinstance(error, Paused)))
 
 
 def _stopped(done: Sequence[Change], left: Sequence[Change]) -> Paused:
-    names = [", ".join(change.replica.address for change in changes) or "none" for changes in (done, left)]
+    names = [", ".join(change.subject for change in changes) or "none" for changes in (done, left)]
     return Paused(f"interrupted; done: {names[0]}; not started: {names[1]}", next="rackwright status")

@@ -1,21 +1,21 @@
-"""How a rollout's phases read on a terminal and in a log: one line for each, after the replica's address."""
+"""How a rollout's phases read on a terminal and in a log: one line for each, after the replica's address or the host's name."""
 
 from __future__ import annotations
 
 from rackwright.lifecycle.rollout.change import Change, Phase
 
 IN_FLIGHT_SECONDS = 10
-"""Between two lines that say how many requests a draining replica still has."""
+"""Between two lines that say how many requests are still in flight."""
 
 
 def progress_line(phase: Phase, change: Change, detail: str) -> str:
     """Return the line; `detail` is what the journal has of the phase."""
-    return f"{change.replica.address}  {_text(phase, change, detail)}"
+    return f"{change.subject}  {_text(phase, change, detail)}"
 
 
 def draining_line(change: Change, in_flight: int) -> str:
     """Return the line that says how many requests are left."""
-    return f"{change.replica.address}  draining ({in_flight} in flight)"
+    return f"{change.subject}  draining ({in_flight} in flight)"
 
 
 def _text(phase: Phase, change: Change, detail: str) -> str:

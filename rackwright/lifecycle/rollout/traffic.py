@@ -45,3 +45,12 @@ class GatewayTraffic:
         """End the downtime of the replica's model. At a gateway that is unreachable, it ends when its time is up."""
         with suppress(HostError):
             self.gateways.close_downtime(replica.model)
+
+    def leave(self, gateway: str) -> None:
+        raise NotImplementedError
+
+    def passing(self, gateway: str) -> int:
+        raise NotImplementedError
+
+    def rejoin(self, gateway: str) -> None:
+        raise NotImplementedError

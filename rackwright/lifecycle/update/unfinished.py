@@ -182,7 +182,8 @@ def _report_others(work: Work) -> None:
 def _backward(work: Work, one: ReplicaProgress, reason: str) -> Change:
     make = work.engines.reverted if one.changed else work.engines.answering
     change = make(one.replica, f"revert: {reason}")
-    return replace(change, idle=one.replica.address in work.rollout.idle and not one.serves)
+    idle = one.replica.address in work.rollout.idle and not one.serves
+    return replace(change, idle=change.addresses) if idle else change
 
 
 def _refuse_promoting(work: Work) -> None:

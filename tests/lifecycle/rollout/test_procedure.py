@@ -182,7 +182,7 @@ def test_ctrl_c_ends_with_the_replica_that_is_being_changed(phase: Phase):
     with pytest.raises(RackwrightError, match=f"interrupted; done: {one.address}; not started: {two.address}"):
         run.run([change(one), change(two)], done.append)
     assert journal.lines == [f"{one.address} {phase}" for phase in WELL]
-    assert [entry.replica for entry in done] == [one]
+    assert [entry.subject for entry in done] == [one.address]
     assert gateways.drained == set()
 
 

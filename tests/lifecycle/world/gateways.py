@@ -78,7 +78,7 @@ class SimulatedGateways:
 
     def _each(self) -> Iterator[Gate]:
         """Yield the reachable gateways; then raise HostError if there were others."""
-        self.process.breathe()
+        self.process.give_way()
         lost = []
         for name in self.hosts:
             gate = self.world.gates[name]

@@ -70,6 +70,7 @@ class SimulatedConnection:
     def run(
         self, command: str, *, stdin: str | bytes | None = None, sudo: bool = True, timeout: float | None = 60
     ) -> Completed:
+        self.process.give_way()
         if gate := self.world.gates.get(self.name):
             self.open()
             return self._said(_record(gate, command, stdin))

@@ -332,7 +332,11 @@ class Desk:
             with self.world.at_work(session.process), seams(self.world):
                 yield
         finally:
+            # Without this, work that its command no longer waits for would never end.
+            if session.process.timeline:
+                session.process.timeline.finish()
             session.process.ended = True
+            assert not self.world.unleased, self.world.unleased
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from rackwright.lifecycle.session.control_host import latest
 from rackwright.roles.gateway.configuration import TEMPLATES
 from rackwright.state.canaries import CanaryVerdict
 from rackwright.state.control import parse_control
+from tests.lifecycle.timeline import Timeline
 from tests.lifecycle.world.engines import Behaviour, Engine, Host
 from tests.lifecycle.world.store import Control
 from tests.lifecycle.world.traffic import Share
@@ -44,6 +45,8 @@ class Process:
     allow_outage: bool = False
     manual: bool = False
     """It changes the gateways directly, without the tool."""
+    timeline: Timeline | None = None
+    """Of what it does at the same time; None: it does one thing after another."""
 
     @property
     def renews(self) -> bool:
@@ -53,6 +56,12 @@ class Process:
         """Raise Killed if the process is dead; called before it touches anything."""
         if self.dead:
             raise Killed
+
+    def give_way(self) -> None:
+        """Let its other work go on, as while a host answers."""
+        if self.timeline:
+            self.timeline.wait(0)
+        self.breathe()
 
 
 @dataclass
@@ -98,8 +107,17 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.process.breathe()
-        self.world.advance(seconds)
+        self.timeline.wait(seconds)
         self.process.breathe()
+
+    def start(self, work: Callable[[], None]) -> None:
+        self.timeline.start(work)
+
+    @property
+    def timeline(self) -> Timeline:
+        if self.process.timeline is None:
+            self.process.timeline = Timeline(self.now, self.world.advance)
+        return self.process.timeline
 
 
 @dataclass
@@ -132,6 +150,8 @@ class World:
     """What happens at the next ticks, one at each."""
     changes: list[str] = field(default_factory=list)
     """What operators did to hosts and gateways."""
+    unleased: list[str] = field(default_factory=list)
+    """What they did without the lease."""
     fault: Callable[[int], None] = lambda number: None
     """Called after each change, with its number from 1; raises to fail it."""
 
@@ -198,7 +218,9 @@ class World:
 
     def refuse_unleased(self, process: Process, what: str) -> None:
         leased = self.control_of(self.control_host).held_by(process, self.now)
-        assert leased or process.manual, f"{process.who} changes something without the fleet's lease: {what}"
+        if not (leased or process.manual):
+            self.unleased.append(f"{process.who} changes something without the fleet's lease: {what}")
+        assert not self.unleased, self.unleased
 
     def in_flight(self, address: str) -> int:
         return int(self.requests.get(address, 0.0) > self.now)
