@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.rollout.change import Change, Phase, Revert, Rules
+from rackwright.lifecycle.rollout.change import Change, Kill, Phase, Revert, Rules
 from rackwright.lifecycle.rollout.procedure import Rollout
 from tests.lifecycle.timeline import Timeline
 
@@ -24,8 +24,8 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self._timeline.wait(seconds)
 
-    def start(self, work: Callable[[], None]) -> None:
-        self._timeline.start(work)
+    def start(self, work: Callable[[], None]) -> Kill:
+        return self._timeline.start(work)
 
     def _advance(self, seconds: float) -> None:
         self.time += seconds

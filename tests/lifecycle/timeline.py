@@ -17,7 +17,10 @@ class Timeline:
     advance: Callable[[float], None]
     """Passes this many seconds; what it raises is raised in the work that waits until then."""
     _waiting: list[_Waiting] = field(default_factory=list)
+    _errors: dict[greenlet, BaseException] = field(default_factory=dict)
+    """What ends work, raised where it waits."""
     _number: int = 0
+    _first: greenlet = field(default_factory=getcurrent)
 
     def wait(self, seconds: float) -> None:
         """Return when this much time has passed. 0 lets other work go on at the same moment."""
@@ -26,23 +29,38 @@ class Timeline:
         following = self._next()
         if following is not getcurrent():
             following.switch()
+        if error := self._errors.pop(getcurrent(), None):
+            raise error
         if (left := until - self.now()) > 0:
             self.advance(left)
 
-    def start(self, work: Callable[[], None]) -> None:
-        """Start work that begins when this one waits next."""
+    def start(self, work: Callable[[], None]) -> Callable[[BaseException], None]:
+        """Start work that begins when this one waits next. Return what ends it, by raising an error where it waits."""
 
-        def run() -> None:
+        def run(*_: object) -> None:
+            """Greenlets get the result of the one that ended before them."""
             work()
-            # A greenlet that ends goes on with its parent.
+            # When a greenlet ends, its parent goes on.
             getcurrent().parent = self._next()
 
-        self._park(self.now(), greenlet(run))
+        # The same parent for all: the one that starts it may end before it does, and they must not form a cycle.
+        started = greenlet(run, parent=self._first)
+        self._park(self.now(), started)
+        return lambda error: self._end(started, error)
 
-    def finish(self) -> None:
-        """Wait until all other work has ended."""
-        while self._waiting:
-            self.wait(1.0)
+    def _end(self, work: greenlet, error: BaseException) -> None:
+        self._waiting = [one for one in self._waiting if one[2] is not work]
+        heapq.heapify(self._waiting)
+        if work:  # It has begun, and hasn't ended.
+            self._errors[work] = error
+            self._park(self.now(), work)
+        while work:
+            self.wait(0)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting
 
     def _park(self, until: float, work: greenlet) -> None:
         self._number += 1

@@ -73,14 +73,18 @@ class RolloutTraffic(Protocol):
         """Let this gateway get requests again. Its replicas are drained as at the other gateways."""
 
 
+Kill = Callable[[BaseException], None]
+"""Raises this in a piece of work where it waits, and returns when the work has ended."""
+
+
 class Clock(Protocol):
     def now(self) -> float: ...
 
     def sleep(self, seconds: float) -> None:
         """Let other work that was started go on for this long. Only here does one piece of work yield to another."""
 
-    def start(self, work: Callable[[], None]) -> None:
-        """Start the work beside this one."""
+    def start(self, work: Callable[[], None]) -> Kill:
+        """Start the work beside this one. Return what ends it before its time."""
 
 
 class SystemClock:
@@ -94,10 +98,11 @@ class SystemClock:
 
         gevent.sleep(seconds)
 
-    def start(self, work: Callable[[], None]) -> None:
+    def start(self, work: Callable[[], None]) -> Kill:
         import gevent
 
-        gevent.spawn(work)
+        started = gevent.spawn(work)
+        return lambda error: started.kill(error)
 
 
 Act = Callable[[], None]

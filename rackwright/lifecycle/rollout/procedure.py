@@ -7,22 +7,24 @@ Acts and proofs are passed to it as functions, and the gateways as `RolloutTraff
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
-from rackwright.errors import HostError, LeasedError, RackwrightError, together
+from rackwright.errors import LeasedError, RackwrightError, together
 from rackwright.lifecycle.rollout.budget import Budget
 from rackwright.lifecycle.rollout.change import (
     Change,
     Clock,
     Journal,
+    Kill,
     Paused,
     Phase,
     RolloutTraffic,
     Rules,
 )
 from rackwright.lifecycle.rollout.progress import progress_line
-from rackwright.lifecycle.rollout.steps import LOOK_SECONDS, Abandoned, Steps
+from rackwright.lifecycle.rollout.steps import LOOK_SECONDS, Steps
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,11 @@ class Rollout:
         _Run(self, list(changes), done).carry_out()
 
 
-@dataclass
+def nobody(_: BaseException) -> None:
+    """Kill work that hasn't begun."""
+
+
+@dataclass(eq=False)
 class _Started:
     """A change that was started and hasn't ended."""
 
@@ -70,7 +76,7 @@ class _Started:
     away: bool = False
     """Its replicas are unavailable, or will be at once."""
     soaking: bool = False
-    steps: Steps | None = None
+    kill: Kill = nobody
 
 
 @dataclass
@@ -96,7 +102,7 @@ class _Run:
         except BaseException as error:
             self.ended = error
         if self.ended:
-            self._abandon()
+            self._abandon(self.ended)
             raise self.ended
         if self.errors:
             raise _first(self.errors)
@@ -113,7 +119,7 @@ class _Run:
                 self.waiting.remove(change)
                 started = _Started(change)
                 self.started.append(started)
-                self.rollout.clock.start(lambda started=started: self._carry_out(started))  # type: ignore[misc]
+                started.kill = self.rollout.clock.start(partial(self._carry_out, started))
 
     def _stops(self) -> bool:
         return bool(self.errors or self.ended) or self.rollout.stopping()
@@ -141,8 +147,7 @@ class _Run:
     def _carry_out(self, started: _Started) -> None:
         change = started.change
         try:
-            started.steps = self._steps(started)
-            if started.steps.carry_out():
+            if self._steps(started).carry_out():
                 self.done(change)
                 self.passed.append(change)
             else:
@@ -166,31 +171,19 @@ class _Run:
             enter=lambda phase, detail: self._enter(started.change, phase, detail),
             say=rollout.say,
             stopping=rollout.stopping,
-            wait=self._wait,
             take=lambda: self._take(started),
             retake=lambda: self._retake(started),
             returned=lambda: self._returned(started),
         )
 
     def _enter(self, change: Change, phase: Phase, detail: str) -> None:
-        self._refuse_ended()
         self.rollout.journal.append(phase, change.subject, detail)
         self.rollout.say(progress_line(phase, change, detail))
 
-    def _wait(self) -> None:
-        self.rollout.clock.sleep(LOOK_SECONDS)
-        self._refuse_ended()
-
-    def _refuse_ended(self) -> None:
-        if self.ended:
-            raise Abandoned
-
-    def _abandon(self) -> None:
-        """End what the changes in progress have announced. Without the lease, that is up to the run that has it."""
-        for one in self.started if not isinstance(self.ended, LeasedError) else ():
-            if one.steps:
-                with suppress(HostError):
-                    one.steps.end_downtimes()
+    def _abandon(self, error: BaseException) -> None:
+        """End the changes in progress. Without the lease, they leave everything to the run that has it."""
+        for one in [*self.started]:
+            one.kill(error if isinstance(error, LeasedError) else SystemExit())
 
     # What may be unavailable.
 
@@ -202,13 +195,13 @@ class _Run:
         while not self._stops():
             if (last := self._tried(started)) is not None:
                 return last
-            self._wait()
+            self.rollout.clock.sleep(LOOK_SECONDS)
         return None
 
     def _retake(self, started: _Started) -> None:
         """Do the same for a change that is reverted, even if the run stops."""
         while self._tried(started) is None:
-            self._wait()
+            self.rollout.clock.sleep(LOOK_SECONDS)
 
     def _tried(self, started: _Started) -> frozenset[str] | None:
         with self._judged():
@@ -231,7 +224,7 @@ class _Run:
     def _judged(self) -> Iterator[None]:
         """One change at a time is judged: asking the gateways lets others go on meanwhile."""
         while self.judging:
-            self._wait()
+            self.rollout.clock.sleep(LOOK_SECONDS)
         self.judging = True
         try:
             yield

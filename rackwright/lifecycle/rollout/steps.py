@@ -28,10 +28,6 @@ LOOK_SECONDS = 0.25
 """Between two checks while waiting."""
 
 
-class Abandoned(BaseException):
-    """The rollout has ended without this change, which goes no further."""
-
-
 @dataclass
 class Steps:
     """One change in progress. The functions connect it with the rollout that it is part of."""
@@ -44,15 +40,13 @@ class Steps:
     """Writes the phase to the journal and says it, before the phase starts."""
     say: Callable[[str], None]
     stopping: Callable[[], bool]
-    wait: Callable[[], None]
-    """Waits until the next look. Raises Abandoned if the rollout has ended."""
     take: Callable[[], frozenset[str] | None]
     """Returns when the replicas may go down: the models that no other replica serves. None: the rollout stops."""
     retake: Callable[[], None]
     """Does the same for a revert."""
     returned: Callable[[], None]
     """Called when the replicas are healthy again."""
-    announced: list[Replica] = field(default_factory=list)
+    _announced: list[Replica] = field(default_factory=list)
     """One of each model whose downtime was announced to the gateways."""
     _watched: set[str] = field(default_factory=set)
     """Addresses of the replicas that should get requests again."""
@@ -67,6 +61,8 @@ class Steps:
             self.enter(Phase.DONE, "unchanged: the rollout stops")
             return False
         manual = self._manual()
+        # The gateways are changed from here on. The check may have taken so long that the lease has ended.
+        self.enter(Phase.DRAIN, "no new requests")
         with self._downtime(last):
             if not self._drain(manual):
                 return False
@@ -83,39 +79,36 @@ class Steps:
 
     @contextmanager
     def _downtime(self, models: Iterable[str]) -> Iterator[None]:
-        firsts = [next(one for one in self.change.replicas if one.model == model) for model in sorted(models)]
+        self._announced = [
+            next(one for one in self.change.replicas if one.model == model) for model in sorted(models)
+        ]
         try:
-            # Before the call: if it fails, the downtime may have started at some gateways.
-            self.announced = firsts
-            self._announce()
             yield
-        except (LeasedError, Abandoned):
+        except LeasedError:
             # The downtime is now up to the run that has the lease.
             raise
         except BaseException:
-            self.end_downtimes()
+            self._end_downtimes()
             raise
-        self.end_downtimes()
+        self._end_downtimes()
 
     def _announce(self) -> None:
-        for replica in self.announced:
+        for replica in self._announced:
             self.traffic.downtime(replica, self.rules.downtime(replica.model))
 
-    def end_downtimes(self) -> None:
-        """End the downtimes that this change has announced."""
-        for replica in self.announced:
+    def _end_downtimes(self) -> None:
+        for replica in self._announced:
             self.traffic.end_downtime(replica)
-        self.announced = []
 
     # Drain.
 
     def _drain(self, manual: frozenset[str]) -> bool:
         """Return whether no request is left in flight; False: the operator wants to stop, and all serve as before."""
-        self.enter(Phase.DRAIN, "no new requests")
         try:
+            self._announce()
             left = self._emptied()
         except HostError as error:
-            # Some gateways may have drained it already.
+            # Some gateways may have drained it already, or expect the downtime.
             with suppress(HostError):
                 self._leave(_reason(error), manual)
             raise
@@ -154,7 +147,7 @@ class Steps:
                 self.say(draining_line(self.change, left))
             if self.stopping() or self.clock.now() >= deadline:
                 break
-            self.wait()
+            self.clock.sleep(LOOK_SECONDS)
         return left
 
     def _in_flight(self) -> int:
@@ -201,7 +194,7 @@ class Steps:
         while (reason := prove()) is not None:
             if self.clock.now() >= deadline:
                 raise ProofError(f"not proven after {seconds} s: {reason}", where=self.change.subject)
-            self.wait()
+            self.clock.sleep(LOOK_SECONDS)
 
     # Undrain and soak.
 
@@ -251,7 +244,7 @@ class Steps:
                     where=self.change.subject,
                     next="rackwright status",
                 )
-            self.wait()
+            self.clock.sleep(LOOK_SECONDS)
 
     def _soak(self) -> None:
         if not self._watched:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from rackwright.errors import UsageError
+from rackwright.errors import RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
 from rackwright.fleet.lock_file import NEXT
@@ -56,7 +56,7 @@ ROLLOUT = {"max_unavailable": 1, "drain_timeout": "5s", "soak": "12s", "start_ti
 
 
 class Quiet:
-    """A Console that prints nothing."""
+    """A Console that prints nothing. The operator agrees to what they asked for, and to nothing that --yes refuses."""
 
     def stage(self, what: str, stages: Sequence[str]) -> None: ...
 
@@ -66,7 +66,9 @@ class Quiet:
 
     def arriving(self, host: str, what: str, done: int, total: int, rate: int) -> None: ...
 
-    def confirm(self, question: str, *, refusal: object = None) -> None: ...
+    def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
+        if refusal:
+            raise refusal
 
 
 @dataclass(frozen=True)
@@ -332,9 +334,8 @@ class Desk:
             with self.world.at_work(session.process), seams(self.world):
                 yield
         finally:
-            # Without this, work that its command no longer waits for would never end.
-            if session.process.timeline:
-                session.process.timeline.finish()
+            assert session.process.timeline is None or session.process.timeline.over, "work goes on after its command"
+            session.process.timeline = None
             session.process.ended = True
             assert not self.world.unleased, self.world.unleased
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.gateway import DrainRecord
+from rackwright.lifecycle.rollout.change import Kill
 from rackwright.lifecycle.session.control_host import latest
 from rackwright.roles.gateway.configuration import TEMPLATES
 from rackwright.state.canaries import CanaryVerdict
@@ -110,8 +111,8 @@ class Clock:
         self.timeline.wait(seconds)
         self.process.breathe()
 
-    def start(self, work: Callable[[], None]) -> None:
-        self.timeline.start(work)
+    def start(self, work: Callable[[], None]) -> Kill:
+        return self.timeline.start(work)
 
     @property
     def timeline(self) -> Timeline:
