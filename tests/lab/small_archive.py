@@ -1,7 +1,7 @@
 """A small apt archive of our own on a lab host: packages at N and N+1 in the suites `lab` and `lab-security`.
 
-The packages are small, apt and dpkg are real. `archive(...)` is a shell script that makes the archive. Run it again to
-publish other packages. It needs dpkg-deb and apt-ftparchive, which the lab's image has, and no compiler.
+The packages are small, apt and dpkg are real. `archive(...)` is a shell script that makes the archive. Run it again
+to publish other packages. It needs dpkg-deb and apt-ftparchive, which the lab's image has, and no compiler.
 """
 
 from __future__ import annotations
