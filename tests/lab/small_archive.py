@@ -136,6 +136,7 @@ def _built(package: SmallPackage) -> str:
             f"Version: {package.version}",
             f"Architecture: {package.architecture}",
             "Maintainer: tests <lab@localhost>",
+            "Installed-Size: 100",
             *package.fields,
             "Description: a small package of the tests",
             "",
