@@ -75,7 +75,7 @@ def sh(text: str, *, path: Path | None = None, arguments: tuple[str, ...] = ()) 
         files.GPUS_READY,
         files.hook("look hook"),
         script(ASKED, SOURCES, "/run/x"),
-        (OPERATIONS / "driver_install.sh").read_text(),
+        INSTALL,
     ],
     ids=["boot-guard", "gpus-ready", "hook", "resolve", "driver_install"],
 )
