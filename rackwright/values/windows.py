@@ -1,7 +1,7 @@
 """Maintenance windows and freezes: when hosts may be patched, by the wall clock of the fleet's time zone. Pure.
 
-A moment is within a window if a clock on the wall there shows a time within it. So a window from 02:00 to 03:00 doesn't
-open in a night in which the clock jumps over that hour, and opens twice in a night in which the hour is repeated.
+A window is open while a clock on the wall there shows a time within it. So a window from 02:00 to 03:00 doesn't open
+in a night in which the clock jumps over that hour, and opens twice in a night in which the hour is repeated.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ HORIZON = timedelta(days=400)
 """How far ahead this module looks: every date comes once, and after it any weekday."""
 _DAY = 24 * 60
 _WINDOW = re.compile(r"(\S{1,20}) ([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00))")
+_SHOULD = "should be days and a time like 'sun 02:00-05:00', 'mon-fri 22:00-04:00' or 'daily 01:00-03:00'"
+_DATES = "should be a day like 2026-11-27, or the first and last like 2026-12-15/2027-01-06"
 _STEP = timedelta(hours=6)
 """No time zone sets its clock twice within this time."""
 
@@ -68,7 +70,9 @@ def parse_window(value: object) -> Window:
         return value
     match = _WINDOW.fullmatch(value) if isinstance(value, str) else None
     if not match:
-        raise ValueError("should be days and a time like 'sun 02:00-05:00', 'mon-fri 22:00-04:00' or 'daily 01:00-03:00'")
+        raise ValueError(
+            "should be days and a time like 'sun 02:00-05:00', 'mon-fri 22:00-04:00' or 'daily 01:00-03:00'"
+        )
     start, end = int(match[2]) * 60 + int(match[3]), int(match[4] or match[6]) * 60 + int(match[5] or match[7])
     if start == end:
         raise ValueError("starts and ends at the same time; write 00:00-24:00 for whole days")
@@ -110,7 +114,9 @@ def parse_freeze(value: object) -> Freeze:
             raise ValueError
         first, last = (date.fromisoformat(day) for day in (days[0], days[-1]))
     except ValueError:
-        raise ValueError("should be a day like 2026-11-27, or the first and last like 2026-12-15/2027-01-06") from None
+        raise ValueError(
+            "should be a day like 2026-11-27, or the first and last like 2026-12-15/2027-01-06"
+        ) from None
     if last < first:
         raise ValueError(f"ends before it begins; write {last}/{first}")
     return Freeze(first, last)

@@ -29,9 +29,7 @@ WindowField = Annotated[
         }
     ),
 ]
-FreezeField = Annotated[
-    Freeze, PlainValidator(parse_freeze), PlainSerializer(plain, return_type=str), JSON_TEXT
-]
+FreezeField = Annotated[Freeze, PlainValidator(parse_freeze), PlainSerializer(plain, return_type=str), JSON_TEXT]
 AlertName = Annotated[
     str, Shape(r"[^\s](.{0,126}[^\s])?", "should be the name of an alert, as in the rule's `alert:`")
 ]
@@ -43,7 +41,7 @@ class Prometheus(Frozen):
     url: Url
     """Where its API is, without /api/v1."""
     ca: ControllerPath | None = None
-    """A PEM file with the CAs that verify it and its Alertmanagers; downloads.ca_bundle or the system's CAs if absent."""
+    """A PEM file with the CAs of it and its Alertmanagers; downloads.ca_bundle or the system's CAs if absent."""
     token: SecretReference | None = None
     """A bearer token for Prometheus, which needs https. Alertmanagers don't get it."""
     ignore: tuple[AlertName, ...] = ()
