@@ -19,6 +19,7 @@ from rackwright.fleet.hosts.people import people_of
 from rackwright.fleet.hosts.serving import serving_of
 from rackwright.fleet.hosts.vip import vip_of
 from rackwright.fleet.lock import Lock
+from rackwright.roles.patch.settings import Settings as Patch
 
 _NONE = Credentials()
 _NO_KEYS = Keys()
@@ -60,6 +61,7 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
         backup=backup,
         driver=driver,
         p2p=p2p,
+        patch=Patch() if fleet.file.patch else None,
         cuda=cuda_of(fleet, lock, name),
         credentials=credentials,
     )

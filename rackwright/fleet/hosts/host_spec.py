@@ -22,6 +22,7 @@ from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.nvidia_driver.settings import Settings as Driver
 from rackwright.roles.p2p.settings import Settings as PeerToPeer
+from rackwright.roles.patch.settings import Settings as Patch
 from rackwright.roles.people.settings import Settings as People
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
@@ -84,6 +85,8 @@ class HostSpec:
     driver: Driver | None = None
     """None if the host has no GPUs, or if rackwright doesn't manage its driver."""
     cuda: Cuda | None = None
+    patch: Patch | None = None
+    """None if the fleet file has no `patch`."""
     p2p: PeerToPeer | None = None
     """None if the host takes no part in peer-to-peer transfers."""
     never_shut_out: tuple[Network, ...] = ()

@@ -1,7 +1,7 @@
 # What patching would change on this host. Writes only in $work, root's own folder, which is removed at the end.
 # $left: names that other commands decide; $only: security or empty; $tracker: URL of debsecan's data; fetch URL FILE.
 export LC_ALL=C
-work=$(mktemp -d /var/tmp/rackwright-look-XXXXXXXX)
+work=$(mktemp -d /var/tmp/rackwright-state-XXXXXXXX)
 trap 'rm -rf -- "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 chmod 0711 "$work"

@@ -1,4 +1,4 @@
-"""The parser of what the script in look.py prints."""
+"""The parser of what the script in state.py prints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from rackwright.package_set import Package, PackageChange
-from rackwright.roles.patch.look import Cves, Look, Offered, Space, Way
+from rackwright.roles.patch.state import Cves, Offered, PatchState, Space, Way
 
 _NAME = r"[a-z0-9][a-z0-9+.-]{0,98}"
 _ARCHITECTURE = r"[a-z0-9-]{1,16}"
@@ -25,7 +25,7 @@ _MOST_LINES = 200_000
 _NUMBER = re.compile(r"\d{1,18}")
 
 
-def parse_look(output: str) -> Look:
+def parse_state(output: str) -> PatchState:
     """Return what the host said. Raise ValueError if it isn't complete, or if apt would remove a package."""
     lines = output.splitlines()
     if len(lines) > _MOST_LINES or not lines or lines[-1] != "end":
@@ -35,7 +35,7 @@ def parse_look(output: str) -> Look:
     said = _Said(lines)
     system = said.one("system").rpartition(" ")
     asked = set(said.all("asked"))
-    return Look(
+    return PatchState(
         system=_plain(system[0]),
         architecture=_plain(system[2]),
         running=_plain(said.one("running")),

@@ -20,7 +20,7 @@ Way = Literal["archive", "cache", "repack", "none"]
 SECONDS = 300
 """Time limit of the script on a host."""
 TRACKER = "https://security-tracker.debian.org/tracker/debsecan/release/1"
-_TEMPLATE = (Path(__file__).parent / "templates/look.sh").read_text()
+_TEMPLATE = (Path(__file__).parent / "templates/state.sh").read_text()
 _FETCH = ("curl", "-q", "-sS", "--fail", "--location", "-m", "60", "--max-filesize", "100000000")
 
 
@@ -61,7 +61,7 @@ class Cves:
 
 
 @dataclass(frozen=True)
-class Look:
+class PatchState:
     system: str
     """ID and VERSION_ID of os-release, like `debian 13`."""
     architecture: str
