@@ -32,7 +32,7 @@ def coming_drivers(session: Session, hosts: Collection[str]) -> Coming:
     try:
         drivers = resolve_drivers(session.fleet, lock, upgrade=True, hosts=hosts)
     except (FleetError, HostError) as error:
-        return Coming(problems=tuple(problem.line for problem in error.problems))
+        return Coming(problems=tuple(problem.line() for problem in error.problems))
     sets = {
         host: SetChange(driver_of(lock, host), coming)
         for coming in drivers.values()

@@ -47,7 +47,7 @@ def reboots(state: PatchState, sets: SetChange | None) -> tuple[str, ...]:
 def _reboots(state: PatchState, sets: SetChange | None) -> Iterator[str]:
     if state.reboot is not None:
         yield f"installed packages ask for one{f': {state.reboot}' if state.reboot else ''}"
-    if sets and not sets.same and sets.coming.kernel != state.running:
+    if sets and sets.coming.kernel != state.running:
         yield f"kernel {sets.coming.kernel}; {state.running} runs"
     if sets and sets.now and sets.now.version != sets.coming.version:
         yield f"driver {sets.now.version} becomes {sets.coming.version}"

@@ -100,7 +100,7 @@ def patch_plan(
     if any(plan.new_set for plan in plans):
         say("building the modules of the coming driver, one host for each set; this takes minutes")
     builds = trial_builds(session, order, coming)
-    wanted = {plan.host: Wanted(plan.state, plan.new_set and plan.new_set.coming.name) for plan in plans}
+    wanted = {plan.host: Wanted(plan.state, plan.new_set.coming.name if plan.new_set else None) for plan in plans}
     touched = tuple(plan.host for plan in plans if not plan.empty)
     return Plan(
         hosts=plans,
