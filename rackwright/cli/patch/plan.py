@@ -26,12 +26,13 @@ def plan(context: Context, only: str | None, check: bool, limit: tuple[str, ...]
     hosts_needed()
     from rackwright.cli.render.patch_document import patch_document
     from rackwright.cli.render.patch_text import patch_text
+    from rackwright.lifecycle.patch.calendar_gates import zone_of
     from rackwright.lifecycle.patch.plan import patch_plan
     from rackwright.lifecycle.session.session import open_session
 
     with open_session(context.fleet, limit=limit) as session:
         planned = patch_plan(session, only_security=only == "security", say=context.note)
-    context.answer(patch_document(planned), *patch_text(planned, context.fleet.file.timezone))
+    context.answer(patch_document(planned), *patch_text(planned, zone_of(context.fleet)))
     for host, why in planned.failed.items():
         context.note(f"{host}: {why}")
     if planned.failed or planned.driver_problems:

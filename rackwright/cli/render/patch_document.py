@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from rackwright.cli.common.context import Json
-from rackwright.lifecycle.patch.findings import no_way_back
+from rackwright.lifecycle.patch.findings import SetChange, no_way_back
 from rackwright.lifecycle.patch.plan import HostPlan, Plan
 from rackwright.lifecycle.patch.schedule import Schedule
 
@@ -45,18 +45,21 @@ def _host(plan: HostPlan) -> dict[str, Json]:
         "cves_unknown": state.cves_unknown or None,
         "services": None if state.services is None else list(state.services),
         "running_kernel": state.running,
-        "driver": new
-        and {
-            "set": new.coming.name,
-            "version": new.coming.version,
-            "version_before": new.now.version if new.now else None,
-            "kernel": new.coming.kernel,
-            "kernel_before": new.now.kernel if new.now else None,
-        },
+        "driver": _driver(new) if new else None,
         "reboots": list(plan.reboots),
         "in_the_way": list(plan.in_the_way),
         "needs_hands": list(plan.hands),
         "left": [asdict(left) for left in plan.left],
+    }
+
+
+def _driver(new: SetChange) -> dict[str, Json]:
+    return {
+        "set": new.coming.name,
+        "version": new.coming.version,
+        "version_before": new.now.version if new.now else None,
+        "kernel": new.coming.kernel,
+        "kernel_before": new.now.kernel if new.now else None,
     }
 
 

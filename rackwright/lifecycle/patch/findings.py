@@ -124,7 +124,7 @@ def left_alone(state: PatchState, *, driver: bool) -> tuple[Left, ...]:
 def _left(state: PatchState, driver: bool) -> Iterator[Left]:
     for name in state.kept_back:
         if by := decided_by(name, driver=driver):
-            yield Left(name, f"rackwright {by} decides it" if by != "lock" else "the next lock decides it")
+            yield Left(name, "the next lock decides it" if by == "lock" else f"{by} decides it")
         elif name in state.held:
             yield Left(
                 name, "rackwright holds it" if name in state.held_by_us else "on hold; apt-mark unhold releases it"

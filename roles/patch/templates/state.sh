@@ -81,16 +81,19 @@ if [ "$ID" != debian ] || [ -z "${VERSION_CODENAME:-}" ] || ! command -v debseca
 own=$(sed -n 's/^SOURCE=//p' /etc/default/debsecan 2>/dev/null | tr -d \"\' | tail -n 1)
 mkdir -p "$work/tracker"
 from=${own:-$tracker}
-if fetch "${from%/}/$VERSION_CODENAME" "$work/tracker/$VERSION_CODENAME" 2>"$work/log"; then
-  vulnerable() { timeout 120 debsecan --config /dev/null --source "file://$work/tracker/" --suite "$VERSION_CODENAME" \
-    --format simple --status "$1" 2>"$work/log" | sed "s/^/$2 /"; }
-  sed -n 's/^Inst \([^ ]*\) [^(]*(\([^ ]*\) .*/\1 \2/p' "$work/simulated" >"$work/after"
-  awk 'FNR == NR { to[$1] = $2; next } /^Package: /{ p = $2 } /^Version: / && p in to { $2 = to[p] } { print }' \
-    "$work/after" /var/lib/dpkg/status >"$work/later"
+sed -n 's/^Inst \([^ ]*\) [^(]*(\([^ ]*\) .*/\1 \2/p' "$work/simulated" >"$work/after"
+awk 'FNR == NR { to[$1] = $2; next } /^Package: /{ p = $2 } /^Version: / && p in to { $2 = to[p] } { print }' \
+  "$work/after" /var/lib/dpkg/status >"$work/later"
+vulnerable() { # STATUS FILE
+  timeout 120 debsecan --config /dev/null --source "file://$work/tracker/" --suite "$VERSION_CODENAME" \
+    --format simple --status "$1" >"$2" 2>"$work/log"
+}
+if fetch "${from%/}/$VERSION_CODENAME" "$work/tracker/$VERSION_CODENAME" 2>"$work/log" &&
+  vulnerable /var/lib/dpkg/status "$work/open" && vulnerable "$work/later" "$work/left"; then
   echo "asked debsecan"
-  vulnerable /var/lib/dpkg/status open
-  vulnerable "$work/later" later
+  sed 's/^/open /' "$work/open"
+  sed 's/^/later /' "$work/left"
 else
-  echo "unknown $(head -n 1 "$work/log")"
+  echo "unknown $(tail -n 1 "$work/log")"
 fi
 echo end
