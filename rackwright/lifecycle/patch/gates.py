@@ -12,11 +12,11 @@ from datetime import datetime
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.patch.alerts import Alerts, ask_alerts, names_of
-from rackwright.lifecycle.patch.host_clocks import HostClock, ask_clocks
+from rackwright.lifecycle.patch.calendar_gates import freeze_gate, window_gate
 from rackwright.lifecycle.patch.gate_state import Gate, GateState
+from rackwright.lifecycle.patch.host_clocks import HostClock, ask_clocks
 from rackwright.lifecycle.patch.other_hosts import others_gate
 from rackwright.lifecycle.patch.prometheus import Prometheus
-from rackwright.lifecycle.patch.calendar_gates import freeze_gate, window_gate
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, survey
 from rackwright.operations.facts.clock import Synchronized
