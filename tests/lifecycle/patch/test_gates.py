@@ -83,7 +83,7 @@ CLOSED: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], str]] = 
     ("freeze", {"except": ["2026-11-28/2026-11-30"]}, {}, {}, "closed gpu1: gate freeze: patch.except has 2026-11-28/2026-11-30\n  next: run it again from Tue 2026-12-01 00:00 CET on"),
     ("freeze", {"except": ["2026-11-29"], "window": SUNDAY}, {}, {}, f"closed gpu1: gate freeze: patch.except has 2026-11-29\n  {AFTER}"),
     ("freeze", {"except": ["2026-11-30"]}, {"now": at("2026-11-29T23:50")}, {}, "closed gpu1: gate freeze: one begins at Mon 2026-11-30 00:00 CET, in 10 min 0 s; gpu1 needs 20 min 0 s, the way back included\n  next: run it again from Tue 2026-12-01 00:00 CET on"),
-    ("freeze", {"except": ["2026-01-01/2100-01-01"]}, {}, {}, f"closed gpu1: gate freeze: patch.except has 2026-01-01/2100-01-01; no window opens within 400 days\n  next: make the freeze shorter: patch.except in the fleet file"),
+    ("freeze", {"except": ["2026-01-01/2100-01-01"]}, {}, {}, "closed gpu1: gate freeze: patch.except has 2026-01-01/2100-01-01; no window opens within 400 days\n  next: make the freeze shorter: patch.except in the fleet file"),
     ("alerts", {}, fires(RATE), {}, f"closed gpu1: gate alerts: 1 alert fires; {QUIET}\n  - ErrorRate\n  {SILENCE}"),
     ("alerts", {}, fires(RATE, FAN), {}, f"closed gpu1: gate alerts: 2 alerts fire; {QUIET}\n  - ErrorRate\n  - FanFailed (gpu2:9100)\n  {SILENCE}"),
     ("alerts", {}, fires(*[RATE] * 10), {}, f"closed gpu1: gate alerts: 10 alerts fire; {QUIET}\n" + "  - ErrorRate\n" * 8 + f"  - and 2 more\n  {SILENCE}"),
