@@ -42,6 +42,7 @@ from rackwright.lifecycle.restore.plan import parse_present
 from rackwright.lifecycle.restore.staging import parse_look
 from rackwright.lifecycle.session import survey
 from rackwright.lifecycle.session.overrides import parse_overrides
+from rackwright.operations.facts.clock import parse_clock
 from rackwright.operations.facts.filters import parse_filters
 from rackwright.operations.facts.found_driver import parse_found_driver
 from rackwright.operations.facts.listening import parse_listening
@@ -182,6 +183,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_first_hashes: (parse_first_hashes, f"{'5' * 64} golden/a.json\n"),
     parse_present: (parse_present, "12 1790000000.5 bench/a b\n"),
     parse_look: (parse_look, 'active\n\n{"percent_done":0.5}\n'),
+    parse_clock: (parse_clock, "synchronized yes\ntime 1790000000.123456789\n"),
     parse_filters: (parse_filters, SURVEYED["filters"]),
     parse_found_driver: (parse_found_driver, SURVEYED["driver"]),
     parse_listening: (parse_listening, SURVEYED["listening"]),

@@ -10,6 +10,9 @@ from rackwright.lifecycle.patch.gate_state import Gate, GateState
 from rackwright.report.words import duration
 from rackwright.values.windows import HORIZON, next_opening, open_until
 
+_TWO_WEEKS = timedelta(days=14)
+"""A window that isn't long enough within this time is so only in the night in which an hour is repeated."""
+
 
 def zone_of(fleet: Fleet) -> tzinfo:
     """Return the fleet's time zone. Raise RackwrightError if this machine doesn't know it."""
@@ -60,16 +63,15 @@ def freeze_gate(fleet: Fleet, host: str, now: datetime, seconds: float) -> Gate:
 
 def _closed(name: str, fleet: Fleet, now: datetime, seconds: float, found: str) -> Gate:
     patch, zone, needed = fleet.file.patch, zone_of(fleet), timedelta(seconds=seconds)
-    opening = next_opening(now, patch.windows, patch.freezes, zone, needed) if patch else None
+    windows, freezes = (patch.windows, patch.freezes) if patch else ((), ())
+    weekly = next_opening(now, windows, (), zone, needed)
+    if weekly is None or weekly - now > _TWO_WEEKS:
+        should = f"no window is {duration(seconds)} long"
+        return Gate(name, GateState.CLOSED, found, should, "make a window longer: patch.window in the fleet file")
+    opening = next_opening(now, windows, freezes, zone, needed)
     if opening is None:
-        should = f"no window within {HORIZON.days} days is {duration(seconds)} long"
-        return Gate(
-            name,
-            GateState.CLOSED,
-            found,
-            should,
-            "make a window longer, or a freeze shorter: patch in the fleet file",
-        )
+        should = f"no window opens within {HORIZON.days} days"
+        return Gate(name, GateState.CLOSED, found, should, "make the freeze shorter: patch.except in the fleet file")
     return Gate(name, GateState.CLOSED, found, next=f"run it again from {_shown(opening, zone)} on")
 
 
