@@ -80,8 +80,8 @@ def disarm_command() -> str:
 def commit_command() -> str:
     """Return the command that makes the running kernel the default for good. Repeating it changes nothing.
 
-    It fails while another kernel is armed, and after a fallback: `disarm` comes first. GRUB chooses by itself again if
-    it chooses the running kernel; if not, that kernel stays held.
+    It fails while another kernel is armed, and after a fallback: `disarm` comes first. If GRUB would choose the
+    running kernel by itself, it may choose again; if not, that kernel stays held.
     """
     return shlex.join((SCRIPT, "commit"))
 

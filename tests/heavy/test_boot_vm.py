@@ -36,6 +36,7 @@ apt-get -qq update && apt-cache search --names-only '^linux-image-6[.].*-cloud-a
 """
 _UPDATE = "/etc/kernel/postinst.d/zz-update-grub {} /boot/vmlinuz-{}"
 """What a kernel's package runs last."""
+_APT = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def machine(vm: Vm) -> Machine:
     newer = vm.exec("uname -r").out.strip()
     older = vm.exec(_OLDER, timeout=600).out.strip()
     vm.exec(
-        f"DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends linux-image-{shlex.quote(older)}",
+        f"{_APT} install --no-install-recommends linux-image-{shlex.quote(older)}",
         timeout=1200,
     )
     return Machine(vm, newer, older)
@@ -133,9 +134,7 @@ def test_after_a_hang_a_power_cycle_brings_the_old_kernel(machine: Machine) -> N
 
 
 def test_where_grub_chooses_the_running_kernel_nothing_is_left_after_a_commit(machine: Machine) -> None:
-    machine.tell(
-        f"rm /boot/vmlinuz-{HANGS}; DEBIAN_FRONTEND=noninteractive apt-get -qq purge -y linux-image-{machine.newer}; {disarm_command()}"
-    )
+    machine.tell(f"rm /boot/vmlinuz-{HANGS}; {_APT} purge linux-image-{machine.newer}; {disarm_command()}")
     machine.tell(commit_command())
     assert machine.look() == OneBoot("none", None, machine.older, machine.older, machine.look().hands)
     assert machine.tell(f"ls -d {HELD} {ONCE} 2>/dev/null || true") == ""

@@ -1,7 +1,7 @@
 """A folder that the script of the role boot takes for a host's root.
 
-GRUB's environment is written by the real grub-editenv. update-grub is a stand-in, whose menu has the text of a real one
-(Debian 13, GRUB 2.12): tests/heavy/test_boot_vm.py has the real GRUB.
+The real grub-editenv writes GRUB's environment. update-grub is a stand-in; its menu has the text of a real one (Debian
+13, GRUB 2.12). tests/heavy/test_boot_vm.py has the real GRUB.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ echo called >>{root}/grubs
 for file in {root}/etc/default/grub.d/*.cfg; do [ ! -e "$file" ] || . "$file"; done
 case ${{GRUB_DEFAULT:=0}} in saved) GRUB_DEFAULT='${{saved_entry}}' ;; esac
 entry() {{
-  printf "%s" "$4menuentry 'Debian GNU/Linux$3' --class debian --class os --unrestricted \\$menuentry_id_option '$2' {{
+  printf "%s" "$4menuentry 'Debian GNU/Linux$3' --class debian --unrestricted \\$menuentry_id_option '$2' {{
 $4\tload_video
 $4\tif [ x\\$grub_platform = xxen ]; then insmod xzio; insmod lzopio; fi
-$4\tlinux\t{prefix}/vmlinuz-$1 root=UUID={uuid} ro quiet 
+$4\tlinux\t{prefix}/vmlinuz-$1 root=UUID={uuid} ro quiet
 $4\techo\t'Loading initial ramdisk ...'
 $4\tinitrd\t{prefix}/initrd.img-$1
 $4}}

@@ -6,9 +6,13 @@ import hashlib
 import shlex
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from rackwright.deploys.gpu import gpu
+from rackwright.operations.facts.ours import OurFiles
+from rackwright.operations.facts.package_set import KeptSets, PackageSets
 from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.roles.boot import scripts
 from rackwright.roles.boot.one_boot import (
@@ -21,7 +25,7 @@ from rackwright.roles.boot.one_boot import (
     parse_one_boot,
 )
 from rackwright.roles.boot.role import boot
-from rackwright.roles.boot.settings import SCRIPT
+from rackwright.roles.boot.settings import FILES, SCRIPT, Settings
 from tests.fakes import play
 from tests.roles.one_boot_host import NEW, OLD, Host
 
@@ -73,7 +77,7 @@ def test_only_the_armed_entry_reboots_after_a_panic_and_what_grub_can_not_load_h
     host.does("arm", NEW)
     lines = [line.strip() for line in host.menu.partition("set fallback=rackwright-before\n")[2].splitlines()]
     (once, before) = (line for line in lines if line.startswith("menuentry"))
-    assert once.endswith("--class debian --class os --unrestricted $menuentry_id_option 'rackwright-once' {")
+    assert once.endswith("--class debian --unrestricted $menuentry_id_option 'rackwright-once' {")
     assert before.endswith("$menuentry_id_option 'rackwright-before' {")
     (new, old) = (line for line in lines if line.startswith("linux"))
     assert new.split()[1:] == [f"/boot/vmlinuz-{NEW}", *new.split()[2:5], "panic=10"]
@@ -408,6 +412,22 @@ def test_an_answer_that_is_not_the_scripts_is_refused(text: str) -> None:
 
 
 # The role.
+
+
+def test_every_file_of_it_is_found_when_the_fleet_no_longer_names_it(tmp_path: Path) -> None:
+    for path in FILES:
+        (tmp_path / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path.lstrip("/")).write_text("")
+    command = OurFiles().command().replace("/etc/", f"{tmp_path}/etc/")
+    found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.split()
+    assert set(found) == {f"{tmp_path}{path}" for path in FILES}
+
+
+def test_the_deploy_of_gpus_runs_it_where_the_spec_has_it() -> None:
+    for settings, changed in ((Settings(), True), (None, False)):
+        spec = SimpleNamespace(boot=settings, driver=None, cuda=None)
+        played = play(gpu, facts={PathState: None, PackageSets: KeptSets({}, {}, (), {})}, model=spec)
+        assert ("Write one-boot" in played.changed) is changed
 
 
 def test_the_role_writes_the_script_after_its_parts_and_changes_nothing_again() -> None:

@@ -28,7 +28,7 @@ class OurUnits(_Names):
 
 
 class OurFiles(_Names):
-    """Return probe scripts, folders of proxies and p2p, and files of certificates, backups, GPU faults, driver and boot.
+    """Return probe scripts, folders of proxies and p2p, and files of certificates, backups, GPU faults, driver, boot.
 
     Other files there are always needed, or not ours.
     """
