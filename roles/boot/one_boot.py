@@ -70,7 +70,7 @@ def arm_command(kernel: str) -> str:
 
 
 def disarm_command() -> str:
-    """Return the command that undoes `arm`: the next boot is of the default. What is held stays held.
+    """Return the command that undoes `arm`: the next boot is of the default. It is still the kernel that ran.
 
     It is allowed at any time, also after the armed kernel was booted.
     """
@@ -80,8 +80,8 @@ def disarm_command() -> str:
 def commit_command() -> str:
     """Return the command that makes the running kernel the default for good. Repeating it changes nothing.
 
-    It fails while another kernel is armed, and after a fallback: `disarm` comes first. If GRUB would choose the
-    running kernel by itself, it may choose again; if not, that kernel stays held.
+    It fails while another kernel is armed, and after a fallback: `disarm` comes first. If GRUB's own choice is
+    the running kernel, GRUB chooses again from then on; if not, the running kernel is kept as the default.
     """
     return shlex.join((SCRIPT, "commit"))
 

@@ -21,7 +21,7 @@ from rackwright.roles.boot.one_boot import (
     look_command,
     parse_one_boot,
 )
-from rackwright.roles.boot.settings import HELD, ONCE
+from rackwright.roles.boot.settings import KEPT, ONCE
 from rackwright.roles.nvidia_driver.settings import PIN
 from tests.waiting import wait_until
 
@@ -137,5 +137,5 @@ def test_where_grub_chooses_the_running_kernel_nothing_is_left_after_a_commit(ma
     machine.tell(f"rm /boot/vmlinuz-{HANGS}; {_APT} purge linux-image-{machine.newer}; {disarm_command()}")
     machine.tell(commit_command())
     assert machine.look() == OneBoot("none", None, machine.older, machine.older, machine.look().hands)
-    assert machine.tell(f"ls -d {HELD} {ONCE} 2>/dev/null || true") == ""
+    assert machine.tell(f"ls -d {KEPT} {ONCE} 2>/dev/null || true") == ""
     assert 'set default="0"' in machine.tell("cat /boot/grub/grub.cfg")

@@ -1,7 +1,7 @@
 """A folder that the script of the role boot takes for a host's root.
 
-The real grub-editenv writes GRUB's environment. update-grub is a stand-in; its menu has the text of a real one (Debian
-13, GRUB 2.12). tests/heavy/test_boot_vm.py has the real GRUB.
+The real grub-editenv writes GRUB's environment. update-grub is a stand-in; its menu is a real one's
+(Debian 13, GRUB 2.12). tests/heavy/test_boot_vm.py has the real GRUB.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ class Host:
         return self.root / "etc/grub.d/42_rackwright"
 
     @property
-    def held(self) -> Path:
+    def kept(self) -> Path:
         return self.root / "etc/default/grub.d/zzz-rackwright.cfg"
 
     @property

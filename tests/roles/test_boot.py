@@ -88,9 +88,9 @@ def test_only_the_armed_entry_reboots_after_a_panic_and_what_grub_can_not_load_h
 
 def test_arming_again_changes_nothing(host: Host) -> None:
     host.does("arm", NEW)
-    before = (host.grubs, host.env, host.once.stat().st_ino, host.held.stat().st_ino)
+    before = (host.grubs, host.env, host.once.stat().st_ino, host.kept.stat().st_ino)
     host.does("arm", NEW)
-    assert (host.grubs, host.env, host.once.stat().st_ino, host.held.stat().st_ino) == before
+    assert (host.grubs, host.env, host.once.stat().st_ino, host.kept.stat().st_ino) == before
 
 
 def test_another_kernel_takes_the_place_of_the_armed_one(host: Host) -> None:
@@ -130,7 +130,7 @@ def test_a_committed_kernel_is_the_default_and_grub_chooses_again(host: Host) ->
     host.boots(NEW)
     host.does("commit")
     assert host.look() == seen("none", None, NEW, NEW)
-    assert not host.held.exists()
+    assert not host.kept.exists()
     assert not host.once.exists()
     assert 'set default="0"' in host.menu
     assert "rackwright" not in host.menu

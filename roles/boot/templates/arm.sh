@@ -22,12 +22,12 @@ menu() {
 hold() {
   [ -z "$armed" ] || [ "$since" = "$boot" ] || die "kernel $armed was armed before this boot; next: $0 commit or disarm"
   at=$(place "$running")
-  [ ! -e "$held" ] || [ "$(get saved_entry)" != "$at" ] || [ "$(default)" != "$running" ] || return 0
+  [ ! -e "$kept" ] || [ "$(get saved_entry)" != "$at" ] || [ "$(default)" != "$running" ] || return 0
   edit "saved_entry=$at"
   printf '%s\n' "# Written by rackwright: the running kernel stays the boot default until $0 commit." \
-    GRUB_DEFAULT=saved GRUB_SAVEDEFAULT=false | put "$held" 0644
+    GRUB_DEFAULT=saved GRUB_SAVEDEFAULT=false | put "$kept" 0644
   menu
-  [ "$(default)" = "$running" ] || die "kernel $running isn't the default: something overrides $held"
+  [ "$(default)" = "$running" ] || die "kernel $running isn't the default: something overrides $kept"
 }
 arm() {
   case $1 in ''|*[!A-Za-z0-9.+~_-]*) die "usage: $0 arm KERNEL" ;; esac

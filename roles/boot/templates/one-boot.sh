@@ -4,11 +4,11 @@
 # look    prints what is armed, runs and boots by default, and what needs hands if a kernel doesn't boot
 # hold    makes the running kernel the default, whichever kernels are installed, until a commit
 # arm     holds, and boots KERNEL at the next boot only; a panic there reboots, into the default
-# disarm  takes that back; what is held stays held
+# disarm  takes that back; the default stays
 # commit  makes the running kernel the default for good; refused while another kernel is armed or after it fell back
 set -eu
 export LC_ALL=C
-grub=/boot/grub held=/etc/default/grub.d/zzz-rackwright.cfg once=/etc/grub.d/42_rackwright
+grub=/boot/grub kept=/etc/default/grub.d/zzz-rackwright.cfg once=/etc/grub.d/42_rackwright
 dog=/etc/systemd/system.conf.d/zz-rackwright.conf guard=/etc/rackwright/boot-guard
 running=$(uname -r) boot=$(cat /proc/sys/kernel/random/boot_id)
 die() { echo "$*" >&2; exit 1; }
@@ -23,9 +23,9 @@ commit() {
   [ -z "$armed" ] || [ "$armed" = "$running" ] || die "kernel $armed is armed, but $running runs; next: $0 disarm"
   disarm "saved_entry=$(place "$running")"
   armed=''
-  # The guard may choose another kernel for the GPUs. Then this one stays held.
+  # The guard may choose another kernel for the GPUs. Then this one is kept.
   if [ -x "$guard" ]; then "$guard" look >/dev/null 2>&1 || true; fi
-  if [ -e "$held" ] && [ "$(first)" = "$running" ]; then rm -f -- "$held"; menu; fi
+  if [ -e "$kept" ] && [ "$(first)" = "$running" ]; then rm -f -- "$kept"; menu; fi
   [ "$(default)" = "$running" ] || hold
 }
 look() {
