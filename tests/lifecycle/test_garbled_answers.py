@@ -51,6 +51,7 @@ from rackwright.remote import Completed, Remote, UnreadableAnswer, read_answer
 from rackwright.report.words import size
 from rackwright.roles.backup import others
 from rackwright.roles.backup import state as backups
+from rackwright.roles.boot.one_boot import parse_one_boot
 from rackwright.roles.certificate import ends
 from rackwright.roles.replica import proof
 from rackwright.roles.replica import state as replicas
@@ -198,6 +199,10 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_people: (lambda text: parse_people(text.splitlines()), PEOPLE),
     backups.parse: (backups.parse, BACKUP),
     others.parse: (others.parse, "0 1\n"),
+    parse_one_boot: (
+        parse_one_boot,
+        "state armed\narmed 6.12.118-amd64\nrunning 6.12.117-amd64\ndefault -\nhands read-only lvm\n",
+    ),
     ends.parse: (ends.parse, "gateway.crt notAfter=2027-01-01 00:00:00Z\n"),
     proof.parse: (proof.parse, f"ActiveState=active\nMainPID=7\nword=a\nmarker=abc /srv\nanswer:\n{ANSWER}"),
     replicas.parse: (replicas.parse, REPLICAS),

@@ -11,6 +11,7 @@ from rackwright.fleet.sections.baseline import Baseline
 from rackwright.fleet.sections.models import Runtime
 from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Settings as Backup
+from rackwright.roles.boot.settings import Settings as Boot
 from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.roles.cuda.settings import Settings as Cuda
 from rackwright.roles.downloads.settings import Settings as Downloads
@@ -84,6 +85,8 @@ class HostSpec:
     downloads: Downloads = field(default_factory=Downloads)
     driver: Driver | None = None
     """None if the host has no GPUs, or if rackwright doesn't manage its driver."""
+    boot: Boot | None = None
+    """None if rackwright never changes which kernel the host boots."""
     cuda: Cuda | None = None
     patch: Patch | None = None
     """None if the fleet file has no `patch`."""
