@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from rackwright.package_set import Package, PackageChange
+from rackwright.roles.boot.one_boot import OneBoot, parse_one_boot
 from rackwright.roles.patch.state import Cves, Offered, PatchState, Space, Way
 
 _NAME = r"[a-z0-9][a-z0-9+.-]{0,98}"
@@ -49,8 +50,7 @@ def parse_state(output: str) -> PatchState:
         services=_services(lines) if "needrestart" in asked else None,
         kernels=tuple(map(_plain, said.all("kernel"))),
         reboot=said.maybe("reboot"),
-        watchdog=said.maybe("watchdog"),
-        grub=_grub(said.maybe("grub")),
+        boot=_boot(said.all("boot")),
         cves=_cves(said) if "debsecan" in asked else None,
         cves_unknown=said.maybe("unknown") or "",
     )
@@ -153,11 +153,11 @@ def _services(lines: list[str]) -> tuple[str, ...]:
     return tuple(sorted({_plain(line.removeprefix(start)) for line in lines if line.startswith(start)}))
 
 
-def _grub(text: str | None) -> tuple[str, str] | None:
-    if text is None:
+def _boot(lines: tuple[str, ...]) -> OneBoot | None:
+    try:
+        return parse_one_boot("\n".join(lines)) if lines else None
+    except ValueError:
         return None
-    filesystem, _, layers = text.partition(" ")
-    return filesystem, layers
 
 
 def _cves(said: _Said) -> Cves:

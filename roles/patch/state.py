@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from rackwright.package_set import PackageChange
+from rackwright.roles.boot.one_boot import OneBoot
+from rackwright.roles.boot.settings import SCRIPT as ONE_BOOT
 from rackwright.roles.patch.scope import left_regex
 
 Way = Literal["archive", "cache", "repack", "none"]
@@ -85,10 +87,8 @@ class PatchState:
     kernels: tuple[str, ...] = ()
     reboot: str | None = None
     """Packages that already ask for a reboot; None: none does."""
-    watchdog: str | None = None
-    """systemd's RuntimeWatchdogUSec, `0` if systemd doesn't use it; None: there is no /dev/watchdog."""
-    grub: tuple[str, str] | None = None
-    """GRUB's filesystem, and the layers below it; None: there is no /boot/grub."""
+    boot: OneBoot | None = None
+    """Whether a kernel can be booted once; None: the host doesn't have the script of roles/boot, or it failed."""
     cves: Cves | None = None
     cves_unknown: str = ""
     """Why `cves` is None, if the host said why."""
@@ -100,6 +100,7 @@ def script(*, driver: bool, only_security: bool, tracker: str = TRACKER, curl_op
     `driver`: whether rackwright manages the host's driver, so that the lock decides its kernel.
     """
     values = {"left": left_regex(driver=driver), "only": "security" if only_security else "", "tracker": tracker}
+    values["one_boot"] = ONE_BOOT
     head = "".join(f"{key}={shlex.quote(value)}\n" for key, value in values.items())
     fetch = f'fetch() {{ {shlex.join((*_FETCH, *curl_options))} -o "$2" -- "$1"; }}\n'
     # In braces nothing runs until the whole script has arrived.

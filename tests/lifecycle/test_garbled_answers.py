@@ -53,6 +53,7 @@ from rackwright.roles.backup import others
 from rackwright.roles.backup import state as backups
 from rackwright.roles.boot.one_boot import parse_one_boot
 from rackwright.roles.certificate import ends
+from rackwright.roles.patch.parse_state import parse_state
 from rackwright.roles.replica import proof
 from rackwright.roles.replica import state as replicas
 from rackwright.roles.replica.answer import parse_answer
@@ -65,6 +66,7 @@ from rackwright.state.pushed_keys import parse_pushed
 from rackwright.state.record import parse_record
 from tests.hardware.outputs import FOLDER
 from tests.lifecycle.hostile import HOSTILE, Lost, session_with
+from tests.lifecycle.patch.states import STATE
 
 ROOT = Path(__file__).parents[2]
 RECORD = '{"format": "control-host/1", "host": "gate1", "number": 3, "since": "2026-11-01T08:00:00Z", "who": "anna"}'
@@ -197,6 +199,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_remains: (parse_remains, "left path /opt/rackwright\nswap /dev/sda2\nend\n"),
     parse_overrides: (parse_overrides, OVERRIDES),
     parse_people: (lambda text: parse_people(text.splitlines()), PEOPLE),
+    parse_state: (parse_state, STATE),
     backups.parse: (backups.parse, BACKUP),
     others.parse: (others.parse, "0 1\n"),
     parse_one_boot: (

@@ -21,7 +21,7 @@ def plan(context: Context, only: str | None, check: bool, limit: tuple[str, ...]
     """Show what patching would change on each host, and whether the driver builds for the coming kernel.
 
     Changes nothing. It asks apt in private package lists, and builds the coming driver in a private folder on one
-    host for each set of packages. Exit code 12 if a driver doesn't build, 3 if a host has no answer.
+    host for each set of packages. Exit code 12 unless that driver builds, 3 if a host has no answer.
     """
     hosts_needed()
     from rackwright.cli.render.patch_document import patch_document
@@ -37,6 +37,6 @@ def plan(context: Context, only: str | None, check: bool, limit: tuple[str, ...]
         context.note(f"{host}: {why}")
     if planned.failed or planned.driver_problems:
         return ExitCode.HOSTS_FAILED
-    if planned.unbuilt:
+    if planned.unproven:
         return ExitCode.NOT_PROVEN
     return ExitCode.CHANGES_PENDING if check and not planned.empty else ExitCode.DONE

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rackwright.fleet.lock import DriverLock
 from rackwright.report.words import size
+from rackwright.roles.boot.settings import SCRIPT as ONE_BOOT
 from rackwright.roles.patch.scope import decided_by
 from rackwright.roles.patch.state import Offered, PatchState
 
@@ -15,8 +16,6 @@ _BOOT_SPACE = 300_000_000
 """Bytes that a kernel with its initramfs may need."""
 _ONLY_AT_BOOT = ("libc6", "systemd", "dbus", "dbus-broker", "intel-microcode", "amd64-microcode", "linux-firmware")
 """Packages that running programs or the kernel use until the next boot."""
-_CANT_WRITE = ("lvm", "mdraid", "diskfilter", "cryptodisk", "luks")
-"""Layers below which GRUB can't write (GRUB's manual, "Environment block"); so on btrfs and zfs."""
 
 
 @dataclass(frozen=True)
@@ -101,19 +100,12 @@ def needs_hands(state: PatchState, *, bmc: bool) -> tuple[str, ...]:
 
 
 def _needs_hands(state: PatchState, bmc: bool) -> Iterator[str]:
-    if state.grub is None:
-        yield "no GRUB: the old kernel must be chosen by hand"
+    if state.boot is None:
+        yield f"unknown, because it has no {ONE_BOOT}, which apply puts on hosts whose driver it installs"
     else:
-        filesystem, layers = state.grub
-        if filesystem in ("btrfs", "zfs", "unknown") or any(layer in _CANT_WRITE for layer in layers.split()):
-            on = f"{filesystem}{f' on {layers}' if layers else ''}"
-            yield f"GRUB can't write its environment ({on}): the old kernel must be chosen by hand"
-    if state.watchdog is None:
-        yield "no watchdog: a kernel that hangs stays so until a power cycle"
-    elif state.watchdog in ("0", "infinity", ""):
-        yield "systemd doesn't use the watchdog: set RuntimeWatchdogSec in system.conf"
+        yield from state.boot.hands
     if not bmc:
-        yield "no bmc in the fleet file: a power cycle needs somebody at the machine"
+        yield "the fleet file has no bmc for it: a power cycle needs somebody at the machine"
 
 
 def left_alone(state: PatchState, *, driver: bool) -> tuple[Left, ...]:

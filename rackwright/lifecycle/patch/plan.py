@@ -21,7 +21,7 @@ from rackwright.lifecycle.patch.kinds import PatchPlan, Wanted, kinds_of, plan_d
 from rackwright.lifecycle.patch.schedule import Schedule, in_order, schedule
 from rackwright.lifecycle.patch.try_build import Tried
 from rackwright.lifecycle.session.session import Session
-from rackwright.remote import Completed, checked
+from rackwright.remote import Completed, read_each
 from rackwright.roles.patch.parse_state import parse_state, without_user
 from rackwright.roles.patch.state import SECONDS, PatchState, script
 
@@ -69,9 +69,9 @@ class Plan:
         return all(host.empty for host in self.hosts)
 
     @property
-    def unbuilt(self) -> tuple[Tried, ...]:
-        """The sets whose modules don't build."""
-        return tuple(tried for tried in self.builds if tried.state == "fails")
+    def unproven(self) -> tuple[Tried, ...]:
+        """The sets whose modules don't build, or of which that isn't known."""
+        return tuple(tried for tried in self.builds if tried.state != "builds")
 
 
 def _quiet(_: str) -> None:
@@ -122,17 +122,10 @@ def states_of(session: Session, *, only_security: bool) -> tuple[dict[str, Patch
     """Return what each host says about its packages, and why the others said nothing that can be read."""
     scripts = {host: _script(session, host, only_security=only_security) for host in session.hosts}
     asked = session.remote.each(scripts, lambda host: _asked(session, host, scripts[host]))
-    states: dict[str, PatchState] = {}
-    failed: dict[str, str] = {}
-    for host, answer in checked(asked, "reading the packages").items():
-        if isinstance(answer, HostError):
-            failed[host] = without_user(answer.problems[0].what)
-            continue
-        try:
-            states[host] = parse_state(answer.stdout)
-        except ValueError as error:
-            failed[host] = str(error)
-    return states, failed
+    read = read_each(asked, "its packages", parse_state)
+    states = {host: state for host, state in read.items() if isinstance(state, PatchState)}
+    failed = {host: error.problems[0] for host, error in read.items() if isinstance(error, HostError)}
+    return states, {host: without_user(problem.line()) for host, problem in failed.items()}
 
 
 def _asked(session: Session, host: str, text: str) -> Completed | HostError:

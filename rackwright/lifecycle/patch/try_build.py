@@ -22,7 +22,8 @@ _FETCH_SECONDS = 900
 _TEMPLATES = Path(rackwright.roles.patch.__file__).parent / "templates"
 _NEEDED = ("linux-headers-*", "linux-kbuild-*", "linux-compiler-*", "*-dkms*", "*kernel-source*")
 _CURL = ("curl", "-q", "-sS", "--fail", "--location", "--proto", "=https,http,file", "--proto-redir", "=https,http")
-_CANNOT = 3
+_ANNOUNCES = re.compile(r"building |\S+ \S+ doesn't build for kernel \S+:$")
+"""What the script says before the compiler's lines."""
 _MOST_LINES = 8
 
 
@@ -58,7 +59,7 @@ def tried_of(host: str, locked: DriverLock, answer: Completed) -> Tried:
     """Return what the script's end means."""
     if answer.killed:
         raise HostError("the trial build was ended by a signal", where=host)
-    lines = tuple(_plain(line) for line in answer.last_lines(_MOST_LINES) if not line.startswith("building "))
+    lines = tuple(_plain(line) for line in answer.last_lines(_MOST_LINES) if not _ANNOUNCES.match(line))
     if answer.ok:
         return Tried(host, locked.version, locked.kernel, "builds")
     state: Literal["fails", "unknown"] = "fails" if answer.exit_status == 1 and lines else "unknown"

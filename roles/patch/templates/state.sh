@@ -1,5 +1,6 @@
 # What patching would change on this host. Writes only in $work, root's own folder, which is removed at the end.
-# $left: names that other commands decide; $only: security or empty; $tracker: URL of debsecan's data; fetch URL FILE.
+# $left: names that other commands decide; $only: security or empty; $tracker: URL of debsecan's data; $one_boot: the
+# script of roles/boot; fetch URL FILE.
 export LC_ALL=C
 work=$(mktemp -d /var/tmp/rackwright-state-XXXXXXXX)
 trap 'rm -rf -- "$work"' EXIT
@@ -71,10 +72,7 @@ fi
 echo "running $(uname -r)"
 for kernel in /boot/vmlinuz-*; do [ ! -e "$kernel" ] || echo "kernel ${kernel#/boot/vmlinuz-}"; done
 [ ! -e /run/reboot-required ] || echo "reboot $(sort -u /run/reboot-required.pkgs 2>/dev/null | tr '\n' ' ')"
-if [ -e /dev/watchdog ]; then echo "watchdog $(systemctl show -P RuntimeWatchdogUSec)"; fi
-if [ -d /boot/grub ]; then
-  echo "grub $(grub-probe --target=fs /boot/grub 2>/dev/null || echo unknown) $(grub-probe --target=abstraction /boot/grub 2>/dev/null | tr '\n' ' ')"
-fi
+[ ! -x "$one_boot" ] || "$one_boot" look 2>/dev/null </dev/null | sed 's/^/boot /'
 
 # CVEs that the installed versions have, then those that the versions after would have.
 if [ "$ID" != debian ] || [ -z "${VERSION_CODENAME:-}" ] || ! command -v debsecan >/dev/null; then echo end; exit 0; fi

@@ -39,8 +39,12 @@ running 6.12.48+deb13-amd64
 kernel 6.12.48+deb13-amd64
 kernel 6.12.9+deb13-amd64
 reboot libc6 linux-image-amd64
-watchdog 0
-grub ext2 lvm
+boot state none
+boot armed -
+boot running 6.12.48+deb13-amd64
+boot default 6.12.48+deb13-amd64
+boot hands read-only lvm
+boot hands no-watchdog
 asked debsecan
 open CVE-2026-0001 libssl3t64
 open CVE-2026-0002 libssl3t64

@@ -12,21 +12,30 @@ from rackwright.lifecycle.patch.findings import (
     no_way_back,
     reboots,
 )
+from rackwright.package_set import Package
 from tests.lifecycle.patch.states import state
 
 
-def driver_set(version: str, kernel: str, *hosts: str) -> DriverLock:
+def driver_set(version: str, kernel: str) -> DriverLock:
+    module = Package(
+        name="nvidia-dkms",
+        version=version,
+        architecture="amd64",
+        size=1,
+        sha256="a" * 64,
+        url="https://m.internal/n.deb",
+    )
     return DriverLock(
         question="q",
         system="debian 13",
         architecture="amd64",
         modules="open",
-        hosts=hosts,
+        hosts=("gpu1",),
         version=version,
         kernel=kernel,
         kernel_package="linux-image-amd64",
         install=(),
-        packages=(),
+        packages=(module,),
     )
 
 
@@ -79,18 +88,12 @@ def test_a_package_whose_version_before_is_gone_is_named() -> None:
 
 
 def test_what_needs_hands() -> None:
-    assert needs_hands(state(), bmc=False) == (
-        "GRUB can't write its environment (ext2 on lvm): the old kernel must be chosen by hand",
-        "systemd doesn't use the watchdog: set RuntimeWatchdogSec in system.conf",
-        "no bmc in the fleet file: a power cycle needs somebody at the machine",
-    )
-    assert needs_hands(state(grub="ext2 ", watchdog="1min"), bmc=True) == ()
-    assert needs_hands(state("grub", "watchdog"), bmc=True) == (
-        "no GRUB: the old kernel must be chosen by hand",
-        "no watchdog: a kernel that hangs stays so until a power cycle",
-    )
-    assert needs_hands(state(grub="btrfs ", watchdog="1min"), bmc=True) == (
-        "GRUB can't write its environment (btrfs): the old kernel must be chosen by hand",
+    *of_boot, of_bmc = needs_hands(state(), bmc=False)
+    assert of_boot == list(needs_hands(state(), bmc=True))
+    assert [("lvm" in line, "watchdog" in line) for line in of_boot] == [(True, False), (False, True)]
+    assert of_bmc == "the fleet file has no bmc for it: a power cycle needs somebody at the machine"
+    assert needs_hands(state("boot"), bmc=True) == (
+        "unknown, because it has no /etc/rackwright/one-boot, which apply puts on hosts whose driver it installs",
     )
 
 
