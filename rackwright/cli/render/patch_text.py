@@ -131,7 +131,7 @@ def _schedule(schedule: Schedule, zone: tzinfo) -> Iterator[str]:
     yield f"order: {', '.join([f'{first} (canary)', *rest])}{at_once}"
     most = ", ".join(f"{part} {duration(seconds)}" for part, seconds in schedule.most.items())
     measured = "not measured yet" if schedule.seconds is None else f"about {duration(schedule.seconds)}"
-    yield f"time: {measured}; at most per host: {most}, besides installation and boot"
+    yield f"time: {measured}; at most per host: {most}, plus installation and boot"
     yield f"window: {_window(schedule, zone)}"
 
 

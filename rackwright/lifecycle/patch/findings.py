@@ -105,7 +105,7 @@ def _needs_hands(state: PatchState, bmc: bool) -> Iterator[str]:
     else:
         yield from state.boot.hands
     if not bmc:
-        yield "the fleet file has no bmc for it: a power cycle needs somebody at the machine"
+        yield "the fleet file has no bmc for it: a power cycle needs a person at the machine"
 
 
 def left_alone(state: PatchState, *, driver: bool) -> tuple[Left, ...]:

@@ -88,8 +88,8 @@ def patch_plan(
 ) -> Plan:
     """Ask the session's hosts and return what a patch run would change.
 
-    With `only_security`, driver and kernel of the lock stay. `measured`: seconds of each host's last patch. `say` is
-    told what takes long. A host without an answer is in `failed`. Raise RackwrightError if this machine doesn't know
+    With `only_security`, driver and kernel of the lock stay. `measured`: seconds of each host's last patch. `say`
+    gets a line before anything that takes long. A host without an answer is in `failed`. Raise RackwrightError if this machine doesn't know
     the fleet's time zone.
     """
     zone = zone_of(session.fleet)

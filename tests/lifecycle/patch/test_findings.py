@@ -91,7 +91,7 @@ def test_what_needs_hands() -> None:
     *of_boot, of_bmc = needs_hands(state(), bmc=False)
     assert of_boot == list(needs_hands(state(), bmc=True))
     assert [("lvm" in line, "watchdog" in line) for line in of_boot] == [(True, False), (False, True)]
-    assert of_bmc == "the fleet file has no bmc for it: a power cycle needs somebody at the machine"
+    assert of_bmc == "the fleet file has no bmc for it: a power cycle needs a person at the machine"
     assert needs_hands(state("boot"), bmc=True) == (
         "unknown, because it has no /etc/rackwright/one-boot, which apply puts on hosts whose driver it installs",
     )
