@@ -13,7 +13,7 @@ from rackwright.fleet.load import load_fleet
 from rackwright.fleet.references import secret_references
 from rackwright.fleet.sections.patch import LATE_BACKUP, Patch
 from rackwright.roles.backup.state import LATE, SNAPSHOTS_EVERY
-from tests.fleet.test_load import GOOD, REFERENCE
+from tests.fleet.test_load import GOOD, REFERENCE, SECRET
 
 PATCH = """\
 patch:
@@ -54,8 +54,8 @@ def section(folder: Path, text: str) -> Patch:
         ("2026-11-27]", "2026-11-31, soon, 2026-02-01/2026-01-01]", [f"19 patch.except[1]: {DAY}", f"19 patch.except[2]: {DAY}", "19 patch.except[3]: ends before it begins; write 2026-01-01/2026-02-01"]),
         ("24h", "30s", ["20 patch.backup_within: should be at least 60 seconds"]),
         ("max_unavailable: 2", "max_unavailable: 0", ["17 patch.max_unavailable: should be at least 1"]),
-        ("url: https", "url: http", ["22 patch.prometheus: the token would be sent in clear text; use an https URL"]),
-        ("https://", "https://admin:secret@", ["22 patch.prometheus.url: should be a URL like https://mirror.acme.internal:8443/path, without a password, quotes or spaces"]),
+        ("url: https", "url: http", ["21 patch.prometheus: the token would be sent in clear text; use an https URL"]),
+        ("https://", "https://admin:secret@", [f"22 patch.prometheus.url: contains a URL's password; {SECRET}"]),
         ("ca.pem", "other.pem", ["23 patch.prometheus.ca: no such file: {folder}/other.pem; a relative path starts at the fleet file's folder"]),
         ("env:TOKEN", "t0ken", [f"24 patch.prometheus.token: {REFERENCE}"]),
         ("Watchdog", "''", ["25 patch.prometheus.ignore[0]: should be the name of an alert, as in the rule's `alert:`"]),
