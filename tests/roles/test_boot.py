@@ -222,7 +222,8 @@ def test_the_running_kernel_is_held_and_not_armed(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    "kernel", ["", "6.13-amd64", "6.12.118", f"{NEW}\n", f"$(touch hit){NEW}", "a b", f"x/{NEW}"]
+    "kernel",
+    ["", "6.13-amd64", "6.12.118", f"{NEW}\n", f"$(touch hit){NEW}", "a b", f"x/{NEW}", NEW.replace(".", r"\056")],
 )
 def test_only_a_kernel_of_grubs_menu_is_armed(host: Host, kernel: str) -> None:
     before = host.menu
@@ -238,6 +239,14 @@ def test_a_menu_that_could_not_be_written_arms_nothing(host: Host) -> None:
     (host.root / "grub-fails").unlink()
     host.does("arm", NEW)
     assert host.look() == seen("armed", NEW, OLD, OLD)
+
+
+def test_a_default_that_another_file_sets_is_no_hold_and_nothing_is_armed(host: Host) -> None:
+    (host.root / "etc/default/grub.d/zzzz.cfg").write_text("GRUB_DEFAULT=0\n")
+    done = host.run("arm", NEW)
+    assert (done.returncode, f"kernel {OLD} isn't the default" in done.stderr) == (1, True)
+    assert host.env.get("next_entry", "") == ""
+    assert host.look() == seen("none", None, OLD, NEW)
 
 
 def test_an_environment_that_is_full_stays_as_it_was(host: Host) -> None:
