@@ -21,21 +21,7 @@ RESERVE = 256 * 2**20
 """Bytes that must stay free on each filesystem that a patch writes to; an eighth of that on /boot."""
 LOG_LINES = 12
 _TEMPLATES = Path(__file__).parent / "templates"
-_SCRIPTS = (
-    "common",
-    "download",
-    "marks",
-    "run",
-    "stage",
-    "keep",
-    "hold-off",
-    "install",
-    "put-back",
-    "let-go",
-    "finish",
-)
-SCRIPTS = {f"{name}.sh": (_TEMPLATES / f"{name}.sh").read_text() for name in _SCRIPTS}
-"""File name in the run's folder → text."""
+_READ = ("common", "download", "marks")
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 _MOST_FINDINGS = 2000
 
@@ -50,6 +36,10 @@ class Step(StrEnum):
     PUT_BACK = "put-back"
     LET_GO = "let-go"
     FINISH = "finish"
+
+
+SCRIPTS = {f"{name}.sh": (_TEMPLATES / f"{name}.sh").read_text() for name in (*_READ, "run", *Step)}
+"""File name in the run's folder → text."""
 
 
 class Kind(StrEnum):

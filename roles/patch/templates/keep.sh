@@ -14,8 +14,8 @@ whole() { # FILE: whether it is this package at the version of before, and compl
   dpkg-deb --fsys-tarfile "$1" >/dev/null 2>&1
 }
 as_archived() { # FILE: whether it is what the archive has, if the archive still has this version
-  known=$(apt-cache show -- "$name:$arch=$before" 2>/dev/null | sed -n 's/^SHA256: //p' | head -n 1)
-  [ -z "$known" ] || [ "$(sum "$1")" = "$known" ]
+  digest=$(known "$name:$arch=$before")
+  [ -z "$digest" ] || [ "$(sum "$1")" = "$digest" ]
 }
 cached() { cp -- "/var/cache/apt/archives/$1" "$kept/new" 2>/dev/null && whole "$kept/new" && as_archived "$kept/new"; }
 archived() { download "$name:$arch=$before" && copied "$1" "$kept/new" && whole "$kept/new"; }

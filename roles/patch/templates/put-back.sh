@@ -48,9 +48,7 @@ sync -- "$folder/reverted" "$folder"
 [ -z "$(ls /var/lib/dpkg/updates)" ] || dpkg --configure -a || : # apt refuses to work before
 # shellcheck disable=SC2046 # each word is a file or a package
 set -- $(needed)
-options='--no-download --no-install-recommends --allow-downgrades --reinstall --purge'
-# shellcheck disable=SC2086 # each word is an option
-[ $# = 0 ] || apt install $options -- "$@" || without_apt
+[ $# = 0 ] || offline install --allow-downgrades --reinstall --purge "$@" || without_apt
 remark
 conffiles
 differing before version >>"$findings"
