@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +11,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from tests.lab.deployed import LabHost
 from tests.lab.small_archive import FOLDER, SOURCES
 
-_SETTINGS = "/etc/apt/apt.conf.d/99-cut"
+_LIST, _SETTINGS, _ASIDE = "/etc/apt/sources.list.d/cut.list", "/etc/apt/apt.conf.d/99-cut", "/srv/aside"
+_CUT = """nft -f - <<END
+table ip cut {
+  chain out { type filter hook output priority 0; ip daddr %(address)s tcp dport %(port)s drop; }
+  chain in { type filter hook input priority 0; ip saddr %(address)s tcp sport %(port)s drop; }
+}
+END
+"""
 
 
 @contextmanager
 def served_by_half(host: LabHost) -> Iterator[threading.Event]:
     """Serve the host's archive. The event is set when a package was cut: from then on, nothing gets through."""
-    cut = threading.Event()
+    cut, address = threading.Event(), host.fleet.controller
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -25,41 +33,32 @@ def served_by_half(host: LabHost) -> Iterator[threading.Event]:
             if done.code:
                 self.send_error(404)
                 return
-            import base64
-
             content = base64.b64decode(done.out)
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            if name.endswith(".deb"):
-                self.wfile.write(content[: len(content) // 2])
-                self.wfile.flush()
-                drop = f"ip daddr {host.fleet.controller} tcp dport {port} drop"
-                host.tell(f"nft add table ip cut; nft 'add chain ip cut out {{ type filter hook output priority 0; }}';"
-                          f"nft add rule ip cut out {drop}; nft 'add chain ip cut in {{ type filter hook input priority 0; }}';"
-                          f"nft add rule ip cut in ip saddr {host.fleet.controller} tcp sport {port} drop")
+            half = len(content) // 2 if name.endswith(".deb") else 0
+            self.wfile.write(content[:half])
+            if half:
+                host.tell(_CUT % {"address": address, "port": port})
                 cut.set()
-                content = content[len(content) // 2 :]
-            self.wfile.write(content)
+            self.wfile.write(content[half:])
 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer((host.fleet.controller, 0), Handler)
+    server = ThreadingHTTPServer((address, 0), Handler)
     port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    source = f"deb [trusted=yes] http://someone:secret@{host.fleet.controller}:{port}/lab ./"
     host.tell(
-        f"mv {SOURCES} /srv/aside; echo '{source}' >/etc/apt/sources.list.d/cut.list; apt-get -qq update;"
-        f"echo 'Acquire::http::Timeout 1; Acquire::Retries 0;' >{_SETTINGS}"
+        f"mv {SOURCES} {_ASIDE}; echo 'Acquire::http::Timeout 1; Acquire::Retries 0;' >{_SETTINGS}\n"
+        f"echo 'deb [trusted=yes] http://someone:secret@{address}:{port}/lab ./' >{_LIST}; apt-get -qq update"
     )
     try:
         yield cut
     finally:
-        host.tell(
-            f"nft delete table ip cut 2>/dev/null; rm -f /etc/apt/sources.list.d/cut.list {_SETTINGS}; mv /srv/aside {SOURCES}"
-        )
+        host.tell(f"nft delete table ip cut 2>/dev/null; rm -f {_LIST} {_SETTINGS}; mv {_ASIDE} {SOURCES}")
         server.shutdown()
         thread.join()
         server.server_close()

@@ -3,6 +3,7 @@
 # cache, else from the archive, else made again from what is installed; their marks; their conffiles.
 . "${0%/*}/common.sh"
 . "$folder/download.sh"
+. "$folder/conffiles.sh"
 kept=$folder/kept
 
 whole() { # FILE: whether it is this package at the version of before, and complete
@@ -37,11 +38,6 @@ keep() {
   fi
   found kept "$name:$arch" "$before" "$how"
 }
-listed_conffiles() { [ "$before" = - ] || dpkg-query -W -f '${Conffiles}\n' -- "$name:$arch"; }
-conffiles() { # print the paths of the conffiles of the packages that change, without the first /
-  listed listed_conffiles | sed -n 's/ obsolete$//; s/ remove-on-upgrade$//; s,^ \(/.*\) [^ ]*$,\1,p' |
-    while IFS= read -r path; do [ ! -f "$path" ] || [ -L "$path" ] || printf '%s\n' "${path#/}"; done
-}
 
 [ ! -e "$folder/begun" ] || { cat "$kept/found" >>"$findings"; exit 0; }
 umask 077
@@ -53,6 +49,6 @@ listed keep
 for mark in auto manual; do apt-mark "show$mark" >"$kept/$mark"; done
 apt-mark showhold >"$kept/held"
 cp -- "$findings" "$kept/found"
-conffiles | tar -C / --no-recursion --verbatim-files-from -cpf "$kept/conffiles.new" -T -
+conffiles_here | tar -C / --no-recursion --verbatim-files-from -cpf "$kept/conffiles.new" -T -
 sync -- "$kept"/*
 written "$kept/conffiles.new" "$kept/conffiles.tar"
