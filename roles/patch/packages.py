@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from shlex import join, quote
+from shlex import join
 
 from rackwright.package_set import PackageChange
 
@@ -21,21 +21,7 @@ RESERVE = 256 * 2**20
 """Bytes that must stay free on each filesystem that a patch writes to; an eighth of that on /boot."""
 LOG_LINES = 12
 _TEMPLATES = Path(__file__).parent / "templates"
-_SCRIPTS = (
-    "common",
-    "download",
-    "marks",
-    "run",
-    "stage",
-    "keep",
-    "hold-off",
-    "install",
-    "put-back",
-    "let-go",
-    "finish",
-)
-SCRIPTS = {f"{name}.sh": (_TEMPLATES / f"{name}.sh").read_text() for name in _SCRIPTS}
-"""File name in the run's folder → text."""
+_READ = ("common", "download", "marks", "conffiles")
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 _MOST_FINDINGS = 2000
 
@@ -50,6 +36,10 @@ class Step(StrEnum):
     PUT_BACK = "put-back"
     LET_GO = "let-go"
     FINISH = "finish"
+
+
+SCRIPTS = {f"{name}.sh": (_TEMPLATES / f"{name}.sh").read_text() for name in (*_READ, "run", *Step)}
+"""File name in the run's folder → text."""
 
 
 class Kind(StrEnum):
@@ -109,11 +99,11 @@ class Look:
 
 # $1: the run's folder; then names and texts of scripts. Standard input: the list of packages.
 _PREPARE = f"""set -eu
-umask 077
 folder=$1
 shift
-mkdir -p -m 0700 -- {ROOT}
-[ -d "$folder" ] || mkdir -- "$folder"
+(umask 022 && mkdir -p -- "$(dirname {ROOT})")
+umask 077
+for one in {ROOT} "$folder"; do [ -d "$one" ] || mkdir -- "$one"; done
 cat >"$folder/wanted.new"
 if [ ! -e "$folder/wanted" ]; then sync -- "$folder/wanted.new"; mv -fT -- "$folder/wanted.new" "$folder/wanted"
 elif cmp -s -- "$folder/wanted.new" "$folder/wanted"; then rm -f -- "$folder/wanted.new"
@@ -226,7 +216,7 @@ def look_command(run: str, step: Step) -> str:
 
 def by_hand(run: str, step: Step, patience: int) -> str:
     """Return the command for a person on the host that runs a step without rackwright."""
-    return f"sh {quote(folder_of(run))}/{join((f'{step}.sh', *_arguments(step, patience)))}"
+    return join(("sh", f"{folder_of(run)}/run.sh", step, *_arguments(step, patience)))
 
 
 def parse_look(output: str) -> Look:

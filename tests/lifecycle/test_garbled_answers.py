@@ -36,6 +36,7 @@ from rackwright.lifecycle.drill.scratch_hosts.reach_probes import parse_tried
 from rackwright.lifecycle.drill.scratch_hosts.surroundings import parse_surroundings
 from rackwright.lifecycle.drill.scratch_hosts.wipe import parse_remains
 from rackwright.lifecycle.p2p import transfer
+from rackwright.lifecycle.patch import step_problems
 from rackwright.lifecycle.prune import scripts as prune
 from rackwright.lifecycle.restore.first_hashes import parse_first_hashes
 from rackwright.lifecycle.restore.plan import parse_present
@@ -53,6 +54,7 @@ from rackwright.roles.backup import others
 from rackwright.roles.backup import state as backups
 from rackwright.roles.boot.one_boot import parse_one_boot
 from rackwright.roles.certificate import ends
+from rackwright.roles.patch import packages as patching
 from rackwright.roles.patch.parse_state import parse_state
 from rackwright.roles.replica import proof
 from rackwright.roles.replica import state as replicas
@@ -111,6 +113,10 @@ CONTENTS = (
     '{"format": "kit/1", "fleet": "acme", "fleet_file": "fleet/site.yml", "who": "anna", "when":'
     ' "2026-11-01T08:00:00Z", "rackwright": "0.1.0", "with_ca_key": true, "files": 3, "left_out": ["a: b"],'
     ' "references": [{"where": "ca.key", "reference": "env:CA"}]}'
+)
+PATCHING = (
+    "state inactive\nresult failed 1\nuptime 1790.15 1700.00\nfound space\t/boot\t9000\t12\n"
+    "found changed\ta:all\t2 abc\t2 def\nfound locked\t/var/lib/dpkg/lock\t\t12 apt\nlog E: it failed\n"
 )
 ANSWER = '{"choices": [{"text": "blue", "logprobs": {"tokens": ["b"], "top_logprobs": [{"b": -0.1}]}}]}'
 SMI = (FOLDER / "h100.xml").read_text()
@@ -187,6 +193,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_present: (parse_present, "12 1790000000.5 bench/a b\n"),
     parse_look: (parse_look, 'active\n\n{"percent_done":0.5}\n'),
     parse_clock: (parse_clock, "synchronized yes\ntime 1790000000.123456789\n"),
+    patching.parse_look: (patching.parse_look, PATCHING),
     parse_filters: (parse_filters, SURVEYED["filters"]),
     parse_found_driver: (parse_found_driver, SURVEYED["driver"]),
     parse_listening: (parse_listening, SURVEYED["listening"]),
@@ -279,6 +286,9 @@ def shown(value: object) -> None:
             f"{one.alarms} {backups.ages(one.snapshot_age, one.check_age)} {size(one.bytes or 0)}".encode()
     if isinstance(value, contents.Entry):
         f"{value.path} {size(value.size)} {value.mtime and f'{value.mtime:%Y}'}".encode()
+    if isinstance(value, patching.Look):
+        for problem in step_problems.problems("gpu1", "20261130T000000Z-0001", patching.Step.STAGE, value):
+            assert all(line.isprintable() for line in str(problem).splitlines())
     for part in value if isinstance(value, tuple) else ():
         if isinstance(part, snapshots.Snapshot) and part.summary:
             f"{part.summary.files} {size(part.summary.bytes or 0)}".encode()

@@ -44,7 +44,7 @@ class StepFailed(HostError):
 
 
 class Unfinished(HostError):
-    """The step may still be under way: the host is unreachable, or takes too long, or the operator stopped waiting."""
+    """The step may still be under way: the host is unreachable, takes too long, or is no longer watched."""
 
 
 @dataclass(frozen=True)

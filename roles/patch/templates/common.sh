@@ -15,6 +15,11 @@ written() { sync -- "$1" && mv -fT -- "$1" "$2" && sync -- "${2%/*}"; }
 apt() {
   apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
+offline() { # apt with files, but without its sources: nothing else can be installed
+  # Only root may read the run's folder.
+  apt -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null -o Dir::Cache::pkgcache= \
+    -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root "$@" --no-install-recommends
+}
 packages() { # print the listed ones: name, architecture, version before and after; what is wanted, status, version now
   dpkg-query -W -f '${Package} ${Architecture} ${db:Status-Want} ${db:Status-Status} ${Version}\n' |
     awk -v OFS='\t' -v native="$(dpkg --print-architecture)" '

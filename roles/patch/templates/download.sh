@@ -10,12 +10,17 @@ copied() { # FILE INTO: copy a downloaded file; false if it isn't there
   rm -f -- "$work/$1"
 }
 sum() { sha256sum <"$1" | cut -c -64; }
+known() { apt-cache show -- "$1" 2>/dev/null | sed -n 's/^SHA256: //p' | head -n 1; } # NAME:ARCHITECTURE=VERSION
 missing() { [ -e "$folder/staged/$(deb "$name" "$after" "$arch")" ] || echo "$name:$arch=$after"; }
 take() {
   file=$(deb "$name" "$after" "$arch") new=$folder/staged/new
   copied "$file" "$new" || return 0
   if [ "$(sum "$new") $(stat -c %s -- "$new")" = "$sha256 $size" ]; then written "$new" "$folder/staged/$file"
-  else found changed "$name:$arch" "$after $sha256" "$after $(sum "$new")"; rm -f -- "$new"; fi
+  # A download that was cut off leaves a part of the file.
+  elif [ "$(known "$name:$arch=$after")" = "$(sum "$new")" ]; then
+    found changed "$name:$arch" "$after $sha256" "$after $(sum "$new")"
+  fi
+  rm -f -- "$new"
 }
 get() { # download what is missing
   listed missing >"$folder/missing"

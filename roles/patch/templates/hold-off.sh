@@ -9,8 +9,9 @@ if [ ! -e "$folder/timers" ]; then
   done >"$folder/timers.new"
   written "$folder/timers.new" "$folder/timers"
 fi
+systemctl -q stop -- apt-daily.timer apt-daily-upgrade.timer
 # A mask in /run ends with the next boot.
-systemctl -q mask --runtime --now -- apt-daily.timer apt-daily-upgrade.timer
+systemctl -q mask --runtime -- apt-daily.timer apt-daily-upgrade.timer
 # If nobody comes back to this run, the timers aren't stopped forever.
 let_go=rackwright-let-go-${folder##*/}
 systemctl is-active -q "$let_go.timer" ||

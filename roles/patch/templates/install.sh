@@ -7,7 +7,7 @@
 ended() { differing after version >>"$findings"; broken >>"$findings"; }
 asked() { echo "$folder/staged/$(deb "$name" "$after" "$arch")"; }
 unasked() { # FILE…: print a finding for each other package that apt would change, too
-  apt -s install --no-download --no-install-recommends -- "$@" >"$folder/simulated" || return 1
+  apt -s install --no-install-recommends -- "$@" >"$folder/simulated"
   awk -v OFS='\t' '
     in_list { listed[$1] = 1; next }
     /^(Inst|Remv|Purg) / { name = $2; sub(/:.*/, "", name) }
@@ -39,7 +39,7 @@ refuse_if_found
 touch -- "$folder/begun"
 sync -- "$folder/begun" "$folder"
 code=0
-apt install --no-download --no-install-recommends --mark-auto -- "$@" || code=$?
+offline install --mark-auto "$@" || code=$?
 [ "$code" != 0 ] || remark
 ended
 sync

@@ -3,6 +3,7 @@
 # cache, else from the archive, else made again from what is installed; their marks; their conffiles.
 . "${0%/*}/common.sh"
 . "$folder/download.sh"
+. "$folder/conffiles.sh"
 kept=$folder/kept
 
 whole() { # FILE: whether it is this package at the version of before, and complete
@@ -14,8 +15,8 @@ whole() { # FILE: whether it is this package at the version of before, and compl
   dpkg-deb --fsys-tarfile "$1" >/dev/null 2>&1
 }
 as_archived() { # FILE: whether it is what the archive has, if the archive still has this version
-  known=$(apt-cache show -- "$name:$arch=$before" 2>/dev/null | sed -n 's/^SHA256: //p' | head -n 1)
-  [ -z "$known" ] || [ "$(sum "$1")" = "$known" ]
+  digest=$(known "$name:$arch=$before")
+  [ -z "$digest" ] || [ "$(sum "$1")" = "$digest" ]
 }
 cached() { cp -- "/var/cache/apt/archives/$1" "$kept/new" 2>/dev/null && whole "$kept/new" && as_archived "$kept/new"; }
 archived() { download "$name:$arch=$before" && copied "$1" "$kept/new" && whole "$kept/new"; }
@@ -37,11 +38,6 @@ keep() {
   fi
   found kept "$name:$arch" "$before" "$how"
 }
-listed_conffiles() { [ "$before" = - ] || dpkg-query -W -f '${Conffiles}\n' -- "$name:$arch"; }
-conffiles() { # print the paths of the conffiles of the packages that change, without the first /
-  listed listed_conffiles | sed -n 's/ obsolete$//; s/ remove-on-upgrade$//; s,^ \(/.*\) [^ ]*$,\1,p' |
-    while IFS= read -r path; do [ ! -f "$path" ] || [ -L "$path" ] || printf '%s\n' "${path#/}"; done
-}
 
 [ ! -e "$folder/begun" ] || { cat "$kept/found" >>"$findings"; exit 0; }
 umask 077
@@ -53,6 +49,6 @@ listed keep
 for mark in auto manual; do apt-mark "show$mark" >"$kept/$mark"; done
 apt-mark showhold >"$kept/held"
 cp -- "$findings" "$kept/found"
-conffiles | tar -C / --no-recursion --verbatim-files-from -cpf "$kept/conffiles.new" -T -
+conffiles_here | tar -C / --no-recursion --verbatim-files-from -cpf "$kept/conffiles.new" -T -
 sync -- "$kept"/*
 written "$kept/conffiles.new" "$kept/conffiles.tar"

@@ -3,6 +3,7 @@
 # run. It needs no network. PATIENCE: seconds to wait for another apt.
 . "${0%/*}/common.sh"
 . "$folder/marks.sh"
+. "$folder/conffiles.sh"
 
 needed() { # print what apt is asked for: a file, or NAME- for a package that is new
   differing before version | while IFS=$tab read -r _ id version is; do
@@ -19,26 +20,6 @@ without_apt() { # apt does nothing if a dependency can't be met; dpkg does what 
   [ -z "$new" ] || dpkg --purge -- $new || :
   dpkg --configure -a || :
 }
-trusted() { # FOLDER: whether only root can change it and those above it
-  above=$(realpath -- "$1") || return 1
-  while [ -n "$above" ]; do
-    case $(stat -c '%u %A' -- "$above") in '0 d????-??-?') ;; *) return 1 ;; esac
-    above=${above%/*}
-  done
-}
-conffiles() {
-  copy=$folder/conffiles
-  rm -rf -- "$copy"
-  mkdir -m 0700 -- "$copy"
-  tar -C "$copy" -xpf "$folder/kept/conffiles.tar"
-  find "$copy" -type f -printf '%P\n' | while IFS= read -r path; do
-    ! cmp -s -- "$copy/$path" "/$path" || continue
-    if [ -L "/$path" ] || ! trusted "/${path%/*}"; then found conffile "/$path"; continue; fi
-    cp -a -- "$copy/$path" "/$path.rackwright-new"
-    mv -fT -- "/$path.rackwright-new" "/$path"
-  done
-  rm -rf -- "$copy"
-}
 
 [ -e "$folder/begun" ] || exit 0
 # shellcheck disable=SC2086 # each word is a file
@@ -48,11 +29,9 @@ sync -- "$folder/reverted" "$folder"
 [ -z "$(ls /var/lib/dpkg/updates)" ] || dpkg --configure -a || : # apt refuses to work before
 # shellcheck disable=SC2046 # each word is a file or a package
 set -- $(needed)
-options='--no-download --no-install-recommends --allow-downgrades --reinstall --purge'
-# shellcheck disable=SC2086 # each word is an option
-[ $# = 0 ] || apt install $options -- "$@" || without_apt
+[ $# = 0 ] || offline install --allow-downgrades --reinstall --purge "$@" || without_apt
 remark
-conffiles
+put_conffiles_back
 differing before version >>"$findings"
 broken >>"$findings"
 sync
