@@ -37,6 +37,21 @@ def test_a_host_says_what_changes_with_files_security_and_the_way_back() -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("origin", "security"),
+    [
+        ("Ubuntu:24.04/noble-updates, Ubuntu:24.04/noble-security", True),
+        ("Ubuntu:24.04/noble-security, Ubuntu:24.04/noble-updates", True),
+        ("Ubuntu:24.04/noble-updates", False),
+        ("Debian-Security:12/oldstable-security", True),
+        ("Acme:security-tools", False),
+    ],
+)
+def test_security_is_what_a_security_suite_has(origin: str, security: bool) -> None:
+    found = parse_state(STATE.replace("Debian:13.2/stable-updates", origin))
+    assert found.offered[2].security is security
+
+
 def test_what_a_host_does_not_know_is_unknown() -> None:
     lines = [line for line in STATE.splitlines() if not line.startswith("asked ")]
     found = parse_state("\n".join([*lines[:-1], "unknown curl: (6) Could not resolve host", "end"]))

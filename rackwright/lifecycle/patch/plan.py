@@ -88,9 +88,9 @@ def patch_plan(
 ) -> Plan:
     """Ask the session's hosts and return what a patch run would change.
 
-    With `only_security`, driver and kernel of the lock stay. `measured`: seconds of each host's last patch. `say` gets
-    a line before anything that takes long. A host without an answer is in `failed`. Raise RackwrightError if this
-    machine doesn't know the fleet's time zone.
+    With `only_security`, driver and kernel of the lock stay. `measured`: seconds of each host's last patch. `say`
+    gets a line before anything that takes long. A host without an answer is in `failed`. Raise RackwrightError if
+    this machine doesn't know the fleet's time zone.
     """
     zone = zone_of(session.fleet)
     states, failed = states_of(session, only_security=only_security)

@@ -79,8 +79,9 @@ def test_half_configured_packages_a_lock_and_full_disks_are_in_the_way() -> None
 
 
 def test_one_filesystem_counts_for_all_of_its_folders() -> None:
-    (said,) = in_the_way(state("broken", "locked", "space", space="/var 1000000 /"), kernel=True)
-    assert said == "/ has 1.0 MB free; this needs 185.4 MB"
+    spaces = "/var 300000000 /\nspace /boot 300000000 /"
+    (said,) = in_the_way(state("broken", "locked", "space", space=spaces), kernel=True)
+    assert said == "/ has 300.0 MB free; this needs 485.4 MB"
 
 
 def test_a_package_whose_version_before_is_gone_is_named() -> None:

@@ -51,6 +51,8 @@ class Answering:
         list(stdin)
         if self.text is None:
             raise HostError("no route to host")
+        if self.text.startswith("E: "):
+            return Completed(1, b"", self.text.encode())
         return Completed(0, self.text.encode())
 
     def alive(self) -> bool:
@@ -88,13 +90,13 @@ def test_hosts_are_in_the_order_of_the_run_and_those_without_changes_are_not_tou
 
 
 def test_a_host_without_an_answer_is_named_and_the_others_have_a_plan(tmp_path: Path) -> None:
-    secret = "E: Failed to fetch http://ops:secret@mirror/x"
-    said = {"gpu1": STATE, "gpu2": None, "gpu3": "system debian 13 amd64\n", "gpu4": f"Remv bash [5]\n{STATE}"}
+    said = {"gpu1": STATE, "gpu2": None, "gpu3": "system debian 13 amd64\n"}
+    said |= {"gpu4": f"Remv bash [5]\n{STATE}", "gpu5": "E: Failed to fetch http://ops:secret@mirror/x"}
     found = plan.patch_plan(session(tmp_path, said))
     assert [host.host for host in found.hosts] == ["gpu1"]
-    assert set(found.failed) == {"gpu2", "gpu3", "gpu4"}
+    assert set(found.failed) == {"gpu2", "gpu3", "gpu4", "gpu5"}
+    assert "E: Failed to fetch http://mirror/x" in found.failed["gpu5"]
     assert "no route to host" in found.failed["gpu2"]
-    assert "secret" not in str(plan.without_user(secret))
 
 
 def test_a_driver_that_does_not_build_is_named_with_the_compilers_line(
