@@ -43,7 +43,7 @@ def installed(
 
 
 def _script(
-    missing: tuple[str, ...], unstarted: tuple[str, ...], fresh_minutes: int, answers: tuple[str, ...]
+    missing: tuple[str, ...], unstarted: tuple[str, ...], fresh_minutes: int, answers: tuple[str, ...] = ()
 ) -> str:
     listed = " ".join(shlex.quote(package) for package in missing)
     steps = ["set -e", *(f"printf '%s\\n' {shlex.quote(line)} | debconf-set-selections" for line in answers)]
