@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from rackwright.errors import HostError
+from rackwright.errors import FleetError, HostError, Problem
 from rackwright.lifecycle.patch.calendar_gates import zone_of
 from rackwright.lifecycle.patch.coming_drivers import Coming, coming_drivers, trial_builds
 from rackwright.lifecycle.patch.findings import (
@@ -89,9 +89,10 @@ def patch_plan(
     """Ask the session's hosts and return what a patch run would change.
 
     With `only_security`, driver and kernel of the lock stay. `measured`: seconds of each host's last patch. `say`
-    gets a line before anything that takes long. A host without an answer is in `failed`. Raise RackwrightError if
-    this machine doesn't know the fleet's time zone.
+    gets a line before anything that takes long. A host without an answer is in `failed`. Raise FleetError if the
+    fleet file has no `patch`, RackwrightError if this machine doesn't know the fleet's time zone.
     """
+    _require_section(session)
     zone = zone_of(session.fleet)
     states, failed = states_of(session, only_security=only_security)
     order = in_order(session.fleet, states)
@@ -110,6 +111,12 @@ def patch_plan(
         failed=failed,
         driver_problems=coming.problems,
     )
+
+
+def _require_section(session: Session) -> None:
+    if session.fleet.file.patch is None:
+        should = "add `patch: {}`, so that hosts get the programs that are asked"
+        raise FleetError([Problem(f"{session.fleet.path} patch", "is missing", should, "rackwright apply")])
 
 
 def _coming(session: Session, order: tuple[str, ...], say: Say) -> Coming:

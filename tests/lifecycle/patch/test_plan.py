@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from rackwright.cli import rackwright
 from rackwright.cli.render.patch_document import patch_document
 from rackwright.cli.render.patch_text import patch_text
-from rackwright.errors import HostError
+from rackwright.errors import FleetError, HostError
 from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.targets import targets
 from rackwright.lifecycle.patch import coming_drivers, plan
@@ -63,7 +63,7 @@ class Answering:
 
 def session(folder: Path, said: Mapping[str, str | None], **sections: Any) -> Session:
     placed = {host: ["tiny@1"] for host in said if host != "gate1"}
-    fleet = make_fleet(folder / "site.yml", replicas=placed, **sections)
+    fleet = make_fleet(folder / "site.yml", replicas=placed, **{"patch": {}, **sections})
     locked = lock(fleet).model_copy(update={"ports": {host: {"tiny@1": 8100} for host in placed}})
     specs = {name: spec for name, spec in host_specs(fleet, locked).items() if name in said}
     remote = Remote(targets(fleet), transport=lambda target: cast(Any, Answering(said[target.name])))
@@ -186,6 +186,15 @@ def test_the_exit_code_says_how_it_ended(
     document = json.loads(done.stdout)
     assert document["plan"]["format"] == "patch-plan/1"
     assert [one["state"] for one in document["builds"]] == ([build] if build else [])
+
+
+def test_a_fleet_file_without_the_section_has_no_plan(tmp_path: Path) -> None:
+    with pytest.raises(FleetError) as caught:
+        plan.patch_plan(session(tmp_path, {"gpu1": STATE}, patch=None))
+    (problem,) = caught.value.problems
+    assert problem.line() == (
+        "is missing; add `patch: {}`, so that hosts get the programs that are asked; next: rackwright apply"
+    )
 
 
 def test_the_document_has_everything_for_a_script(tmp_path: Path) -> None:
