@@ -107,7 +107,7 @@ def parse_freeze(value: object) -> Freeze:
     if isinstance(value, Freeze):
         return value
     # YAML 1.1 reads an unquoted day as a date.
-    text = value.isoformat() if isinstance(value, date) and not isinstance(value, datetime) else value
+    text = value.isoformat() if isinstance(value, date) else value
     days = text.split("/") if isinstance(text, str) else ()
     try:
         if not 1 <= len(days) <= 2 or not all(re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", day) for day in days):
