@@ -59,6 +59,7 @@ function gfxmode {{
 	set gfxpayload="\\${{1}}"
 }}
 END
+  [ ! -x {root}/etc/grub.d/01_rackwright ] || {root}/etc/grub.d/01_rackwright
   set -- $kernels
   entry "$1" gnulinux-simple-{uuid} ''
   echo "submenu 'Advanced options for Debian GNU/Linux' \\$menuentry_id_option 'gnulinux-advanced-{uuid}' {{"
@@ -67,7 +68,6 @@ END
     entry "$k" "gnulinux-$k-recovery-{uuid}" ", with Linux $k (recovery mode)" '\t'
   done
   echo '}}'
-  [ ! -x {root}/etc/grub.d/42_rackwright ] || {root}/etc/grub.d/42_rackwright
 }} >{root}/boot/grub/grub.cfg
 """
 _REAL = (
@@ -188,7 +188,7 @@ class Host:
 
     @property
     def once(self) -> Path:
-        return self.root / "etc/grub.d/42_rackwright"
+        return self.root / "etc/grub.d/01_rackwright"
 
     @property
     def kept(self) -> Path:

@@ -75,15 +75,18 @@ def test_what_is_armed_boots_once_and_the_running_kernel_by_default(host: Host) 
 
 def test_only_the_armed_entry_reboots_after_a_panic_and_what_grub_can_not_load_has_a_fallback(host: Host) -> None:
     host.does("arm", NEW)
-    lines = [line.strip() for line in host.menu.partition("set fallback=rackwright-before\n")[2].splitlines()]
-    (once, before) = (line for line in lines if line.startswith("menuentry"))
-    assert once.endswith("--class debian --unrestricted $menuentry_id_option 'rackwright-once' {")
-    assert before.endswith("$menuentry_id_option 'rackwright-before' {")
-    (new, old) = (line for line in lines if line.startswith("linux"))
-    assert new.split()[1:] == [f"/boot/vmlinuz-{NEW}", *new.split()[2:5], "panic=10"]
+    lines = [line.strip() for line in host.once.read_text().splitlines()]
+    (before, once) = (line for line in lines if line.startswith("menuentry"))
+    assert before.endswith("--class debian --unrestricted $menuentry_id_option 'rackwright-before' {")
+    assert once.endswith("$menuentry_id_option 'rackwright-once' {")
+    (old, new) = (line for line in lines if line.startswith("linux"))
     assert old.split()[1] == f"/boot/vmlinuz-{OLD}"
+    assert new.split()[1:] == [f"/boot/vmlinuz-{NEW}", *new.split()[2:5], "panic=10"]
     assert host.menu.count("panic=") == 1
     assert lines.count("}") == 2
+    # GRUB's first entry is the old kernel's.
+    assert "set fallback=0" in lines
+    assert host.menu.index("rackwright-before") < host.menu.index("gnulinux-")
 
 
 def test_arming_again_changes_nothing(host: Host) -> None:
@@ -137,6 +140,17 @@ def test_a_committed_kernel_is_the_default_and_grub_chooses_again(host: Host) ->
     writes = host.grubs
     host.does("commit")
     assert host.grubs == writes
+
+
+def test_a_commit_that_is_cut_off_has_made_the_running_kernel_the_default(host: Host) -> None:
+    host.does("arm", NEW)
+    host.boots(NEW)
+    (host.root / "grub-fails").write_text("")
+    assert host.run("commit").returncode == 1
+    assert host.look() == seen("none", None, NEW, NEW)
+    (host.root / "grub-fails").unlink()
+    host.does("commit")
+    assert host.look() == seen("none", None, NEW, NEW)
 
 
 def test_a_committed_kernel_that_grub_would_not_choose_stays_held(host: Host) -> None:

@@ -44,7 +44,7 @@ class OurFiles(_Names):
             "/etc/rackwright/gpu-faults /etc/rackwright/gpu-faults.xids "
             "/etc/kernel/*.d/??-rackwright "
             "/etc/rackwright/one-boot /etc/rackwright/one-boot.menu /etc/rackwright/one-boot.arm "
-            "/etc/default/grub.d/zzz-rackwright.cfg /etc/grub.d/42_rackwright "
+            "/etc/default/grub.d/zzz-rackwright.cfg /etc/grub.d/01_rackwright "
             "/etc/systemd/system.conf.d/zz-rackwright.conf "
             "/etc/default/grub.d/zz-rackwright.cfg /etc/modprobe.d/rackwright-gpus.conf "
             "/etc/modules-load.d/rackwright-gpus.conf 2>/dev/null || true"

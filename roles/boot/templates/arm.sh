@@ -35,10 +35,10 @@ arm() {
   hold
   if [ "$1" = "$running" ]; then disarm; return; fi
   [ "$armed" != "$1" ] || [ "$(get next_entry)" != rackwright-once ] || [ ! -e "$once" ] || return 0
-  # If GRUB can't load the kernel, nothing panics: GRUB boots its fallback.
+  # If GRUB can't load the kernel, nothing panics: it boots its fallback. It knows that only by its number.
   { printf '#!/bin/sh\n# Written by rackwright: boots %s once.\nexec tail -n +4 %s\n' "$1" "$once"
-    echo 'set fallback=rackwright-before'
-    copy "$1" rackwright-once ' panic=10'; copy "$running" rackwright-before ''; } | put "$once" 0755
+    echo 'set fallback=0'
+    copy "$running" rackwright-before ''; copy "$1" rackwright-once ' panic=10'; } | put "$once" 0755
   if [ -c /dev/watchdog0 ] && [ "$(systemctl show -p RuntimeWatchdogUSec --value)" = 0 ]; then
     printf '%s\n' '# Written by rackwright: tries a new kernel.' '[Manager]' RuntimeWatchdogSec=3min | put "$dog" 0644
   fi

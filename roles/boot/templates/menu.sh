@@ -2,12 +2,12 @@
 get() { grub-editenv "$grub/grubenv" list 2>/dev/null | sed -n "s/^$1=//p"; }
 entries() { # of each entry that boots Linux: its path in the menu, its kernel, and which one it is
   awk -F "'" '/^submenu / { above = $(NF - 1) ">" } /^}/ { above = "" }
-    /^[ \t]*menuentry / { id = $(NF - 1); n++ }
+    /^[ \t]*menuentry / { id = $(NF - 1); n += id !~ /^rackwright-/ }
     /^[ \t]*linux(16|efi)?[ \t]/ { split($0, w, " "); if (sub(/^.*\/vmlinuz-/, "", w[2])) print above id, w[2], n }
     ' "$grub/grub.cfg"
 }
 place() { entries | awk -v k="$1" '$2 == k && $1 ~ /(^|>)gnulinux-[^>]*-advanced-/ { print $1; exit }'; }
-first() { entries | awk '$3 == 1 { print $2; exit }'; }
+first() { entries | awk '$3 == 1 && $1 !~ /^rackwright-/ { print $2; exit }'; }
 default() { # the kernel that boots if none is armed; nothing if that isn't known
   by=$(sed -n 's/^ *set default="\(.*\)"$/\1/p' "$grub/grub.cfg" | grep -vF next_entry | head -n 1)
   [ "$by" != "\${saved_entry}" ] || by=$(get saved_entry)

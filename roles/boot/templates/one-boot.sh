@@ -8,7 +8,7 @@
 # commit  makes the running kernel the default for good; refused while another kernel is armed or after it fell back
 set -eu
 export LC_ALL=C
-grub=/boot/grub kept=/etc/default/grub.d/zzz-rackwright.cfg once=/etc/grub.d/42_rackwright
+grub=/boot/grub kept=/etc/default/grub.d/zzz-rackwright.cfg once=/etc/grub.d/01_rackwright
 dog=/etc/systemd/system.conf.d/zz-rackwright.conf guard=/etc/rackwright/boot-guard
 running=$(uname -r) boot=$(cat /proc/sys/kernel/random/boot_id)
 die() { echo "$*" >&2; exit 1; }
