@@ -19,6 +19,8 @@ ROOT = "/var/lib/rackwright/patch"
 """Has one folder for each run, for root only."""
 RESERVE = 256 * 2**20
 """Bytes that must stay free on each filesystem that a patch writes to; an eighth of that on /boot."""
+PATIENCE = 300
+"""Seconds that a step waits for another apt or dpkg."""
 LOG_LINES = 12
 _TEMPLATES = Path(__file__).parent / "templates"
 _READ = ("common", "download", "marks", "conffiles")

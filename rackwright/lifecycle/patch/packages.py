@@ -12,11 +12,9 @@ from rackwright.package_set import PackageChange
 from rackwright.remote import Completed, Connection
 from rackwright.remote.answers import read_answer
 from rackwright.roles.patch import packages as scripts
-from rackwright.roles.patch.packages import Look, Step
+from rackwright.roles.patch.packages import PATIENCE, Look, Step
 from rackwright.stopping import Stopping
 
-PATIENCE = 300
-"""Seconds that a step waits for another apt or dpkg on the host."""
 LIMITS = {
     Step.STAGE: 7200,
     Step.KEEP: 3600,

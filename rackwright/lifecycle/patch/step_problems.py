@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rackwright.errors import Problem
 from rackwright.report.words import size
-from rackwright.roles.patch.packages import Finding, Kind, Look, Step, folder_of, unit_of
+from rackwright.roles.patch.packages import PATIENCE, Finding, Kind, Look, Step, by_hand, folder_of
 
 _WORK = {
     Step.STAGE: "downloading the new packages",
@@ -31,9 +31,11 @@ def problems(host: str, run: str, step: Step, look: Look) -> tuple[Problem, ...]
 
 
 def _failed(host: str, run: str, step: Step, look: Look) -> Problem:
-    log = f"less {folder_of(run)}/{step}.log or journalctl -u {unit_of(run)} on {host}"
+    then = f"less {folder_of(run)}/{step}.log on {host}"
+    if step is Step.PUT_BACK:
+        then += f", and when it is repaired: {by_hand(run, step, PATIENCE)}"
     ended = look.result.removeprefix("failed ")
-    return Problem(host, f"{_WORK[step]} failed with exit status {ended}", next=log, listed=look.log)
+    return Problem(host, f"{_WORK[step]} failed with exit status {ended}", next=then, listed=look.log)
 
 
 def _problems(host: str, finding: Finding) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ conffiles_here() { # print the paths of the conffiles of the packages that chang
 trusted() { # FOLDER: whether only root can change it and those above it
   above=$(realpath -- "$1") || return 1
   while [ -n "$above" ]; do
-    case $(stat -c '%u %A' -- "$above") in '0 d????-??-?') ;; *) return 1 ;; esac
+    case $(stat -c '%u %A' -- "$above") in '0 d'????-??-?) ;; *) return 1 ;; esac
     above=${above%/*}
   done
 }

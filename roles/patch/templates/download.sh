@@ -33,7 +33,7 @@ get() { # download what is missing
 }
 gone() { # why it is missing: the archive has another version by now, or it can't be reached
   [ -n "$(missing)" ] || return 0
-  ! apt-cache show -- "$name:$arch=$after" >/dev/null 2>&1 || return 0
+  [ -z "$(known "$name:$arch=$after")" ] || return 0
   offers=$(apt-cache policy -- "$name:$arch" | sed -n 's/^  Candidate: //p')
   found gone "$name:$arch" "$after" "${offers:--}"
 }
