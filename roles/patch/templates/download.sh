@@ -1,5 +1,6 @@
 # Read by stage.sh and keep.sh: downloads through apt, in a folder that apt's own user may write to. Root only reads
 # what is there, and copies it before it verifies the copy.
+rm -rf -- /var/cache/apt/rackwright-* # of a step that was cut off
 work=$(mktemp -d /var/cache/apt/rackwright-XXXXXXXX)
 trap 'rm -rf -- "$work"' EXIT
 chown _apt -- "$work" 2>/dev/null || : # without this user, apt downloads as root
