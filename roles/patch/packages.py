@@ -19,6 +19,8 @@ ROOT = "/var/lib/rackwright/patch"
 """Has one folder for each run, for root only."""
 RESERVE = 256 * 2**20
 """Bytes that must stay free on each filesystem that a patch writes to; an eighth of that on /boot."""
+PATIENCE = 300
+"""Seconds that a step waits for another apt or dpkg."""
 LOG_LINES = 12
 _TEMPLATES = Path(__file__).parent / "templates"
 _READ = ("common", "download", "marks", "conffiles")
@@ -33,7 +35,7 @@ class Step(StrEnum):
     KEEP = "keep"
     HOLD_OFF = "hold-off"
     INSTALL = "install"
-    PUT_BACK = "put-back"
+    REVERT = "revert"
     LET_GO = "let-go"
     FINISH = "finish"
 
@@ -68,9 +70,9 @@ class Kind(StrEnum):
     VERSION = "version"
     """A package that isn't at the version that the step should bring."""
     CONFFILE = "conffile"
-    """A conffile that was not put back, because others than root can change a folder that it is in."""
+    """A conffile that was not restored, because others than root can change a folder that it is in."""
     REVERTED = "reverted"
-    """The run's packages were put back, so it installs nothing any more."""
+    """The run's packages were reverted, so it installs nothing any more."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,7 @@ def _arguments(step: Step, patience: int) -> tuple[str, ...]:
     match step:
         case Step.STAGE:
             return (str(RESERVE), str(patience))
-        case Step.HOLD_OFF | Step.INSTALL | Step.PUT_BACK:
+        case Step.HOLD_OFF | Step.INSTALL | Step.REVERT:
             return (str(patience),)
         case Step.KEEP | Step.LET_GO | Step.FINISH:
             return ()

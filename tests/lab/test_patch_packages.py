@@ -1,4 +1,4 @@
-"""A host's packages change and are put back, by real apt and dpkg, whatever happens meanwhile."""
+"""A host's packages change and are reverted, by real apt and dpkg, whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.lab
 NUMBERS = itertools.count(1)
 TOOL, LIBRARY = "small-tool", "small-base"
 TIMERS = "apt-daily.timer apt-daily-upgrade.timer"
-# Everything that a patch that was put back must leave as it was.
+# Everything that a patch that was reverted must leave as it was.
 _SNAPSHOT = f"""export LC_ALL=C
 dpkg-query -W -f '${{Package}} ${{Version}} ${{Status}} ${{Conffiles}}\\n'; dpkg -l; dpkg --audit
 apt-mark showauto; apt-mark showmanual; apt-mark showhold; cat /etc/{TOOL}/*; stat -c '%n %a %U' /etc/{TOOL}/*
@@ -54,7 +54,7 @@ ALL = (OLD, NEW, BASE, BAD_OLD, BAD, HALF, SLOW_OLD, SLOW)
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with fresh_lab("patches", "kept") as lab:
-        lab.exec("kept", "apt-get -qq update && apt-get -qq install -y dpkg-repack", timeout=300)
+        lab.exec("kept", "apt-get -qq update && apt-get -qq install -y --no-install-recommends dpkg-repack", timeout=300)
         lab.exec("kept", f"systemctl unmask --quiet {TIMERS}; systemctl start {TIMERS}; apt-get clean")
         Site(lab, lab.fleet(), "kept").publish(*ALL)
         yield lab
@@ -125,7 +125,7 @@ def said(error: pytest.ExceptionInfo[StepFailed]) -> str:
     return "\n".join(map(str, error.value.problems))
 
 
-def test_packages_change_and_are_put_back_to_the_last_byte(site: Site) -> None:
+def test_packages_change_and_are_reverted_to_the_last_byte(site: Site) -> None:
     before = site.snapshot()
     with site.run(*both(site)) as patch:
         patch.stage()
@@ -137,9 +137,9 @@ def test_packages_change_and_are_put_back_to_the_last_byte(site: Site) -> None:
         assert site.tell("apt-mark showauto 'small-*'").split() == [LIBRARY, TOOL]
         assert site.tell(f"cat /etc/{TOOL}/*-edited /etc/{TOOL}/*-plain") == "mine\nplain 1:1.1"
         patch.install()
-        patch.put_back()
+        patch.revert()
         assert site.snapshot() == before
-        with pytest.raises(StepFailed, match="were put back"):
+        with pytest.raises(StepFailed, match="were reverted"):
             patch.install()
         patch.finish()
         assert site.holds(f"ls {folder_of(patch.run)}/kept/*.deb")
@@ -147,7 +147,7 @@ def test_packages_change_and_are_put_back_to_the_last_byte(site: Site) -> None:
         assert site.tell(f"stat -c '%a %U' {ROOT} {folder_of(patch.run)}") == "700 root\n700 root"
 
 
-def test_a_package_that_can_not_be_configured_is_put_back(site: Site) -> None:
+def test_a_package_that_can_not_be_configured_is_reverted(site: Site) -> None:
     site.install(BAD_OLD)
     before = site.snapshot()
     with site.run(site.change(BAD, "1")) as patch:
@@ -159,7 +159,7 @@ def test_a_package_that_can_not_be_configured_is_put_back(site: Site) -> None:
         assert "small-bad is half-configured" in said(error)
         site.tell(f"mv {FOLDER} {FOLDER}.off")
         try:
-            patch.put_back()
+            patch.revert()
         finally:
             site.tell(f"mv {FOLDER}.off {FOLDER}")
     assert site.version("small-bad") == "1 installed"
@@ -226,7 +226,7 @@ def test_a_lost_controller_or_connection_does_not_stop_the_installation(site: Si
         with pytest.raises(Unfinished, match="goes on there"):
             replace(patch, stopping=lambda: True).install()
         with pytest.raises(Exception, match="under way"):
-            patch.put_back()
+            patch.revert()
         with (
             site.run() as other,
             pytest.raises(Exception, match=f"another run changes packages here: {unit_of(patch.run)}"),
@@ -267,7 +267,7 @@ def test_what_the_plan_does_not_allow_is_refused_all_at_once(site: Site) -> None
     with site.run(*changes) as patch, pytest.raises(StepFailed) as error:
         patch.stage()
     assert f"{TOOL}:all is at 1:1.0; was at 1:0.9 in the plan" in said(error)
-    assert f"{TOOL}:all is on hold: somebody ran apt-mark hold" in said(error)
+    assert f"{TOOL}:all is on hold: an operator ran apt-mark hold" in said(error)
     site.tell(f"echo {TOOL} other >/var/lib/rackwright/packages/driver.held")
     with site.run(*changes) as patch, pytest.raises(StepFailed, match="rackwright holds it for its set driver"):
         patch.stage()

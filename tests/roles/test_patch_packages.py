@@ -98,4 +98,4 @@ def test_what_a_host_says_can_be_shown() -> None:
 
 
 def test_a_person_can_run_a_step() -> None:
-    assert by_hand(RUN, Step.PUT_BACK, 300) == f"sh /var/lib/rackwright/patch/{RUN}/run.sh put-back 300"
+    assert by_hand(RUN, Step.REVERT, 300) == f"sh /var/lib/rackwright/patch/{RUN}/run.sh revert 300"

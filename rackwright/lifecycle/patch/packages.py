@@ -12,17 +12,15 @@ from rackwright.package_set import PackageChange
 from rackwright.remote import Completed, Connection
 from rackwright.remote.answers import read_answer
 from rackwright.roles.patch import packages as scripts
-from rackwright.roles.patch.packages import Look, Step
+from rackwright.roles.patch.packages import PATIENCE, Look, Step
 from rackwright.stopping import Stopping
 
-PATIENCE = 300
-"""Seconds that a step waits for another apt or dpkg on the host."""
 LIMITS = {
     Step.STAGE: 7200,
     Step.KEEP: 3600,
     Step.HOLD_OFF: 900,
     Step.INSTALL: 3600,
-    Step.PUT_BACK: 3600,
+    Step.REVERT: 3600,
     Step.LET_GO: 120,
     Step.FINISH: 300,
 }
@@ -54,7 +52,7 @@ class KeptPackages:
     repacked: tuple[str, ...]
     """Packages, as NAME:ARCHITECTURE, whose files were made again from what was installed."""
     none: tuple[str, ...]
-    """Packages without a file: they can't be put back."""
+    """Packages without a file: they can't be reverted."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class HostPackages:
         self._step(Step.STAGE)
 
     def keep(self) -> KeptPackages:
-        """Keep what `put_back` needs: the files of the versions before, the marks and the conffiles."""
+        """Keep what `revert` needs: the files of the versions before, the marks and the conffiles."""
         kept = tuple(scripts.kept(self._step(Step.KEEP)))
         return KeptPackages(
             tuple(one.what for one in kept if one.found == "repacked"),
@@ -97,16 +95,16 @@ class HostPackages:
     def install(self) -> None:
         """Install the staged files, and nothing else: every package has its version of the plan.
 
-        Raise StepFailed with the end of apt's output if not; then `put_back` is next.
+        Raise StepFailed with the end of apt's output if not; then `revert` is next.
         """
         self._step(Step.INSTALL)
 
-    def put_back(self) -> None:
+    def revert(self) -> None:
         """Install the kept files: every package, mark and conffile is as before. Needs no network.
 
         Raise StepFailed naming the packages that aren't, with the end of apt's output.
         """
-        self._step(Step.PUT_BACK)
+        self._step(Step.REVERT)
 
     def let_go(self) -> None:
         """Start apt's timers again that `hold_off` stopped."""

@@ -6,19 +6,19 @@ from collections.abc import Iterator
 
 from rackwright.errors import Problem
 from rackwright.report.words import size
-from rackwright.roles.patch.packages import Finding, Kind, Look, Step, folder_of, unit_of
+from rackwright.roles.patch.packages import PATIENCE, Finding, Kind, Look, Step, by_hand, folder_of
 
 _WORK = {
     Step.STAGE: "downloading the new packages",
     Step.KEEP: "keeping the packages of before",
     Step.HOLD_OFF: "stopping apt's timers",
     Step.INSTALL: "installing the new packages",
-    Step.PUT_BACK: "putting the packages of before back",
+    Step.REVERT: "reverting the packages",
     Step.LET_GO: "starting apt's timers",
     Step.FINISH: "removing what earlier runs kept",
 }
 _PLAN = "rackwright patch plan"
-_WITH_LOG = (Step.INSTALL, Step.PUT_BACK)
+_WITH_LOG = (Step.INSTALL, Step.REVERT)
 
 
 def problems(host: str, run: str, step: Step, look: Look) -> tuple[Problem, ...]:
@@ -31,9 +31,11 @@ def problems(host: str, run: str, step: Step, look: Look) -> tuple[Problem, ...]
 
 
 def _failed(host: str, run: str, step: Step, look: Look) -> Problem:
-    log = f"less {folder_of(run)}/{step}.log or journalctl -u {unit_of(run)} on {host}"
+    then = f"less {folder_of(run)}/{step}.log on {host}"
+    if step is Step.REVERT:
+        then += f", and when it is repaired: {by_hand(run, step, PATIENCE)}"
     ended = look.result.removeprefix("failed ")
-    return Problem(host, f"{_WORK[step]} failed with exit status {ended}", next=log, listed=look.log)
+    return Problem(host, f"{_WORK[step]} failed with exit status {ended}", next=then, listed=look.log)
 
 
 def _problems(host: str, finding: Finding) -> Iterator[Problem]:
@@ -69,7 +71,7 @@ def _problems(host: str, finding: Finding) -> Iterator[Problem]:
         case Kind.CONFFILE:
             yield Problem(host, f"{what} is not as before", "should be in folders that only root can change")
         case Kind.REVERTED:
-            yield Problem(host, f"the packages of run {what} were put back", "need a new run", "rackwright patch run")
+            yield Problem(host, f"the packages of run {what} were reverted", "need a new run", "rackwright patch run")
         case Kind.KEPT:
             pass
 
@@ -78,7 +80,7 @@ def _held(host: str, package: str, whose: str) -> Problem:
     if whose:
         held = f"{package} is on hold: rackwright holds it for its set {whose}"
         return Problem(host, held, "changes through the next lock only", "rackwright lock --upgrade")
-    held = f"{package} is on hold: somebody ran apt-mark hold"
+    held = f"{package} is on hold: an operator ran apt-mark hold"
     return Problem(host, held, "is left alone", f"{_PLAN}, which leaves it out")
 
 

@@ -13,10 +13,10 @@ listed() { while read -r name arch before after sha256 size; do "$@" </dev/null;
 deb() { printf '%s_%s_%s.deb' "$1" "$(printf %s "$2" | sed 's/:/%3a/g')" "$3"; }
 written() { sync -- "$1" && mv -fT -- "$1" "$2" && sync -- "${2%/*}"; }
 apt() {
-  apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
+  apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
+    -o Dpkg::Options::=--force-confold "$@"
 }
 offline() { # apt with files, but without its sources: nothing else can be installed
-  # Only root may read the run's folder.
   apt -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null -o Dir::Cache::pkgcache= \
     -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root "$@" --no-install-recommends
 }

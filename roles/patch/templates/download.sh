@@ -1,5 +1,6 @@
 # Read by stage.sh and keep.sh: downloads through apt, in a folder that apt's own user may write to. Root only reads
 # what is there, and copies it before it verifies the copy.
+rm -rf -- /var/cache/apt/rackwright-* # of a step that was cut off
 work=$(mktemp -d /var/cache/apt/rackwright-XXXXXXXX)
 trap 'rm -rf -- "$work"' EXIT
 chown _apt -- "$work" 2>/dev/null || : # without this user, apt downloads as root
@@ -33,7 +34,7 @@ get() { # download what is missing
 }
 gone() { # why it is missing: the archive has another version by now, or it can't be reached
   [ -n "$(missing)" ] || return 0
-  ! apt-cache show -- "$name:$arch=$after" >/dev/null 2>&1 || return 0
+  [ -z "$(known "$name:$arch=$after")" ] || return 0
   offers=$(apt-cache policy -- "$name:$arch" | sed -n 's/^  Candidate: //p')
   found gone "$name:$arch" "$after" "${offers:--}"
 }

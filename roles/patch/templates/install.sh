@@ -15,7 +15,7 @@ unasked() { # FILE…: print a finding for each other package that apt would cha
     { name = "" }' in_list=1 "$folder/wanted" in_list= "$folder/simulated"
 }
 
-[ ! -e "$folder/reverted" ] || { say "the packages of this run were put back"; found reverted "${folder##*/}"; exit 1; }
+[ ! -e "$folder/reverted" ] || { say "the packages of this run were reverted"; found reverted "${folder##*/}"; exit 1; }
 [ -e "$folder/kept/conffiles.tar" ] || { say "nothing was kept: run keep.sh first"; exit 1; }
 # shellcheck disable=SC2086 # each word is a file
 wait_for "$1" $locks

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Made by rackwright. Usage: keep.sh: keep what is needed to put the packages of before back: their files from apt's
+# Made by rackwright. Usage: keep.sh: keep what is needed to revert the packages: their files from apt's
 # cache, else from the archive, else made again from what is installed; their marks; their conffiles.
 . "${0%/*}/common.sh"
 . "$folder/download.sh"

@@ -39,7 +39,7 @@ unpacked() { # print for each folder how much the staged files write there; a ke
 broken >>"$findings"
 differing before differs >>"$findings"
 held
-# Besides the new files: the kept ones, which are about as large, and apt's downloads until they have been copied.
+# New files, kept ones (about as large), and downloads until they have been copied.
 { listed arriving; listed replaced; } | xargs -n 2 | room
 refuse_if_found
 [ -d "$folder/staged" ] || mkdir -m 0700 -- "$folder/staged"

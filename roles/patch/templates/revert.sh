@@ -1,5 +1,5 @@
 #!/bin/sh
-# Made by rackwright. Usage: put-back.sh PATIENCE: install the kept files again, so that each package is as before the
+# Made by rackwright. Usage: revert.sh PATIENCE: install the kept files again, so that each package is as before the
 # run. It needs no network. PATIENCE: seconds to wait for another apt.
 . "${0%/*}/common.sh"
 . "$folder/marks.sh"
@@ -31,7 +31,7 @@ sync -- "$folder/reverted" "$folder"
 set -- $(needed)
 [ $# = 0 ] || offline install --allow-downgrades --reinstall --purge "$@" || without_apt
 remark
-put_conffiles_back
+revert_conffiles
 differing before version >>"$findings"
 broken >>"$findings"
 sync
