@@ -75,7 +75,7 @@ def resolve_drivers(
     if not left:
         return kept
     with Remote(targets(fleet)) as remote:
-        return _asked(_Asking(fleet, remote, download_files(fleet)), left, kept)
+        return _asked(_Asking(fleet, remote, download_files(fleet)), left, kept, known={} if upgrade else kept)
 
 
 def _kept(previous: Lock, drivers: Mapping[str, Driver], asked_again: tuple[str, ...]) -> dict[str, DriverLock]:
@@ -96,20 +96,23 @@ class _Asking:
     files: DownloadFiles
 
 
-def _asked(asking: _Asking, drivers: Mapping[str, Driver], kept: dict[str, DriverLock]) -> dict[str, DriverLock]:
+def _asked(
+    asking: _Asking, drivers: Mapping[str, Driver], kept: dict[str, DriverLock], known: Mapping[str, DriverLock]
+) -> dict[str, DriverLock]:
+    """Return `kept` with the sets of these hosts. `known`: sets that they may have without asking apt."""
     kinds = _kinds(asking, drivers)
     found = dict(kept)
     problems: list[Problem] = []
     for kind, hosts in _grouped(kinds).items():
         try:
-            same = next((one for one in found.values() if _answers(one, kind)), None)
+            same = next((one for one in known.values() if _answers(one, kind)), None)
             running = tuple(sorted({kinds[host].running for host in hosts}))
             locked = same or _resolve(asking, kind, hosts[0], running)
         except FleetError as error:
             problems += error.problems
             continue
-        known = found.get(locked.name, locked)
-        found[locked.name] = locked.model_copy(update={"hosts": _in_order(asking.fleet, (*known.hosts, *hosts))})
+        others = found[locked.name].hosts if locked.name in found else ()
+        found[locked.name] = locked.model_copy(update={"hosts": _in_order(asking.fleet, (*others, *hosts))})
     if problems:
         raise FleetError(problems)
     return found
