@@ -15,6 +15,7 @@ from rackwright.roles.journald.role import journald
 from rackwright.roles.layout.role import layout
 from rackwright.roles.logins.role import logins
 from rackwright.roles.modules.role import modules
+from rackwright.roles.patch.role import patch
 from rackwright.roles.people.role import people
 from rackwright.roles.sshd.role import sshd
 from rackwright.roles.sysctl.role import sysctl
@@ -44,6 +45,8 @@ def baseline() -> None:
     journald(settings=wanted.journald)
     sysctl(settings=wanted.sysctl)
     updates(settings=wanted.updates)
+    if spec.patch is not None:
+        patch(settings=spec.patch)
     auditd(settings=wanted.auditd)
     apparmor(settings=wanted.apparmor)
     core_dumps(settings=wanted.core_dumps)

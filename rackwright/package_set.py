@@ -19,12 +19,15 @@ PackageName = Annotated[
     str, Shape(r"[a-z0-9][a-z0-9+.-]{0,98}", "should be the name of a Debian package, like linux-image-amd64")
 ]
 
+Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+:~-]{1,100}$")]
+"""A version of a Debian package, with its epoch."""
+
 
 class Package(Frozen):
     """One .deb file. Its content is fixed by size (bytes) and sha256."""
 
     name: PackageName
-    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+:~-]{1,100}$")]
+    version: Version
     architecture: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,16}$")]
     size: Bytes
     sha256: Sha256
@@ -36,6 +39,15 @@ class Package(Frozen):
         """Its file name in the set's folder, as in apt's own cache: without the version's epoch."""
         version = self.version.partition(":")[2] or self.version
         return f"{self.name}_{version}_{self.architecture}.deb"
+
+
+class PackageChange(Frozen):
+    """A package that a patch run brings to another version, or installs because a changed one depends on it."""
+
+    package: Package
+    """The file of the version after."""
+    before: Version | None = None
+    """The version that is installed now; None: the package is new."""
 
 
 def set_digest(packages: Iterable[Package]) -> str:

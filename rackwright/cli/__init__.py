@@ -24,6 +24,7 @@ COMMANDS = {
     "logs": "Show the logs of a replica or a host.",
     "runtime": "Update the runtimes that engines use.",
     "rollout": "Show, resume or abort the open rollout.",
+    "patch": "Show what patching hosts would change.",
     "restart": "Restart replicas one at a time, under traffic.",
     "drain": "Take a replica or a host out of the gateways.",
     "undrain": "Let a drained replica or host take requests again.",

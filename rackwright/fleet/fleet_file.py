@@ -21,6 +21,7 @@ from rackwright.fleet.sections.hosts import Host
 from rackwright.fleet.sections.licenses import License
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.sections.p2p import PeerToPeer
+from rackwright.fleet.sections.patch import Patch
 from rackwright.fleet.sections.people import Person, PersonName
 from rackwright.fleet.sections.rollout import Rollout
 from rackwright.values.base import Frozen
@@ -68,6 +69,8 @@ class FleetFile(Frozen):
     gateway: Gateway
     firewall: Firewall
     rollout: Rollout = Rollout.model_construct()
+    patch: Patch | None = None
+    """How hosts are patched; if absent, they aren't."""
     backup: Backup | None = None
     """What every host backs up, where and when."""
     drill: Drill | None = None

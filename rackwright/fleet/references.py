@@ -27,6 +27,8 @@ def _all(fleet: Fleet) -> Iterator[tuple[str, str | None]]:
     if file.gateway.certificate:
         yield "gateway.certificate.key", file.gateway.certificate.key
     yield from references_of(fleet)
+    if file.patch and file.patch.prometheus:
+        yield "patch.prometheus.token", file.patch.prometheus.token
     if file.drill:
         yield "drill.key", file.drill.key
         yield "drill.revoked_key", file.drill.revoked_key

@@ -1,4 +1,4 @@
-# Usage: install FOLDER KERNEL [PACKAGE…]; $uninstall: a command that removes what a .run installer left.
+# Usage: install FOLDER KERNEL [PACKAGE…], after dkms_build.sh; $uninstall: a command that removes what a .run installer left.
 # Install every .deb in FOLDER, remove the PACKAGEs, and build the module for the kernel of the next boot and for the
 # running one. If the module doesn't build, only kernels were installed, and none of them is the default.
 set -eu
@@ -9,7 +9,6 @@ export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
 apt() { apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"; }
 install() { apt install --no-install-recommends --allow-downgrades --allow-change-held-packages -- "$@"; }
 kernels() { for k in /boot/vmlinuz-*; do [ ! -e "$k" ] || echo "${k#/boot/vmlinuz-}"; done | sort -rV; }
-say() { printf '%s\n' "$*" >&2; }
 work=$(mktemp -d /var/tmp/rackwright-build-XXXXXXXX) ours=''
 mkdir -p /etc/dkms "$work/tree"
 trap 'rm -rf -- "$work" ${ours:+"$ours"}' EXIT
@@ -29,20 +28,13 @@ done
 [ -e "/boot/vmlinuz-$kernel" ] || kernel=$(kernels | head -n 1)
 [ -e "/boot/vmlinuz-$(uname -r)" ] && running=$(uname -r) || running=
 [ "$running" != "$kernel" ] || running=
-for conf in "$work"/root/usr/src/*/dkms.conf; do
-  [ -e "$conf" ] || continue
-  of=$(basename "${conf%/dkms.conf}") name=$(sed -n 's/^PACKAGE_NAME="*\([^"]*\)"*$/\1/p' "$conf")
-  version=${of#"$name-"}
+sources >"$work/sources"
+while read -r name version; do
   for k in $kernel $running; do
-    say "building $name $version for kernel $k"
-    if dkms build -m "$name" -v "$version" -k "$k" --sourcetree "$work/root/usr/src" --dkmstree "$work/tree" >"$work/log" 2>&1; then continue; fi
-    say "$name $version doesn't build for kernel $k:"
-    log=$work/tree/$name/$version/build/make.log
-    { grep -hE ' error: |fatal error: |^ERROR: modpost' "$log" || grep -hE 'Error!|[*][*][*]' "$work/log" "$log"; } 2>/dev/null |
-      sed "s,$work/tree/$name/$version/build/,,g" | cut -c 1-240 | head -n 4 >&2
+    if builds "$name" "$version" "$k" </dev/null; then continue; fi
     if [ "$k" = "$kernel" ]; then "$guard" || true; say 'the driver was not changed; the next boot uses the same kernel as before'; exit 1; fi
   done
-done
+done <"$work/sources"
 # The new driver builds, so now the old one may go.
 [ -z "${uninstall:-}" ] || sh -c "$uninstall" >&2
 # NAME- makes apt-get remove a package in the same step.

@@ -12,6 +12,7 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diff import show
+from rackwright.operations.dkms_build import DKMS_BUILD
 from rackwright.operations.facts.boot_guard import BootGuard
 from rackwright.operations.facts.driver import FoundDriverFact
 from rackwright.operations.facts.package_set import PackageSets
@@ -25,7 +26,8 @@ from rackwright.package_set import ROOT, Package, PackageSet
 from rackwright.route import Route
 from rackwright.values.file import File
 
-_INSTALL = (Path(__file__).parent / "driver_install.sh").read_text()
+INSTALL = DKMS_BUILD + (Path(__file__).parent / "driver_install.sh").read_text()
+"""Installs a driver's set; see the usage in driver_install.sh."""
 _DRIVERS = ("*nvidia*", "libcuda*", "libnvcuvid*", "libnvsdm*", "cuda-drivers*", "nvlsm")
 """Packages that are removed with a set. A compiler from the same repository stays, and so do kernels."""
 # Each file is verified by sha256, so plain HTTP, as Debian's archives offer it, is safe.
@@ -106,7 +108,7 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def _script(*arguments: str) -> str:
-    return f"sh -c {shlex.quote(_INSTALL)} install {shlex.join(arguments)} || exit 1"
+    return f"sh -c {shlex.quote(INSTALL)} install {shlex.join(arguments)} || exit 1"
 
 
 @operation()

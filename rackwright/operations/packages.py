@@ -22,23 +22,31 @@ LISTS_STAMP = "/var/lib/apt/periodic/update-success-stamp"
 
 @operation()
 def installed(
-    *, packages: tuple[str, ...], unstarted: tuple[str, ...] = (), fresh_minutes: int = 60
+    *,
+    packages: tuple[str, ...],
+    unstarted: tuple[str, ...] = (),
+    fresh_minutes: int = 60,
+    answers: tuple[str, ...] = (),
+    only_with: str | None = None,
 ) -> Generator[PyinfraCommand]:
     """Install the packages, without the packages that they only recommend.
 
     If a package is missing, package lists older than `fresh_minutes` are updated first. `unstarted` are units of
     these packages that the installation must neither start nor enable; on a host that already has the packages, the
-    units are left alone. Waits up to 300 s for another apt.
+    units are left alone. `answers` are lines for debconf-set-selections(1): what these packages ask when they are
+    installed. `only_with` is a package without which nothing is installed. Waits up to 300 s for another apt.
     """
     found = host.get_fact(InstalledPackages)
     missing = tuple(package for package in packages if package not in found)
-    if missing:
-        yield StringCommand(detached(_script(missing, unstarted, fresh_minutes)))
+    if missing and only_with in (None, *found):
+        yield StringCommand(detached(_script(missing, unstarted, fresh_minutes, answers)))
 
 
-def _script(missing: tuple[str, ...], unstarted: tuple[str, ...], fresh_minutes: int) -> str:
+def _script(
+    missing: tuple[str, ...], unstarted: tuple[str, ...], fresh_minutes: int, answers: tuple[str, ...] = ()
+) -> str:
     listed = " ".join(shlex.quote(package) for package in missing)
-    steps = ["set -e"]
+    steps = ["set -e", *(f"printf '%s\\n' {shlex.quote(line)} | debconf-set-selections" for line in answers)]
     if unstarted:
         units = " ".join(shlex.quote(unit) for unit in unstarted)
         # The package's scripts don't start a masked unit. The mask is in /run, so it ends at the next boot.

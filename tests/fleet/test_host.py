@@ -11,6 +11,7 @@ from rackwright.errors import FleetError
 from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.load import load_fleet
+from rackwright.roles.boot.settings import FILES as BOOT_FILES
 from rackwright.roles.firewall.settings import At
 from rackwright.roles.gateway.configuration import haproxy_cfg
 from rackwright.roles.gpu_faults.settings import FILES as GPU_FAULTS_FILES
@@ -68,6 +69,12 @@ def test_only_a_host_whose_replicas_have_gpus_watches_for_their_faults(tmp_path:
     assert with_gpus.probes[0].gpus_file == with_gpus.replicas[0].gpus_file
     assert set(with_gpus.layout.keep_units) >= set(GPU_FAULTS_UNITS)
     assert set(with_gpus.layout.keep_files) >= set(GPU_FAULTS_FILES)
+
+
+def test_a_host_of_the_driver_can_boot_a_kernel_once(tmp_path: Any) -> None:
+    hosts = composed(tmp_path, f"{_FLEET}driver: {{manage: adopt, on: gpu1}}\n")
+    assert [hosts[name].boot is not None for name in ("gate1", "gpu1")] == [False, True]
+    assert [set(BOOT_FILES) <= set(hosts[name].layout.keep_files) for name in ("gate1", "gpu1")] == [False, True]
 
 
 def test_only_a_host_with_engines_keeps_the_mount_of_their_sockets(tmp_path: Any) -> None:

@@ -31,6 +31,7 @@ COVERS = (
     "rackwright/lifecycle/lock/driver_sets.py",
     "rackwright/lifecycle/apply/reboot.py",
     "rackwright/operations/driver.py",
+    "rackwright/operations/dkms_build.sh",
     "rackwright/operations/driver_install.sh",
     "rackwright/operations/facts/found_driver.py",
     "rackwright/operations/package_set.py",

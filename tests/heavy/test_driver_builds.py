@@ -25,6 +25,7 @@ COVERS = (
     "rackwright/fleet/hosts/driver.py",
     "rackwright/lifecycle/lock/driver_sets.py",
     "rackwright/operations/driver.py",
+    "rackwright/operations/dkms_build.sh",
     "rackwright/operations/driver_install.sh",
     "rackwright/operations/package_set.py",
     "rackwright/package_set.py",

@@ -22,6 +22,7 @@ COVERS = (
     "rackwright/lifecycle/lock/driver_sets.py",
     "rackwright/lifecycle/apply/reboot.py",
     "rackwright/operations/driver.py",
+    "rackwright/operations/dkms_build.sh",
     "rackwright/operations/driver_install.sh",
     "rackwright/operations/kernel.py",
     "rackwright/operations/package_set.py",

@@ -36,12 +36,14 @@ from rackwright.lifecycle.drill.scratch_hosts.reach_probes import parse_tried
 from rackwright.lifecycle.drill.scratch_hosts.surroundings import parse_surroundings
 from rackwright.lifecycle.drill.scratch_hosts.wipe import parse_remains
 from rackwright.lifecycle.p2p import transfer
+from rackwright.lifecycle.patch import step_problems
 from rackwright.lifecycle.prune import scripts as prune
 from rackwright.lifecycle.restore.first_hashes import parse_first_hashes
 from rackwright.lifecycle.restore.plan import parse_present
 from rackwright.lifecycle.restore.staging import parse_look
 from rackwright.lifecycle.session import survey
 from rackwright.lifecycle.session.overrides import parse_overrides
+from rackwright.operations.facts.clock import parse_clock
 from rackwright.operations.facts.filters import parse_filters
 from rackwright.operations.facts.found_driver import parse_found_driver
 from rackwright.operations.facts.listening import parse_listening
@@ -50,7 +52,10 @@ from rackwright.remote import Completed, Remote, UnreadableAnswer, read_answer
 from rackwright.report.words import size
 from rackwright.roles.backup import others
 from rackwright.roles.backup import state as backups
+from rackwright.roles.boot.one_boot import parse_one_boot
 from rackwright.roles.certificate import ends
+from rackwright.roles.patch import packages as patching
+from rackwright.roles.patch.parse_state import parse_state
 from rackwright.roles.replica import proof
 from rackwright.roles.replica import state as replicas
 from rackwright.roles.replica.answer import parse_answer
@@ -63,6 +68,7 @@ from rackwright.state.pushed_keys import parse_pushed
 from rackwright.state.record import parse_record
 from tests.hardware.outputs import FOLDER
 from tests.lifecycle.hostile import HOSTILE, Lost, session_with
+from tests.lifecycle.patch.states import STATE
 
 ROOT = Path(__file__).parents[2]
 RECORD = '{"format": "control-host/1", "host": "gate1", "number": 3, "since": "2026-11-01T08:00:00Z", "who": "anna"}'
@@ -107,6 +113,10 @@ CONTENTS = (
     '{"format": "kit/1", "fleet": "acme", "fleet_file": "fleet/site.yml", "who": "anna", "when":'
     ' "2026-11-01T08:00:00Z", "rackwright": "0.1.0", "with_ca_key": true, "files": 3, "left_out": ["a: b"],'
     ' "references": [{"where": "ca.key", "reference": "env:CA"}]}'
+)
+PATCHING = (
+    "state inactive\nresult failed 1\nuptime 1790.15 1700.00\nfound space\t/boot\t9000\t12\n"
+    "found changed\ta:all\t2 abc\t2 def\nfound locked\t/var/lib/dpkg/lock\t\t12 apt\nlog E: it failed\n"
 )
 ANSWER = '{"choices": [{"text": "blue", "logprobs": {"tokens": ["b"], "top_logprobs": [{"b": -0.1}]}}]}'
 SMI = (FOLDER / "h100.xml").read_text()
@@ -182,6 +192,8 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_first_hashes: (parse_first_hashes, f"{'5' * 64} golden/a.json\n"),
     parse_present: (parse_present, "12 1790000000.5 bench/a b\n"),
     parse_look: (parse_look, 'active\n\n{"percent_done":0.5}\n'),
+    parse_clock: (parse_clock, "synchronized yes\ntime 1790000000.123456789\n"),
+    patching.parse_look: (patching.parse_look, PATCHING),
     parse_filters: (parse_filters, SURVEYED["filters"]),
     parse_found_driver: (parse_found_driver, SURVEYED["driver"]),
     parse_listening: (parse_listening, SURVEYED["listening"]),
@@ -194,8 +206,13 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_remains: (parse_remains, "left path /opt/rackwright\nswap /dev/sda2\nend\n"),
     parse_overrides: (parse_overrides, OVERRIDES),
     parse_people: (lambda text: parse_people(text.splitlines()), PEOPLE),
+    parse_state: (parse_state, STATE),
     backups.parse: (backups.parse, BACKUP),
     others.parse: (others.parse, "0 1\n"),
+    parse_one_boot: (
+        parse_one_boot,
+        "state armed\narmed 6.12.118-amd64\nrunning 6.12.117-amd64\ndefault -\nhands read-only lvm\n",
+    ),
     ends.parse: (ends.parse, "gateway.crt notAfter=2027-01-01 00:00:00Z\n"),
     proof.parse: (proof.parse, f"ActiveState=active\nMainPID=7\nword=a\nmarker=abc /srv\nanswer:\n{ANSWER}"),
     replicas.parse: (replicas.parse, REPLICAS),
@@ -269,6 +286,9 @@ def shown(value: object) -> None:
             f"{one.alarms} {backups.ages(one.snapshot_age, one.check_age)} {size(one.bytes or 0)}".encode()
     if isinstance(value, contents.Entry):
         f"{value.path} {size(value.size)} {value.mtime and f'{value.mtime:%Y}'}".encode()
+    if isinstance(value, patching.Look):
+        for problem in step_problems.problems("gpu1", "20261130T000000Z-0001", patching.Step.STAGE, value):
+            assert all(line.isprintable() for line in str(problem).splitlines())
     for part in value if isinstance(value, tuple) else ():
         if isinstance(part, snapshots.Snapshot) and part.summary:
             f"{part.summary.files} {size(part.summary.bytes or 0)}".encode()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = (Path(__file__).parents[2] / "rackwright/operations/driver_install.sh").read_text()
+from rackwright.operations.package_set import INSTALL
+
 OLD, NEW = "6.12.99-amd64", "6.12.117-amd64"
 _ABSOLUTE = ("/etc/rackwright", "/etc/dkms", "/var/lib", "/var/tmp", "/boot/")
 _PROGRAMS = {
@@ -44,7 +45,7 @@ class Machine:
 
     def run(self, *leaving: str, fails: tuple[str, ...] = (), uninstall: bool = False) -> tuple[int, str]:
         (self.root / "fails").write_text("".join(f"{kernel}\n" for kernel in fails))
-        text = SCRIPT
+        text = INSTALL
         for path in _ABSOLUTE:
             assert path in text
             text = text.replace(path, f"{self.root}{path}")

@@ -165,7 +165,7 @@ def test_the_driver_leaves_a_toolkits_packages_that_a_restore_put_there() -> Non
         FileHashes: {file.file: file.sha256},
     }
     spec = SimpleNamespace(
-        driver=SETTINGS, cuda=Cuda(version="12.8", set=toolkit), downloads=SimpleNamespace(route=Route())
+        driver=SETTINGS, boot=None, cuda=Cuda(version="12.8", set=toolkit), downloads=SimpleNamespace(route=Route())
     )
     played = play(gpu, facts=facts, model=spec)
     first = next(command for command in played.commands if command.startswith("rm -rf"))

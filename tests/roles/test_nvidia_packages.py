@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from rackwright.operations.package_set import INSTALL
 from rackwright.roles.nvidia_driver import files
 from rackwright.roles.nvidia_driver.layouts import lines
 from rackwright.roles.nvidia_driver.repository import FINGERPRINTS, repository_of
 from rackwright.roles.nvidia_driver.resolve import Asked, Sources, parse, script
-
-OPERATIONS = Path(__file__).parents[2] / "rackwright/operations"
 
 # Names.
 
@@ -75,7 +74,7 @@ def sh(text: str, *, path: Path | None = None, arguments: tuple[str, ...] = ()) 
         files.GPUS_READY,
         files.hook("look hook"),
         script(ASKED, SOURCES, "/run/x"),
-        (OPERATIONS / "driver_install.sh").read_text(),
+        INSTALL,
     ],
     ids=["boot-guard", "gpus-ready", "hook", "resolve", "driver_install"],
 )

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
+from rackwright.fleet.hosts.boot import boot_of
 from rackwright.fleet.hosts.certificate import certificates_of
 from rackwright.fleet.hosts.downloads import downloads_of
 from rackwright.fleet.hosts.driver import cuda_of, driver_settings, updates_beside
@@ -19,6 +20,7 @@ from rackwright.fleet.hosts.people import people_of
 from rackwright.fleet.hosts.serving import serving_of
 from rackwright.fleet.hosts.vip import vip_of
 from rackwright.fleet.lock import Lock
+from rackwright.roles.patch.settings import Settings as Patch
 
 _NONE = Credentials()
 _NO_KEYS = Keys()
@@ -39,9 +41,10 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
     backup = backup_of(fleet, lock, name, tuple(runtime.kept for runtime in serving.runtimes if runtime.kept))
     p2p = p2p_of(fleet, name)
     driver = driver_settings(fleet, lock, name)
+    boot = boot_of(driver)
     return HostSpec(
         name=name,
-        layout=layout_of(fleet, name, serving, gateway, vip, backup, driver, p2p),
+        layout=layout_of(fleet, name, serving, gateway, vip, backup, driver, p2p, boot),
         downloads=downloads_of(fleet, name, credentials.download_files),
         firewall=firewall_of(fleet, lock, name, vip),
         baseline=updates_beside(driver, fleet.file.hosts[name].baseline.decided()),
@@ -59,7 +62,9 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
         vip=vip,
         backup=backup,
         driver=driver,
+        boot=boot,
         p2p=p2p,
+        patch=Patch() if fleet.file.patch else None,
         cuda=cuda_of(fleet, lock, name),
         credentials=credentials,
     )

@@ -11,6 +11,7 @@ from rackwright.fleet.sections.baseline import Baseline
 from rackwright.fleet.sections.models import Runtime
 from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Settings as Backup
+from rackwright.roles.boot.settings import Settings as Boot
 from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.roles.cuda.settings import Settings as Cuda
 from rackwright.roles.downloads.settings import Settings as Downloads
@@ -22,6 +23,7 @@ from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.nvidia_driver.settings import Settings as Driver
 from rackwright.roles.p2p.settings import Settings as PeerToPeer
+from rackwright.roles.patch.settings import Settings as Patch
 from rackwright.roles.people.settings import Settings as People
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
@@ -83,7 +85,11 @@ class HostSpec:
     downloads: Downloads = field(default_factory=Downloads)
     driver: Driver | None = None
     """None if the host has no GPUs, or if rackwright doesn't manage its driver."""
+    boot: Boot | None = None
+    """None if rackwright never changes which kernel the host boots."""
     cuda: Cuda | None = None
+    patch: Patch | None = None
+    """None if the fleet file has no `patch`."""
     p2p: PeerToPeer | None = None
     """None if the host takes no part in peer-to-peer transfers."""
     never_shut_out: tuple[Network, ...] = ()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.serving import Serving
 from rackwright.roles.backup.settings import Settings as Backup
+from rackwright.roles.boot.settings import FILES as BOOT_FILES
+from rackwright.roles.boot.settings import Settings as Boot
 from rackwright.roles.certificate.settings import files as certificate_files
 from rackwright.roles.firewall.settings import UNIT as FIREWALL_UNIT
 from rackwright.roles.gateway.settings import FOLDER as GATEWAY
@@ -35,6 +37,7 @@ def layout_of(
     backup: Backup | None,
     driver: Driver | None,
     p2p: PeerToPeer | None,
+    boot: Boot | None,
 ) -> Settings:
     """Given what runs on this host, return the units, files and users that should be there."""
     return Settings(
@@ -42,7 +45,7 @@ def layout_of(
         host=host,
         serves=bool(serving.replicas),
         keep_units=tuple(sorted(_units(serving, gateway, vip, backup, driver))),
-        keep_files=tuple(sorted(_files(serving, gateway, vip, backup, driver, p2p))),
+        keep_files=tuple(sorted(_files(serving, gateway, vip, backup, driver, p2p, boot))),
         keep_users=_users(serving, p2p),
         keep_builds=tuple(sorted(runtime.kept for runtime in serving.runtimes if runtime.kept)),
     )
@@ -85,6 +88,7 @@ def _files(
     backup: Backup | None,
     driver: Driver | None,
     p2p: PeerToPeer | None,
+    boot: Boot | None,
 ) -> Iterator[str]:
     for probe in serving.probes:
         yield from probe.scripts.values()
@@ -104,5 +108,7 @@ def _files(
         yield from backup.files
     if driver:
         yield from DRIVER_FILES
+    if boot:
+        yield from BOOT_FILES
     if p2p:
         yield P2P

@@ -142,6 +142,7 @@ def _check_sources(root: Entries, folder: Path, findings: Findings, *, locked: b
         if isinstance(build, Scalar) and isinstance(_source(build), HubSource):
             findings.add(build, "a build doesn't come from a hub", "should be https://…#sha256=HEX or file:PATH")
     _check_path(root.get("gateway", "certificate", "certificate"), folder, findings)
+    _check_path(root.get("patch", "prometheus", "ca"), folder, findings)
 
 
 def _check_licenses(root: Entries, findings: Findings) -> None:

@@ -89,5 +89,7 @@ class Host(HostSettings):
     """The address for gateways and clients; `address` if absent."""
     fabric: AddressField | None = None
     """The address for the other members of a replica group and for p2p; `address` if absent."""
+    bmc: Machine | None = None
+    """The address of its BMC, where a person can power-cycle it; rackwright only shows it."""
     disabled: Reason | None = None
     """The reason why the host is out of service; all commands skip it without an error."""

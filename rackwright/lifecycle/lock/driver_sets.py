@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from shlex import join
 
@@ -52,26 +52,30 @@ class Kind:
     """Release of the kernel that this host runs."""
 
 
-def resolve_drivers(fleet: Fleet, previous: Lock | None, *, upgrade: bool) -> dict[str, DriverLock]:
+def resolve_drivers(
+    fleet: Fleet, previous: Lock | None, *, upgrade: bool, hosts: Collection[str] | None = None
+) -> dict[str, DriverLock]:
     """Return a set of packages for each host whose driver rackwright installs, by `DriverLock.name`.
 
-    If nothing changed, the previous set is kept and no host is asked, unless `upgrade`. Raise FleetError naming every
+    If nothing changed, the previous set is kept and no host is asked, unless `upgrade`. `hosts`: those that may be
+    asked, the others keep their sets; None: all hosts in service. Raise FleetError naming every
     host without an answer, HostError if a host can't be asked.
     """
     had = {host for locked in previous.drivers.values() for host in locked.hosts} if previous else set[str]()
     # A disabled host keeps its set for its return.
     asked = {name: fleet.driver_of(name, had=name in had) for name in fleet.file.hosts}
     drivers = {name: driver for name, driver in asked.items() if driver and driver.installs}
-    kept = {} if previous is None else _kept(previous, drivers, fleet.hosts if upgrade else ())
+    asked_hosts = fleet.hosts if hosts is None else tuple(name for name in fleet.hosts if name in hosts)
+    kept = {} if previous is None else _kept(previous, drivers, asked_hosts if upgrade else ())
     left = {
         name: driver
         for name, driver in drivers.items()
-        if name in fleet.hosts and not any(name in one.hosts for one in kept.values())
+        if name in asked_hosts and not any(name in one.hosts for one in kept.values())
     }
     if not left:
         return kept
     with Remote(targets(fleet)) as remote:
-        return _asked(_Asking(fleet, remote, download_files(fleet)), left, kept)
+        return _asked(_Asking(fleet, remote, download_files(fleet)), left, kept, known={} if upgrade else kept)
 
 
 def _kept(previous: Lock, drivers: Mapping[str, Driver], asked_again: tuple[str, ...]) -> dict[str, DriverLock]:
@@ -92,20 +96,23 @@ class _Asking:
     files: DownloadFiles
 
 
-def _asked(asking: _Asking, drivers: Mapping[str, Driver], kept: dict[str, DriverLock]) -> dict[str, DriverLock]:
+def _asked(
+    asking: _Asking, drivers: Mapping[str, Driver], kept: dict[str, DriverLock], known: Mapping[str, DriverLock]
+) -> dict[str, DriverLock]:
+    """Return `kept` with the sets of these hosts. `known`: sets that they may have without asking apt."""
     kinds = _kinds(asking, drivers)
     found = dict(kept)
     problems: list[Problem] = []
     for kind, hosts in _grouped(kinds).items():
         try:
-            same = next((one for one in found.values() if _answers(one, kind)), None)
+            same = next((one for one in known.values() if _answers(one, kind)), None)
             running = tuple(sorted({kinds[host].running for host in hosts}))
             locked = same or _resolve(asking, kind, hosts[0], running)
         except FleetError as error:
             problems += error.problems
             continue
-        known = found.get(locked.name, locked)
-        found[locked.name] = locked.model_copy(update={"hosts": _in_order(asking.fleet, (*known.hosts, *hosts))})
+        others = found[locked.name].hosts if locked.name in found else ()
+        found[locked.name] = locked.model_copy(update={"hosts": _in_order(asking.fleet, (*others, *hosts))})
     if problems:
         raise FleetError(problems)
     return found

@@ -28,7 +28,7 @@ class OurUnits(_Names):
 
 
 class OurFiles(_Names):
-    """Return probe scripts, folders of proxies and p2p, and files of certificates, backups, GPU faults and driver.
+    """Return probe scripts, folders of proxies and p2p, and files of certificates, backups, GPU faults, driver, boot.
 
     Other files there are always needed, or not ours.
     """
@@ -43,6 +43,9 @@ class OurFiles(_Names):
             "ls -d /etc/rackwright/boot-guard /etc/rackwright/boot-kernel /etc/rackwright/gpus-ready "
             "/etc/rackwright/gpu-faults /etc/rackwright/gpu-faults.xids "
             "/etc/kernel/*.d/??-rackwright "
+            "/etc/rackwright/one-boot /etc/rackwright/one-boot.menu /etc/rackwright/one-boot.arm "
+            "/etc/default/grub.d/zzz-rackwright.cfg /etc/grub.d/01_rackwright "
+            "/etc/systemd/system.conf.d/zz-rackwright.conf "
             "/etc/default/grub.d/zz-rackwright.cfg /etc/modprobe.d/rackwright-gpus.conf "
             "/etc/modules-load.d/rackwright-gpus.conf 2>/dev/null || true"
         )

@@ -276,6 +276,17 @@ def test_an_upgrade_asks_again(hosts: Hosts) -> None:
     assert found.version == "580.105.08"
 
 
+def test_an_upgrade_of_some_hosts_leaves_the_others_their_set(hosts: Hosts) -> None:
+    of_two = fleet(entry("gpu1", "gpu2"))
+    before = locked(*resolve_drivers(of_two, None, upgrade=False).values())
+    hosts.asked.clear()
+    hosts.looked.clear()
+    hosts.apt = Completed(0, PRINTED.replace("580.95.05", "580.105.08").encode())
+    found = resolve_drivers(of_two, before, upgrade=True, hosts=("gpu2",))
+    assert {one.hosts: one.version for one in found.values()} == {("gpu1",): "580.95.05", ("gpu2",): "580.105.08"}
+    assert (hosts.asked, hosts.looked) == (["gpu2"], ["gpu2"])
+
+
 # Failures.
 
 
