@@ -36,6 +36,7 @@ from rackwright.gateway.server_states import (
     ServerState,
     merged,
     parse_downtimes,
+    parse_drains,
     parse_dropped,
     parse_states,
 )
@@ -96,6 +97,10 @@ class Gateways:
         server = quote(f"{parts['begin']}.{port}")
         script = COPY_DRAIN.format(model=parts["model"], server=server, record=quote(record.model_dump_json()))
         self.run(script, f"draining {address}")
+
+    def drains(self) -> dict[str, dict[str, DrainRecord]]:
+        """Return each gateway's drains that have a record, by HOST/MODEL@N."""
+        return self.read(SHOW_DRAINS, "asking for drains", parse_drains)
 
     def undrain(self, address: str) -> None:
         """Let every gateway send requests to HOST/MODEL@N again, and remove the record of its drain and any share."""
@@ -194,7 +199,7 @@ class Gateways:
             self.take_back_key(key)
 
     def run(self, script: str, what: str) -> dict[str, str]:
-        """Run the script on every gateway; return what each printed."""
+        """Run the script on every gateway, after the helpers of scripts.py; return what each printed."""
         return self.read(script, what, str)
 
     def read(self, script: str, what: str, parse: Callable[[str], Read]) -> dict[str, Read]:
