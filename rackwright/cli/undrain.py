@@ -16,12 +16,12 @@ def undrain(context: Context, name: str) -> None:
     """Let a drained replica, host or gateway take requests again."""
     hosts_needed()
     from rackwright.cli.common.console import Console
-    from rackwright.fleet.naming import drained_by_name
+    from rackwright.fleet.naming import drainable
     from rackwright.lifecycle.drain.gateway_host import rejoin_manually
     from rackwright.lifecycle.drain.procedure import undrain as carry_out
     from rackwright.lifecycle.session.session import open_session
 
-    named = drained_by_name(context.fleet, name)
+    named = drainable(context.fleet, name)
     with Console(quiet=context.json, yes=True) as console, open_session(context.fleet) as session:
         if named.replicas:
             carry_out(session, named.replicas, console)

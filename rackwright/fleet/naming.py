@@ -42,8 +42,8 @@ class Drainable:
         return ", ".join((*self.addresses, *([f"gateway {self.gateway}"] if self.gateway else [])))
 
 
-def drained_by_name(fleet: Fleet, name: str) -> Drainable:
-    """Return the gateway of this name, and the replicas as replicas_named does. Raise UsageError if there is neither."""
+def drainable(fleet: Fleet, name: str) -> Drainable:
+    """Return the gateway of this name, and the replicas as in replicas_named. Raise UsageError if there is none."""
     if name not in fleet.gateways:
         return Drainable(replicas_named(fleet, name), None)
     return Drainable(tuple(one for one in fleet.replicas if name in one.hosts), name)

@@ -26,6 +26,7 @@ from rackwright.gateway.leaving_scripts import (
     REJOIN,
 )
 from rackwright.gateway.left import LEFT_COMMAND, LeftRecord, parse_left
+from rackwright.gateway.server_states import parse_count
 from rackwright.roles.vip.settings import FOLDER as VIP_FOLDER
 
 _TAKES_SECONDS = 10
@@ -60,7 +61,7 @@ class Leaving:
             self._forward(others, addresses)
         record = LeftRecord(who=who, reason=reason, manual=manual, time=datetime.now(UTC))
         script = LEAVE.format(
-            **_virtual(addresses),
+            **_values(addresses),
             keep="true" if manual else "false",
             check=quote(f"{VIP_FOLDER}/check"),
             rules=quote(closed(addresses)),
@@ -80,7 +81,10 @@ class Leaving:
 
         Each has one request at most. Those that are idle count, too: their clients may be about to send one.
         """
-        return self._at(host).read(_connections(self._addresses[host]), "counting connections", int)[host]
+        addresses = self._addresses[host]
+        listed = " ".join(quote(str(one)) for one in (addresses.own, addresses.vip) if one)
+        script = CONNECTIONS.format(**_values(addresses), addresses=listed)
+        return self._at(host).read(script, "counting connections", parse_count)[host]
 
     def rejoin(self, host: str) -> None:
         """Let the gateway take connections again. It doesn't take the virtual address from the gateway that has it.
@@ -92,8 +96,7 @@ class Leaving:
 
     def _rejoin(self, host: str, *, force: bool) -> None:
         addresses = self._addresses[host]
-        values = {"force": "true" if force else "false", "connections": _connections(addresses, virtual_only=True)}
-        self._at(host).run(REJOIN.format(**_virtual(addresses), **values), "rejoining")
+        self._at(host).run(REJOIN.format(**_values(addresses), force="true" if force else "false"), "rejoining")
         # The rules at a gateway that can't be reached expire, or are gone when it reboots.
         with suppress(HostError):
             self._others(host).run(FORWARD_NO_MORE, "ending the handover")
@@ -124,13 +127,7 @@ class Leaving:
         return True
 
 
-def _virtual(addresses: Addresses) -> dict[str, str]:
-    """Return the virtual address and its length as values of a script; "": there is none."""
+def _values(addresses: Addresses) -> dict[str, str | int]:
+    """Return a gateway's addresses as values of a script; "": it has no virtual one."""
     vip = addresses.vip
-    return {"vip": quote(str(vip or "")), "length": str(vip.max_prefixlen) if vip else ""}
-
-
-def _connections(addresses: Addresses, *, virtual_only: bool = False) -> str:
-    wanted = [addresses.vip] if virtual_only else [addresses.vip, addresses.own]
-    sources = " or ".join(f"src {address}" for address in wanted if address)
-    return CONNECTIONS.format(sources=sources, port=addresses.port).strip() if sources else "echo 0"
+    return {"vip": quote(str(vip or "")), "length": vip.max_prefixlen if vip else "", "port": addresses.port}

@@ -21,17 +21,36 @@ FORWARD_NO_MORE = """for family in ip ip6; do
 done
 """
 
-# The record is written last but acts first: keepalived's check reads it. The virtual address stays on the loopback
-# interface, because the connections to it are still open here.
-LEAVE = """lock
+# ADDRESS…: how many connections of clients to these are open. A closed one counts until its last byte has arrived.
+_OPEN = """open_connections() {{
+    from=''
+    for address in "$@"; do from="$from${{from:+ or }}src $address"; done
+    found=$(ss -Htn state established state syn-recv state fin-wait-1 state close-wait state last-ack state closing \
+        "( $from ) and sport = :{port}") || exit 1
+    printf '%s\\n' "$found" | grep -c . || true
+}}
+"""
+
+CONNECTIONS = _OPEN + "open_connections {addresses}\n"
+
+# keepalived reads the record. If connections to the virtual address are open, it stays on the loopback interface.
+LEAVE = (
+    _OPEN
+    + """lock
 vip={vip} left=$configuration/left
-at_interface() {{ [ -z "$vip" ] || ip -o address show to "$vip" | grep -v '^[0-9]*: lo '; }}
-grep -q "opt@$left)" "$configuration/haproxy.cfg" && grep -q 'left.nft' "$configuration/proxy" &&
-    {{ [ -z "$vip" ] || grep -q "$left" {check}; }} ||
+at_interface() {{ ip -o address show to "$vip" | grep -v '^[0-9]*: lo '; }}
+{{
+    grep -q "opt@$left)" "$configuration/haproxy.cfg" && grep -q 'left.nft' "$configuration/proxy" &&
+    {{ [ -z "$vip" ] || grep -q "$left" {check}; }}
+}} ||
     {{ echo 'an earlier version set it up; apply first' >&2; exit 1; }}
 printf '%s' {rules} | install -T -m 0644 /dev/stdin "$left.nft"
 nft -c -f "$left.nft"
-held=false; [ -z "$vip" ] || ! at_interface >/dev/null || held=true
+keeps=false
+if [ -n "$vip" ]; then
+    open=$(open_connections "$vip")
+    [ "$open" -eq 0 ] && ! at_interface >/dev/null || keeps=true
+fi
 if {keep} || [ ! -e "$left" ]; then
     printf 'left %s\\n' {record} | install -T -m 0644 /dev/stdin "$left.new"
     sync "$left.new"; mv -fT "$left.new" "$left"
@@ -46,23 +65,21 @@ while [ -n "$vip" ] && at_interface >/dev/null; do
     sleep 0.1
 done
 nft -f "$left.nft"
-! $held || ip address replace "$vip/{length}" dev lo scope host
+! $keeps || ip address replace "$vip/{length}" dev lo scope host
 knows "$left" left yes
 """
+)
 
 HAS_ADDRESS = "ip -o address show to {vip} | grep -v '^[0-9]*: lo ' || true\n"
 
-# A closed connection counts until its last byte has arrived.
-CONNECTIONS = """ss -Htn state established state syn-recv state fin-wait-1 state close-wait state last-ack \
-state closing '( {sources} ) and sport = :{port}' | wc -l
-"""
-
 # While it keeps the address for its open connections, it can't be a gateway that may take it.
-REJOIN = """lock
+REJOIN = (
+    _OPEN
+    + """lock
 vip={vip} left=$configuration/left
 kept() {{ [ -n "$vip" ] && ip -o address show dev lo to "$vip" | grep -q .; }}
 if kept && ! {force}; then
-    open=$({connections})
+    open=$(open_connections "$vip")
     [ "$open" -eq 0 ] || {{ echo "$open connections to the virtual address are still open here" >&2; exit 1; }}
 fi
 answer admin 'show info'
@@ -75,3 +92,4 @@ rm -f "$left" "$left.nft"
 each '' tell "del map $left left" 'Key not found.'
 knows_no "$left" left
 """
+)

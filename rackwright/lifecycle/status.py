@@ -384,4 +384,4 @@ def _drained(server: ServerState | None) -> Drained | None:
 
 
 def _out(record: DrainRecord | LeftRecord | None) -> Drained | None:
-    return record and Drained(record.reason, record.who, stamp(record.time), record.manual)
+    return Drained(record.reason, record.who, stamp(record.time), record.manual) if record else None
