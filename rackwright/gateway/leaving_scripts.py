@@ -25,7 +25,7 @@ done
 _OPEN = """open_connections() {{
     from=''
     for address in "$@"; do from="$from${{from:+ or }}src $address"; done
-    found=$(ss -Htn state established state syn-recv state fin-wait-1 state close-wait state last-ack state closing \
+    found=$(ss -Htn state established state syn-recv state fin-wait-1 state close-wait state last-ack state closing \\
         "( $from ) and sport = :{port}") || exit 1
     printf '%s\\n' "$found" | grep -c . || true
 }}
