@@ -11,24 +11,28 @@ from rackwright.cli.common.options import Command, common_options, pass_context,
 @click.command(cls=Command)
 @click.argument("name", metavar="REPLICA|HOST|MODEL")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; status shows it.")
-@click.option("--allow-outage", is_flag=True, help="Drain even the last healthy replica of a model.")
+@click.option("--allow-outage", is_flag=True, help="Drain even a model's last healthy replica, or the last gateway.")
 @yes_option
 @common_options
 @pass_context
 def drain(context: Context, name: str, reason: str, allow_outage: bool, yes: bool) -> None:
-    """Take a replica or a host out of the gateways.
+    """Take a replica, a host or a gateway out of service.
 
-    Requests in flight finish first. The replica stays drained across reloads and restarts, until `undrain`.
+    Requests in flight finish first. What is drained stays drained across reloads and restarts, until `undrain`.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console
-    from rackwright.fleet.naming import replicas_named
+    from rackwright.fleet.naming import drainable
+    from rackwright.lifecycle.drain.gateway_host import leave_manually
     from rackwright.lifecycle.drain.procedure import drain as carry_out
     from rackwright.lifecycle.session.session import open_session
 
-    replicas = replicas_named(context.fleet, name)
-    addresses = [replica.address for replica in replicas]
+    named = drainable(context.fleet, name)
     with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet) as session:
-        console.confirm(f"Drain {', '.join(addresses)}?")
-        carry_out(session, replicas, console, reason=reason, allow_outage=allow_outage)
-    context.answer({"drained": addresses, "reason": reason}, f"drained: {', '.join(addresses)}")
+        console.confirm(f"Drain {named.text}?")
+        if named.replicas:
+            carry_out(session, named.replicas, console, reason=reason, allow_outage=allow_outage)
+        if named.gateway:
+            leave_manually(session, named.gateway, console, reason=reason, allow_outage=allow_outage)
+    document = {"drained": named.addresses, "gateway": named.gateway, "reason": reason}
+    context.answer(document, f"drained: {named.text}")

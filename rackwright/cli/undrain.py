@@ -13,15 +13,18 @@ from rackwright.cli.common.options import Command, common_options, pass_context
 @common_options
 @pass_context
 def undrain(context: Context, name: str) -> None:
-    """Let a drained replica or host take requests again."""
+    """Let a drained replica, host or gateway take requests again."""
     hosts_needed()
     from rackwright.cli.common.console import Console
-    from rackwright.fleet.naming import replicas_named
+    from rackwright.fleet.naming import drainable
+    from rackwright.lifecycle.drain.gateway_host import rejoin_manually
     from rackwright.lifecycle.drain.procedure import undrain as carry_out
     from rackwright.lifecycle.session.session import open_session
 
-    replicas = replicas_named(context.fleet, name)
-    addresses = [replica.address for replica in replicas]
+    named = drainable(context.fleet, name)
     with Console(quiet=context.json, yes=True) as console, open_session(context.fleet) as session:
-        carry_out(session, replicas, console)
-    context.answer({"undrained": addresses}, f"undrained: {', '.join(addresses)}")
+        if named.replicas:
+            carry_out(session, named.replicas, console)
+        if named.gateway:
+            rejoin_manually(session, named.gateway, console)
+    context.answer({"undrained": named.addresses, "gateway": named.gateway}, f"undrained: {named.text}")

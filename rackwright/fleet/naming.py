@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rackwright.errors import UsageError
 from rackwright.fleet.fleet import Fleet, Replica
 
@@ -21,6 +23,30 @@ def replicas_named(fleet: Fleet, name: str) -> tuple[Replica, ...]:
         known = [replica.address for replica in fleet.replicas] + list(fleet.hosts) + list(fleet.file.models)
         raise unknown(name, tuple(known), "replica, host or model in service")
     return found
+
+
+@dataclass(frozen=True)
+class Drainable:
+    """What a name on the command line means for `drain` and `undrain`."""
+
+    replicas: tuple[Replica, ...]
+    gateway: str | None
+    """The host, if it is a gateway."""
+
+    @property
+    def addresses(self) -> list[str]:
+        return [replica.address for replica in self.replicas]
+
+    @property
+    def text(self) -> str:
+        return ", ".join((*self.addresses, *([f"gateway {self.gateway}"] if self.gateway else [])))
+
+
+def drainable(fleet: Fleet, name: str) -> Drainable:
+    """Return the gateway of this name, and the replicas as in replicas_named. Raise UsageError if there is none."""
+    if name not in fleet.gateways:
+        return Drainable(replicas_named(fleet, name), None)
+    return Drainable(tuple(one for one in fleet.replicas if name in one.hosts), name)
 
 
 def replica_named(fleet: Fleet, name: str) -> Replica:

@@ -36,6 +36,7 @@ from rackwright.gateway.server_states import (
     ServerState,
     merged,
     parse_downtimes,
+    parse_drains,
     parse_dropped,
     parse_states,
 )
@@ -66,7 +67,7 @@ class Gateways:
 
     def servers(self) -> dict[str, ServerState]:
         """Return every replica that any gateway has, by HOST/MODEL@N."""
-        return merged(self._read(STATES + SHOW_DRAINS, "asking for states", parse_states))
+        return merged(self.read(STATES + SHOW_DRAINS, "asking for states", parse_states))
 
     def in_flight(self, address: str) -> int:
         """Given HOST/MODEL@N, return its requests in flight over all gateways and workers."""
@@ -78,7 +79,7 @@ class Gateways:
 
         Each may be a line of the access log. A worker that ended isn't counted.
         """
-        return self._read(SHOW_DROPPED, "asking for dropped log lines", parse_dropped)
+        return self.read(SHOW_DROPPED, "asking for dropped log lines", parse_dropped)
 
     def drain(self, address: str, *, who: str, reason: str, manual: bool = True) -> None:
         """Drain HOST/MODEL@N: no worker sends it new requests or a canary's share, even after a reload or reboot.
@@ -87,7 +88,7 @@ class Gateways:
         """
         record = DrainRecord(who=who, reason=reason, manual=manual, time=datetime.now(UTC))
         values = {"keep": "true" if manual else "false", "record": quote(record.model_dump_json())}
-        self._run(DRAIN.format(**_parts(address), **values), f"draining {address}")
+        self.run(DRAIN.format(**_parts(address), **values), f"draining {address}")
 
     def copy_drain(self, address: str, port: int, record: DrainRecord) -> None:
         """Copy another gateway's drain of HOST/MODEL@N to these gateways. HAProxy may not run yet: when it starts, it
@@ -95,11 +96,15 @@ class Gateways:
         parts = _parts(address)
         server = quote(f"{parts['begin']}.{port}")
         script = COPY_DRAIN.format(model=parts["model"], server=server, record=quote(record.model_dump_json()))
-        self._run(script, f"draining {address}")
+        self.run(script, f"draining {address}")
+
+    def drains(self) -> dict[str, dict[str, DrainRecord]]:
+        """Return each gateway's drains that have a record, by HOST/MODEL@N."""
+        return self.read(SHOW_DRAINS, "asking for drains", parse_drains)
 
     def undrain(self, address: str) -> None:
         """Let every gateway send requests to HOST/MODEL@N again, and remove the record of its drain and any share."""
-        self._run(READY.format(**_parts(address)), f"undraining {address}")
+        self.run(READY.format(**_parts(address)), f"undraining {address}")
 
     def open_downtime(self, model: str, seconds: int) -> None:
         """Make every worker expect the model to have no replica for this many seconds from now.
@@ -108,19 +113,19 @@ class Gateways:
         If a downtime is open already, its end changes. Ten minutes after its end, a downtime has no effect any more.
         """
         script = OPEN_DOWNTIME.format(model=quote(model), seconds=int(seconds))
-        self._run(script, f"opening the downtime of {model}")
+        self.run(script, f"opening the downtime of {model}")
 
     def close_downtime(self, model: str) -> None:
         """End the model's downtime at every worker, and let queued requests continue as usual.
 
         Call this after undrain(), because until then queued requests find no replica.
         """
-        self._run(CLOSE_DOWNTIME.format(model=quote(model)), f"closing the downtime of {model}")
+        self.run(CLOSE_DOWNTIME.format(model=quote(model)), f"closing the downtime of {model}")
 
     def downtimes(self) -> dict[str, datetime]:
         """Return the models for which a gateway expects downtime, each with the latest end of all gateways."""
         ends: dict[str, datetime] = {}
-        for found in self._read(SHOW_DOWNTIMES, "asking for downtimes", parse_downtimes).values():
+        for found in self.read(SHOW_DOWNTIMES, "asking for downtimes", parse_downtimes).values():
             for model, end in found.items():
                 ends[model] = max(end, ends.get(model, end))
         return ends
@@ -140,15 +145,15 @@ class Gateways:
             return
         values = {"parts": parts_of(percent), "seconds": int(seconds), "digest": quote(digest)}
         script = SET_CANARY.format(**_parts(address), **values, rollout=quote(rollout))
-        self._run(script, f"setting the canary's share of {address}")
+        self.run(script, f"setting the canary's share of {address}")
 
     def check_canaries(self) -> None:
         """Raise HostError if a gateway can't give a canary its share, for example with an older configuration."""
-        self._run(CHECK_CANARIES, "asking for canaries")
+        self.run(CHECK_CANARIES, "asking for canaries")
 
     def end_canary(self, model: str) -> None:
         """End the share of the model's canary at every worker."""
-        self._run(END_CANARY.format(model=quote(model)), f"ending the canary of {model}")
+        self.run(END_CANARY.format(model=quote(model)), f"ending the canary of {model}")
 
     def put_key(self, key: Key, *, note: str) -> None:
         """Give every worker this entry of the key in place of earlier ones, without a moment when neither is valid.
@@ -157,23 +162,23 @@ class Gateways:
         """
         script = KEY.format(sha256=key.sha256, lines="''") + REFUSE_REVOKED
         script += WRITE_KEY.format(pushed=quote(key_lines(key) + _noted(key.sha256, str(key.version), note)))
-        self._run(script + TELL_KEY + _known(wanted=True), f"pushing key {key.id}")
+        self.run(script + TELL_KEY + _known(wanted=True), f"pushing key {key.id}")
 
     def remove_key(self, key: RevokedKey, *, note: str) -> None:
         """Revoke the key permanently at every worker, including old workers with open connections."""
         pushed = revoked_line(key) + _noted(key.sha256, "revoked", note)
         script = KEY.format(sha256=key.sha256, lines="''") + WRITE_KEY.format(pushed=quote(pushed))
-        self._run(script + TELL_KEY + _known(wanted=False), f"revoking key {key.about}")
+        self.run(script + TELL_KEY + _known(wanted=False), f"revoking key {key.about}")
 
     def lend_key(self, key: Key, *, seconds: int) -> None:
         """Make every worker accept the key for all models, for `seconds` by the gateway's own clock, or until the
         gateway next loads its keys."""
         script = _in_memory(key, _lasting(key, seconds)) + TELL_KEY + _known(wanted=True)
-        self._run(script, f"lending key {key.id}")
+        self.run(script, f"lending key {key.id}")
 
     def take_back_key(self, key: Key) -> None:
         """Remove a key that was lent from every worker."""
-        self._run(_in_memory(key) + TELL_KEY + _known(wanted=False), f"removing key {key.id}")
+        self.run(_in_memory(key) + TELL_KEY + _known(wanted=False), f"removing key {key.id}")
 
     @contextmanager
     def temporary_key(
@@ -193,11 +198,11 @@ class Gateways:
         finally:
             self.take_back_key(key)
 
-    def _run(self, script: str, what: str) -> dict[str, str]:
-        """Run the script on every gateway; return what each printed."""
-        return self._read(script, what, str)
+    def run(self, script: str, what: str) -> dict[str, str]:
+        """Run the script on every gateway, after the helpers of scripts.py; return what each printed."""
+        return self.read(script, what, str)
 
-    def _read(self, script: str, what: str, parse: Callable[[str], Read]) -> dict[str, Read]:
+    def read(self, script: str, what: str, parse: Callable[[str], Read]) -> dict[str, Read]:
         """Run the script on every gateway; return what `parse` makes of each gateway's output."""
         done = self._remote.run_on(self._hosts, "sh -s", stdin=self._helpers + script)
         found: dict[str, Read] = {}

@@ -76,7 +76,7 @@ def parse_states(text: str) -> dict[str, ServerState]:
             import csv
 
             for row in csv.DictReader(body.removeprefix("# ").splitlines()):
-                busy[row["svname"]] = busy.get(row["svname"], 0) + _count(row["scur"])
+                busy[row["svname"]] = busy.get(row["svname"], 0) + parse_count(row["scur"])
         elif title == "canaries":
             canaries = dict(parse_canaries(body))
         elif record := _record(body):
@@ -125,7 +125,7 @@ def parse_downtimes(text: str) -> dict[str, datetime]:
 
 def parse_dropped(text: str) -> int:
     """Given the output of SHOW_DROPPED, return the log lines that all workers of a gateway have dropped."""
-    return sum(_count(line) for line in text.splitlines())
+    return sum(parse_count(line) for line in text.splitlines())
 
 
 def _address(server: str) -> str:
@@ -133,7 +133,9 @@ def _address(server: str) -> str:
     return f"{host}/{model}@{number}"
 
 
-def _count(text: str) -> int:
+def parse_count(text: str) -> int:
+    """Return the number. Raise ValueError if it isn't one that a program counts."""
+    text = text.strip()
     if not re.fullmatch("[0-9]{1,10}", text):
         raise ValueError(f"not a count: {text}")
     return int(text)

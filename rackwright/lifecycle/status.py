@@ -12,7 +12,7 @@ from rackwright.fleet.backup_access import kit_repositories
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.keys_file import read_keys
 from rackwright.fleet.lock import lock_digest
-from rackwright.gateway import ServerState
+from rackwright.gateway import DrainRecord, LeftRecord, ServerState
 from rackwright.lifecycle.apply.plan import restarts
 from rackwright.lifecycle.expiry import ending_certificates, ending_keys
 from rackwright.lifecycle.gpus.assignment import deferred
@@ -47,13 +47,18 @@ class HostState(StrEnum):
 
 @dataclass(frozen=True)
 class Drained:
-    """Why a replica gets no new requests, as recorded on the gateways."""
+    """Why a replica gets no new requests, or a gateway no new connections, as recorded on the gateways."""
 
     reason: str
     who: str
     since: str
     """UTC, ISO 8601."""
     manual: bool
+
+    @property
+    def text(self) -> str:
+        """The reason, the operator, and since when."""
+        return f"{self.reason} ({self.who.partition(' ')[0]}, since {self.since[:16].replace('T', ' ')} UTC)"
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,8 @@ class ReplicaStatus:
         """The traffic; if it is drained, also why, by which operator and since when, and its share as a canary."""
         if self.drained is None:
             return self.traffic
-        since = self.drained.since[:16].replace("T", " ")
         share = "" if self.canary is None else f"; canary: {self.canary:g} % of the conversations"
-        return f"drained: {self.drained.reason} ({self.drained.who.partition(' ')[0]}, since {since} UTC){share}"
+        return f"drained: {self.drained.text}{share}"
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,8 @@ class HostStatus:
     """Version, CUDA and module of the GPU driver; None: there is none, or it doesn't answer."""
     reason: str | None = None
     """Why it is disabled or unreachable."""
+    left: Drained | None = None
+    """Why this gateway takes no connections; None: it takes some, or isn't a gateway."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +209,7 @@ def status(session: Session) -> Status:
         notes=tuple(notes),
         warnings=(
             *_warnings(session, ends, now),
+            *_left(surveyed),
             *_paused_keys(surveyed),
             *_hardware_warnings(surveyed),
             *(kit.warning for kit in kits if kit.warning),
@@ -231,6 +238,13 @@ def _warnings(session: Session, ends: Mapping[str, Mapping[str, datetime | None]
             yield f"{ending.where}: {ending.said(now)}; next: {ending.next}"
     for ending in ending_keys(read_keys(session.fleet.sibling("keys.yml")), now):
         yield f"{ending.said(now)}; next: {ending.next}"
+
+
+def _left(surveyed: Survey) -> Iterator[str]:
+    for name, host in surveyed.hosts.items():
+        if left := _out(host.left):
+            command = "undrain" if left.manual else "rollout resume, or rackwright undrain"
+            yield f"{name}: this gateway takes no connections: {left.text}; next: rackwright {command} {name}"
 
 
 def _paused_keys(surveyed: Survey) -> Iterator[str]:
@@ -296,7 +310,7 @@ def _host(session: Session, surveyed: Survey, name: str, certificates: Mapping[s
     other = "never applied" if host.applied_lock is None else "another lock was applied"
     lock = None if host.applied_lock == lock_digest(session.lock) else other
     pending = "; ".join(text for text in (lock, host.driver.reboot_pending) if text) or None
-    return HostStatus(name, HostState.OK, pending, certificates, driver_of(host.hardware))
+    return HostStatus(name, HostState.OK, pending, certificates, driver_of(host.hardware), left=_out(host.left))
 
 
 def _backups(session: Session, surveyed: Survey) -> Iterator[BackupStatus]:
@@ -366,5 +380,8 @@ def _traffic(server: ServerState | None) -> TrafficState:
 def _drained(server: ServerState | None) -> Drained | None:
     if server is None or not server.drained or server.record is None:
         return None
-    record = server.record
-    return Drained(record.reason, record.who, stamp(record.time), record.manual)
+    return _out(server.record)
+
+
+def _out(record: DrainRecord | LeftRecord | None) -> Drained | None:
+    return Drained(record.reason, record.who, stamp(record.time), record.manual) if record else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from rackwright.operations.haproxy.config_text import render
 from rackwright.operations.haproxy.paths import Paths, endpoint
 from rackwright.roles.gateway.access_log import ENDS, error_log_format, log_format
-from rackwright.roles.gateway.settings import FOLDER, Key, RevokedKey, Settings
+from rackwright.roles.gateway.settings import FOLDER, LEFT, Key, RevokedKey, Settings
 from rackwright.roles.host_proxy.settings import KEY_HEADER
 
 PATHS = Paths(configuration=FOLDER, run="/run/rackwright-gateway")
@@ -56,6 +56,7 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         downtime_heeded_seconds=DOWNTIME_HEEDED_SECONDS,
         canaries=CANARIES,
         replaced=REPLACED,
+        left=LEFT,
         log_format=log_format(paths.configuration),
         error_log_format=error_log_format(),
         key_header=KEY_HEADER,

@@ -13,10 +13,22 @@ from rackwright.values.network import AddressField
 from rackwright.values.text import Line, Name, ServedName, Sha256
 
 FOLDER = "/etc/rackwright/gateway"
+LEFT = "left"
+"""Name of a file in a gateway's folder that exists while the gateway has left: it takes no connections, and doesn't
+take the virtual address. HAProxy reads it as a map with one entry. No role writes it; rackwright.gateway does."""
 Tls = Literal["intermediate", "modern"]
 """Mozilla's profile for clients: TLS 1.2 and newer, or TLS 1.3 only."""
 Downtime = Literal["queue", "reject"]
 """Requests for a model in planned downtime wait for at most `queue_timeout_seconds`, or get 503 immediately."""
+
+
+def longest_connection(response_timeout_seconds: int, queue_timeout_seconds: int) -> int:
+    """Return for how many seconds a connection may be open that is closed after its next answer.
+
+    Each request may take as long as any: wait in downtime, wait for a slot, be answered. A kept-alive connection may
+    bring one more request, at most 75 s later, plus its head and body.
+    """
+    return response_timeout_seconds + 2 * queue_timeout_seconds + 180
 
 
 class Server(Frozen):
@@ -109,6 +121,11 @@ class Settings(Frozen):
     """Concurrent requests of a key that has no limit of its own; 0: no limit."""
     connections: int = 4000
     """Maximum number of connected clients, including idle ones."""
+
+    @property
+    def longest_connection_seconds(self) -> int:
+        """For how long a worker that was replaced may have connections."""
+        return longest_connection(self.response_timeout_seconds, self.queue_timeout_seconds)
 
     @property
     def units(self) -> tuple[str, ...]:

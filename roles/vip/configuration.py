@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rackwright.operations.haproxy.config_text import render
+from rackwright.roles.gateway.settings import FOLDER as GATEWAY
+from rackwright.roles.gateway.settings import LEFT
 from rackwright.roles.vip.settings import FOLDER, Settings
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -16,8 +18,8 @@ def keepalived_conf(settings: Settings, interface: str) -> str:
 
 
 def check_text() -> str:
-    """Return the script that checks whether this gateway answers."""
-    return render(_TEMPLATES, "check.sh.j2")
+    """Return the script that checks whether this gateway takes connections and answers."""
+    return render(_TEMPLATES, "check.sh.j2", left=f"{GATEWAY}/{LEFT}")
 
 
 def unit_text() -> str:

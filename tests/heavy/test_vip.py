@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,9 @@ from rackwright.lab.hosts import Lab
 from rackwright.lifecycle.client.request import FromController, Request, ask
 from rackwright.values.secrets import Secret
 from tests.lab import exposure
+from tests.lab.load import Load, Plan, loaded
 from tests.lab.operator import Operator, operator
+from tests.lab.paced import paced
 from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
 
@@ -18,6 +21,12 @@ pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "deploys/gateway.py",
     "rackwright/fleet/hosts/vip.py",
+    "rackwright/gateway/leaving.py",
+    "rackwright/gateway/filters.py",
+    "rackwright/gateway/leaving_scripts.py",
+    "rackwright/gateway/templates",
+    "rackwright/lifecycle/drain/gateway_host.py",
+    "roles/gateway",
     "roles/vip",
 )
 GATEWAYS = ("gate1", "gate2")
@@ -36,14 +45,17 @@ def vip(lab: Lab) -> str:
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, vip: str, tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    made = operator(tmp_path_factory.mktemp("site"), lab.fleet())
+    folder = tmp_path_factory.mktemp("site")
+    made = operator(folder, lab.fleet(), paced(folder / "paced", "load=1 pace=0.05"))
     made.edit("  on: [gate1]", f"  on: [gate1, gate2]\n  vip: {vip}")
-    made("apply", "--yes")
+    made.edit("parallel: 2", "parallel: 64")
+    made("apply", "--yes", "--allow-outage")
     return made
 
 
 def holders(lab: Lab, vip: str) -> list[str]:
-    return [name for name in GATEWAYS if lab.exec(name, f"ip -o addr show to {vip}", check=False).out.strip()]
+    shown = f"ip -o addr show to {vip} | grep -v ': lo '"
+    return [name for name in GATEWAYS if lab.exec(name, shown, check=False).out.strip()]
 
 
 def moves_to(lab: Lab, vip: str, host: str) -> None:
@@ -65,6 +77,78 @@ def test_one_gateway_has_the_address_and_answers_there(site: Operator, lab: Lab,
     assert site("apply", "--yes", "--json").json["changed"] == 0
     assert "rackwright-vip" in exposure.measured(lab, "gate1")
     assert exposure.loose(lab, "gate1") == {}
+
+
+@pytest.fixture
+def plan(site: Operator, vip: str, tmp_path: Path) -> Plan:
+    added = site("key", "add", "load", "--owner", "tests", "--concurrency", "unlimited", "--json").json
+    return Plan(
+        gateways=(vip,),
+        ca=str(site.path.with_name("test.ca.crt")),
+        key=added["key"],
+        samples=str(tmp_path / "samples.jsonl"),
+        rate=8,
+        long_tokens=240,
+        rhythm="lcslc",
+    )
+
+
+OPEN = "ss -Htn state established 'sport = :443' | wc -l"
+TABLES = "nft list tables | grep -v 'inet rackwright$' || true"
+
+
+def test_a_gateway_leaves_reboots_and_rejoins_and_cuts_nothing(
+    site: Operator, lab: Lab, vip: str, plan: Plan
+) -> None:
+    (leaving,) = holders(lab, vip)
+    (other,) = {*GATEWAYS} - {leaving}
+    with loaded(plan) as load:
+        wait_until(lambda: int(lab.exec(leaving, OPEN).out) >= 20)
+        site("drain", leaving, "--reason", "new kernel", "--yes")
+        left_with_open_streams(site, lab, vip, leaving)
+        wait_until(lambda: int(lab.exec(leaving, OPEN).out) == 0, 100)
+        lab.reboot(leaving)
+        assert holders(lab, vip) == [other]
+        refuses(lab, leaving, other)
+        site("undrain", leaving)
+        assert holders(lab, vip) == [other]
+        lost_nothing(load)
+    assert lab.exec(leaving, TABLES).out + lab.exec(other, TABLES).out == ""
+    assert (
+        lab.exec(leaving, f"ip -o addr show to {vip}; ls /etc/rackwright/gateway | grep left", check=False).out == ""
+    )
+    assert site("status", "--json").json["warnings"] == []
+    assert site("verify", "--json").json["failed"] == 0
+    lab.exec(other, "systemctl stop rackwright-vip")
+    moves_to(lab, vip, leaving)
+    wait_until(lambda: answers(site, vip))
+    lab.exec(other, "systemctl start rackwright-vip")
+
+
+def left_with_open_streams(site: Operator, lab: Lab, vip: str, host: str) -> None:
+    """Check a gateway that has just left, and make it ask its neighbors again, so that they could learn of it."""
+    (other,) = {*GATEWAYS} - {host}
+    assert int(lab.exec(host, OPEN).out) >= 10
+    assert "connections to the virtual address are still open here" in site("undrain", host, check=3).err
+    assert holders(lab, vip) == [other]
+    lab.exec(host, "ip neigh flush all")
+    refuses(lab, host, other)
+    (warning,) = site("status", "--json", check=None).json["warnings"]
+    assert warning.startswith(f"{host}: this gateway takes no connections: new kernel (")
+    assert "it has left itself" in site("drain", other, "--reason", "too", "--yes", check=3).err
+
+
+def refuses(lab: Lab, host: str, other: str) -> None:
+    ask = f"curl -sk -m 5 https://{lab.fleet().hosts[host]}/v1/models"
+    assert lab.exec(other, ask, check=False).code == 7
+    assert "invalid_api_key" in lab.exec(host, ask).out
+
+
+def lost_nothing(load: Load) -> None:
+    counted = load.stop()
+    assert counted.failures == {}
+    assert counted.whole == counted.asked >= 200
+    assert counted.long >= 40
 
 
 def test_a_gateway_that_hangs_loses_the_address_and_leaves_it_to_the_other(

@@ -247,6 +247,39 @@ def test_a_stream_outlives_reloads_of_both_proxies(site: Operator, lab: Lab, key
     assert status(site, lab, "gate1", key) == 200
 
 
+def test_a_gateway_that_leaves_ends_its_stream_and_clients_try_the_other(site: Operator, lab: Lab, key: str) -> None:
+    words = curl(site, lab, "gate1", key, stream=True, max_tokens=400, ignore_eos=True)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as stream:
+        assert stream.stdout is not None
+        assert stream.stdout.readline().startswith("data: {")
+        site("drain", "gate1", "--reason", "new kernel", "--yes")
+        assert stream.poll() is None
+        assert [status(site, lab, name, key) for name in ("gate1", "gate2")] == [0, 200]
+        assert both(site, lab, key) == 200
+        assert stream.stdout.read().rstrip().endswith("data: [DONE]\n\n\n200")
+    left = {host["host"]: host["left"] for host in site("status", "--json").json["hosts"]}
+    assert (left["gate1"]["reason"], left["gate2"], left["gpu1"]) == ("new kernel", None, None)
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+    lab.reboot("gate1")
+    assert [status(site, lab, name, key) for name in ("gate1", "gate2")] == [0, 200]
+    site("drain", REPLICA, "--reason", "fan", "--yes", "--allow-outage")
+    # As if it had been down when the replica was drained.
+    lab.exec("gate1", "rm /var/lib/rackwright/drains/*")
+    site("undrain", "gate1")
+    assert [status(site, lab, name, key) for name in ("gate1", "gate2")] == [503, 503]
+    site("undrain", REPLICA)
+    assert [status(site, lab, name, key) for name in ("gate1", "gate2")] == [200, 200]
+
+
+def both(site: Operator, lab: Lab, key: str) -> int:
+    """Return the status that a client gets who knows both addresses and tries gate1 first."""
+    addresses = lab.fleet().hosts
+    known = f"{addresses['gate1']},{addresses['gate2']}"
+    words = [word.replace(addresses["gate1"], known) for word in curl(site, lab, "gate1", key)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return int(done.stdout.rpartition("\n")[2] or 0)
+
+
 def test_a_drain_by_hand_reaches_a_gateway_that_lost_it_and_stays_over_apply(
     site: Operator, lab: Lab, key: str
 ) -> None:

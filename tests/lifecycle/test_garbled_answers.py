@@ -19,7 +19,8 @@ from rackwright.cli.status import _lines
 from rackwright.errors import FleetError
 from rackwright.fleet.targets import targets
 from rackwright.gateway.canaries import parse_canaries
-from rackwright.gateway.server_states import parse_downtimes, parse_drains, parse_dropped, parse_states
+from rackwright.gateway.left import parse_left
+from rackwright.gateway.server_states import parse_count, parse_downtimes, parse_drains, parse_dropped, parse_states
 from rackwright.hardware.hardware import parse_hardware
 from rackwright.hardware.nvidia_smi import parse_nvidia_smi
 from rackwright.hardware.pci import parse_lspci, parse_sys_pci
@@ -78,6 +79,7 @@ ENTRY = (
     ' "event": "opened", "subject": "", "phase": "", "detail": "apply"}'
 )
 DRAIN = '{"format": "drain/1", "who": "anna", "reason": "fan", "manual": true, "time": "2026-11-01T08:00:00Z"}'
+LEFT = DRAIN.replace("drain/1", "left/1")
 BACKUP = (
     'restic 0.18.0\nnow 1790000000\nstate disk {"format": "backup/1", "since": "2026-11-01T08:26:40Z", "snapshot":'
     ' "f00", "snapshot_at": "2026-11-25T05:26:40Z", "files": "12", "bytes": "34", "run_failed": "no space"}\n'
@@ -142,6 +144,7 @@ SURVEYED: dict[str, str] = {
     "control": RECORD,
     "kit": KIT,
     "overrides": OVERRIDES,
+    "left": f"left {LEFT}\n",
     "people": PEOPLE,
 }
 """What the parts of a survey print."""
@@ -205,6 +208,8 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_tried: (parse_tried, "10.0.0.9 443 unreachable 0 1\nend\n"),
     parse_remains: (parse_remains, "left path /opt/rackwright\nswap /dev/sda2\nend\n"),
     parse_overrides: (parse_overrides, OVERRIDES),
+    parse_count: (parse_count, "3\n"),
+    parse_left: (parse_left, SURVEYED["left"]),
     parse_people: (lambda text: parse_people(text.splitlines()), PEOPLE),
     parse_state: (parse_state, STATE),
     backups.parse: (backups.parse, BACKUP),

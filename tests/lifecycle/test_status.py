@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rackwright.gateway import CanaryShare, DrainRecord, ServerState
+from rackwright.gateway import CanaryShare, DrainRecord, LeftRecord, ServerState
 from rackwright.lifecycle.status import (
     Drained,
     HostState,
@@ -21,6 +21,7 @@ from rackwright.lifecycle.status import (
     _backups,
     _drained,
     _kits,
+    _left,
     _paused_keys,
     _traffic,
 )
@@ -75,6 +76,20 @@ def test_a_fleet_is_healthy_when_all_that_should_serve_does(
     host: HostStatus, replica: ReplicaStatus, healthy: bool
 ) -> None:
     assert replace(WELL, hosts=(host,), replicas=(replica,)).healthy is healthy
+
+
+@pytest.mark.parametrize(
+    ("manual", "command"),
+    [(True, "undrain gate1"), (False, "rollout resume, or rackwright undrain gate1")],
+)
+def test_a_gateway_that_has_left_is_named_with_who_and_why_and_the_way_back(manual: bool, command: str) -> None:
+    left = LeftRecord(who="ada (SHA256:x) on laptop", reason="new kernel", manual=manual, time=MOMENT)
+    surveyed = SimpleNamespace(hosts={"gate1": SimpleNamespace(left=left), "gate2": SimpleNamespace(left=None)})
+    (warning,) = _left(surveyed)  # type: ignore[arg-type]
+    assert warning == (
+        "gate1: this gateway takes no connections: new kernel (ada, since 2026-11-27 03:15 UTC); "
+        f"next: rackwright {command}"
+    )
 
 
 def test_a_paused_key_is_named_with_its_replica_and_the_end_of_the_pause() -> None:

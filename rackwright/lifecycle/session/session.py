@@ -17,11 +17,12 @@ from rackwright.fleet.lock_file import read_lock, require_match
 from rackwright.fleet.naming import hosts_named
 from rackwright.fleet.targets import targets
 from rackwright.lifecycle.session.operator import operator_of
+from rackwright.roles.gateway.settings import longest_connection
 from rackwright.state.operator import Operator
 from rackwright.state.store import FileStore
 
 if TYPE_CHECKING:
-    from rackwright.gateway import Gateways
+    from rackwright.gateway import Gateways, Leaving
     from rackwright.remote import Remote
     from rackwright.runner import Progress, Runner
 
@@ -63,6 +64,16 @@ class Session:
         from rackwright.gateway import Gateways
 
         return Gateways(self.remote, self.fleet.gateways)
+
+    @cached_property
+    def leaving(self) -> Leaving:
+        """Takes one of the gateways out of service, and back in."""
+        from rackwright.gateway import Addresses, Leaving
+
+        asked = self.fleet.file.gateway
+        addresses = {name: Addresses(self.fleet.service(name), asked.vip) for name in self.fleet.gateways}
+        seconds = longest_connection(asked.response_timeout, asked.queue_timeout)
+        return Leaving(self.gateways, addresses, longest_seconds=seconds)
 
     @cached_property
     def trusted(self) -> str:

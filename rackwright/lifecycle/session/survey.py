@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import TypeVar
 
 from rackwright.errors import HostError
-from rackwright.gateway import DRAINS_COMMAND, DrainRecord, parse_drains
+from rackwright.gateway import DRAINS_COMMAND, LEFT_COMMAND, DrainRecord, LeftRecord, parse_drains, parse_left
 from rackwright.hardware.hardware import COMMAND as HARDWARE_COMMAND
 from rackwright.hardware.hardware import Hardware, parse_hardware
 from rackwright.lifecycle.session.control_host import latest
@@ -71,6 +71,7 @@ _PARTS = {
     "control": read_command(),
     "kit": KIT_COMMAND,
     "overrides": OVERRIDES_COMMAND,
+    "left": LEFT_COMMAND,
 }
 
 
@@ -110,6 +111,8 @@ class Surveyed:
     """Of a control host: where the kit was saved, and what was applied last."""
     overrides: tuple[Override, ...] = ()
     """Files that change our units and that rackwright didn't write."""
+    left: LeftRecord | None = None
+    """Of a gateway that takes no connections: why."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,7 @@ def surveyed_of(parts: list[Completed], name: str) -> Surveyed:
         control=read("control", lambda text: parse_control(text.strip(), name)),
         kit=read("kit", lambda text: parse_kit(text, name)),
         overrides=read("overrides", parse_overrides),
+        left=read("left", parse_left),
     )
 
 
