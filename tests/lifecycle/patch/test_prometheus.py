@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +39,8 @@ class Server:
 
     @property
     def place(self) -> str:
-        return f"127.0.0.1:{self.socket.getsockname()[1]}"
+        host, port = self.socket.getsockname()
+        return f"{host}:{port}"
 
     @property
     def prometheus(self) -> Prometheus:
@@ -92,10 +94,10 @@ def drips(connection: socket.socket) -> None:
 def served() -> Iterator[Callable[..., Server]]:
     made: list[Server] = []
 
-    def start(*, tls: bool = False, **answers: Answer) -> Server:
+    def start(*, tls: bool = False, at: str = "127.0.0.1", **answers: Answer) -> Server:
         paths = {"alerts": ALERTS, "managers": MANAGERS, "notified": NOTIFIED}
         known = {paths[name]: answer for name, answer in answers.items()}
-        made.append(Server(socket.create_server(("127.0.0.1", 0)), known, tls))
+        made.append(Server(socket.create_server((at, 0)), known, tls))
         threading.Thread(target=made[-1].serve, daemon=True).start()
         return made[-1]
 
@@ -129,7 +131,9 @@ def test_a_wrong_answer_is_no_answer(
 ) -> None:
     monkeypatch.setattr(asking, "SECONDS", 2.0 if answer is not drips else 0.3)
     server = served(alerts=answer)
+    started = time.monotonic()
     found = ask_alerts(server.prometheus)
+    assert time.monotonic() - started < 15
     assert found.firing == ()
     assert found.unknown == f"{server.place} {what}"
     assert found.next == then
@@ -201,6 +205,14 @@ def test_an_alert_is_silenced_if_no_alertmanager_notifies_about_it(
     places = [f"http://localhost:{served(notified=one).place.partition(':')[2]}{NOTIFIED}" for one in answers]
     server = served(alerts=firing(RATE), managers=managers(*places))
     assert ask_alerts(server.prometheus) == Alerts((Alert(RATE, silenced),))
+
+
+@pytest.mark.parametrize("loopback", ["localhost", "127.0.0.1", "[::1]"])
+def test_an_alertmanager_on_prometheus_machine_is_asked_there(served: Callable[..., Server], loopback: str) -> None:
+    there = served(at="127.0.0.2", notified=notified((RATE, ["1"])))
+    port = there.place.partition(":")[2]
+    server = served(at="127.0.0.2", alerts=firing(RATE), managers=managers(f"http://{loopback}:{port}{NOTIFIED}"))
+    assert ask_alerts(server.prometheus) == Alerts((Alert(RATE, silenced=True),))
 
 
 @pytest.mark.parametrize(
