@@ -61,7 +61,8 @@ class Server:
                 request = opened.recv(65536).decode()
                 self.asked.append(request)
                 self.answers[request.split()[1].partition("?")[0]](opened)
-        except OSError:
+        except (OSError, IndexError):
+            # A client that doesn't trust the certificate, or asks nothing.
             pass
 
 
@@ -149,6 +150,13 @@ def test_the_token_goes_to_prometheus_alone_and_into_no_text(served: Callable[..
     assert TOKEN not in repr((server.prometheus, ask_alerts(refused.prometheus)))
 
 
+def test_an_untrusted_server_never_gets_the_token(served: Callable[..., Server]) -> None:
+    server = served(tls=True, alerts=firing())
+    found = ask_alerts(Prometheus(server.prometheus.url, None, Secret(TOKEN)))
+    assert found.unknown == f"{server.place} its certificate is not trusted on this machine"
+    assert server.asked == []
+
+
 @pytest.mark.parametrize("token", [f"{TOKEN}\nX-Injected: yes", f"{TOKEN}ł"])
 def test_a_token_that_no_header_can_have_is_not_shown(served: Callable[..., Server], token: str) -> None:
     server = served(tls=True, alerts=firing())
@@ -219,6 +227,7 @@ def test_an_alertmanager_on_prometheus_machine_is_asked_there(served: Callable[.
     ("url", "why"),
     [
         ("file:///etc/passwd", None),
+        ("ftp://127.0.0.1:1/api/v2/alerts", None),
         ("http://anna:secret@127.0.0.1:1/api/v2/alerts", None),
         ("http://127.0.0.1:1/api/v1/alerts", None),
         ("http://127.0.0.1:99999/api/v2/alerts", None),
@@ -253,6 +262,9 @@ def test_the_fleet_file_says_how_prometheus_is_asked(tmp_path: Path, monkeypatch
         "https://p.acme.internal:9090", Path("ca.pem"), Secret(TOKEN)
     )
     assert made() == Prometheus("https://p.acme.internal:9090")
+    section = {"url": "http://p:9090"}
+    both = prometheus_of(two_hosts(downloads={"ca_bundle": "all.pem"}, prometheus=section))
+    assert both == Prometheus("http://p:9090", Path("all.pem"))
     assert prometheus_of(two_hosts()) is None
     monkeypatch.delenv("P")
     with pytest.raises(SecretError, match=r"acme.yml patch.prometheus.token: the environment variable P is not set"):
