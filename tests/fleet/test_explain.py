@@ -37,6 +37,7 @@ def test_shows_each_setting_and_where_it_came_from(fleet):
         ("address", "10.0.0.11", "host gpu1, fleet.yml:6"),
         ("service", "-", "built in"),
         ("fabric", "-", "built in"),
+        ("bmc", "-", "built in"),
         ("disabled", "-", "built in"),
     ]
 

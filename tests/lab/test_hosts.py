@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.lab import containers, podman
 from rackwright.lab.hosts import Lab, LabFleet, LabSpec, list_labs
+from rackwright.operations.facts.clock import CLOCK_COMMAND, Synchronized, parse_clock
 
 pytestmark = pytest.mark.lab
 
@@ -35,6 +37,12 @@ def ssh(fleet: LabFleet, host: str, command: str, known_hosts: str | None = None
 def test_systemd_has_booted_without_a_failed_unit(lab: Lab, lab_fleet: LabFleet) -> None:
     for host in lab_fleet.hosts:
         assert lab.exec(host, "systemctl is-system-running", check=False).out.strip() == "running", host
+
+
+def test_a_host_says_that_its_clock_belongs_to_the_machine_below(lab: Lab, lab_fleet: LabFleet) -> None:
+    clock = parse_clock(lab.exec("gpu1", CLOCK_COMMAND).out)
+    assert clock.synchronized is Synchronized.CONTAINER
+    assert abs(clock.time - time.time()) < 60
 
 
 def test_an_ordinary_user_gets_in_by_key_and_has_sudo(lab_fleet: LabFleet) -> None:

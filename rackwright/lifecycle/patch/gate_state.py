@@ -13,7 +13,7 @@ class GateState(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
     UNKNOWN = "unknown"
-    """It can't be told; the host isn't patched."""
+    """It can't be judged; the host isn't patched."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ HOUR = 3600
 BACKUP = {"to": [{"name": name, "url": f"/mnt/{name}", "password": "env:P"} for name in ("near", "far")]}
 
 
-def two_hosts(backup: Any = BACKUP, **patch: Any) -> Fleet:
+def two_hosts(backup: Any = BACKUP, downloads: Any = None, **patch: Any) -> Fleet:
     hosts = {
         "gate1": {"address": "10.0.0.9"},
         "gpu1": {"address": "10.0.0.11", "service": "10.1.0.11", "fabric": "fd00::11"},
@@ -32,7 +32,13 @@ def two_hosts(backup: Any = BACKUP, **patch: Any) -> Fleet:
     }
     placed = {"gpu1": ["assistant@1"], "gpu2": ["assistant@1"]}
     return make_fleet(
-        Path("acme.yml"), replicas=placed, hosts=hosts, timezone="Europe/Berlin", backup=backup, patch=patch
+        Path("acme.yml"),
+        replicas=placed,
+        hosts=hosts,
+        timezone="Europe/Berlin",
+        backup=backup,
+        downloads=downloads or {},
+        patch=patch,
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +39,8 @@ class Server:
 
     @property
     def place(self) -> str:
-        return f"127.0.0.1:{self.socket.getsockname()[1]}"
+        host, port = self.socket.getsockname()
+        return f"{host}:{port}"
 
     @property
     def prometheus(self) -> Prometheus:
@@ -59,7 +61,8 @@ class Server:
                 request = opened.recv(65536).decode()
                 self.asked.append(request)
                 self.answers[request.split()[1].partition("?")[0]](opened)
-        except OSError:
+        except (OSError, IndexError):
+            # A client that doesn't trust the certificate, or asks nothing.
             pass
 
 
@@ -92,10 +95,10 @@ def drips(connection: socket.socket) -> None:
 def served() -> Iterator[Callable[..., Server]]:
     made: list[Server] = []
 
-    def start(*, tls: bool = False, **answers: Answer) -> Server:
+    def start(*, tls: bool = False, at: str = "127.0.0.1", **answers: Answer) -> Server:
         paths = {"alerts": ALERTS, "managers": MANAGERS, "notified": NOTIFIED}
         known = {paths[name]: answer for name, answer in answers.items()}
-        made.append(Server(socket.create_server(("127.0.0.1", 0)), known, tls))
+        made.append(Server(socket.create_server((at, 0)), known, tls))
         threading.Thread(target=made[-1].serve, daemon=True).start()
         return made[-1]
 
@@ -129,7 +132,9 @@ def test_a_wrong_answer_is_no_answer(
 ) -> None:
     monkeypatch.setattr(asking, "SECONDS", 2.0 if answer is not drips else 0.3)
     server = served(alerts=answer)
+    started = time.monotonic()
     found = ask_alerts(server.prometheus)
+    assert time.monotonic() - started < 15
     assert found.firing == ()
     assert found.unknown == f"{server.place} {what}"
     assert found.next == then
@@ -143,6 +148,13 @@ def test_the_token_goes_to_prometheus_alone_and_into_no_text(served: Callable[..
     assert [TOKEN in request or "Authorization" in request for request in other.asked] == [False]
     refused = served(tls=True, alerts=sends({}, "HTTP/1.1 403 Forbidden"))
     assert TOKEN not in repr((server.prometheus, ask_alerts(refused.prometheus)))
+
+
+def test_an_untrusted_server_never_gets_the_token(served: Callable[..., Server]) -> None:
+    server = served(tls=True, alerts=firing())
+    found = ask_alerts(Prometheus(server.prometheus.url, None, Secret(TOKEN)))
+    assert found.unknown == f"{server.place} its certificate is not trusted on this machine"
+    assert server.asked == []
 
 
 @pytest.mark.parametrize("token", [f"{TOKEN}\nX-Injected: yes", f"{TOKEN}ł"])
@@ -203,10 +215,19 @@ def test_an_alert_is_silenced_if_no_alertmanager_notifies_about_it(
     assert ask_alerts(server.prometheus) == Alerts((Alert(RATE, silenced),))
 
 
+@pytest.mark.parametrize("loopback", ["localhost", "127.0.0.1", "[::1]"])
+def test_an_alertmanager_on_prometheus_machine_is_asked_there(served: Callable[..., Server], loopback: str) -> None:
+    there = served(at="127.0.0.2", notified=notified((RATE, ["1"])))
+    port = there.place.partition(":")[2]
+    server = served(at="127.0.0.2", alerts=firing(RATE), managers=managers(f"http://{loopback}:{port}{NOTIFIED}"))
+    assert ask_alerts(server.prometheus) == Alerts((Alert(RATE, silenced=True),))
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [
         ("file:///etc/passwd", None),
+        ("ftp://127.0.0.1:1/api/v2/alerts", None),
         ("http://anna:secret@127.0.0.1:1/api/v2/alerts", None),
         ("http://127.0.0.1:1/api/v1/alerts", None),
         ("http://127.0.0.1:99999/api/v2/alerts", None),
@@ -241,6 +262,9 @@ def test_the_fleet_file_says_how_prometheus_is_asked(tmp_path: Path, monkeypatch
         "https://p.acme.internal:9090", Path("ca.pem"), Secret(TOKEN)
     )
     assert made() == Prometheus("https://p.acme.internal:9090")
+    section = {"url": "http://p:9090"}
+    both = prometheus_of(two_hosts(downloads={"ca_bundle": "all.pem"}, prometheus=section))
+    assert both == Prometheus("http://p:9090", Path("all.pem"))
     assert prometheus_of(two_hosts()) is None
     monkeypatch.delenv("P")
     with pytest.raises(SecretError, match=r"acme.yml patch.prometheus.token: the environment variable P is not set"):
