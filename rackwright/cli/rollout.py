@@ -18,17 +18,21 @@ from rackwright.cli.common.options import (
 )
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.update.resume import OpenRollout
+    from rackwright.cli.common.console import Console
+    from rackwright.fleet.lock import Lock
+    from rackwright.lifecycle.rollout.opened import OpenRollout
+    from rackwright.lifecycle.session.session import Session
     from rackwright.state.journal import Entry
-    from rackwright.state.rollout import Rollout
+    from rackwright.state.rollout import AnyRollout
 
 
 @click.group(cls=Group)
 def rollout() -> None:
     """Show, resume or abort the open rollout.
 
-    A rollout stays open until every replica runs the new version, or the old one again. Any operator can resume or
-    abort it, from any machine. While it is open, nothing else can change the fleet.
+    A rollout changes replicas (`model update`) or hosts (`apply --reboot`). It stays open until all of them are
+    changed, or as before again. Any operator can resume or abort it, from any machine. While it is open, nothing else
+    can change the fleet.
     """
 
 
@@ -38,7 +42,7 @@ def rollout() -> None:
 def status(context: Context) -> None:
     """Show the open rollout and its journal. Asks only the control host."""
     hosts_needed()
-    from rackwright.lifecycle.update.resume import opened
+    from rackwright.lifecycle.rollout.opened import opened
 
     found = opened(context.fleet)
     context.answer({"rollout": _document(found)}, *_lines(found))
@@ -53,39 +57,59 @@ def status(context: Context) -> None:
 def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> None:
     """Continue the open rollout. It goes by what the hosts run now, not by the journal.
 
-    The fleet file must be the one that the rollout was started with. A canary continues with the step that it had
-    reached. With --no-canary, you accept the new version without a verdict.
+    An update needs the fleet file that it was started with. A canary continues with the step that it had reached.
+    With --no-canary, you accept the new version without a verdict. A host that has rebooted is not rebooted again.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console
+    from rackwright.lifecycle.rollout.opened import required
     from rackwright.lifecycle.session.session import open_session
     from rackwright.lifecycle.update.after import refreshed_kit
-    from rackwright.lifecycle.update.resume import required
-    from rackwright.lifecycle.update.resume import resume as carry_out
 
-    found = _agreed(required(context.fleet).rollout, allow_outage)
-    found = found if canary else found.model_copy(update={"canaries": ()})
+    found = _agreed(context, required(context.fleet).rollout, allow_outage)
     with (
         Console(quiet=context.json, yes=yes) as console,
-        open_session(context.fleet, progress=console.on_step, lock=found.after) as session,
+        open_session(context.fleet, progress=console.on_step, lock=_leads_to(found)) as session,
     ):
         console.confirm(f"Resume {found.what}, started by {found.who}?")
-        done = [replica.address for replica in carry_out(session, found, console)]
+        done = _resumed(session, found, console, canary)
         failure = refreshed_kit(context.fleet, session, console)
     context.answer({"rollout": found.id, "what": found.what, "changed": done}, f"{found.what}: {', '.join(done)}")
     if failure:
         raise failure
 
 
+def _leads_to(found: AnyRollout) -> Lock | None:
+    """Return the lock that the rollout leads to, None if it is the fleet's."""
+    from rackwright.state.rollout import HostRollout
+
+    return None if isinstance(found, HostRollout) else found.after
+
+
+def _resumed(session: Session, found: AnyRollout, console: Console, canary: bool) -> list[str]:
+    """Return what was changed: hosts, or replicas as HOST/MODEL@N."""
+    from rackwright.lifecycle.reboot.resume import resume as resume_hosts
+    from rackwright.lifecycle.update.resume import resume as resume_update
+    from rackwright.state.rollout import HostRollout
+
+    if isinstance(found, HostRollout):
+        return list(resume_hosts(session, found, console))
+    wanted = found if canary else found.model_copy(update={"canaries": ()})
+    return [replica.address for replica in resume_update(session, wanted, console)]
+
+
 @rollout.command()
 @click.option("--reason", default="asked for", help="Why; written into the journal.")
-@click.option("--leave", is_flag=True, help="Close the rollout and leave every replica as it is now.")
+@click.option("--leave", is_flag=True, help="Close the rollout and leave every replica and host as it is now.")
 @allow_outage_option
 @yes_option
 @common_options
 @pass_context
 def abort(context: Context, reason: str, leave: bool, allow_outage: bool, yes: bool) -> None:
-    """Restore the previous version, replica by replica, and close the rollout."""
+    """Restore the previous version, replica by replica, and close the rollout.
+
+    Hosts that were rebooted stay as they are: those whose engines answer get requests again.
+    """
     hosts_needed()
     rollout, what = _left(context, reason, yes) if leave else _reverted(context, reason, allow_outage, yes)
     context.answer({"rollout": rollout, "what": what, "aborted": reason}, f"{what}: aborted")
@@ -94,32 +118,45 @@ def abort(context: Context, reason: str, leave: bool, allow_outage: bool, yes: b
 def _reverted(context: Context, reason: str, allow_outage: bool, yes: bool) -> tuple[str, str]:
     """Revert the open rollout. Return its id and its command."""
     from rackwright.cli.common.console import Console
+    from rackwright.lifecycle.reboot.resume import abort as abort_hosts
+    from rackwright.lifecycle.rollout.opened import required
     from rackwright.lifecycle.session.session import open_session
-    from rackwright.lifecycle.update.resume import abort, required
+    from rackwright.lifecycle.update.resume import abort as abort_update
+    from rackwright.state.rollout import HostRollout
 
-    found = _agreed(required(context.fleet).rollout, allow_outage)
+    found = _agreed(context, required(context.fleet).rollout, allow_outage)
+    becomes = (
+        "let every host serve as it runs now" if isinstance(found, HostRollout) else "restore the previous version"
+    )
     with (
         Console(quiet=context.json, yes=yes) as console,
-        open_session(context.fleet, progress=console.on_step, lock=found.after) as session,
+        open_session(context.fleet, progress=console.on_step, lock=_leads_to(found)) as session,
     ):
-        console.confirm(f"Abort {found.what}, started by {found.who}, and restore the previous version?")
-        abort(session, found, console, reason)
+        console.confirm(f"Abort {found.what}, started by {found.who}, and {becomes}?")
+        if isinstance(found, HostRollout):
+            abort_hosts(session, found, console, reason)
+        else:
+            abort_update(session, found, console, reason)
     return found.id, found.what
 
 
 def _left(context: Context, reason: str, yes: bool) -> tuple[str, str]:
     """Close the open rollout without a change. Return its id and its command."""
-    from rackwright.lifecycle.update.resume import leave, open_entry
+    from rackwright.lifecycle.rollout.opened import leave, open_entry
 
     found = open_entry(context.fleet)
-    confirm(f"Abort {found.detail}, started by {found.operator}, and leave every replica as it is now?", yes=yes)
+    confirm(
+        f"Abort {found.detail}, started by {found.operator}, and leave every replica and host as it is now?", yes=yes
+    )
     leave(context.fleet, found, reason)
     return found.rollout, found.detail
 
 
-def _agreed(found: Rollout, allow_outage: bool) -> Rollout:
+def _agreed(context: Context, found: AnyRollout, allow_outage: bool) -> AnyRollout:
     """Return the rollout with the planned downtime that was accepted at its start, or is accepted now."""
-    return found.model_copy(update={"outages": found.models}) if allow_outage else found
+    if not allow_outage:
+        return found
+    return found.model_copy(update={"outages": getattr(found, "models", tuple(context.fleet.file.models))})
 
 
 def _lines(found: OpenRollout | None) -> list[str]:
@@ -145,6 +182,7 @@ def _line(entry: Entry) -> str:
 
 def _document(found: OpenRollout | None) -> Json:
     from rackwright.state.formats import stamp
+    from rackwright.state.rollout import Rollout
 
     if found is None:
         return None
@@ -154,7 +192,9 @@ def _document(found: OpenRollout | None) -> Json:
         "what": about.what,
         "who": about.who,
         "when": stamp(about.when),
-        "models": list(about.models),
+        "procedure": "update" if isinstance(about, Rollout) else about.procedure,
+        "models": list(about.models) if isinstance(about, Rollout) else [],
+        "hosts": [] if isinstance(about, Rollout) else [part.name for part in about.hosts],
         "lease": str(found.lease) if found.lease and found.lease.live else None,
         "journal": [
             {
@@ -162,7 +202,7 @@ def _document(found: OpenRollout | None) -> Json:
                 "operator": entry.operator,
                 "run": entry.run,
                 "event": str(entry.event),
-                "replica": entry.subject or None,
+                "subject": entry.subject or None,
                 "phase": entry.phase or None,
                 "detail": entry.detail,
             }

@@ -39,12 +39,23 @@ class NewerFormat(RackwrightError):
     """A newer rackwright wrote it."""
 
 
+def kind_of(text: str) -> str | None:
+    """Return the kind of a stored document, None if it doesn't name one."""
+    return found[0] if (found := _written(text)) else None
+
+
+def _written(text: str) -> tuple[str, int] | None:
+    """Return the kind and the version that a document was written in."""
+    found = re.search(r'"format"\s*:\s*"([a-z-]+)/([0-9]{1,9})"', text)
+    return (found[1], int(found[2])) if found else None
+
+
 def parse(model: type[Model], kind: str, text: str, where: str) -> Model:
     """Parse JSON of a stored format. Raise RackwrightError if it is damaged, NewerFormat if it is too new."""
-    written = re.search(r'"format"\s*:\s*"([a-z-]+)/([0-9]{1,9})"', text)
-    if written and written[1] == kind and int(written[2]) > VERSION:
+    written = _written(text)
+    if written and written[0] == kind and written[1] > VERSION:
         raise NewerFormat(
-            f"was written by a newer rackwright ({written[1]}/{written[2]})",
+            f"was written by a newer rackwright ({kind}/{written[1]})",
             where=where,
             should=f"this rackwright reads up to {kind}/{VERSION}",
             next="install the newer version of rackwright",

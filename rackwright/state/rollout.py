@@ -1,12 +1,17 @@
-"""What a rollout is about, stored on the control host, so that another machine can resume it."""
+"""What a rollout is about, stored on the control host, so that another machine can resume it.
+
+The document's format names the procedure that opened the rollout: an update from one lock to another, or a change
+of hosts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.lock import Lock
-from rackwright.state.formats import Moment, parse
+from rackwright.state.formats import Moment, kind_of, parse
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.store import ControlStore
 from rackwright.values.base import Stored
@@ -45,12 +50,47 @@ class Rollout(Stored):
     after: Lock
 
 
-def write_rollout(lease_session: LeaseSession, rollout: Rollout) -> None:
+class HostPart(Stored):
+    """The part of one host in a rollout that changes hosts."""
+
+    name: Name
+    why: str
+    """Why it changes."""
+    boot: str
+    """Which boot it was when the rollout was opened."""
+    replicas: tuple[str, ...] = ()
+    """HOST/MODEL@N of the replicas whose engines ran then: the change drains them."""
+    idle: tuple[str, ...] = ()
+    """Those of them that did not serve: they need not serve afterwards."""
+
+
+class HostRollout(Stored):
+    """A change of hosts with all their replicas."""
+
+    format: str = "host-rollout/1"
+    procedure: Literal["reboot"]
+    """What is done to each host: see lifecycle/reboot."""
+    id: str
+    """The run that opened it."""
+    what: str
+    """The command, like `apply --reboot`."""
+    who: str
+    when: Moment
+    hosts: tuple[HostPart, ...]
+    """In the order in which they change."""
+    outages: tuple[Name, ...] = ()
+    """Models for which downtime is allowed."""
+
+
+AnyRollout = Rollout | HostRollout
+
+
+def write_rollout(lease_session: LeaseSession, rollout: AnyRollout) -> None:
     """Store it on the control host's disk. Raise LeasedError if the lease has ended."""
     lease_session.keep(_name(rollout.id), rollout.model_dump_json(indent=1) + "\n")
 
 
-def read_rollout(store: ControlStore, id: str) -> Rollout:
+def read_rollout(store: ControlStore, id: str) -> AnyRollout:
     """Return the rollout with this id. Raise RackwrightError if its file is lost, damaged or of a newer format."""
     text = store.kept(_name(id))
     if text is None:
@@ -59,7 +99,14 @@ def read_rollout(store: ControlStore, id: str) -> Rollout:
             should="its locks should be stored next to the journal",
             next="rackwright rollout abort --leave",
         )
-    return parse(Rollout, "rollout", text, f"rollout {id}")
+    return parse_rollout(text, f"rollout {id}")
+
+
+def parse_rollout(text: str, where: str) -> AnyRollout:
+    """Given a stored document, return the rollout. Raise RackwrightError if it is damaged or of a newer format."""
+    if kind_of(text) == "host-rollout":
+        return parse(HostRollout, "host-rollout", text, where)
+    return parse(Rollout, "rollout", text, where)
 
 
 def _name(id: str) -> str:

@@ -67,6 +67,9 @@ class Gateways:
     def end_downtime(self, replica: Replica) -> None:
         self.downtimes.append(f"{replica.model} over")
 
+    def left_manually(self, gateway: str) -> bool:
+        return gateway in self.manual
+
     def leave(self, gateway: str) -> None:
         self.left.append(gateway)
 

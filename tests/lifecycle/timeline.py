@@ -1,4 +1,4 @@
-"""Simulated time for several pieces of work: each runs until it waits; then the one whose time comes first goes on."""
+"""Simulated time for several pieces of work: each runs until it waits, then the one that is due."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Timeline:
             self.advance(left)
 
     def start(self, work: Callable[[], None]) -> Callable[[BaseException], None]:
-        """Start work that begins when this one waits next. Return what ends it, by raising an error where it waits."""
+        """Start work that begins when this one waits next. Return what raises an error where it waits."""
 
         def run(*_: object) -> None:
             """Greenlets get the result of the one that ended before them."""

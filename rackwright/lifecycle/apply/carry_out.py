@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container
+from dataclasses import replace
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.apply.admission import shut_out
 from rackwright.lifecycle.apply.plan import Plan, Restart
-from rackwright.lifecycle.apply.reboot import needs_driver, pending, reboot_all
+from rackwright.lifecycle.apply.reboot import Halted, drivers_act, swapped
 from rackwright.lifecycle.apply.settle import await_gateways, settle
 from rackwright.lifecycle.apply.stages import (
     ENTRY,
@@ -20,10 +20,10 @@ from rackwright.lifecycle.apply.stages import (
     SETTLE,
     WEIGHTS,
     Applied,
-    Options,
     begin,
     includes,
 )
+from rackwright.lifecycle.apply.work import Work
 from rackwright.lifecycle.drain.missing import copy_drains
 from rackwright.lifecycle.gpus.assignment import Deferred, still_deferred
 from rackwright.lifecycle.p2p.prefetch import Prefetch, prefetch_weights
@@ -31,34 +31,22 @@ from rackwright.lifecycle.p2p.procedure import Transferred
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.rollout.change import Change
 from rackwright.lifecycle.rollout.engine_changes import Engines, roll
-from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import failure_audited, note_leased_act
-from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import apply_leased
 from rackwright.run import Outcome, Run
-from rackwright.state.lease_session import LeaseSession
-from rackwright.stopping import Stopping
-
-
-@dataclass(frozen=True)
-class Work:
-    """An apply in progress."""
-
-    session: Session
-    lease_session: LeaseSession
-    options: Options
-    console: Console
-    stopping: Stopping
 
 
 def carry_out(work: Work, planned: Plan) -> Applied:
     """Carry out the plan; return what was done and what failed. Raise LeasedError if the lease has ended."""
-    run, transferred = _change(work, planned)
+    try:
+        run, transferred = _change(work, planned)
+    except Halted as halted:
+        return Applied(halted.run, failure=halted.error)
     restarted: list[Replica] = []
     try:
         with failure_audited(work.session, work.lease_session, run):
             restarts = _due(planned, run)
-            deferred = still_deferred(work.session, planned.deferred, _going(work.session, run))
+            deferred = still_deferred(work.session, planned.deferred, work.going(run))
             _settle(work, run, _waited(work, run, restarts, deferred))
             _restart(work, run, restarts, restarted)
             if crowded := tuple(waiting.replica for waiting in deferred if waiting.until_restarts):
@@ -77,8 +65,10 @@ def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
     run = set_up(work, planned)
     if _gpus_looked_at(work, planned):
         begin(work.session, work.console, GPUS)
-        run = then(work, run, gpu)
-        run += Run(unreachable=_driver_acts(work, run))
+        # Its engines run on the old driver: the new one is installed when they are drained.
+        later = swapped(work.session, planned) if work.options.reboot else {}
+        run = then(work, run, gpu, but=later)
+        run = drivers_act(work, run, later)
     prefetch = _prefetch(work, run)
     run += prefetch.run
     begin(work.session, work.console, SERVICE)
@@ -94,7 +84,7 @@ def set_up(work: Work, planned: Plan) -> Run:
 
     begin(work.session, work.console, ENTRY)
     run = then(work, planned.run.failures, entry)
-    run += Run(unreachable=shut_out(work.session.remote, _going(work.session, run)))
+    run += Run(unreachable=shut_out(work.session.remote, work.going(run)))
     run = then(work, run, confirm)
     begin(work.session, work.console, HOSTS)
     return then(work, run, baseline)
@@ -102,7 +92,7 @@ def set_up(work: Work, planned: Plan) -> Run:
 
 def _prefetch(work: Work, run: Run) -> Prefetch:
     """Fetch the weights that hosts get from one another, unless only other roles were asked for."""
-    going = _going(work.session, run)
+    going = work.going(run)
     asked = includes(work.options.only, "model_store")
     if run.interrupted or not asked or not is_supplied(work.session, going):
         return Prefetch()
@@ -128,7 +118,7 @@ def _drained_as_others(work: Work, run: Run, planned: Plan) -> dict[str, str]:
     """Copy manual drains to gateways that lack them, before these send requests; return the gateways that failed."""
     if run.interrupted:
         return {}
-    missing = [drain for drain in planned.drains if drain.gateway in _going(work.session, run)]
+    missing = [drain for drain in planned.drains if drain.gateway in work.going(run)]
     for drain in missing:
         work.console.say(f"{drain.replica.address}: draining it at {drain.gateway}, too: {drain.record.reason}")
     failed = copy_drains(work.session, missing)
@@ -146,34 +136,13 @@ def _gpus_looked_at(work: Work, planned: Plan) -> bool:
     return changes or any(spec.driver or spec.cuda for spec in work.session.hosts.values())
 
 
-def _driver_acts(work: Work, run: Run) -> dict[str, str]:
-    """Reboot hosts that need it for their driver, if asked; return the hosts that can't go on, and why."""
-    if run.interrupted:
-        return {}
-    found = pending(work.session, _going(work.session, run), kernels=work.options.reboot)
-    if work.options.reboot:
-        outage = work.options.allow_outage
-        return found.unreachable | reboot_all(
-            work.session, work.lease_session, found.waiting, work.console, allow_outage=outage
-        )
-    return found.unreachable | {
-        name: f"reboot pending: {why}; next: rackwright apply --reboot"
-        for name, why in found.waiting.items()
-        if needs_driver(work.session, name)
-    }
-
-
-def then(work: Work, run: Run, deploy: Callable[[], None]) -> Run:
-    """Run the next deploy on the hosts that have not failed; run none after an interruption."""
+def then(work: Work, run: Run, deploy: Callable[[], None], *, but: Container[str] = ()) -> Run:
+    """Run the next deploy on the hosts that have not failed, `but` for these; run none after an interruption."""
     if run.interrupted:
         return run
-    going, only = _going(work.session, run), work.options.only
+    going, only = [name for name in work.going(run) if name not in but], work.options.only
     with failure_audited(work.session, work.lease_session, run):
         return run + apply_leased(work.session, work.lease_session, deploy, going, stopping=work.stopping, only=only)
-
-
-def _going(session: Session, run: Run) -> tuple[str, ...]:
-    return tuple(name for name in session.hosts if name not in run.failed_hosts)
 
 
 def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
@@ -190,7 +159,7 @@ def _waited(
     others = {restart.replica for restart in restarts} | {waiting.replica for waiting in deferred}
     for waiting in deferred:
         work.console.say(f"{waiting.replica.address}: {waiting.why}")
-    replicas = [replica for host in _going(work.session, run) for replica in work.session.fleet.replicas_on(host)]
+    replicas = [replica for host in work.going(run) for replica in work.session.fleet.replicas_on(host)]
     return tuple(one for one in replicas if one not in others and not set(one.hosts) & set(run.failed_hosts))
 
 
@@ -225,7 +194,8 @@ def _restart(work: Work, run: Run, restarts: tuple[Restart, ...], restarted: lis
         )
     begin(work.session, work.console, RESTART)
 
-    def done(replica: Replica) -> None:
+    def done(change: Change) -> None:
+        (replica,) = change.replicas
         restarted.append(replica)
         hosts = (replica.host, *work.session.fleet.gateways)
         note_leased_act(work.session, work.lease_session, hosts, f"restart {replica.address}")

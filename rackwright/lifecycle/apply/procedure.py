@@ -50,7 +50,7 @@ def apply(session: Session, options: Options, console: Console, show: Callable[[
 
 def _waiting(session: Session) -> Mapping[str, str]:
     """Return the hosts whose driver or kernel needs a reboot, and why."""
-    from rackwright.lifecycle.apply.reboot import pending
+    from rackwright.lifecycle.reboot.pending import pending
 
     return pending(session, session.hosts, kernels=True).waiting
 
@@ -64,10 +64,11 @@ def _agree(
     show: Callable[[Plan], None],
 ) -> None:
     """Show the operator what changes, and ask. Raise RackwrightError if they don't agree."""
-    from rackwright.lifecycle.apply.reboot import refuse_swap
+    from rackwright.lifecycle.apply.reboot import refuse_swap, swapped
 
-    refuse_swap(session, planned, reboot=options.reboot, allow_outage=options.allow_outage)
-    for name, why in waiting.items():
+    refuse_swap(session, planned, reboot=options.reboot)
+    later = swapped(session, planned) if options.reboot else {}
+    for name, why in {**waiting, **later}.items():
         console.say(f"{name}: will reboot: {why}")
     show(planned)
     agree_to_close(planned, options, console)
@@ -77,7 +78,8 @@ def _agree(
 def _carry_out(
     session: Session, lease_session: LeaseSession, options: Options, console: Console, planned: Plan
 ) -> Applied:
-    from rackwright.lifecycle.apply.carry_out import Work, carry_out
+    from rackwright.lifecycle.apply.carry_out import carry_out
+    from rackwright.lifecycle.apply.work import Work
 
     with stoppable(console.heard) as stopping:
         return carry_out(Work(session, lease_session, options, console, stopping), planned)

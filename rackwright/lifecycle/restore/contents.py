@@ -20,7 +20,7 @@ from rackwright.state.golden import Golden
 from rackwright.state.journal import Entry, open_rollout, parse_journal
 from rackwright.state.merge_keys import parse_kept_keys
 from rackwright.state.pushed_keys import PushedKey
-from rackwright.state.rollout import Rollout
+from rackwright.state.rollout import parse_rollout
 from rackwright.state.switch_in import RAISABLE
 
 
@@ -66,7 +66,7 @@ _JSON: Mapping[str, Callable[[str, str], object]] = {
     r"golden/[^/]+/[^/]+\.json": lambda text, where: parse(Golden, "golden", text, where),
     r"bench/[^/]+/[^/]+\.json": lambda text, where: parse(Bench, "bench", text, where),
     r"canaries/[^/]+/[^/]+\.json": lambda text, where: parse(CanaryVerdict, "canary", text, where),
-    r"control/rollout-[^/]+\.json": lambda text, where: parse(Rollout, "rollout", text, where),
+    r"control/rollout-[^/]+\.json": parse_rollout,
     r"control/trial-[^/]+\.json": lambda text, where: parse(Trial, "trial", text, where),
     r"control/journal": parse_journal,
     r"control/token": _token,

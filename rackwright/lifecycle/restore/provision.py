@@ -23,10 +23,11 @@ def provision(
     if not hosts:
         return
     from rackwright.deploys.backup import backup
-    from rackwright.lifecycle.apply.carry_out import Work, set_up, then
+    from rackwright.lifecycle.apply.carry_out import set_up, then
     from rackwright.lifecycle.apply.plan import plan
     from rackwright.lifecycle.apply.procedure import agree_to_close
     from rackwright.lifecycle.apply.stages import Options
+    from rackwright.lifecycle.apply.work import Work
 
     limited = replace(session, hosts={host: session.hosts[host] for host in hosts})
     planned = plan(limited)

@@ -20,6 +20,8 @@ class Phase(StrEnum):
     DRAIN = "drain"
     ACT = "act"
     PROVE = "prove"
+    COMMIT = "commit"
+    """Only for a change that isn't permanent by itself: after it, a host keeps its new kernel."""
     CANARY = "canary"
     """Only for a change with a trial: the replica gets a share of the traffic, and stays drained for the rest."""
     UNDRAIN = "undrain"
@@ -46,7 +48,10 @@ class RolloutTraffic(Protocol):
         """Return the addresses (HOST/MODEL@N) of the replicas that every gateway would send a request to."""
 
     def drained_manually(self) -> set[str]:
-        """Return the addresses of replicas that an operator drained manually, and the gateways that one took out."""
+        """Return the addresses of replicas that an operator drained manually."""
+
+    def left_manually(self, gateway: str) -> bool:
+        """Return whether an operator took this gateway out of service."""
 
     def drain(self, replica: Replica) -> None:
         """Ensure that no gateway sends new requests to the replica."""
@@ -132,6 +137,8 @@ class Revert:
     act: Act
     prove: Proof
     serves: Proof = nothing
+    what: str = "the previous version"
+    """What the journal has of the act."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +158,8 @@ class Change:
     """None: there is nothing to revert to."""
     idle: frozenset[str] = frozenset()
     """Addresses of the replicas that didn't serve before: they need not serve afterwards."""
+    commit: Act = nothing
+    """Makes the change permanent once it is proven, before anything is undrained."""
     trial: Trial = untried
     """Runs before the replica is undrained. A replica that is drained manually isn't tried."""
     doing: str = "restarting"
@@ -207,4 +216,7 @@ class Rules:
 
 class Journal(Protocol):
     def append(self, phase: Phase, subject: str, detail: str) -> None:
-        """Write a line about a replica or a host; it is on the control host's disk on return. Raise LeasedError if the lease has ended."""
+        """Write a line about a replica or a host; it is on the control host's disk on return.
+
+        Raise LeasedError if the lease has ended.
+        """

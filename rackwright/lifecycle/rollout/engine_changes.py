@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from rackwright.errors import ProofError, RackwrightError
+from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.proof.procedure import answers, prove
 from rackwright.lifecycle.proof.through_gateways import through_gateways
@@ -48,6 +48,7 @@ START_SECONDS = 600
 """Longest wait for an engine to start, in seconds: large models load for minutes."""
 LOOK_SECONDS = 180
 """Longest time that two checks of a probe take on an overloaded host, in seconds."""
+_REACHED_SECONDS = 10
 CRASHES = 3
 """An engine that has ended this often since it was started won't come up, however long one waits."""
 _LOOKING = "looking at the engine"
@@ -60,38 +61,51 @@ def roll(
     lease_session: LeaseSession,
     changes: Sequence[Change],
     console: Console,
-    done: Callable[[Replica], None] = lambda _: None,
+    done: Callable[[Change], None] = lambda _: None,
     *,
     stopping: Stopping,
     rollout: str | None = None,
     outages: Iterable[str] = (),
 ) -> None:
-    """Carry out the changes of replicas under traffic; call `done` after each.
+    """Carry out the changes of replicas or hosts under traffic; call `done` after each.
 
     `rollout` is the id in the journal; None: this run's own. `outages` are the models whose last healthy replica may
     be taken down. Raise as `Rollout.run` does.
     """
-    file = session.fleet.file.rollout
+    file, patch, allowed = session.fleet.file.rollout, session.fleet.file.patch, frozenset(outages)
 
     def downtime(model: str) -> int:
         return seconds_away(lease_session.store.entries(), model) or DOWNTIME_SECONDS
 
     made = Rollout(
         traffic=GatewayTraffic(
-            session.gateways,
+            session,
             lease_session.lease.owner.who,
             f"{lease_session.lease.owner.why} (run {lease_session.run})",
+            allow_outage=bool(allowed),
         ),
         rules=Rules(
-            file.max_unavailable, file.drain_timeout, file.soak, file.start_timeout, frozenset(outages), downtime
+            file.max_unavailable,
+            file.drain_timeout,
+            file.soak,
+            file.start_timeout,
+            allowed,
+            downtime,
+            patch.max_unavailable if patch else 1,
         ),
         size=lambda model: len(session.fleet.replicas_of(model)),
         journal=_Journal(lease_session, rollout or lease_session.run),
         say=console.say,
         clock=SystemClock(),
         stopping=stopping,
+        lost=lambda: _lost(session),
     )
-    made.run(changes, lambda change: done(change.replicas[0]))
+    made.run(changes, done)
+
+
+def _lost(session: Session) -> set[str]:
+    answers = session.remote.run_on(session.fleet.hosts, "true", timeout=_REACHED_SECONDS)
+    return {name for name, answer in answers.items() if isinstance(answer, HostError)}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How a rollout's phases read on a terminal and in a log: one line for each, after the replica's address or the host's name."""
+"""How a rollout's phases read on a terminal and in a log: one line for each, after the replica or host."""
 
 from __future__ import annotations
 
@@ -25,9 +25,13 @@ def _text(phase: Phase, change: Change, detail: str) -> str:
         case Phase.DRAIN:
             return "draining"
         case Phase.ACT:
-            return change.doing if detail == change.why else f"restarting: {detail}"
+            return (
+                change.doing if detail == change.why else f"{'going back' if change.host else 'restarting'}: {detail}"
+            )
         case Phase.PROVE:
             return f"proving: {detail}"
+        case Phase.COMMIT:
+            return f"committing: {detail}"
         case Phase.CANARY:
             return f"canary: {detail}"
         case Phase.UNDRAIN:

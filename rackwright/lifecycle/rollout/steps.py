@@ -18,6 +18,7 @@ from rackwright.lifecycle.rollout.change import (
     RolloutTraffic,
     Rules,
     Trial,
+    nothing,
     untried,
 )
 from rackwright.lifecycle.rollout.progress import IN_FLIGHT_SECONDS, draining_line
@@ -71,9 +72,10 @@ class Steps:
 
     def _manual(self) -> frozenset[str]:
         """Return what of it an operator drained manually: the addresses of replicas, and the host if a gateway."""
-        drains = self.change.addresses | self._gateway
+        left = frozenset(gateway for gateway in self._gateway if self.traffic.left_manually(gateway))
         # A new fleet may not have a gateway that could be asked.
-        return drains & self.traffic.drained_manually() if drains else drains
+        replicas = self.change.addresses and self.change.addresses & self.traffic.drained_manually()
+        return left | replicas
 
     # Planned downtime.
 
@@ -168,6 +170,7 @@ class Steps:
                 return
             self.enter(Phase.PROVE, self.change.proves)
             self._until_proven(self.change.prove, self.rules.prove)
+            self._commit()
             if self._returned(self.change.serves, manual, self.change.trial):
                 self._soak()
                 self.enter(Phase.DONE, self.change.why)
@@ -179,6 +182,11 @@ class Steps:
             raise
         except RackwrightError as error:
             raise self._failed(error, manual) from None
+
+    def _commit(self) -> None:
+        if self.change.commit is not nothing:
+            self.enter(Phase.COMMIT, "for good")
+            self.change.commit()
 
     def _needs_no_proof(self) -> bool:
         return self.change.host is None and self.change.addresses <= self.change.idle
@@ -292,7 +300,7 @@ class Steps:
         if left := self._emptied():
             raise RackwrightError(f"{left} requests are still in flight", where=self.change.subject)
         # The drain may have taken long. Writing the phase again ends this run if it has lost the lease.
-        self.enter(Phase.ACT, "the previous version")
+        self.enter(Phase.ACT, before.what)
         before.act()
         self._until_proven(before.prove, self.rules.prove)
         if self._returned(before.serves, manual):

@@ -4,53 +4,59 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Replica
-
-if TYPE_CHECKING:
-    from rackwright.gateway import Gateways
+from rackwright.lifecycle.drain.gateway_host import rejoin
+from rackwright.lifecycle.session.session import Session
 
 
 @dataclass(frozen=True)
 class GatewayTraffic:
     """`who` and `reason` are written to the records of its drains."""
 
-    gateways: Gateways
+    session: Session
     who: str
     reason: str
+    allow_outage: bool = False
+    """Whether the only gateway may be taken out of service."""
 
     def healthy(self, model: str) -> set[str]:
-        states = self.gateways.servers().values()
+        states = self.session.gateways.servers().values()
         return {state.address for state in states if state.model == model and state.takes_requests}
 
     def drained_manually(self) -> set[str]:
-        return {state.address for state in self.gateways.servers().values() if state.drained_manually}
+        return {state.address for state in self.session.gateways.servers().values() if state.drained_manually}
+
+    def left_manually(self, gateway: str) -> bool:
+        record = self.session.leaving.records().get(gateway)
+        return record is not None and record.manual
 
     def drain(self, replica: Replica) -> None:
-        self.gateways.drain(replica.address, who=self.who, reason=self.reason, manual=False)
+        self.session.gateways.drain(replica.address, who=self.who, reason=self.reason, manual=False)
 
     def in_flight(self, replica: Replica) -> int:
-        return self.gateways.in_flight(replica.address)
+        return self.session.gateways.in_flight(replica.address)
 
     def undrain(self, replica: Replica) -> None:
-        self.gateways.undrain(replica.address)
+        self.session.gateways.undrain(replica.address)
 
     def downtime(self, replica: Replica, seconds: int) -> None:
         """For up to `seconds`, gateways queue or reject requests for the replica's model while it is down."""
-        self.gateways.open_downtime(replica.model, seconds)
+        self.session.gateways.open_downtime(replica.model, seconds)
 
     def end_downtime(self, replica: Replica) -> None:
         """End the downtime of the replica's model. At a gateway that is unreachable, it ends when its time is up."""
         with suppress(HostError):
-            self.gateways.close_downtime(replica.model)
+            self.session.gateways.close_downtime(replica.model)
 
     def leave(self, gateway: str) -> None:
-        raise NotImplementedError
+        self.session.leaving.leave(
+            gateway, who=self.who, reason=self.reason, manual=False, allow_outage=self.allow_outage
+        )
 
     def passing(self, gateway: str) -> int:
-        raise NotImplementedError
+        return self.session.leaving.open_connections(gateway)
 
     def rejoin(self, gateway: str) -> None:
-        raise NotImplementedError
+        rejoin(self.session, gateway)

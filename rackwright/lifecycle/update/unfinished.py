@@ -15,6 +15,7 @@ from rackwright.lifecycle.canary.choose import Canaries
 from rackwright.lifecycle.canary.trial import Tried, with_trial
 from rackwright.lifecycle.rollout.change import Change, Paused, Undecided
 from rackwright.lifecycle.rollout.engine_changes import Engines, roll
+from rackwright.lifecycle.rollout.opened import RESUME
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
@@ -27,7 +28,6 @@ from rackwright.state.rollout import Rollout
 from rackwright.stopping import Stopping
 
 _STAYS = "ran the new version before the rollout and stays drained; rackwright apply restores what the lock says"
-RESUME = "rackwright rollout resume, or rackwright rollout abort"
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,8 @@ def _first_the_idle(progress: Iterator[ReplicaProgress]) -> list[ReplicaProgress
 
 
 def _roll(work: Work, changes: Sequence[Change], done: list[Replica]) -> None:
-    def changed(replica: Replica) -> None:
+    def changed(change: Change) -> None:
+        (replica,) = change.replicas
         done.append(replica)
         hosts = (*replica.hosts, *work.session.fleet.gateways)
         note_leased_act(work.session, work.lease_session, hosts, f"{work.rollout.what}: {replica.address}")

@@ -56,7 +56,7 @@ ROLLOUT = {"max_unavailable": 1, "drain_timeout": "5s", "soak": "12s", "start_ti
 
 
 class Quiet:
-    """A Console that prints nothing. The operator agrees to what they asked for, and to nothing that --yes refuses."""
+    """A Console that prints nothing. The operator agrees, but not to what --yes would refuse."""
 
     def stage(self, what: str, stages: Sequence[str]) -> None: ...
 

@@ -1,0 +1,72 @@
+"""The new kernel of a host that reboots: booted once, and made the default when the host is proven."""
+
+from __future__ import annotations
+
+from rackwright.lifecycle.session.session import Session
+from rackwright.remote.answers import read_answer
+from rackwright.roles.boot.one_boot import (
+    SECONDS,
+    OneBoot,
+    arm_command,
+    commit_command,
+    disarm_command,
+    hold_command,
+    look_command,
+    parse_one_boot,
+)
+from rackwright.roles.boot.settings import SCRIPT
+
+_NO_SCRIPT = f"it has no {SCRIPT} yet, so its next kernel boots by default at once"
+
+
+def looked(session: Session, name: str) -> OneBoot | None:
+    """Return what the host says about its next boot; None: no apply has installed its script yet."""
+    asked = session.remote.connection(name).run(f"[ ! -x {SCRIPT} ] || {look_command()}", timeout=SECONDS)
+    text = asked.check("asking what boots next").stdout
+    return read_answer(name, "what boots next", parse_one_boot, text) if text else None
+
+
+def held(session: Session, name: str) -> None:
+    """Ensure that the running kernel stays the default, whichever kernels are installed, if the host can do that."""
+    found = looked(session, name)
+    if found and found.can_arm and found.state == "none":
+        _run(session, name, hold_command(), "keeping the running kernel the default")
+
+
+def armed(session: Session, name: str) -> tuple[str, ...]:
+    """Make the next boot, and only that, one of the fleet's kernel; return why a person may be needed if it fails."""
+    driver = session.hosts[name].driver
+    kernel, found = driver.kernel if driver else None, looked(session, name)
+    if kernel is None or (found and found.running == kernel):
+        return ()
+    if found is None:
+        return (_NO_SCRIPT,)
+    if found.can_arm:
+        _run(session, name, arm_command(kernel), f"arming {kernel}")
+    return found.hands
+
+
+def fell_back(session: Session, name: str) -> str | None:
+    """Return the kernel that was armed and didn't boot, None if there is none."""
+    found = looked(session, name)
+    return found.armed if found and found.state == "fell-back" else None
+
+
+def committed(session: Session, name: str) -> None:
+    """Ensure that the running kernel is the default for good."""
+    found = looked(session, name)
+    if found and found.can_arm:
+        _run(session, name, commit_command(), "making the running kernel the default")
+
+
+def disarmed(session: Session, name: str) -> bool:
+    """Ensure that the next boot is of the kernel that ran before; return whether another one runs now."""
+    found = looked(session, name)
+    if found is None or found.state == "none":
+        return False
+    _run(session, name, disarm_command(), "disarming the new kernel")
+    return found.state == "booted"
+
+
+def _run(session: Session, name: str, command: str, what: str) -> None:
+    session.remote.connection(name).run(command, timeout=SECONDS).check(what)

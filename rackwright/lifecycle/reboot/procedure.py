@@ -1,0 +1,221 @@
+"""A rollout that reboots hosts: opened, carried out host by host, and closed when none is left to do.
+
+All decisions use what hosts and gateways report now, not the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rackwright.errors import HostError, LeasedError, RackwrightError
+from rackwright.lifecycle.reboot.boots import boot_now
+from rackwright.lifecycle.reboot.changes import Reboots
+from rackwright.lifecycle.rollout.change import Change, Paused
+from rackwright.lifecycle.rollout.engine_changes import roll
+from rackwright.lifecycle.rollout.opened import RESUME
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.remember import note_leased_act
+from rackwright.lifecycle.session.session import Session
+from rackwright.remote.answers import read_answer
+from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from rackwright.roles.replica.state import parse as parse_replicas
+from rackwright.run import Run
+from rackwright.state.formats import utc_now
+from rackwright.state.journal import Event
+from rackwright.state.lease_session import LeaseSession
+from rackwright.state.rollout import HostPart, HostRollout, write_rollout
+from rackwright.stopping import Stopping
+
+_LOOKING = "looking at the engines"
+
+
+@dataclass(frozen=True)
+class Work:
+    """An open rollout that reboots hosts, and that this command works on."""
+
+    session: Session
+    lease_session: LeaseSession
+    rollout: HostRollout
+    console: Console
+    stopping: Stopping
+    ran: Callable[[Run], None] = lambda _: None
+    """Gets what was done to a host's driver."""
+    changed: Callable[[str], None] = lambda _: None
+    """Gets each host that was changed and proven."""
+
+    @property
+    def reboots(self) -> Reboots:
+        return Reboots(self.session, self.lease_session, self.console, self.stopping, self.ran)
+
+
+@dataclass(frozen=True)
+class HostProgress:
+    """The current state of one host of an open rollout."""
+
+    part: HostPart
+    rebooted: bool
+    """It is in another boot than when the rollout was opened."""
+    drained: bool
+    """A run has drained its replicas or the gateway on it."""
+    unknown: str | None
+    """Why its state isn't known; None: it is."""
+
+    @property
+    def done(self) -> bool:
+        return self.rebooted and not self.drained
+
+
+def open_reboots(
+    session: Session, lease_session: LeaseSession, what: str, waiting: Mapping[str, str], outages: tuple[str, ...]
+) -> HostRollout:
+    """Open a rollout that reboots these hosts, each with the reason. Raise HostError if one can't be asked.
+
+    Hosts that don't serve come first, because they cost nothing; then those that serve, and the gateways and control
+    hosts, during whose change nothing else may change.
+    """
+    parts = list(session.remote.each(waiting, lambda name: _part(session, name, waiting[name])).values())
+    last = {*session.fleet.gateways, *session.fleet.control}
+    rollout = HostRollout(
+        procedure="reboot",
+        id=lease_session.run,
+        what=what,
+        who=lease_session.lease.owner.who,
+        when=utc_now(),
+        hosts=tuple(sorted(parts, key=lambda one: (one.name in last, len(one.idle) < len(one.replicas)))),
+        outages=outages,
+    )
+    write_rollout(lease_session, rollout)
+    lease_session.write(Event.OPENED, rollout.id, detail=what)
+    return rollout
+
+
+def _part(session: Session, name: str, why: str) -> HostPart:
+    runs = _running(session, name)
+    # A new fleet may not have a gateway yet.
+    states = session.gateways.servers() if runs else {}
+    replicas = [one.address for one in session.fleet.parts_on(name) if one.name in runs and one.address in states]
+    idle = tuple(one for one in replicas if not states[one].takes_requests and not states[one].drained_manually)
+    return HostPart(name=name, why=why, boot=boot_now(session, name), replicas=tuple(replicas), idle=idle)
+
+
+def _running(session: Session, name: str) -> set[str]:
+    """Return the names of the replicas whose engines run on the host."""
+    if not session.hosts[name].replicas:
+        return set()
+    asked = session.remote.connection(name).run(REPLICAS_COMMAND).check(_LOOKING)
+    states = read_answer(name, _LOOKING, parse_replicas, asked.stdout)
+    return {state.replica for state in states if state.active == "active"}
+
+
+def complete(work: Work) -> tuple[str, ...]:
+    """Bring every host through its reboot and close the rollout; return the hosts that were changed.
+
+    Raise the failure of the first host that can't be changed or proven, with how the rollout ended: it stays open as
+    long as a host is drained or its state isn't known, and is closed if nothing of it was changed.
+    """
+    done: list[str] = []
+    try:
+        _forward(work, done)
+    except LeasedError:
+        raise
+    except RackwrightError as error:
+        raise _ended(work, error, done) from None
+    _close(work, "done")
+    return tuple(done)
+
+
+def _forward(work: Work, done: list[str]) -> None:
+    progress = look(work)
+    _refuse_unknown(progress)
+    reboots = work.reboots
+    make = {True: reboots.returned, False: reboots.rebooted}
+    _roll(work, [make[one.rebooted](one.part) for one in progress if not one.done], done)
+
+
+def put_back(work: Work, reason: str) -> None:
+    """Let every host that a run has drained serve as it runs now, and close the rollout. No host is rebooted.
+
+    Raise RackwrightError naming the hosts whose engines don't answer, or that can't be asked. It then stays open.
+    """
+    progress = look(work)
+    _roll(work, [work.reboots.left(one.part) for one in progress if one.drained and not one.unknown], [])
+    _refuse_unknown(progress)
+    _close(work, f"aborted: {reason}")
+
+
+def look(work: Work) -> tuple[HostProgress, ...]:
+    """Ask all hosts of the rollout, and the gateways; return how far each host is."""
+    session, parts = work.session, work.rollout.hosts
+    boots = session.remote.each([one.name for one in parts], lambda name: _boot(session, name))
+    drained = _drained(session, parts)
+    return tuple(_progress(one, boots[one.name], drained) for one in parts)
+
+
+def _progress(part: HostPart, boot: str | HostError, drained: set[str]) -> HostProgress:
+    unknown = boot.problems[0].what if isinstance(boot, HostError) else None
+    rebooted = not isinstance(boot, HostError) and boot != part.boot
+    return HostProgress(part, rebooted, bool(drained & {part.name, *part.replicas}), unknown)
+
+
+def _boot(session: Session, name: str) -> str | HostError:
+    try:
+        return boot_now(session, name)
+    except HostError as error:
+        return error
+
+
+def _drained(session: Session, parts: Sequence[HostPart]) -> set[str]:
+    """Return what a run has drained: addresses of replicas, and gateways."""
+    found: set[str] = set()
+    if any(part.replicas for part in parts):
+        found |= {
+            one.address for one in session.gateways.servers().values() if one.drained and not one.drained_manually
+        }
+    if any(part.name in session.fleet.gateways for part in parts):
+        found |= {name for name, record in session.leaving.records().items() if not record.manual}
+    return found
+
+
+def _refuse_unknown(progress: Sequence[HostProgress]) -> None:
+    if unknown := [f"{one.part.name}: {one.unknown}" for one in progress if one.unknown]:
+        raise Paused("the state of these hosts isn't known", next="rackwright rollout status", listed=unknown)
+
+
+def _roll(work: Work, changes: Sequence[Change], done: list[str]) -> None:
+    def changed(change: Change) -> None:
+        done.append(change.subject)
+        work.changed(change.subject)
+        hosts = (change.subject, *work.session.fleet.gateways)
+        note_leased_act(work.session, work.lease_session, hosts, f"{work.rollout.what}: {change.subject}")
+
+    roll(
+        work.session,
+        work.lease_session,
+        changes,
+        work.console,
+        changed,
+        stopping=work.stopping,
+        rollout=work.rollout.id,
+        outages=work.rollout.outages,
+    )
+
+
+def _ended(work: Work, error: RackwrightError, done: Sequence[str]) -> RackwrightError:
+    """Close the rollout if no host is drained or unknown; return the error with how the rollout ended."""
+    try:
+        left = [one.part.name for one in look(work) if one.drained or one.unknown]
+    except HostError:
+        left = [part.name for part in work.rollout.hosts]
+    first = error.problems[0]
+    became = f"{first.should}; " if first.should else ""
+    if left:
+        then = f"{first.next}; then {RESUME}" if first.next else RESUME
+        return error.but(should=f"{became}the rollout {work.rollout.id} stays open", next=then)
+    rebooted = f"rebooted: {', '.join(done) or 'none'}"
+    _close(work, f"ended, {rebooted}: {first.what}")
+    return error.but(should=f"{became}{rebooted}")
+
+
+def _close(work: Work, how: str) -> None:
+    work.lease_session.write(Event.CLOSED, work.rollout.id, detail=how)

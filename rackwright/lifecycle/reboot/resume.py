@@ -1,0 +1,43 @@
+"""Resume or abort an open rollout that reboots hosts, from any machine with the fleet file."""
+
+from __future__ import annotations
+
+from rackwright.errors import HostError, LeasedError, ProofError
+from rackwright.lifecycle.reboot.procedure import Work, complete, put_back
+from rackwright.lifecycle.rollout.change import Paused
+from rackwright.lifecycle.rollout.opened import still_open, taken_over
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.session import Session
+from rackwright.state.rollout import HostRollout
+from rackwright.stopping import stoppable
+
+
+def resume(session: Session, rollout: HostRollout, console: Console) -> tuple[str, ...]:
+    """Complete the rollout as if it had not been interrupted; return the hosts that it changed now.
+
+    A host that has rebooted is not rebooted again. Raise as `complete` does, LeasedError if the fleet file lacks one
+    of its hosts.
+    """
+    _refuse_other_hosts(session, rollout)
+    with taken_over(session, rollout, "resume", console) as lease_session, stoppable(console.heard) as stopping:
+        return complete(Work(session, lease_session, rollout, console, stopping))
+
+
+def abort(session: Session, rollout: HostRollout, console: Console, reason: str) -> None:
+    """Let every host serve as it runs now, and close the rollout. Raise as `put_back` does."""
+    _refuse_other_hosts(session, rollout)
+    with taken_over(session, rollout, "abort", console) as lease_session, stoppable(console.heard) as stopping:
+        try:
+            put_back(Work(session, lease_session, rollout, console, stopping), reason)
+        except (HostError, ProofError, Paused) as error:
+            raise still_open(error, rollout) from None
+
+
+def _refuse_other_hosts(session: Session, rollout: HostRollout) -> None:
+    if gone := [part.name for part in rollout.hosts if part.name not in session.hosts]:
+        raise LeasedError(
+            f"not in service in this fleet file: {', '.join(gone)}",
+            where=str(session.fleet.path),
+            should=f"{rollout.what}, started by {rollout.who}, is about them",
+            next="use the fleet file of the rollout; or rackwright rollout abort --leave",
+        )
