@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from rackwright.lifecycle.session import session as session_module
+from rackwright.lifecycle.rollout import opened
 from rackwright.lifecycle.update import resume
 from rackwright.state.audit import write_audit
 from rackwright.state.journal import Event
@@ -28,9 +29,9 @@ def store(monkeypatch, tmp_path):
     def control_store(fleet):
         yield store, store.shell
 
-    monkeypatch.setattr(resume, "control_store", control_store)
+    monkeypatch.setattr(opened, "control_store", control_store)
     monkeypatch.setattr(
-        resume, "write_audit", lambda shell, act: write_audit(shell, act, folder=str(tmp_path / "var"))
+        opened, "write_audit", lambda shell, act: write_audit(shell, act, folder=str(tmp_path / "var"))
     )
     return store
 
@@ -72,7 +73,7 @@ def test_an_outage_can_be_agreed_to_when_it_is_ended(site, monkeypatch, verb, be
         done.append(rollout.outages)
         return ()
 
-    monkeypatch.setattr(resume, "required", lambda _: SimpleNamespace(rollout=rollout))
+    monkeypatch.setattr(opened, "required", lambda _: SimpleNamespace(rollout=rollout))
     monkeypatch.setattr(resume, verb, carry_out)
     monkeypatch.setattr(session_module, "open_session", lambda *_, **__: nullcontext())
     assert rackwright("-f", site, "rollout", verb, "-y", *words).exit_code == 0

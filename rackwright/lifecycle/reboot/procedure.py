@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
-from rackwright.lifecycle.reboot.boots import boot_now
-from rackwright.lifecycle.reboot.changes import Reboots
+from rackwright.lifecycle.reboot.boot_identity import boot_now
+from rackwright.lifecycle.reboot.host_change import Reboots
 from rackwright.lifecycle.rollout.change import Change, Paused
 from rackwright.lifecycle.rollout.engine_changes import roll
 from rackwright.lifecycle.rollout.opened import RESUME

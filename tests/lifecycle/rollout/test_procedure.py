@@ -10,7 +10,7 @@ from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.rollout.change import Phase, Revert, Rules, SystemClock, Undecided
 from tests.lifecycle.simulation import Gateways, change, replicas, rollout
 
-WELL = [phase for phase in Phase if phase not in (Phase.CANARY, Phase.REVERT)]
+WELL = [phase for phase in Phase if phase not in (Phase.COMMIT, Phase.CANARY, Phase.REVERT)]
 """The phases of a change that goes well."""
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import cast
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from rackwright.fleet.fleet import Replica
-from rackwright.gateway import Gateways
 from rackwright.lifecycle.rollout.traffic import GatewayTraffic
 
 
@@ -21,11 +23,23 @@ class Told:
         del self.downtimes[model]
 
 
+def traffic(**session: Any) -> GatewayTraffic:
+    made: Any = SimpleNamespace(**session)
+    return GatewayTraffic(made, "ada", "update")
+
+
 def test_a_downtime_is_one_of_the_replicas_model() -> None:
     told = Told()
-    traffic = GatewayTraffic(cast(Gateways, told), "ada", "update")
+    made = traffic(gateways=told)
     replica = Replica("assistant", 2, "gpu1", gpus=0)
-    traffic.downtime(replica, 90)
+    made.downtime(replica, 90)
     assert told.downtimes == {"assistant": 90}
-    traffic.end_downtime(replica)
+    made.end_downtime(replica)
     assert told.downtimes == {}
+
+
+@pytest.mark.parametrize(("manual", "left"), [(True, True), (False, False), (None, False)])
+def test_only_an_operator_takes_a_gateway_out_manually(manual: bool | None, left: bool) -> None:
+    records = {} if manual is None else {"gate1": SimpleNamespace(manual=manual)}
+    made = traffic(leaving=SimpleNamespace(records=lambda: records))
+    assert made.left_manually("gate1") is left

@@ -99,7 +99,7 @@ def test_a_pause_leaves_it_open_while_it_is_not_known_whether_anything_was_chang
     def cut() -> None:
         world.hosts["gpu2"].cut = True
 
-    at_tick(world, 4, cut)
+    at_tick(world, 16, cut)
     with pytest.raises(Paused, match=r"1 requests are still in flight after 5 s(.|\n)*stays open"):
         update(world)
     assert Desk(world).opened

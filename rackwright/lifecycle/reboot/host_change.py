@@ -9,8 +9,8 @@ from functools import partial
 
 from rackwright.errors import HostsFailed, ProofError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.reboot.boots import BOOT_SECONDS, boot_now, reboot
-from rackwright.lifecycle.reboot.kernels import armed, committed, disarmed, fell_back, held
+from rackwright.lifecycle.reboot.boot_identity import BOOT_SECONDS, boot_now, reboot
+from rackwright.lifecycle.reboot.new_kernel import armed, committed, disarmed, fell_back, held
 from rackwright.lifecycle.reboot.pending import pending
 from rackwright.lifecycle.rollout.change import Act, Change, Revert, nothing
 from rackwright.lifecycle.rollout.engine_changes import Engines
