@@ -1,6 +1,7 @@
 """A rollout that reboots hosts: opened, carried out host by host, and closed when none is left to do.
 
-All decisions use what hosts and gateways report now, not the journal.
+All decisions use what hosts and gateways report now, not the journal, with one exception: a host that is in another
+boot has rebooted for the rollout only if the journal has its act. If not, it crashed, for example.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.lifecycle.reboot.boot_identity import boot_now
 from rackwright.lifecycle.reboot.host_change import Reboots
-from rackwright.lifecycle.rollout.change import Change, Paused
+from rackwright.lifecycle.rollout.change import Change, Paused, Phase
 from rackwright.lifecycle.rollout.engine_changes import roll
 from rackwright.lifecycle.rollout.opened import RESUME
 from rackwright.lifecycle.session.console import Console
@@ -55,7 +56,7 @@ class HostProgress:
 
     part: HostPart
     rebooted: bool
-    """It is in another boot than when the rollout was opened."""
+    """It is in another boot than when the rollout was opened, and the rollout has begun to change it."""
     drained: bool
     """A run has drained its replicas or the gateway on it."""
     unknown: str | None
@@ -148,14 +149,25 @@ def look(work: Work) -> tuple[HostProgress, ...]:
     """Ask all hosts of the rollout, and the gateways; return how far each host is."""
     session, parts = work.session, work.rollout.hosts
     boots = session.remote.each([one.name for one in parts], lambda name: _boot(session, name))
-    drained = _drained(session, parts)
-    return tuple(_progress(one, boots[one.name], drained) for one in parts)
+    drained, begun = _drained(session, parts), _begun(work)
+    return tuple(
+        _progress(one, boots[one.name], drained=bool(drained & {one.name, *one.replicas}), begun=one.name in begun)
+        for one in parts
+    )
 
 
-def _progress(part: HostPart, boot: str | HostError, drained: set[str]) -> HostProgress:
-    unknown = boot.problems[0].what if isinstance(boot, HostError) else None
-    rebooted = not isinstance(boot, HostError) and boot != part.boot
-    return HostProgress(part, rebooted, bool(drained & {part.name, *part.replicas}), unknown)
+def _progress(part: HostPart, boot: str | HostError, *, drained: bool, begun: bool) -> HostProgress:
+    if isinstance(boot, HostError):
+        return HostProgress(part, rebooted=False, drained=drained, unknown=boot.problems[0].what)
+    if begun:
+        return HostProgress(part, rebooted=boot != part.boot, drained=drained, unknown=None)
+    return HostProgress(part.model_copy(update={"boot": boot}), rebooted=False, drained=drained, unknown=None)
+
+
+def _begun(work: Work) -> set[str]:
+    """Return the hosts that the rollout has begun to change."""
+    entries = work.lease_session.store.entries()
+    return {one.subject for one in entries if one.rollout == work.rollout.id and one.phase == Phase.ACT}
 
 
 def _boot(session: Session, name: str) -> str | HostError:
