@@ -54,7 +54,8 @@ ALL = (OLD, NEW, BASE, BAD_OLD, BAD, HALF, SLOW_OLD, SLOW)
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with fresh_lab("patches", "kept") as lab:
-        lab.exec("kept", "apt-get -qq update && apt-get -qq install -y --no-install-recommends dpkg-repack", timeout=300)
+        install = "apt-get -qq install -y --no-install-recommends dpkg-repack"
+        lab.exec("kept", f"apt-get -qq update && {install}", timeout=300)
         lab.exec("kept", f"systemctl unmask --quiet {TIMERS}; systemctl start {TIMERS}; apt-get clean")
         Site(lab, lab.fleet(), "kept").publish(*ALL)
         yield lab
