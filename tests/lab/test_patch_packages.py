@@ -54,9 +54,8 @@ ALL = (OLD, NEW, BASE, BAD_OLD, BAD, HALF, SLOW_OLD, SLOW)
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with fresh_lab("patches", "kept") as lab:
-        lab.exec(
-            "kept", "apt-get -qq update && apt-get -qq install -y --no-install-recommends dpkg-repack", timeout=300
-        )
+        install = "apt-get -qq install -y --no-install-recommends dpkg-repack"
+        lab.exec("kept", f"apt-get -qq update && {install}", timeout=300)
         lab.exec("kept", f"systemctl unmask --quiet {TIMERS}; systemctl start {TIMERS}; apt-get clean")
         Site(lab, lab.fleet(), "kept").publish(*ALL)
         yield lab
@@ -134,7 +133,11 @@ def test_packages_change_and_are_reverted_to_the_last_byte(site: Site) -> None:
         assert site.snapshot() == before
         kept = patch.keep()
         assert (kept.repacked, kept.none) == ((), ())
-        patch.install()
+        site.tell(f"mv {FOLDER} {FOLDER}.off")  # from here on, only the run's own files are used
+        try:
+            patch.install()
+        finally:
+            site.tell(f"mv {FOLDER}.off {FOLDER}")
         assert site.version(TOOL) == "1:1.1 installed"
         assert site.tell("apt-mark showauto 'small-*'").split() == [LIBRARY, TOOL]
         assert site.tell(f"cat /etc/{TOOL}/*-edited /etc/{TOOL}/*-plain") == "mine\nplain 1:1.1"
@@ -217,7 +220,7 @@ def test_a_download_that_is_cut_changes_nothing(site: Site) -> None:
 
 def waiting(site: Site) -> PackageChange:
     site.install(SLOW_OLD)
-    site.tell("rm -f /run/starts")
+    site.tell("rm -f /run/starts; apt-mark -qq manual small-slow")
     return site.change(SLOW, "1")
 
 
@@ -247,6 +250,7 @@ def test_a_lost_controller_or_connection_does_not_stop_the_installation(site: Si
         assert not looks
     assert site.version("small-slow") == "2 installed"
     assert site.tell("wc -l </run/starts") == "1"
+    assert site.tell("apt-mark showmanual small-slow") == "small-slow"
 
 
 def test_a_power_loss_during_the_installation_is_made_good(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shlex
 import subprocess
 from pathlib import Path
@@ -99,3 +100,39 @@ def test_what_a_host_says_can_be_shown() -> None:
 
 def test_a_person_can_run_a_step() -> None:
     assert by_hand(RUN, Step.REVERT, 300) == f"sh /var/lib/rackwright/patch/{RUN}/run.sh revert 300"
+
+
+def run_step(folder: Path, step: str) -> str:
+    """Run this text as the step `demo`, and return how it ended."""
+    (folder / "run.sh").write_text(packages.SCRIPTS["run.sh"])
+    (folder / "demo.sh").write_text(step)
+    subprocess.run(["sh", str(folder / "run.sh"), "demo"], check=True, timeout=60)
+    return (folder / "demo.result").read_text()
+
+
+def test_a_step_leaves_its_result_and_its_output_without_passwords(tmp_path: Path) -> None:
+    assert run_step(tmp_path, "echo 'Err: http://me:secret@mirror/a'; exit 7") == "failed 7\n"
+    assert (tmp_path / "demo.log").read_text() == "Err: http://mirror/a\n"
+    assert run_step(tmp_path, "exit 0") == "complete\n"
+
+
+def test_a_log_is_bounded_and_has_the_end(tmp_path: Path) -> None:
+    run_step(tmp_path, "seq 600000; head -c 9000 /dev/zero | tr '\\0' x; echo; echo last")
+    assert sum(path.stat().st_size for path in tmp_path.glob("demo.log*")) < 2_100_000
+    lines = (tmp_path / "demo.log").read_text().splitlines()
+    assert lines[-1] == "last"
+    assert max(map(len, lines)) == 2000
+
+
+def test_a_step_ends_even_if_a_process_keeps_its_output_open(tmp_path: Path) -> None:
+    assert run_step(tmp_path, f"sleep 30 & echo $! >{tmp_path}/pid; echo done") == "complete\n"
+    assert (tmp_path / "demo.log").read_text() == "done\n"
+    subprocess.run(["kill", (tmp_path / "pid").read_text().strip()], check=True)
+
+
+def test_only_one_step_runs_at_a_time(tmp_path: Path) -> None:
+    with (tmp_path / "busy").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(subprocess.CalledProcessError):
+            run_step(tmp_path, "true")
+    assert not (tmp_path / "demo.result").exists()
