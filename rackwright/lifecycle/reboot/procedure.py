@@ -56,7 +56,7 @@ class HostProgress:
 
     part: HostPart
     rebooted: bool
-    """It is in another boot than when the rollout was opened, and the rollout has begun to change it."""
+    """It is in another boot than when the rollout was opened, and the rollout has started to change it."""
     drained: bool
     """A run has drained its replicas or the gateway on it."""
     unknown: str | None
@@ -149,23 +149,23 @@ def look(work: Work) -> tuple[HostProgress, ...]:
     """Ask all hosts of the rollout, and the gateways; return how far each host is."""
     session, parts = work.session, work.rollout.hosts
     boots = session.remote.each([one.name for one in parts], lambda name: _boot(session, name))
-    drained, begun = _drained(session, parts), _begun(work)
+    drained, acted = _drained(session, parts), _acted(work)
     return tuple(
-        _progress(one, boots[one.name], drained=bool(drained & {one.name, *one.replicas}), begun=one.name in begun)
+        _progress(one, boots[one.name], drained=bool(drained & {one.name, *one.replicas}), acted=one.name in acted)
         for one in parts
     )
 
 
-def _progress(part: HostPart, boot: str | HostError, *, drained: bool, begun: bool) -> HostProgress:
+def _progress(part: HostPart, boot: str | HostError, *, drained: bool, acted: bool) -> HostProgress:
     if isinstance(boot, HostError):
         return HostProgress(part, rebooted=False, drained=drained, unknown=boot.problems[0].what)
-    if begun:
+    if acted:
         return HostProgress(part, rebooted=boot != part.boot, drained=drained, unknown=None)
     return HostProgress(part.model_copy(update={"boot": boot}), rebooted=False, drained=drained, unknown=None)
 
 
-def _begun(work: Work) -> set[str]:
-    """Return the hosts that the rollout has begun to change."""
+def _acted(work: Work) -> set[str]:
+    """Return the hosts that the rollout has started to change."""
     entries = work.lease_session.store.entries()
     return {one.subject for one in entries if one.rollout == work.rollout.id and one.phase == Phase.ACT}
 

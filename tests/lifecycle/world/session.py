@@ -20,7 +20,7 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle import restart
 from rackwright.lifecycle.canary import choose, trial
 from rackwright.lifecycle.canary import keeper as keep
-from rackwright.lifecycle.reboot import boot_identity, host_change
+from rackwright.lifecycle.reboot import boot_identity
 from rackwright.lifecycle.reboot import procedure as reboots
 from rackwright.lifecycle.reboot import resume as resume_reboots
 from rackwright.lifecycle.rollout import engine_changes as engines
