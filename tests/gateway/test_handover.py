@@ -164,6 +164,29 @@ def test_new_connections_go_to_the_other_gateway_whatever_the_one_that_left_asks
                 assert segment.neighbor() == MACS["new"].hex(":")
 
 
+def test_it_answers_no_question_about_the_virtual_address() -> None:
+    with _segment("10.9.0.") as segment:
+        segment.move()
+        with within(segment.networks["client"], _arp) as raw:
+            for address in (segment.vip, segment.own("old")):
+                raw.send(_question(segment, address))
+            answers = (seen[28:32] for seen in iter(lambda: raw.recv(100), b"") if seen[20:22] == b"\0\2")
+            assert next(answers) == ip_address(segment.own("old")).packed
+
+
+def _arp() -> socket.socket:
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    raw.bind(("eth0", 0x0806))
+    raw.settimeout(SECONDS)
+    return raw
+
+
+def _question(segment: Segment, address: str) -> bytes:
+    """Return an ARP request to the gateway that has left (RFC 826)."""
+    head = MACS["old"] + MACS["client"] + b"\x08\x06" + b"\0\1\x08\0\6\4\0\1"
+    return head + MACS["client"] + ip_address(segment.own("client")).packed + bytes(6) + ip_address(address).packed
+
+
 def test_a_gateway_that_has_left_refuses_connections_except_its_own(segment: Segment) -> None:
     segment.move()
     for host in ("client", "new"):
