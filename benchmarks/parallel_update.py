@@ -1,7 +1,7 @@
-"""How long an update of eight replicas takes with a budget of four, compared with one at a time, and what clients lose.
+"""How long an update of eight replicas takes with a budget of four, compared with one at a time.
 
-The same lab, load and stand-in engine as in benchmarks/rollout.py; only `rollout.max_unavailable` differs. The peer is
-the rollout itself with a budget of 1. Target: at most 0.35 times its time, and no request is lost.
+Lab, load and stand-in engine are those of benchmarks/rollout.py; only `rollout.max_unavailable` differs. The peer is
+the rollout itself with a budget of 1. Target: at most 0.35 times its time, and no client loses a request.
 
     python -m benchmarks.parallel_update [--replicas 8] [--budget 4] [--rounds 1] [--rate 20] [--keep]
 """
