@@ -13,8 +13,8 @@ from rackwright.values.base import Frozen
 
 class Rollout(Frozen):
     max_unavailable: Annotated[int, Field(ge=1, le=64)] = 1
-    """The most replicas of one model that may be unavailable; replicas that are already down count. Also the most that
-    a rollout changes at the same time, after the first one of the model."""
+    """The most replicas of one model that may be unavailable; replicas that are already down count. After the first
+    one of a model, a rollout changes as many at the same time."""
     drain_timeout: Annotated[Seconds, Field(le=86400)] = 600
     """The longest wait for requests in flight; then the rollout pauses. It never kills requests."""
     soak: Annotated[Seconds, Field(le=86400)] = 120
