@@ -177,6 +177,6 @@ class Patches:
 
 
 def seconds_of(fleet: Fleet) -> float:
-    """Return how many seconds a host's change may take, the way back included. The window must be open for so long."""
+    """Return how many seconds the window must be open: those that a change may take, and the way back."""
     rollout = fleet.file.rollout
     return _INSTALL_SECONDS + 2 * (_BOOT_SECONDS + rollout.start_timeout) + rollout.soak

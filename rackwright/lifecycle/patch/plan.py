@@ -90,9 +90,8 @@ def patch_plan(
     """Ask the session's hosts and return what a patch run would change.
 
     Without `drivers`, or with `only_security`, driver and kernel of the lock stay. `measured`: seconds of each host's
-    last patch. `say`
-    gets a line before anything that takes long. A host without an answer is in `failed`. Raise FleetError if the
-    fleet file has no `patch`, RackwrightError if this machine doesn't know the fleet's time zone.
+    last patch. `say` gets a line before anything that takes long. A host without an answer is in `failed`. Raise
+    FleetError if the fleet file has no `patch`, RackwrightError if this machine doesn't know the fleet's time zone.
     """
     _require_section(session)
     zone = zone_of(session.fleet)
