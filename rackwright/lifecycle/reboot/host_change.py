@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
-from rackwright.errors import HostsFailed, ProofError
+from rackwright.errors import HostError, HostsFailed, ProofError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.reboot.boot_identity import BOOT_SECONDS, boot_now, reboot
 from rackwright.lifecycle.reboot.new_kernel import armed, committed, disarmed, fell_back, held
@@ -91,7 +91,10 @@ class Reboots:
             return
         held(session, name)
         self._install(name)
-        why = pending(session, (name,), kernels=True).waiting.get(name)
+        found = pending(session, (name,), kernels=True)
+        if name in found.unreachable:
+            raise HostError(found.unreachable[name], where=name)
+        why = found.waiting.get(name)
         if why is None:
             return
         note_leased_act(session, self.lease_session, (name,), f"reboot: {why}")

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from rackwright.lifecycle.reboot import boot_identity
+from tests.lifecycle.reboot.bench import bench as bench
 from tests.lifecycle.simulation import Clock
 
 

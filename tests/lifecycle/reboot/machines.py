@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from rackwright.errors import HostError
-from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.reboot.boot_identity import BOOT_COMMAND, reboot_command
 from rackwright.remote.completed import Completed
 from rackwright.roles.boot.one_boot import arm_command, commit_command, disarm_command, hold_command, look_command
@@ -83,13 +83,15 @@ class Machine:
     kills_on_its_way_down: int = 0
     fails: tuple[str, ...] = ()
     """The events that fail."""
+    cut: bool = False
+    """It can't be reached for now."""
 
     @property
     def boot(self) -> str:
         return f"boot-{self.boots}\n1.2\n3"
 
     def run(self, command: str, *, timeout: float | None = 60, **_: object) -> Completed:
-        if self.gone:
+        if self.gone or self.cut:
             raise HostError("unreachable", where=self.name)
         if self.down:
             self.down -= 1
@@ -102,6 +104,8 @@ class Machine:
         return reply
 
     def _reply(self, command: str) -> Completed:
+        if command == "true":
+            return self._said("")
         if command == BOOT_COMMAND:
             if self.kills:
                 self.kills -= 1
@@ -190,6 +194,10 @@ class Session:
     unknown: set[str] = field(default_factory=set)
     """Addresses of replicas that no gateway knows."""
     gateways_answer: bool = True
+    answers: dict[str, str] = field(default_factory=dict)
+    """Replica → why it doesn't answer at its socket."""
+    through: dict[str, str] = field(default_factory=dict)
+    """Replica → why it doesn't answer through the gateways."""
 
     @property
     def remote(self) -> Remote:
@@ -230,6 +238,7 @@ def session(
     local: str | None = None,
     version: str | None = NEW,
     kernel: str | None = None,
+    **sections: Any,
 ) -> Session:
     """`placed`: host and replica. All replicas serve, on the old driver."""
     names = tuple(dict.fromkeys(host for host, _ in placed))
@@ -239,7 +248,7 @@ def session(
         hosts[local] = {"address": "@local"}
     on: dict[str, list[str]] = {name: [one for host, one in placed if host == name] for name in names}
     gateway = {"on": list(gateways), "domain": "llm.acme.internal"}
-    made = make_fleet(folder / "site.yml", replicas=on, hosts=hosts, gateway=gateway)
+    made = make_fleet(folder / "site.yml", replicas=on, hosts=hosts, gateway=gateway, **sections)
     fleet = replace(made, replicas=tuple(replace(one, gpus=8) for one in made.replicas))
     none = {"cuda": None, "p2p": None, "model_store": None}
     specs: dict[str, Any] = {
@@ -271,8 +280,3 @@ class Console:
     def stage(self, *_: object, **__: object) -> None: ...
 
     heard = confirm = stage
-
-
-def replica_on(made: Session, host: str) -> Replica:
-    (found,) = made.fleet.replicas_on(host)
-    return found
