@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import HostError, HostsFailed, LeasedError, ProofError
+from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.reboot.procedure import complete, look, put_back
 from rackwright.lifecycle.rollout.change import Paused
 from rackwright.run import Run
@@ -38,7 +39,12 @@ def test_an_open_one_has_each_host_as_it_was(made: Session, bench: Bench) -> Non
     kept = read_rollout(made.store, work.rollout.id)
     assert kept == work.rollout
     assert isinstance(kept, HostRollout)
-    assert (kept.procedure, kept.what, kept.who, kept.outages) == ("reboot", "apply --reboot", "ada@desk", ("assistant",))
+    assert (kept.procedure, kept.what, kept.who, kept.outages) == (
+        "reboot",
+        "apply --reboot",
+        "ada@desk",
+        ("assistant",),
+    )
     assert [(part.name, part.why, part.boot, part.replicas, part.idle) for part in kept.hosts] == [
         ("gpu1", WHY, "boot-0\n1.2\n3", (ONE,), ()),
         ("gpu2", WHY, "boot-4\n1.2\n3", (TWO,), ()),
@@ -75,9 +81,7 @@ def test_a_host_that_can_not_be_asked_opens_nothing(made: Session, bench: Bench)
     assert journal(made) == []
 
 
-def test_hosts_that_do_not_serve_come_first_and_gateways_and_control_hosts_last(
-    tmp_path: Path, bench: Bench
-) -> None:
+def test_hosts_that_do_not_serve_come_first_and_gateways_and_control_hosts_last(tmp_path: Path, bench: Bench) -> None:
     names = ("gpu1", "gpu2", "gpu3", "gpu4", "gpu5")
     made = session(
         tmp_path, [(name, "assistant@1") for name in names], gateways=("gate1", "gpu2"), control=["gate1", "gpu1"]
@@ -218,6 +222,20 @@ def test_while_it_is_not_known_what_is_drained_it_stays_open(made: Session, benc
     work = bench.opened(replace(made, gateways_answer=True), "gpu1")
     with pytest.raises(HostError, match=f"asking for states failed; the rollout {work.rollout.id} stays open"):
         complete(bench.again(work, made))
+
+
+def test_while_its_end_can_not_be_written_it_stays_open_and_the_failure_is_told(made: Session, bench: Bench) -> None:
+    made.traffic.requests[ONE] = [2]
+    work = bench.opened(made, "gpu1")
+    undrain = made.traffic.undrain
+
+    def lost(replica: Replica) -> None:
+        undrain(replica)
+        made.store.shell.gone = True  # type: ignore[attr-defined]
+
+    made.traffic.undrain = lost  # type: ignore[method-assign]
+    with pytest.raises(HostError, match=f"gate1: unreachable; the rollout {work.rollout.id} stays open"):
+        complete(work)
 
 
 # It is resumed.
