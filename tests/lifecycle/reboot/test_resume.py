@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from rackwright.errors import HostError, LeasedError, ProofError
+from rackwright.lifecycle.reboot import resume as module
 from rackwright.lifecycle.reboot.resume import abort, resume
 from rackwright.lifecycle.rollout import opened
 from rackwright.lifecycle.rollout.change import Paused
+from rackwright.run import Outcome, Run, Step
 from rackwright.state.journal import Event
 from rackwright.state.rollout import HostRollout
 from tests.lifecycle.reboot.bench import Bench, is_open, journal
@@ -48,6 +50,15 @@ def test_it_is_completed_as_if_it_had_not_been_interrupted(made: Session, bench:
     assert resumed(made, bench, rollout) == ("gpu2", "gpu3")
     assert [made.machines[name].boots for name in HOSTS] == [1, 1, 1]
     assert not is_open(made)
+
+
+def test_what_it_installs_is_in_the_audit_logs(made: Session, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[tuple[Run, tuple[str, ...]]] = []
+    monkeypatch.setattr(module, "note_changes", lambda session, lease, run, hosts: noted.append((run, tuple(hosts))))
+    rollout = bench.opened(made, "gpu2").rollout
+    bench.installs["gpu2"] = Run((Step("gpu2", "nvidia_driver", "Install driver", Outcome.CHANGED),))
+    resumed(made, bench, rollout)
+    assert noted == [(bench.installs["gpu2"], tuple(made.hosts))]
 
 
 def test_it_is_ended_as_the_hosts_run(made: Session, bench: Bench) -> None:
