@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from rackwright.lifecycle.session import session as session_module
 from rackwright.lifecycle.rollout import opened
+from rackwright.lifecycle.session import session as session_module
 from rackwright.lifecycle.update import resume
 from rackwright.state.audit import write_audit
 from rackwright.state.journal import Event

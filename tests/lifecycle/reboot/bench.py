@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.reboot import host_change, procedure
+from rackwright.lifecycle.reboot import boot_identity, host_change, procedure
 from rackwright.lifecycle.reboot.procedure import Work, open_reboots
 from rackwright.lifecycle.rollout import engine_changes
 from rackwright.run import Run
@@ -85,6 +85,14 @@ class Bench:
         return self.installs.get(name, Run())
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Time passes only while something is waited for."""
+    made = Clock()
+    monkeypatch.setattr(boot_identity, "time", SimpleNamespace(monotonic=made.now, sleep=made.sleep))
+    return made
+
+
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Bench:
     """Time, pyinfra, the proofs of engines and the audit logs are simulated; rules, store and journal are real."""
@@ -96,7 +104,9 @@ def bench(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Bench:
     for module in (host_change, procedure):
         monkeypatch.setattr(module, "note_leased_act", noted)
     monkeypatch.setattr(host_change, "apply_leased", made.install)
-    monkeypatch.setattr(host_change, "Engines", lambda session, *_: SimpleNamespace(answering=partial(_told, session)))
+    monkeypatch.setattr(
+        host_change, "Engines", lambda session, *_: SimpleNamespace(answering=partial(_told, session))
+    )
     monkeypatch.setattr(engine_changes, "SystemClock", lambda: clock)
     monkeypatch.setattr(engine_changes, "GatewayTraffic", lambda session, *_, **__: session.traffic)
     return made

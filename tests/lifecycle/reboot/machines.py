@@ -264,7 +264,7 @@ def session(
     return Session(
         fleet,
         machines,
-        {name: bare for name in every} | specs,
+        dict.fromkeys(every, bare) | specs,
         Gateways(up={one.address for one in fleet.replicas}),
         FileStore(LocalShell(), str(folder / "control")),
     )

@@ -158,7 +158,10 @@ def test_a_host_that_does_not_say_whether_it_needs_a_reboot_has_failed(tmp_path:
 BAD = {
     "no module": ({"loaded": "none"}, f"was rebooted, but {NEW} is installed, no module runs"),
     "the old module": ({"loaded": OLD}, f"was rebooted, but {NEW} is installed, module {OLD} runs"),
-    "the old kernel": ({"script": OneBootScript("fell-back", NEXT_KERNEL)}, f"didn't boot {NEXT_KERNEL} and fell back"),
+    "the old kernel": (
+        {"script": OneBootScript("fell-back", NEXT_KERNEL)},
+        f"didn't boot {NEXT_KERNEL} and fell back",
+    ),
 }
 
 

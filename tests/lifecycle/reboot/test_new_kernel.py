@@ -116,7 +116,12 @@ def test_the_running_kernel_becomes_the_default_where_the_host_has_one(
 
 @pytest.mark.parametrize(
     ("state", "another", "events"),
-    [("none", False, []), ("armed", False, ["disarm"]), ("booted", True, ["disarm"]), ("fell-back", False, ["disarm"])],
+    [
+        ("none", False, []),
+        ("armed", False, ["disarm"]),
+        ("booted", True, ["disarm"]),
+        ("fell-back", False, ["disarm"]),
+    ],
 )
 def test_whether_another_kernel_runs_is_returned_when_it_is_disarmed(
     tmp_path: Path, state: str, another: bool, events: list[str]
