@@ -22,7 +22,8 @@ class Budget:
 
         Raise Paused if the change must not make them unavailable now.
         """
-        last, serves = set(), False
+        last = set()
+        serves = change.gateway and change.host is not None and self.traffic.takes_requests(change.host)
         for model in change.models:
             healthy = self.traffic.healthy(model)
             left = healthy - change.addresses - {address for other in others for address in other.addresses}
