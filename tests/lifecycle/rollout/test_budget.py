@@ -19,8 +19,7 @@ def allowed(gateways: Gateways, *failed: Change, others: tuple[Change, ...] = ()
     rules = Rules(max_unavailable=9, drain=10, soak=5, max_hosts=1)
     try:
         Budget(gateways, rules, lambda _: 3, tuple, failed).last_of(host_change("gpu2", *TWO), others)
-    except Paused as error:
-        assert "2 hosts would be unavailable" in str(error)
+    except Paused:
         return False
     return True
 
