@@ -64,6 +64,8 @@ class HostPart(Stored):
     """Those of them that did not serve: they need not serve afterwards."""
     reboots: bool = True
     """Whether the change includes a reboot. One for a driver is left out if it turns out that none is needed."""
+    may_reboot: bool = False
+    """Of a patch: whether it also reboots if the packages ask for it once they are installed."""
     before: tuple[str, ...] = ()
     """Of a patch: what the host was like, in the lines of roles/patch/well.py."""
 

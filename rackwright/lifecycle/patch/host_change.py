@@ -16,12 +16,13 @@ from rackwright.lifecycle.patch.prometheus import Prometheus
 from rackwright.lifecycle.patch.well_hosts import well
 from rackwright.lifecycle.reboot.boot_identity import boot_now
 from rackwright.lifecycle.reboot.host_engines import ANSWERS, HostEngines
-from rackwright.lifecycle.reboot.new_kernel import armed, committed, disarmed, fell_back, held, newest
+from rackwright.lifecycle.reboot.new_kernel import armed, asked_for, committed, disarmed, fell_back, held, newest
 from rackwright.lifecycle.rollout.change import Change, Paused, Phase, Revert, nothing
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
 from rackwright.package_set import PackageChange
+from rackwright.state.journal import Entry
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import HostPart, HostRollout
 from rackwright.stopping import Stopping
@@ -50,7 +51,7 @@ class Patches:
             partial(self._patch, part),
             partial(self._proven, part),
             doing="patching",
-            proves=f"versions, units, disks, packet filter, GPUs, {ANSWERS}",
+            proves=f"units, disks, packet filter, clock, GPUs, {ANSWERS}",
             # Once it has started, the host must be finished, whatever the gates say.
             check=nothing if part.name in self._started() else partial(self._refuse_closed, part),
             commit=partial(self._commit, part),
@@ -67,8 +68,10 @@ class Patches:
 
         def let_go() -> None:
             disarmed(self.session, part.name)
-            if part.name in self._started():
-                self._packages(part).let_go()
+            if part.name in self._acted():
+                packages = self._packages(part)
+                packages.settle()
+                packages.let_go()
 
         return self._engines.left(part, let_go)
 
@@ -80,22 +83,36 @@ class Patches:
 
     def _refuse_closed(self, part: HostPart) -> None:
         fleet, seen = self.session.fleet, look(self.session, self.prometheus)
-        judged = gates(fleet, part.name, seen, seconds=seconds_of(fleet), changing=self._started())
+        judged = gates(fleet, part.name, seen, seconds=seconds_of(fleet), changing=self._changing())
         if closed := problems(part.name, judged):
             first = closed[0]
             raise Paused(first.what, where=first.where, should=first.should, next=first.next).with_problems(closed)
 
     def _started(self) -> frozenset[str]:
-        """Return the hosts that this run has started to change."""
-        entries = self.lease_session.store.entries()
-        return frozenset(
-            one.subject for one in entries if one.rollout == self.rollout.id and one.phase in (Phase.DRAIN, Phase.ACT)
-        )
+        """Return the hosts that this run has started to change, those that are finished among them."""
+        drained = {host for host, phase in self._phases().items() if phase == Phase.DRAIN}
+        return self._acted() | drained
+
+    def _acted(self) -> frozenset[str]:
+        return frozenset(one.subject for one in self._entries() if one.phase == Phase.ACT)
+
+    def _changing(self) -> frozenset[str]:
+        """Return the hosts that are under change now: what is wrong with a finished one keeps others from starting."""
+        return frozenset(host for host, phase in self._phases().items() if phase != Phase.DONE)
+
+    def _phases(self) -> dict[str, str]:
+        """Return the last phase of each host."""
+        return {one.subject: one.phase for one in self._entries() if one.phase}
+
+    def _entries(self) -> tuple[Entry, ...]:
+        return tuple(one for one in self.lease_session.store.entries() if one.rollout == self.rollout.id)
 
     # The act.
 
     def _patch(self, part: HostPart) -> None:
         packages = self._packages(part)
+        # A run that was killed may have left a step under way.
+        packages.settle()
         if not packages.installed():
             packages.stage()
             self._refuse_no_way_back(part, packages)
@@ -105,8 +122,8 @@ class Patches:
                 self.session, self.lease_session, (part.name,), f"install {len(packages.changes)} packages"
             )
             packages.install()
-        if part.reboots and boot_now(self.session, part.name) == part.boot:
-            self._reboot(part)
+        if boot_now(self.session, part.name) == part.boot and (why := self._reboots(part)):
+            self._reboot(part, why)
 
     def _refuse_no_way_back(self, part: HostPart, packages: HostPackages) -> None:
         if lost := packages.keep().none:
@@ -118,9 +135,20 @@ class Patches:
                 listed=lost,
             )
 
-    def _reboot(self, part: HostPart) -> None:
-        note_leased_act(self.session, self.lease_session, (part.name,), f"reboot: {part.why}")
-        for hand in armed(self.session, part.name, newest(self.session, part.name)):
+    def _reboots(self, part: HostPart) -> str | None:
+        """Return why the host reboots, None if it doesn't. Only an installed package says whether it asks for one."""
+        if part.reboots:
+            return part.why
+        asks = part.may_reboot and asked_for(self.session, part.name)
+        return "installed packages ask for it" if asks else None
+
+    def _reboot(self, part: HostPart, why: str) -> None:
+        note_leased_act(self.session, self.lease_session, (part.name,), f"reboot: {why}")
+        self.console.say(f"{part.name}  reboots: {why}")
+        driver = self.session.hosts[part.name].driver
+        # The driver's modules are built for the lock's kernel, which may not be the newest one.
+        kernel = driver.kernel if driver else newest(self.session, part.name)
+        for hand in armed(self.session, part.name, kernel):
             self.console.say(f"{part.name}  if the new kernel doesn't boot, a person is needed: {hand}")
         self._engines.boot(part.name, part.boot)
 

@@ -115,6 +115,13 @@ class HostPackages:
         """Start apt's timers again. Keep the files of this run and the one before it, and remove older ones."""
         self._step(Step.FINISH)
 
+    def settle(self) -> None:
+        """Wait until no step of the run is under way. Raise Unfinished if that takes too long."""
+        said = self._patiently(Step.INSTALL, scripts.look_command(self.run, Step.INSTALL))
+        # It fails where the run has no folder yet.
+        if said.ok:
+            self._ended(Step.INSTALL)
+
     def installed(self) -> bool:
         """Return whether `install` has ended well. Changes nothing."""
         return self._complete(Step.INSTALL)

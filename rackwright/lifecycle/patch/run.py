@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rackwright.errors import HostsFailed, LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
+from rackwright.lifecycle.patch.findings import no_way_back
 from rackwright.lifecycle.patch.gate_state import problems
 from rackwright.lifecycle.patch.gates import gates, look
 from rackwright.lifecycle.patch.host_change import Patches, seconds_of
@@ -94,7 +95,13 @@ def _due(planned: Plan, asked: Asked, fleet: Fleet) -> tuple[HostPlan, ...]:
             listed=[f"{name}: {why}" for name, why in failed.items()],
         )
     due = [one for one in wanted if one.state.offered or (asked.reboot and one.reboots)]
-    if blocked := [f"{one.host}: {why}" for one in due for why in one.in_the_way]:
+    if asked.canary and asked.canary not in (one.host for one in due):
+        raise UsageError(
+            f"{asked.canary} can't be the canary: nothing would change there",
+            should="a host that the run changes" + (", and that -l names" if asked.hosts else ""),
+            next="rackwright patch plan",
+        )
+    if blocked := [f"{one.host}: {why}" for one in due for why in (*one.in_the_way, *_without_way_back(one))]:
         raise RackwrightError(
             "not all of these hosts can be patched",
             should="settle this first",
@@ -102,6 +109,11 @@ def _due(planned: Plan, asked: Asked, fleet: Fleet) -> tuple[HostPlan, ...]:
             listed=blocked,
         )
     return tuple(sorted(due, key=lambda one: one.host != asked.canary))
+
+
+def _without_way_back(planned: HostPlan) -> Iterator[str]:
+    for offered in no_way_back(planned.state):
+        yield f"{offered.name} could not be reverted: its version before can't be had; apt-mark hold leaves it out"
 
 
 def _refuse_closed(session: Session, host: str) -> None:
@@ -134,7 +146,9 @@ def _part(part: HostPart, planned: HostPlan, asked: Asked, before: tuple[str, ..
     reboots = asked.reboot and bool(planned.reboots)
     why = [f"{count} package{'s' if count != 1 else ''}"] if count else []
     why += [f"reboot: {planned.reboots[0]}"] if reboots else []
-    return part.model_copy(update={"why": ", ".join(why), "reboots": reboots, "before": before})
+    return part.model_copy(
+        update={"why": ", ".join(why), "reboots": reboots, "may_reboot": asked.reboot, "before": before}
+    )
 
 
 def _read_plan(store: ControlStore, rollout: HostRollout) -> PatchPlan:

@@ -19,6 +19,8 @@ from rackwright.roles.boot.settings import SCRIPT
 
 _NO_SCRIPT = f"it has no {SCRIPT} yet, so its next kernel boots by default at once"
 
+_ASKED = "/run/reboot-required"
+
 
 def looked(session: Session, name: str) -> OneBoot | None:
     """Return what the host says about its next boot; None: no apply has installed its script yet."""
@@ -51,6 +53,12 @@ def newest(session: Session, name: str) -> str | None:
     command = 'for k in /boot/vmlinuz-*; do [ ! -e "$k" ] || echo "${k#/boot/vmlinuz-}"; done | sort -V | tail -n 1'
     found = session.remote.connection(name).run(command).check("asking for its kernels").stdout.strip()
     return found if KERNEL.fullmatch(found) else None
+
+
+def asked_for(session: Session, name: str) -> bool:
+    """Return whether an installed package asks for a reboot."""
+    found = session.remote.connection(name).run(f"[ ! -e {_ASKED} ] || echo yes").check("asking whether it reboots")
+    return found.stdout.strip() == "yes"
 
 
 def fell_back(session: Session, name: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, Protocol
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
@@ -61,7 +62,7 @@ class Work:
 
     changes_of: ChangesOf = field(default_factory=lambda: reboots_of)
 
-    @property
+    @cached_property
     def changes(self) -> HostChanges:
         return self.changes_of(self)
 
