@@ -111,8 +111,9 @@ def run_step(folder: Path, step: str) -> str:
 
 
 def test_a_step_leaves_its_result_and_its_output_without_passwords(tmp_path: Path) -> None:
-    assert run_step(tmp_path, "echo 'Err: http://me:secret@mirror/a'; exit 7") == "failed 7\n"
-    assert (tmp_path / "demo.log").read_text() == "Err: http://mirror/a\n"
+    said = "Err: http://me:secret@mirror/a http://me:sec@ret@mirror/b"
+    assert run_step(tmp_path, f"echo '{said}'; exit 7") == "failed 7\n"
+    assert (tmp_path / "demo.log").read_text() == "Err: http://mirror/a http://mirror/b\n"
     assert run_step(tmp_path, "exit 0") == "complete\n"
 
 
