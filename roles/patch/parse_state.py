@@ -23,7 +23,7 @@ _URI = re.compile(
 _WAYS: dict[str, Way] = {"archive": "archive", "cache": "cache", "repack": "repack", "none": "none"}
 _SECURITY = re.compile(r"Debian-Security:|-security(,|$)")
 _CVE = re.compile(r"(?:CVE-\d{4}-\d{4,8}|TEMP-[0-9A-F-]{1,30})")
-_MOST_LINES = 200_000
+_MOST_LINES = 50_000
 _NUMBER = re.compile(r"\d{1,18}")
 
 

@@ -131,6 +131,15 @@ def test_a_step_ends_even_if_a_process_keeps_its_output_open(tmp_path: Path) -> 
     subprocess.run(["kill", (tmp_path / "pid").read_text().strip()], check=True)
 
 
+def test_the_folder_of_downloads_is_roots_again_before_anything_is_copied(tmp_path: Path) -> None:
+    text = packages.SCRIPTS["download.sh"].replace("/var/cache/apt", str(tmp_path))
+    fakes = "chown() { echo chown $1; }; apt-get() { echo apt-get $2; return 100; }"
+    done = subprocess.run(
+        ["sh", "-euc", f"{fakes}\n{text}\ndownload a:all=1 || echo $?"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["chown _apt", "apt-get download", "chown root", "100"]
+
+
 def test_only_one_step_runs_at_a_time(tmp_path: Path) -> None:
     with (tmp_path / "busy").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
