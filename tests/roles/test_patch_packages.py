@@ -133,11 +133,13 @@ def test_a_step_ends_even_if_a_process_keeps_its_output_open(tmp_path: Path) -> 
 
 def test_the_folder_of_downloads_is_roots_again_before_anything_is_copied(tmp_path: Path) -> None:
     text = packages.SCRIPTS["download.sh"].replace("/var/cache/apt", str(tmp_path))
-    fakes = "chown() { echo chown $1; }; apt-get() { echo apt-get $2; return 100; }"
-    done = subprocess.run(
-        ["sh", "-euc", f"{fakes}\n{text}\ndownload a:all=1 || echo $?"], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines() == ["chown _apt", "apt-get download", "chown root", "100"]
+    for name, status in {"chown": 0, "apt-get": 100}.items():
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@"\nexit {status}\n')
+        (tmp_path / name).chmod(0o755)
+    command = ["sh", "-euc", f"PATH={tmp_path}:$PATH\n{text}\ndownload a:all=1 || echo $?"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    did = [line.split(" -- ")[0] for line in done.stdout.splitlines()]
+    assert did == ["chown _apt", "apt-get -q download", "chown root", "100"]
 
 
 def test_only_one_step_runs_at_a_time(tmp_path: Path) -> None:
