@@ -22,7 +22,7 @@ from rackwright.roles.patch.packages import ROOT, folder_of, unit_of
 from tests.lab.cut_download import served_by_half
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
-from tests.lab.small_archive import FOLDER, SmallPackage, Suite, archive
+from tests.lab.small_archive import FOLDER, LOCKED, SmallPackage, Suite, archive
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -40,8 +40,6 @@ _SNAPSHOT = f"""export LC_ALL=C
 dpkg-query -W -f '${{Package}} ${{Version}} ${{Status}} ${{Conffiles}}\\n'; dpkg -l; dpkg --audit
 apt-mark showauto; apt-mark showmanual; apt-mark showhold; cat /etc/{TOOL}/*; stat -c '%n %a %U' /etc/{TOOL}/*
 find /var/lib/dpkg/info -name 'small-*' | sort | xargs sha256sum"""
-_LOCK = """perl -MFcntl -e 'open F, "+<", shift; $l = pack "s s x![q] q q i x![q]", F_WRLCK, 0, 0, 0, 0;
-fcntl F, F_SETLKW, $l; open G, ">", "/run/locked"; sleep 100' /var/lib/dpkg/lock-frontend"""
 
 
 def small(name: str, version: str, *fields: str, suite: Suite | None = "lab", postinst: str = "true") -> SmallPackage:
@@ -122,7 +120,7 @@ def site(lab: Lab) -> Iterator[Site]:
     site.tell("touch /run/go; systemctl stop lock 2>/dev/null || :")
     wait_until(lambda: not site.tell("systemctl list-units --no-legend 'rackwright-patch-*.service'"))
     names = " ".join({package.name for package in ALL})
-    site.tell(f"dpkg --purge --force-all {names} 2>/dev/null; rm -rf {ROOT} /run/go /run/locked /etc/{TOOL}")
+    site.tell(f"dpkg --purge --force-all {names} 2>/dev/null; rm -rf {ROOT} /run/go /etc/{TOOL}")
 
 
 def both(site: Site) -> tuple[PackageChange, PackageChange]:
@@ -196,8 +194,7 @@ def test_a_full_disk_is_found_before_anything_changes(site: Site) -> None:
 
 
 def test_a_process_that_has_locked_dpkg_is_named_and_waited_for(site: Site) -> None:
-    site.tell(f"cat >/run/lock.sh <<'END'\n{_LOCK}\nEND\nsystemd-run -q --collect --unit=lock sh /run/lock.sh")
-    wait_until(lambda: site.holds("test -e /run/locked"))
+    site.tell(LOCKED)
     with site.run(*both(site), patience=1) as patch:
         with pytest.raises(StepFailed, match=r"lock-frontend is in use by process [0-9]+ perl"):
             patch.hold_off()
