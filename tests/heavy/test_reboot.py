@@ -99,7 +99,8 @@ def renewed(site: Operator, modules: LoadedModules, version: str) -> None:
 
 def journal(lab: Lab) -> list[dict[str, Any]]:
     """Return the lines of the last rollout, as its control host has them."""
-    lines = [json.loads(line) for line in lab.exec("gate1", "cat /var/lib/rackwright/journal").out.splitlines()]
+    kept = lab.exec("gate1", "cat /var/lib/rackwright/control/journal").out
+    lines = [json.loads(line) for line in kept.splitlines()]
     return [line for line in lines if line["rollout"] == lines[-1]["rollout"]]
 
 
