@@ -97,7 +97,7 @@ class Patches:
         return frozenset(one.subject for one in self._entries() if one.phase == Phase.ACT)
 
     def _changing(self) -> frozenset[str]:
-        """Return the hosts that are under change now: what is wrong with a finished one keeps others from starting."""
+        """Return the hosts under change now: what is wrong with a finished one keeps others from starting."""
         return frozenset(host for host, phase in self._phases().items() if phase != Phase.DONE)
 
     def _phases(self) -> dict[str, str]:

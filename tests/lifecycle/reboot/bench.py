@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.reboot import boot_identity, host_change, procedure
+from rackwright.lifecycle.reboot import boot_identity, host_change, host_engines, procedure
 from rackwright.lifecycle.reboot.procedure import Work, open_reboots
 from rackwright.lifecycle.rollout import engine_changes
 from rackwright.run import Run
@@ -105,7 +105,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Bench:
         monkeypatch.setattr(module, "note_leased_act", noted)
     monkeypatch.setattr(host_change, "apply_leased", made.install)
     monkeypatch.setattr(
-        host_change, "Engines", lambda session, *_: SimpleNamespace(answering=partial(_told, session))
+        host_engines, "Engines", lambda session, *_: SimpleNamespace(answering=partial(_told, session))
     )
     monkeypatch.setattr(engine_changes, "SystemClock", lambda: clock)
     monkeypatch.setattr(engine_changes, "GatewayTraffic", lambda session, *_, **__: session.traffic)
