@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ from rackwright.state.lease import parse_lease
 from rackwright.state.merge_keys import parse_kept_keys
 from rackwright.state.pushed_keys import parse_pushed
 from rackwright.state.record import parse_record
+from rackwright.state.rollout import HostPart, HostRollout, parse_rollout
 from tests.hardware.outputs import FOLDER, printed
 from tests.lifecycle.hostile import HOSTILE, Lost, session_with
 from tests.lifecycle.patch.states import STATE
@@ -230,6 +232,17 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     replicas.parse: (replicas.parse, REPLICAS),
     parse_answer: (parse_answer, ANSWER),
     parse_control: (lambda text: parse_control(text, "gate1"), RECORD),
+    parse_rollout: (
+        lambda text: parse_rollout(text, "rollout r1"),
+        HostRollout(
+            procedure="reboot",
+            id="r1",
+            what="apply --reboot",
+            who="ben",
+            when=datetime(2026, 11, 30, tzinfo=UTC),
+            hosts=(HostPart(name="gpu1", why="a new driver", boot="1"),),
+        ).model_dump_json(),
+    ),
     parse_journal: (lambda text: parse_journal(text, "gate1"), ENTRY),
     parse_lease: (
         lambda text: parse_lease(text.splitlines(), 1790000000, "gate1"),

@@ -15,7 +15,7 @@ from rackwright.lifecycle.reboot import boot_identity, host_change, host_engines
 from rackwright.lifecycle.reboot.procedure import Work, open_reboots
 from rackwright.lifecycle.rollout import engine_changes
 from rackwright.run import Run
-from rackwright.state.journal import Entry, open_rollout
+from rackwright.state.journal import Entry, Event, open_rollout
 from rackwright.state.lease import Owner
 from rackwright.state.lease_session import LeaseSession, now
 from rackwright.state.rollout import HostRollout
@@ -76,6 +76,11 @@ class Bench:
     def again(self, work: Work, made: Session) -> Work:
         """Return the same rollout as another machine takes it over."""
         return self.work(made, self.lease_session(made), work.rollout)
+
+    def acted(self, work: Work, *hosts: str) -> None:
+        """Write that the rollout started to change these hosts."""
+        for host in hosts:
+            work.lease_session.write(Event.INTENT, work.rollout.id, subject=host, phase="act", detail=WHY)
 
     def install(self, session: Any, lease_session: object, deploy: Any, hosts: tuple[str, ...], **_: object) -> Run:
         (name,) = hosts

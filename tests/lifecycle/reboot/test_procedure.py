@@ -167,7 +167,7 @@ def test_a_host_that_serves_as_before_closes_it(made: Session, bench: Bench) -> 
         complete(bench.opened(made, *HOSTS))
     assert caught.value.problems[0].should == "it was reverted, and its engines answer; done: gpu1"
     last = journal(made)[-1]
-    assert (last.event, last.detail[:48]) == (Event.CLOSED, f"ended, done: gpu1: was rebooted, but {NEW}"[:48])
+    assert (last.event, last.detail[:48]) == (Event.CLOSED, f"ended, done: gpu1: was rebooted, but {NEW} is"[:48])
     assert made.traffic.drained == set()
     assert bench.changed == ["gpu1"]
 
@@ -243,6 +243,7 @@ def test_while_its_end_can_not_be_written_it_stays_open_and_the_failure_is_told(
 
 def test_a_host_that_has_rebooted_is_not_rebooted_again(made: Session, bench: Bench) -> None:
     work = bench.opened(made, *HOSTS)
+    bench.acted(work, "gpu1", "gpu2")
     host = made.machines["gpu2"]
     host.boots, host.loaded = 1, NEW
     made.traffic.drained.add(TWO)
@@ -262,6 +263,7 @@ def test_a_host_that_has_rebooted_is_not_rebooted_again(made: Session, bench: Be
 
 def test_a_manual_drain_is_none_of_the_rollouts(made: Session, bench: Bench) -> None:
     work = bench.opened(made, "gpu1")
+    bench.acted(work, "gpu1")
     made.machines["gpu1"].boots = 1
     made.traffic.manual.add(ONE)
     assert look(work)[0].done
@@ -271,6 +273,7 @@ def test_a_manual_drain_is_none_of_the_rollouts(made: Session, bench: Bench) -> 
 def test_a_gateway_that_a_run_took_out_of_service_is_drained(tmp_path: Path, bench: Bench, manual: bool) -> None:
     made = session(tmp_path, gateways=("gate1", "gpu1"), **SOON)
     work = bench.opened(made, "gpu1")
+    bench.acted(work, "gpu1")
     made.machines["gpu1"].boots = 1
     (made.traffic.manual if manual else made.traffic.drained).add(ONE)
     (made.traffic.manual.add if manual else made.traffic.left.append)("gpu1")
@@ -303,6 +306,7 @@ def test_nothing_is_rebooted_while_one_is_unknown(made: Session, bench: Bench) -
 
 def test_hosts_that_are_put_back_serve_as_they_run(made: Session, bench: Bench) -> None:
     work = bench.opened(made, *HOSTS)
+    bench.acted(work, "gpu1")
     made.machines["gpu1"].boots = 1
     made.traffic.drained.add(TWO)
     put_back(bench.again(work, made), "not tonight")
