@@ -25,7 +25,7 @@ COMMANDS = {
     "runtime": "Update the runtimes that engines use.",
     "rollout": "Show, resume or abort the open rollout.",
     "patch": "Show what patching hosts would change.",
-    "restart": "Restart replicas one at a time, under traffic.",
+    "restart": "Restart replicas under traffic.",
     "drain": "Take a replica, a host or a gateway out of service.",
     "undrain": "Let a drained replica, host or gateway take requests again.",
     "model": "Show, update, promote, roll back and prune models.",

@@ -6,11 +6,16 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from rackwright.lab.hosts import Lab
+from rackwright.lifecycle.patch.as_before import worse
 from rackwright.lifecycle.patch.packages import HostPackages, StepFailed, Unfinished
+from rackwright.lifecycle.patch.well_hosts import well
+from rackwright.lifecycle.session.session import Session
 from rackwright.package_set import Package, PackageChange
 from rackwright.remote import Remote
 from rackwright.roles.patch.packages import ROOT, folder_of, unit_of
@@ -24,6 +29,12 @@ pytestmark = pytest.mark.lab
 NUMBERS = itertools.count(1)
 TOOL, LIBRARY = "small-tool", "small-base"
 TIMERS = "apt-daily.timer apt-daily-upgrade.timer"
+_SERVES = """set -e; cd /etc/systemd/system; printf '%s\\n' '[Service]' 'ExecStart=sleep infinity' '[Install]' \\
+'WantedBy=multi-user.target' >small-serves.service; systemctl -q enable --now small-serves
+nft 'add table inet small; add chain inet small input { type filter hook input priority 0; }
+add rule inet small input tcp dport 9 drop'; touch /srv/mounted; mount --bind /etc/hostname /srv/mounted"""
+_SERVES_NOT = """systemctl -q disable --now small-serves; rm /etc/systemd/system/small-serves.service
+nft delete table inet small; umount /srv/mounted; rm -f /srv/mounted; systemctl daemon-reload; systemctl reset-failed"""
 # Everything that a patch that was reverted must leave as it was.
 _SNAPSHOT = f"""export LC_ALL=C
 dpkg-query -W -f '${{Package}} ${{Version}} ${{Status}} ${{Conffiles}}\\n'; dpkg -l; dpkg --audit
@@ -312,3 +323,24 @@ def test_an_archive_that_changes_between_two_hosts_is_refused(site: Site) -> Non
         assert site.version(TOOL) == "1:1.0 installed"
     finally:
         site.publish(*ALL)
+
+
+def test_a_host_is_as_well_as_before_until_something_is_worse(site: Site) -> None:
+    with Remote([site.target()]) as remote:
+        session = cast(Session, SimpleNamespace(remote=remote))
+        site.tell(_SERVES)
+        try:
+            before = well(session, site.name).facts
+            assert {"unit small-serves.service running", "unit ssh.service running"} < set(before)
+            site.tell("nft 'add table inet f2b-table'; systemd-run -q --unit=small-transient sleep infinity")
+            assert well(session, site.name).facts == before
+            site.tell("systemctl stop small-serves small-transient; umount /srv/mounted")
+            site.tell("nft 'delete table inet f2b-table; add rule inet small input tcp dport 10 drop'")
+            after = well(session, site.name).facts
+        finally:
+            site.tell(f"{{ {_SERVES_NOT}; }} 2>/dev/null || :")
+        assert worse(before, after, rebooted=False) == (
+            "small-serves.service ran before and doesn't run now",
+            "/srv/mounted (ext4) was mounted before and isn't now",
+            "the packet filter's table inet small has other rules than before",
+        )
