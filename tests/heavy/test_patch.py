@@ -45,7 +45,8 @@ SLOW = f"echo >>/var/lib/starts; while [ ! -e /run/go ]; do sleep 0.1; done; {AS
 _PREPARED = f"""set -e; cd /etc/systemd/system; mkdir -p ssh.service.d
 printf '[Service]\\nType=oneshot\\n\
 ExecStart=/bin/sh -c "echo >>/var/lib/boots"\\n[Install]\\nWantedBy=basic.target\\n' >boots.service
-printf '[Service]\\nExecStartPre=/bin/sh -c "while [ -e /etc/hold ]; do sleep 0.1; done"\\n' >ssh.service.d/hold.conf
+printf '[Service]\\n\
+ExecStartPre=/bin/sh -c "while [ -e /etc/hold ]; do sleep 0.1; done"\\n' >ssh.service.d/zz-hold.conf
 systemctl -q daemon-reload; systemctl -q enable boots
 systemctl -q unmask {TIMERS}; systemctl -q enable --now {TIMERS}"""
 _INSTALLED = "apt-get -qq update; apt-get -qq -y install small-service small-tool small-failing >/dev/null 2>&1"
