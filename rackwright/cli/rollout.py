@@ -75,7 +75,8 @@ def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> Non
         console.confirm(f"Resume {found.what}, started by {found.who}?")
         done = _resumed(session, found, console, canary)
         failure = refreshed_kit(context.fleet, session, console)
-    context.answer({"rollout": found.id, "what": found.what, "changed": done}, f"{found.what}: {', '.join(done)}")
+    changed = ", ".join(done) or "nothing was left to change"
+    context.answer({"rollout": found.id, "what": found.what, "changed": done}, f"{found.what}: {changed}")
     if failure:
         raise failure
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.lock import Lock
-from rackwright.state.formats import Moment, kind_of, parse
+from rackwright.state.formats import Moment, NewerFormat, kind_of, parse
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.store import ControlStore
 from rackwright.values.base import Stored
@@ -109,9 +109,20 @@ def read_rollout(store: ControlStore, id: str) -> AnyRollout:
 
 
 def parse_rollout(text: str, where: str) -> AnyRollout:
-    """Given a stored document, return the rollout. Raise RackwrightError if it is damaged or of a newer format."""
-    if kind_of(text) == "host-rollout":
-        return parse(HostRollout, "host-rollout", text, where)
+    """Given a stored document, return the rollout.
+
+    Raise RackwrightError if it is damaged, NewerFormat if it is too new or of a procedure that this version lacks.
+    """
+    kind = kind_of(text)
+    if kind == "host-rollout":
+        return parse(HostRollout, kind, text, where)
+    if kind not in (None, "rollout"):
+        raise NewerFormat(
+            f"was written by a newer rackwright ({kind})",
+            where=where,
+            should="this rackwright reads rollout/1 and host-rollout/1",
+            next="install the newer version of rackwright",
+        )
     return parse(Rollout, "rollout", text, where)
 
 

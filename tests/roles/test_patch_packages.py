@@ -111,8 +111,9 @@ def run_step(folder: Path, step: str) -> str:
 
 
 def test_a_step_leaves_its_result_and_its_output_without_passwords(tmp_path: Path) -> None:
-    assert run_step(tmp_path, "echo 'Err: http://me:secret@mirror/a'; exit 7") == "failed 7\n"
-    assert (tmp_path / "demo.log").read_text() == "Err: http://mirror/a\n"
+    said = "Err: http://me:secret@mirror/a http://me:sec@ret@mirror/b"
+    assert run_step(tmp_path, f"echo '{said}'; exit 7") == "failed 7\n"
+    assert (tmp_path / "demo.log").read_text() == "Err: http://mirror/a http://mirror/b\n"
     assert run_step(tmp_path, "exit 0") == "complete\n"
 
 
@@ -128,6 +129,17 @@ def test_a_step_ends_even_if_a_process_keeps_its_output_open(tmp_path: Path) -> 
     assert run_step(tmp_path, f"sleep 30 & echo $! >{tmp_path}/pid; echo done") == "complete\n"
     assert (tmp_path / "demo.log").read_text() == "done\n"
     subprocess.run(["kill", (tmp_path / "pid").read_text().strip()], check=True)
+
+
+def test_the_folder_of_downloads_is_roots_again_before_anything_is_copied(tmp_path: Path) -> None:
+    text = packages.SCRIPTS["download.sh"].replace("/var/cache/apt", str(tmp_path))
+    for name, status in {"chown": 0, "apt-get": 100}.items():
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@"\nexit {status}\n')
+        (tmp_path / name).chmod(0o755)
+    command = ["sh", "-euc", f"PATH={tmp_path}:$PATH\n{text}\ndownload a:all=1 || echo $?"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    did = [line.split(" -- ")[0] for line in done.stdout.splitlines()]
+    assert did == ["chown _apt", "apt-get -q download", "chown root", "100"]
 
 
 def test_only_one_step_runs_at_a_time(tmp_path: Path) -> None:

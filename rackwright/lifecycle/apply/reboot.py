@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
-from rackwright.errors import LeasedError, RackwrightError
+from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.lifecycle.apply.plan import Plan
 from rackwright.lifecycle.apply.work import Work
 from rackwright.lifecycle.reboot.pending import pending
 from rackwright.lifecycle.reboot.procedure import Work as Reboots
 from rackwright.lifecycle.reboot.procedure import complete, open_reboots
 from rackwright.lifecycle.session.session import Session
-from rackwright.roles.nvidia_driver.settings import INSTALL
-from rackwright.run import Outcome, Run
+from rackwright.roles.nvidia_driver.settings import INSTALL, PENDING
+from rackwright.run import Outcome, Run, Step
 from rackwright.state.journal import open_rollout
 
 WHAT = "apply --reboot"
@@ -106,21 +106,36 @@ def _rebooted(work: Work, run: Run, waiting: Mapping[str, str]) -> Run:
     except LeasedError:
         raise
     except RackwrightError as error:
-        run = sum(runs[1:], runs[0])
-        if open_rollout(session.store.entries()):
+        run = _as_booted(sum(runs[1:], runs[0]), done)
+        if _stays_open(session):
             raise Halted(run, error) from None
         return run + Run(unreachable=_left(session, waiting, done, error))
-    return sum(runs[1:], runs[0])
+    return _as_booted(sum(runs[1:], runs[0]), done)
+
+
+def _as_booted(run: Run, rebooted: Collection[str]) -> Run:
+    """Return the run without its notes that these hosts need a reboot."""
+
+    def stale(step: Step) -> bool:
+        return step.host in rebooted and (step.note or "").startswith(PENDING)
+
+    return replace(run, steps=tuple(replace(step, note=None) if stale(step) else step for step in run.steps))
+
+
+def _stays_open(session: Session) -> bool:
+    """Return whether a rollout is open, or may be, because the control host doesn't answer."""
+    try:
+        return open_rollout(session.store.entries()) is not None
+    except HostError:
+        return True
 
 
 def _left(session: Session, waiting: Mapping[str, str], done: list[str], error: RackwrightError) -> dict[str, str]:
-    """Return why each host that was not rebooted can't go on: the one that failed, and those that need the driver."""
-    first = error.problems[0]
+    """Return why each host that was not rebooted can't go on: those that failed, and those that need the driver."""
+    first = error.problems[0].where or "the rollout"
     left = {
-        name: f"reboot pending: {why}; not rebooted, because {first.where or 'the rollout'} was not"
+        name: f"reboot pending: {why}; not rebooted, because {first} was not"
         for name, why in waiting.items()
         if name not in done and needs_driver(session, name)
     }
-    if first.where in waiting:
-        left[first.where] = f"{first.what}; next: {first.next}" if first.next else first.what
-    return left
+    return left | {problem.where: problem.line() for problem in error.problems if problem.where in waiting}

@@ -34,7 +34,7 @@ _RAN = {
     "running": ("ran", "doesn't run"),
     "active": ("was active", "isn't active"),
 }
-_PARTS = {"driver": "the driver", "library": "its libraries", "fabric": "Fabric Manager"}
+_PARTS = {"driver": "module", "library": "libraries", "fabric": "Fabric Manager"}
 
 
 def worse(before: Collection[str], after: Collection[str], *, rebooted: bool) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ def _driver(was: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
         return
     for part in ("library", "fabric"):
         if was.get(part, NONE) != NONE and now[part] == NONE:
-            yield f"{_PARTS[part]} of the NVIDIA driver had a version before ({was[part]}) and none now"
+            yield f"the NVIDIA driver had {_PARTS[part]} {was[part]} before and has none now"
     there = {part: version for part, version in now.items() if version != NONE}
     if len({one for version in there.values() for one in version.split(",")}) > 1:
         said = ", ".join(f"{_PARTS[part]} {version.replace(',', ' and ')}" for part, version in there.items())

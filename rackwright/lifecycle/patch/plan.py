@@ -130,7 +130,7 @@ def states_of(session: Session, *, only_security: bool) -> tuple[dict[str, Patch
     """Return what each host says about its packages, and why the others said nothing that can be read."""
     scripts = {host: _script(session, host, only_security=only_security) for host in session.hosts}
     asked = session.remote.each(scripts, lambda host: _asked(session, host, scripts[host]))
-    read = read_each(asked, "its packages", parse_state)
+    read = read_each(asked, "asking apt", parse_state)
     states = {host: state for host, state in read.items() if isinstance(state, PatchState)}
     failed = {host: error.problems[0] for host, error in read.items() if isinstance(error, HostError)}
     return states, {host: without_user(problem.line()) for host, problem in failed.items()}

@@ -253,18 +253,29 @@ def _roll(work: Work, changes: Sequence[Change], done: list[str]) -> None:
 
 def _ended(work: Work, error: RackwrightError, done: Sequence[str]) -> RackwrightError:
     """Close the rollout if no host is drained or unknown; return the error with how the rollout ended."""
-    try:
-        left = [one.part.name for one in look(work) if one.drained or one.unknown]
-    except HostError:
-        left = [part.name for part in work.rollout.hosts]
-    first = error.problems[0]
+    first, changed = error.problems[0], f"done: {', '.join(done) or 'none'}"
     became = f"{first.should}; " if first.should else ""
-    if left:
-        then = f"{first.next}; then {RESUME}" if first.next else RESUME
-        return error.but(should=f"{became}the rollout {work.rollout.id} stays open", next=then)
-    changed = f"done: {', '.join(done) or 'none'}"
-    _close(work, f"ended, {changed}: {first.what}")
-    return error.but(should=f"{became}{changed}")
+    if _settled(work) and _closed(work, f"ended, {changed}: {first.what}"):
+        return error.but(should=f"{became}{changed}")
+    then = f"{first.next}; then {RESUME}" if first.next else RESUME
+    return error.but(should=f"{became}the rollout {work.rollout.id} stays open", next=then)
+
+
+def _settled(work: Work) -> bool:
+    """Return whether no host is drained or unknown."""
+    try:
+        return not any(one.drained or one.unknown for one in look(work))
+    except HostError:
+        return False
+
+
+def _closed(work: Work, how: str) -> bool:
+    """Close the rollout; return False if the control host can't be reached."""
+    try:
+        _close(work, how)
+    except HostError:
+        return False
+    return True
 
 
 def _close(work: Work, how: str) -> None:

@@ -7,7 +7,9 @@ from rackwright.lifecycle.reboot.procedure import ChangesOf, Work, complete, put
 from rackwright.lifecycle.rollout.change import Paused
 from rackwright.lifecycle.rollout.opened import still_open, taken_over
 from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.remember import note_changes
 from rackwright.lifecycle.session.session import Session
+from rackwright.run import Run
 from rackwright.state.rollout import HostRollout
 from rackwright.stopping import stoppable
 
@@ -22,7 +24,11 @@ def resume(
     """
     _refuse_other_hosts(session, rollout)
     with taken_over(session, rollout, "resume", console) as lease_session, stoppable(console.heard) as stopping:
-        return complete(Work(session, lease_session, rollout, console, stopping, changes_of=changes_of))
+
+        def ran(run: Run) -> None:
+            note_changes(session, lease_session, run, session.hosts)
+
+        return complete(Work(session, lease_session, rollout, console, stopping, ran, changes_of=changes_of))
 
 
 def abort(

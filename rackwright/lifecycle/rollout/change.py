@@ -50,6 +50,9 @@ class RolloutTraffic(Protocol):
     def drained_manually(self) -> set[str]:
         """Return the addresses of replicas that an operator drained manually."""
 
+    def takes_requests(self, gateway: str) -> bool:
+        """Return whether this gateway is in service."""
+
     def left_manually(self, gateway: str) -> bool:
         """Return whether an operator took this gateway out of service."""
 

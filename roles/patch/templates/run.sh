@@ -19,7 +19,7 @@ mkfifo -- "$folder/$step.pipe"
     $SIG{PIPE} = "IGNORE";
     sub note {
       my $line = shift;
-      $line =~ s{://[^/\@ ]*\@}{://}g;
+      $line =~ s{://[^/ ]*\@}{://}g;
       $line = substr($line, 0, 2000) . "\n";
       syswrite STDOUT, $line;
       if (!$size || ($size += length $line) > 1e6) {

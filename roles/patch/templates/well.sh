@@ -1,8 +1,9 @@
 # What must be as before after patching: one fact a line, in any order. Changes nothing.
 export LC_ALL=C
-# Units that start by themselves: others come and go. Not replicas and their probes, which are proven elsewhere, nor
+# Units that start on their own: others come and go. Not replicas and their probes, which are proven elsewhere, nor
 # terminals, nor apt's timers, which patching stops.
-units=$(systemctl show -p Id,ActiveState,SubState,Type,WantedBy,RequiredBy -- '*.service' '*.socket' '*.timer') || exit 1
+shown=Id,ActiveState,SubState,Type,WantedBy,RequiredBy
+units=$(systemctl show -p $shown -- '*.service' '*.socket' '*.timer') || exit 1
 printf '%s\n' "$units" | awk '
   BEGIN { RS = ""; FS = "\n" }
   {
@@ -25,12 +26,13 @@ printf '%s\n' "$units" | awk '
 lasting() {
   awk '
     function coming(name) { return name ~ /^(DOCKER|NETAVARK|CNI-|KUBE-|cali-|CILIUM_|f2b-)/ && name != "DOCKER-USER" }
+    NF == 0 { next }
     skip { if ($0 ~ until) skip = 0; next }
     $1 == "chain" && coming($2) { skip = 1; until = "^\t}$"; next }
     $1 == "set" || $1 == "map" { expires = 0 }
     $1 == "flags" && /dynamic|timeout/ { expires = 1 }
     $1 == "elements" && expires { if ($0 !~ /}$/) { skip = 1; until = "}$" } next }
-    ($(NF - 1) == "jump" || $(NF - 1) == "goto") && coming($NF) { next }
+    NF > 1 && $(NF - 1) ~ /^(jump|goto)$/ && coming($NF) { next }
     { print }'
 }
 nft list tables 2>/dev/null | while read -r _ family name; do
@@ -52,7 +54,6 @@ fi
 timeout 20 journalctl -q --no-pager -k -b -o short-monotonic | awk '
   match($0, /NVRM: Xid \((PCI:)?[0-9a-fA-F:.]+\): [0-9]+/) {
     split(substr($0, RSTART + 11, RLENGTH - 11), xid, /\): /)
-    time = substr($0, 2); sub(/^ */, "", time); sub(/\].*/, "", time); sub(/^PCI:/, "", xid[1])
-    last["xid " xid[2] " " xid[1]] = time
+    time = $0; gsub(/^\[ *|\].*/, "", time); sub(/^PCI:/, "", xid[1]); last["xid " xid[2] " " xid[1]] = time
   }
   END { for (fact in last) print fact, last[fact] }'
