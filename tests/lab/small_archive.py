@@ -107,7 +107,11 @@ def archive(*packages: SmallPackage, alone: bool = True) -> str:
     `alone`: the host's other sources are put into ASIDE, so that `apt-get update` needs no network. Debian's own
     packages that the test needs must be installed before.
     """
-    parts = [f"set -eu\nfolder={FOLDER}\nrm -rf -- $folder\nmkdir -p {ASIDE} $folder/{_ELSEWHERE}"]
+    # Hosts that make the same packages get the same files, to the last byte.
+    parts = [
+        "set -eu\nexport SOURCE_DATE_EPOCH=1000000000",
+        f"folder={FOLDER}\nrm -rf -- $folder\nmkdir -p {ASIDE} $folder/{_ELSEWHERE}",
+    ]
     if alone:
         others = "/etc/apt/sources.list /etc/apt/sources.list.d/*"
         parts.append(

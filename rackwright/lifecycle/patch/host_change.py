@@ -8,7 +8,7 @@ from functools import partial
 from rackwright.errors import ProofError, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.patch.as_before import worse
-from rackwright.lifecycle.patch.gate_state import problems
+from rackwright.lifecycle.patch.gate_state import refuse_closed
 from rackwright.lifecycle.patch.gates import gates, look
 from rackwright.lifecycle.patch.kinds import PatchPlan
 from rackwright.lifecycle.patch.packages import HostPackages
@@ -22,6 +22,7 @@ from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
 from rackwright.package_set import PackageChange
+from rackwright.report.words import counted
 from rackwright.state.journal import Entry
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import HostPart, HostRollout
@@ -84,9 +85,7 @@ class Patches:
     def _refuse_closed(self, part: HostPart) -> None:
         fleet, seen = self.session.fleet, look(self.session, self.prometheus)
         judged = gates(fleet, part.name, seen, seconds=seconds_of(fleet), changing=self._changing())
-        if closed := problems(part.name, judged):
-            first = closed[0]
-            raise Paused(first.what, where=first.where, should=first.should, next=first.next).with_problems(closed)
+        refuse_closed(part.name, judged, Paused)
 
     def _started(self) -> frozenset[str]:
         """Return the hosts that this run has started to change, those that are finished among them."""
@@ -97,7 +96,7 @@ class Patches:
         return frozenset(one.subject for one in self._entries() if one.phase == Phase.ACT)
 
     def _changing(self) -> frozenset[str]:
-        """Return the hosts under change now: what is wrong with a finished one keeps others from starting."""
+        """Return the hosts under change: what is wrong with a finished one keeps others from starting."""
         return frozenset(host for host, phase in self._phases().items() if phase != Phase.DONE)
 
     def _phases(self) -> dict[str, str]:
@@ -118,9 +117,8 @@ class Patches:
             self._refuse_no_way_back(part, packages)
             packages.hold_off()
             held(self.session, part.name)
-            note_leased_act(
-                self.session, self.lease_session, (part.name,), f"install {len(packages.changes)} packages"
-            )
+            installing = f"install {counted(len(packages.changes), 'package')}"
+            note_leased_act(self.session, self.lease_session, (part.name,), installing)
             packages.install()
         if boot_now(self.session, part.name) == part.boot and (why := self._reboots(part)):
             self._reboot(part, why)

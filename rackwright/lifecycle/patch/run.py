@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rackwright.errors import HostsFailed, LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.patch.findings import no_way_back
-from rackwright.lifecycle.patch.gate_state import problems
+from rackwright.lifecycle.patch.gate_state import refuse_closed
 from rackwright.lifecycle.patch.gates import gates, look
 from rackwright.lifecycle.patch.host_change import Patches, seconds_of
 from rackwright.lifecycle.patch.kinds import PatchPlan
@@ -119,11 +119,8 @@ def _without_way_back(planned: HostPlan) -> Iterator[str]:
 def _refuse_closed(session: Session, host: str) -> None:
     """Raise RackwrightError if a gate of the first host is closed: then nothing is asked and nothing is opened."""
     seen = look(session, prometheus_of(session.fleet))
-    if closed := problems(host, gates(session.fleet, host, seen, seconds=seconds_of(session.fleet))):
-        first = closed[0]
-        raise RackwrightError(first.what, where=first.where, should=first.should, next=first.next).with_problems(
-            closed
-        )
+    judged = gates(session.fleet, host, seen, seconds=seconds_of(session.fleet))
+    refuse_closed(host, judged, RackwrightError)
 
 
 def _open(

@@ -151,3 +151,22 @@ def test_packages_that_were_made_again_and_those_without_a_file_are_named() -> N
     patch, _ = patching("", DONE + "".join(lines))
     kept = patch.keep()
     assert (kept.repacked, kept.none) == (("b:all",), ("c:all",))
+
+
+def test_a_step_that_another_controller_left_under_way_is_waited_for() -> None:
+    host = Answering([BUSY, LOST, BUSY, FAILED])
+    HostPackages(cast(Connection, host), RUN, ()).settle()
+    assert not host.answers
+
+
+def test_where_the_run_has_not_begun_no_step_is_waited_for() -> None:
+    host = Answering([Completed(1)])
+    HostPackages(cast(Connection, host), RUN, ()).settle()
+    assert not host.answers
+
+
+def test_an_error_that_a_step_ended_with_gets_what_became_of_the_host() -> None:
+    error = failure("install", "version\ta:all\t2\t1")
+    became = error.but(should="it was reverted", next="look")
+    assert (became.problems[0].should, became.problems[1:]) == ("it was reverted", error.problems[1:])
+    assert isinstance(became, StepFailed)
