@@ -151,8 +151,9 @@ def test_every_host_reboots_once_and_no_request_is_lost(
     )
     assert counted.failures == {}
     assert counted.whole == counted.asked >= 200
-    print(lab.exec(BOTH, "ls -R /var/log/journal /run/log/journal; cat /etc/machine-id; journalctl -q -m --list-boots", check=False))
-    assert [line for line in lost_by(accesses(lab, GATEWAYS, "load"), load.samples) if "not in the log" not in line] == []
+    lost = lost_by(accesses(lab, GATEWAYS, "load"), load.samples)
+    # A container keeps its journal in memory: what the gateway logged before its reboot is gone.
+    assert [line for line in lost if not line.startswith("not in the log")] == []
     assert {host: modules.boots(host) - before[host] for host in DRIVEN} == dict.fromkeys(DRIVEN, 1)
     assert {modules.loaded(host) for host in DRIVEN} == {VERSIONS[1]}
     assert {host: phases(lab, host) for host in DRIVEN} == dict.fromkeys(DRIVEN, PHASES)
