@@ -27,8 +27,9 @@ from rackwright.gateway.leaving_scripts import (
 )
 from rackwright.gateway.left import LEFT_COMMAND, LeftRecord, parse_left
 from rackwright.gateway.server_states import parse_count
-from rackwright.roles.vip.settings import FOLDER as VIP_FOLDER
 
+_CHECK = "/etc/rackwright/vip/check"
+"""keepalived's check of a gateway."""
 _TAKES_SECONDS = 10
 """Within this time, another gateway should have taken the address."""
 _POLL_SECONDS = 0.2
@@ -56,14 +57,14 @@ class Leaving:
         """
         addresses, others = self._addresses[host], self._others(host)
         if not allow_outage:
-            self._require_others(others, addresses)
+            self._require_others(host, others, addresses)
         with suppress(*(HostError,) * allow_outage):
             self._forward(others, addresses)
         record = LeftRecord(who=who, reason=reason, manual=manual, time=datetime.now(UTC))
         script = LEAVE.format(
             **_values(addresses),
             keep="true" if manual else "false",
-            check=quote(f"{VIP_FOLDER}/check"),
+            check=quote(_CHECK),
             rules=quote(closed(addresses)),
             record=quote(record.model_dump_json()),
         )
@@ -107,9 +108,9 @@ class Leaving:
     def _others(self, host: str) -> Gateways:
         return self._gateways.only(name for name in self._gateways.hosts if name != host)
 
-    def _require_others(self, others: Gateways, addresses: Addresses) -> None:
+    def _require_others(self, host: str, others: Gateways, addresses: Addresses) -> None:
         if not others.hosts:
-            raise HostError("the fleet has no other gateway", next="the same command with --allow-outage")
+            raise HostError("the fleet has no other gateway", where=host, next="the same command with --allow-outage")
         others.run(CAN_TAKE_ADDRESS if addresses.vip else CAN_TAKE, "asking whether it can take over")
 
     def _forward(self, others: Gateways, addresses: Addresses) -> None:

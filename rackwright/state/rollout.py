@@ -11,7 +11,7 @@ from typing import Literal
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.lock import Lock
-from rackwright.state.formats import Moment, kind_of, parse
+from rackwright.state.formats import Moment, NewerFormat, kind_of, parse
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.store import ControlStore
 from rackwright.values.base import Stored
@@ -62,14 +62,20 @@ class HostPart(Stored):
     """HOST/MODEL@N of the replicas whose engines ran then: the change drains them."""
     idle: tuple[str, ...] = ()
     """Those of them that did not serve: they need not serve afterwards."""
+    reboots: bool = True
+    """Whether the change includes a reboot. One for a driver is left out if it turns out that none is needed."""
+    may_reboot: bool = False
+    """Of a patch: whether it also reboots if the packages ask for it once they are installed."""
+    before: tuple[str, ...] = ()
+    """Of a patch: what the host was like, in the lines of roles/patch/well.py."""
 
 
 class HostRollout(Stored):
     """A change of hosts with all their replicas."""
 
     format: str = "host-rollout/1"
-    procedure: Literal["reboot"]
-    """What is done to each host: see lifecycle/reboot."""
+    procedure: Literal["reboot", "patch"]
+    """What is done to each host: see lifecycle/reboot and lifecycle/patch."""
     id: str
     """The run that opened it."""
     what: str
@@ -103,9 +109,20 @@ def read_rollout(store: ControlStore, id: str) -> AnyRollout:
 
 
 def parse_rollout(text: str, where: str) -> AnyRollout:
-    """Given a stored document, return the rollout. Raise RackwrightError if it is damaged or of a newer format."""
-    if kind_of(text) == "host-rollout":
-        return parse(HostRollout, "host-rollout", text, where)
+    """Given a stored document, return the rollout.
+
+    Raise RackwrightError if it is damaged, NewerFormat if it is too new or of a procedure that this version lacks.
+    """
+    kind = kind_of(text)
+    if kind == "host-rollout":
+        return parse(HostRollout, kind, text, where)
+    if kind not in (None, "rollout"):
+        raise NewerFormat(
+            f"was written by a newer rackwright ({kind})",
+            where=where,
+            should="this rackwright reads rollout/1 and host-rollout/1",
+            next="install the newer version of rackwright",
+        )
     return parse(Rollout, "rollout", text, where)
 
 

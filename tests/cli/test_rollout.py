@@ -5,6 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from rackwright.cli.common import console as console_module
+from rackwright.errors import RackwrightError
+from rackwright.fleet.load import load_fleet
+from rackwright.lifecycle.reboot import resume as reboots
+from rackwright.lifecycle.reboot.procedure import reboots_of
 from rackwright.lifecycle.rollout import opened
 from rackwright.lifecycle.session import session as session_module
 from rackwright.lifecycle.update import resume
@@ -12,7 +17,7 @@ from rackwright.state.audit import write_audit
 from rackwright.state.journal import Event
 from rackwright.state.lease import Owner
 from rackwright.state.lease_session import LeaseSession, now
-from rackwright.state.rollout import Rollout
+from rackwright.state.rollout import AnyRollout, HostPart, HostRollout, Rollout, write_rollout
 from rackwright.state.store import FileStore
 from tests.cli.command_line import rackwright
 from tests.shells import LocalShell
@@ -89,3 +94,184 @@ def test_a_rollout_can_not_be_left_while_another_operator_has_the_lease(site, st
 def test_where_none_is_open_there_is_nothing_to_leave(site, store):
     done = rackwright("-f", site, "rollout", "abort", "--leave", "-y")
     assert (done.exit_code, "no rollout is open" in done.stderr) == (2, True)
+
+
+# A rollout that changes hosts.
+
+REBOOT = HostRollout(
+    procedure="reboot",
+    id=BEN.run,
+    what="apply --reboot",
+    who=BEN.who,
+    when="2026-11-25T04:05:01Z",
+    hosts=(
+        HostPart(name="gpu1", why="no module runs", boot="id", replicas=("gpu1/assistant@1",)),
+        HostPart(name="gpu2", why="no module runs", boot="id"),
+    ),
+)
+UPDATE = Rollout.model_construct(
+    id=BEN.run, what="model update assistant", who=BEN.who, when=REBOOT.when, models=MODELS, after=None
+)
+
+
+def begin_reboot(store):
+    """Open a rollout of hosts, in which one has been drained; return its lease."""
+    lease = store.acquire(BEN)
+    lease_session = LeaseSession(store, lease, now())
+    write_rollout(lease_session, REBOOT)
+    lease_session.write(Event.OPENED, BEN.run, detail=REBOOT.what)
+    lease_session.write(Event.INTENT, BEN.run, subject="gpu1", phase="drain", detail="no new requests")
+    return lease
+
+
+def test_status_shows_each_hosts_phases(site, store):
+    store.release(begin_reboot(store))
+    done = rackwright("-f", site, "rollout", "status")
+    first, second, *journal, last = done.stdout.splitlines()
+    assert (done.exit_code, first) == (
+        0,
+        f"apply --reboot, started by ben@desk at 2026-11-25T04:05:01Z (rollout {BEN.run})",
+    )
+    assert second == "no one is working on it now"
+    assert [line.partition("  ")[2] for line in journal] == [
+        "-  opened: apply --reboot",
+        "gpu1  drain: no new requests",
+    ]
+    assert last == "next: rackwright rollout resume, or rackwright rollout abort"
+
+
+def test_status_says_who_works_on_it(site, store):
+    begin_reboot(store)
+    lines = rackwright("-f", site, "rollout", "status").stdout.splitlines()
+    assert lines[1] == "ben@desk is working on it now"
+    assert not lines[-1].startswith("next:")
+
+
+def test_the_document_names_the_procedure_and_its_hosts(site, store):
+    store.release(begin_reboot(store))
+    found = rackwright("-f", site, "--json", "rollout", "status").document["rollout"]
+    journal = found.pop("journal")
+    assert found == {
+        "id": BEN.run,
+        "what": "apply --reboot",
+        "who": "ben@desk",
+        "when": "2026-11-25T04:05:01Z",
+        "procedure": "reboot",
+        "models": [],
+        "hosts": ["gpu1", "gpu2"],
+        "lease": None,
+    }
+    assert [(line["event"], line["subject"], line["phase"], line["detail"]) for line in journal] == [
+        ("opened", None, None, "apply --reboot"),
+        ("intent", "gpu1", "drain", "no new requests"),
+    ]
+
+
+def test_the_document_of_an_update_names_its_models(site, monkeypatch):
+    monkeypatch.setattr(opened, "opened", lambda _: opened.OpenRollout(UPDATE, (), None))
+    found = rackwright("-f", site, "--json", "rollout", "status").document["rollout"]
+    assert (found["procedure"], found["models"], found["hosts"]) == ("update", ["assistant"], [])
+
+
+def test_where_none_is_open_the_document_is_empty(site, store):
+    assert rackwright("-f", site, "--json", "rollout", "status").document["rollout"] is None
+
+
+@pytest.fixture
+def done(monkeypatch):
+    """What is called to end a rollout, with which lock; none of it touches a host."""
+    calls = []
+
+    def ended(what, result):
+        def end(session, rollout, console, *words):
+            calls.append((what, rollout, *(word for word in words if word is not reboots_of)))
+            return result
+
+        return end
+
+    @contextmanager
+    def open_session(fleet, *, lock, **_):
+        calls.append(lock)
+        yield
+
+    monkeypatch.setattr(session_module, "open_session", open_session)
+    monkeypatch.setattr(reboots, "resume", ended("resume hosts", ("gpu1", "gpu2")))
+    monkeypatch.setattr(reboots, "abort", ended("abort hosts", None))
+    replica = SimpleNamespace(address="gpu1/assistant@1")
+    monkeypatch.setattr(resume, "resume", ended("resume update", (replica,)))
+    monkeypatch.setattr(resume, "abort", ended("abort update", None))
+    return calls
+
+
+def required(monkeypatch, rollout: AnyRollout):
+    monkeypatch.setattr(opened, "required", lambda _: SimpleNamespace(rollout=rollout))
+
+
+def test_a_rollout_of_hosts_is_resumed_with_the_fleets_lock(site, monkeypatch, done):
+    required(monkeypatch, REBOOT)
+    ran = rackwright("-f", site, "--json", "rollout", "resume", "-y")
+    assert ran.document["rollout"] == BEN.run
+    assert (ran.document["what"], ran.document["changed"]) == ("apply --reboot", ["gpu1", "gpu2"])
+    assert done == [None, ("resume hosts", REBOOT)]
+    ran = rackwright("-f", site, "rollout", "resume", "-y")
+    assert (ran.exit_code, ran.stdout) == (0, "apply --reboot: gpu1, gpu2\n")
+
+
+def test_a_resume_that_changed_nothing_more_says_so(site, monkeypatch, done):
+    monkeypatch.setattr(reboots, "resume", lambda *_: ())
+    required(monkeypatch, REBOOT)
+    assert rackwright("-f", site, "rollout", "resume", "-y").stdout == "apply --reboot: nothing was left to change\n"
+
+
+def test_an_update_is_resumed_with_its_own_lock(site, monkeypatch, done):
+    update = UPDATE.model_copy(update={"after": "the next lock"})
+    required(monkeypatch, update)
+    ran = rackwright("-f", site, "--json", "rollout", "resume", "-y")
+    assert ran.document["changed"] == ["gpu1/assistant@1"]
+    assert done == ["the next lock", ("resume update", update)]
+
+
+@pytest.mark.parametrize(("words", "outages"), [((), ()), (("--allow-outage",), True)])
+def test_an_outage_can_be_agreed_to_for_hosts(site, monkeypatch, done, words, outages):
+    required(monkeypatch, REBOOT)
+    rackwright("-f", site, "rollout", "resume", "-y", *words)
+    (_, (_, rollout)) = done
+    assert rollout.outages == (tuple(load_fleet(site).file.models) if outages else ())
+    assert rollout.hosts == REBOOT.hosts
+
+
+def test_a_rollout_of_hosts_is_aborted_as_the_hosts_run(site, monkeypatch, done):
+    required(monkeypatch, REBOOT)
+    ran = rackwright("-f", site, "--json", "rollout", "abort", "-y", "--reason", "not tonight")
+    assert (ran.document["rollout"], ran.document["aborted"]) == (BEN.run, "not tonight")
+    assert done == [None, ("abort hosts", REBOOT, "not tonight")]
+    assert rackwright("-f", site, "rollout", "abort", "-y").stdout == "apply --reboot: aborted\n"
+
+
+@pytest.mark.parametrize(
+    ("rollout", "question"),
+    [
+        (REBOOT, "Abort apply --reboot, started by ben@desk, and let every host serve as it runs now?"),
+        (UPDATE, "Abort model update assistant, started by ben@desk, and restore the previous version?"),
+    ],
+)
+def test_nothing_is_aborted_before_the_operator_agrees(site, monkeypatch, done, rollout, question):
+    asked = []
+
+    def refuse(console, text, **_):
+        asked.append(text)
+        raise RackwrightError("not confirmed")
+
+    monkeypatch.setattr(console_module.Console, "confirm", refuse)
+    required(monkeypatch, rollout)
+    assert rackwright("-f", site, "rollout", "abort").exit_code == 1
+    assert rackwright("-f", site, "rollout", "resume").exit_code == 1
+    assert asked == [question, f"Resume {rollout.what}, started by ben@desk?"]
+    assert done == [None, None]
+
+
+def test_a_rollout_of_hosts_can_be_left(site, store, tmp_path):
+    store.release(begin_reboot(store))
+    assert rackwright("-f", site, "rollout", "abort", "--leave", "-y").stdout == "apply --reboot: aborted\n"
+    assert store.entries()[-1].event is Event.CLOSED
+    assert f"left the rollout {BEN.run} as it was" in (tmp_path / "var/audit.log").read_text()

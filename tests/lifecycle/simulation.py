@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.rollout.change import Change, Kill, Phase, Revert, Rules
@@ -67,18 +68,22 @@ class Gateways:
     def end_downtime(self, replica: Replica) -> None:
         self.downtimes.append(f"{replica.model} over")
 
+    def takes_requests(self, gateway: str) -> bool:
+        return gateway not in self.left and gateway not in self.manual
+
     def left_manually(self, gateway: str) -> bool:
         return gateway in self.manual
 
     def leave(self, gateway: str) -> None:
-        self.left.append(gateway)
+        if gateway not in self.left:
+            self.left.append(gateway)
 
     def passing(self, gateway: str) -> int:
         counts = self.requests.get(gateway, [0])
         return counts.pop(0) if len(counts) > 1 else counts[0]
 
     def rejoin(self, gateway: str) -> None:
-        self.left.remove(gateway)
+        self.left = [one for one in self.left if one != gateway]
 
 
 @dataclass
@@ -126,3 +131,19 @@ def change(
         frozenset({replica.address} if idle else ()),
         series=replica.model,
     )
+
+
+def host_change(name: str, *placed: Replica, **fields: Any) -> Change:
+    """Return the change of this host, with these replicas on it."""
+    made = Change(placed, "new driver", lambda: None, lambda: None, host=name, series="hosts")
+    return replace(made, **fields)
+
+
+def on(host: str, *models: str) -> tuple[Replica, ...]:
+    """Return one replica of each of the models on the host."""
+    return tuple(Replica(model, 1, host, 0) for model in models)
+
+
+def served(*placed: Replica) -> Gateways:
+    """Return gateways at which all of these serve."""
+    return Gateways(up={one.address for one in placed})

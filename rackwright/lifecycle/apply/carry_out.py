@@ -31,7 +31,7 @@ from rackwright.lifecycle.p2p.procedure import Transferred
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.rollout.change import Change
 from rackwright.lifecycle.rollout.engine_changes import Engines, roll
-from rackwright.lifecycle.session.remember import failure_audited, note_leased_act
+from rackwright.lifecycle.session.remember import failure_audited, note_changes, note_leased_act
 from rackwright.lifecycle.session.under_lease import apply_leased
 from rackwright.run import Outcome, Run
 
@@ -41,6 +41,8 @@ def carry_out(work: Work, planned: Plan) -> Applied:
     try:
         run, transferred = _change(work, planned)
     except Halted as halted:
+        then = f"; then failed: {halted.error.problems[0].what}"
+        note_changes(work.session, work.lease_session, halted.run, work.session.hosts, then)
         return Applied(halted.run, failure=halted.error)
     restarted: list[Replica] = []
     try:
@@ -68,7 +70,8 @@ def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
         # Its engines run on the old driver: the new one is installed when they are drained.
         later = swapped(work.session, planned) if work.options.reboot else {}
         run = then(work, run, gpu, but=later)
-        run = drivers_act(work, run, later)
+        with failure_audited(work.session, work.lease_session, run):
+            run = drivers_act(work, run, later)
     prefetch = _prefetch(work, run)
     run += prefetch.run
     begin(work.session, work.console, SERVICE)
@@ -105,7 +108,7 @@ def _prefetch(work: Work, run: Run) -> Prefetch:
 
 
 def _rolling(work: Work, planned: Plan) -> Work:
-    """Leave the units of engines that restart to the rollout, which changes them one by one."""
+    """Leave the units of engines that restart to the rollout, which changes them under traffic."""
     rolled: dict[str, set[str]] = {name: set() for name in work.session.hosts}
     for restart in planned.restarts:
         for name in set(restart.replica.hosts) & set(rolled):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from rackwright.errors import LeasedError, RackwrightError
+from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.lifecycle.apply.plan import Plan
 from rackwright.lifecycle.apply.work import Work
 from rackwright.lifecycle.reboot.pending import pending
@@ -107,7 +107,7 @@ def _rebooted(work: Work, run: Run, waiting: Mapping[str, str]) -> Run:
         raise
     except RackwrightError as error:
         run = _as_booted(sum(runs[1:], runs[0]), done)
-        if open_rollout(session.store.entries()):
+        if _stays_open(session):
             raise Halted(run, error) from None
         return run + Run(unreachable=_left(session, waiting, done, error))
     return _as_booted(sum(runs[1:], runs[0]), done)
@@ -122,14 +122,20 @@ def _as_booted(run: Run, rebooted: Collection[str]) -> Run:
     return replace(run, steps=tuple(replace(step, note=None) if stale(step) else step for step in run.steps))
 
 
+def _stays_open(session: Session) -> bool:
+    """Return whether a rollout is open, or may be, because the control host doesn't answer."""
+    try:
+        return open_rollout(session.store.entries()) is not None
+    except HostError:
+        return True
+
+
 def _left(session: Session, waiting: Mapping[str, str], done: list[str], error: RackwrightError) -> dict[str, str]:
-    """Return why each host that was not rebooted can't go on: the one that failed, and those that need the driver."""
-    first = error.problems[0]
+    """Return why each host that was not rebooted can't go on: those that failed, and those that need the driver."""
+    first = error.problems[0].where or "the rollout"
     left = {
-        name: f"reboot pending: {why}; not rebooted, because {first.where or 'the rollout'} was not"
+        name: f"reboot pending: {why}; not rebooted, because {first} was not"
         for name, why in waiting.items()
         if name not in done and needs_driver(session, name)
     }
-    if first.where in waiting:
-        left[first.where] = f"{first.what}; next: {first.next}" if first.next else first.what
-    return left
+    return left | {problem.where: problem.line() for problem in error.problems if problem.where in waiting}

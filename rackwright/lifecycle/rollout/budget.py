@@ -16,13 +16,16 @@ class Budget:
     """Model → how many replicas it should have."""
     lost: Callable[[], Collection[str]]
     """The hosts that can't be reached now."""
+    failed: Collection[Change] = ()
+    """Changes that have failed: their hosts keep their slots until they serve as before."""
 
     def last_of(self, change: Change, others: Collection[Change]) -> frozenset[str]:
         """Return the models that no replica serves while this change and the `others` make theirs unavailable.
 
         Raise Paused if the change must not make them unavailable now.
         """
-        last, serves = set(), False
+        last = set()
+        serves = change.gateway and change.host is not None and self.traffic.takes_requests(change.host)
         for model in change.models:
             healthy = self.traffic.healthy(model)
             left = healthy - change.addresses - {address for other in others for address in other.addresses}
@@ -56,7 +59,8 @@ class Budget:
             )
 
     def _refuse_hosts(self, change: Change, host: str, others: Collection[Change]) -> None:
-        down = {*self.lost(), *(other.host for other in others if other.host), host}
+        away = {one.host for one in (*others, *filter(self._stays_down, self.failed)) if one.host}
+        down = {*self.lost(), *away, host}
         if len(down) > self.rules.max_hosts:
             raise Paused(
                 f"{len(down)} hosts would be unavailable: {', '.join(sorted(down))}",
@@ -64,3 +68,10 @@ class Budget:
                 should=f"patch.max_unavailable is {self.rules.max_hosts}",
                 next="rackwright status",
             )
+
+    def _stays_down(self, change: Change) -> bool:
+        if change.gateway and change.host and not self.traffic.takes_requests(change.host):
+            return True
+        healthy = {address for model in change.models for address in self.traffic.healthy(model)}
+        missing = change.addresses - change.idle - healthy
+        return bool(missing and missing - self.traffic.drained_manually())

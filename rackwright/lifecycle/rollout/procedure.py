@@ -65,7 +65,7 @@ class Rollout:
 
 
 def nobody(_: BaseException) -> None:
-    """Kill work that hasn't begun."""
+    """Kill work that hasn't started."""
 
 
 @dataclass(eq=False)
@@ -88,6 +88,7 @@ class _Run:
     passed: list[Change] = field(default_factory=list)
     unchanged: list[Change] = field(default_factory=list)
     """Those that were started and ended before their act, because the run was stopping."""
+    failed: list[Change] = field(default_factory=list)
     errors: list[RackwrightError] = field(default_factory=list)
     ended: BaseException | None = None
     """What ended the run at once."""
@@ -155,6 +156,7 @@ class _Run:
         except LeasedError as error:
             self.ended = self.ended or error
         except RackwrightError as error:
+            self.failed.append(change)
             self.errors.append(error)
         except BaseException as error:
             self.ended = self.ended or error
@@ -218,7 +220,7 @@ class _Run:
     @property
     def _budget(self) -> Budget:
         rollout = self.rollout
-        return Budget(rollout.traffic, rollout.rules, rollout.size, rollout.lost)
+        return Budget(rollout.traffic, rollout.rules, rollout.size, rollout.lost, self.failed)
 
     @contextmanager
     def _judged(self) -> Iterator[None]:

@@ -235,6 +235,8 @@ class Steps:
         return frozenset({self.change.host} if self.change.gateway and self.change.host else ())
 
     def _undrain(self, manual: frozenset[str]) -> None:
+        # An operator may have drained one manually since it was undrained the last time.
+        self._watched.clear()
         for gateway in self._gateway - manual:
             self.traffic.rejoin(gateway)
         for replica in self.change.replicas:

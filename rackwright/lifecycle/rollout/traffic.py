@@ -28,6 +28,9 @@ class GatewayTraffic:
     def drained_manually(self) -> set[str]:
         return {state.address for state in self.session.gateways.servers().values() if state.drained_manually}
 
+    def takes_requests(self, gateway: str) -> bool:
+        return gateway not in self.session.leaving.records()
+
     def left_manually(self, gateway: str) -> bool:
         record = self.session.leaving.records().get(gateway)
         return record is not None and record.manual

@@ -131,6 +131,11 @@ def test_a_failed_installation_shows_the_end_of_apts_output() -> None:
     assert second.what == "a is half-configured"
 
 
+def test_a_process_id_becomes_a_command_only_if_it_is_a_number() -> None:
+    first, second = failure("hold_off", "locked\tlock\t\t4711 apt", "locked\tlist\t\t$(reboot) apt").problems
+    assert (first.next, second.next) == ("ps 4711 on gpu1", None)
+
+
 def test_a_step_that_found_nothing_shows_its_output() -> None:
     assert failure("keep", "kept\ta:all\t1\tcache", log="log no space left\n").problems[0].listed == (
         "no space left",

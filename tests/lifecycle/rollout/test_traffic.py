@@ -43,3 +43,4 @@ def test_only_an_operator_takes_a_gateway_out_manually(manual: bool | None, left
     records = {} if manual is None else {"gate1": SimpleNamespace(manual=manual)}
     made = traffic(leaving=SimpleNamespace(records=lambda: records))
     assert made.left_manually("gate1") is left
+    assert made.takes_requests("gate1") is (manual is None)

@@ -1,0 +1,116 @@
+"""An open rollout of hosts, taken over by another machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rackwright.errors import HostError, LeasedError, ProofError
+from rackwright.lifecycle.reboot import resume as module
+from rackwright.lifecycle.reboot.resume import abort, resume
+from rackwright.lifecycle.rollout import opened
+from rackwright.lifecycle.rollout.change import Paused
+from rackwright.run import Outcome, Run, Step
+from rackwright.state.journal import Event
+from rackwright.state.rollout import HostRollout
+from tests.lifecycle.reboot.bench import Bench, is_open, journal
+from tests.lifecycle.reboot.machines import NEW, Session, session
+from tests.lifecycle.reboot.test_procedure import HOSTS, ONE, SOON
+
+
+@pytest.fixture
+def made(tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Session:
+    @contextmanager
+    def leased(site: Session, why: str, *_: object, rollout: bool) -> Iterator[object]:
+        assert rollout
+        yield bench.lease_session(site)
+
+    monkeypatch.setattr(opened, "leased", leased)
+    return session(tmp_path, **SOON)
+
+
+def resumed(made: Any, bench: Any, rollout: HostRollout) -> tuple[str, ...]:
+    return resume(made, rollout, bench.console)
+
+
+def aborted(made: Any, bench: Any, rollout: HostRollout) -> None:
+    abort(made, rollout, bench.console, "not tonight")
+
+
+ENDS: tuple[Callable[..., object], ...] = (resumed, aborted)
+
+
+def test_it_is_completed_as_if_it_had_not_been_interrupted(made: Session, bench: Bench) -> None:
+    rollout = bench.opened(made, *HOSTS).rollout
+    made.machines["gpu1"].boots, made.machines["gpu1"].loaded = 1, NEW
+    assert resumed(made, bench, rollout) == ("gpu2", "gpu3")
+    assert [made.machines[name].boots for name in HOSTS] == [1, 1, 1]
+    assert not is_open(made)
+
+
+def test_what_it_installs_is_in_the_audit_logs(made: Session, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[tuple[Run, tuple[str, ...]]] = []
+    monkeypatch.setattr(module, "note_changes", lambda session, lease, run, hosts: noted.append((run, tuple(hosts))))
+    rollout = bench.opened(made, "gpu2").rollout
+    bench.installs["gpu2"] = Run((Step("gpu2", "nvidia_driver", "Install driver", Outcome.CHANGED),))
+    resumed(made, bench, rollout)
+    assert noted == [(bench.installs["gpu2"], tuple(made.hosts))]
+
+
+def test_it_is_ended_as_the_hosts_run(made: Session, bench: Bench) -> None:
+    rollout = bench.opened(made, *HOSTS).rollout
+    made.traffic.drained.add(ONE)
+    aborted(made, bench, rollout)
+    assert made.traffic.drained == set()
+    assert journal(made)[-1].detail == "aborted: not tonight"
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_fleet_file_without_one_of_its_hosts_is_refused(made: Session, bench: Bench, end: Any) -> None:
+    rollout = bench.opened(made, *HOSTS).rollout
+    del made.hosts["gpu2"]
+    with pytest.raises(LeasedError) as caught:
+        end(made, bench, rollout)
+    (problem,) = caught.value.problems
+    assert problem.what == "not in service in this fleet file: gpu2"
+    assert problem.should == "apply --reboot, started by ada@desk, is about them"
+    assert problem.next == "use the fleet file of the rollout; or rackwright rollout abort --leave"
+    assert is_open(made)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_one_that_was_closed_in_the_meantime_is_left_alone(made: Session, bench: Bench, end: Any) -> None:
+    work = bench.opened(made, *HOSTS)
+    work.lease_session.write(Event.CLOSED, work.rollout.id)
+    with pytest.raises(LeasedError, match="was closed in the meantime"):
+        end(made, bench, work.rollout)
+    assert [made.machines[name].boots for name in HOSTS] == [0, 0, 0]
+
+
+def failing(made: Session, case: str) -> None:
+    made.traffic.drained.add(ONE)
+    match case:
+        case "an engine doesn't answer":
+            made.answers[ONE] = "HTTP 503"
+        case "a host is unknown":
+            made.machines["gpu2"].cut = True
+        case "no gateway answers":
+            made.gateways_answer = False
+
+
+@pytest.mark.parametrize(
+    ("case", "kind"),
+    [("an engine doesn't answer", ProofError), ("a host is unknown", Paused), ("no gateway answers", HostError)],
+)
+def test_one_that_can_not_be_ended_stays_open_with_the_way_out(
+    made: Session, bench: Bench, case: str, kind: type[Exception]
+) -> None:
+    rollout = bench.opened(made, *HOSTS).rollout
+    failing(made, case)
+    with pytest.raises(kind, match=rf"the rollout {rollout.id} stays open(.|\n)*rackwright rollout abort --leave"):
+        aborted(made, bench, rollout)
+    assert is_open(made)
