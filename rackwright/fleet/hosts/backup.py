@@ -13,9 +13,9 @@ from rackwright.fleet.sections.backup import Repository as Asked
 from rackwright.fleet.source import FileSource, parse_source
 from rackwright.launch import BUILDS
 from rackwright.package_set import ROOT as PACKAGES
-from rackwright.roles.patch.settings import RUNS as PATCHES
 from rackwright.roles.backup.settings import Repository, Settings
 from rackwright.roles.model_store.settings import folder_of
+from rackwright.roles.patch.settings import RUNS as PATCHES
 from rackwright.route import DIRECT, Route
 
 _EXCLUDED = (
