@@ -74,6 +74,22 @@ def test_where_no_engine_runs_no_gateway_is_asked(made: Session, bench: Bench) -
         bench.opened(made, "gpu2")
 
 
+def test_a_host_that_should_have_no_engine_is_not_asked_for_one(made: Session, bench: Bench) -> None:
+    made.gateways_answer = False
+    made.hosts["gate1"].driver = made.hosts["gpu1"].driver
+    made.machines["gate1"].engines = ("other@1",)
+    work = bench.opened(made, "gate1")
+    assert work.rollout.hosts[0].replicas == ()
+
+
+def test_where_nothing_can_be_drained_no_gateway_is_asked_how_far_it_is(tmp_path: Path, bench: Bench) -> None:
+    made = session(tmp_path, control=["gate1"], gateways=("gate1",))
+    made.machines["gpu1"].engines = ()
+    work = bench.opened(made, "gpu1")
+    made.gateways_answer = False
+    assert [(one.rebooted, one.drained, one.unknown) for one in look(work)] == [(False, False, None)]
+
+
 def test_a_host_that_can_not_be_asked_opens_nothing(made: Session, bench: Bench) -> None:
     made.machines["gpu2"].gone = True
     with pytest.raises(HostError, match="gpu2: unreachable"):
