@@ -7,6 +7,7 @@ from pyinfra.context import host
 from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.roles.apparmor.role import apparmor
 from rackwright.roles.auditd.role import auditd
+from rackwright.roles.boot.role import boot
 from rackwright.roles.core_dumps.role import core_dumps
 from rackwright.roles.downloads.role import downloads
 from rackwright.roles.fail2ban.role import fail2ban
@@ -45,6 +46,8 @@ def baseline() -> None:
     journald(settings=wanted.journald)
     sysctl(settings=wanted.sysctl)
     updates(settings=wanted.updates)
+    if spec.boot is not None:
+        boot()
     if spec.patch is not None:
         patch(settings=spec.patch)
     auditd(settings=wanted.auditd)

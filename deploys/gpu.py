@@ -5,7 +5,6 @@ from __future__ import annotations
 from pyinfra.context import host
 
 from rackwright.fleet.hosts.host_spec import HostSpec
-from rackwright.roles.boot.role import boot
 from rackwright.roles.cuda.role import cuda
 from rackwright.roles.cuda.role import left_alone as cuda_left_alone
 from rackwright.roles.nvidia_driver.role import left_alone as driver_left_alone
@@ -15,8 +14,6 @@ from rackwright.roles.nvidia_driver.role import nvidia_driver
 def gpu() -> None:
     """Ensure that the host's GPUs have the driver that the lock names, for the running kernel or after a reboot."""
     spec: HostSpec = host.data.spec
-    if spec.boot:
-        boot()
     if spec.driver:
         beside = spec.cuda.set if spec.cuda else None
         nvidia_driver(settings=spec.driver, route=spec.downloads.route, beside=beside)

@@ -16,7 +16,6 @@ RackwrightError
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Self
@@ -92,7 +91,9 @@ class RackwrightError(Exception):
         return self._of(tuple(dict.fromkeys((*self.problems, *others))))
 
     def _of(self, problems: tuple[Problem, ...]) -> Self:
-        other = copy(self)
+        # Not copy(): it calls the constructor, and those of some errors take other arguments.
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
         other.problems = problems
         other.args = ("\n".join(map(str, problems)),)
         return other

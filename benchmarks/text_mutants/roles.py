@@ -87,6 +87,19 @@ ROLES = (
         (*_GATEWAY, "tests/gateway/test_replaced.py", "tests/gateway/test_downtime.py"),
         8,
     ),
+    Role(
+        "patch",
+        # The other scripts need apt: tests/lab tests them.
+        ("roles/patch/templates/run.sh", "roles/patch/packages.py", "roles/patch/state.py", "roles/patch/fetch.py"),
+        (
+            "tests/roles/test_patch_packages.py",
+            "tests/roles/test_patch_state.py",
+            "tests/lifecycle/patch/test_try_build.py",
+            "tests/lifecycle/patch/test_packages.py",
+        ),
+        20,
+    ),
+    Role("boot", ("roles/boot/templates/*", "roles/boot/scripts.py"), ("tests/roles/test_boot.py",), 30),
     Role("canary", ("roles/gateway/templates/canary.cfg.j2",), (*_GATEWAY, "tests/gateway/test_canary.py"), 14),
     Role(
         "proxies",

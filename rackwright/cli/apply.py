@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @only_option
 @click.option("--close-ports", is_flag=True, help="Close ports that something listens on, without asking.")
 @allow_outage_option
-@click.option("--reboot", is_flag=True, help="Reboot hosts whose new driver needs a reboot, one at a time.")
+@click.option("--reboot", is_flag=True, help="Drain and reboot hosts whose new driver needs a reboot.")
 @not_stale_option
 @yes_option
 @limit_option
@@ -49,7 +49,7 @@ def apply(
     """Make the hosts match the fleet file and the lock.
 
     Shows the plan and asks. A second apply changes nothing. Engines that must restart are drained, restarted and
-    proven with real tokens, one at a time. Ctrl-C stops after the running operation.
+    proven with real tokens, up to `rollout.max_unavailable` at a time. Ctrl-C stops after the running operation.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console

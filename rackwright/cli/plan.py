@@ -72,7 +72,7 @@ def plan_view(planned: Plan) -> list[str]:
         parts.append(["ports that would close, with the program that listens there:", *listed])
     if planned.restarts:
         listed = [f"  {restart.replica.address}: {restart.why}" for restart in planned.restarts]
-        parts.append(["engines that would be drained and restarted, one at a time:", *listed])
+        parts.append(["engines that would be drained and restarted:", *listed])
     if planned.deferred:
         listed = [f"  {waiting.replica.address}: {waiting.why}" for waiting in planned.deferred]
         parts.append(["engines that wait for GPUs:", *listed])

@@ -1,4 +1,4 @@
-"""`rackwright restart`: restart replicas one at a time, under traffic."""
+"""`rackwright restart`: restart replicas under traffic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rackwright.cli.common.options import Command, allow_outage_option, common_o
 @common_options
 @pass_context
 def restart(context: Context, name: str, allow_outage: bool, yes: bool) -> None:
-    """Restart replicas one at a time, under traffic.
+    """Restart replicas under traffic.
 
     Each is drained at every gateway, restarted, proven with real tokens, and undrained.
     """

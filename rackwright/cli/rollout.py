@@ -20,19 +20,20 @@ from rackwright.cli.common.options import (
 if TYPE_CHECKING:
     from rackwright.cli.common.console import Console
     from rackwright.fleet.lock import Lock
+    from rackwright.lifecycle.reboot.procedure import ChangesOf
     from rackwright.lifecycle.rollout.opened import OpenRollout
     from rackwright.lifecycle.session.session import Session
     from rackwright.state.journal import Entry
-    from rackwright.state.rollout import AnyRollout
+    from rackwright.state.rollout import AnyRollout, HostRollout
 
 
 @click.group(cls=Group)
 def rollout() -> None:
     """Show, resume or abort the open rollout.
 
-    A rollout changes replicas (`model update`) or hosts (`apply --reboot`). It stays open until all of them are
-    changed, or as before again. Any operator can resume or abort it, from any machine. While it is open, nothing else
-    can change the fleet.
+    A rollout changes replicas (`model update`) or hosts (`patch run`, `apply --reboot`). It stays open until all of
+    them are changed, or as before again. Any operator can resume or abort it, from any machine. While it is open,
+    nothing else can change the fleet.
     """
 
 
@@ -94,9 +95,17 @@ def _resumed(session: Session, found: AnyRollout, console: Console, canary: bool
     from rackwright.state.rollout import HostRollout
 
     if isinstance(found, HostRollout):
-        return list(resume_hosts(session, found, console))
+        return list(resume_hosts(session, found, console, _changes_of(found)))
     wanted = found if canary else found.model_copy(update={"canaries": ()})
     return [replica.address for replica in resume_update(session, wanted, console)]
+
+
+def _changes_of(found: HostRollout) -> ChangesOf:
+    """Return what the rollout's procedure does to a host."""
+    from rackwright.lifecycle.patch.run import patches_of
+    from rackwright.lifecycle.reboot.procedure import reboots_of
+
+    return patches_of if found.procedure == "patch" else reboots_of
 
 
 @rollout.command()
@@ -135,7 +144,7 @@ def _reverted(context: Context, reason: str, allow_outage: bool, yes: bool) -> t
     ):
         console.confirm(f"Abort {found.what}, started by {found.who}, and {becomes}?")
         if isinstance(found, HostRollout):
-            abort_hosts(session, found, console, reason)
+            abort_hosts(session, found, console, reason, _changes_of(found))
         else:
             abort_update(session, found, console, reason)
     return found.id, found.what

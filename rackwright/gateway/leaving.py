@@ -27,8 +27,9 @@ from rackwright.gateway.leaving_scripts import (
 )
 from rackwright.gateway.left import LEFT_COMMAND, LeftRecord, parse_left
 from rackwright.gateway.server_states import parse_count
-from rackwright.roles.vip.settings import FOLDER as VIP_FOLDER
 
+_CHECK = "/etc/rackwright/vip/check"
+"""keepalived's check of a gateway."""
 _TAKES_SECONDS = 10
 """Within this time, another gateway should have taken the address."""
 _POLL_SECONDS = 0.2
@@ -63,7 +64,7 @@ class Leaving:
         script = LEAVE.format(
             **_values(addresses),
             keep="true" if manual else "false",
-            check=quote(f"{VIP_FOLDER}/check"),
+            check=quote(_CHECK),
             rules=quote(closed(addresses)),
             record=quote(record.model_dump_json()),
         )

@@ -59,7 +59,7 @@ each '' put "$left" left yes
 tries=100
 while [ -n "$vip" ] && at_interface >/dev/null; do
     [ $((tries -= 1)) -gt 0 ] || {{
-        rm -f "$left"; each '' tell "del map $left left" 'Key not found.'
+        rm -f "$left" "$left.nft"; each '' tell "del map $left left" 'Key not found.'
         echo 'keepalived did not give up the virtual address' >&2; exit 1
     }}
     sleep 0.1

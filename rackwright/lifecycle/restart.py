@@ -1,4 +1,4 @@
-"""Restart engines one at a time, under traffic."""
+"""Restart engines under traffic."""
 
 from __future__ import annotations
 

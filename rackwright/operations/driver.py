@@ -16,10 +16,7 @@ from rackwright.operations.facts.unit import UnitState
 from rackwright.operations.filesystem.own_file import own_file_commands
 from rackwright.operations.plan_notes import note
 from rackwright.operations.unit import adopt
-from rackwright.roles.nvidia_driver.settings import MODPROBE
-
-PENDING = "reboot pending"
-"""Start of a note that says that only a reboot makes the kernel use the installed driver."""
+from rackwright.roles.nvidia_driver.settings import MODPROBE, PENDING
 
 
 @operation()

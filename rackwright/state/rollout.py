@@ -62,14 +62,20 @@ class HostPart(Stored):
     """HOST/MODEL@N of the replicas whose engines ran then: the change drains them."""
     idle: tuple[str, ...] = ()
     """Those of them that did not serve: they need not serve afterwards."""
+    reboots: bool = True
+    """Whether the change includes a reboot. One for a driver is left out if it turns out that none is needed."""
+    may_reboot: bool = False
+    """Of a patch: whether it also reboots if the packages ask for it once they are installed."""
+    before: tuple[str, ...] = ()
+    """Of a patch: what the host was like, in the lines of roles/patch/well.py."""
 
 
 class HostRollout(Stored):
     """A change of hosts with all their replicas."""
 
     format: str = "host-rollout/1"
-    procedure: Literal["reboot"]
-    """What is done to each host: see lifecycle/reboot."""
+    procedure: Literal["reboot", "patch"]
+    """What is done to each host: see lifecycle/reboot and lifecycle/patch."""
     id: str
     """The run that opened it."""
     what: str

@@ -70,9 +70,7 @@ def parse_window(value: object) -> Window:
         return value
     match = _WINDOW.fullmatch(value) if isinstance(value, str) else None
     if not match:
-        raise ValueError(
-            "should be days and a time like 'sun 02:00-05:00', 'mon-fri 22:00-04:00' or 'daily 01:00-03:00'"
-        )
+        raise ValueError(_SHOULD)
     start, end = int(match[2]) * 60 + int(match[3]), int(match[4] or match[6]) * 60 + int(match[5] or match[7])
     if start == end:
         raise ValueError("starts and ends at the same time; write 00:00-24:00 for whole days")
@@ -114,9 +112,7 @@ def parse_freeze(value: object) -> Freeze:
             raise ValueError
         first, last = (date.fromisoformat(day) for day in (days[0], days[-1]))
     except ValueError:
-        raise ValueError(
-            "should be a day like 2026-11-27, or the first and last like 2026-12-15/2027-01-06"
-        ) from None
+        raise ValueError(_DATES) from None
     if last < first:
         raise ValueError(f"ends before it begins; write {last}/{first}")
     return Freeze(first, last)

@@ -17,7 +17,7 @@ SECONDS = 300
 """Longest time that a command takes: update-grub looks at every disk, and each command waits for an earlier one."""
 State = Literal["none", "armed", "booted", "fell-back"]
 _STATES: tuple[State, ...] = ("none", "armed", "booted", "fell-back")
-_KERNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]{0,63}")
+KERNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]{0,63}")
 _LONGEST = 2000
 _KEYS = ("state", "armed", "running", "default")
 _HANDS = {
@@ -112,7 +112,7 @@ def parse_one_boot(text: str) -> OneBoot:
 def _kernel(word: str) -> str | None:
     if word == "-":
         return None
-    if not _KERNEL.fullmatch(word):
+    if not KERNEL.fullmatch(word):
         raise ValueError("its answer has an impossible kernel")
     return word
 

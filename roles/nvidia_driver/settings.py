@@ -27,6 +27,8 @@ MODPROBE = "/etc/modprobe.d/rackwright-gpus.conf"
 MODULES = "/etc/modules-load.d/rackwright-gpus.conf"
 INSTALL = "Install driver"
 """Beginning of the name of the operation that changes the driver."""
+PENDING = "reboot pending"
+"""Beginning of a note that says that only a reboot makes the kernel use the installed driver."""
 FILES = (GUARD, KERNEL, *HOOKS, PIN, READY, MODPROBE, MODULES)
 
 

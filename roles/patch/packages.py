@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from shlex import join
 
+from rackwright.hardware.plain_text import plain
 from rackwright.package_set import PackageChange
 
 ROOT = "/var/lib/rackwright/patch"
@@ -23,9 +24,10 @@ PATIENCE = 300
 """Seconds that a step waits for another apt or dpkg."""
 LOG_LINES = 12
 _TEMPLATES = Path(__file__).parent / "templates"
-_READ = ("common", "download", "marks", "conffiles")
+_READ = ("questions", "common", "download", "marks", "conffiles")
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 _MOST_FINDINGS = 2000
+_LONGEST = 400
 
 
 class Step(StrEnum):
@@ -229,7 +231,7 @@ def parse_look(output: str) -> Look:
     if first["result"] not in ("", "complete") and not re.fullmatch(r"failed [0-9]{1,3}", first["result"]):
         raise ValueError("its result")
     findings = tuple(_finding(rest) for word, rest in lines if word == "found")
-    log = tuple(visible for word, rest in lines if word == "log" if (visible := _visible(rest)).strip())
+    log = tuple(shown for word, rest in lines if word == "log" if (shown := plain(rest, _LONGEST)))
     seconds = _uptime(now) - _uptime(started) if started else 0
     return Look(first["state"] not in ("inactive", "failed"), first["result"], seconds, findings, log[-LOG_LINES:])
 
@@ -242,12 +244,7 @@ def _uptime(text: str) -> int:
 
 def _finding(line: str) -> Finding:
     kind, what, wanted, found = line.split("\t")
-    return Finding(Kind(kind), *(_visible(field) for field in (what, wanted, found)))
-
-
-def _visible(text: str) -> str:
-    """Return the text without what isn't printable, at most 400 characters."""
-    return "".join(character if character.isprintable() else "?" for character in text[:400])
+    return Finding(Kind(kind), *(plain(field, _LONGEST) for field in (what, wanted, found)))
 
 
 def kept(look: Look) -> Iterator[Finding]:

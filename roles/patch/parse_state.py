@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+from rackwright.hardware.plain_text import plain
 from rackwright.package_set import Package, PackageChange
 from rackwright.roles.boot.one_boot import OneBoot, parse_one_boot
 from rackwright.roles.patch.state import Cves, Offered, PatchState, Space, Way
@@ -22,7 +23,7 @@ _URI = re.compile(
 _WAYS: dict[str, Way] = {"archive": "archive", "cache": "cache", "repack": "repack", "none": "none"}
 _SECURITY = re.compile(r"Debian-Security:|-security(,|$)")
 _CVE = re.compile(r"(?:CVE-\d{4}-\d{4,8}|TEMP-[0-9A-F-]{1,30})")
-_MOST_LINES = 200_000
+_MOST_LINES = 50_000
 _NUMBER = re.compile(r"\d{1,18}")
 
 
@@ -42,8 +43,7 @@ def parse_state(output: str) -> PatchState:
         running=_plain(said.one("running")),
         offered=tuple(_offered(said)),
         kept_back=said.names("kept"),
-        held=said.names("held"),
-        held_by_us=frozenset(said.names("ours")),
+        held={_name(name): _plain(whose) for name, whose in said.pairs("held")},
         broken={_plain(name): _plain(state) for name, state in said.pairs("broken")},
         locked=tuple(_plain(f"{name or 'a program'} ({pid})") for pid, name in said.pairs("locked")),
         space=dict(_spaces(said)),
@@ -52,7 +52,7 @@ def parse_state(output: str) -> PatchState:
         reboot=said.maybe("reboot"),
         boot=_boot(said.all("boot")),
         cves=_cves(said) if "debsecan" in asked else None,
-        cves_unknown=said.maybe("unknown") or "",
+        cves_unknown=without_user(said.maybe("unknown") or ""),
     )
 
 
@@ -80,8 +80,7 @@ class _Said:
 
     def names(self, word: str) -> tuple[str, ...]:
         """Return package names, without `:architecture`, once each and in order."""
-        found = (one.partition(":")[0] for one in self.all(word))
-        return tuple(sorted({name for name in found if re.fullmatch(_NAME, name)}))
+        return tuple(sorted({name for one in self.all(word) if re.fullmatch(_NAME, name := _name(one))}))
 
     def pairs(self, word: str) -> Iterator[tuple[str, str]]:
         for rest in self.all(word):
@@ -89,9 +88,14 @@ class _Said:
             yield first, second
 
 
+def _name(package: str) -> str:
+    """Return a package's name, without `:architecture`."""
+    return _plain(package.partition(":")[0])
+
+
 def _offered(said: _Said) -> Iterator[Offered]:
     files = dict(_files(said.lines))
-    ways = {name.partition(":")[0]: _WAYS.get(way, "none") for name, way in said.pairs("back")}
+    ways = {name: _WAYS.get(way, "none") for name, way in said.pairs("back")}
     unpacked = dict(_unpacked(said))
     for line in said.lines:
         if not line.startswith("Inst "):
@@ -107,7 +111,7 @@ def _offered(said: _Said) -> Iterator[Offered]:
             change=PackageChange(package=file, before=before),
             security=bool(_SECURITY.search(origin)),
             origin=_plain(origin),
-            back=ways.get(name, "none") if before else None,
+            back=ways.get(line.split(" ")[1], "none") if before else None,
             unpacked=unpacked.get((name, after, architecture), 0),
         )
 
@@ -130,7 +134,7 @@ def _files(lines: list[str]) -> Iterator[tuple[tuple[str, str, str], Package]]:
 
 def without_user(text: str) -> str:
     """Return the text with no user name and no password in its URLs."""
-    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
+    return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
 def _unpacked(said: _Said) -> Iterator[tuple[tuple[str, str, str], int]]:
@@ -172,5 +176,4 @@ def _vulnerable(said: _Said, word: str) -> Iterator[tuple[str, str]]:
 
 
 def _plain(text: str) -> str:
-    """Return at most 200 characters, each of them printable."""
-    return "".join(character if character.isprintable() else "?" for character in text[:200])
+    return plain(text, 200)

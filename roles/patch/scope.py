@@ -1,4 +1,4 @@
-"""Which packages `patch` changes, and which ones other commands decide. Pure."""
+"""Which packages the lock and other commands decide: `patch` and automatic updates leave them alone. Pure."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from typing import Literal
 By = Literal["lock", "runtime update"]
 
 KERNELS = (
-    *("linux-image-*", "linux-headers-*", "linux-modules-*", "linux-kbuild-*", "linux-compiler-*"),
-    *("linux-generic*", "linux-virtual*", "linux-server*"),
+    *("linux-image-*", "linux-headers-*", "linux-modules-*", "linux-main-modules-*", "linux-kbuild-*"),
+    *("linux-compiler-*", "linux-objects-*", "linux-signatures-*"),
+    # Ubuntu's, by what they are for.
+    *("linux-generic*", "linux-virtual*", "linux-server*", "linux-lowlatency*", "linux-nvidia*", "linux-oem-*"),
+    *("linux-aws*", "linux-azure*", "linux-gcp*", "linux-oracle*"),
 )
 DRIVERS = (
-    *(
-        "nvidia-*",
-        "libnvidia-*",
-        "xserver-xorg-video-nvidia*",
-        "firmware-nvidia-*",
-        "nvlsm",
-        "libcuda1",
-        "libnvcuvid1",
-    ),
-    *("cuda-*", "libcublas*", "libcudart*", "libcudnn*", "libcufft*", "libcufile*", "libcupti*", "libcurand*"),
-    *("libcusolver*", "libcusparse*", "libnccl*", "libnpp*", "libnvjitlink*", "nsight-*", "datacenter-gpu-manager*"),
-    *("amdgpu*", "rocm*", "hip*", "mlnx*", "doca*"),
+    *("nvidia-*", "libnvidia-*", "xserver-xorg-video-nvidia*", "firmware-nvidia-*", "libxnvctrl*"),
+    *("libegl-nvidia*", "libgl1-nvidia*", "libgles-nvidia*", "libglx-nvidia*", "libnvcuvid1", "libnvoptix1"),
+    *("nvlsm", "libnvsdm*", "datacenter-gpu-manager*", "nsight-*", "cuda", "cuda-*", "libcuda1*"),
+    # Not libcu*: that is curl and CUPS, too.
+    *("libcublas*", "libcudadebugger1", "libcudart*", "libcudnn*", "libcudss*", "libcufft*", "libcufile*"),
+    *("libcuinj64-*", "libcuobj*", "libcupti*", "libcurand*", "libcusolver*", "libcusparse*", "libcutensor*"),
+    *("libnccl*", "libnpp*", "libnvblas*", "libnvfatbin*", "libnvjitlink*", "libnvjpeg*", "libnvrtc*", "libnvvm*"),
+    *("amdgpu", "amdgpu-*", "rocm*"),
+    # Not hip*: other programs' names begin with it.
+    *("hip-*", "hipblas*", "hipcc*", "hipcub*", "hipfft*", "hipfort*", "hipify-*", "hiprand*", "hipsolver*"),
+    *("hipsparse*", "hiptensor*", "mlnx-*", "doca-*"),
 )
 """Drivers of GPUs and fabric, with the libraries that must match them."""
-RUNTIMES = ("vllm*", "llama.cpp*", "libllama*", "libggml*")
+RUNTIMES = ("vllm*", "llama.cpp*", "libllama*", "ggml*", "libggml*")
 
 
 def left_patterns(*, driver: bool) -> dict[str, By]:

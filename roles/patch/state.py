@@ -15,6 +15,7 @@ from typing import Literal
 from rackwright.package_set import PackageChange
 from rackwright.roles.boot.one_boot import OneBoot
 from rackwright.roles.boot.settings import SCRIPT as ONE_BOOT
+from rackwright.roles.patch.fetch import fetch_function
 from rackwright.roles.patch.scope import left_regex
 
 Way = Literal["archive", "cache", "repack", "none"]
@@ -23,7 +24,7 @@ SECONDS = 300
 """Time limit of the script on a host."""
 TRACKER = "https://security-tracker.debian.org/tracker/debsecan/release/1"
 _TEMPLATE = (Path(__file__).parent / "templates/state.sh").read_text()
-_FETCH = ("curl", "-q", "-sS", "--fail", "--location", "-m", "60", "--max-filesize", "100000000")
+_QUESTIONS = (Path(__file__).parent / "templates/questions.sh").read_text()
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,10 @@ class PatchState:
     offered: tuple[Offered, ...] = ()
     kept_back: tuple[str, ...] = ()
     """Packages that apt leaves at an older version: on hold, decided by other commands, or only with removals."""
-    held: tuple[str, ...] = ()
-    """Packages on hold."""
-    held_by_us: frozenset[str] = frozenset()
-    """Packages that rackwright holds because they belong to a set of the lock."""
+    held: Mapping[str, str] = field(default_factory=dict)
+    """Package on hold → the set of the lock that rackwright holds it for, or "" for a person's hold."""
     broken: Mapping[str, str] = field(default_factory=dict)
-    """Package that dpkg didn't finish → its state in dpkg's abbreviation, like iF."""
+    """Package that dpkg didn't finish → its status, like half-configured."""
     locked: tuple[str, ...] = ()
     """Programs that hold dpkg's lock, with their process ids."""
     space: Mapping[str, Space] = field(default_factory=dict)
@@ -102,6 +101,6 @@ def script(*, driver: bool, only_security: bool, tracker: str = TRACKER, curl_op
     values = {"left": left_regex(driver=driver), "only": "security" if only_security else "", "tracker": tracker}
     values["one_boot"] = ONE_BOOT
     head = "".join(f"{key}={shlex.quote(value)}\n" for key, value in values.items())
-    fetch = f'fetch() {{ {shlex.join((*_FETCH, *curl_options))} -o "$2" -- "$1"; }}\n'
+    fetch = fetch_function("-m", "60", "--max-filesize", "100000000", *curl_options)
     # In braces nothing runs until the whole script has arrived.
-    return f"{{\nset -u\numask 022\n{head}{fetch}{_TEMPLATE}}}\n"
+    return f"{{\nset -u\numask 022\n{head}{fetch}{_QUESTIONS}{_TEMPLATE}}}\n"

@@ -5,35 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from rackwright.roles.patch.scope import DRIVERS, KERNELS, RUNTIMES
 from rackwright.roles.updates.settings import Settings
 
 MARK = "Rackwright::Updates"
 """Set in rackwright's file, so that apt's effective settings show whether that file was read."""
-EXCLUDED = (
-    "linux-*",
-    "nvidia*",
-    "libnvidia*",
-    "xserver-xorg-video-nvidia*",
-    "firmware-nvidia*",
-    "cuda*",
-    "libcu*",
-    "libnccl*",
-    "libnpp*",
-    "libnvjitlink*",
-    "nsight*",
-    "datacenter-gpu-manager*",
-    "amdgpu*",
-    "rocm*",
-    "hip*",
-    "mlnx*",
-    "doca*",
-    "haproxy*",
-    "vllm*",
-    "llama*",
-    "libllama*",
-    "ggml*",
-    "libggml*",
-)
+EXCLUDED = (*KERNELS, "linux-firmware*", *DRIVERS, *RUNTIMES, "haproxy", "haproxy-awslc")
 """Kernel, GPU and fabric drivers with their libraries, HAProxy, serving runtimes: only rollouts change them."""
 ORIGINS = (
     "origin=Debian,codename=${distro_codename}-security,label=Debian-Security",

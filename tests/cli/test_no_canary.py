@@ -11,6 +11,7 @@ from rackwright.cli import runtime
 from rackwright.cli.common import change_lock
 from rackwright.cli.model import update as model_update
 from rackwright.fleet.load import load_fleet
+from rackwright.lifecycle.rollout import opened as opening
 from rackwright.lifecycle.update import resume as resuming
 from tests.cli.command_line import rackwright
 
@@ -39,7 +40,7 @@ def test_a_resume_can_skip_the_canary(site, monkeypatch, words, canaries):
     seen = []
     found.model_copy = lambda update: SimpleNamespace(**{**vars(found), **update})
 
-    monkeypatch.setattr(resuming, "required", lambda _: SimpleNamespace(rollout=found))
+    monkeypatch.setattr(opening, "required", lambda _: SimpleNamespace(rollout=found))
     monkeypatch.setattr("rackwright.lifecycle.session.session.open_session", lambda *_, **__: nullcontext())
     monkeypatch.setattr(resuming, "resume", lambda site, rollout, console: seen.append(rollout.canaries) or ())
     assert rackwright("rollout", "resume", "--yes", *words, "-f", site).exit_code == 0

@@ -9,6 +9,7 @@ from rackwright.cli.common import console as console_module
 from rackwright.errors import RackwrightError
 from rackwright.fleet.load import load_fleet
 from rackwright.lifecycle.reboot import resume as reboots
+from rackwright.lifecycle.reboot.procedure import reboots_of
 from rackwright.lifecycle.rollout import opened
 from rackwright.lifecycle.session import session as session_module
 from rackwright.lifecycle.update import resume
@@ -183,7 +184,7 @@ def done(monkeypatch):
 
     def ended(what, result):
         def end(session, rollout, console, *words):
-            calls.append((what, rollout, *words))
+            calls.append((what, rollout, *(word for word in words if word is not reboots_of)))
             return result
 
         return end

@@ -164,6 +164,30 @@ def test_new_connections_go_to_the_other_gateway_whatever_the_one_that_left_asks
                 assert segment.neighbor() == MACS["new"].hex(":")
 
 
+def test_it_answers_no_question_about_the_virtual_address() -> None:
+    with _segment("10.9.0.") as segment:
+        segment.move()
+        with within(segment.networks["client"], _arp) as raw:
+            asking = {segment.vip: ip_address("10.9.0.98"), segment.own("old"): ip_address("10.9.0.99")}
+            for address, sender in asking.items():
+                raw.send(_question(address, sender.packed))
+            answered = (seen[38:42] for seen in iter(lambda: raw.recv(100), b"") if seen[20:22] == b"\0\2")
+            assert next(answered) == asking[segment.own("old")].packed
+
+
+def _arp() -> socket.socket:
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    raw.bind(("eth0", 0x0806))
+    raw.settimeout(SECONDS)
+    return raw
+
+
+def _question(address: str, sender: bytes) -> bytes:
+    """Return an ARP request to the gateway that has left (RFC 826)."""
+    head = MACS["old"] + MACS["client"] + b"\x08\x06" + b"\0\1\x08\0\6\4\0\1"
+    return head + MACS["client"] + sender + bytes(6) + ip_address(address).packed
+
+
 def test_a_gateway_that_has_left_refuses_connections_except_its_own(segment: Segment) -> None:
     segment.move()
     for host in ("client", "new"):

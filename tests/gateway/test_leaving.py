@@ -72,7 +72,7 @@ def place(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         (programs / name).write_text(f"{head}{text}\n")
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
-    monkeypatch.setattr(leaving, "VIP_FOLDER", str(tmp_path))
+    monkeypatch.setattr(leaving, "_CHECK", str(tmp_path / "check"))
     monkeypatch.setattr(leaving, "_TAKES_SECONDS", 0)
     (tmp_path / "check").write_text(f"[ ! -e {paths.configuration}/left ] || exit 1\n")
     with Remote([Target(name, "@local") for name in ("gate1", "gate2")]) as remote:
@@ -113,6 +113,19 @@ def test_it_closes_each_connection_after_its_answer_also_after_a_reload_until_it
     assert (place.tables(), alone.records(), list(place.left.parent.glob("left*"))) == (set(), {}, [])
 
 
+def test_one_that_has_left_refuses_connections_before_its_proxy_starts(place: Place) -> None:
+    without_address(place).leave("gate1", who="ada", reason="kernel", allow_outage=True)
+    for table in place.tables():
+        (place.folder / table).unlink()
+    place.stack.gateway.script("start")
+    assert place.tables() == {"inet", "arp"}
+    place.left.unlink()
+    for table in place.tables():
+        (place.folder / table).unlink()
+    place.stack.gateway.script("start")
+    assert place.tables() == set()
+
+
 def test_the_record_says_who_and_why_and_a_run_leaves_an_operators_as_it_is(place: Place) -> None:
     alone = without_address(place)
     for who, manual, known in (("run", False, "run"), ("ada", True, "ada"), ("run", False, "ada")):
@@ -143,7 +156,7 @@ def test_keepalived_that_does_not_give_up_the_address_leaves_all_as_it_was(place
     (place.folder / "stuck").touch()
     with pytest.raises(HostError, match="gate1: leaving failed: keepalived did not give up the virtual address"):
         place.leaving.leave("gate1", who="ada", reason="kernel", allow_outage=True)
-    assert (place.left.exists(), place.tables()) == (False, {"ip"})
+    assert (list(place.left.parent.glob("left*")), place.tables()) == ([], {"ip"})
     assert connection_header(place.stack) is None
 
 

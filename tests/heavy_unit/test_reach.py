@@ -32,7 +32,11 @@ ALL = {file.name.removeprefix("test_").removesuffix(".py") for file in heavy_fil
         pytest.param("tests/heavy/vllm_cache.py", {"vllm_cache"}, id="a program that a test runs"),
         pytest.param("tests/heavy/deeper.py", {"canary"}, id="a helper of a helper"),
         pytest.param("tests/heavy/test_vip.py", {"vip"}, id="the test itself"),
-        pytest.param("tests/lab/load/__main__.py", {"attacks", "canary", "under_load"}, id="a program of a helper"),
+        pytest.param(
+            "tests/lab/load/__main__.py",
+            {"attacks", "canary", "reboot", "under_load", "vip"},
+            id="a program of a helper",
+        ),
         pytest.param("tests/hardware/written/blackwell.xml", {"vllm_states"}, id="what a helper reads"),
         pytest.param("rackwright/lab/vm/disk.py", ALL, id="a fixture of the folder is everybody's"),
         pytest.param("rackwright/lab/paths.py", ALL, id="the lab"),

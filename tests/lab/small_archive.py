@@ -16,6 +16,10 @@ FOLDER = "/srv/archive"
 SOURCES = "/etc/apt/sources.list.d/small-archive.sources"
 ASIDE = "/srv/other-sources"
 """Where the host's other sources are meanwhile."""
+LOCKED = """systemd-run -q --collect --unit=lock -p Type=notify -p NotifyAccess=all perl -MFcntl -e '
+open F, "+<", shift; $l = pack "s s x![q] q q i x![q]", F_WRLCK, 0, 0, 0, 0;
+fcntl F, F_SETLKW, $l and system "systemd-notify", "--ready"; sleep 100' /var/lib/dpkg/lock-frontend"""
+"""A command after which a process has locked dpkg as dpkg does, until `systemctl stop lock`."""
 Suite = Literal["lab", "lab-security"]
 _LABELS: Mapping[Suite, str] = {"lab": "Debian", "lab-security": "Debian-Security"}
 _ELSEWHERE = "elsewhere"
@@ -103,7 +107,11 @@ def archive(*packages: SmallPackage, alone: bool = True) -> str:
     `alone`: the host's other sources are put into ASIDE, so that `apt-get update` needs no network. Debian's own
     packages that the test needs must be installed before.
     """
-    parts = [f"set -eu\nfolder={FOLDER}\nrm -rf -- $folder\nmkdir -p {ASIDE} $folder/{_ELSEWHERE}"]
+    # Hosts that make the same packages get the same files, to the last byte.
+    parts = [
+        "set -eu\nexport SOURCE_DATE_EPOCH=1000000000",
+        f"folder={FOLDER}\nrm -rf -- $folder\nmkdir -p {ASIDE} $folder/{_ELSEWHERE}",
+    ]
     if alone:
         others = "/etc/apt/sources.list /etc/apt/sources.list.d/*"
         parts.append(

@@ -15,9 +15,8 @@ from tests.lab.alone import alone
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, Said
-from tests.lab.small_archive import SmallPackage, archive, library, service
+from tests.lab.small_archive import LOCKED, SmallPackage, archive, library, service
 from tests.stand_in_driver import FOLDER, TOOLS, Kernel, repository
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -133,10 +132,9 @@ def test_one_that_builds_is_said_to(site: Site) -> None:
 def test_only_security_leaves_the_others_and_the_driver_and_names_services_and_locks(site: Site) -> None:
     site.host.tell("apt-get -qq update; apt-get -qq -y install small-service small-library >/dev/null 2>&1")
     run(site.host, archive(_DKMS, library("3", "lab-security"), service("3")))
-    site.host.tell("systemd-run -q --unit=holder flock -F /var/lib/dpkg/lock-frontend sleep infinity")
-    wait_until(lambda: not site.host.holds("flock -n /var/lib/dpkg/lock-frontend true"))
+    site.host.tell(LOCKED)
     (host,) = site.plan("--only", "security", "--check", "--json", check=4).json["hosts"]
     assert [(one["name"], one["way_back"]) for one in host["packages"]] == [("small-library", "cache")]
     assert host["services"] == ["small.service"]
-    assert [line.split(" (")[0] for line in host["in_the_way"]] == ["dpkg is locked by sleep"]
+    assert [line.split(" (")[0] for line in host["in_the_way"]] == ["dpkg is locked by perl"]
     assert host["driver"] is None

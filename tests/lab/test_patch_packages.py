@@ -6,31 +6,41 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from rackwright.lab.hosts import Lab
+from rackwright.lifecycle.patch.as_before import worse
 from rackwright.lifecycle.patch.packages import HostPackages, StepFailed, Unfinished
+from rackwright.lifecycle.patch.well_hosts import well
+from rackwright.lifecycle.session.session import Session
 from rackwright.package_set import Package, PackageChange
 from rackwright.remote import Remote
 from rackwright.roles.patch.packages import ROOT, folder_of, unit_of
 from tests.lab.cut_download import served_by_half
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
-from tests.lab.small_archive import FOLDER, SmallPackage, Suite, archive
+from tests.lab.small_archive import FOLDER, LOCKED, SmallPackage, Suite, archive
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 NUMBERS = itertools.count(1)
 TOOL, LIBRARY = "small-tool", "small-base"
 TIMERS = "apt-daily.timer apt-daily-upgrade.timer"
+_SERVES = """set -e; cd /etc/systemd/system; printf '%s\\n' '[Service]' 'ExecStart=sleep infinity' '[Install]' \\
+'WantedBy=multi-user.target' >small-serves.service; systemctl -q enable --now small-serves
+nft 'add table inet small; add chain inet small input { type filter hook input priority 0; }
+add rule inet small input tcp dport 9 drop'; touch /srv/mounted; mount --bind /etc/hostname /srv/mounted"""
+_SERVES_NOT = """systemctl -q disable --now small-serves; rm /etc/systemd/system/small-serves.service
+nft delete table inet small; umount /srv/mounted; rm -f /srv/mounted
+systemctl daemon-reload; systemctl reset-failed"""
 # Everything that a patch that was reverted must leave as it was.
 _SNAPSHOT = f"""export LC_ALL=C
 dpkg-query -W -f '${{Package}} ${{Version}} ${{Status}} ${{Conffiles}}\\n'; dpkg -l; dpkg --audit
 apt-mark showauto; apt-mark showmanual; apt-mark showhold; cat /etc/{TOOL}/*; stat -c '%n %a %U' /etc/{TOOL}/*
 find /var/lib/dpkg/info -name 'small-*' | sort | xargs sha256sum"""
-_LOCK = """perl -MFcntl -e 'open F, "+<", shift; $l = pack "s s x![q] q q i x![q]", F_WRLCK, 0, 0, 0, 0;
-fcntl F, F_SETLKW, $l; open G, ">", "/run/locked"; sleep 100' /var/lib/dpkg/lock-frontend"""
 
 
 def small(name: str, version: str, *fields: str, suite: Suite | None = "lab", postinst: str = "true") -> SmallPackage:
@@ -54,9 +64,8 @@ ALL = (OLD, NEW, BASE, BAD_OLD, BAD, HALF, SLOW_OLD, SLOW)
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with fresh_lab("patches", "kept") as lab:
-        lab.exec(
-            "kept", "apt-get -qq update && apt-get -qq install -y --no-install-recommends dpkg-repack", timeout=300
-        )
+        install = "apt-get -qq install -y --no-install-recommends dpkg-repack"
+        lab.exec("kept", f"apt-get -qq update && {install}", timeout=300)
         lab.exec("kept", f"systemctl unmask --quiet {TIMERS}; systemctl start {TIMERS}; apt-get clean")
         Site(lab, lab.fleet(), "kept").publish(*ALL)
         yield lab
@@ -112,7 +121,7 @@ def site(lab: Lab) -> Iterator[Site]:
     site.tell("touch /run/go; systemctl stop lock 2>/dev/null || :")
     wait_until(lambda: not site.tell("systemctl list-units --no-legend 'rackwright-patch-*.service'"))
     names = " ".join({package.name for package in ALL})
-    site.tell(f"dpkg --purge --force-all {names} 2>/dev/null; rm -rf {ROOT} /run/go /run/locked /etc/{TOOL}")
+    site.tell(f"dpkg --purge --force-all {names} 2>/dev/null; rm -rf {ROOT} /run/go /etc/{TOOL}")
 
 
 def both(site: Site) -> tuple[PackageChange, PackageChange]:
@@ -134,7 +143,11 @@ def test_packages_change_and_are_reverted_to_the_last_byte(site: Site) -> None:
         assert site.snapshot() == before
         kept = patch.keep()
         assert (kept.repacked, kept.none) == ((), ())
-        patch.install()
+        site.tell(f"mv {FOLDER} {FOLDER}.off")  # from here on, only the run's own files are used
+        try:
+            patch.install()
+        finally:
+            site.tell(f"mv {FOLDER}.off {FOLDER}")
         assert site.version(TOOL) == "1:1.1 installed"
         assert site.tell("apt-mark showauto 'small-*'").split() == [LIBRARY, TOOL]
         assert site.tell(f"cat /etc/{TOOL}/*-edited /etc/{TOOL}/*-plain") == "mine\nplain 1:1.1"
@@ -182,8 +195,7 @@ def test_a_full_disk_is_found_before_anything_changes(site: Site) -> None:
 
 
 def test_a_process_that_has_locked_dpkg_is_named_and_waited_for(site: Site) -> None:
-    site.tell(f"cat >/run/lock.sh <<'END'\n{_LOCK}\nEND\nsystemd-run -q --collect --unit=lock sh /run/lock.sh")
-    wait_until(lambda: site.holds("test -e /run/locked"))
+    site.tell(LOCKED)
     with site.run(*both(site), patience=1) as patch:
         with pytest.raises(StepFailed, match=r"lock-frontend is in use by process [0-9]+ perl"):
             patch.hold_off()
@@ -217,7 +229,7 @@ def test_a_download_that_is_cut_changes_nothing(site: Site) -> None:
 
 def waiting(site: Site) -> PackageChange:
     site.install(SLOW_OLD)
-    site.tell("rm -f /run/starts")
+    site.tell("rm -f /run/starts; apt-mark -qq manual small-slow")
     return site.change(SLOW, "1")
 
 
@@ -247,6 +259,7 @@ def test_a_lost_controller_or_connection_does_not_stop_the_installation(site: Si
         assert not looks
     assert site.version("small-slow") == "2 installed"
     assert site.tell("wc -l </run/starts") == "1"
+    assert site.tell("apt-mark showmanual small-slow") == "small-slow"
 
 
 def test_a_power_loss_during_the_installation_is_made_good(site: Site) -> None:
@@ -311,3 +324,24 @@ def test_an_archive_that_changes_between_two_hosts_is_refused(site: Site) -> Non
         assert site.version(TOOL) == "1:1.0 installed"
     finally:
         site.publish(*ALL)
+
+
+def test_a_host_is_as_well_as_before_until_something_is_worse(site: Site) -> None:
+    with Remote([site.target()]) as remote:
+        session = cast(Session, SimpleNamespace(remote=remote))
+        site.tell(_SERVES)
+        try:
+            before = well(session, site.name).facts
+            assert {"unit small-serves.service running", "unit ssh.service running"} < set(before)
+            site.tell("nft 'add table inet f2b-table'; systemd-run -q --unit=small-transient sleep infinity")
+            assert well(session, site.name).facts == before
+            site.tell("systemctl stop small-serves small-transient; umount /srv/mounted")
+            site.tell("nft 'delete table inet f2b-table; add rule inet small input tcp dport 10 drop'")
+            after = well(session, site.name).facts
+        finally:
+            site.tell(f"{{ {_SERVES_NOT}; }} 2>/dev/null || :")
+        assert worse(before, after, rebooted=False) == (
+            "small-serves.service ran before and doesn't run now",
+            "/srv/mounted (ext4) was mounted before and isn't now",
+            "the packet filter's table inet small has other rules than before",
+        )

@@ -97,7 +97,7 @@ def as_planned(monkeypatch):
 def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(session, acts, monkeypatch):
     def roll(session, lease_session, restarts, console, done, **_):
         for one in restarts:
-            done(one.replica)
+            done(one)
         raise RuntimeError("the next one fails")
 
     monkeypatch.setattr(carry_out, "roll", roll)

@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ from rackwright.roles.boot.one_boot import parse_one_boot
 from rackwright.roles.certificate import ends
 from rackwright.roles.patch import packages as patching
 from rackwright.roles.patch.parse_state import parse_state
+from rackwright.roles.patch.well import parse_well
 from rackwright.roles.replica import proof
 from rackwright.roles.replica import state as replicas
 from rackwright.roles.replica.answer import parse_answer
@@ -67,7 +69,8 @@ from rackwright.state.lease import parse_lease
 from rackwright.state.merge_keys import parse_kept_keys
 from rackwright.state.pushed_keys import parse_pushed
 from rackwright.state.record import parse_record
-from tests.hardware.outputs import FOLDER
+from rackwright.state.rollout import HostPart, HostRollout, parse_rollout
+from tests.hardware.outputs import FOLDER, printed
 from tests.lifecycle.hostile import HOSTILE, Lost, session_with
 from tests.lifecycle.patch.states import STATE
 
@@ -122,6 +125,11 @@ PATCHING = (
 )
 ANSWER = '{"choices": [{"text": "blue", "logprobs": {"tokens": ["b"], "top_logprobs": [{"b": -0.1}]}}]}'
 SMI = (FOLDER / "h100.xml").read_text()
+WELL = (
+    f"unit ssh.service running\nmount / ext4\nfilter inet rackwright {'a' * 64}\nclock synchronized\n"
+    "library 550.163.01\nfabric 550.163.01\nxid 79 0000:17:00 93.027938\n"
+    f"hardware\n{printed(facts='loaded 550.163.01' + chr(10), smi=SMI + 'rc 0' + chr(10))}end\n"
+)
 DRILL = b'{"format": "drill-host/1", "fleet": "acme", "drill": "d1", "who": "ada", "time": "2026-11-01T08:00:00Z"}'
 IDENTITY = (
     f"machine-id {'a' * 32}\nkey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA\naddress 10.0.0.9\naddress fe80::1\n"
@@ -212,6 +220,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_left: (parse_left, SURVEYED["left"]),
     parse_people: (lambda text: parse_people(text.splitlines()), PEOPLE),
     parse_state: (parse_state, STATE),
+    parse_well: (parse_well, WELL),
     backups.parse: (backups.parse, BACKUP),
     others.parse: (others.parse, "0 1\n"),
     parse_one_boot: (
@@ -223,6 +232,17 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     replicas.parse: (replicas.parse, REPLICAS),
     parse_answer: (parse_answer, ANSWER),
     parse_control: (lambda text: parse_control(text, "gate1"), RECORD),
+    parse_rollout: (
+        lambda text: parse_rollout(text, "rollout r1"),
+        HostRollout(
+            procedure="reboot",
+            id="r1",
+            what="apply --reboot",
+            who="ben",
+            when=datetime(2026, 11, 30, tzinfo=UTC),
+            hosts=(HostPart(name="gpu1", why="a new driver", boot="1"),),
+        ).model_dump_json(),
+    ),
     parse_journal: (lambda text: parse_journal(text, "gate1"), ENTRY),
     parse_lease: (
         lambda text: parse_lease(text.splitlines(), 1790000000, "gate1"),

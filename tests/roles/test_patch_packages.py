@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shlex
 import subprocess
 from pathlib import Path
@@ -82,7 +83,8 @@ def test_what_a_step_printed_is_read() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["result failed 1\nuptime 1 1\n", LOOK.replace("failed 1", "fine"), LOOK.replace("1790.15", "²"),
+    ["result failed 1\nuptime 1 1\n", LOOK.replace("failed 1", "fine"), LOOK.replace("failed 1", "failed 1234"),
+     LOOK.replace("1790.15", "²"),
      LOOK.replace("space", "spice"), LOOK.replace("\t12", "")],
 )  # fmt: skip
 def test_another_answer_is_refused(wrong: str) -> None:
@@ -99,3 +101,58 @@ def test_what_a_host_says_can_be_shown() -> None:
 
 def test_a_person_can_run_a_step() -> None:
     assert by_hand(RUN, Step.REVERT, 300) == f"sh /var/lib/rackwright/patch/{RUN}/run.sh revert 300"
+
+
+def run_step(folder: Path, step: str, *arguments: str) -> str:
+    """Run this text as the step `demo`, and return how it ended. The file `printed` has what the journal gets."""
+    (folder / "run.sh").write_text(packages.SCRIPTS["run.sh"])
+    (folder / "demo.sh").write_text(step)
+    command = ["sh", str(folder / "run.sh"), "demo", *arguments]
+    with (folder / "printed").open("w") as printed:
+        subprocess.run(command, check=True, timeout=60, stdout=printed)
+    return (folder / "demo.result").read_text()
+
+
+def test_a_step_leaves_its_result_and_its_output_without_passwords(tmp_path: Path) -> None:
+    said = "Err: http://me:secret@mirror/a http://me:sec@ret@mirror/b"
+    assert run_step(tmp_path, f"echo '{said}'; exit 7") == "failed 7\n"
+    assert (tmp_path / "demo.log").read_text() == "Err: http://mirror/a http://mirror/b\n"
+    assert run_step(tmp_path, "exit 0") == "complete\n"
+
+
+def test_a_step_gets_its_arguments_and_the_journal_its_output(tmp_path: Path) -> None:
+    assert run_step(tmp_path, 'echo "$#" "$@"', "a b", "c") == "complete\n"
+    assert (tmp_path / "printed").read_text() == (tmp_path / "demo.log").read_text() == "2 a b c\n"
+
+
+def test_a_log_is_bounded_and_has_the_end(tmp_path: Path) -> None:
+    run_step(tmp_path, "seq 600000; head -c 9000 /dev/zero | tr '\\0' x; echo; echo last")
+    assert sum(path.stat().st_size for path in tmp_path.glob("demo.log*")) < 2_100_000
+    lines = (tmp_path / "demo.log").read_text().splitlines()
+    assert lines[-1] == "last"
+    assert max(map(len, lines)) == 2000
+
+
+def test_a_step_ends_even_if_a_process_keeps_its_output_open(tmp_path: Path) -> None:
+    assert run_step(tmp_path, f"sleep 30 & echo $! >{tmp_path}/pid; echo done") == "complete\n"
+    assert (tmp_path / "demo.log").read_text() == "done\n"
+    subprocess.run(["kill", (tmp_path / "pid").read_text().strip()], check=True)
+
+
+def test_the_folder_of_downloads_is_roots_again_before_anything_is_copied(tmp_path: Path) -> None:
+    text = packages.SCRIPTS["download.sh"].replace("/var/cache/apt", str(tmp_path))
+    for name, status in {"chown": 0, "apt-get": 100}.items():
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@"\nexit {status}\n')
+        (tmp_path / name).chmod(0o755)
+    command = ["sh", "-euc", f"PATH={tmp_path}:$PATH\n{text}\ndownload a:all=1 || echo $?"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    did = [line.split(" -- ")[0] for line in done.stdout.splitlines()]
+    assert did == ["chown _apt", "apt-get -q download", "chown root", "100"]
+
+
+def test_only_one_step_runs_at_a_time(tmp_path: Path) -> None:
+    with (tmp_path / "busy").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(subprocess.CalledProcessError):
+            run_step(tmp_path, "true")
+    assert not (tmp_path / "demo.result").exists()

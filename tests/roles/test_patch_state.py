@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from rackwright.roles.patch.fetch import fetch_function
 from rackwright.roles.patch.parse_state import parse_state, without_user
 from rackwright.roles.patch.scope import decided_by, left_regex
 from rackwright.roles.patch.state import Cves, Space, script
-from tests.lifecycle.patch.states import STATE
+from tests.lifecycle.patch.states import SHA, STATE
 
 
 def test_a_host_says_what_changes_with_files_security_and_the_way_back() -> None:
@@ -24,8 +27,8 @@ def test_a_host_says_what_changes_with_files_security_and_the_way_back() -> None
     ]
     assert found.offered[0].change.package.size == 2_438_000
     assert found.kept_back == ("linux-image-lab", "small-conflicting")
-    assert (found.held, found.held_by_us) == (("held-by-ops", "linux-image-lab"), {"linux-image-lab"})
-    assert (found.broken, found.locked) == ({"small-half": "iF"}, ("apt-get (4711)",))
+    assert found.held == {"linux-image-lab": "nvidia-580", "held-by-ops": ""}
+    assert (found.broken, found.locked) == ({"small-half": "half-configured"}, ("apt-get (4711)",))
     assert found.space["/var"] == Space(1_000_000, "/var")
     assert found.services == ("rackwright-assistant@1.service", "ssh.service")
     assert (found.running, found.reboot) == ("6.12.48+deb13-amd64", "libc6 linux-image-amd64")
@@ -64,6 +67,20 @@ def test_a_password_in_a_source_is_not_kept() -> None:
     assert url == "http://mirror.internal/debian/pool/main/o.deb"
     assert "secret" not in repr(parse_state(STATE))
     assert without_user("E: https://u:p@a.b/x https://c@d/y") == "E: https://a.b/x https://d/y"
+    # An @ in a password should be %40, but isn't always.
+    assert without_user("E: https://u:p@ss@a.b/x@1") == "E: https://a.b/x@1"
+    said = STATE.replace("asked debsecan", "unknown curl: can't get http://ops:secret@mirror/x")
+    assert parse_state(said).cves_unknown == "curl: can't get http://mirror/x"
+
+
+def test_the_same_package_of_two_architectures_has_two_ways_back() -> None:
+    foreign = "Inst tzdata:i386 [2025b-4+deb13u1] (2026a-0+deb13u1 Debian:13.2/stable-updates [i386])"
+    file = f"'http://mirror.internal/i.deb' tzdata_2026a-0+deb13u1_i386.deb 260000 SHA256:{SHA}"
+    found = parse_state(STATE.replace("Conf tzdata", f"{foreign}\n{file}\nback tzdata:i386 cache\nConf tzdata"))
+    assert [(one.change.package.architecture, one.back) for one in found.offered][-2:] == [
+        ("all", "none"),
+        ("i386", "cache"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +114,10 @@ def test_control_characters_are_not_kept() -> None:
         ("nvidia-open-kernel-dkms", "lock", "lock"),
         ("libcuda1", "lock", "lock"),
         ("libcurl4t64", None, None),
+        ("cuda", "lock", "lock"),
+        ("hip-runtime-amd", "lock", "lock"),
+        ("hippotat-server", None, None),
+        ("linux-nvidia-hwe-24.04", "lock", None),
         ("libcublas-12-8", "lock", "lock"),
         ("libggml0", "runtime update", "runtime update"),
         ("haproxy", None, None),
@@ -120,7 +141,28 @@ def test_no_value_acts_in_the_script() -> None:
         ["sh", "-s"], input=f"{head}curl() {{ printf '%s|' \"$@\"; }}\nfetch U F; printf %s \"$tracker\"; }}\n",
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    assert said.endswith(f"--proxy|{evil}|-o|F|--|U|{evil}")
+    assert said.endswith(f"--proxy|{evil}|-o|F|-K|-|{evil}")
+
+
+def test_a_url_with_a_password_is_no_argument(tmp_path: Path) -> None:
+    odd = tmp_path / 'secret"b$(d)'
+    odd.write_text("content")
+    log = 'curl() { echo "$*" >arguments; command curl "$@"; }\n'
+    text = f"{log}{fetch_function()}fetch {shlex.quote(f'file://{odd}')} copy\n"
+    done = subprocess.run(["sh", "-s"], input=text, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "copy").read_text() == "content"
+    assert "secret" not in (tmp_path / "arguments").read_text()
+
+
+@pytest.mark.parametrize("program", ["apt-get", "dpkg"])
+def test_a_host_without_apt_says_so(tmp_path: Path, program: str) -> None:
+    for other in {"apt-get", "apt-cache", "dpkg"} - {program}:
+        (tmp_path / other).write_text("")
+        (tmp_path / other).chmod(0o755)
+    text = script(driver=True, only_security=False)
+    done = subprocess.run(["/bin/sh", "-s"], input=text, env={"PATH": str(tmp_path)}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, f"{program} isn't installed; patching needs Debian or Ubuntu\n")
 
 
 def test_shellcheck_finds_nothing() -> None:

@@ -56,7 +56,7 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
             outages = (
                 models if agreed.allow_outage else _agree_to_downtimes(look.downtimes, console, ask=not agreed.yes)
             )
-            console.confirm("Update these replicas, one at a time?")
+            console.confirm(f"Update these replicas, {fleet.file.rollout.pace}?")
             return outages
 
         with open_session(fleet, progress=console.on_step, lock=after) as session:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.common.options import Group
-from rackwright.cli.patch import plan
+from rackwright.cli.patch import plan, run
 
 
 @click.group(cls=Group)
 def patch() -> None:
-    """Show what patching hosts would change."""
+    """Plan and run the patching of hosts."""
 
 
 patch.add_command(plan.plan)
+patch.add_command(run.run)

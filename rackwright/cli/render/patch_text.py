@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
 from rackwright.cli.render.table import table
@@ -16,6 +16,8 @@ from rackwright.roles.patch.state import Offered
 
 _WAYS = {"archive": "archive", "cache": "cache", "repack": "repacked", "none": "none", None: "removed"}
 _OURS = "rackwright-"
+_MOST = 30
+"""Lines of one kind for a host: it may have any number of unfinished packages."""
 
 
 def patch_text(plan: Plan, zone: tzinfo) -> list[str]:
@@ -89,23 +91,30 @@ def _said(host: HostPlan) -> Iterator[str]:
     state = host.state
     if host.empty:
         yield "nothing to change: isn't touched"
-    yield from (f"in the way: {what}" for what in host.in_the_way if not host.empty)
+    if not host.empty:
+        yield from _each("in the way", host.in_the_way)
     if host.reboots:
         yield f"reboots: {'; '.join(host.reboots)}"
-    yield from (f"no way back: {offered.name} {offered.change.before}" for offered in no_way_back(state))
-    yield from (f"if the kernel hangs: {what}" for what in host.hands)
+    yield from _each("no way back", [f"{offered.name} {offered.change.before}" for offered in no_way_back(state)])
+    yield from _each("if the kernel hangs", host.hands)
     if state.services is None:
         yield "services on replaced libraries: unknown, needrestart isn't installed; next: rackwright apply"
     elif state.services:
         ours = [unit for unit in state.services if unit.startswith(_OURS)]
         others = [unit for unit in state.services if unit not in ours]
         if others:
-            yield f"run on replaced libraries: {', '.join(others)}"
+            yield f"run on replaced libraries: {_some(others, _MOST)}"
         if ours:
-            yield f"run on replaced libraries, restarted only by a rollout: {', '.join(ours)}"
+            yield f"run on replaced libraries, restarted only by a rollout: {_some(ours, _MOST)}"
     if state.cves is None and not host.empty:
         yield f"CVEs: unknown{f': {state.cves_unknown}' if state.cves_unknown else ', debsecan has no data'}"
-    yield from (f"stays: {left.name}: {left.why}" for left in host.left)
+    yield from _each("stays", [f"{left.name}: {left.why}" for left in host.left])
+
+
+def _each(what: str, found: Sequence[str]) -> Iterator[str]:
+    yield from (f"{what}: {one}" for one in found[:_MOST])
+    if len(found) > _MOST:
+        yield f"{what}: and {len(found) - _MOST} more, all in --json"
 
 
 def _builds(plan: Plan) -> Iterator[str]:

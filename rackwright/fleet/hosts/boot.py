@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from rackwright.fleet.fleet import Fleet
 from rackwright.roles.boot.settings import Settings
 from rackwright.roles.nvidia_driver.settings import Settings as Driver
 
 
-def boot_of(driver: Driver | None) -> Settings | None:
-    """Return the settings of a host on which rackwright installs or keeps a kernel; None for another host."""
-    return Settings() if driver else None
+def boot_of(fleet: Fleet, driver: Driver | None) -> Settings | None:
+    """Return the settings of a host whose kernel rackwright installs, keeps or patches; None for another host."""
+    return Settings() if driver or fleet.file.patch else None

@@ -41,7 +41,7 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
     backup = backup_of(fleet, lock, name, tuple(runtime.kept for runtime in serving.runtimes if runtime.kept))
     p2p = p2p_of(fleet, name)
     driver = driver_settings(fleet, lock, name)
-    boot = boot_of(driver)
+    boot = boot_of(fleet, driver)
     return HostSpec(
         name=name,
         layout=layout_of(fleet, name, serving, gateway, vip, backup, driver, p2p, boot),

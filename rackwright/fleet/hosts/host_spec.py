@@ -95,4 +95,4 @@ class HostSpec:
     never_shut_out: tuple[Network, ...] = ()
     """Networks that fail2ban never bans."""
     rolled: frozenset[str] = frozenset()
-    """Replicas whose units are changed only by a rollout, one at a time."""
+    """Replicas whose units are changed only by a rollout."""

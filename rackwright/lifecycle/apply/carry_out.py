@@ -108,7 +108,7 @@ def _prefetch(work: Work, run: Run) -> Prefetch:
 
 
 def _rolling(work: Work, planned: Plan) -> Work:
-    """Leave the units of engines that restart to the rollout, which changes them one by one."""
+    """Leave the units of engines that restart to the rollout, which changes them under traffic."""
     rolled: dict[str, set[str]] = {name: set() for name in work.session.hosts}
     for restart in planned.restarts:
         for name in set(restart.replica.hosts) & set(rolled):

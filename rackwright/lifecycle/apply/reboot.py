@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.lifecycle.apply.plan import Plan
@@ -12,8 +12,8 @@ from rackwright.lifecycle.reboot.pending import pending
 from rackwright.lifecycle.reboot.procedure import Work as Reboots
 from rackwright.lifecycle.reboot.procedure import complete, open_reboots
 from rackwright.lifecycle.session.session import Session
-from rackwright.roles.nvidia_driver.settings import INSTALL
-from rackwright.run import Outcome, Run
+from rackwright.roles.nvidia_driver.settings import INSTALL, PENDING
+from rackwright.run import Outcome, Run, Step
 from rackwright.state.journal import open_rollout
 
 WHAT = "apply --reboot"
@@ -106,11 +106,20 @@ def _rebooted(work: Work, run: Run, waiting: Mapping[str, str]) -> Run:
     except LeasedError:
         raise
     except RackwrightError as error:
-        run = sum(runs[1:], runs[0])
+        run = _as_booted(sum(runs[1:], runs[0]), done)
         if _stays_open(session):
             raise Halted(run, error) from None
         return run + Run(unreachable=_left(session, waiting, done, error))
-    return sum(runs[1:], runs[0])
+    return _as_booted(sum(runs[1:], runs[0]), done)
+
+
+def _as_booted(run: Run, rebooted: Collection[str]) -> Run:
+    """Return the run without its notes that these hosts need a reboot."""
+
+    def stale(step: Step) -> bool:
+        return step.host in rebooted and (step.note or "").startswith(PENDING)
+
+    return replace(run, steps=tuple(replace(step, note=None) if stale(step) else step for step in run.steps))
 
 
 def _stays_open(session: Session) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rackwright.fleet.lock import DriverLock
 from rackwright.report.words import size
 from rackwright.roles.boot.settings import SCRIPT as ONE_BOOT
+from rackwright.roles.patch.packages import RESERVE
 from rackwright.roles.patch.scope import decided_by
 from rackwright.roles.patch.state import Offered, PatchState
 
@@ -71,20 +72,27 @@ def _in_the_way(state: PatchState, kernel: bool) -> Iterator[str]:
         yield f"dpkg didn't finish {name} ({shown}): dpkg --configure -a"
     if state.locked:
         yield f"dpkg is locked by {', '.join(state.locked)}"
+    yield from _full_disks(state, kernel)
+
+
+def _full_disks(state: PatchState, kernel: bool) -> Iterator[str]:
+    """Yield filesystems without enough space, by the rules by which a run checks it."""
     needed: dict[str, int] = {}
+    spare: dict[str, int] = {}
     for folder, count in _needed(state, kernel):
-        if space := state.space.get(folder):
+        if count and (space := state.space.get(folder)):
             needed[space.mount] = needed.get(space.mount, 0) + count
+            spare[space.mount] = max(spare.get(space.mount, 0), RESERVE // 8 if folder == "/boot" else RESERVE)
     free = {space.mount: space.free for space in state.space.values()}
     for mount, count in needed.items():
-        if count > free[mount]:
-            yield f"{mount} has {size(free[mount])} free; this needs {size(count)}"
+        if count + spare[mount] > free[mount]:
+            yield f"{mount} has {size(free[mount])} free; should have {size(count + spare[mount])}"
 
 
 def _needed(state: PatchState, kernel: bool) -> Iterator[tuple[str, int]]:
-    download = sum(offered.change.package.size for offered in state.offered)
-    # The files of the versions before are kept, too, and are about as large.
-    yield "/var", 2 * download
+    sizes = [(offered.change.package.size, offered.change.before) for offered in state.offered]
+    # apt's download, its copy, and the file of the version before, which is about as large.
+    yield "/var", sum(3 * size if before else 2 * size for size, before in sizes)
     yield "/usr", sum(offered.unpacked for offered in state.offered)
     yield "/boot", _BOOT_SPACE if kernel else 0
 
@@ -118,13 +126,12 @@ def _left(state: PatchState, driver: bool) -> Iterator[Left]:
         if by := decided_by(name, driver=driver):
             yield Left(name, "the next lock decides it" if by == "lock" else f"{by} decides it")
         elif name in state.held:
-            yield Left(
-                name, "rackwright holds it" if name in state.held_by_us else "on hold; apt-mark unhold releases it"
-            )
+            whose = state.held[name]
+            yield Left(name, f"rackwright holds it for {whose}" if whose else "on hold; apt-mark unhold releases it")
         else:
             yield Left(name, "kept back by apt: it conflicts with other packages, or its update is phased")
 
 
 def _natural(release: str) -> tuple[tuple[int, int, str], ...]:
     parts = re.findall(r"\d+|\D+", release)
-    return tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts)
+    return tuple((1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts)

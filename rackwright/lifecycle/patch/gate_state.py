@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rackwright.errors import Problem
+from rackwright.errors import Problem, RackwrightError
 
 
 class GateState(StrEnum):
@@ -39,3 +39,11 @@ class Gate:
 def problems(host: str, gates: Iterable[Gate]) -> tuple[Problem, ...]:
     """Return a problem for each gate that isn't open; empty: the host may be patched."""
     return tuple(gate.problem(host) for gate in gates if not gate.is_open)
+
+
+def refuse_closed(host: str, gates: Iterable[Gate], error: type[RackwrightError]) -> None:
+    """Raise the error with all gates that aren't open, if there are any."""
+    if closed := problems(host, gates):
+        first = closed[0]
+        raised = error(first.what, where=first.where, should=first.should, next=first.next, listed=first.listed)
+        raise raised.with_problems(closed)

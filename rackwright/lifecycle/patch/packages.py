@@ -27,6 +27,7 @@ LIMITS = {
 """Seconds after which a step isn't waited for any longer. It goes on: dpkg isn't killed."""
 LOST_SECONDS = 900
 """A host that has been unreachable for this long isn't waited for any longer."""
+_FAR = "how far a patch is"
 POLL_SECONDS = 1.0
 """Between two tries to reach a host."""
 
@@ -113,6 +114,26 @@ class HostPackages:
     def finish(self) -> None:
         """Start apt's timers again. Keep the files of this run and the one before it, and remove older ones."""
         self._step(Step.FINISH)
+
+    def settle(self) -> None:
+        """Wait until no step of the run is under way. Raise Unfinished if that takes too long."""
+        said = self._patiently(Step.INSTALL, scripts.look_command(self.run, Step.INSTALL))
+        # It fails where the run has no folder yet.
+        if said.ok:
+            self._ended(Step.INSTALL)
+
+    def installed(self) -> bool:
+        """Return whether `install` has ended well. Changes nothing."""
+        return self._complete(Step.INSTALL)
+
+    def finished(self) -> bool:
+        """Return whether `finish` has ended well. Changes nothing."""
+        return self._complete(Step.FINISH)
+
+    def _complete(self, step: Step) -> bool:
+        said = self.shell.run(scripts.look_command(self.run, step))
+        # It fails where the run has no folder yet.
+        return said.ok and read_answer(self.shell.name, _FAR, scripts.parse_look, said.stdout).result == "complete"
 
     def _step(self, step: Step) -> Look:
         """Run the step on the host, or follow it if it runs already, and return how it ended."""

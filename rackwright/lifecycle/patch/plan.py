@@ -82,21 +82,22 @@ def patch_plan(
     session: Session,
     *,
     only_security: bool = False,
+    drivers: bool = True,
     now: datetime | None = None,
     measured: Mapping[str, float] | None = None,
     say: Say = _quiet,
 ) -> Plan:
     """Ask the session's hosts and return what a patch run would change.
 
-    With `only_security`, driver and kernel of the lock stay. `measured`: seconds of each host's last patch. `say`
-    gets a line before anything that takes long. A host without an answer is in `failed`. Raise FleetError if the
-    fleet file has no `patch`, RackwrightError if this machine doesn't know the fleet's time zone.
+    Without `drivers`, or with `only_security`, driver and kernel of the lock stay. `measured`: seconds of each host's
+    last patch. `say` gets a line before anything that takes long. A host without an answer is in `failed`. Raise
+    FleetError if the fleet file has no `patch`, RackwrightError if this machine doesn't know the fleet's time zone.
     """
     _require_section(session)
     zone = zone_of(session.fleet)
     states, failed = states_of(session, only_security=only_security)
     order = in_order(session.fleet, states)
-    coming = Coming() if only_security else _coming(session, order, say)
+    coming = _coming(session, order, say) if drivers and not only_security else Coming()
     plans = tuple(_planned(session, host, states[host], coming.sets.get(host)) for host in order)
     if any(plan.new_set for plan in plans):
         say("building the modules of the coming driver, one host for each set; this takes minutes")
@@ -129,7 +130,7 @@ def states_of(session: Session, *, only_security: bool) -> tuple[dict[str, Patch
     """Return what each host says about its packages, and why the others said nothing that can be read."""
     scripts = {host: _script(session, host, only_security=only_security) for host in session.hosts}
     asked = session.remote.each(scripts, lambda host: _asked(session, host, scripts[host]))
-    read = read_each(asked, "its packages", parse_state)
+    read = read_each(asked, "asking apt", parse_state)
     states = {host: state for host, state in read.items() if isinstance(state, PatchState)}
     failed = {host: error.problems[0] for host, error in read.items() if isinstance(error, HostError)}
     return states, {host: without_user(problem.line()) for host, problem in failed.items()}

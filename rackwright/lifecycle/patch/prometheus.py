@@ -31,6 +31,7 @@ LIMIT = 8 * 2**20
 """Most bytes of one answer."""
 MOST_ALERTMANAGERS = 8
 _CHUNK = 2**16
+_LONGEST_URL = 500
 _ALERTS = "/api/v2/alerts"
 _EVERY = "?active=true&silenced=true&inhibited=true&unprocessed=true"
 
@@ -123,7 +124,8 @@ class Prometheus:
         except ValueError:
             parts = urlsplit("")
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.path.endswith(_ALERTS)
-        if not usable or not said.isascii() or not said.isprintable() or parts.username is not None:
+        shown = said.isascii() and said.isprintable() and len(said) <= _LONGEST_URL
+        if not usable or not shown or parts.username is not None:
             raise NotAsked(
                 "knows an Alertmanager by an unusable URL", where=self._name, next="check its configuration"
             )

@@ -58,12 +58,9 @@ def _problems(host: str, finding: Finding) -> Iterator[Problem]:
         case Kind.UNFETCHED:
             yield Problem(host, f"{what} could not be downloaded", None, "the same command again")
         case Kind.LOCKED:
-            yield Problem(
-                host,
-                f"{what} is in use by process {found}",
-                "should be free",
-                f"ps {found.partition(' ')[0]} on {host}",
-            )
+            pid = found.partition(" ")[0]
+            then = f"ps {pid} on {host}" if pid.isdecimal() else None
+            yield Problem(host, f"{what} is in use by process {found}", "should be free", then)
         case Kind.UNASKED:
             yield Problem(host, f"{what} would be {found}, too", "isn't in the plan", _PLAN)
         case Kind.VERSION:

@@ -12,16 +12,18 @@ from typing import Literal
 import rackwright.roles.patch
 from rackwright.errors import HostError
 from rackwright.fleet.lock import DriverLock
+from rackwright.hardware.plain_text import plain
 from rackwright.operations.dkms_build import DKMS_BUILD
 from rackwright.package_set import Package
 from rackwright.remote import Completed, Connection
+from rackwright.roles.patch.fetch import fetch_function
+from rackwright.roles.patch.parse_state import without_user
 
 SECONDS = 1800
 """Limit of the build. Low priority on a busy host makes it several times slower."""
 _FETCH_SECONDS = 900
 _TEMPLATES = Path(rackwright.roles.patch.__file__).parent / "templates"
 _NEEDED = ("linux-headers-*", "linux-kbuild-*", "linux-compiler-*", "*-dkms*", "*kernel-source*")
-_CURL = ("curl", "-q", "-sS", "--fail", "--location", "--proto", "=https,http,file", "--proto-redir", "=https,http")
 _ANNOUNCES = re.compile(r"building |\S+ \S+ doesn't build for kernel \S+:$")
 """What the script says before the compiler's lines."""
 _MOST_LINES = 8
@@ -59,7 +61,9 @@ def tried_of(host: str, locked: DriverLock, answer: Completed) -> Tried:
     """Return what the script's end means."""
     if answer.killed:
         raise HostError("the trial build was ended by a signal", where=host)
-    lines = tuple(_plain(line) for line in answer.last_lines(_MOST_LINES) if not _ANNOUNCES.match(line))
+    lines = tuple(
+        without_user(plain(line, 240)) for line in answer.last_lines(_MOST_LINES) if not _ANNOUNCES.match(line)
+    )
     if answer.ok:
         return Tried(host, locked.version, locked.kernel, "builds")
     state: Literal["fails", "unknown"] = "fails" if answer.exit_status == 1 and lines else "unknown"
@@ -75,11 +79,5 @@ def build_script(locked: DriverLock, curl_options: tuple[str, ...] = (), *, seco
         "build": DKMS_BUILD + (_TEMPLATES / "build.sh").read_text(),
     }
     head = "".join(f"{key}={shlex.quote(value)}\n" for key, value in values.items())
-    curl = shlex.join((*_CURL, "-m", str(_FETCH_SECONDS), *curl_options))
-    fetch = f'fetch() {{ {curl} -o "$2" -- "$1" </dev/null; }}\n'
+    fetch = fetch_function("-m", str(_FETCH_SECONDS), *curl_options)
     return f"{{\nset -u\numask 022\n{head}{fetch}{(_TEMPLATES / 'try_build.sh').read_text()}}}\n"
-
-
-def _plain(line: str) -> str:
-    text = "".join(character if character.isprintable() else " " for character in line[:240])
-    return re.sub(" +", " ", text).strip()

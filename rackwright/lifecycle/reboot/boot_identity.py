@@ -1,4 +1,4 @@
-"""Which boot a host is in, and a reboot that happens once, whoever asks for it again."""
+"""Which boot a host is in, and a reboot that happens once, even if it is asked for again."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote.answers import read_answer
 from rackwright.roles.boot.one_boot import (
+    KERNEL,
     SECONDS,
     OneBoot,
     arm_command,
@@ -17,6 +18,8 @@ from rackwright.roles.boot.one_boot import (
 from rackwright.roles.boot.settings import SCRIPT
 
 _NO_SCRIPT = f"it has no {SCRIPT} yet, so its next kernel boots by default at once"
+
+_ASKED = "/run/reboot-required"
 
 
 def looked(session: Session, name: str) -> OneBoot | None:
@@ -33,10 +36,9 @@ def held(session: Session, name: str) -> None:
         _run(session, name, hold_command(), "keeping the running kernel the default")
 
 
-def armed(session: Session, name: str) -> tuple[str, ...]:
-    """Make the next boot, and only that, one of the fleet's kernel; return why a person may be needed if it fails."""
-    driver = session.hosts[name].driver
-    kernel, found = driver.kernel if driver else None, looked(session, name)
+def armed(session: Session, name: str, kernel: str | None) -> tuple[str, ...]:
+    """Make the next boot, and only that, one of this kernel; return why a person may be needed if it fails."""
+    found = looked(session, name)
     if kernel is None or (found and found.running == kernel):
         return ()
     if found is None:
@@ -44,6 +46,19 @@ def armed(session: Session, name: str) -> tuple[str, ...]:
     if found.can_arm:
         _run(session, name, arm_command(kernel), f"arming {kernel}")
     return found.hands
+
+
+def newest(session: Session, name: str) -> str | None:
+    """Return the newest kernel in the host's /boot; None: it has none, like a container."""
+    command = 'for k in /boot/vmlinuz-*; do [ ! -e "$k" ] || echo "${k#/boot/vmlinuz-}"; done | sort -V | tail -n 1'
+    found = session.remote.connection(name).run(command).check("asking for its kernels").stdout.strip()
+    return found if KERNEL.fullmatch(found) else None
+
+
+def asked_for(session: Session, name: str) -> bool:
+    """Return whether an installed package asks for a reboot."""
+    found = session.remote.connection(name).run(f"[ ! -e {_ASKED} ] || echo yes").check("asking whether it reboots")
+    return found.stdout.strip() == "yes"
 
 
 def fell_back(session: Session, name: str) -> str | None:

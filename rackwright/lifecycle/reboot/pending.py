@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rackwright.errors import HostError
 from rackwright.lifecycle.session.session import Session
 
-_COMMAND = """cat /sys/module/nvidia/version 2>/dev/null || echo none
+COMMAND = """cat /sys/module/nvidia/version 2>/dev/null || echo none
 k=$(uname -r); if [ -e "/boot/vmlinuz-$k" ]; then echo "$k"; else echo none; fi"""
 """Prints the versions of the module and of the machine's own kernel."""
 
@@ -25,7 +25,7 @@ def pending(session: Session, hosts: Iterable[str], *, kernels: bool = False) ->
     """Return which of these hosts have a driver, or with `kernels` its kernel, that isn't active until a reboot."""
     wanted = [name for name in hosts if session.hosts[name].driver]
     found = Pending({}, {})
-    for name, answer in session.remote.run_on(wanted, _COMMAND).items():
+    for name, answer in session.remote.run_on(wanted, COMMAND).items():
         if isinstance(answer, HostError):
             found.unreachable[name] = answer.problems[0].what
         elif not answer.ok:

@@ -1,17 +1,20 @@
-"""A rollout that reboots hosts: opened, carried out host by host, and closed when none is left to do.
+"""A rollout over hosts: opened, carried out host by host, and closed when none is left to do.
 
-All decisions use what hosts and gateways report now, not the journal.
+All decisions use what hosts and gateways report now, not the journal, with one exception: a host that is in another
+boot has rebooted for the rollout only if the journal has its act. If not, it crashed, for example.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, Protocol
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.lifecycle.reboot.boot_identity import boot_now
 from rackwright.lifecycle.reboot.host_change import Reboots
-from rackwright.lifecycle.rollout.change import Change, Paused
+from rackwright.lifecycle.rollout.change import Change, Paused, Phase
 from rackwright.lifecycle.rollout.engine_changes import roll
 from rackwright.lifecycle.rollout.opened import RESUME
 from rackwright.lifecycle.session.console import Console
@@ -30,9 +33,22 @@ from rackwright.stopping import Stopping
 _LOOKING = "looking at the engines"
 
 
+class HostChanges(Protocol):
+    """What a procedure does to a host."""
+
+    def changed(self, part: HostPart, *, rebooted: bool) -> Change:
+        """Return the change of a host, which may have been started before. `rebooted`: it has had its reboot."""
+
+    def left(self, part: HostPart) -> Change:
+        """Return the change of a host that stays as it is: its engines only have to answer, and it is undrained."""
+
+    def done(self, part: HostPart, *, rebooted: bool) -> bool:
+        """Return whether the host's change is complete, apart from what is drained."""
+
+
 @dataclass(frozen=True)
 class Work:
-    """An open rollout that reboots hosts, and that this command works on."""
+    """An open rollout over hosts that this command works on."""
 
     session: Session
     lease_session: LeaseSession
@@ -44,9 +60,19 @@ class Work:
     changed: Callable[[str], None] = lambda _: None
     """Gets each host that was changed and proven."""
 
-    @property
-    def reboots(self) -> Reboots:
-        return Reboots(self.session, self.lease_session, self.console, self.stopping, self.ran)
+    changes_of: ChangesOf = field(default_factory=lambda: reboots_of)
+
+    @cached_property
+    def changes(self) -> HostChanges:
+        return self.changes_of(self)
+
+
+ChangesOf = Callable[[Work], HostChanges]
+
+
+def reboots_of(work: Work) -> HostChanges:
+    """Return the changes of `apply --reboot`."""
+    return Reboots(work.session, work.lease_session, work.console, work.stopping, work.ran)
 
 
 @dataclass(frozen=True)
@@ -55,15 +81,12 @@ class HostProgress:
 
     part: HostPart
     rebooted: bool
-    """It is in another boot than when the rollout was opened."""
+    """It is in another boot than when the rollout was opened, and the rollout has started to change it."""
     drained: bool
     """A run has drained its replicas or the gateway on it."""
     unknown: str | None
     """Why its state isn't known; None: it is."""
-
-    @property
-    def done(self) -> bool:
-        return self.rebooted and not self.drained
+    done: bool = False
 
 
 def open_reboots(
@@ -74,15 +97,27 @@ def open_reboots(
     Hosts that don't serve come first, because they cost nothing; then those that serve, and the gateways and control
     hosts, during whose change nothing else may change.
     """
-    parts = list(session.remote.each(waiting, lambda name: _part(session, name, waiting[name])).values())
+    parts = list(session.remote.each(waiting, lambda name: host_part(session, name, waiting[name])).values())
     last = {*session.fleet.gateways, *session.fleet.control}
+    parts.sort(key=lambda one: (one.name in last, len(one.idle) < len(one.replicas)))
+    return open_hosts(lease_session, "reboot", what, parts, outages)
+
+
+def open_hosts(
+    lease_session: LeaseSession,
+    procedure: Literal["reboot", "patch"],
+    what: str,
+    parts: Sequence[HostPart],
+    outages: tuple[str, ...],
+) -> HostRollout:
+    """Open a rollout over these hosts, which change in this order."""
     rollout = HostRollout(
-        procedure="reboot",
+        procedure=procedure,
         id=lease_session.run,
         what=what,
         who=lease_session.lease.owner.who,
         when=utc_now(),
-        hosts=tuple(sorted(parts, key=lambda one: (one.name in last, len(one.idle) < len(one.replicas)))),
+        hosts=tuple(parts),
         outages=outages,
     )
     write_rollout(lease_session, rollout)
@@ -90,7 +125,8 @@ def open_reboots(
     return rollout
 
 
-def _part(session: Session, name: str, why: str) -> HostPart:
+def host_part(session: Session, name: str, why: str) -> HostPart:
+    """Return the part of a host as it is now. Raise HostError if it, or a gateway, can't be asked."""
     runs = _running(session, name)
     # A new fleet may not have a gateway yet.
     states = session.gateways.servers() if runs else {}
@@ -109,7 +145,7 @@ def _running(session: Session, name: str) -> set[str]:
 
 
 def complete(work: Work) -> tuple[str, ...]:
-    """Bring every host through its reboot and close the rollout; return the hosts that were changed.
+    """Bring every host through its change and close the rollout; return the hosts that were changed.
 
     Raise the failure of the first host that can't be changed or proven, with how the rollout ended: it stays open as
     long as a host is drained or its state isn't known, and is closed if nothing of it was changed.
@@ -128,9 +164,8 @@ def complete(work: Work) -> tuple[str, ...]:
 def _forward(work: Work, done: list[str]) -> None:
     progress = look(work)
     _refuse_unknown(progress)
-    reboots = work.reboots
-    make = {True: reboots.returned, False: reboots.rebooted}
-    _roll(work, [make[one.rebooted](one.part) for one in progress if not one.done], done)
+    make = work.changes.changed
+    _roll(work, [make(one.part, rebooted=one.rebooted) for one in progress if not one.done], done)
 
 
 def put_back(work: Work, reason: str) -> None:
@@ -139,7 +174,7 @@ def put_back(work: Work, reason: str) -> None:
     Raise RackwrightError naming the hosts whose engines don't answer, or that can't be asked. It then stays open.
     """
     progress = look(work)
-    _roll(work, [work.reboots.left(one.part) for one in progress if one.drained and not one.unknown], [])
+    _roll(work, [work.changes.left(one.part) for one in progress if one.drained and not one.unknown], [])
     _refuse_unknown(progress)
     _close(work, f"aborted: {reason}")
 
@@ -148,14 +183,29 @@ def look(work: Work) -> tuple[HostProgress, ...]:
     """Ask all hosts of the rollout, and the gateways; return how far each host is."""
     session, parts = work.session, work.rollout.hosts
     boots = session.remote.each([one.name for one in parts], lambda name: _boot(session, name))
-    drained = _drained(session, parts)
-    return tuple(_progress(one, boots[one.name], drained) for one in parts)
+    drained, acted = _drained(session, parts), _acted(work)
+    return tuple(
+        _progress(
+            work, one, boots[one.name], drained=bool(drained & {one.name, *one.replicas}), acted=one.name in acted
+        )
+        for one in parts
+    )
 
 
-def _progress(part: HostPart, boot: str | HostError, drained: set[str]) -> HostProgress:
-    unknown = boot.problems[0].what if isinstance(boot, HostError) else None
-    rebooted = not isinstance(boot, HostError) and boot != part.boot
-    return HostProgress(part, rebooted, bool(drained & {part.name, *part.replicas}), unknown)
+def _progress(work: Work, part: HostPart, boot: str | HostError, *, drained: bool, acted: bool) -> HostProgress:
+    if isinstance(boot, HostError):
+        return HostProgress(part, rebooted=False, drained=drained, unknown=boot.problems[0].what)
+    if acted:
+        rebooted = boot != part.boot
+        done = not drained and work.changes.done(part, rebooted=rebooted)
+        return HostProgress(part, rebooted=rebooted, drained=drained, unknown=None, done=done)
+    return HostProgress(part.model_copy(update={"boot": boot}), rebooted=False, drained=drained, unknown=None)
+
+
+def _acted(work: Work) -> set[str]:
+    """Return the hosts that the rollout has started to change."""
+    entries = work.lease_session.store.entries()
+    return {one.subject for one in entries if one.rollout == work.rollout.id and one.phase == Phase.ACT}
 
 
 def _boot(session: Session, name: str) -> str | HostError:
@@ -203,10 +253,10 @@ def _roll(work: Work, changes: Sequence[Change], done: list[str]) -> None:
 
 def _ended(work: Work, error: RackwrightError, done: Sequence[str]) -> RackwrightError:
     """Close the rollout if no host is drained or unknown; return the error with how the rollout ended."""
-    first, rebooted = error.problems[0], f"rebooted: {', '.join(done) or 'none'}"
+    first, changed = error.problems[0], f"done: {', '.join(done) or 'none'}"
     became = f"{first.should}; " if first.should else ""
-    if _settled(work) and _closed(work, f"ended, {rebooted}: {first.what}"):
-        return error.but(should=f"{became}{rebooted}")
+    if _settled(work) and _closed(work, f"ended, {changed}: {first.what}"):
+        return error.but(should=f"{became}{changed}")
     then = f"{first.next}; then {RESUME}" if first.next else RESUME
     return error.but(should=f"{became}the rollout {work.rollout.id} stays open", next=then)
 

@@ -1,9 +1,9 @@
-"""Resume or abort an open rollout that reboots hosts, from any machine with the fleet file."""
+"""Resume or abort an open rollout over hosts, from any machine with the fleet file."""
 
 from __future__ import annotations
 
 from rackwright.errors import HostError, LeasedError, ProofError
-from rackwright.lifecycle.reboot.procedure import Work, complete, put_back
+from rackwright.lifecycle.reboot.procedure import ChangesOf, Work, complete, put_back, reboots_of
 from rackwright.lifecycle.rollout.change import Paused
 from rackwright.lifecycle.rollout.opened import still_open, taken_over
 from rackwright.lifecycle.session.console import Console
@@ -14,7 +14,9 @@ from rackwright.state.rollout import HostRollout
 from rackwright.stopping import stoppable
 
 
-def resume(session: Session, rollout: HostRollout, console: Console) -> tuple[str, ...]:
+def resume(
+    session: Session, rollout: HostRollout, console: Console, changes_of: ChangesOf = reboots_of
+) -> tuple[str, ...]:
     """Complete the rollout as if it had not been interrupted; return the hosts that it changed now.
 
     A host that has rebooted is not rebooted again. Raise as `complete` does, LeasedError if the fleet file lacks one
@@ -26,15 +28,17 @@ def resume(session: Session, rollout: HostRollout, console: Console) -> tuple[st
         def ran(run: Run) -> None:
             note_changes(session, lease_session, run, session.hosts)
 
-        return complete(Work(session, lease_session, rollout, console, stopping, ran))
+        return complete(Work(session, lease_session, rollout, console, stopping, ran, changes_of=changes_of))
 
 
-def abort(session: Session, rollout: HostRollout, console: Console, reason: str) -> None:
+def abort(
+    session: Session, rollout: HostRollout, console: Console, reason: str, changes_of: ChangesOf = reboots_of
+) -> None:
     """Let every host serve as it runs now, and close the rollout. Raise as `put_back` does."""
     _refuse_other_hosts(session, rollout)
     with taken_over(session, rollout, "abort", console) as lease_session, stoppable(console.heard) as stopping:
         try:
-            put_back(Work(session, lease_session, rollout, console, stopping), reason)
+            put_back(Work(session, lease_session, rollout, console, stopping, changes_of=changes_of), reason)
         except (HostError, ProofError, Paused) as error:
             raise still_open(error, rollout) from None
 

@@ -21,7 +21,7 @@ class Phase(StrEnum):
     ACT = "act"
     PROVE = "prove"
     COMMIT = "commit"
-    """Only for a change that isn't permanent by itself: after it, a host keeps its new kernel."""
+    """Only for a change that isn't permanent on its own: after it, a host keeps its new kernel."""
     CANARY = "canary"
     """Only for a change with a trial: the replica gets a share of the traffic, and stays drained for the rest."""
     UNDRAIN = "undrain"
@@ -92,7 +92,7 @@ class Clock(Protocol):
         """Let other work that was started go on for this long. Only here does one piece of work yield to another."""
 
     def start(self, work: Callable[[], None]) -> Kill:
-        """Start the work beside this one. Return what ends it before its time."""
+        """Start the work next to this one. Return what ends it early."""
 
 
 class SystemClock:

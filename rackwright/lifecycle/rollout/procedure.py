@@ -65,7 +65,7 @@ class Rollout:
 
 
 def nobody(_: BaseException) -> None:
-    """Kill work that hasn't begun."""
+    """Kill work that hasn't started."""
 
 
 @dataclass(eq=False)

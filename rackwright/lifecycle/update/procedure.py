@@ -33,7 +33,7 @@ from rackwright.stopping import Stopping, stoppable
 
 SURVEY = "Survey the hosts"
 PREFETCH = "Fetch weights and runtimes next to the old ones"
-ROLL = "Update the replicas, one at a time"
+ROLL = "Update the replicas"
 STAGES = (SURVEY, PREFETCH, ROLL)
 _OURS = ("llama_cpp", "vllm", "model_store", "p2p", "replica", "gateway", "backup")
 """Roles whose steps an update carries out."""

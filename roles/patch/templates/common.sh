@@ -4,7 +4,7 @@ set -eu
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l APT_LISTCHANGES_FRONTEND=none UCF_FORCE_CONFFOLD=1
 folder=${0%/*} step=${0##*/} tab=$(printf '\t')
 step=${step%.sh} findings=$folder/$step.found
-locks='/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock'
+. "$folder/questions.sh"
 
 say() { printf '%s\n' "$*" >&2; }
 found() { printf '%s\t%s\t%s\t%s\n' "$1" "$2" "${3-}" "${4-}" >>"$findings"; }
@@ -35,16 +35,6 @@ differing() { # before or after, KIND: print a finding for each listed package t
     $6 == "not-installed" || $6 == "config-files" { is = "-" }
     $6 !~ /^(installed|not-installed|config-files)$/ { is = $7 " (" $6 ")" }
     is != wanted { print kind, $1 ":" $2, wanted, is }'
-}
-broken() { # print a finding for each package that dpkg has not finished
-  dpkg-query -W -f '${db:Status-Status}\t${db:Status-Eflag}\t${binary:Package}\n' |
-    awk -F '\t' -v OFS='\t' '
-      $2 != "ok" || $1 !~ /^(installed|not-installed|config-files)$/ { print "broken", $3, "installed", $1 }'
-}
-holder() { # PATH: print the process that has locked it: id and name
-  pid=$(perl -MFcntl -e 'open F, "+<", shift or exit; $l = pack "s s x![q] q q i x![q]", F_WRLCK, 0, 0, 0, 0;
-    fcntl F, F_GETLK, $l or exit; @l = unpack "s s x![q] q q i", $l; print $l[4] if $l[0] != F_UNLCK' "$1")
-  [ -z "$pid" ] || echo "$pid $(tr -cd ' -~' <"/proc/$pid/comm" 2>/dev/null | cut -c -40)"
 }
 uptime() { cut -d . -f 1 /proc/uptime; }
 wait_for() { # SECONDS PATH…: wait until no process has locked any of these

@@ -1,10 +1,15 @@
-# Read by stage.sh and keep.sh: downloads through apt, in a folder that apt's own user may write to. Root only reads
-# what is there, and copies it before it verifies the copy.
+# Read by stage.sh and keep.sh: downloads through apt, in a folder that apt's own user may write to meanwhile. Root only
+# reads what is there, and copies it before it verifies the copy.
 rm -rf -- /var/cache/apt/rackwright-* # of a step that was cut off
 work=$(mktemp -d /var/cache/apt/rackwright-XXXXXXXX)
 trap 'rm -rf -- "$work"' EXIT
-chown _apt -- "$work" 2>/dev/null || : # without this user, apt downloads as root
-download() { (cd "$work" && apt-get -q download -- "$@") </dev/null; } # NAME:ARCHITECTURE=VERSION…
+download() { # NAME:ARCHITECTURE=VERSION…
+  code=0
+  chown _apt -- "$work" 2>/dev/null || : # without this user, apt downloads as root
+  (cd "$work" && apt-get -q download -- "$@") </dev/null || code=$?
+  chown root -- "$work" # so that nobody puts a link or a pipe in a file's place while it is copied
+  return $code
+}
 copied() { # FILE INTO: copy a downloaded file; false if it isn't there
   [ -f "$work/$1" ] && [ ! -L "$work/$1" ] || return 1
   cp -- "$work/$1" "$2"

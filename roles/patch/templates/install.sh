@@ -21,7 +21,7 @@ unasked() { # FILE…: print a finding for each other package that apt would cha
 wait_for "$1" $locks
 ended
 if [ ! -s "$findings" ]; then
-  remark
+  mark_installed
   exit 0
 fi
 : >"$findings"
@@ -39,8 +39,8 @@ refuse_if_found
 touch -- "$folder/begun"
 sync -- "$folder/begun" "$folder"
 code=0
-offline install --mark-auto "$@" || code=$?
-[ "$code" != 0 ] || remark
+offline install "$@" || code=$?
+[ "$code" != 0 ] || mark_installed
 ended
 sync
 refuse_if_found

@@ -25,6 +25,7 @@ without_apt() { # apt does nothing if a dependency can't be met; dpkg does what 
 # shellcheck disable=SC2086 # each word is a file
 wait_for "$1" $locks
 touch -- "$folder/reverted"
+rm -f -- "$folder/install.result" "$folder/finish.result" # what they brought is there no more
 sync -- "$folder/reverted" "$folder"
 [ -z "$(ls /var/lib/dpkg/updates)" ] || dpkg --configure -a || : # apt refuses to work before
 # shellcheck disable=SC2046 # each word is a file or a package

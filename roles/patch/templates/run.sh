@@ -10,14 +10,29 @@ exec 8>"$folder/busy"
 flock -n 8 || { echo "a step of this run is under way" >&2; exit 69; }
 cut -d ' ' -f 1 /proc/uptime >"$folder/$step.started"
 : >"$folder/$step.found"
-rm -f -- "$folder/$step.pipe" "$folder/$step.read" "$folder/$step.log"
+rm -f -- "$folder/$step.pipe" "$folder/$step.read" "$folder/$step".log*
 mkfifo -- "$folder/$step.pipe"
 # Passwords in the addresses of apt's sources are left out. Of more than 1 MB, the last one to two are kept.
 {
-  awk -v log_file="$folder/$step.log" '
-    { gsub(/:\/\/[^\/@ ]*@/, "://"); $0 = substr($0, 1, 2000); print; fflush() }
-    (size += length + 1) > 1e6 { close(log_file); system("mv -f -- " log_file " " log_file ".1"); size = 0 }
-    { print >log_file; fflush(log_file) }' <"$folder/$step.pipe"
+  perl -e '
+    my ($file, $size, $in) = (shift, 0, "");
+    $SIG{PIPE} = "IGNORE";
+    sub note {
+      my $line = shift;
+      $line =~ s{://[^/ ]*\@}{://}g;
+      $line = substr($line, 0, 2000) . "\n";
+      syswrite STDOUT, $line;
+      if (!$size || ($size += length $line) > 1e6) {
+        rename $file, "$file.1" if $size;
+        open LOG, ">", $file;
+        $size = length $line;
+      }
+      syswrite LOG, $line;
+    }
+    while (sysread STDIN, $in, 65536, length $in) {
+      note($1) while $in =~ s/^(.*)\n// || $in =~ s/^(.{30000})//;
+    }
+    note($in) if length $in' "$folder/$step.log" <"$folder/$step.pipe"
   : >"$folder/$step.read"
 } 8>&- &
 umask 022

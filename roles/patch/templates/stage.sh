@@ -7,11 +7,7 @@ reserve=$1 patience=$2
 
 held() { # packages on hold, and the set of packages that rackwright holds them for
   packages | awk -F '\t' '$5 == "hold" { print $1, $2 }' | while read -r name arch; do
-    whose=''
-    for list in /var/lib/rackwright/packages/*.held; do
-      [ ! -e "$list" ] || ! tr ' ' '\n' <"$list" | grep -qFx -e "$name" || whose=$(basename "$list" .held)
-    done
-    found held "$name:$arch" '' "$whose"
+    found held "$name:$arch" '' "$(held_for "$name")"
   done
 }
 room() { # lines of standard input: PATH BYTES that will be written there

@@ -1,13 +1,16 @@
 # What patching would change on this host. Writes only in $work, root's own folder, which is removed at the end.
 # $left: names that other commands decide; $only: security or empty; $tracker: URL of debsecan's data; $one_boot: the
-# script of roles/boot; fetch URL FILE.
+# script of roles/boot; fetch URL FILE; the functions of questions.sh.
 export LC_ALL=C
+fail() { printf '%s\n' "$*" >&2; exit 1; }
+for program in apt-get apt-cache dpkg; do
+  command -v $program >/dev/null || fail "$program isn't installed; patching needs Debian or Ubuntu"
+done
 work=$(mktemp -d /var/tmp/rackwright-state-XXXXXXXX)
 trap 'rm -rf -- "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 chmod 0711 "$work"
 mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial"
-fail() { printf '%s\n' "$*" >&2; exit 1; }
 . /etc/os-release
 echo "system $ID ${VERSION_ID:-} $(dpkg --print-architecture)"
 # Lists that are still current aren't fetched again.
@@ -32,18 +35,18 @@ simulated "$@"
 sed -n '/^The following packages have been kept back:/,/^[^ ]/s/^  //p' "$work/simulated" | tr -s ' ' '\n' | sed 's/^/kept /'
 if [ -n "$only" ]; then
   names=$(awk '$1 == "Inst" && /Debian-Security:|-security[ ,]/ { n = $2; sub(/[^(]*\(/, ""); print n "=" $1 }' "$work/simulated")
-  if [ -n "$names" ]; then set -- install --no-remove $names; simulated "$@"; else set --; : >"$work/simulated"; fi
+  if [ -n "$names" ]; then set -- install --no-remove -- $names; simulated "$@"; else set --; : >"$work/simulated"; fi
 fi
 grep -E '^(Inst|Remv) ' "$work/simulated"
 [ $# = 0 ] || apt-get -qq -y --print-uris "$@" 2>/dev/null | grep "^'"
 # name[:architecture] and the version before, of each package that is changed.
 sed -n 's/^Inst \([^ ]*\) \[\([^]]*\)\].*/\1 \2/p' "$work/simulated" >"$work/before"
 after=$(sed -n 's/^Inst \([^ ]*\) [^(]*(\([^ ]*\) .*/\1=\2/p' "$work/simulated")
-[ -z "$after" ] || apt-cache show $after | awk '/^Package: /{ p = $2 } /^Version: /{ v = $2 } /^Architecture: /{ a = $2 }
+[ -z "$after" ] || apt-cache show -- $after | awk '/^Package: /{ p = $2 } /^Version: /{ v = $2 } /^Architecture: /{ a = $2 }
   /^Installed-Size: /{ s = $2 } /^$/ && p { print "unpacked", p, a, v, s; p = "" } END { if (p) print "unpacked", p, a, v, s }'
 
 # The way back. Files of documentation may be left out by dpkg's own path-exclude.
-[ ! -s "$work/before" ] || apt-cache madison $(cut -d ' ' -f 1 "$work/before") 2>/dev/null |
+[ ! -s "$work/before" ] || apt-cache madison -- $(cut -d ' ' -f 1 "$work/before") 2>/dev/null |
   awk -F ' *[|] *' '/ Packages$/ { gsub(/^ +/, "", $1); print $1, $2 }' >"$work/offered"
 while read -r name version; do
   architecture=$(dpkg-query -W -f '${Architecture}' "$name")
@@ -55,12 +58,9 @@ while read -r name version; do
   echo "back $name $way"
 done <"$work/before"
 
-env -u APT_CONFIG apt-mark showhold | sed 's/^/held /'
-cat /var/lib/rackwright/packages/*.held 2>/dev/null | tr ' ' '\n' | sed -n 's/^\(.\)/ours \1/p'
-dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package}\n' | awk '$1 ~ /^.[^inc]|^..[^ ]/ && NF == 2 { print "broken", $2, $1 }'
-for file in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock; do
-  [ ! -e $file ] || awk -v i=":$(stat -c %i $file)" 'substr($6, length($6) - length(i) + 1) == i { print $5 }' /proc/locks
-done | sort -u | while read -r pid; do echo "locked $pid $(cat "/proc/$pid/comm" 2>/dev/null)"; done
+env -u APT_CONFIG apt-mark showhold | while read -r name; do echo "held $name $(held_for "${name%:*}")"; done
+broken | awk -F '\t' '{ print "broken", $2, $4 }'
+for file in $locks; do who=$(holder "$file") && [ -n "$who" ] && echo "locked $who"; done | sort -u
 for place in / /usr /var /boot; do
   [ ! -d $place ] || df -B1 --output=avail,target $place | awk -v p=$place 'NR == 2 { print "space", p, $1, $2 }'
 done

@@ -99,6 +99,25 @@ def test_every_host_that_waits_is_rebooted_as_one_rollout(made: Session, bench: 
     assert not is_open(made)
 
 
+def test_only_hosts_that_rebooted_are_no_longer_said_to_wait(made: Session, bench: Bench) -> None:
+    made.machines["gpu2"].loaded = NEW
+    noted = Run(
+        tuple(
+            Step(name, "nvidia_driver", "Load the driver", Outcome.UNCHANGED, note=note)
+            for name in ("gpu1", "gpu2")
+            for note in (f"reboot pending: {WHY}", "there is no nvidia-persistenced.service")
+        )
+    )
+    notes = {
+        (step.host, (step.note or "").partition(":")[0]) for step in acted(made, bench, run=noted, reboot=True).notes
+    }
+    assert notes == {
+        ("gpu1", "there is no nvidia-persistenced.service"),
+        ("gpu2", "there is no nvidia-persistenced.service"),
+        ("gpu2", "reboot pending"),
+    }
+
+
 def test_an_accepted_outage_is_of_every_model(made: Session, bench: Bench) -> None:
     acted(made, bench, reboot=True, allow_outage=True)
     assert read_rollout(made.store, journal(made)[0].rollout).outages == ("assistant",)
@@ -154,7 +173,7 @@ def test_those_after_a_host_that_was_not_rebooted_go_no_further(made: Session, b
     made.traffic.requests["gpu2/assistant@1"] = [2]
     assert acted(made, bench, reboot=True).unreachable == {
         "gpu2": "2 requests are still in flight after 600 s; the rollout pauses, and no request was killed; "
-        "wait for them, or raise rollout.drain_timeout; rebooted: gpu1; next: rackwright status",
+        "wait for them, or raise rollout.drain_timeout; done: gpu1; next: rackwright status",
         "gpu3": f"reboot pending: {WHY}; not rebooted, because gpu2 was not",
     }
     assert (boots(made), is_open(made)) == ([1, 0, 0], False)
@@ -181,7 +200,7 @@ def test_the_only_gateway_is_left_and_the_way_out_is_named(
     monkeypatch.setattr(made.traffic, "leave", alone)
     monkeypatch.setattr(made.traffic, "rejoin", lambda gateway: None)
     assert acted(made, bench, reboot=True).unreachable == {
-        "gpu1": "the fleet has no other gateway; rebooted: none; next: the same command with --allow-outage"
+        "gpu1": "the fleet has no other gateway; done: none; next: the same command with --allow-outage"
     }
     assert (made.machines["gpu1"].boots, made.traffic.drained) == (0, set())
 

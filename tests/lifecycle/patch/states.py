@@ -20,12 +20,11 @@ Conf tzdata (2026a-0+deb13u1 Debian:13.2/stable-updates [all])
 'http://mirror.internal/t.deb' tzdata_2026a-0+deb13u1_all.deb 260000 SHA256:{SHA}
 unpacked libssl3t64 amd64 3.5.1-1+deb13u1 7000
 unpacked tzdata all 2026a-0+deb13u1 1400
-back libssl3t64:amd64 archive
+back libssl3t64 archive
 back tzdata none
-held linux-image-lab
+held linux-image-lab nvidia-580
 held held-by-ops
-ours linux-image-lab
-broken small-half iF
+broken small-half half-configured
 locked 4711 apt-get
 space / 71703875584 /
 space /usr 71703875584 /

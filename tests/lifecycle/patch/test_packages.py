@@ -131,6 +131,11 @@ def test_a_failed_installation_shows_the_end_of_apts_output() -> None:
     assert second.what == "a is half-configured"
 
 
+def test_a_process_id_becomes_a_command_only_if_it_is_a_number() -> None:
+    first, second = failure("hold_off", "locked\tlock\t\t4711 apt", "locked\tlist\t\t$(reboot) apt").problems
+    assert (first.next, second.next) == ("ps 4711 on gpu1", None)
+
+
 def test_a_step_that_found_nothing_shows_its_output() -> None:
     assert failure("keep", "kept\ta:all\t1\tcache", log="log no space left\n").problems[0].listed == (
         "no space left",
@@ -146,3 +151,22 @@ def test_packages_that_were_made_again_and_those_without_a_file_are_named() -> N
     patch, _ = patching("", DONE + "".join(lines))
     kept = patch.keep()
     assert (kept.repacked, kept.none) == (("b:all",), ("c:all",))
+
+
+def test_a_step_that_another_controller_left_under_way_is_waited_for() -> None:
+    host = Answering([BUSY, LOST, BUSY, FAILED])
+    HostPackages(cast(Connection, host), RUN, ()).settle()
+    assert not host.answers
+
+
+def test_where_the_run_has_not_begun_no_step_is_waited_for() -> None:
+    host = Answering([Completed(1)])
+    HostPackages(cast(Connection, host), RUN, ()).settle()
+    assert not host.answers
+
+
+def test_an_error_that_a_step_ended_with_gets_what_became_of_the_host() -> None:
+    error = failure("install", "version\ta:all\t2\t1")
+    became = error.but(should="it was reverted", next="look")
+    assert (became.problems[0].should, became.problems[1:]) == ("it was reverted", error.problems[1:])
+    assert isinstance(became, StepFailed)

@@ -152,6 +152,16 @@ def test_a_text_names_what_is_in_the_way_and_what_cannot_go_back(tmp_path: Path)
         assert line in shown
 
 
+def test_a_text_stays_short_whatever_a_host_says(tmp_path: Path) -> None:
+    names = [f"p{number}" for number in range(400)]
+    many = "".join(f"broken {name} half-installed\nkept {name}\nNEEDRESTART-SVC: {name}.service\n" for name in names)
+    shown = text(plan.patch_plan(session(tmp_path, {"gpu1": STATE.replace("end\n", f"{many}end\n")}))).splitlines()
+    assert len(shown) < 100
+    assert max(map(len, shown)) < 1000
+    assert "  in the way: and 373 more, all in --json" in shown
+    assert "  stays: and 372 more, all in --json" in shown
+
+
 @pytest.mark.parametrize(
     ("said", "build", "words", "code"),
     [

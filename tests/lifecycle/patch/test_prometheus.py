@@ -234,6 +234,7 @@ def test_an_alertmanager_on_prometheus_machine_is_asked_there(served: Callable[.
         ("http://[::1/api/v2/alerts", None),
         ("http://a\x1b[2J/api/v2/alerts", None),
         ("http:///api/v2/alerts", None),
+        (f"http://{'a' * 600}/api/v2/alerts", None),
         ("http://127.0.0.1:1/api/v2/alerts", "127.0.0.1:1 can't be reached"),
     ],
 )

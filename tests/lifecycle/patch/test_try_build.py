@@ -35,7 +35,7 @@ def test_headers_and_the_modules_source_are_taken_and_nothing_else() -> None:
             1,
             "building nvidia 580\nnvidia 580 doesn't build for kernel 6.12:\nx.c:1:1: error: y\x1b[0m\n",
             "fails",
-            ("x.c:1:1: error: y [0m",),
+            ("x.c:1:1: error: y?[0m",),
         ),
         (1, "", "unknown", ("it ended without a reason",)),
         (3, "dkms isn't installed\n", "unknown", ("dkms isn't installed",)),

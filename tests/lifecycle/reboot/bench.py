@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.reboot import boot_identity, host_change, procedure
+from rackwright.lifecycle.reboot import boot_identity, host_change, host_engines, procedure
 from rackwright.lifecycle.reboot.procedure import Work, open_reboots
 from rackwright.lifecycle.rollout import engine_changes
 from rackwright.run import Run
-from rackwright.state.journal import Entry, open_rollout
+from rackwright.state.journal import Entry, Event, open_rollout
 from rackwright.state.lease import Owner
 from rackwright.state.lease_session import LeaseSession, now
 from rackwright.state.rollout import HostRollout
@@ -77,6 +77,11 @@ class Bench:
         """Return the same rollout as another machine takes it over."""
         return self.work(made, self.lease_session(made), work.rollout)
 
+    def acted(self, work: Work, *hosts: str) -> None:
+        """Write that the rollout started to change these hosts."""
+        for host in hosts:
+            work.lease_session.write(Event.INTENT, work.rollout.id, subject=host, phase="act", detail=WHY)
+
     def install(self, session: Any, lease_session: object, deploy: Any, hosts: tuple[str, ...], **_: object) -> Run:
         (name,) = hosts
         assert deploy.__name__ == "gpu"
@@ -105,7 +110,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Bench:
         monkeypatch.setattr(module, "note_leased_act", noted)
     monkeypatch.setattr(host_change, "apply_leased", made.install)
     monkeypatch.setattr(
-        host_change, "Engines", lambda session, *_: SimpleNamespace(answering=partial(_told, session))
+        host_engines, "Engines", lambda session, *_: SimpleNamespace(answering=partial(_told, session))
     )
     monkeypatch.setattr(engine_changes, "SystemClock", lambda: clock)
     monkeypatch.setattr(engine_changes, "GatewayTraffic", lambda session, *_, **__: session.traffic)

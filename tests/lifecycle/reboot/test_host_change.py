@@ -35,10 +35,10 @@ def part_of(made: Session, name: str = "gpu1", *, idle: tuple[str, ...] = ()) ->
 def test_a_change_is_one_of_the_host_with_the_replicas_that_ran(tmp_path: Path, bench: Bench) -> None:
     made = session(tmp_path, TWO)
     part = part_of(made).model_copy(update={"replicas": ("gpu1/coder@1",)})
-    change = reboots(bench, made).rebooted(part)
+    change = reboots(bench, made).changed(rebooted=False, part=part)
     assert (change.host, change.why, change.addresses) == ("gpu1", WHY, {"gpu1/coder@1"})
     assert (change.gateway, change.exclusive) == (False, False)
-    assert reboots(bench, made).returned(part).series == change.series != ""
+    assert reboots(bench, made).changed(rebooted=True, part=part).series == change.series != ""
 
 
 @pytest.mark.parametrize(("name", "gateway"), [("gpu1", True), ("gpu2", False)])
@@ -46,7 +46,7 @@ def test_while_a_gateway_or_control_host_changes_nothing_else_does(
     tmp_path: Path, bench: Bench, name: str, gateway: bool
 ) -> None:
     made = session(tmp_path, gateways=("gate1", "gpu1"), control=["gate1", "gpu2"])
-    change = reboots(bench, made).rebooted(part_of(made, name))
+    change = reboots(bench, made).changed(rebooted=False, part=part_of(made, name))
     assert (change.gateway, change.exclusive) == (gateway, True)
 
 
@@ -55,7 +55,7 @@ def test_the_running_kernel_is_held_before_packages_and_the_new_one_armed_after_
 ) -> None:
     made = session(tmp_path, kernel=NEXT_KERNEL)
     host = made.machines["gpu1"]
-    change = reboots(bench, made).rebooted(part_of(made))
+    change = reboots(bench, made).changed(rebooted=False, part=part_of(made))
     change.act()
     assert host.events == ["hold", "install", "arm", "reboot"]
     assert bench.acts == [(("gpu1",), f"reboot: {WHY}")]
@@ -68,7 +68,7 @@ def test_the_running_kernel_is_held_before_packages_and_the_new_one_armed_after_
 
 def test_a_host_in_another_boot_is_not_touched(tmp_path: Path, bench: Bench) -> None:
     made = session(tmp_path)
-    change = reboots(bench, made).rebooted(part_of(made))
+    change = reboots(bench, made).changed(rebooted=False, part=part_of(made))
     made.machines["gpu1"].boots = 1
     change.act()
     assert (made.machines["gpu1"].events, bench.acts) == ([], [])
@@ -84,13 +84,13 @@ def test_a_host_that_waits_only_for_its_kernel_is_rebooted_too(tmp_path: Path, b
 def test_a_host_that_needs_no_reboot_any_more_is_not_rebooted(tmp_path: Path, bench: Bench) -> None:
     made = session(tmp_path)
     made.machines["gpu1"].loaded = NEW
-    reboots(bench, made).rebooted(part_of(made)).act()
+    reboots(bench, made).changed(rebooted=False, part=part_of(made)).act()
     assert (made.machines["gpu1"].events, bench.acts) == (["hold", "install"], [])
 
 
 def test_a_host_that_has_rebooted_is_only_proven_and_committed(tmp_path: Path, bench: Bench) -> None:
     made = session(tmp_path)
-    change = reboots(bench, made).returned(part_of(made))
+    change = reboots(bench, made).changed(rebooted=True, part=part_of(made))
     change.act()
     assert made.machines["gpu1"].events == []
     with pytest.raises(ProofError, match="was rebooted, but"):
@@ -102,7 +102,7 @@ def test_a_host_that_has_rebooted_is_only_proven_and_committed(tmp_path: Path, b
 def test_why_a_person_may_be_needed_is_said_before_the_reboot(tmp_path: Path, bench: Bench) -> None:
     made = session(tmp_path, kernel=NEXT_KERNEL)
     made.machines["gpu1"].script = OneBootScript(hands=("no-watchdog",))
-    reboots(bench, made).rebooted(part_of(made)).act()
+    reboots(bench, made).changed(rebooted=False, part=part_of(made)).act()
     (said,) = bench.console.said
     assert said.startswith("gpu1  if the new kernel doesn't boot, a person is needed: it has no hardware watchdog")
 
@@ -110,7 +110,7 @@ def test_why_a_person_may_be_needed_is_said_before_the_reboot(tmp_path: Path, be
 def test_only_the_control_hosts_reboot_makes_the_lease_last(tmp_path: Path, bench: Bench) -> None:
     made = session(tmp_path, control=["gpu1"])
     for name in ("gpu1", "gpu2"):
-        reboots(bench, made).rebooted(part_of(made, name)).act()
+        reboots(bench, made).changed(rebooted=False, part=part_of(made, name)).act()
     assert bench.lasting == [BOOT_SECONDS]
 
 
@@ -133,7 +133,7 @@ def test_a_host_whose_driver_is_not_installed_is_not_rebooted(
     made = session(tmp_path)
     bench.installs["gpu1"] = run
     with pytest.raises(HostsFailed) as caught:
-        reboots(bench, made).rebooted(part_of(made)).act()
+        reboots(bench, made).changed(rebooted=False, part=part_of(made)).act()
     assert str(caught.value) == f"gpu1: {told}"
     assert made.machines["gpu1"].events == ["hold", "install"]
     assert bench.runs == [run]
@@ -142,7 +142,7 @@ def test_a_host_whose_driver_is_not_installed_is_not_rebooted(
 def test_a_host_that_does_not_say_which_boot_this_is_is_not_rebooted(tmp_path: Path, bench: Bench) -> None:
     """Any later answer would look like another boot."""
     made = session(tmp_path)
-    change = reboots(bench, made).rebooted(part_of(made))
+    change = reboots(bench, made).changed(rebooted=False, part=part_of(made))
     made.machines["gpu1"].kills = 1
     with pytest.raises(HostError, match="asking which boot this is was ended by a signal"):
         change.act()
@@ -157,7 +157,7 @@ def test_a_host_that_does_not_say_whether_it_needs_a_reboot_has_failed(tmp_path:
 
     bench.installed = cut
     with pytest.raises(HostError, match="gpu1: unreachable"):
-        reboots(bench, made).rebooted(part_of(made)).act()
+        reboots(bench, made).changed(rebooted=False, part=part_of(made)).act()
 
 
 # The proof.
@@ -179,7 +179,7 @@ def test_waiting_does_not_help_a_host_that_came_back_wrong(tmp_path: Path, bench
     for name, value in {"loaded": NEW, **changes}.items():
         setattr(made.machines["gpu1"], name, value)
     with pytest.raises(ProofError) as caught:
-        reboots(bench, made).returned(part_of(made)).prove()
+        reboots(bench, made).changed(rebooted=True, part=part_of(made)).prove()
     (problem,) = caught.value.problems
     assert (problem.where, problem.what) == ("gpu1", what)
     assert problem.next is not None
@@ -190,11 +190,11 @@ def test_all_its_engines_must_answer_but_not_those_that_were_idle(tmp_path: Path
     made = session(tmp_path, TWO)
     made.machines["gpu1"].loaded = NEW
     made.answers["gpu1/coder@1"] = made.through["gpu1/coder@1"] = "HTTP 503"
-    change = reboots(bench, made).returned(part_of(made))
+    change = reboots(bench, made).changed(rebooted=True, part=part_of(made))
     assert change.revert
     for prove in (change.prove, change.serves, change.revert.prove, change.revert.serves):
         assert prove() == "gpu1/coder@1: HTTP 503"
-    idle = reboots(bench, made).returned(part_of(made, idle=("gpu1/coder@1",)))
+    idle = reboots(bench, made).changed(rebooted=True, part=part_of(made, idle=("gpu1/coder@1",)))
     assert idle.idle == {"gpu1/coder@1"}
     assert idle.revert
     for prove in (idle.prove, idle.serves, idle.revert.prove, idle.revert.serves):
@@ -206,7 +206,7 @@ def test_a_host_that_can_not_be_asked_for_its_driver_is_asked_again(
 ) -> None:
     made = session(tmp_path)
     made.machines["gpu1"].loaded = NEW
-    change = reboots(bench, made).returned(part_of(made))
+    change = reboots(bench, made).changed(rebooted=True, part=part_of(made))
     monkeypatch.setattr(
         "rackwright.lifecycle.reboot.host_change.fell_back",
         lambda session, name: setattr(session.machines[name], "cut", True),
@@ -220,7 +220,7 @@ def test_a_host_that_can_not_be_asked_for_its_driver_is_asked_again(
 def test_the_kernel_that_ran_before_is_booted_again(tmp_path: Path, bench: Bench) -> None:
     made = session(tmp_path, kernel=NEXT_KERNEL)
     host = made.machines["gpu1"]
-    change = reboots(bench, made).rebooted(part_of(made))
+    change = reboots(bench, made).changed(rebooted=False, part=part_of(made))
     change.act()
     assert change.revert
     change.revert.act()
@@ -235,7 +235,7 @@ def test_a_host_that_still_runs_its_kernel_is_not_rebooted_on_the_way_back(
 ) -> None:
     made = session(tmp_path)
     made.machines["gpu1"].script = OneBootScript(state, "-" if state == "none" else NEXT_KERNEL)
-    change = reboots(bench, made).rebooted(part_of(made))
+    change = reboots(bench, made).changed(rebooted=False, part=part_of(made))
     assert change.revert
     change.revert.act()
     assert made.machines["gpu1"].events == events

@@ -33,7 +33,7 @@ def test_a_host_without_its_script_keeps_nothing_and_says_so_when_it_is_armed(tm
     assert looked(made, "gpu1") is None
     held(made, "gpu1")
     committed(made, "gpu1")
-    assert armed(made, "gpu1") == (
+    assert armed(made, "gpu1", NEXT_KERNEL) == (
         "it has no /etc/rackwright/one-boot yet, so its next kernel boots by default at once",
     )
     assert (fell_back(made, "gpu1"), disarmed(made, "gpu1")) == (None, False)
@@ -80,7 +80,7 @@ def test_the_running_kernel_is_held_where_nothing_is_armed(
 )
 def test_only_another_kernel_is_armed(tmp_path: Path, kernel: str | None, running: str, events: list[str]) -> None:
     made, host = host_in(tmp_path, script_in("none", running=running), kernel)
-    assert armed(made, "gpu1") == ()
+    assert armed(made, "gpu1", kernel) == ()
     assert host.events == events
 
 
@@ -93,9 +93,13 @@ def test_only_another_kernel_is_armed(tmp_path: Path, kernel: str | None, runnin
 )
 def test_why_a_person_may_be_needed_is_returned(tmp_path: Path, hand: str, said: str, events: list[str]) -> None:
     made, host = host_in(tmp_path, script_in("none", hands=(hand,)))
-    (hands,) = armed(made, "gpu1")
+    (hands,) = armed(made, "gpu1", NEXT_KERNEL)
     assert hands.startswith(said)
     assert host.events == events
+
+
+def arms(made: Any, name: str) -> None:
+    armed(made, name, NEXT_KERNEL)
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -135,7 +139,7 @@ def test_whether_another_kernel_runs_is_returned_when_it_is_disarmed(
     ("act", "state", "what"),
     [
         (held, "none", "hold"),
-        (armed, "none", "arm"),
+        (arms, "none", "arm"),
         (committed, "booted", "commit"),
         (disarmed, "booted", "disarm"),
     ],

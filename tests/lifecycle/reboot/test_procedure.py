@@ -181,9 +181,9 @@ def test_a_host_that_serves_as_before_closes_it(made: Session, bench: Bench) -> 
     made.machines["gpu2"].after = OLD
     with pytest.raises(ProofError) as caught:
         complete(bench.opened(made, *HOSTS))
-    assert caught.value.problems[0].should == "it was reverted, and its engines answer; rebooted: gpu1"
+    assert caught.value.problems[0].should == "it was reverted, and its engines answer; done: gpu1"
     last = journal(made)[-1]
-    assert (last.event, last.detail[:48]) == (Event.CLOSED, f"ended, rebooted: gpu1: was rebooted, but {NEW}"[:48])
+    assert (last.event, last.detail[:48]) == (Event.CLOSED, f"ended, done: gpu1: was rebooted, but {NEW} is"[:48])
     assert made.traffic.drained == set()
     assert bench.changed == ["gpu1"]
 
@@ -206,7 +206,7 @@ def test_a_host_whose_new_kernel_is_not_proven_runs_the_old_one_again(tmp_path: 
 
 def test_a_drain_that_does_not_end_changes_nothing_and_closes_it(made: Session, bench: Bench) -> None:
     made.traffic.requests[ONE] = [2]
-    with pytest.raises(Paused, match=r"gpu1: 2 requests are still in flight after 5 s(.|\n)*; rebooted: none"):
+    with pytest.raises(Paused, match=r"gpu1: 2 requests are still in flight after 5 s(.|\n)*; done: none"):
         complete(bench.opened(made, *HOSTS))
     assert (boots(made), is_open(made), made.traffic.drained) == ([0, 0, 0], False, set())
 
@@ -220,7 +220,7 @@ def test_a_driver_that_can_not_be_installed_changes_nothing_and_closes_it(made: 
 
 def test_an_interruption_ends_with_the_host_that_is_being_changed(made: Session, bench: Bench) -> None:
     bench.installed = lambda name: setattr(bench, "stopping", lambda: True)
-    with pytest.raises(Paused, match=r"interrupted; done: gpu1; not started: gpu2, gpu3; rebooted: gpu1"):
+    with pytest.raises(Paused, match=r"interrupted; done: gpu1; not started: gpu2, gpu3; done: gpu1"):
         complete(bench.opened(made, *HOSTS))
     assert (boots(made), is_open(made)) == ([1, 0, 0], False)
 
@@ -259,6 +259,7 @@ def test_while_its_end_can_not_be_written_it_stays_open_and_the_failure_is_told(
 
 def test_a_host_that_has_rebooted_is_not_rebooted_again(made: Session, bench: Bench) -> None:
     work = bench.opened(made, *HOSTS)
+    bench.acted(work, "gpu1", "gpu2")
     host = made.machines["gpu2"]
     host.boots, host.loaded = 1, NEW
     made.traffic.drained.add(TWO)
@@ -278,6 +279,7 @@ def test_a_host_that_has_rebooted_is_not_rebooted_again(made: Session, bench: Be
 
 def test_a_manual_drain_is_none_of_the_rollouts(made: Session, bench: Bench) -> None:
     work = bench.opened(made, "gpu1")
+    bench.acted(work, "gpu1")
     made.machines["gpu1"].boots = 1
     made.traffic.manual.add(ONE)
     assert look(work)[0].done
@@ -287,6 +289,7 @@ def test_a_manual_drain_is_none_of_the_rollouts(made: Session, bench: Bench) -> 
 def test_a_gateway_that_a_run_took_out_of_service_is_drained(tmp_path: Path, bench: Bench, manual: bool) -> None:
     made = session(tmp_path, gateways=("gate1", "gpu1"), **SOON)
     work = bench.opened(made, "gpu1")
+    bench.acted(work, "gpu1")
     made.machines["gpu1"].boots = 1
     (made.traffic.manual if manual else made.traffic.drained).add(ONE)
     (made.traffic.manual.add if manual else made.traffic.left.append)("gpu1")
@@ -319,12 +322,13 @@ def test_nothing_is_rebooted_while_one_is_unknown(made: Session, bench: Bench) -
 
 def test_hosts_that_are_put_back_serve_as_they_run(made: Session, bench: Bench) -> None:
     work = bench.opened(made, *HOSTS)
+    bench.acted(work, "gpu1")
     made.machines["gpu1"].boots = 1
     made.traffic.drained.add(TWO)
     put_back(bench.again(work, made), "not tonight")
     assert boots(made) == [1, 0, 0]
     assert made.traffic.drained == set()
-    assert [line for line in phases(made) if not line.startswith("gpu2")] == []
+    assert [line for line in phases(made) if not line.startswith("gpu2")] == ["gpu1 act"]
     assert (journal(made)[-1].event, journal(made)[-1].detail) == (Event.CLOSED, "aborted: not tonight")
 
 

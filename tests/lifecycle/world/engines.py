@@ -13,6 +13,11 @@ LIVES = 4.0
 """Seconds for which a dying engine answers: longer than until it is undrained, shorter than until it has soaked."""
 
 
+BOOTS = 20.0
+"""Seconds that a host is away for a reboot."""
+OLD_DRIVER, NEW_DRIVER = "570", "580"
+
+
 class Behaviour(StrEnum):
     GOOD = "good"
     REFUSES = "ends as soon as it is started"
@@ -116,6 +121,17 @@ class Host:
     """An act (take, restart) that finishes only after the previous version has been restored."""
     late: tuple[list[str], str | bytes | None] | None = None
     """That act."""
+    installed: str = OLD_DRIVER
+    """The driver that is installed."""
+    loaded: str = OLD_DRIVER
+    """The driver that the kernel has loaded."""
+    loads: bool = True
+    """Its kernel loads the driver that is installed."""
+    boots: int = 0
+    reboots: int = 0
+    """How often it was asked to reboot, and did."""
+    booting: float | None = None
+    """When it will have booted."""
 
     @property
     def reachable(self) -> bool:
@@ -126,7 +142,14 @@ class Host:
         for engine in self.engines.values():
             engine.started = None
 
+    def reboot(self, now: float) -> None:
+        self.reboots += 1
+        self.booting = now + BOOTS
+        self.crash()
+
     def boot(self, now: float) -> None:
-        self.up = True
+        self.up, self.booting = True, None
+        self.boots += 1
+        self.loaded = self.installed if self.loads else "none"
         for engine in self.engines.values():
             engine.start(now)

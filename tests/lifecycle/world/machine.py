@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from rackwright.errors import RackwrightError
 from rackwright.fleet.sections.canary import Canary
 from rackwright.state.journal import open_rollout
-from tests.lifecycle.world.engines import Behaviour, version_of
+from tests.lifecycle.world.engines import OLD_DRIVER, Behaviour, version_of
 from tests.lifecycle.world.faults import Fault, failing
 from tests.lifecycle.world.session import Desk, make_world, versions
 from tests.lifecycle.world.world import Killed, World
@@ -32,7 +32,8 @@ ACCIDENTS = tuple(
 fleets = st.fixed_dictionaries(
     {
         "sizes": st.lists(st.integers(1, 5), min_size=1, max_size=3),
-        "budget": st.integers(1, 2),
+        "budget": st.integers(1, 3),
+        "hosts": st.integers(1, 3),
         "gateways": st.integers(1, 2),
         "joined": st.booleans(),
         "canary": st.booleans(),
@@ -80,6 +81,8 @@ class RolloutMachine(RuleBasedStateMachine):
         self.versions = 1
         self.begun = 0
         """Runs of the tool."""
+        self.due: dict[str, int] = {}
+        """How many rollouts were opened that reboot the host."""
         self.left: set[str] = set()
         """Replicas that a restart left drained: no rollout exists that would undrain them."""
 
@@ -98,8 +101,10 @@ class RolloutMachine(RuleBasedStateMachine):
             members=members,
             gateways=fleet["gateways"],
             canary=CANARY if fleet["canary"] else None,
+            hosts=fleet["hosts"],
             max_unavailable=fleet["budget"],
         )
+        self.due = dict.fromkeys(self.world.hosts, 0)
 
     def teardown(self) -> None:
         try:
@@ -147,6 +152,32 @@ class RolloutMachine(RuleBasedStateMachine):
         self.run(lambda desk: desk.restart(replicas[start : start + count]), troubles, fault, file)
         if not self.open:
             self.left |= self.drained_by_runs
+
+    @precondition(lambda self: not self.open)
+    @rule(
+        first=numbers,
+        count=st.integers(1, 5),
+        outage=st.booleans(),
+        broken=st.one_of(st.none(), numbers),
+        file=files,
+        troubles=troubles,
+        fault=faults,
+    )
+    def reboot(self, first: int, count: int, outage: bool, broken: int | None, file, troubles, fault) -> None:
+        names = list(self.world.hosts)
+        start = first % len(names)
+        chosen = tuple(names[start : start + count])
+        if broken is not None:
+            self.world.hosts[names[broken % len(names)]].loads = False
+        for name in chosen:
+            self.due[name] += 1
+            self.world.hosts[name].loaded = self.world.hosts[name].installed = OLD_DRIVER
+        self.run(lambda desk: desk.reboot(chosen, allow_outage=outage), troubles, fault, file)
+        self.no_second_reboot()
+
+    def no_second_reboot(self) -> None:
+        for host in self.world.hosts.values():
+            assert host.reboots <= self.due[host.name], f"{host.name} was rebooted twice for one rollout"
 
     @rule(file=files, gone=st.booleans(), troubles=troubles, fault=faults)
     def move(self, file: str, gone: bool, troubles, fault) -> None:
@@ -236,6 +267,7 @@ class RolloutMachine(RuleBasedStateMachine):
             return
         opened = [control.host for control in self.world.controls if open_rollout(control.journal)]
         assert opened in ([], [self.control]), f"rollouts are open on {opened}, not {self.control} alone"
+        self.no_second_reboot()
         if self.open:
             return
         locked = versions(Desk(self.world).lock)
@@ -311,7 +343,7 @@ class RolloutMachine(RuleBasedStateMachine):
     def mend(self) -> None:
         """Repair everything, except what a rollout left."""
         for host in self.world.hosts.values():
-            host.cut = host.full = False
+            host.cut, host.full, host.loads = False, False, True
             for engine in host.engines.values():
                 engine.faults.clear()
                 engine.broken = None

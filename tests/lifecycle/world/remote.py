@@ -9,6 +9,8 @@ from functools import cache
 from typing import TypeVar
 
 from rackwright.errors import HostError, together
+from rackwright.lifecycle.reboot.boot_identity import BOOT_COMMAND
+from rackwright.lifecycle.reboot.pending import COMMAND as PENDING_COMMAND
 from rackwright.remote.completed import CommandTimeout, Completed
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.state import control
@@ -32,7 +34,7 @@ class SimulatedRemote:
     def connection(self, name: str) -> SimulatedConnection:
         return SimulatedConnection(self.world, self.process, name)
 
-    def run_on(self, names: Iterable[str], command: str) -> dict[str, Completed | HostError]:
+    def run_on(self, names: Iterable[str], command: str, *, timeout: float = 60) -> dict[str, Completed | HostError]:
         def run(name: str) -> Completed | HostError:
             try:
                 return self.connection(name).run(command)
@@ -61,6 +63,8 @@ class SimulatedConnection:
     process: Process
     name: str
 
+    def close(self) -> None: ...
+
     def open(self) -> None:
         self.process.breathe()
         gate = self.world.gates.get(self.name)
@@ -77,7 +81,13 @@ class SimulatedConnection:
         host = self.world.reach(self.name, self.process)
         if command == REPLICAS_COMMAND:
             return self._said("".join(_told(engine, self.world.now) for engine in host.engines.values()))
-        if "audit.log" in command or control.NAME in command:
+        if "audit.log" in command or control.NAME in command or command == "true":
+            return self._said()
+        if command == BOOT_COMMAND:
+            return self._said(_boot(host))
+        if command == PENDING_COMMAND:
+            return self._said(f"{host.loaded}\nnone\n")
+        if "one-boot" in command or command.startswith("systemctl is-system-running"):
             return self._said()
         words = split(command)
         if host.slow in words:
@@ -104,6 +114,8 @@ class SimulatedConnection:
                 self.world.restart(host, _name(unit))
                 self._note(f"restart {unit}")
                 return self._said()
+            case ["sh", "-c", script, "reboot", boot] if "systemctl reboot" in script:
+                return self._reboot(host, boot)
             case ["probe", name]:
                 return self._said("ready" if host.engines[name].answers(self.world.now) else "loading")
             case ["printf", _, told, "|", "socat", *_]:
@@ -112,6 +124,14 @@ class SimulatedConnection:
             case ["journalctl", *_]:
                 return self._said("the weights are broken\n")
         raise AssertionError(f"unknown command: {words}")
+
+    def _reboot(self, host: Host, boot: str) -> Completed:
+        if boot != _boot(host).strip():
+            return Completed(75, b"", b"", self.name)
+        self.world.refuse_serving(host)
+        host.reboot(self.world.now)
+        self._note("reboot")
+        return self._said()
 
     def _take(self, host: Host, name: str, stdin: str | bytes | None) -> Completed:
         assert isinstance(stdin, str)
@@ -137,9 +157,13 @@ class SimulatedConnection:
         return Completed(1, b"", text.encode(), self.name)
 
 
+def _boot(host: Host) -> str:
+    return f"boot-{host.boots}\n1.1\n1\n"
+
+
 def _record(gate: Gate, command: str, stdin: str | bytes | None) -> str:
     """A gateway keeps audit lines and the control host's name: both can be read even while it sends no requests."""
-    if "audit.log" in command:
+    if "audit.log" in command or command == "true":
         return ""
     assert control.NAME in command, command
     if stdin is None:

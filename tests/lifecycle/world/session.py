@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from rackwright.deploys.gpu import gpu
 from rackwright.errors import RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
@@ -19,6 +20,9 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle import restart
 from rackwright.lifecycle.canary import choose, trial
 from rackwright.lifecycle.canary import keeper as keep
+from rackwright.lifecycle.reboot import boot_identity
+from rackwright.lifecycle.reboot import procedure as reboots
+from rackwright.lifecycle.reboot import resume as resume_reboots
 from rackwright.lifecycle.rollout import engine_changes as engines
 from rackwright.lifecycle.session import control_host as control
 from rackwright.lifecycle.session import move_control_host as move_control
@@ -39,11 +43,11 @@ from rackwright.state.control import ControlRecord, parse_control
 from rackwright.state.journal import Entry, Event
 from rackwright.state.journal import open_rollout as opened_in
 from rackwright.state.operator import Operator
-from rackwright.state.rollout import Rollout, read_rollout
+from rackwright.state.rollout import AnyRollout, HostRollout, read_rollout
 from rackwright.stopping import Stopping
 from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
-from tests.lifecycle.world.engines import Behaviour, Engine, Host, version_of
+from tests.lifecycle.world.engines import NEW_DRIVER, Behaviour, Engine, Host, version_of
 from tests.lifecycle.world.gateways import SimulatedGateways
 from tests.lifecycle.world.prompt import answer_late
 from tests.lifecycle.world.remote import SimulatedRemote
@@ -52,6 +56,7 @@ from tests.lifecycle.world.traffic import SimulatedLogs, verdict_on
 from tests.lifecycle.world.world import Gate, Process, World
 
 OLD, NEW = "v1", "v2"
+WHY = "580 is installed, module 570 runs"
 ROLLOUT = {"max_unavailable": 1, "drain_timeout": "5s", "soak": "12s", "start_timeout": "5s"}
 
 
@@ -115,6 +120,10 @@ class SimulatedSession:
             if stopping():
                 return Run(interrupted=True)
             self.world.refuse_unleased(self.process, f"{name}: an operation")
+        if deploy is gpu:
+            for name in hosts:
+                self.world.reach(name, self.process).installed = NEW_DRIVER
+            return Run()
         gates = [self.world.gates[name] for name in hosts if name in self.world.gates]
         lost = {gate.name: "unreachable" for gate in gates if not gate.sends}
         lost |= {name: "unreachable" for name in hosts if name not in self.world.gates and not self._reached(name)}
@@ -136,14 +145,17 @@ def make_world(
     gateways: int = 1,
     faults: Mapping[str, Mapping[str, Behaviour]] | None = None,
     canary: Canary | None = None,
+    hosts: int = 1,
     **rollout: object,
 ) -> World:
     """Given host → replicas, all on OLD, each model with this canary; `members` by HOST/MODEL@N; `faults` by that and
     version."""
     gates = [f"gate{number}" for number in range(1, gateways + 1)]
     joined = {name: ["joined@1"] for names in (members or {}).values() for name in names if name not in placed}
-    hosts = {**placed, **joined}
-    made = make_fleet(folder / "site.yml", replicas=hosts, rollout={**ROLLOUT, **rollout})
+    names = {**placed, **joined}
+    made = make_fleet(
+        folder / "site.yml", replicas=names, rollout={**ROLLOUT, **rollout}, patch={"max_unavailable": hosts}
+    )
     file = made.file.model_copy(update={"gateway": made.file.gateway.model_copy(update={"on": tuple(gates)})})
     file = file.model_copy(
         update={
@@ -160,7 +172,7 @@ def make_world(
     lock = make_lock(fleet, {})
     write_lock(fleet.sibling("lock"), lock)
     record = ControlRecord(host="gate1", number=1, since=moment(0), who="anna").model_dump_json()
-    world = World(fleet, {name: Host(name) for name in hosts}, {name: Gate(name, control=record) for name in gates})
+    world = World(fleet, {name: Host(name) for name in names}, {name: Gate(name, control=record) for name in gates})
     for name, model in models_of(fleet, lock).items():
         for unit in model.replicas:
             replica = next(one for one in replicas if one.name == unit.name and name in one.hosts)
@@ -202,6 +214,7 @@ def models_of(fleet: Fleet, lock: Lock) -> dict[str, Any]:
             model_store=None,
             gateway=None,
             backup=None,
+            driver=SimpleNamespace(version=NEW_DRIVER, kernel=None),
             replicas=tuple(_unit(one, asked[one.model]) for one in fleet.parts_on(host)),
             probes=tuple(SimpleNamespace(replica=one.name) for one in fleet.replicas_on(host)),
             host_proxy=SimpleNamespace(replicas=tuple(_proxied(one) for one in fleet.replicas_on(host))),
@@ -262,8 +275,26 @@ class Desk:
                 lambda _: self._asked(session.process, tuple(asked) if allow_outage else ()),
             )
 
+    def reboot(self, hosts: tuple[str, ...], *, allow_outage: bool = False) -> None:
+        """Do what `apply --reboot` does once the operator has agreed."""
+        session = self._session(self.lock, allow_outage=allow_outage)
+        outages = tuple(session.fleet.file.models) if allow_outage else ()
+        with (
+            self._at_work(session),
+            leased(session, "apply", Quiet()) as lease_session,
+        ):
+            rollout = reboots.open_reboots(
+                session, lease_session, "apply --reboot", dict.fromkeys(hosts, WHY), outages
+            )
+            reboots.complete(reboots.Work(session, lease_session, rollout, Quiet(), lambda: False))
+
     def resume(self, *, canary: bool = True) -> None:
         rollout = self._rollout()
+        if isinstance(rollout, HostRollout):
+            session = self._session(self.lock, allow_outage=bool(rollout.outages))
+            with self._at_work(session):
+                resume_reboots.resume(session, rollout, Quiet())
+            return
         rollout = rollout if canary else rollout.model_copy(update={"canaries": ()})
         session = self._session(rollout.after, allow_outage=bool(rollout.outages))
         with self._at_work(session):
@@ -272,6 +303,11 @@ class Desk:
     def abort(self, lock: Lock | None = None) -> None:
         """`lock`: a lock that leads to other unit texts, like another fleet file."""
         rollout = self._rollout()
+        if isinstance(rollout, HostRollout):
+            session = self._session(self.lock, allow_outage=bool(rollout.outages))
+            with self._at_work(session):
+                resume_reboots.abort(session, rollout, Quiet(), "asked for")
+            return
         session = self._session(lock or rollout.after, allow_outage=bool(rollout.outages))
         with self._at_work(session):
             resume.abort(session, rollout, Quiet(), "asked for")
@@ -279,7 +315,7 @@ class Desk:
     def leave(self) -> None:
         """Do what `rollout abort --leave` does: close the rollout; every replica keeps its version."""
         rollout = self._rollout()
-        session = self._session(rollout.after)
+        session = self._session(self.lock)
         with self._at_work(session), leased(session, "abort", Quiet(), rollout=True) as lease_session:
             lease_session.write(Event.CLOSED, rollout.id, detail="unchanged")
 
@@ -303,7 +339,7 @@ class Desk:
     def _gateways(self) -> SimulatedGateways:
         return SimulatedGateways(self.world, Process(self.who, manual=True), self.world.fleet.gateways)
 
-    def _rollout(self) -> Rollout:
+    def _rollout(self) -> AnyRollout:
         opened = self.opened
         if opened is None:
             raise UsageError("no rollout is open")
@@ -375,10 +411,11 @@ def seams(world: World) -> Iterator[None]:
         session.process.breathe()
         world.applied = versions(session.lock)
 
-    with (
+    replaced = (
         patch.object(holding, "now", lambda: world.now),
         patch.object(control, "FileStore", lambda shell: MemoryStore(world, world.process, shell.name)),
         patch.object(engines, "SystemClock", world.clock),
+        patch.object(boot_identity, "time", SimpleNamespace(monotonic=world.clock().now, sleep=world.clock().sleep)),
         patch.object(choose, "SystemClock", world.clock),
         patch.object(choose, "AccessLogs", SimulatedLogs),
         patch.object(trial, "verdict_on", verdict_on),
@@ -396,7 +433,10 @@ def seams(world: World) -> Iterator[None]:
         patch.object(update, "plan", planned),
         patch.object(update, "compared", lambda _: Compared(same=True)),
         patch.object(update, "checkout", lambda _: SimpleNamespace(commit=None)),
-    ):
+    )
+    with ExitStack() as patched:
+        for seam in replaced:
+            patched.enter_context(seam)
         yield
 
 

@@ -177,6 +177,8 @@ class World:
         if self.surprises:
             self.surprises.pop(0)()
         for host in self.hosts.values():
+            if host.booting is not None and host.booting <= self.now:
+                host.boot(self.now)
             for engine in host.engines.values() if host.up else ():
                 engine.tick(self.now)
         for control in self.controls:
@@ -229,6 +231,16 @@ class World:
     def healthy(self, model: str) -> set[str]:
         drained = set().union(*(gate.drained for gate in self.gates.values()))
         return {name for name in self.seen - drained if f"/{model}@" in name}
+
+    def refuse_serving(self, host: Host) -> None:
+        """Check that a host may be rebooted: nothing on it serves, and not too many hosts are away."""
+        for replica in self.fleet.parts_on(host.name):
+            if replica.address in self.seen:
+                assert all(replica.address in gate.drained for gate in self.gates.values()), "rebooted under traffic"
+            assert not self.in_flight(replica.address), "requests in flight were killed"
+        patch = self.fleet.file.patch
+        booting = [one.name for one in self.hosts.values() if one.booting is not None]
+        assert patch is None or len(booting) < patch.max_unavailable, f"{host.name} reboots beside {booting}"
 
     def restart(self, host: Host, name: str) -> None:
         """Restart all members along with the first."""

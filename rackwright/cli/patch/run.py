@@ -1,0 +1,66 @@
+"""`rackwright patch run`: patch hosts, one after another or up to the budget."""
+
+from __future__ import annotations
+
+import click
+
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import (
+    Command,
+    allow_outage_option,
+    common_options,
+    limit_option,
+    pass_context,
+    yes_option,
+)
+
+
+@click.command(cls=Command)
+@click.option(
+    "--only", type=click.Choice(["security"]), help="Only packages from security suites, and what they need."
+)
+@click.option("--reboot/--no-reboot", default=True, help="Reboot hosts whose packages need it (default).")
+@click.option("--canary", metavar="HOST", help="The host that goes first.")
+@allow_outage_option
+@yes_option
+@limit_option
+@common_options
+@pass_context
+def run(
+    context: Context,
+    only: str | None,
+    reboot: bool,
+    canary: str | None,
+    allow_outage: bool,
+    yes: bool,
+    limit: tuple[str, ...],
+) -> None:
+    """Patch hosts under traffic, each with a way back.
+
+    Each host must pass its gates. It is drained, gets its packages, reboots if they need it, and is proven and
+    undrained. The first host goes alone; then up to `patch.max_unavailable` at a time. A host that isn't proven gets
+    back the packages and the kernel that it had before, and the run ends. A host that needs nothing isn't touched.
+    """
+    hosts_needed()
+    from rackwright.cli.common.console import Console
+    from rackwright.cli.render.patch_text import patch_text
+    from rackwright.fleet.naming import hosts_named
+    from rackwright.lifecycle.patch.calendar_gates import zone_of
+    from rackwright.lifecycle.patch.plan import Plan
+    from rackwright.lifecycle.patch.run import Asked, patch_run
+    from rackwright.lifecycle.session.session import open_session
+
+    def show(planned: Plan) -> None:
+        if not context.json:
+            for line in patch_text(planned, zone_of(context.fleet)):
+                context.note(line)
+
+    hosts = hosts_named(context.fleet, limit) if limit else ()
+    asked = Asked(only == "security", reboot, canary, hosts, allow_outage)
+    with (
+        Console(quiet=context.json, yes=yes) as console,
+        open_session(context.fleet, progress=console.on_step) as session,
+    ):
+        done = patch_run(session, asked, console, show)
+    said = f"patched: {', '.join(done.hosts)}" if done.hosts else "nothing to patch"
+    context.answer({"patched": list(done.hosts)}, said)

@@ -1,0 +1,208 @@
+"""The change of a host that is patched: gates, packages, reboot, proof, and the way back to what it was before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from rackwright.errors import ProofError, RackwrightError
+from rackwright.fleet.fleet import Fleet
+from rackwright.lifecycle.patch.as_before import worse
+from rackwright.lifecycle.patch.gate_state import refuse_closed
+from rackwright.lifecycle.patch.gates import gates, look
+from rackwright.lifecycle.patch.kinds import PatchPlan
+from rackwright.lifecycle.patch.packages import HostPackages
+from rackwright.lifecycle.patch.prometheus import Prometheus
+from rackwright.lifecycle.patch.well_hosts import well
+from rackwright.lifecycle.reboot.boot_identity import boot_now
+from rackwright.lifecycle.reboot.host_engines import ANSWERS, HostEngines
+from rackwright.lifecycle.reboot.new_kernel import armed, asked_for, committed, disarmed, fell_back, held, newest
+from rackwright.lifecycle.rollout.change import Change, Paused, Phase, Revert, nothing
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.remember import note_leased_act
+from rackwright.lifecycle.session.session import Session
+from rackwright.package_set import PackageChange
+from rackwright.report.words import counted
+from rackwright.state.journal import Entry
+from rackwright.state.lease_session import LeaseSession
+from rackwright.state.rollout import HostPart, HostRollout
+from rackwright.stopping import Stopping
+
+_INSTALL_SECONDS = 900
+"""For a host's packages, there and back."""
+_BOOT_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Patches:
+    """The changes that a patch run makes to hosts under one lease."""
+
+    session: Session
+    lease_session: LeaseSession
+    rollout: HostRollout
+    plan: PatchPlan
+    prometheus: Prometheus | None
+    console: Console
+    stopping: Stopping
+
+    def changed(self, part: HostPart, *, rebooted: bool) -> Change:
+        """Return the change that brings the host to the plan. What is done already isn't done again."""
+        return self._engines.change(
+            part,
+            partial(self._patch, part),
+            partial(self._proven, part),
+            doing="patching",
+            proves=f"units, disks, packet filter, clock, GPUs, {ANSWERS}",
+            # Once it has started, the host must be finished, whatever the gates say.
+            check=nothing if part.name in self._started() else partial(self._refuse_closed, part),
+            commit=partial(self._commit, part),
+            back=Revert(
+                partial(self._back, part),
+                prove=partial(self._as_before, part),
+                serves=partial(self._engines.serve, part),
+                what="the packages and the kernel that it had before",
+            ),
+        )
+
+    def left(self, part: HostPart) -> Change:
+        """Return the change of a host that stays as it is: its engines only have to answer, and it is undrained."""
+
+        def let_go() -> None:
+            disarmed(self.session, part.name)
+            if part.name in self._acted():
+                packages = self._packages(part)
+                packages.settle()
+                packages.let_go()
+
+        return self._engines.left(part, let_go)
+
+    def done(self, part: HostPart, *, rebooted: bool) -> bool:
+        """Return whether the host was patched and proven."""
+        return self._packages(part).finished()
+
+    # The gates.
+
+    def _refuse_closed(self, part: HostPart) -> None:
+        fleet, seen = self.session.fleet, look(self.session, self.prometheus)
+        judged = gates(fleet, part.name, seen, seconds=seconds_of(fleet), changing=self._changing())
+        refuse_closed(part.name, judged, Paused)
+
+    def _started(self) -> frozenset[str]:
+        """Return the hosts that this run has started to change, those that are finished among them."""
+        drained = {host for host, phase in self._phases().items() if phase == Phase.DRAIN}
+        return self._acted() | drained
+
+    def _acted(self) -> frozenset[str]:
+        return frozenset(one.subject for one in self._entries() if one.phase == Phase.ACT)
+
+    def _changing(self) -> frozenset[str]:
+        """Return the hosts under change: what is wrong with a finished one keeps others from starting."""
+        return frozenset(host for host, phase in self._phases().items() if phase != Phase.DONE)
+
+    def _phases(self) -> dict[str, str]:
+        """Return the last phase of each host."""
+        return {one.subject: one.phase for one in self._entries() if one.phase}
+
+    def _entries(self) -> tuple[Entry, ...]:
+        return tuple(one for one in self.lease_session.store.entries() if one.rollout == self.rollout.id)
+
+    # The act.
+
+    def _patch(self, part: HostPart) -> None:
+        packages = self._packages(part)
+        # A run that was killed may have left a step under way.
+        packages.settle()
+        if not packages.installed():
+            packages.stage()
+            self._refuse_no_way_back(part, packages)
+            packages.hold_off()
+            held(self.session, part.name)
+            installing = f"install {counted(len(packages.changes), 'package')}"
+            note_leased_act(self.session, self.lease_session, (part.name,), installing)
+            packages.install()
+        if boot_now(self.session, part.name) == part.boot and (why := self._reboots(part)):
+            self._reboot(part, why)
+
+    def _refuse_no_way_back(self, part: HostPart, packages: HostPackages) -> None:
+        if lost := packages.keep().none:
+            raise RackwrightError(
+                "these packages could not be reverted, because their versions before can't be had",
+                where=part.name,
+                should="keep a way back",
+                next="apt-mark hold PACKAGE on the host, then rackwright patch run",
+                listed=lost,
+            )
+
+    def _reboots(self, part: HostPart) -> str | None:
+        """Return why the host reboots, None if it doesn't. Only an installed package says whether it asks for one."""
+        if part.reboots:
+            return part.why
+        asks = part.may_reboot and asked_for(self.session, part.name)
+        return "installed packages ask for it" if asks else None
+
+    def _reboot(self, part: HostPart, why: str) -> None:
+        note_leased_act(self.session, self.lease_session, (part.name,), f"reboot: {why}")
+        self.console.say(f"{part.name}  reboots: {why}")
+        driver = self.session.hosts[part.name].driver
+        # The driver's modules are built for the lock's kernel, which may not be the newest one.
+        kernel = driver.kernel if driver else newest(self.session, part.name)
+        for hand in armed(self.session, part.name, kernel):
+            self.console.say(f"{part.name}  if the new kernel doesn't boot, a person is needed: {hand}")
+        self._engines.boot(part.name, part.boot)
+
+    # The proof.
+
+    def _proven(self, part: HostPart) -> str | None:
+        if kernel := fell_back(self.session, part.name):
+            where = part.name
+            raise ProofError(f"didn't boot {kernel} and fell back", where=where, next=f"journalctl -b -1 on {where}")
+        return self._as_before(part)
+
+    def _as_before(self, part: HostPart) -> str | None:
+        rebooted = boot_now(self.session, part.name) != part.boot
+        found = worse(part.before, well(self.session, part.name).facts, rebooted=rebooted)
+        return "; ".join(found[:4]) or self._engines.answer(part)
+
+    def _commit(self, part: HostPart) -> None:
+        committed(self.session, part.name)
+        self._packages(part).finish()
+
+    # The way back.
+
+    def _back(self, part: HostPart) -> None:
+        """Bring the host back to its packages of before and the kernel that ran before."""
+        name, packages = part.name, self._packages(part)
+        boot = boot_now(self.session, name)
+        old_kernel = boot == part.boot or fell_back(self.session, name) is not None
+        if disarmed(self.session, name):
+            self._engines.boot(name, boot)
+            old_kernel = True
+        packages.revert()
+        if not old_kernel:
+            # Programs and libraries of before run only after a boot.
+            self._engines.boot(name, boot_now(self.session, name))
+        packages.let_go()
+
+    # Shared.
+
+    def _packages(self, part: HostPart) -> HostPackages:
+        connection = self.session.remote.connection(part.name)
+        return HostPackages(connection, self.rollout.id, self.changes(part.name), stopping=self._lost)
+
+    def _lost(self) -> bool:
+        # A step on a host is followed to its end, even after Ctrl-C: the host must be proven or reverted.
+        return not self.lease_session.holds()
+
+    def changes(self, host: str) -> tuple[PackageChange, ...]:
+        """Return the packages that the plan has for the host."""
+        return next((kind.changes for kind in self.plan.kinds if host in kind.hosts), ())
+
+    @property
+    def _engines(self) -> HostEngines:
+        return HostEngines(self.session, self.lease_session, self.console)
+
+
+def seconds_of(fleet: Fleet) -> float:
+    """Return how many seconds the window must be open: those that a change may take, and the way back."""
+    rollout = fleet.file.rollout
+    return _INSTALL_SECONDS + 2 * (_BOOT_SECONDS + rollout.start_timeout) + rollout.soak

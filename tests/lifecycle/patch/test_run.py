@@ -1,0 +1,197 @@
+"""`patch run` over stand-ins: what is refused before anything is opened, the order, and what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rackwright.errors import HostsFailed, LeasedError, RackwrightError, UsageError
+from rackwright.lifecycle.patch import run
+from rackwright.lifecycle.patch.kinds import Wanted, kinds_of, plan_document
+from rackwright.lifecycle.patch.plan import HostPlan, Plan
+from rackwright.lifecycle.patch.run import Asked, Patched, patch_run
+from rackwright.lifecycle.patch.schedule import schedule
+from rackwright.roles.patch.state import Offered, PatchState
+from rackwright.state.lease_session import LeaseSession
+from rackwright.state.rollout import HostRollout, read_rollout
+from tests.lifecycle.patch.hosts import UNIT, Bench, bench_of, change_of
+from tests.lifecycle.patch.seen import clock, seen
+
+SUNDAY = datetime(2026, 11, 29, 1, 0, tzinfo=UTC)
+OFFERED = Offered(change_of(), security=False, origin="Debian", back="archive")
+LOST = replace(OFFERED, back="none")
+
+
+class Desk:
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.plans: dict[str, HostPlan] = {}
+        self.failed: dict[str, str] = {}
+        self.shown: list[Plan] = []
+        self.lease: LeaseSession
+
+    def offer(self, *hosts: str, reboots: tuple[str, ...] = (), **state: Any) -> None:
+        for name in hosts:
+            found = PatchState("debian 13", "amd64", "6.12", **{"offered": (OFFERED,)} | state)
+            self.plans[name] = HostPlan(name, found, None, reboots, (), (), ())
+
+    @property
+    def plan(self) -> Plan:
+        kinds = kinds_of({name: Wanted(one.state) for name, one in self.plans.items()})
+        when = schedule(self.bench.fleet, tuple(self.plans), SUNDAY, UTC, {})
+        document = plan_document(kinds, only_security=False)
+        return Plan(tuple(self.plans.values()), (), when, document, self.failed)
+
+    def run(self, **asked: Any) -> Patched:
+        return patch_run(self.bench.session, Asked(**asked), self.bench.console, self.shown.append)
+
+    @property
+    def rollout(self) -> HostRollout:
+        found = read_rollout(self.bench.store, self.lease.run)
+        assert isinstance(found, HostRollout)
+        return found
+
+    @property
+    def order(self) -> list[str]:
+        return [part.name for part in self.rollout.hosts]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    bench = bench_of(tmp_path, monkeypatch)
+    made = Desk(bench)
+    made.offer("gpu1", "gpu2")
+
+    @contextmanager
+    def leased(*_: object, **__: object) -> Iterator[LeaseSession]:
+        made.lease = bench.lease_session()
+        yield made.lease
+
+    monkeypatch.setattr(run, "leased", leased)
+    monkeypatch.setattr(run, "refuse_moved", lambda *_: None)
+    monkeypatch.setattr(run, "survey", lambda _: SimpleNamespace(control=None))
+    monkeypatch.setattr(run, "patch_plan", lambda *_, **__: made.plan)
+    monkeypatch.setattr(run, "look", bench.look)
+    monkeypatch.setattr(run, "well", lambda *_: SimpleNamespace(facts=(UNIT,)))
+    monkeypatch.setattr(
+        run, "host_part", lambda session, name, why: bench.part(name, reboots=False, may_reboot=False)
+    )
+    return made
+
+
+def test_hosts_are_patched_in_the_order_of_the_plan(desk: Desk) -> None:
+    done = desk.run()
+    assert (done.hosts, desk.order) == (("gpu1", "gpu2"), ["gpu1", "gpu2"])
+    assert [plan.document for plan in desk.shown] == [done.plan.document]
+    assert [part.before for part in desk.rollout.hosts] == [(UNIT,)] * 2
+    assert not desk.bench.open
+
+
+def test_the_canary_goes_first(desk: Desk) -> None:
+    desk.run(canary="gpu2")
+    assert desk.order == ["gpu2", "gpu1"]
+
+
+def test_only_the_hosts_that_are_named_are_patched(desk: Desk) -> None:
+    desk.failed = {"gate1": "no answer"}
+    assert desk.run(hosts=("gpu2",)).hosts == ("gpu2",)
+    assert desk.bench.hosts["gpu1"].events == []
+
+
+def test_a_host_that_needs_nothing_is_not_touched(desk: Desk) -> None:
+    desk.offer("gpu1", offered=())
+    assert desk.run().hosts == ("gpu2",)
+    assert desk.bench.hosts["gpu1"].events == []
+
+
+def test_where_no_host_needs_anything_nothing_is_opened(desk: Desk) -> None:
+    desk.offer("gpu1", "gpu2", offered=())
+    assert desk.run().hosts == ()
+    assert (desk.bench.journal(), desk.shown) == ([], [])
+
+
+@pytest.mark.parametrize(("allowed", "hosts", "boots"), [(True, ("gpu1", "gpu2"), 1), (False, ("gpu2",), 0)])
+def test_hosts_that_only_need_a_reboot_get_it_unless_that_is_not_wanted(
+    desk: Desk, allowed: bool, hosts: tuple[str, ...], boots: int
+) -> None:
+    desk.offer("gpu1", offered=(), reboots=("libc6",))
+    desk.offer("gpu2", reboots=("libc6",))
+    assert desk.run(reboot=allowed).hosts == hosts
+    assert [(part.reboots, part.may_reboot) for part in desk.rollout.hosts] == [(allowed, allowed)] * len(hosts)
+    assert desk.bench.hosts["gpu2"].boots == boots
+    why = [part.why for part in desk.rollout.hosts]
+    assert why == (["reboot: libc6", "1 package, reboot: libc6"] if allowed else ["1 package"])
+
+
+# What is refused before anything is opened.
+
+
+def refused(desk: Desk, error: type[RackwrightError], match: str, **asked: Any) -> RackwrightError:
+    with pytest.raises(error, match=match) as raised:
+        desk.run(**asked)
+    assert (desk.bench.journal(), desk.shown) == ([], [])
+    assert all(host.events == [] for host in desk.bench.hosts.values())
+    return raised.value
+
+
+def test_a_closed_gate_of_the_first_host(desk: Desk) -> None:
+    desk.bench.looks = [seen(clocks=dict.fromkeys(("gate1", "gpu1", "gpu2"), clock(offset=301)))]
+    error = refused(desk, RackwrightError, "gpu1: gate clock: it is 5 min 1 s ahead")
+    assert len(error.problems) == 1
+
+
+def test_an_unknown_host(desk: Desk) -> None:
+    refused(desk, UsageError, "not in service: gpu7, gpu9", hosts=("gpu9", "gpu1"), canary="gpu7")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "canary"), [((), "gate1"), (("gpu1",), "gpu2")], ids=["needs nothing", "is not among them"]
+)
+def test_a_canary_that_does_not_change(desk: Desk, hosts: tuple[str, ...], canary: str) -> None:
+    refused(desk, UsageError, f"{canary} can't be the canary: nothing would change there", hosts=hosts, canary=canary)
+
+
+def test_hosts_that_can_not_be_asked(desk: Desk) -> None:
+    desk.failed = {"gate1": "gate1: no route to host"}
+    error = refused(desk, HostsFailed, "what these hosts need isn't known")
+    assert error.problems[0].listed == ("gate1: gate1: no route to host",)
+
+
+def test_what_is_in_the_way_and_what_has_no_way_back_on_all_hosts_at_once(desk: Desk) -> None:
+    desk.offer("gpu2", offered=(LOST,))
+    desk.plans["gpu1"] = replace(desk.plans["gpu1"], in_the_way=("dpkg is locked by apt",))
+    (problem,) = refused(desk, RackwrightError, "not all of these hosts can be patched").problems
+    assert [line.split(";")[0] for line in problem.listed] == [
+        "gpu1: dpkg is locked by apt",
+        "gpu2: openssl could not be reverted: its version before can't be had",
+    ]
+
+
+# What is kept.
+
+
+def test_a_run_whose_plan_is_lost_names_the_way_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = desk.bench.opened("gpu1")
+    (desk.bench.folder / "control" / f"patch-{work.rollout.id}.json").unlink()
+    with pytest.raises(LeasedError, match=r"the plan of the patch run .* is missing") as error:
+        run.patches_of(work)
+    assert "rollout abort --leave" in str(error.value)
+
+
+def test_every_host_gets_the_packages_of_its_kind(desk: Desk) -> None:
+    changes = run.patches_of(desk.bench.opened("gpu1"))
+    assert (changes.changes("gpu1"), changes.changes("gpu2")) == ((change_of(),), ())
+
+
+def test_an_outage_is_allowed_for_all_models_or_none(desk: Desk) -> None:
+    desk.run()
+    assert desk.rollout.outages == ()
+    desk.run(allow_outage=True)
+    assert desk.rollout.outages == ("assistant",)
