@@ -57,6 +57,7 @@ def test_an_open_one_has_each_host_as_it_was(made: Session, bench: Bench) -> Non
 def test_only_engines_that_run_and_that_gateways_know_are_drained(tmp_path: Path, bench: Bench) -> None:
     made = session(tmp_path, [("gpu1", f"{model}@1") for model in ("down", "manual", "new", "stopped", "well")])
     made.machines["gpu1"].engines = ("down@1", "manual@1", "new@1", "well@1")
+    made.machines["gpu1"].stopped = ("stopped@1",)
     made.unknown = {"gpu1/new@1"}
     made.traffic.up.discard("gpu1/down@1")
     made.traffic.manual.add("gpu1/manual@1")
