@@ -205,6 +205,13 @@ def test_a_host_whose_new_kernel_is_not_proven_runs_the_old_one_again(tmp_path: 
     assert (host.script.running, is_open(made)) == (KERNEL, False)
 
 
+def test_a_host_that_answers_neither_way_stays_drained_and_keeps_it_open(made: Session, bench: Bench) -> None:
+    made.answers[ONE] = "HTTP 500"
+    with pytest.raises(ProofError, match="it could not be reverted and stays drained: .* the rollout .* stays open"):
+        complete(bench.opened(made, *HOSTS))
+    assert (boots(made), is_open(made), made.traffic.drained) == ([1, 0, 0], True, {ONE})
+
+
 def test_a_drain_that_does_not_end_changes_nothing_and_closes_it(made: Session, bench: Bench) -> None:
     made.traffic.requests[ONE] = [2]
     with pytest.raises(Paused, match=r"gpu1: 2 requests are still in flight after 5 s(.|\n)*; done: none"):
