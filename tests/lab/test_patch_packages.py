@@ -34,7 +34,8 @@ _SERVES = """set -e; cd /etc/systemd/system; printf '%s\\n' '[Service]' 'ExecSta
 nft 'add table inet small; add chain inet small input { type filter hook input priority 0; }
 add rule inet small input tcp dport 9 drop'; touch /srv/mounted; mount --bind /etc/hostname /srv/mounted"""
 _SERVES_NOT = """systemctl -q disable --now small-serves; rm /etc/systemd/system/small-serves.service
-nft delete table inet small; umount /srv/mounted; rm -f /srv/mounted; systemctl daemon-reload; systemctl reset-failed"""
+nft delete table inet small; umount /srv/mounted; rm -f /srv/mounted
+systemctl daemon-reload; systemctl reset-failed"""
 # Everything that a patch that was reverted must leave as it was.
 _SNAPSHOT = f"""export LC_ALL=C
 dpkg-query -W -f '${{Package}} ${{Version}} ${{Status}} ${{Conffiles}}\\n'; dpkg -l; dpkg --audit
