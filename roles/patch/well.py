@@ -59,9 +59,9 @@ def script() -> str:
 
 def parse_well(output: str) -> Well:
     """Return what the host said. Raise ValueError if it isn't complete or has a line in another form."""
-    said, hardware, asked = f"\n{output}".partition(_HARDWARE)
+    said, _, asked = f"\n{output}".partition(_HARDWARE)
     lines = said.split("\n")[1:]
-    if not hardware or not f"\n{asked}".endswith(_END):
+    if not f"\n{asked}".endswith(_END):
         raise ValueError("its answer is incomplete")
     if len(lines) > _MOST_FACTS:
         raise ValueError(f"its answer has more than {_MOST_FACTS} lines")
