@@ -2,11 +2,7 @@
 
 A fact is a line in one of these forms:
 
-<<<<<<< HEAD
-    unit NAME running|active|failed     it starts on its own; sockets and timers are active
-=======
     unit NAME running|active|failed     it starts automatically; sockets and timers are active
->>>>>>> pwell
     mount PATH TYPE                     PATH as findmnt(8) escapes it
     filter FAMILY TABLE SHA256          of `nft -s list table` without what programs change all the time
     clock synchronized                  as timedatectl(1) says
