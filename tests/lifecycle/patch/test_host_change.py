@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -20,8 +19,8 @@ CLOSED = seen(clocks=dict.fromkeys(("gate1", "gpu1", "gpu2"), clock(offset=301))
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return bench_of(tmp_path, monkeypatch)
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return bench_of(monkeypatch)
 
 
 def test_packages_are_staged_and_kept_before_they_are_installed_and_committed_after_the_proof(bench: Bench) -> None:
