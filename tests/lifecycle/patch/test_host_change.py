@@ -196,6 +196,28 @@ def test_what_is_done_is_not_done_again(bench: Bench, step: str) -> None:
     assert (bench.open, bench.traffic.drained) == (False, set())
 
 
+def test_a_host_that_crashed_in_its_installation_still_gets_its_reboot(bench: Bench) -> None:
+    host = bench.hosts["gpu1"]
+    host.dies = "install"
+    work = bench.opened("gpu1", reboots=True)
+    with pytest.raises(Dead):
+        complete(work)
+    host.boots += 1
+    complete(bench.again(work))
+    assert host.boots == 2
+
+
+def test_a_host_that_crashed_after_its_installation_has_had_its_reboot(bench: Bench) -> None:
+    host = bench.hosts["gpu1"]
+    host.dies = "reboot"
+    work = bench.opened("gpu1", reboots=True)
+    with pytest.raises(Dead):
+        complete(work)
+    host.boots += 1
+    complete(bench.again(work))
+    assert host.boots == 1
+
+
 def test_a_finished_host_is_left_alone_and_the_others_are_patched(bench: Bench) -> None:
     work = bench.opened("gpu1", "gpu2")
     bench.hosts["gpu2"].dies = "install"
