@@ -96,6 +96,7 @@ def test_hosts_are_patched_in_the_order_of_the_plan(desk: Desk) -> None:
 def test_the_canary_goes_first(desk: Desk) -> None:
     desk.run(canary="gpu2")
     assert desk.order == ["gpu2", "gpu1"]
+    assert [plan.schedule.order for plan in desk.shown] == [("gpu2", "gpu1")]
 
 
 def test_only_the_hosts_that_are_named_are_patched(desk: Desk) -> None:
