@@ -78,6 +78,7 @@ def test_what_a_step_printed_is_read() -> None:
     look = parse_look(LOOK)
     assert (look.busy, look.result, look.seconds, look.log) == (False, "failed 1", 90, ("E: it failed",))
     assert look.findings == (Finding(Kind.SPACE, "/boot", "9000", "12"),)
+    assert parse_look(LOOK.replace("failed 1", "failed 100")).result == "failed 100"
     assert parse_look("state active\nresult \nuptime 5.00 \n").busy
 
 
