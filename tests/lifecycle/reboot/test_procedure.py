@@ -207,7 +207,7 @@ def test_a_host_whose_new_kernel_is_not_proven_runs_the_old_one_again(tmp_path: 
 
 def test_a_host_that_answers_neither_way_stays_drained_and_keeps_it_open(made: Session, bench: Bench) -> None:
     made.answers[ONE] = "HTTP 500"
-    with pytest.raises(ProofError, match="it could not be reverted and stays drained: .* the rollout .* stays open"):
+    with pytest.raises(ProofError, match=r"it could not be reverted and stays drained: .* the rollout .* stays open"):
         complete(bench.opened(made, *HOSTS))
     assert (boots(made), is_open(made), made.traffic.drained) == ([1, 0, 0], True, {ONE})
 
