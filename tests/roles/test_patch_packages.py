@@ -58,7 +58,7 @@ def test_the_list_has_a_line_for_each_package() -> None:
 
 
 def test_a_run_keeps_its_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "ROOT", str(tmp_path / "patch"))
+    monkeypatch.setattr(packages, "RUNS", str(tmp_path / "patch"))
     monkeypatch.setattr(packages, "_PREPARE", packages._PREPARE.replace("/var/lib/rackwright", str(tmp_path)))
 
     def prepared(text: str) -> subprocess.CompletedProcess[str]:

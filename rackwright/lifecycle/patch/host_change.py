@@ -112,16 +112,22 @@ class Patches:
         packages = self._packages(part)
         # A run that was killed may have left a step under way.
         packages.settle()
-        if not packages.installed():
-            packages.stage()
-            self._refuse_no_way_back(part, packages)
-            packages.hold_off()
-            held(self.session, part.name)
-            installing = f"install {counted(len(packages.changes), 'package')}"
-            note_leased_act(self.session, self.lease_session, (part.name,), installing)
-            packages.install()
-        if boot_now(self.session, part.name) == part.boot and (why := self._reboots(part)):
-            self._reboot(part, why)
+        due = not packages.installed()
+        if due:
+            self._install(part, packages)
+        boot = boot_now(self.session, part.name)
+        # A host that crashed before its packages were installed still needs its reboot.
+        if (due or boot == part.boot) and (why := self._reboots(part)):
+            self._reboot(part, why, boot)
+
+    def _install(self, part: HostPart, packages: HostPackages) -> None:
+        packages.stage()
+        self._refuse_no_way_back(part, packages)
+        packages.hold_off()
+        held(self.session, part.name)
+        installing = f"install {counted(len(packages.changes), 'package')}"
+        note_leased_act(self.session, self.lease_session, (part.name,), installing)
+        packages.install()
 
     def _refuse_no_way_back(self, part: HostPart, packages: HostPackages) -> None:
         if lost := packages.keep().none:
@@ -140,7 +146,7 @@ class Patches:
         asks = part.may_reboot and asked_for(self.session, part.name)
         return "installed packages ask for it" if asks else None
 
-    def _reboot(self, part: HostPart, why: str) -> None:
+    def _reboot(self, part: HostPart, why: str, boot: str) -> None:
         note_leased_act(self.session, self.lease_session, (part.name,), f"reboot: {why}")
         self.console.say(f"{part.name}  reboots: {why}")
         driver = self.session.hosts[part.name].driver
@@ -148,7 +154,7 @@ class Patches:
         kernel = driver.kernel if driver else newest(self.session, part.name)
         for hand in armed(self.session, part.name, kernel):
             self.console.say(f"{part.name}  if the new kernel doesn't boot, a person is needed: {hand}")
-        self._engines.boot(part.name, part.boot)
+        self._engines.boot(part.name, boot)
 
     # The proof.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rackwright.errors import HostsFailed, LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
@@ -63,8 +63,9 @@ def patch_run(session: Session, asked: Asked, console: Console, show: Callable[[
         if not due:
             return Patched((), planned)
         _refuse_closed(session, due[0].host)
-        show(planned)
-        console.confirm(f"Patch {', '.join(one.host for one in due)}?")
+        order = tuple(one.host for one in due)
+        show(replace(planned, schedule=replace(planned.schedule, order=order)))
+        console.confirm(f"Patch {', '.join(order)}?")
         with stoppable(console.heard) as stopping:
             outages = tuple(session.fleet.file.models) if asked.allow_outage else ()
             rollout = _open(session, lease_session, planned, due, asked, outages)

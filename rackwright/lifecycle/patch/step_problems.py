@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rackwright.errors import Problem
 from rackwright.report.words import size
@@ -24,6 +25,9 @@ _WITH_LOG = (Step.INSTALL, Step.REVERT)
 def problems(host: str, run: str, step: Step, look: Look) -> tuple[Problem, ...]:
     """Return what kept a step from its end: first what it did and the end of its output, then each finding."""
     found = [problem for finding in look.findings for problem in _problems(host, finding)]
+    if step is Step.INSTALL:
+        # The packages are reverted next. What a person would have to do is known only after that.
+        found = [replace(problem, next=None) for problem in found]
     unfetched = any(finding.kind is Kind.UNFETCHED for finding in look.findings)
     if found and step not in _WITH_LOG and not unfetched:
         return tuple(dict.fromkeys(found))

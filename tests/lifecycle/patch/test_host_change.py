@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -20,8 +19,8 @@ CLOSED = seen(clocks=dict.fromkeys(("gate1", "gpu1", "gpu2"), clock(offset=301))
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return bench_of(tmp_path, monkeypatch)
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return bench_of(monkeypatch)
 
 
 def test_packages_are_staged_and_kept_before_they_are_installed_and_committed_after_the_proof(bench: Bench) -> None:
@@ -195,6 +194,28 @@ def test_what_is_done_is_not_done_again(bench: Bench, step: str) -> None:
     assert host.events[0] == "settle"
     assert ("install" in host.events) == (step in ("stage", "install"))
     assert (bench.open, bench.traffic.drained) == (False, set())
+
+
+def test_a_host_that_crashed_in_its_installation_still_gets_its_reboot(bench: Bench) -> None:
+    host = bench.hosts["gpu1"]
+    host.dies = "install"
+    work = bench.opened("gpu1", reboots=True)
+    with pytest.raises(Dead):
+        complete(work)
+    host.boots += 1
+    complete(bench.again(work))
+    assert host.boots == 2
+
+
+def test_a_host_that_crashed_after_its_installation_has_had_its_reboot(bench: Bench) -> None:
+    host = bench.hosts["gpu1"]
+    host.dies = "reboot"
+    work = bench.opened("gpu1", reboots=True)
+    with pytest.raises(Dead):
+        complete(work)
+    host.boots += 1
+    complete(bench.again(work))
+    assert host.boots == 1
 
 
 def test_a_finished_host_is_left_alone_and_the_others_are_patched(bench: Bench) -> None:

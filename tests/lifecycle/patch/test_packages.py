@@ -170,3 +170,9 @@ def test_an_error_that_a_step_ended_with_gets_what_became_of_the_host() -> None:
     became = error.but(should="it was reverted", next="look")
     assert (became.problems[0].should, became.problems[1:]) == ("it was reverted", error.problems[1:])
     assert isinstance(became, StepFailed)
+
+
+@pytest.mark.parametrize(("step", "then"), [("install", None), ("revert", "dpkg --configure -a on gpu1")])
+def test_what_a_person_has_to_do_is_said_only_after_the_revert(step: str, then: str | None) -> None:
+    error = failure(step, "broken\ta\tinstalled\thalf-configured")
+    assert error.problems[1].next == then

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,8 +63,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    bench = bench_of(tmp_path, monkeypatch)
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    bench = bench_of(monkeypatch)
     made = Desk(bench)
     made.offer("gpu1", "gpu2")
 
@@ -97,6 +96,7 @@ def test_hosts_are_patched_in_the_order_of_the_plan(desk: Desk) -> None:
 def test_the_canary_goes_first(desk: Desk) -> None:
     desk.run(canary="gpu2")
     assert desk.order == ["gpu2", "gpu1"]
+    assert [plan.schedule.order for plan in desk.shown] == [("gpu2", "gpu1")]
 
 
 def test_only_the_hosts_that_are_named_are_patched(desk: Desk) -> None:
@@ -177,9 +177,9 @@ def test_what_is_in_the_way_and_what_has_no_way_back_on_all_hosts_at_once(desk: 
 # What is kept.
 
 
-def test_a_run_whose_plan_is_lost_names_the_way_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_whose_plan_is_lost_names_the_way_out(desk: Desk) -> None:
     work = desk.bench.opened("gpu1")
-    (desk.bench.folder / "control" / f"patch-{work.rollout.id}.json").unlink()
+    del desk.bench.store.documents[f"patch-{work.rollout.id}.json"]
     with pytest.raises(LeasedError, match=r"the plan of the patch run .* is missing") as error:
         run.patches_of(work)
     assert "rollout abort --leave" in str(error.value)

@@ -1,0 +1,90 @@
+"""The controller is killed before and after each write to the control host; another one resumes, or aborts."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+from rackwright.errors import RackwrightError
+from rackwright.lifecycle.reboot.procedure import Work, complete, put_back
+from tests.lifecycle.patch.hosts import FAILED, Bench, Dead, bench_of
+
+MOMENTS = [(number, written) for number in range(1, 18) for written in (False, True)]
+"""Two hosts with eight phases each; then the rollout is closed."""
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return bench_of(monkeypatch)
+
+
+def killed(bench: Bench, number: int, *, written: bool) -> Work:
+    """Patch and reboot two hosts, and die at this write after the rollout was opened."""
+    work = bench.opened("gpu1", "gpu2", reboots=True)
+    opened = bench.store.writes
+
+    def fault(at: int, now_written: bool) -> None:
+        if (at - opened, now_written) == (number, written):
+            raise Dead
+
+    bench.store.fault = fault
+    with pytest.raises(Dead):
+        complete(work)
+    bench.store.fault = lambda *_: None
+    return work
+
+
+def settled(bench: Bench) -> None:
+    assert not bench.open
+    assert bench.traffic.drained == set()
+    for host in bench.hosts.values():
+        held, released = host.events.count("hold_off"), host.events.count("finish") + host.events.count("let_go")
+        assert not held or released, f"{host.name}: apt's timers stay stopped"
+
+
+@pytest.mark.parametrize(("number", "written"), MOMENTS)
+def test_a_run_that_is_resumed_ends_as_if_it_had_not_been_killed(bench: Bench, number: int, written: bool) -> None:
+    work = killed(bench, number, written=written)
+    if bench.open:
+        complete(bench.again(work))
+    settled(bench)
+    for name in ("gpu1", "gpu2"):
+        host = bench.hosts[name]
+        assert (host.installed, host.finished, host.boots) == (True, True, 1)
+        assert host.events.count("install") == 1
+
+
+@pytest.mark.parametrize(("number", "written"), MOMENTS)
+def test_a_run_that_is_aborted_leaves_nothing_drained_and_reboots_nothing(
+    bench: Bench, number: int, written: bool
+) -> None:
+    work = killed(bench, number, written=written)
+    boots = {name: host.boots for name, host in bench.hosts.items()}
+    if bench.open:
+        put_back(bench.again(work), "not tonight")
+    settled(bench)
+    assert {name: host.boots for name, host in bench.hosts.items()} == boots
+
+
+@pytest.mark.parametrize(("number", "written"), [(n, w) for n in range(4, 8) for w in (False, True)])
+def test_a_killed_way_back_is_gone_to_its_end(bench: Bench, number: int, written: bool) -> None:
+    """The first host isn't as before; the writes from the fourth on are those of its proof and its way back."""
+    bench.hosts["gpu1"].after = FAILED
+    work = bench.opened("gpu1", "gpu2", reboots=True)
+    opened = bench.store.writes
+
+    def fault(at: int, now_written: bool) -> None:
+        if (at - opened, now_written) == (number, written):
+            raise Dead
+
+    bench.store.fault = fault
+    with suppress(Dead, RackwrightError):
+        complete(work)
+    bench.store.fault = lambda *_: None
+    while bench.open:
+        with suppress(RackwrightError):
+            complete(bench.again(work))
+    settled(bench)
+    assert not bench.hosts["gpu1"].installed
+    assert bench.hosts["gpu2"].events == []
