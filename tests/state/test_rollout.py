@@ -113,6 +113,7 @@ def test_a_procedure_that_this_version_lacks_is_refused() -> None:
         (told(REBOOT, hosts=[{"name": "gpu1"}]), "host-rollout/1"),
         (told(REBOOT, hosts=[{"name": "../gpu1", "why": "", "boot": ""}]), "host-rollout/1"),
         (told(REBOOT, procedure="dance"), "host-rollout/1"),
+        (told(REBOOT, when="0001-01-01T00:00:00Z"), "host-rollout/1"),
     ],
 )
 def test_a_damaged_document_is_refused(text: str, format: str) -> None:
