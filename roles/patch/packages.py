@@ -15,9 +15,8 @@ from shlex import join
 
 from rackwright.hardware.plain_text import plain
 from rackwright.package_set import PackageChange
+from rackwright.roles.patch.settings import RUNS
 
-ROOT = "/var/lib/rackwright/patch"
-"""Has one folder for each run, for root only."""
 RESERVE = 256 * 2**20
 """Bytes that must stay free on each filesystem that a patch writes to; an eighth of that on /boot."""
 PATIENCE = 300
@@ -105,9 +104,9 @@ class Look:
 _PREPARE = f"""set -eu
 folder=$1
 shift
-(umask 022 && mkdir -p -- "$(dirname {ROOT})")
+(umask 022 && mkdir -p -- "$(dirname {RUNS})")
 umask 077
-for one in {ROOT} "$folder"; do [ -d "$one" ] || mkdir -- "$one"; done
+for one in {RUNS} "$folder"; do [ -d "$one" ] || mkdir -- "$one"; done
 cat >"$folder/wanted.new"
 if [ ! -e "$folder/wanted" ]; then sync -- "$folder/wanted.new"; mv -fT -- "$folder/wanted.new" "$folder/wanted"
 elif cmp -s -- "$folder/wanted.new" "$folder/wanted"; then rm -f -- "$folder/wanted.new"
@@ -127,7 +126,7 @@ sync -- "$folder"/*.sh "$folder"
 _START = f"""set -eu
 folder=$1 unit=$2 step=$3
 shift 3
-exec 9>{ROOT}/.lock
+exec 9>{RUNS}/.lock
 flock -w 20 9
 units=$(systemctl list-units --plain --no-legend --no-pager --state=activating,active,reloading,deactivating \
   'rackwright-patch-*.service')
@@ -168,7 +167,7 @@ def folder_of(run: str) -> str:
     """Return the folder of a run on each of its hosts. Raise ValueError if that isn't a run's id."""
     if not _RUN.fullmatch(run):
         raise ValueError(f"{run!r} is no run's id")
-    return f"{ROOT}/{run}"
+    return f"{RUNS}/{run}"
 
 
 def unit_of(run: str) -> str:

@@ -13,6 +13,10 @@ ONLY_DEBIAN = "debian-archive-keyring"
 """A package that only Debian's hosts have."""
 
 
+RUNS = "/var/lib/rackwright/patch"
+"""Has one folder for each patch run, for root only."""
+
+
 class Settings(Frozen):
     programs: tuple[PackageName, ...] = ("needrestart", "dpkg-repack")
     """Packages that every patched host gets."""

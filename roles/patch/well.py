@@ -2,7 +2,7 @@
 
 A fact is a line in one of these forms:
 
-    unit NAME running|active|failed     it starts on its own; sockets and timers are active
+    unit NAME running|active|failed     it starts automatically; sockets and timers are active
     mount PATH TYPE                     PATH as findmnt(8) escapes it
     filter FAMILY TABLE SHA256          of `nft -s list table` without what programs change all the time
     clock synchronized                  as timedatectl(1) says
@@ -38,6 +38,7 @@ _FACT = re.compile(
     r"|filter [a-z0-9]{2,10} [A-Za-z0-9/\\_.-]{1,256} [0-9a-f]{64}"
     r"|clock synchronized"
 )
+_PARTS = ("library", "fabric")
 _PART = re.compile(rf"(library|fabric) ({_VERSION})")
 _XID = re.compile(r"xid ([0-9]{1,5}) ([0-9a-fA-F:.]{7,16}) ([0-9]{1,12}\.[0-9]{1,9})")
 _UUID = re.compile(r"(?:GPU|MIG)-[0-9A-Za-z/-]{1,100}")
@@ -59,31 +60,30 @@ def script() -> str:
 
 def parse_well(output: str) -> Well:
     """Return what the host said. Raise ValueError if it isn't complete or has a line in another form."""
-    said, hardware, asked = f"\n{output}".partition(_HARDWARE)
+    said, _, asked = f"\n{output}".partition(_HARDWARE)
     lines = said.split("\n")[1:]
-    if not hardware or not f"\n{asked}".endswith(_END):
+    if not f"\n{asked}".endswith(_END):
         raise ValueError("its answer is incomplete")
     if len(lines) > _MOST_FACTS:
         raise ValueError(f"its answer has more than {_MOST_FACTS} lines")
-    parts: dict[str, set[str]] = {"library": set(), "fabric": set()}
-    facts = set()
-    for line in lines:
-        if part := _PART.fullmatch(line):
-            parts[part[1]].add(part[2])
-        elif xid := _XID.fullmatch(line):
-            facts.add(f"xid {int(xid[1])} {address(xid[2])} {xid[3]}")
-        elif _FACT.fullmatch(line):
-            facts.add(line)
-        else:
-            raise ValueError("its answer has a line that isn't a fact")
     found = parse_hardware(asked.removesuffix("end\n"))
+    parts = {part: {one[2] for one in map(_PART.fullmatch, lines) if one and one[1] == part} for part in _PARTS}
+    facts = {_fact(line) for line in lines if not _PART.fullmatch(line)}
     return Well(tuple(sorted(facts | set(_driver(found, parts)) | set(_gpus(found)))))
+
+
+def _fact(line: str) -> str:
+    if xid := _XID.fullmatch(line):
+        return f"xid {int(xid[1])} {address(xid[2])} {xid[3]}"
+    if not _FACT.fullmatch(line):
+        raise ValueError("its answer has a line that isn't a fact")
+    return line
 
 
 def _driver(hardware: Hardware, parts: dict[str, set[str]]) -> Iterator[str]:
     """Yield nothing if no module is loaded: a host without a driver may have some of its libraries."""
     if hardware.loaded and re.fullmatch(_VERSION, hardware.loaded):
-        library, fabric = (",".join(sorted(parts[part])) or NONE for part in ("library", "fabric"))
+        library, fabric = (",".join(sorted(parts[part])) or NONE for part in _PARTS)
         yield f"driver {hardware.loaded} library {library} fabric {fabric}"
 
 

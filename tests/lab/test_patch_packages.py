@@ -18,7 +18,8 @@ from rackwright.lifecycle.patch.well_hosts import well
 from rackwright.lifecycle.session.session import Session
 from rackwright.package_set import Package, PackageChange
 from rackwright.remote import Remote
-from rackwright.roles.patch.packages import ROOT, folder_of, unit_of
+from rackwright.roles.patch.packages import folder_of, unit_of
+from rackwright.roles.patch.settings import RUNS
 from tests.lab.cut_download import served_by_half
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
@@ -121,7 +122,7 @@ def site(lab: Lab) -> Iterator[Site]:
     site.tell("touch /run/go; systemctl stop lock 2>/dev/null || :")
     wait_until(lambda: not site.tell("systemctl list-units --no-legend 'rackwright-patch-*.service'"))
     names = " ".join({package.name for package in ALL})
-    site.tell(f"dpkg --purge --force-all {names} 2>/dev/null; rm -rf {ROOT} /run/go /etc/{TOOL}")
+    site.tell(f"dpkg --purge --force-all {names} 2>/dev/null; rm -rf {RUNS} /run/go /etc/{TOOL}")
 
 
 def both(site: Site) -> tuple[PackageChange, PackageChange]:
@@ -159,7 +160,7 @@ def test_packages_change_and_are_reverted_to_the_last_byte(site: Site) -> None:
         patch.finish()
         assert site.holds(f"ls {folder_of(patch.run)}/kept/*.deb")
         assert not site.holds(f"ls {folder_of(patch.run)}/staged")
-        assert site.tell(f"stat -c '%a %U' {ROOT} {folder_of(patch.run)}") == "700 root\n700 root"
+        assert site.tell(f"stat -c '%a %U' {RUNS} {folder_of(patch.run)}") == "700 root\n700 root"
 
 
 def test_a_package_that_can_not_be_configured_is_reverted(site: Site) -> None:
@@ -184,13 +185,13 @@ def test_a_package_that_can_not_be_configured_is_reverted(site: Site) -> None:
 
 def test_a_full_disk_is_found_before_anything_changes(site: Site) -> None:
     before = site.snapshot()
-    site.tell(f"mkdir -p {ROOT} && mount -t tmpfs -o size=200m none {ROOT}")
+    site.tell(f"mkdir -p {RUNS} && mount -t tmpfs -o size=200m none {RUNS}")
     try:
-        with site.run(*both(site)) as patch, pytest.raises(StepFailed, match=f"{ROOT} has 20.* free; should have 26"):
+        with site.run(*both(site)) as patch, pytest.raises(StepFailed, match=f"{RUNS} has 20.* free; should have 26"):
             patch.stage()
-        assert not site.holds(f"ls {ROOT}/*/staged/*")
+        assert not site.holds(f"ls {RUNS}/*/staged/*")
     finally:
-        site.tell(f"umount {ROOT}")
+        site.tell(f"umount {RUNS}")
     assert site.snapshot() == before
 
 
@@ -304,7 +305,7 @@ def test_old_runs_are_removed_and_the_last_one_stays(site: Site) -> None:
         with site.run() as patch:
             patch.finish()
             runs.append(patch.run)
-    assert site.tell(f"ls {ROOT}").split() == runs[1:]
+    assert site.tell(f"ls {RUNS}").split() == runs[1:]
 
 
 def test_an_archive_that_changes_between_two_hosts_is_refused(site: Site) -> None:

@@ -58,7 +58,7 @@ def test_the_list_has_a_line_for_each_package() -> None:
 
 
 def test_a_run_keeps_its_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "ROOT", str(tmp_path / "patch"))
+    monkeypatch.setattr(packages, "RUNS", str(tmp_path / "patch"))
     monkeypatch.setattr(packages, "_PREPARE", packages._PREPARE.replace("/var/lib/rackwright", str(tmp_path)))
 
     def prepared(text: str) -> subprocess.CompletedProcess[str]:
@@ -83,7 +83,8 @@ def test_what_a_step_printed_is_read() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["result failed 1\nuptime 1 1\n", LOOK.replace("failed 1", "fine"), LOOK.replace("1790.15", "²"),
+    ["result failed 1\nuptime 1 1\n", LOOK.replace("failed 1", "fine"), LOOK.replace("failed 1", "failed 1234"),
+     LOOK.replace("1790.15", "²"),
      LOOK.replace("space", "spice"), LOOK.replace("\t12", "")],
 )  # fmt: skip
 def test_another_answer_is_refused(wrong: str) -> None:
@@ -102,11 +103,13 @@ def test_a_person_can_run_a_step() -> None:
     assert by_hand(RUN, Step.REVERT, 300) == f"sh /var/lib/rackwright/patch/{RUN}/run.sh revert 300"
 
 
-def run_step(folder: Path, step: str) -> str:
-    """Run this text as the step `demo`, and return how it ended."""
+def run_step(folder: Path, step: str, *arguments: str) -> str:
+    """Run this text as the step `demo`, and return how it ended. The file `printed` has what the journal gets."""
     (folder / "run.sh").write_text(packages.SCRIPTS["run.sh"])
     (folder / "demo.sh").write_text(step)
-    subprocess.run(["sh", str(folder / "run.sh"), "demo"], check=True, timeout=60)
+    command = ["sh", str(folder / "run.sh"), "demo", *arguments]
+    with (folder / "printed").open("w") as printed:
+        subprocess.run(command, check=True, timeout=60, stdout=printed)
     return (folder / "demo.result").read_text()
 
 
@@ -115,6 +118,11 @@ def test_a_step_leaves_its_result_and_its_output_without_passwords(tmp_path: Pat
     assert run_step(tmp_path, f"echo '{said}'; exit 7") == "failed 7\n"
     assert (tmp_path / "demo.log").read_text() == "Err: http://mirror/a http://mirror/b\n"
     assert run_step(tmp_path, "exit 0") == "complete\n"
+
+
+def test_a_step_gets_its_arguments_and_the_journal_its_output(tmp_path: Path) -> None:
+    assert run_step(tmp_path, 'echo "$#" "$@"', "a b", "c") == "complete\n"
+    assert (tmp_path / "printed").read_text() == (tmp_path / "demo.log").read_text() == "2 a b c\n"
 
 
 def test_a_log_is_bounded_and_has_the_end(tmp_path: Path) -> None:

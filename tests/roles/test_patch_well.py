@@ -112,6 +112,14 @@ def test_the_instances_of_a_divided_gpu_are_facts(machine: Machine) -> None:
     assert len(machine.facts("gpu", "instance")) == 4
 
 
+def test_a_gpu_without_a_uuid_that_can_be_one_is_no_fact(machine: Machine) -> None:
+    text = output("a100-mig.xml").replace("<uuid>GPU-", "<uuid>GPU ")
+    text = text.replace("<mig_device>", "<mig_device><uuid>MIG \x7f</uuid>")
+    assert "MIG \x7f" in text
+    machine.does("nvidia-smi", nvidia_smi(text))
+    assert machine.facts("gpu", "instance") == []
+
+
 def test_the_last_one_of_equal_xids_is_a_fact(machine: Machine) -> None:
     assert machine.facts("xid") == ["xid 31 0000:43:00.0 193.500000", "xid 79 0000:cb:00.0 86500.250000"]
 
@@ -136,6 +144,7 @@ def test_a_host_without_anything_has_no_facts() -> None:
         ("", "incomplete"),
         (WHOLE.removesuffix("end\n"), "incomplete"),
         (WHOLE.replace("hardware\n", ""), "incomplete"),
+        ("unit ssh.service running\nend\n", "incomplete"),
         (f"motd: be good\n{WHOLE}", "isn't a fact"),
         (f"unit \x1b[2J.service running\n{WHOLE}", "isn't a fact"),
         (f"unit {'a' * 300} running\n{WHOLE}", "isn't a fact"),

@@ -103,6 +103,12 @@ WantedBy=multi-user.target
 ActiveState=inactive
 SubState=dead
 
+Id=small-off.timer
+RequiredBy=
+WantedBy=timers.target
+ActiveState=inactive
+SubState=dead
+
 Type=simple
 Id=run-r1.service
 RequiredBy=

@@ -10,7 +10,7 @@ from rackwright.cli.patch import plan, run
 
 @click.group(cls=Group)
 def patch() -> None:
-    """Show what patching hosts would change, and patch them under traffic."""
+    """Plan and run the patching of hosts."""
 
 
 patch.add_command(plan.plan)

@@ -15,6 +15,7 @@ from rackwright.launch import BUILDS
 from rackwright.package_set import ROOT as PACKAGES
 from rackwright.roles.backup.settings import Repository, Settings
 from rackwright.roles.model_store.settings import folder_of
+from rackwright.roles.patch.settings import RUNS as PATCHES
 from rackwright.route import DIRECT, Route
 
 _EXCLUDED = (
@@ -27,6 +28,8 @@ _EXCLUDED = (
     f"{BUILDS}/.incoming",
     # What is installed on this machine, and sets of packages: those in the lock are added again below.
     f"{PACKAGES}/*",
+    # What a patch run keeps for its way back: those packages are installed on this machine.
+    PATCHES,
 )
 _SAVED = ("/etc/rackwright", "/var/lib/rackwright")
 _MUST = ("/etc/rackwright/backup/run.sh", "/var/lib/rackwright/audit.log")

@@ -11,6 +11,7 @@ from pathlib import Path
 from rackwright.errors import Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.gateway.server_states import DrainRecord
+from rackwright.lifecycle.patch.kinds import PatchPlan
 from rackwright.state.applied import About, about_of
 from rackwright.state.bench import Bench
 from rackwright.state.canaries import CanaryVerdict, Trial
@@ -67,6 +68,7 @@ _JSON: Mapping[str, Callable[[str, str], object]] = {
     r"bench/[^/]+/[^/]+\.json": lambda text, where: parse(Bench, "bench", text, where),
     r"canaries/[^/]+/[^/]+\.json": lambda text, where: parse(CanaryVerdict, "canary", text, where),
     r"control/rollout-[^/]+\.json": parse_rollout,
+    r"control/patch-[^/]+\.json": lambda text, where: parse(PatchPlan, "patch-plan", text, where),
     r"control/trial-[^/]+\.json": lambda text, where: parse(Trial, "trial", text, where),
     r"control/journal": parse_journal,
     r"control/token": _token,

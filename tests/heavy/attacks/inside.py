@@ -127,6 +127,8 @@ def other(site: Site, host: str) -> str:
 def plant(site: Site, host: str) -> None:
     """Put files on a host that nobody inside should read."""
     site.tell(host, "echo seen >/tmp/seen; chmod 644 /tmp/seen; echo seen >/root/seen")
+    site.tell(host, "mkdir -p /etc/default/grub.d; mkdir -pm 700 /var/lib/rackwright/patch")
+    site.tell(host, "echo seen >/var/lib/rackwright/patch/seen")
 
 
 def _put(site: Site, host: str, folder: str) -> None:

@@ -87,6 +87,7 @@ READ = {
     "the packet filter": "/etc/rackwright/firewall.nft",
     "a file in the host's /tmp": "/tmp/seen",
     "the audit log": "/var/lib/rackwright/audit.log",
+    "what a patch run keeps": "/var/lib/rackwright/patch/seen",
     "states of replicas": "/run/rackwright-state/*",
     "the probes": "/etc/rackwright/*.probe",
 }
@@ -107,6 +108,9 @@ WRITE = {
     "the host proxy's folder": "/run/rackwright-host-proxy/attack",
     "our configuration": "/etc/rackwright/attack",
     "our records": "/var/lib/rackwright/attack",
+    "a patch run's scripts": "/var/lib/rackwright/patch/attack",
+    "apt's downloads": "/var/cache/apt/attack",
+    "how it boots": "/etc/default/grub.d/attack.cfg",
     "root's home": "/root/attack",
     "another's home": "/home/ops/attack",
     "IP forwarding": "/proc/sys/net/ipv4/ip_forward",

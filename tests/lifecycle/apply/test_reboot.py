@@ -99,6 +99,25 @@ def test_every_host_that_waits_is_rebooted_as_one_rollout(made: Session, bench: 
     assert not is_open(made)
 
 
+def test_only_hosts_that_rebooted_are_no_longer_said_to_wait(made: Session, bench: Bench) -> None:
+    made.machines["gpu2"].loaded = NEW
+    noted = Run(
+        tuple(
+            Step(name, "nvidia_driver", "Load the driver", Outcome.UNCHANGED, note=note)
+            for name in ("gpu1", "gpu2")
+            for note in (f"reboot pending: {WHY}", "there is no nvidia-persistenced.service")
+        )
+    )
+    notes = {
+        (step.host, (step.note or "").partition(":")[0]) for step in acted(made, bench, run=noted, reboot=True).notes
+    }
+    assert notes == {
+        ("gpu1", "there is no nvidia-persistenced.service"),
+        ("gpu2", "there is no nvidia-persistenced.service"),
+        ("gpu2", "reboot pending"),
+    }
+
+
 def test_an_accepted_outage_is_of_every_model(made: Session, bench: Bench) -> None:
     acted(made, bench, reboot=True, allow_outage=True)
     assert read_rollout(made.store, journal(made)[0].rollout).outages == ("assistant",)

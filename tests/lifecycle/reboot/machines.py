@@ -71,6 +71,8 @@ class Machine:
     script: OneBootScript | None = field(default_factory=OneBootScript)
     engines: tuple[str, ...] = ("assistant@1",)
     """Those that run."""
+    stopped: tuple[str, ...] = ()
+    """Those that have a unit and don't run."""
     gone: bool = False
     stays_away: bool = False
     boots: int = 0
@@ -116,7 +118,8 @@ class Machine:
         if "/sys/module/nvidia/version" in command:
             return self._said(f"{self.loaded}\n{self.script.running if self.script else KERNEL}\n")
         if command == REPLICAS_COMMAND:
-            return self._said("".join(f"replica={name}\nActiveState=active\n" for name in self.engines))
+            states = {**dict.fromkeys(self.engines, "active"), **dict.fromkeys(self.stopped, "inactive")}
+            return self._said("".join(f"replica={name}\nActiveState={state}\n" for name, state in states.items()))
         if look_command() in command:
             return self._said(self.script.look() if self.script else "")
         if "is-system-running" in command:

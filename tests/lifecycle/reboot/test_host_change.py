@@ -74,6 +74,13 @@ def test_a_host_in_another_boot_is_not_touched(tmp_path: Path, bench: Bench) -> 
     assert (made.machines["gpu1"].events, bench.acts) == ([], [])
 
 
+def test_a_host_that_waits_only_for_its_kernel_is_rebooted_too(tmp_path: Path, bench: Bench) -> None:
+    made = session(tmp_path, kernel=NEXT_KERNEL)
+    made.machines["gpu1"].loaded = NEW
+    reboots(bench, made).changed(rebooted=False, part=part_of(made)).act()
+    assert made.machines["gpu1"].events == ["hold", "install", "arm", "reboot"]
+
+
 def test_a_host_that_needs_no_reboot_any_more_is_not_rebooted(tmp_path: Path, bench: Bench) -> None:
     made = session(tmp_path)
     made.machines["gpu1"].loaded = NEW

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,6 +99,10 @@ def test_why_a_person_may_be_needed_is_returned(tmp_path: Path, hand: str, said:
     assert host.events == events
 
 
+def arms(made: Any, name: str) -> None:
+    armed(made, name, NEXT_KERNEL)
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_a_host_fell_back_only_if_it_booted_another_kernel_than_the_armed_one(tmp_path: Path, state: str) -> None:
     made, _ = host_in(tmp_path, script_in(state))
@@ -135,7 +140,7 @@ def test_whether_another_kernel_runs_is_returned_when_it_is_disarmed(
     ("act", "state", "what"),
     [
         (held, "none", "hold"),
-        (armed, "none", "arm"),
+        (arms, "none", "arm"),
         (committed, "booted", "commit"),
         (disarmed, "booted", "disarm"),
     ],

@@ -57,6 +57,7 @@ def test_an_open_one_has_each_host_as_it_was(made: Session, bench: Bench) -> Non
 def test_only_engines_that_run_and_that_gateways_know_are_drained(tmp_path: Path, bench: Bench) -> None:
     made = session(tmp_path, [("gpu1", f"{model}@1") for model in ("down", "manual", "new", "stopped", "well")])
     made.machines["gpu1"].engines = ("down@1", "manual@1", "new@1", "well@1")
+    made.machines["gpu1"].stopped = ("stopped@1",)
     made.unknown = {"gpu1/new@1"}
     made.traffic.up.discard("gpu1/down@1")
     made.traffic.manual.add("gpu1/manual@1")
@@ -72,6 +73,22 @@ def test_where_no_engine_runs_no_gateway_is_asked(made: Session, bench: Bench) -
     assert part.replicas == ()
     with pytest.raises(HostError, match="asking for states failed"):
         bench.opened(made, "gpu2")
+
+
+def test_a_host_that_should_have_no_engine_is_not_asked_for_one(made: Session, bench: Bench) -> None:
+    made.gateways_answer = False
+    made.hosts["gate1"].driver = made.hosts["gpu1"].driver
+    made.machines["gate1"].engines = ("other@1",)
+    work = bench.opened(made, "gate1")
+    assert work.rollout.hosts[0].replicas == ()
+
+
+def test_where_nothing_can_be_drained_no_gateway_is_asked_how_far_it_is(tmp_path: Path, bench: Bench) -> None:
+    made = session(tmp_path, control=["gate1"], gateways=("gate1",))
+    made.machines["gpu1"].engines = ()
+    work = bench.opened(made, "gpu1")
+    made.gateways_answer = False
+    assert [(one.rebooted, one.drained, one.unknown) for one in look(work)] == [(False, False, None)]
 
 
 def test_a_host_that_can_not_be_asked_opens_nothing(made: Session, bench: Bench) -> None:
@@ -186,6 +203,13 @@ def test_a_host_whose_new_kernel_is_not_proven_runs_the_old_one_again(tmp_path: 
         complete(bench.opened(made, "gpu1"))
     assert host.events == ["hold", "install", "arm", "reboot", "disarm", "reboot"]
     assert (host.script.running, is_open(made)) == (KERNEL, False)
+
+
+def test_a_host_that_answers_neither_way_stays_drained_and_keeps_it_open(made: Session, bench: Bench) -> None:
+    made.answers[ONE] = "HTTP 500"
+    with pytest.raises(ProofError, match=r"it could not be reverted and stays drained: .* the rollout .* stays open"):
+        complete(bench.opened(made, *HOSTS))
+    assert (boots(made), is_open(made), made.traffic.drained) == ([1, 0, 0], True, {ONE})
 
 
 def test_a_drain_that_does_not_end_changes_nothing_and_closes_it(made: Session, bench: Bench) -> None:
@@ -312,7 +336,7 @@ def test_hosts_that_are_put_back_serve_as_they_run(made: Session, bench: Bench) 
     put_back(bench.again(work, made), "not tonight")
     assert boots(made) == [1, 0, 0]
     assert made.traffic.drained == set()
-    assert [line for line in phases(made) if not line.startswith("gpu2")] == []
+    assert [line for line in phases(made) if not line.startswith("gpu2")] == ["gpu1 act"]
     assert (journal(made)[-1].event, journal(made)[-1].detail) == (Event.CLOSED, "aborted: not tonight")
 
 

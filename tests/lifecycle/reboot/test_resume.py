@@ -45,7 +45,9 @@ ENDS: tuple[Callable[..., object], ...] = (resumed, aborted)
 
 
 def test_it_is_completed_as_if_it_had_not_been_interrupted(made: Session, bench: Bench) -> None:
-    rollout = bench.opened(made, *HOSTS).rollout
+    work = bench.opened(made, *HOSTS)
+    bench.acted(work, "gpu1")
+    rollout = work.rollout
     made.machines["gpu1"].boots, made.machines["gpu1"].loaded = 1, NEW
     assert resumed(made, bench, rollout) == ("gpu2", "gpu3")
     assert [made.machines[name].boots for name in HOSTS] == [1, 1, 1]

@@ -82,6 +82,7 @@ def test_a_rollout_that_was_closed_is_not_open(fleet: Fleet) -> None:
         ("keys.pushed", "x revoked \n", "is damaged"),
         ("control/journal", '{"format": "journal/2"}\n', "newer rackwright"),
         ("control/rollout-1.json", "{}", "is damaged"),
+        ("control/patch-1.json", "{}", "is damaged"),
         ("control/trial-1.json", "[]", "is damaged"),
         ("bench/assistant/1.json", "{}", "is damaged"),
         ("canaries/assistant/1.json", "{}", "is damaged"),

@@ -55,3 +55,14 @@ def test_a_host_without_replicas_that_failed_asks_no_gateway() -> None:
     gateways = served(*TWO, *on("gpu3", "assistant", "coder"))
     gateways.drained_manually = None  # type: ignore[assignment,method-assign]
     assert allowed(gateways, host_change("gpu1"))
+
+
+def test_replicas_that_are_about_to_go_down_are_not_counted_on() -> None:
+    """The gateways still send them requests."""
+    gateways, three = served(*ONE, *TWO), on("gpu3", "coder")
+    rules = Rules(max_unavailable=9, drain=10, soak=5, outages=frozenset({"assistant", "coder"}), max_hosts=9)
+    budget = Budget(gateways, rules, lambda _: 2, tuple)
+    assert budget.last_of(host_change("gpu2", *TWO), ()) == set()
+    assert budget.last_of(host_change("gpu2", *TWO), (host_change("gpu1", *ONE),)) == {"assistant", "coder"}
+    gateways.up |= {one.address for one in three}
+    assert budget.last_of(host_change("gpu2", *TWO), (host_change("gpu1", *ONE),)) == {"assistant"}

@@ -86,6 +86,7 @@ def test_a_host_without_replicas_is_proven_and_asks_no_gateway():
     run.run([host_change("gpu1", prove=lambda: proven.append(1))])
     assert proven == [1]
     assert journal.lines == [f"gpu1 {phase}" for phase in ("gate", "drain", "act", "prove", "done")]
+    assert journal.details[-1] == "new driver"
 
 
 def falling(gateways: Gateways, address: str, looks: range) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from greenlet import getcurrent
 
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
@@ -88,7 +89,7 @@ def test_with_a_budget_of_one_the_next_one_waits_for_the_soak():
 
 
 def test_with_more_the_next_one_starts_while_others_soak():
-    fleet = Fleet(5, limit=2, soak=600)
+    fleet = Fleet(5, limit=2, soak=600, unavailable=5)
     fleet.roll(*map(fleet.change, range(1, 6)))
     assert fleet.at("gpu1 done") < fleet.at("gpu2 gate")
     assert fleet.at("gpu2 soak") < fleet.at("gpu4 gate") < fleet.at("gpu2 done")
@@ -213,6 +214,27 @@ def test_a_host_that_stays_drained_keeps_its_slot():
     assert down == [{"gpu2/assistant@1", "gpu3/assistant@1"}]
 
 
+def test_replicas_have_a_budget_of_their_own():
+    fleet = Fleet(6, limit=1, unavailable=3, soak=0)
+    fleet.roll(*(fleet.change(number, host=None, series="") for number in range(1, 6)))
+    assert fleet.most_down == 3
+
+
+def test_two_that_are_judged_at_the_same_time_do_not_both_take_the_last_slot():
+    """Asking the gateways takes a second, in which other changes go on."""
+    fleet = Fleet(4, limit=3, unavailable=1, soak=0)
+    truly = fleet.gateways.healthy
+
+    def healthy(model: str) -> set[str]:
+        found = truly(model)
+        fleet.run_.clock.sleep(1)
+        return found
+
+    fleet.gateways.healthy = healthy  # type: ignore[method-assign]
+    fleet.roll(*(fleet.change(number, series="") for number in (1, 2, 3)))
+    assert (fleet.most_down, sorted(fleet.ended)) == (1, ["gpu1", "gpu2", "gpu3"])
+
+
 # The first failure.
 
 
@@ -333,7 +355,7 @@ def test_an_interrupt_while_the_run_waits_ends_all_at_once():
 
     def interrupted(seconds: float) -> None:
         advance(seconds)
-        if len(fleet.began) == 3:
+        if len(fleet.began) == 3 and getcurrent().parent is None:
             raise KeyboardInterrupt
 
     fleet.run_.clock._timeline.advance = interrupted  # type: ignore[attr-defined]
