@@ -16,6 +16,7 @@ _FIRST = (
     "canary",
     "update_failures",
     "update_kills",
+    "reboot",
     "vip",
     "vllm_states",
     "vllm",

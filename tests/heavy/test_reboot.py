@@ -140,15 +140,8 @@ def test_every_host_reboots_once_and_no_request_is_lost(
     wait_until(lambda: holders(lab, vip) == [BOTH])
     lab.exec("gate1", "systemctl start rackwright-vip")
     with loaded(plan) as load:
-        said = site("apply", "--reboot", "--yes", timeout=500)
+        site("apply", "--reboot", "--yes", timeout=500)
         counted = load.stop()
-    print(said.out, said.err)
-    print(
-        "".join(
-            f"{line['time']} {line['subject']} {line['phase'] or line['event']}: {line['detail']}\n"
-            for line in journal(lab)
-        )
-    )
     assert counted.failures == {}
     assert counted.whole == counted.asked >= 200
     lost = lost_by(accesses(lab, GATEWAYS, "load"), load.samples)
@@ -176,17 +169,13 @@ def test_a_killed_reboot_is_ended_by_another_operator_without_a_second_one(
     applying.wait()
     site("lease", "break", "--yes", "--reason", "its machine lost power")
     shown = site("rollout", "status").out
-    print(shown)
     assert "gpu1  act: " in shown
     assert "is open: apply --reboot" in site("apply", "--yes", check=11).err
     other = elsewhere(site, tmp_path)
-    unknown = other("rollout", "resume", "--yes", check=1).err
-    print(unknown)
-    assert "gpu1: " in unknown
+    assert "gpu1: unreachable" in other("rollout", "resume", "--yes", check=1).err
     modules.release("gpu1")
     lab.wait("gpu1")
-    said = other("rollout", "resume", "--yes")
-    print(said.out, said.err)
+    other("rollout", "resume", "--yes")
     assert {host: modules.boots(host) - before[host] for host in SERVING} == dict.fromkeys(SERVING, 1)
     assert {modules.loaded(host) for host in SERVING} == {VERSIONS[2]}
     assert "no rollout is open" in site("rollout", "status").out
@@ -204,13 +193,9 @@ def test_a_host_whose_driver_does_not_come_up_stays_drained_and_is_the_last_one(
     renewed(site, modules, VERSIONS[3])
     before = {host: modules.boots(host) for host in SERVING}
     modules.spoil("gpu1")
-    failed = site("apply", "--reboot", "--yes", *_LIMIT, check=None)
-    print(failed.code, failed.out, failed.err)
-    shown = site("rollout", "status").out
-    print(shown)
-    assert failed.code == 12
-    named = f"gpu1: was rebooted, but {VERSIONS[3]} is installed, no module runs"
-    assert named in failed.err
+    failed = site("apply", "--reboot", "--yes", *_LIMIT, check=12).err
+    assert f"gpu1: was rebooted, but {VERSIONS[3]} is installed, no module runs" in failed
+    assert "stays drained" in failed
     assert {host: modules.boots(host) - before[host] for host in SERVING} == {"gpu1": 1, "gpu2": 0}
     assert "gpu1/assistant@1" in drained(site)
     ends_when_it_answers_again(site, lab, modules)
@@ -218,19 +203,9 @@ def test_a_host_whose_driver_does_not_come_up_stays_drained_and_is_the_last_one(
 
 
 def ends_when_it_answers_again(site: Operator, lab: Lab, modules: LoadedModules) -> None:
-    refused = site("rollout", "abort", "--yes", check=None)
-    print(refused.code, refused.out, refused.err)
-    assert refused.code == 12
+    assert "stays open" in site("rollout", "abort", "--yes", check=12).err
     modules.mend("gpu1")
     lab.exec("gpu1", "systemctl start rackwright-assistant@1")
     site("rollout", "abort", "--yes")
     assert "no rollout is open" in site("rollout", "status").out
-    assert drained(site) == []
-
-
-def test_the_next_apply_reboots_what_is_left(site: Operator, lab: Lab, modules: LoadedModules) -> None:
-    before = {host: modules.boots(host) for host in DRIVEN}
-    site("apply", "--reboot", "--yes", timeout=500)
-    assert {host: modules.boots(host) - before[host] for host in DRIVEN} == {"gpu1": 0, "gpu2": 1, BOTH: 1}
-    assert {modules.loaded(host) for host in DRIVEN} == {VERSIONS[3]}
     assert drained(site) == []
