@@ -16,7 +16,6 @@ _FIRST = (
     "canary",
     "update_failures",
     "update_kills",
-    "reboot",
     "vip",
     "vllm_states",
     "vllm",
