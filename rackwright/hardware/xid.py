@@ -60,6 +60,9 @@ CHECK_MECHANICALS and the workflows that end in them are CARD or LINK. Xids that
 157) or that only follow another one (45, 154) break nothing. It says to ignore 43, too, but the process must end, and
 an engine that hasn't noticed the error doesn't."""
 
+HARMLESS = frozenset((45, 63, 92, 121, 137, 154, 157))
+"""Xids that break nothing, as the catalog says."""
+
 _RESTART = "restart the engine that it names"
 _RESET = "drain the host, then reset the GPU (nvidia-smi --gpu-reset) or reboot"
 _REPLACE = "drain the host and reboot; if it happens again, have the GPU replaced"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from rackwright.hardware.xid import meaning
+from rackwright.hardware.xid import HARMLESS, meaning
 from rackwright.roles.patch.well import NONE
 
 
@@ -137,4 +137,6 @@ def _lanes(width: str) -> int:
 
 def _xids(was: Collection[str], now: Mapping[str, tuple[int, str]]) -> Iterator[str]:
     for number, pci in sorted(what for fact, what in now.items() if fact not in was):
-        yield f"the GPU at {pci} has a new Xid {number}: {meaning(number).what}"
+        # Ending an engine may cause such a one.
+        if number not in HARMLESS:
+            yield f"the GPU at {pci} has a new Xid {number}: {meaning(number).what}"

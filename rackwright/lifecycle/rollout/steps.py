@@ -137,10 +137,11 @@ class Steps:
 
     def _emptied(self) -> int:
         """Drain all of it; return how many requests are in flight at the end: 0 unless time is up or `stopping`."""
-        for replica in self.change.replicas:
-            self.traffic.drain(replica)
+        # First, because it refuses if no other gateway could take over: then no replica was drained for nothing.
         for gateway in self._gateway:
             self.traffic.leave(gateway)
+        for replica in self.change.replicas:
+            self.traffic.drain(replica)
         said = self.clock.now() - IN_FLIGHT_SECONDS
         deadline = self.clock.now() + self.rules.drain
         while (left := self._in_flight()) > 0:

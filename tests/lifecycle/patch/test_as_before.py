@@ -143,6 +143,11 @@ def test_what_a_host_did_not_report_before_is_not_missed() -> None:
     assert worse(before, now, rebooted=False) == ()
 
 
+def test_an_xid_that_breaks_nothing_is_not_worse() -> None:
+    """Engines are ended, and that may cause one."""
+    assert worse(BEFORE, (*BEFORE, "xid 45 0000:43:00.0 95.000000"), rebooted=False) == ()
+
+
 def test_after_a_reboot_every_xid_is_new() -> None:
     assert worse(BEFORE, BEFORE, rebooted=True) == (
         "the GPU at 0000:43:00.0 has a new Xid 31: a program used memory that isn't its own",
