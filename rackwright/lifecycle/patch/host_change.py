@@ -185,7 +185,7 @@ class Patches:
             old_kernel = True
         packages.revert()
         if not old_kernel:
-            # Programs and libraries of before run only after a boot.
+            self.console.say(f"{name}  reboots: programs and libraries of before run only after a boot")
             self._engines.boot(name, boot_now(self.session, name))
         packages.let_go()
 
