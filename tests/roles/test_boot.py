@@ -7,12 +7,12 @@ import shlex
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 
-from rackwright.deploys.gpu import gpu
+from rackwright.deploys import baseline
 from rackwright.operations.facts.ours import OurFiles
-from rackwright.operations.facts.package_set import KeptSets, PackageSets
 from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.roles.boot import scripts
 from rackwright.roles.boot.one_boot import (
@@ -446,11 +446,22 @@ def test_every_file_of_it_is_found_when_the_fleet_no_longer_names_it(tmp_path: P
     assert set(found) == {f"{tmp_path}{path}" for path in FILES}
 
 
-def test_the_deploy_of_gpus_runs_it_where_the_spec_has_it() -> None:
-    for settings, changed in ((Settings(), True), (None, False)):
-        spec = SimpleNamespace(boot=settings, driver=None, cuda=None)
-        played = play(gpu, facts={PathState: None, PackageSets: KeptSets({}, {}, (), {})}, model=spec)
-        assert ("Write one-boot" in played.changed) is changed
+@pytest.mark.parametrize("settings", [Settings(), None])
+def test_the_base_system_has_it_where_the_spec_has_it(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings | None
+) -> None:
+    played: list[str] = []
+    roles = [
+        name
+        for name, value in vars(baseline).items()
+        if getattr(value, "__module__", "").startswith("rackwright.roles")
+    ]
+    for name in roles:
+        monkeypatch.setattr(baseline, name, lambda name=name, **_: played.append(name))
+    spec = MagicMock(boot=settings, patch=None)
+    monkeypatch.setattr(baseline, "host", SimpleNamespace(data=SimpleNamespace(spec=spec)))
+    baseline.baseline()
+    assert ("boot" in played) is (settings is not None)
 
 
 def test_the_role_writes_the_script_after_its_parts_and_changes_nothing_again() -> None:
