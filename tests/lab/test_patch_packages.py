@@ -153,7 +153,9 @@ def test_packages_change_and_are_reverted_to_the_last_byte(site: Site) -> None:
         assert site.tell("apt-mark showauto 'small-*'").split() == [LIBRARY, TOOL]
         assert site.tell(f"cat /etc/{TOOL}/*-edited /etc/{TOOL}/*-plain") == "mine\nplain 1:1.1"
         patch.install()
+        assert patch.installed()
         patch.revert()
+        assert not patch.installed()
         assert site.snapshot() == before
         with pytest.raises(StepFailed, match="were reverted"):
             patch.install()

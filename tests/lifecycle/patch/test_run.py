@@ -19,7 +19,7 @@ from rackwright.lifecycle.patch.run import Asked, Patched, patch_run
 from rackwright.lifecycle.patch.schedule import schedule
 from rackwright.roles.patch.state import Offered, PatchState
 from rackwright.state.lease_session import LeaseSession
-from rackwright.state.rollout import HostRollout, read_rollout
+from rackwright.state.rollout import HostPart, HostRollout, read_rollout
 from tests.lifecycle.patch.hosts import UNIT, Bench, bench_of, change_of
 from tests.lifecycle.patch.seen import clock, seen
 
@@ -80,9 +80,13 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(run, "look", bench.look)
     monkeypatch.setattr(run, "well", lambda *_: SimpleNamespace(facts=(UNIT,)))
     monkeypatch.setattr(
-        run, "host_part", lambda session, name, why: bench.part(name, reboots=False, may_reboot=False)
+        run, "host_part", lambda session, name, why: bare(bench.part(name, reboots=False, may_reboot=False))
     )
     return made
+
+
+def bare(part: HostPart) -> HostPart:
+    return part.model_copy(update={"before": ()})
 
 
 def test_hosts_are_patched_in_the_order_of_the_plan(desk: Desk) -> None:
