@@ -87,6 +87,7 @@ class HostProgress:
     unknown: str | None
     """Why its state isn't known; None: it is."""
     done: bool = False
+    """Its change is complete, and nothing of it is drained."""
 
 
 def open_reboots(
@@ -181,20 +182,21 @@ def put_back(work: Work, reason: str) -> None:
 
 def look(work: Work) -> tuple[HostProgress, ...]:
     """Ask all hosts of the rollout, and the gateways; return how far each host is."""
-    session, parts = work.session, work.rollout.hosts
-    boots = session.remote.each([one.name for one in parts], lambda name: _boot(session, name))
-    drained, acted = _drained(session, parts), _acted(work)
-    return tuple(
-        _progress(
-            work, one, boots[one.name], drained=bool(drained & {one.name, *one.replicas}), acted=one.name in acted
-        )
-        for one in parts
-    )
+    parts = {part.name: part for part in work.rollout.hosts}
+    drained, acted = _drained(work.session, work.rollout.hosts), _acted(work)
+
+    def asked(name: str) -> HostProgress:
+        part = parts[name]
+        return _progress(work, part, drained=bool(drained & {name, *part.replicas}), acted=name in acted)
+
+    return tuple(work.session.remote.each(parts, asked).values())
 
 
-def _progress(work: Work, part: HostPart, boot: str | HostError, *, drained: bool, acted: bool) -> HostProgress:
-    if isinstance(boot, HostError):
-        return HostProgress(part, rebooted=False, drained=drained, unknown=boot.problems[0].what)
+def _progress(work: Work, part: HostPart, *, drained: bool, acted: bool) -> HostProgress:
+    try:
+        boot = boot_now(work.session, part.name)
+    except HostError as error:
+        return HostProgress(part, rebooted=False, drained=drained, unknown=error.problems[0].what)
     if acted:
         rebooted = boot != part.boot
         done = not drained and work.changes.done(part, rebooted=rebooted)
@@ -206,13 +208,6 @@ def _acted(work: Work) -> set[str]:
     """Return the hosts that the rollout has started to change."""
     entries = work.lease_session.store.entries()
     return {one.subject for one in entries if one.rollout == work.rollout.id and one.phase == Phase.ACT}
-
-
-def _boot(session: Session, name: str) -> str | HostError:
-    try:
-        return boot_now(session, name)
-    except HostError as error:
-        return error
 
 
 def _drained(session: Session, parts: Sequence[HostPart]) -> set[str]:

@@ -208,7 +208,12 @@ def test_a_gateway_leaves_until_it_is_proven_and_returns_before_its_replicas():
     gateways, seen = served(*HERE, *THERE), []
     gateways.requests = {"gpu1": [4, 1, 0]}
     rejoin, lines = gateways.rejoin, []
-    gateways.rejoin = lambda name: (seen.append(("rejoin", set(gateways.drained))), rejoin(name))[0]  # type: ignore
+
+    def rejoined(name):
+        seen.append(("rejoin", set(gateways.drained)))
+        rejoin(name)
+
+    gateways.rejoin = rejoined
     change = host_change(
         "gpu1",
         *HERE,
