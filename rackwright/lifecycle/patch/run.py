@@ -15,7 +15,7 @@ from rackwright.lifecycle.patch.kinds import PatchPlan
 from rackwright.lifecycle.patch.plan import HostPlan, Plan, patch_plan
 from rackwright.lifecycle.patch.prometheus import prometheus_of
 from rackwright.lifecycle.patch.well_hosts import well
-from rackwright.lifecycle.reboot.procedure import Work, complete, host_part, open_hosts
+from rackwright.lifecycle.reboot.procedure import Work, complete, host_parts, open_hosts
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.session import Session
@@ -132,7 +132,7 @@ def _open(
     asked: Asked,
     outages: tuple[str, ...],
 ) -> HostRollout:
-    parts = session.remote.each([one.host for one in due], lambda name: host_part(session, name, ""))
+    parts = host_parts(session, {one.host: "" for one in due})
     before = session.remote.each(parts, lambda name: well(session, name).facts)
     lease_session.keep(_name(lease_session.run), planned.document.model_dump_json(indent=1) + "\n")
     hosts = [_part(parts[one.host], one, asked, tuple(sorted(before[one.host]))) for one in due]

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Literal, Protocol
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
+from rackwright.gateway import ServerState
 from rackwright.lifecycle.reboot.boot_identity import boot_now
 from rackwright.lifecycle.reboot.host_change import Reboots
 from rackwright.lifecycle.rollout.change import Change, Paused, Phase
@@ -98,7 +99,7 @@ def open_reboots(
     Hosts that don't serve come first, because they cost nothing; then those that serve, and the gateways and control
     hosts, during whose change nothing else may change.
     """
-    parts = list(session.remote.each(waiting, lambda name: host_part(session, name, waiting[name])).values())
+    parts = list(host_parts(session, waiting).values())
     last = {*session.fleet.gateways, *session.fleet.control}
     parts.sort(key=lambda one: (one.name in last, len(one.idle) < len(one.replicas)))
     return open_hosts(lease_session, "reboot", what, parts, outages)
@@ -126,14 +127,23 @@ def open_hosts(
     return rollout
 
 
-def host_part(session: Session, name: str, why: str) -> HostPart:
-    """Return the part of a host as it is now. Raise HostError if it, or a gateway, can't be asked."""
-    runs = _running(session, name)
+def host_parts(session: Session, reasons: Mapping[str, str]) -> dict[str, HostPart]:
+    """Given why each host changes, return the parts of the hosts as they are now.
+
+    Raise HostError if a host can't be asked, or a gateway where an engine runs.
+    """
+    found = session.remote.each(reasons, lambda name: (_running(session, name), boot_now(session, name)))
     # A new fleet may not have a gateway yet.
-    states = session.gateways.servers() if runs else {}
+    states = session.gateways.servers() if any(runs for runs, _ in found.values()) else {}
+    return {name: _part(session, name, reasons[name], *found[name], states) for name in found}
+
+
+def _part(
+    session: Session, name: str, why: str, runs: set[str], boot: str, states: Mapping[str, ServerState]
+) -> HostPart:
     replicas = [one.address for one in session.fleet.parts_on(name) if one.name in runs and one.address in states]
     idle = tuple(one for one in replicas if not states[one].takes_requests and not states[one].drained_manually)
-    return HostPart(name=name, why=why, boot=boot_now(session, name), replicas=tuple(replicas), idle=idle)
+    return HostPart(name=name, why=why, boot=boot, replicas=tuple(replicas), idle=idle)
 
 
 def _running(session: Session, name: str) -> set[str]:
@@ -169,7 +179,7 @@ def _forward(work: Work, done: list[str]) -> None:
     _roll(work, [make(one.part, rebooted=one.rebooted) for one in progress if not one.done], done)
 
 
-def put_back(work: Work, reason: str) -> None:
+def serve_as_they_run(work: Work, reason: str) -> None:
     """Let every host that a run has drained serve as it runs now, and close the rollout. No host is rebooted.
 
     Raise RackwrightError naming the hosts whose engines don't answer, or that can't be asked. It then stays open.

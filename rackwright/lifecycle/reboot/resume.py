@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rackwright.errors import HostError, LeasedError, ProofError
-from rackwright.lifecycle.reboot.procedure import ChangesOf, Work, complete, put_back, reboots_of
+from rackwright.lifecycle.reboot.procedure import ChangesOf, Work, complete, reboots_of, serve_as_they_run
 from rackwright.lifecycle.rollout.change import Paused
 from rackwright.lifecycle.rollout.opened import still_open, taken_over
 from rackwright.lifecycle.session.console import Console
@@ -34,11 +34,11 @@ def resume(
 def abort(
     session: Session, rollout: HostRollout, console: Console, reason: str, changes_of: ChangesOf = reboots_of
 ) -> None:
-    """Let every host serve as it runs now, and close the rollout. Raise as `put_back` does."""
+    """Let every host serve as it runs now, and close the rollout. Raise as `serve_as_they_run` does."""
     _refuse_other_hosts(session, rollout)
     with taken_over(session, rollout, "abort", console) as lease_session, stoppable(console.heard) as stopping:
         try:
-            put_back(Work(session, lease_session, rollout, console, stopping, changes_of=changes_of), reason)
+            serve_as_they_run(Work(session, lease_session, rollout, console, stopping, changes_of=changes_of), reason)
         except (HostError, ProofError, Paused) as error:
             raise still_open(error, rollout) from None
 

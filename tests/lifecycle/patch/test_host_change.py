@@ -8,7 +8,7 @@ import pytest
 
 from rackwright.errors import ProofError, RackwrightError
 from rackwright.lifecycle.patch.alerts import Alert, Alerts
-from rackwright.lifecycle.reboot.procedure import complete, put_back
+from rackwright.lifecycle.reboot.procedure import complete, serve_as_they_run
 from rackwright.lifecycle.rollout.change import Paused, Phase
 from rackwright.state.journal import Event
 from tests.lifecycle.patch.hosts import FAILED, Bench, Dead, bench_of
@@ -243,6 +243,6 @@ def test_an_aborted_run_waits_for_the_step_and_starts_the_timers_again(bench: Be
     with pytest.raises(Dead):
         complete(work)
     host.events.clear()
-    put_back(bench.again(work), "no time")
+    serve_as_they_run(bench.again(work), "no time")
     assert host.events == ["settle", "let_go"]
     assert (bench.open, bench.traffic.drained, bench.hosts["gpu2"].events) == (False, set(), [])

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.reboot.procedure import Work, complete, put_back
+from rackwright.lifecycle.reboot.procedure import Work, complete, serve_as_they_run
 from tests.lifecycle.patch.hosts import FAILED, Bench, Dead, bench_of
 
 MOMENTS = [(number, written) for number in range(1, 18) for written in (False, True)]
@@ -62,7 +62,7 @@ def test_a_run_that_is_aborted_leaves_nothing_drained_and_reboots_nothing(
     work = killed(bench, number, written=written)
     boots = {name: host.boots for name, host in bench.hosts.items()}
     if bench.open:
-        put_back(bench.again(work), "not tonight")
+        serve_as_they_run(bench.again(work), "not tonight")
     settled(bench)
     assert {name: host.boots for name, host in bench.hosts.items()} == boots
 

@@ -80,7 +80,9 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(run, "look", bench.look)
     monkeypatch.setattr(run, "well", lambda *_: SimpleNamespace(facts=(UNIT,)))
     monkeypatch.setattr(
-        run, "host_part", lambda session, name, why: bare(bench.part(name, reboots=False, may_reboot=False))
+        run,
+        "host_parts",
+        lambda session, reasons: {name: bare(bench.part(name, reboots=False, may_reboot=False)) for name in reasons},
     )
     return made
 

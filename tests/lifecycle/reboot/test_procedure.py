@@ -9,7 +9,7 @@ import pytest
 
 from rackwright.errors import HostError, HostsFailed, LeasedError, ProofError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.reboot.procedure import complete, look, put_back
+from rackwright.lifecycle.reboot.procedure import complete, look, serve_as_they_run
 from rackwright.lifecycle.rollout.change import Paused
 from rackwright.run import Run
 from rackwright.state.journal import Event
@@ -333,7 +333,7 @@ def test_hosts_that_are_put_back_serve_as_they_run(made: Session, bench: Bench) 
     bench.acted(work, "gpu1")
     made.machines["gpu1"].boots = 1
     made.traffic.drained.add(TWO)
-    put_back(bench.again(work, made), "not tonight")
+    serve_as_they_run(bench.again(work, made), "not tonight")
     assert boots(made) == [1, 0, 0]
     assert made.traffic.drained == set()
     assert [line for line in phases(made) if not line.startswith("gpu2")] == ["gpu1 act"]
@@ -345,7 +345,7 @@ def test_a_host_whose_engines_do_not_answer_is_not_put_back(made: Session, bench
     made.traffic.drained.add(ONE)
     made.answers[ONE] = "HTTP 503"
     with pytest.raises(ProofError, match="not proven after 5 s: gpu1/assistant@1: HTTP 503"):
-        put_back(bench.again(work, made), "asked for")
+        serve_as_they_run(bench.again(work, made), "asked for")
     assert (is_open(made), made.traffic.drained) == (True, {ONE})
 
 
@@ -355,5 +355,5 @@ def test_a_host_that_is_unknown_is_not_put_back_but_the_others_are(made: Session
     made.machines["gpu1"].cut = True
     made.traffic.up.discard(ONE)
     with pytest.raises(Paused, match=r"the state of these hosts isn't known\n  - gpu1: unreachable"):
-        put_back(bench.again(work, made), "asked for")
+        serve_as_they_run(bench.again(work, made), "asked for")
     assert (is_open(made), made.traffic.drained) == (True, {ONE})
