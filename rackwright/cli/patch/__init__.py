@@ -1,4 +1,4 @@
-"""`rackwright patch`: the packages of hosts, kernel and driver included, without planned downtime."""
+"""`rackwright patch`: what patching would change on hosts, and patching them under traffic."""
 
 from __future__ import annotations
 
