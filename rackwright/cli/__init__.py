@@ -24,7 +24,7 @@ COMMANDS = {
     "logs": "Show the logs of a replica or a host.",
     "runtime": "Update the runtimes that engines use.",
     "rollout": "Show, resume or abort the open rollout.",
-    "patch": "Plan and run the patching of hosts.",
+    "patch": "Plan, run and report the patching of hosts.",
     "restart": "Restart replicas under traffic.",
     "drain": "Take a replica, a host or a gateway out of service.",
     "undrain": "Let a drained replica, host or gateway take requests again.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.html_page import html_option, write_page
 from rackwright.cli.common.options import Command, common_options, limit_option, pass_context
 from rackwright.errors import ExitCode, UsageError
 
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="A host that is in no fleet file, with its key in ~/.ssh/known_hosts; may be repeated.",
 )
-@click.option(
-    "--html", metavar="FILE", type=click.Path(path_type=Path), help="Also write the result as an HTML page."
-)
+@html_option("the result")
 @limit_option
 @common_options
 @pass_context
@@ -44,8 +43,10 @@ def assess(context: Context, strangers: tuple[str, ...], html: Path | None, limi
     hosts_needed()
     found = _strangers(strangers) if strangers else _fleet(context, limit)
     if html:
-        _write(html, found)
-        context.note(f"written to {html}")
+        from rackwright.cli.render.assess_html import as_html
+        from rackwright.state.formats import utc_now
+
+        write_page(context, html, as_html(found, utc_now()))
     from rackwright.cli.render.assess_text import as_text
 
     context.answer(_document(found), *as_text(found))
@@ -83,16 +84,6 @@ def _strangers(written: tuple[str, ...]) -> Assessment:
     with Remote(targets.values()) as remote:
         expected = {name: expected_of_stranger(target, one_of_several=several) for name, target in targets.items()}
         return ask(remote, expected)
-
-
-def _write(path: Path, found: Assessment) -> None:
-    from rackwright.cli.render.assess_html import as_html
-    from rackwright.state.formats import utc_now
-
-    text = as_html(found, utc_now())
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)
 
 
 def _document(found: Assessment) -> dict[str, Json]:

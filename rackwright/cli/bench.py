@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
 from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.html_page import html_option, write_page
 from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode, UsageError
 
@@ -42,12 +42,7 @@ _COUNT = click.IntRange(1, 1_000_000)
     help="Compare with the last measurement of other weights or another runtime.",
 )
 @click.option("--history", is_flag=True, help="List the model's earlier measurements; measure nothing.")
-@click.option(
-    "--html",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write the result as an HTML page.",
-)
+@html_option("the result")
 @common_options
 @pass_context
 def bench(
@@ -71,10 +66,6 @@ def bench(
     """
     if requests is not None and seconds is not None:
         raise UsageError("--requests and --seconds both set how long to measure", should="give one of them")
-    if html and not html.parent.is_dir():
-        raise UsageError(
-            "its folder doesn't exist", where=f"--html {html}", next=f"mkdir -p {quote(str(html.parent))}"
-        )
     hosts_needed()
     if history:
         return _history(context, model)
@@ -112,18 +103,11 @@ def _answer(context: Context, found: Benched, *, compared: bool, html: Path | No
         context.note("there is no earlier measurement to compare with")
     context.answer(_document(found, comparison), *as_text(found, comparison))
     if html:
-        _write(context, html, found, comparison)
+        from rackwright.cli.render.bench_html import as_html
+
+        objectives = context.fleet.file.models[found.bench.model].objectives
+        write_page(context, html, as_html(found, comparison, objectives))
     return ExitCode.DONE if found.met else ExitCode.NOT_PROVEN
-
-
-def _write(context: Context, path: Path, found: Benched, comparison: Comparison | None) -> None:
-    from rackwright.cli.render.bench_html import as_html
-
-    objectives = context.fleet.file.models[found.bench.model].objectives
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(as_html(found, comparison, objectives), encoding="utf-8")
-    new.replace(path)
-    context.note(f"written to {path}")
 
 
 def _document(found: Benched, comparison: Comparison | None) -> dict[str, Json]:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from rackwright.state.formats import Moment, parse
 from rackwright.values.base import Stored
+from rackwright.values.text import Line
 
 PROMOTE = "promote"
 """The phase in which the new lock replaces the old one; from then on the rollout can't be aborted."""
@@ -34,7 +35,10 @@ class Entry(Stored):
     subject: str = ""
     """A replica (HOST/MODEL@N) or a host."""
     phase: str = ""
+    facts: tuple[Line, ...] = ()
+    """What a procedure knew then and reads again, in forms of its own."""
     detail: str = ""
+    """The last key of a line: what trims the journal knows by it whether the line is complete."""
 
     def line(self) -> str:
         return self.model_dump_json() + "\n"

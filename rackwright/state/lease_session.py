@@ -98,7 +98,16 @@ class LeaseSession:
             self._lasts = False
             self.renew()
 
-    def write(self, event: Event, rollout: str, *, subject: str = "", phase: str = "", detail: str = "") -> None:
+    def write(
+        self,
+        event: Event,
+        rollout: str,
+        *,
+        subject: str = "",
+        phase: str = "",
+        detail: str = "",
+        facts: tuple[str, ...] = (),
+    ) -> None:
         """Append an entry to the journal on disk. Raise LeasedError if the lease has ended."""
         self._refuse_lost()
         self.store.append(
@@ -112,6 +121,7 @@ class LeaseSession:
                 subject=subject,
                 phase=phase,
                 detail=detail,
+                facts=facts,
             ),
         )
 

@@ -2,6 +2,7 @@
 
 A fact is a line in one of these forms:
 
+    kernel RELEASE                      it runs; it may be another one afterwards
     unit NAME running|active|failed     it starts automatically; sockets and timers are active
     mount PATH TYPE                     PATH as findmnt(8) escapes it
     filter FAMILY TABLE SHA256          of `nft -s list table` without what programs change all the time
@@ -33,7 +34,8 @@ _TEMPLATE = (Path(__file__).parent / "templates/well.sh").read_text()
 _HARDWARE, _END = "\nhardware\n", "\nend\n"
 _VERSION = r"[0-9]{1,6}(?:\.[0-9]{1,6}){1,3}"
 _FACT = re.compile(
-    r"unit [A-Za-z0-9:_.@\\-]{1,256} (?:running|active|failed)"
+    r"kernel [A-Za-z0-9.+~_-]{1,100}"
+    r"|unit [A-Za-z0-9:_.@\\-]{1,256} (?:running|active|failed)"
     r"|mount /[!-~]{0,1000} [A-Za-z0-9._-]{1,60}"
     r"|filter [a-z0-9]{2,10} [A-Za-z0-9/\\_.-]{1,256} [0-9a-f]{64}"
     r"|clock synchronized"

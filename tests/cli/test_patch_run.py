@@ -10,9 +10,10 @@ import pytest
 
 from rackwright.errors import ProofError
 from rackwright.lifecycle.patch import run
-from rackwright.lifecycle.patch.kinds import plan_document
+from rackwright.lifecycle.patch.asked import Asked
+from rackwright.lifecycle.patch.document import plan_document
 from rackwright.lifecycle.patch.plan import HostPlan, Plan
-from rackwright.lifecycle.patch.run import Asked, Patched
+from rackwright.lifecycle.patch.run import Patched
 from rackwright.lifecycle.patch.schedule import schedule
 from rackwright.lifecycle.session import session as session_module
 from rackwright.roles.patch.state import PatchState
@@ -71,7 +72,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
 def test_each_option_arrives(site: Any, desk: Desk, words: tuple[str, ...], asked: Asked) -> None:
     ran = rackwright("-f", site, "patch", "run", "--yes", *words)
     assert ran.exit_code == 0, ran.stderr
-    assert (desk.asked, desk.limits) == ([asked], [None])
+    assert (desk.asked, desk.limits) == ([asked.model_copy(update={"yes": True})], [None])
 
 
 def test_a_host_that_the_fleet_file_lacks_is_refused(site: Any, desk: Desk) -> None:

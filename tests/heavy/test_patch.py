@@ -36,8 +36,8 @@ COVERS = (
 SERVING = ("gpu1", "gpu2", "gpu3")
 TIMERS = "apt-daily.timer apt-daily-upgrade.timer"
 NAMES = ("small-failing", "small-library", "small-service", "small-tool")
-PHASES = ["gate", "drain", "act", "prove", "commit", "undrain", "soak", "done"]
-REVERTED = ["gate", "drain", "act", "revert", "act", "undrain", "done"]
+PHASES = ["gate", "drain", "act", "reboot", "prove", "prove", "commit", "undrain", "soak", "done"]
+REVERTED = ["gate", "drain", "act", "revert", "act", "prove", "undrain", "done"]
 ASKS = "touch /run/reboot-required; echo small-tool >>/run/reboot-required.pkgs"
 SLOW = f"echo >>/var/lib/starts; while [ ! -e /run/go ]; do sleep 0.1; done; {ASKS}"
 """A postinst that counts its starts, and waits for the test."""
@@ -206,8 +206,27 @@ def test_hosts_are_patched_under_load_and_reboot_once(site: Site, plan: Plan) ->
     audited = site.tell("gpu1", "cat /var/lib/rackwright/audit.log")
     assert "install 3 packages" in audited
     assert "reboot: installed packages ask for it" in audited
+    reported_as_patched(site)
     assert "nothing to patch" in site.operator("patch", "run", "--yes").out
     site.settled()
+
+
+def reported_as_patched(site: Site) -> None:
+    hosts = {host["host"]: host for host in site.operator("patch", "report", "--json").json["hosts"]}
+    assert {name: host["outcome"] for name, host in hosts.items()} == {
+        "gate1": "not in the run",
+        "gpu1": "patched",
+        "gpu2": "patched",
+        "gpu3": "not in the run",
+    }
+    for name in ("gpu1", "gpu2"):
+        assert {one["name"]: (one["before"], one["after"]) for one in hosts[name]["packages"]} == {
+            "small-library": ("1", "2"),
+            "small-service": ("1", "2"),
+            "small-tool": ("1", "2"),
+        }
+        assert [one["why"] for one in hosts[name]["reboots"]] == ["installed packages ask for it"]
+        assert hosts[name]["kernel"]["after"] == site.tell(name, "uname -r")
 
 
 def test_a_host_that_is_not_as_before_after_its_reboot_is_reverted(site: Site) -> None:
@@ -249,6 +268,10 @@ def test_a_run_killed_in_its_installation_and_in_its_reboot_is_resumed_elsewhere
         "gpu3": 0,
     }
     assert site.versions("gpu1") == "1 2 2 4"
+    report = site.operator("patch", "report", "--json").json
+    assert (report["ended"], len(report["controllers"])) == ("done", 3)
+    (gpu1,) = (host for host in report["hosts"] if host["host"] == "gpu1")
+    assert (gpu1["outcome"], len(gpu1["reboots"])) == ("patched", 1)
     site.settled()
 
 

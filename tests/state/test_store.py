@@ -41,7 +41,7 @@ def grown(store: FileStore, *lines: Entry) -> Path:
     journal = Path(store.folder, "journal")
     journal.parent.mkdir(parents=True, exist_ok=True)
     old = entry(rollout="old", detail="x" * 1000).line()
-    text = "".join(one.line() for one in lines) + old * (2 * JOURNAL_KEPT // len(old) + 1)
+    text = "".join(one.line() for one in lines) + old * (2 * JOURNAL_KEPT // len(old) + 4)
     journal.write_text(text)
     return journal
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from rackwright.cli.common.context import Context
+from rackwright.cli.common.html_page import html_option, write_page
 from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.cli.drill.options import signers_option
-from rackwright.errors import RackwrightError
 
 
 @click.command(cls=Command)
-@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Also write a page with plots.")
+@html_option("the history, with plots,")
 @signers_option
 @common_options
 @pass_context
@@ -37,7 +37,7 @@ def history(context: Context, html: Path | None, signers: Path | None) -> None:
     chain = examine(folder, known, drill_pages, fleet=fleet.file.fleet)
     left = drafts(folder)
     if html:
-        _write(html, history_html(chain, fleet.file.fleet))
+        write_page(context, html, history_html(chain, fleet.file.fleet))
     document = {
         "sound": chain.sound,
         "problems": list(chain.problems),
@@ -50,10 +50,3 @@ def history(context: Context, html: Path | None, signers: Path | None) -> None:
         context.note(f"NOT SOUND: {problem}")
     for one in left:
         context.note(f"{one.facts.drill} has no report; next: rackwright drill seal {one.facts.drill}")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RackwrightError(f"can't be written: {error.strerror}", where=str(path)) from None

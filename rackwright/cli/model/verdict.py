@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
 from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.html_page import html_option, write_page
 from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import UsageError
 
@@ -19,20 +19,11 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("name")
 @click.option("--all", "every", is_flag=True, help="List all canaries, instead of showing the last one.")
-@click.option(
-    "--html",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write the report as an HTML page.",
-)
+@html_option("the report")
 @common_options
 @pass_context
 def verdict(context: Context, name: str, every: bool, html: Path | None) -> None:
     """Show the report on the last canary of the model NAME. Asks only the control host."""
-    if html and not html.parent.is_dir():
-        raise UsageError(
-            "its folder doesn't exist", where=f"--html {html}", next=f"mkdir -p {quote(str(html.parent))}"
-        )
     if html and every:
         raise UsageError("--html writes one report, and --all lists them", should="give one of them")
     hosts_needed()
@@ -100,7 +91,4 @@ def _write(context: Context, path: Path, one: CanaryVerdict) -> None:
     if one.verdict is None:
         context.note("there is no verdict yet, so there is no page")
         return
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(as_html(one.verdict, _about(one), Ended(one.outcome, one.why)), encoding="utf-8")
-    new.replace(path)
-    context.note(f"written to {path}")
+    write_page(context, path, as_html(one.verdict, _about(one), Ended(one.outcome, one.why)))

@@ -1,17 +1,18 @@
-"""`rackwright patch`: what patching would change on hosts, and patching them under traffic."""
+"""`rackwright patch`: what patching would change on hosts, patching them under traffic, and reports of it."""
 
 from __future__ import annotations
 
 import click
 
 from rackwright.cli.common.options import Group
-from rackwright.cli.patch import plan, run
+from rackwright.cli.patch import plan, report, run
 
 
 @click.group(cls=Group)
 def patch() -> None:
-    """Plan and run the patching of hosts."""
+    """Plan, run and report the patching of hosts."""
 
 
 patch.add_command(plan.plan)
 patch.add_command(run.run)
+patch.add_command(report.report)

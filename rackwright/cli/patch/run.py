@@ -45,9 +45,10 @@ def run(
     from rackwright.cli.common.console import Console
     from rackwright.cli.render.patch_text import patch_text
     from rackwright.fleet.naming import hosts_named
+    from rackwright.lifecycle.patch.asked import Asked
     from rackwright.lifecycle.patch.calendar_gates import zone_of
     from rackwright.lifecycle.patch.plan import Plan
-    from rackwright.lifecycle.patch.run import Asked, patch_run
+    from rackwright.lifecycle.patch.run import patch_run
     from rackwright.lifecycle.session.session import open_session
 
     def show(planned: Plan) -> None:
@@ -56,7 +57,14 @@ def run(
                 context.note(line)
 
     hosts = hosts_named(context.fleet, limit) if limit else ()
-    asked = Asked(only == "security", reboot, canary, hosts, allow_outage)
+    asked = Asked(
+        only_security=only == "security",
+        reboot=reboot,
+        canary=canary,
+        hosts=hosts,
+        allow_outage=allow_outage,
+        yes=yes,
+    )
     with (
         Console(quiet=context.json, yes=yes) as console,
         open_session(context.fleet, progress=console.on_step) as session,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
+from rackwright.cli.render.sections import Section
 from rackwright.lifecycle.drill.evidence.facts import Assets, Facts, Policy, RecoveryPoint
 from rackwright.lifecycle.drill.evidence.report import Report
 from rackwright.lifecycle.drill.evidence.timeline import Timing
@@ -15,16 +15,6 @@ from rackwright.state.formats import stamp
 RTO_FORMULA = "from the declared loss to the first proven answer"
 RPO_FORMULA = "from the newest data restored to the declared loss, of the worst host"
 NONE = "-"
-
-
-@dataclass(frozen=True)
-class Section:
-    title: str
-    asked_by: str
-    """Who asks for it: the clauses."""
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    """Each has as many cells as the head."""
 
 
 ISO, TESTED = "ISO/IEC 27001 A.8.13", "HIPAA 164.308(a)(7)(ii)(D)"
@@ -73,7 +63,7 @@ _EARLIER = ("drill", "number", "finding", "owner", "due", "closed")
 def _section(
     title: str, asked_by: tuple[str, ...], head: tuple[str, ...], rows: Iterable[tuple[str, ...]]
 ) -> Section:
-    return Section(title, ", ".join(asked_by), head, tuple(rows))
+    return Section(title, f"Asked for by {', '.join(asked_by)}.", head, tuple(rows))
 
 
 def _objectives(report: Report) -> Iterator[tuple[str, ...]]:

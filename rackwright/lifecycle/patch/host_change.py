@@ -8,9 +8,10 @@ from functools import partial
 from rackwright.errors import ProofError, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.patch.as_before import worse
+from rackwright.lifecycle.patch.document import PatchPlan
 from rackwright.lifecycle.patch.gate_state import refuse_closed
 from rackwright.lifecycle.patch.gates import gates, look
-from rackwright.lifecycle.patch.kinds import PatchPlan
+from rackwright.lifecycle.patch.journal_facts import REBOOT, boot_facts, versions
 from rackwright.lifecycle.patch.packages import HostPackages
 from rackwright.lifecycle.patch.prometheus import Prometheus
 from rackwright.lifecycle.patch.well_hosts import well
@@ -21,9 +22,8 @@ from rackwright.lifecycle.rollout.change import Change, Paused, Phase, Revert, n
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
-from rackwright.package_set import PackageChange
 from rackwright.report.words import counted
-from rackwright.state.journal import Entry
+from rackwright.state.journal import Entry, Event
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import HostPart, HostRollout
 from rackwright.stopping import Stopping
@@ -147,14 +147,21 @@ class Patches:
         return "installed packages ask for it" if asks else None
 
     def _reboot(self, part: HostPart, why: str, boot: str) -> None:
-        note_leased_act(self.session, self.lease_session, (part.name,), f"reboot: {why}")
-        self.console.say(f"{part.name}  reboots: {why}")
         driver = self.session.hosts[part.name].driver
         # The driver's modules are built for the lock's kernel, which may not be the newest one.
         kernel = driver.kernel if driver else newest(self.session, part.name)
         for hand in armed(self.session, part.name, kernel):
             self.console.say(f"{part.name}  if the new kernel doesn't boot, a person is needed: {hand}")
-        self._engines.boot(part.name, boot)
+        self._boot(part.name, why, boot)
+
+    def _boot(self, name: str, why: str, boot: str) -> None:
+        """Reboot the host, unless it is in another boot than this one already."""
+        self.lease_session.write(
+            Event.INTENT, self.rollout.id, subject=name, phase=REBOOT, detail=why, facts=boot_facts(boot)
+        )
+        note_leased_act(self.session, self.lease_session, (name,), f"reboot: {why}")
+        self.console.say(f"{name}  reboots: {why}")
+        self._engines.boot(name, boot)
 
     # The proof.
 
@@ -166,8 +173,18 @@ class Patches:
 
     def _as_before(self, part: HostPart) -> str | None:
         rebooted = boot_now(self.session, part.name) != part.boot
-        found = worse(part.before, well(self.session, part.name).facts, rebooted=rebooted)
-        return "; ".join(found[:4]) or self._engines.answer(part)
+        facts = well(self.session, part.name).facts
+        found = worse(part.before, facts, rebooted=rebooted)
+        reason = "; ".join(found[:4]) or self._engines.answer(part)
+        if reason is None:
+            self._note_proven(part, versions(facts))
+        return reason
+
+    def _note_proven(self, part: HostPart, facts: tuple[str, ...]) -> None:
+        detail = ", ".join(facts) or "as before"
+        self.lease_session.write(
+            Event.OUTCOME, self.rollout.id, subject=part.name, phase=Phase.PROVE, detail=detail, facts=facts
+        )
 
     def _commit(self, part: HostPart) -> None:
         committed(self.session, part.name)
@@ -181,27 +198,23 @@ class Patches:
         boot = boot_now(self.session, name)
         old_kernel = boot == part.boot or fell_back(self.session, name) is not None
         if disarmed(self.session, name):
-            self._engines.boot(name, boot)
+            self._boot(name, "the kernel of before", boot)
             old_kernel = True
         packages.revert()
         if not old_kernel:
-            self.console.say(f"{name}  reboots: programs and libraries of before run only after a boot")
-            self._engines.boot(name, boot_now(self.session, name))
+            why = "programs and libraries of before run only after a boot"
+            self._boot(name, why, boot_now(self.session, name))
         packages.let_go()
 
     # Shared.
 
     def _packages(self, part: HostPart) -> HostPackages:
         connection = self.session.remote.connection(part.name)
-        return HostPackages(connection, self.rollout.id, self.changes(part.name), stopping=self._lost)
+        return HostPackages(connection, self.rollout.id, self.plan.changes(part.name), stopping=self._lost)
 
     def _lost(self) -> bool:
         # A step on a host is followed to its end, even after Ctrl-C: the host must be proven or reverted.
         return not self.lease_session.holds()
-
-    def changes(self, host: str) -> tuple[PackageChange, ...]:
-        """Return the packages that the plan has for the host."""
-        return next((kind.changes for kind in self.plan.kinds if host in kind.hosts), ())
 
     @property
     def _engines(self) -> HostEngines:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from rackwright.package_set import PackageChange
 from rackwright.roles.patch.state import PatchState
@@ -26,15 +25,6 @@ class Kind(Stored):
     hosts: tuple[Name, ...]
     """In the order of the run. What the first one proved, the others get."""
     changes: tuple[PackageChange, ...]
-
-
-class PatchPlan(Stored):
-    """The packages of a patch run, each file by size and sha256: what every host of a kind gets."""
-
-    format: Literal["patch-plan/1"] = "patch-plan/1"
-    only_security: bool = False
-    kinds: tuple[Kind, ...]
-    """Hosts without changes are in none."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +67,3 @@ def _digest(wanted: Wanted) -> str:
 def _line(change: PackageChange) -> str:
     package = change.package
     return f"{package.name} {package.architecture} {change.before or ''} {package.version} {package.sha256}"
-
-
-def plan_document(kinds: Iterable[Kind], *, only_security: bool) -> PatchPlan:
-    """Return the document that a patch run keeps: every host of a kind gets what is in it."""
-    return PatchPlan(only_security=only_security, kinds=tuple(kinds))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from rackwright.errors import FleetError, HostError, Problem
 from rackwright.lifecycle.patch.calendar_gates import zone_of
 from rackwright.lifecycle.patch.coming_drivers import Coming, coming_drivers, trial_builds
+from rackwright.lifecycle.patch.document import PatchPlan, plan_document
 from rackwright.lifecycle.patch.findings import (
     Left,
     SetChange,
@@ -17,7 +18,7 @@ from rackwright.lifecycle.patch.findings import (
     needs_hands,
     reboots,
 )
-from rackwright.lifecycle.patch.kinds import PatchPlan, Wanted, kinds_of, plan_document
+from rackwright.lifecycle.patch.kinds import Wanted, kinds_of
 from rackwright.lifecycle.patch.schedule import Schedule, in_order, schedule
 from rackwright.lifecycle.patch.try_build import Tried
 from rackwright.lifecycle.session.session import Session

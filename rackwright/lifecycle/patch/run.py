@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rackwright.errors import HostsFailed, LeasedError, RackwrightError, UsageError
+from rackwright.errors import HostsFailed, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
+from rackwright.lifecycle.patch.asked import Asked
+from rackwright.lifecycle.patch.document import WHAT, Cve, PatchPlan, PlannedHost, Stays, keep_plan, read_plan
 from rackwright.lifecycle.patch.findings import no_way_back
 from rackwright.lifecycle.patch.gate_state import refuse_closed
 from rackwright.lifecycle.patch.gates import gates, look
 from rackwright.lifecycle.patch.host_change import Patches, seconds_of
-from rackwright.lifecycle.patch.kinds import PatchPlan
 from rackwright.lifecycle.patch.plan import HostPlan, Plan, patch_plan
 from rackwright.lifecycle.patch.prometheus import prometheus_of
 from rackwright.lifecycle.patch.well_hosts import well
-from rackwright.lifecycle.reboot.procedure import Work, complete, host_parts, open_hosts
+from rackwright.lifecycle.reboot.procedure import Work, complete, host_parts, open_hosts, rollout_over
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import survey
 from rackwright.lifecycle.session.under_lease import leased
-from rackwright.state.formats import parse
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import HostPart, HostRollout
-from rackwright.state.store import ControlStore
 from rackwright.stopping import stoppable
-
-WHAT = "patch run"
-
-
-@dataclass(frozen=True)
-class Asked:
-    only_security: bool = False
-    reboot: bool = True
-    """Whether hosts that need it are rebooted. If not, they stay on the kernel and the libraries that run."""
-    canary: str | None = None
-    """The host that goes first; None: the first in the plan's order."""
-    hosts: tuple[str, ...] = ()
-    """Only these; empty: all."""
-    allow_outage: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +61,7 @@ def patch_run(session: Session, asked: Asked, console: Console, show: Callable[[
 def patches_of(work: Work) -> Patches:
     """Return the changes of an open patch run. Raise RackwrightError if its plan is lost or damaged."""
     session, rollout = work.session, work.rollout
-    plan = _read_plan(work.lease_session.store, rollout)
+    plan = read_plan(work.lease_session.store, rollout.id)
     return Patches(
         session, work.lease_session, rollout, plan, prometheus_of(session.fleet), work.console, work.stopping
     )
@@ -134,9 +119,11 @@ def _open(
 ) -> HostRollout:
     parts = host_parts(session, {one.host: "" for one in due})
     before = session.remote.each(parts, lambda name: well(session, name).facts)
-    lease_session.keep(_name(lease_session.run), planned.document.model_dump_json(indent=1) + "\n")
     hosts = [_part(parts[one.host], one, asked, tuple(sorted(before[one.host]))) for one in due]
-    return open_hosts(lease_session, "patch", WHAT, hosts, outages)
+    rollout = rollout_over(lease_session, "patch", WHAT, hosts, outages)
+    keep_plan(lease_session, _document(planned, asked, rollout))
+    open_hosts(lease_session, rollout)
+    return rollout
 
 
 def _part(part: HostPart, planned: HostPlan, asked: Asked, before: tuple[str, ...]) -> HostPart:
@@ -149,16 +136,24 @@ def _part(part: HostPart, planned: HostPlan, asked: Asked, before: tuple[str, ..
     )
 
 
-def _read_plan(store: ControlStore, rollout: HostRollout) -> PatchPlan:
-    text = store.kept(_name(rollout.id))
-    if text is None:
-        raise LeasedError(
-            f"the plan of the patch run {rollout.id} is missing",
-            should="it should be stored next to the journal",
-            next="rackwright rollout abort --leave",
-        )
-    return parse(PatchPlan, "patch-plan", text, f"patch run {rollout.id}")
+def _document(planned: Plan, asked: Asked, rollout: HostRollout) -> PatchPlan:
+    """Return the document that the run and its report go by."""
+    known = tuple(map(_known, planned.hosts))
+    return planned.document.model_copy(update={"asked": asked, "hosts": known, "rollout": rollout})
 
 
-def _name(run: str) -> str:
-    return f"patch-{run}.json"
+def _known(planned: HostPlan) -> PlannedHost:
+    state, cves = planned.state, planned.state.cves
+    return PlannedHost(
+        name=planned.host,
+        offered=len(state.offered),
+        closes=_cves(cves.closed) if cves else None,
+        leaves=_cves(cves.left) if cves else None,
+        cves_unknown=state.cves_unknown,
+        reboots=planned.reboots,
+        stays=tuple(Stays(package=left.name, why=left.why) for left in planned.left),
+    )
+
+
+def _cves(found: Iterable[tuple[str, str]]) -> tuple[Cve, ...]:
+    return tuple(Cve(id=cve, package=package) for cve, package in sorted(found))

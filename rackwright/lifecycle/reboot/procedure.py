@@ -102,18 +102,20 @@ def open_reboots(
     parts = list(host_parts(session, waiting).values())
     last = {*session.fleet.gateways, *session.fleet.control}
     parts.sort(key=lambda one: (one.name in last, len(one.idle) < len(one.replicas)))
-    return open_hosts(lease_session, "reboot", what, parts, outages)
+    rollout = rollout_over(lease_session, "reboot", what, parts, outages)
+    open_hosts(lease_session, rollout)
+    return rollout
 
 
-def open_hosts(
+def rollout_over(
     lease_session: LeaseSession,
     procedure: Literal["reboot", "patch"],
     what: str,
     parts: Sequence[HostPart],
     outages: tuple[str, ...],
 ) -> HostRollout:
-    """Open a rollout over these hosts, which change in this order."""
-    rollout = HostRollout(
+    """Return a rollout over these hosts, which change in this order. Nothing is written yet."""
+    return HostRollout(
         procedure=procedure,
         id=lease_session.run,
         what=what,
@@ -122,9 +124,12 @@ def open_hosts(
         hosts=tuple(parts),
         outages=outages,
     )
+
+
+def open_hosts(lease_session: LeaseSession, rollout: HostRollout) -> None:
+    """Open the rollout: from here on, nothing else can change the fleet until it is closed."""
     write_rollout(lease_session, rollout)
-    lease_session.write(Event.OPENED, rollout.id, detail=what)
-    return rollout
+    lease_session.write(Event.OPENED, rollout.id, detail=rollout.what)
 
 
 def host_parts(session: Session, reasons: Mapping[str, str]) -> dict[str, HostPart]:

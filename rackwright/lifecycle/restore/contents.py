@@ -11,7 +11,7 @@ from pathlib import Path
 from rackwright.errors import Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.gateway.server_states import DrainRecord
-from rackwright.lifecycle.patch.kinds import PatchPlan
+from rackwright.lifecycle.patch.document import PatchPlan
 from rackwright.state.applied import About, about_of
 from rackwright.state.bench import Bench
 from rackwright.state.canaries import CanaryVerdict, Trial

@@ -178,7 +178,7 @@ def test_history_says_when_evidence_is_not_sound_and_draws_only_sound_evidence(f
     assert f"NOT SOUND: {FIRST}.json: is missing; its signature is there" in ran.stderr
     assert "<circle" not in (tmp_path / "page.html").read_text()
     ran = rackwright("-f", fleet, "drill", "history", "--html", tmp_path)
-    assert (ran.exit_code, "can't be written" in ran.stderr) == (1, True)
+    assert (ran.exit_code, "is a directory" in ran.stderr) == (2, True)
 
 
 def test_no_drill_yet(fleet):

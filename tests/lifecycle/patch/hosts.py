@@ -13,12 +13,14 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.patch import host_change
+from rackwright.lifecycle.patch.asked import Asked
+from rackwright.lifecycle.patch.document import PlannedHost, keep_plan, plan_document
 from rackwright.lifecycle.patch.gates import Seen
-from rackwright.lifecycle.patch.kinds import Kind, plan_document
+from rackwright.lifecycle.patch.kinds import Kind
 from rackwright.lifecycle.patch.packages import KeptPackages, StepFailed
 from rackwright.lifecycle.patch.run import patches_of
 from rackwright.lifecycle.reboot import host_engines, procedure
-from rackwright.lifecycle.reboot.procedure import Work, open_hosts
+from rackwright.lifecycle.reboot.procedure import Work, open_hosts, rollout_over
 from rackwright.lifecycle.rollout import engine_changes
 from rackwright.package_set import Package, PackageChange
 from rackwright.state.journal import Entry, open_rollout
@@ -47,6 +49,8 @@ class Host:
     events: list[str] = field(default_factory=list)
     """What is done to it, in order."""
     boots: int = 0
+    running: str = "6.12"
+    """Its kernel."""
     kernel: str = "none"
     """What its script of roles/boot says: none, armed, booted or fell-back."""
     newest: str | None = None
@@ -82,8 +86,15 @@ class Host:
     def reboot(self) -> None:
         self.done("reboot")
         self.boots += 1
+        self.running = "6.12"
         if self.kernel == "armed":
             self.kernel = "fell-back" if self.hangs else "booted"
+        if self.kernel == "booted" and self.newest:
+            self.running = self.newest
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        return (f"kernel {self.running}", self.after if self.installed else UNIT)
 
 
 @dataclass
@@ -185,6 +196,8 @@ class Bench:
     asked: list[frozenset[str]] = field(default_factory=list)
     """For each time that the gates are judged: the hosts under change."""
     drivers: dict[str, Any] = field(default_factory=dict)
+    options: Asked = field(default_factory=Asked)
+    known: tuple[PlannedHost, ...] = ()
 
     @property
     def session(self) -> Any:
@@ -219,15 +232,17 @@ class Bench:
         """Open a patch run of these hosts, each with one package."""
         lease_session = self.lease_session()
         kind = Kind(name="k", system="debian 13", architecture="amd64", hosts=names, changes=(change_of(),))
-        plan = plan_document([kind], only_security=False)
-        lease_session.keep(f"patch-{lease_session.run}.json", plan.model_dump_json())
         parts = [self.part(name, reboots=reboots, may_reboot=may_reboot) for name in names]
-        rollout = open_hosts(lease_session, "patch", "patch run", parts, ())
+        rollout = rollout_over(lease_session, "patch", "patch run", parts, ())
+        plan = plan_document([kind], only_security=False)
+        known = {"asked": self.options, "hosts": self.known, "rollout": rollout}
+        keep_plan(lease_session, plan.model_copy(update=known))
+        open_hosts(lease_session, rollout)
         return Work(self.session, lease_session, rollout, self.console, lambda: False, changes_of=patches_of)
 
     def part(self, name: str, *, reboots: bool, may_reboot: bool) -> HostPart:
         replicas = tuple(one.address for one in self.fleet.parts_on(name))
-        boot, before = self.hosts[name].boot, (UNIT,)
+        boot, before = self.hosts[name].boot, self.hosts[name].facts
         return HostPart(
             name=name,
             why="1 package",
@@ -280,8 +295,7 @@ def bench_of(monkeypatch: pytest.MonkeyPatch, **patch: Any) -> Bench:
         return made.hosts[name]
 
     def well(session: Any, name: str) -> Any:
-        host = host_of(session, name)
-        return SimpleNamespace(facts=(host.after if host.installed else UNIT,))
+        return SimpleNamespace(facts=host_of(session, name).facts)
 
     def armed(session: Any, name: str, kernel: str | None) -> tuple[str, ...]:
         if kernel:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rackwright.lifecycle.patch.kinds import PatchPlan, Wanted, kinds_of, plan_document
+from rackwright.lifecycle.patch.document import PatchPlan, plan_document
+from rackwright.lifecycle.patch.kinds import Wanted, kinds_of
 from rackwright.roles.patch.parse_state import parse_state
 from tests.lifecycle.patch.states import SHA, STATE, state
 

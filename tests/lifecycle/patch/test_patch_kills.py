@@ -10,8 +10,8 @@ from rackwright.errors import RackwrightError
 from rackwright.lifecycle.reboot.procedure import Work, complete, serve_as_they_run
 from tests.lifecycle.patch.hosts import FAILED, Bench, Dead, bench_of
 
-MOMENTS = [(number, written) for number in range(1, 18) for written in (False, True)]
-"""Two hosts with eight phases each; then the rollout is closed."""
+MOMENTS = [(number, written) for number in range(1, 22) for written in (False, True)]
+"""Two hosts with eight phases, a reboot and a proof each; then the rollout is closed."""
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_run_that_is_aborted_leaves_nothing_drained_and_reboots_nothing(
     assert {name: host.boots for name, host in bench.hosts.items()} == boots
 
 
-@pytest.mark.parametrize(("number", "written"), [(n, w) for n in range(4, 8) for w in (False, True)])
+@pytest.mark.parametrize(("number", "written"), [(n, w) for n in range(4, 10) for w in (False, True)])
 def test_a_killed_way_back_is_gone_to_its_end(bench: Bench, number: int, written: bool) -> None:
     """The first host isn't as before; the writes from the fourth on are those of its proof and its way back."""
     bench.hosts["gpu1"].after = FAILED

@@ -13,9 +13,11 @@ import pytest
 
 from rackwright.errors import HostsFailed, LeasedError, RackwrightError, UsageError
 from rackwright.lifecycle.patch import run
-from rackwright.lifecycle.patch.kinds import Wanted, kinds_of, plan_document
+from rackwright.lifecycle.patch.asked import Asked
+from rackwright.lifecycle.patch.document import plan_document
+from rackwright.lifecycle.patch.kinds import Wanted, kinds_of
 from rackwright.lifecycle.patch.plan import HostPlan, Plan
-from rackwright.lifecycle.patch.run import Asked, Patched, patch_run
+from rackwright.lifecycle.patch.run import Patched, patch_run
 from rackwright.lifecycle.patch.schedule import schedule
 from rackwright.roles.patch.state import Offered, PatchState
 from rackwright.state.lease_session import LeaseSession
@@ -193,7 +195,7 @@ def test_a_run_whose_plan_is_lost_names_the_way_out(desk: Desk) -> None:
 
 def test_every_host_gets_the_packages_of_its_kind(desk: Desk) -> None:
     changes = run.patches_of(desk.bench.opened("gpu1"))
-    assert (changes.changes("gpu1"), changes.changes("gpu2")) == ((change_of(),), ())
+    assert (changes.plan.changes("gpu1"), changes.plan.changes("gpu2")) == ((change_of(),), ())
 
 
 def test_an_outage_is_allowed_for_all_models_or_none(desk: Desk) -> None:
