@@ -68,7 +68,8 @@ def session(folder: Path, said: Mapping[str, str | None], **sections: Any) -> Se
     specs = {name: spec for name, spec in host_specs(fleet, locked).items() if name in said}
     # The control host has no journal yet.
     remote = Remote(
-        targets(fleet), transport=lambda target: cast(Any, Answering(said[target.name] if target.name in said else ""))
+        targets(fleet),
+        transport=lambda target: cast(Any, Answering(said[target.name] if target.name in said else "")),
     )
     return Session(fleet, locked, specs, remote, cast(Any, SimpleNamespace()))
 
@@ -128,9 +129,7 @@ def test_only_security_leaves_driver_and_kernel(tmp_path: Path, monkeypatch: pyt
     assert (found.builds, found.document.only_security) == ((), True)
 
 
-def test_whether_the_run_fits_is_known_once_it_was_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whether_the_run_fits_is_known_once_it_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     patch = {"window": "sun 02:00-03:00"}
     site = session(tmp_path, {"gpu1": STATE, "gpu2": STATE}, patch=patch)
     window = "window: opens Sun 2026-11-29 02:00 UTC, closes Sun 2026-11-29 03:00 UTC"
