@@ -69,7 +69,7 @@ def session(folder: Path, said: Mapping[str, str | None], **sections: Any) -> Se
     # The control host has no journal yet.
     remote = Remote(
         targets(fleet),
-        transport=lambda target: cast(Any, Answering(said[target.name] if target.name in said else "")),
+        transport=lambda target: cast(Any, Answering(said.get(target.name, ""))),
     )
     return Session(fleet, locked, specs, remote, cast(Any, SimpleNamespace()))
 
