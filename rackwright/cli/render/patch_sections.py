@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from rackwright.cli.render.sections import Pages, Section
-from rackwright.lifecycle.patch.history import PatchReport
-from rackwright.lifecycle.patch.report import HostReport, Outcome, PackageReport, Report, Versions
+from rackwright.lifecycle.patch.report.history import PatchReport
+from rackwright.lifecycle.patch.report.run_report import HostReport, Outcome, PackageReport, Report, Versions
 from rackwright.report.words import duration
 from rackwright.state.formats import stamp
 

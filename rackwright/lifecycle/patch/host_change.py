@@ -17,7 +17,7 @@ from rackwright.lifecycle.patch.journal_facts import REBOOT, boot_facts, version
 from rackwright.lifecycle.patch.next_drivers import installed, under
 from rackwright.lifecycle.patch.packages import HostPackages
 from rackwright.lifecycle.patch.prometheus import Prometheus
-from rackwright.lifecycle.patch.well_hosts import well
+from rackwright.lifecycle.patch.well_hosts import services_replaced, well
 from rackwright.lifecycle.reboot.boot_identity import boot_now
 from rackwright.lifecycle.reboot.host_engines import ANSWERS, HostEngines
 from rackwright.lifecycle.reboot.new_driver import install_driver, installed_set
@@ -29,7 +29,7 @@ from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.update.next_lock import remove_next
 from rackwright.lifecycle.update.promote import promote
-from rackwright.report.words import counted
+from rackwright.report.words import counted, some
 from rackwright.run import Run
 from rackwright.state.journal import Entry, Event
 from rackwright.state.lease_session import LeaseSession
@@ -131,6 +131,18 @@ class Patches:
         # A host that crashed before its packages were installed still needs its reboot.
         if (due or boot == part.boot) and (why := self._reboots(part)):
             self._reboot(part, why, boot)
+        elif boot == part.boot:
+            self._restart_services(part)
+
+    def _restart_services(self, part: HostPart) -> None:
+        """Let services run on the libraries that are installed now. A reboot does the same."""
+        found = services_replaced(self.session, part.name)
+        if found.restarted:
+            what = f"restart services on replaced libraries: {', '.join(found.restarted)}"
+            note_leased_act(self.session, self.lease_session, (part.name,), what)
+            self.console.say(f"{part.name}  restarted services on replaced libraries: {some(found.restarted)}")
+        if found.stays:
+            self.console.say(f"{part.name}  run on replaced libraries until a reboot: {some(found.stays)}")
 
     def _install(self, part: HostPart, packages: HostPackages) -> None:
         packages.stage()
@@ -228,6 +240,8 @@ class Patches:
         if self._reverted_driver(part) or not old_kernel:
             why = "programs and libraries of before run only after a boot"
             self._boot(name, why, boot_now(self.session, name))
+        elif packages.changes:
+            self._restart_services(part)
         packages.let_go()
 
     def _reverted_driver(self, part: HostPart) -> bool:

@@ -19,7 +19,7 @@ from rackwright.lifecycle.patch.findings import (
     reboots,
 )
 from rackwright.lifecycle.patch.kinds import Wanted, kinds_of
-from rackwright.lifecycle.patch.measured import measured_seconds
+from rackwright.lifecycle.patch.last_times import measured_seconds
 from rackwright.lifecycle.patch.schedule import Schedule, in_order, schedule
 from rackwright.lifecycle.patch.try_build import Tried
 from rackwright.lifecycle.session.session import Session

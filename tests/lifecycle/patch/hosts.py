@@ -25,6 +25,7 @@ from rackwright.lifecycle.reboot.pending import Pending
 from rackwright.lifecycle.reboot.procedure import Work, open_hosts, rollout_over
 from rackwright.lifecycle.rollout import engine_changes
 from rackwright.package_set import Package, PackageChange
+from rackwright.roles.patch.replaced import Replaced
 from rackwright.state.journal import Entry, open_rollout
 from rackwright.state.lease import Lease, Owner, lost
 from rackwright.state.lease_session import LeaseSession, now
@@ -64,6 +65,8 @@ class Host:
     """Its set of driver and kernel."""
     unloadable: str = ""
     """A set whose module isn't loaded."""
+    stale: bool = False
+    """Services run on libraries that were replaced."""
     finished: bool = False
     asks: bool = False
     """An installed package asks for a reboot."""
@@ -93,6 +96,12 @@ class Host:
         assert locked
         self.done(f"install driver {locked.version}")
         self.driver = locked.set.name
+
+    def replaced(self) -> Replaced:
+        if not self.stale:
+            return Replaced()
+        self.done("restart services")
+        return Replaced(("small.service",), ("dbus.service",))
 
     def reboot(self) -> None:
         self.done("reboot")
@@ -352,6 +361,7 @@ def bench_of(monkeypatch: pytest.MonkeyPatch, **patch: Any) -> Bench:
         ),
         "installed_set": lambda session, name: host_of(session, name).driver,
         "pending": waiting,
+        "services_replaced": lambda session, name: host_of(session, name).replaced(),
         "promote": lambda session, *_: made.promoted.append(session.lock),
         "remove_next": lambda _: None,
         "under": under,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rackwright.lifecycle.patch.measured import measured_seconds
+from rackwright.lifecycle.patch.last_times import measured_seconds
 from rackwright.state.journal import Entry, Event
 from tests.lifecycle.patch.seen import NOW
 
