@@ -38,6 +38,8 @@ from rackwright.stopping import Stopping
 
 _INSTALL_SECONDS = 900
 """For a host's packages, there and back."""
+_BUILD_SECONDS = 1200
+"""For a driver's modules, there and back, each for two kernels."""
 _BOOT_SECONDS = 600
 
 
@@ -94,7 +96,9 @@ class Patches:
 
     def _refuse_closed(self, part: HostPart) -> None:
         fleet, seen = self.session.fleet, look(self.session, self.prometheus)
-        judged = gates(fleet, part.name, seen, seconds=seconds_of(fleet), changing=self._changing())
+        judged = gates(
+            fleet, part.name, seen, seconds=seconds_of(fleet, driver=bool(part.driver)), changing=self._changing()
+        )
         refuse_closed(part.name, judged, Paused)
 
     def _started(self) -> frozenset[str]:
@@ -283,7 +287,11 @@ class Patches:
         return HostEngines(self.session, self.lease_session, self.console)
 
 
-def seconds_of(fleet: Fleet) -> float:
-    """Return how many seconds the window must be open: those that a change may take, and the way back."""
+def seconds_of(fleet: Fleet, *, driver: bool) -> float:
+    """Return how many seconds the window must be open: those that a change may take, and the way back.
+
+    `driver`: whether the host gets another driver.
+    """
     rollout = fleet.file.rollout
-    return _INSTALL_SECONDS + 2 * (_BOOT_SECONDS + rollout.start_timeout) + rollout.soak
+    installed = _INSTALL_SECONDS + (_BUILD_SECONDS if driver else 0)
+    return installed + 2 * (_BOOT_SECONDS + rollout.start_timeout) + rollout.soak

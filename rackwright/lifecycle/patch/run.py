@@ -52,7 +52,7 @@ def patch_run(session: Session, asked: Asked, console: Console, show: Callable[[
         if not due:
             return Patched((), planned)
         refuse_other_drivers(session, due)
-        _refuse_closed(session, due[0].host)
+        _refuse_closed(session, due[0])
         order = tuple(one.host for one in due)
         show(replace(planned, schedule=replace(planned.schedule, order=order)))
         console.confirm(f"Patch {', '.join(order)}?")
@@ -80,11 +80,12 @@ def patches_of(work: Work) -> Patches:
     )
 
 
-def _refuse_closed(session: Session, host: str) -> None:
+def _refuse_closed(session: Session, first: HostPlan) -> None:
     """Raise RackwrightError if a gate of the first host is closed: then nothing is asked and nothing is opened."""
     seen = look(session, prometheus_of(session.fleet))
-    judged = gates(session.fleet, host, seen, seconds=seconds_of(session.fleet))
-    refuse_closed(host, judged, RackwrightError)
+    seconds = seconds_of(session.fleet, driver=first.new_set is not None)
+    judged = gates(session.fleet, first.host, seen, seconds=seconds)
+    refuse_closed(first.host, judged, RackwrightError)
 
 
 def _open(

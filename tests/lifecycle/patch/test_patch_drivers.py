@@ -12,6 +12,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import DriverLock, Lock
 from rackwright.lifecycle.patch.next_drivers import with_drivers
 from rackwright.lifecycle.reboot.procedure import complete, serve_as_they_run
+from rackwright.lifecycle.rollout.change import Paused
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.patch.hosts import Bench, Dead, bench_of
 from tests.lifecycle.patch.test_findings import COMING, NOW
@@ -104,6 +105,15 @@ def test_a_run_without_drivers_promotes_nothing(monkeypatch: pytest.MonkeyPatch)
     bench = bench_of(monkeypatch)
     complete(bench.opened("gpu1"))
     assert bench.promoted == []
+
+
+def test_a_window_must_have_time_to_build_the_modules_there_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is 02:30, so an hour is left."""
+    bench = bench_of(monkeypatch, window="sun 02:00-03:30")
+    assert complete(bench.opened("gpu1")) == ("gpu1",)
+    bench.locks = (BEFORE, with_drivers(bench.fleet, BEFORE, dict.fromkeys(HOSTS, COMING)))
+    with pytest.raises(Paused, match="gate window"):
+        complete(bench.opened("gpu2"))
 
 
 # The lock.
