@@ -83,9 +83,7 @@ def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> Non
 
 def _leads_to(found: AnyRollout) -> Lock | None:
     """Return the lock that the rollout leads to, None if it is the fleet's."""
-    from rackwright.state.rollout import HostRollout
-
-    return None if isinstance(found, HostRollout) else found.after
+    return found.after
 
 
 def _resumed(session: Session, found: AnyRollout, console: Console, canary: bool) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from rackwright.run import Outcome, Run, Step
@@ -40,6 +40,12 @@ def separated(blocks: Iterable[Iterable[str]]) -> list[str]:
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """Return the first few names and how many more there are; "-" if there is none."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}" or "-"
 
 
 def size(count: float) -> str:

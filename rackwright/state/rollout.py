@@ -15,7 +15,7 @@ from rackwright.state.formats import Moment, NewerFormat, kind_of, parse
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.store import ControlStore
 from rackwright.values.base import Stored
-from rackwright.values.text import Name, Sha256
+from rackwright.values.text import Line, Name, Sha256
 
 
 class Rollout(Stored):
@@ -66,6 +66,8 @@ class HostPart(Stored):
     """Whether the change includes a reboot. One for a driver is left out if it turns out that none is needed."""
     may_reboot: bool = False
     """Of a patch: whether it also reboots if the packages ask for it once they are installed."""
+    driver: Line | None = None
+    """Name of the set of driver and kernel that it gets, in the lock `after`; None: it keeps its own."""
     before: tuple[str, ...] = ()
     """Of a patch: what the host was like, in the lines of roles/patch/well.py."""
 
@@ -86,6 +88,10 @@ class HostRollout(Stored):
     """In the order in which they change."""
     outages: tuple[Name, ...] = ()
     """Models for which downtime is allowed."""
+    before: Lock | None = None
+    """The lock when it was opened; None: the lock stays."""
+    after: Lock | None = None
+    """The lock that it leads to if all hosts change: the drivers of some hosts are others. None: the lock stays."""
 
 
 AnyRollout = Rollout | HostRollout

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rackwright.lifecycle.patch import history
 from rackwright.lifecycle.patch.asked import Asked
 from rackwright.lifecycle.patch.document import Cve, PlannedHost, Stays
+from rackwright.lifecycle.patch.report import history
 from rackwright.lifecycle.reboot.procedure import complete
 from rackwright.state.journal import Entry
 from tests.cli.command_line import rackwright

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.lock_file import read_lock
 from rackwright.lab.hosts import Lab
 from tests.lab.access import accesses, lost_by
 from tests.lab.load import Plan, loaded
@@ -34,6 +36,8 @@ COVERS = (
     "rackwright/lifecycle/apply/procedure.py",
     "rackwright/lifecycle/apply/reboot.py",
     "rackwright/lifecycle/drain/gateway_host.py",
+    "rackwright/lifecycle/patch/host_change.py",
+    "rackwright/lifecycle/patch/next_drivers.py",
     "rackwright/lifecycle/reboot",
     "rackwright/lifecycle/rollout",
     "rackwright/operations/driver.py",
@@ -45,7 +49,7 @@ SERVING = ("gpu1", "gpu2")
 BOTH = "gate2"
 """A gateway that serves, too."""
 DRIVEN = (*SERVING, BOTH)
-VERSIONS = ("580.95.05", "580.105.08", "580.126.09", "580.159.03")
+VERSIONS = ("580.95.05", "580.105.08", "580.126.09", "580.159.03", "580.160.01", "580.161.02")
 KERNEL = Kernel("6.12.1-lab")
 PHASES = ["gate", "drain", "act", "prove", "commit", "undrain", "soak", "done"]
 _SECTION = (
@@ -82,7 +86,7 @@ def site(lab: Lab, vip: str, modules: LoadedModules, tmp_path_factory: pytest.Te
     text = text.replace("  on: [gate1]", f"  on: [{', '.join(GATEWAYS)}]\n  vip: {vip}")
     text = text.replace(f"on: [{', '.join(SERVING)}]", f"on: [{', '.join(DRIVEN)}]")
     text = text.replace("parallel: 2", "parallel: 64").replace("soak: 2s", "soak: 1s, start_timeout: 15s")
-    made.path.write_text(text + _SECTION)
+    made.path.write_text(f"{text}{_SECTION}patch: {{}}\n")
     made("lock")
     made("apply", "--yes", "--allow-outage")
     modules.load()
@@ -208,4 +212,46 @@ def ends_when_it_answers_again(site: Operator, lab: Lab, modules: LoadedModules)
     lab.exec("gpu1", "systemctl start rackwright-assistant@1")
     site("rollout", "abort", "--yes")
     assert "no rollout is open" in site("rollout", "status").out
+    assert drained(site) == []
+
+
+# The driver of the next lock, in a patch run.
+
+
+def test_a_patch_run_brings_the_driver_of_the_next_lock_and_promotes_it(
+    site: Operator, lab: Lab, modules: LoadedModules
+) -> None:
+    site("apply", "--yes", "--reboot", timeout=500)
+    modules.offer(VERSIONS[4], KERNEL)
+    before = {host: modules.boots(host) for host in SERVING}
+    said = site("patch", "run", "--yes", *_LIMIT, timeout=500)
+    assert "patched: gpu1, gpu2" in said.out
+    assert {host: modules.boots(host) - before[host] for host in SERVING} == dict.fromkeys(SERVING, 1)
+    assert {modules.loaded(host) for host in SERVING} == {VERSIONS[4]}
+    drivers = {one.version: one.hosts for one in locked(site).drivers.values()}
+    assert drivers == {VERSIONS[3]: (BOTH,), VERSIONS[4]: SERVING}
+    assert not site.path.with_suffix(".lock.next").exists()
+    assert site("plan", "--check").code == 0
+    reported = {host["host"]: host for host in site("patch", "report", "--json").json["hosts"]}
+    assert reported["gpu1"]["driver"] == {"before": VERSIONS[3], "after": VERSIONS[4]}
+    assert drained(site) == []
+
+
+def locked(site: Operator) -> Lock:
+    return read_lock(site.path.with_suffix(".lock"))
+
+
+def test_a_driver_that_is_not_loaded_is_reverted_and_the_lock_stays(
+    site: Operator, lab: Lab, modules: LoadedModules
+) -> None:
+    modules.offer(VERSIONS[5], KERNEL)
+    before, lock = {host: modules.boots(host) for host in SERVING}, locked(site)
+    modules.spoil("gpu1", VERSIONS[5])
+    failed = site("patch", "run", "--yes", *_LIMIT, check=12, timeout=500).err
+    assert f"{VERSIONS[5]} is installed, no module runs" in failed
+    assert "it was reverted, and its engines answer" in failed
+    assert {host: modules.boots(host) - before[host] for host in SERVING} == {"gpu1": 2, "gpu2": 0}
+    assert {modules.loaded(host) for host in SERVING} == {VERSIONS[4]}
+    assert locked(site) == lock
+    assert site("plan", "--check").code == 0
     assert drained(site) == []

@@ -18,9 +18,10 @@ date >>{_ROOT}/boots
 while [ -e {_ROOT}/held ]; do sleep 0.2; done
 mountpoint -q /sys/module || mount -t tmpfs lab /sys/module
 rm -rf /sys/module/nvidia
-[ ! -e {_ROOT}/broken ] || exit 0
+version=$(modinfo -F version "$(find /lib/modules -name 'nvidia.ko*' | head -n 1)")
+grep -qx -e any -e "$version" {_ROOT}/broken 2>/dev/null && exit 0
 mkdir /sys/module/nvidia
-modinfo -F version "$(find /lib/modules -name 'nvidia.ko*' | head -n 1)" >/sys/module/nvidia/version
+echo "$version" >/sys/module/nvidia/version
 """
 _UNIT = f"""[Unit]
 DefaultDependencies=no
@@ -88,9 +89,9 @@ class LoadedModules:
     def release(self, host: str) -> None:
         self._lab.exec(host, f"rm -f {_ROOT}/held")
 
-    def spoil(self, host: str) -> None:
-        """Let no module be loaded from the next boot on, until `mend`."""
-        self._lab.exec(host, f"touch {_ROOT}/broken")
+    def spoil(self, host: str, version: str = "any") -> None:
+        """Let no module, or none of this version, be loaded from the next boot on, until `mend`."""
+        self._lab.exec(host, f"echo {version} >{_ROOT}/broken")
 
     def mend(self, host: str) -> None:
         self._lab.exec(host, f"rm -f {_ROOT}/broken; systemctl restart lab-module.service")

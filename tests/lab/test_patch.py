@@ -11,6 +11,8 @@ import pytest
 
 from rackwright.lab import fleet_file
 from rackwright.lab.hosts import Lab
+from rackwright.roles.patch import replaced
+from rackwright.roles.patch.replaced import parse_replaced
 from tests.lab.alone import alone
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
@@ -138,3 +140,13 @@ def test_only_security_leaves_the_others_and_the_driver_and_names_services_and_l
     assert host["services"] == ["small.service"]
     assert [line.split(" (")[0] for line in host["in_the_way"]] == ["dpkg is locked by perl"]
     assert host["driver"] is None
+    site.host.tell("systemctl stop lock")
+
+
+def test_services_on_replaced_libraries_are_restarted_and_named(site: Site) -> None:
+    started = site.host.tell("systemctl show -P ActiveEnterTimestampMonotonic small")
+    said = parse_replaced(site.host.tell(replaced.script()))
+    assert (said.restarted, said.stays) == (("small.service",), ())
+    assert site.host.tell("systemctl is-active small") == "active"
+    assert site.host.tell("systemctl show -P ActiveEnterTimestampMonotonic small") != started
+    assert parse_replaced(site.host.tell(replaced.script())).restarted == ()

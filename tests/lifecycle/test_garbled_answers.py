@@ -58,6 +58,7 @@ from rackwright.roles.boot.one_boot import parse_one_boot
 from rackwright.roles.certificate import ends
 from rackwright.roles.patch import packages as patching
 from rackwright.roles.patch.parse_state import parse_state
+from rackwright.roles.patch.replaced import parse_replaced
 from rackwright.roles.patch.well import parse_well
 from rackwright.roles.replica import proof
 from rackwright.roles.replica import state as replicas
@@ -220,6 +221,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_left: (parse_left, SURVEYED["left"]),
     parse_people: (lambda text: parse_people(text.splitlines()), PEOPLE),
     parse_state: (parse_state, STATE),
+    parse_replaced: (parse_replaced, "restarted small.service\nstays dbus.service\n"),
     parse_well: (parse_well, WELL),
     backups.parse: (backups.parse, BACKUP),
     others.parse: (others.parse, "0 1\n"),

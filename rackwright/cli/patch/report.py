@@ -33,7 +33,7 @@ def report(context: Context, run: str | None, every: bool, html: Path | None) ->
     hosts_needed()
     from rackwright.cli.render.patch_report_document import patch_report_document
     from rackwright.cli.render.patch_sections import patch_pages
-    from rackwright.lifecycle.patch.history import patch_report, patch_runs
+    from rackwright.lifecycle.patch.report.history import patch_report, patch_runs
 
     if every:
         runs = patch_runs(context.fleet)

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from datetime import datetime
 
 from rackwright.cli.common.context import Json
-from rackwright.lifecycle.patch.history import PatchReport
-from rackwright.lifecycle.patch.report import HostReport
+from rackwright.lifecycle.patch.report.history import PatchReport
+from rackwright.lifecycle.patch.report.run_report import HostReport
 from rackwright.state.formats import stamp
 
 

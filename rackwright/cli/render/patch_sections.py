@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from rackwright.cli.render.sections import Pages, Section
-from rackwright.lifecycle.patch.history import PatchReport
-from rackwright.lifecycle.patch.report import HostReport, Outcome, PackageReport, Report, Versions
+from rackwright.lifecycle.patch.report.history import PatchReport
+from rackwright.lifecycle.patch.report.run_report import HostReport, Outcome, PackageReport, Report, Versions
 from rackwright.report.words import duration
 from rackwright.state.formats import stamp
 
@@ -36,7 +36,7 @@ def _good(report: Report) -> bool:
 
 def _sections(found: PatchReport) -> tuple[Section, ...]:
     report = found.report
-    data = f"By Debian's data when the run was opened, {stamp(report.opened)}, and the versions below Packages."
+    data = f"By Debian's data of {stamp(report.opened)}, for the versions in Packages."
     return (
         _section("Run", ("what", "value"), _run(report)),
         _section("Deviations", ("host", "what"), ((one.host or "all", one.what) for one in found.deviations)),
@@ -74,7 +74,18 @@ def _run(report: Report) -> Iterator[tuple[str, str]]:
         yield "worked on by", f"{one.who}, {stamp(one.since)} to {stamp(one.until)} (run {one.run})"
 
 
-_HOST = ("host", "outcome", "started", "took", "drained for", "reboots", "kernel", "driver", "CVEs closed", "open")
+_HOST = (
+    "host",
+    "outcome",
+    "started",
+    "took",
+    "drained for",
+    "reboots",
+    "kernel",
+    "driver",
+    "CVEs closed",
+    "CVEs open",
+)
 
 
 def _host(host: HostReport) -> tuple[str, ...]:

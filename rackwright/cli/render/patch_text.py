@@ -11,7 +11,7 @@ from rackwright.lifecycle.patch.kinds import Kind
 from rackwright.lifecycle.patch.plan import HostPlan, Plan
 from rackwright.lifecycle.patch.schedule import Schedule
 from rackwright.lifecycle.patch.try_build import Tried
-from rackwright.report.words import counted, duration, separated, size
+from rackwright.report.words import counted, duration, separated, size, some
 from rackwright.roles.patch.state import Offered
 
 _WAYS = {"archive": "archive", "cache": "cache", "repack": "repacked", "none": "none", None: "removed"}
@@ -45,15 +45,10 @@ def _kind(kind: Kind, first: HostPlan) -> Iterator[str]:
 
 def _package(offered: Offered, host: HostPlan) -> tuple[str, ...]:
     cves = host.state.cves
-    closed = "unknown" if cves is None else _some(sorted(cve for cve, name in cves.closed if name == offered.name))
+    closed = "unknown" if cves is None else some(sorted(cve for cve, name in cves.closed if name == offered.name))
     change = offered.change
     security = "yes" if offered.security else "-"
     return offered.name, change.before or "new", change.package.version, security, closed, _WAYS[offered.back]
-
-
-def _some(names: list[str], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}" or "-"
 
 
 _HEADER = ("HOST", "PACKAGES", "SECURITY", "CVES CLOSED", "CVES LEFT", "DRIVER", "KERNEL", "REBOOT")
@@ -103,9 +98,9 @@ def _said(host: HostPlan) -> Iterator[str]:
         ours = [unit for unit in state.services if unit.startswith(_OURS)]
         others = [unit for unit in state.services if unit not in ours]
         if others:
-            yield f"run on replaced libraries: {_some(others, _MOST)}"
+            yield f"run on replaced libraries: {some(others, _MOST)}"
         if ours:
-            yield f"run on replaced libraries, restarted only by a rollout: {_some(ours, _MOST)}"
+            yield f"run on replaced libraries, restarted only by a rollout: {some(ours, _MOST)}"
     if state.cves is None and not host.empty:
         yield f"CVEs: unknown{f': {state.cves_unknown}' if state.cves_unknown else ', debsecan has no data'}"
     yield from _each("stays", [f"{left.name}: {left.why}" for left in host.left])

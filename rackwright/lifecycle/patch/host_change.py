@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from rackwright.errors import ProofError, RackwrightError
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.lock import driver_of
 from rackwright.lifecycle.patch.as_before import worse
 from rackwright.lifecycle.patch.document import PatchPlan
 from rackwright.lifecycle.patch.gate_state import refuse_closed
 from rackwright.lifecycle.patch.gates import gates, look
 from rackwright.lifecycle.patch.journal_facts import REBOOT, boot_facts, versions
+from rackwright.lifecycle.patch.next_drivers import installed, under
 from rackwright.lifecycle.patch.packages import HostPackages
 from rackwright.lifecycle.patch.prometheus import Prometheus
-from rackwright.lifecycle.patch.well_hosts import well
+from rackwright.lifecycle.patch.well_hosts import services_replaced, well
 from rackwright.lifecycle.reboot.boot_identity import boot_now
 from rackwright.lifecycle.reboot.host_engines import ANSWERS, HostEngines
+from rackwright.lifecycle.reboot.new_driver import install_driver, installed_set
 from rackwright.lifecycle.reboot.new_kernel import armed, asked_for, committed, disarmed, fell_back, held, newest
+from rackwright.lifecycle.reboot.pending import pending
 from rackwright.lifecycle.rollout.change import Change, Paused, Phase, Revert, nothing
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
-from rackwright.report.words import counted
+from rackwright.lifecycle.update.next_lock import remove_next
+from rackwright.lifecycle.update.promote import promote
+from rackwright.report.words import counted, some
+from rackwright.run import Run
 from rackwright.state.journal import Entry, Event
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import HostPart, HostRollout
@@ -30,6 +38,8 @@ from rackwright.stopping import Stopping
 
 _INSTALL_SECONDS = 900
 """For a host's packages, there and back."""
+_BUILD_SECONDS = 1200
+"""For a driver's modules, there and back, each for two kernels."""
 _BOOT_SECONDS = 600
 
 
@@ -44,6 +54,8 @@ class Patches:
     prometheus: Prometheus | None
     console: Console
     stopping: Stopping
+    ran: Callable[[Run], None] = lambda _: None
+    """Gets what was done to a host's driver."""
 
     def changed(self, part: HostPart, *, rebooted: bool) -> Change:
         """Return the change that brings the host to the plan. What is done already isn't done again."""
@@ -84,7 +96,9 @@ class Patches:
 
     def _refuse_closed(self, part: HostPart) -> None:
         fleet, seen = self.session.fleet, look(self.session, self.prometheus)
-        judged = gates(fleet, part.name, seen, seconds=seconds_of(fleet), changing=self._changing())
+        judged = gates(
+            fleet, part.name, seen, seconds=seconds_of(fleet, driver=bool(part.driver)), changing=self._changing()
+        )
         refuse_closed(part.name, judged, Paused)
 
     def _started(self) -> frozenset[str]:
@@ -116,9 +130,23 @@ class Patches:
         if due:
             self._install(part, packages)
         boot = boot_now(self.session, part.name)
+        if part.driver and boot == part.boot:
+            self._install_driver(part)
         # A host that crashed before its packages were installed still needs its reboot.
         if (due or boot == part.boot) and (why := self._reboots(part)):
             self._reboot(part, why, boot)
+        elif boot == part.boot:
+            self._restart_services(part)
+
+    def _restart_services(self, part: HostPart) -> None:
+        """Let services run on the libraries that are installed now. A reboot does the same."""
+        found = services_replaced(self.session, part.name)
+        if found.restarted:
+            what = f"restart services on replaced libraries: {', '.join(found.restarted)}"
+            note_leased_act(self.session, self.lease_session, (part.name,), what)
+            self.console.say(f"{part.name}  restarted services on replaced libraries: {some(found.restarted)}")
+        if found.stays:
+            self.console.say(f"{part.name}  run on replaced libraries until a reboot: {some(found.stays)}")
 
     def _install(self, part: HostPart, packages: HostPackages) -> None:
         packages.stage()
@@ -128,6 +156,13 @@ class Patches:
         installing = f"install {counted(len(packages.changes), 'package')}"
         note_leased_act(self.session, self.lease_session, (part.name,), installing)
         packages.install()
+
+    def _install_driver(self, part: HostPart) -> None:
+        """Install driver and kernel of the lock that the run leads to. It builds the modules first."""
+        held(self.session, part.name)
+        note_leased_act(self.session, self.lease_session, (part.name,), f"install the driver: {part.why}")
+        self.console.say(f"{part.name}  installs driver and kernel, and builds the modules")
+        install_driver(self.session, self.lease_session, part.name, self._lost, self.ran)
 
     def _refuse_no_way_back(self, part: HostPart, packages: HostPackages) -> None:
         if lost := packages.keep().none:
@@ -169,7 +204,12 @@ class Patches:
         if kernel := fell_back(self.session, part.name):
             where = part.name
             raise ProofError(f"didn't boot {kernel} and fell back", where=where, next=f"journalctl -b -1 on {where}")
-        return self._as_before(part)
+        return self._other_driver(part) or self._as_before(part)
+
+    def _other_driver(self, part: HostPart) -> str | None:
+        """Return why the host doesn't run the driver that it was given; None: it does, or it kept its own."""
+        found = pending(self.session, (part.name,) if part.driver else ())
+        return found.waiting.get(part.name) or found.unreachable.get(part.name)
 
     def _as_before(self, part: HostPart) -> str | None:
         rebooted = boot_now(self.session, part.name) != part.boot
@@ -201,10 +241,36 @@ class Patches:
             self._boot(name, "the kernel of before", boot)
             old_kernel = True
         packages.revert()
-        if not old_kernel:
+        if self._reverted_driver(part) or not old_kernel:
             why = "programs and libraries of before run only after a boot"
             self._boot(name, why, boot_now(self.session, name))
+        elif packages.changes:
+            self._restart_services(part)
         packages.let_go()
+
+    def _reverted_driver(self, part: HostPart) -> bool:
+        """Ensure that the host has its driver of before; return whether it had another one."""
+        before = self.rollout.before
+        had = driver_of(before, part.name) if before and part.driver else None
+        if before is None or had is None or installed_set(self.session, part.name) == had.set.name:
+            return False
+        self.console.say(f"{part.name}  installs the driver of before, and builds its modules")
+        install_driver(under(self.session, before), self.lease_session, part.name, self._lost, self.ran)
+        return True
+
+    # The end.
+
+    def closing(self) -> None:
+        """Make the lock say which driver and kernel the hosts have now. Raise as `promote` does."""
+        before, after = self.rollout.before, self.rollout.after
+        if before is None or after is None:
+            return
+        changed = [part.name for part in self.rollout.hosts if part.driver]
+        lock = installed(self.session, before, after, changed)
+        if lock == before:
+            remove_next(self.session.fleet)
+        else:
+            promote(under(self.session, lock), self.lease_session, self.console)
 
     # Shared.
 
@@ -221,7 +287,11 @@ class Patches:
         return HostEngines(self.session, self.lease_session, self.console)
 
 
-def seconds_of(fleet: Fleet) -> float:
-    """Return how many seconds the window must be open: those that a change may take, and the way back."""
+def seconds_of(fleet: Fleet, *, driver: bool) -> float:
+    """Return how many seconds the window must be open: those that a change may take, and the way back.
+
+    `driver`: whether the host gets another driver.
+    """
     rollout = fleet.file.rollout
-    return _INSTALL_SECONDS + 2 * (_BOOT_SECONDS + rollout.start_timeout) + rollout.soak
+    installed = _INSTALL_SECONDS + (_BUILD_SECONDS if driver else 0)
+    return installed + 2 * (_BOOT_SECONDS + rollout.start_timeout) + rollout.soak

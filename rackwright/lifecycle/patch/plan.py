@@ -19,6 +19,7 @@ from rackwright.lifecycle.patch.findings import (
     reboots,
 )
 from rackwright.lifecycle.patch.kinds import Wanted, kinds_of
+from rackwright.lifecycle.patch.last_times import measured_seconds
 from rackwright.lifecycle.patch.schedule import Schedule, in_order, schedule
 from rackwright.lifecycle.patch.try_build import Tried
 from rackwright.lifecycle.session.session import Session
@@ -85,17 +86,17 @@ def patch_plan(
     only_security: bool = False,
     drivers: bool = True,
     now: datetime | None = None,
-    measured: Mapping[str, float] | None = None,
     say: Say = _quiet,
 ) -> Plan:
     """Ask the session's hosts and return what a patch run would change.
 
-    Without `drivers`, or with `only_security`, driver and kernel of the lock stay. `measured`: seconds of each host's
-    last patch. `say` gets a line before anything that takes long. A host without an answer is in `failed`. Raise
-    FleetError if the fleet file has no `patch`, RackwrightError if this machine doesn't know the fleet's time zone.
+    Without `drivers`, or with `only_security`, driver and kernel of the lock stay. `say` gets a line before anything
+    that takes long. A host without an answer is in `failed`. Raise FleetError if the fleet file has no `patch`,
+    RackwrightError if this machine doesn't know the fleet's time zone.
     """
     _require_section(session)
     zone = zone_of(session.fleet)
+    measured = _measured(session)
     states, failed = states_of(session, only_security=only_security)
     order = in_order(session.fleet, states)
     coming = _coming(session, order, say) if drivers and not only_security else Coming()
@@ -108,11 +109,19 @@ def patch_plan(
     return Plan(
         hosts=plans,
         builds=builds,
-        schedule=schedule(session.fleet, touched, now or datetime.now(UTC), zone, measured or {}),
+        schedule=schedule(session.fleet, touched, now or datetime.now(UTC), zone, measured),
         document=plan_document(kinds_of(wanted), only_security=only_security),
         failed=failed,
         driver_problems=coming.problems,
     )
+
+
+def _measured(session: Session) -> dict[str, float]:
+    """Return how long the last patch of each host took; nothing if the control host can't be asked."""
+    try:
+        return measured_seconds(session.store.entries())
+    except HostError:
+        return {}
 
 
 def _require_section(session: Session) -> None:

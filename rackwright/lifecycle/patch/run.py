@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from rackwright.errors import HostsFailed, RackwrightError, UsageError
-from rackwright.fleet.fleet import Fleet
+from rackwright.errors import RackwrightError
+from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.patch.asked import Asked
 from rackwright.lifecycle.patch.document import WHAT, Cve, PatchPlan, PlannedHost, Stays, keep_plan, read_plan
-from rackwright.lifecycle.patch.findings import no_way_back
+from rackwright.lifecycle.patch.due import due_hosts, refuse_other_drivers
 from rackwright.lifecycle.patch.gate_state import refuse_closed
 from rackwright.lifecycle.patch.gates import gates, look
 from rackwright.lifecycle.patch.host_change import Patches, seconds_of
+from rackwright.lifecycle.patch.next_drivers import under, with_drivers
 from rackwright.lifecycle.patch.plan import HostPlan, Plan, patch_plan
 from rackwright.lifecycle.patch.prometheus import prometheus_of
 from rackwright.lifecycle.patch.well_hosts import well
@@ -22,6 +23,8 @@ from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import survey
 from rackwright.lifecycle.session.under_lease import leased
+from rackwright.lifecycle.update.next_lock import write_next
+from rackwright.report.words import counted
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import HostPart, HostRollout
 from rackwright.stopping import stoppable
@@ -43,18 +46,21 @@ def patch_run(session: Session, asked: Asked, console: Console, show: Callable[[
     """
     with leased(session, WHAT, console) as lease_session:
         refuse_moved(session.fleet, survey(session).control)
-        planned = patch_plan(session, only_security=asked.only_security, drivers=False, say=console.say)
-        due = _due(planned, asked, session.fleet)
+        drivers = asked.reboot and not asked.only_security
+        planned = patch_plan(session, only_security=asked.only_security, drivers=drivers, say=console.say)
+        due = due_hosts(planned, asked, session.fleet)
         if not due:
             return Patched((), planned)
-        _refuse_closed(session, due[0].host)
+        refuse_other_drivers(session, due)
+        _refuse_closed(session, due[0])
         order = tuple(one.host for one in due)
         show(replace(planned, schedule=replace(planned.schedule, order=order)))
         console.confirm(f"Patch {', '.join(order)}?")
         with stoppable(console.heard) as stopping:
             outages = tuple(session.fleet.file.models) if asked.allow_outage else ()
             rollout = _open(session, lease_session, planned, due, asked, outages)
-            work = Work(session, lease_session, rollout, console, stopping, changes_of=patches_of)
+            leading = under(session, rollout.after) if rollout.after else session
+            work = Work(leading, lease_session, rollout, console, stopping, changes_of=patches_of)
             return Patched(complete(work), planned)
 
 
@@ -63,50 +69,23 @@ def patches_of(work: Work) -> Patches:
     session, rollout = work.session, work.rollout
     plan = read_plan(work.lease_session.store, rollout.id)
     return Patches(
-        session, work.lease_session, rollout, plan, prometheus_of(session.fleet), work.console, work.stopping
+        session,
+        work.lease_session,
+        rollout,
+        plan,
+        prometheus_of(session.fleet),
+        work.console,
+        work.stopping,
+        work.ran,
     )
 
 
-def _due(planned: Plan, asked: Asked, fleet: Fleet) -> tuple[HostPlan, ...]:
-    """Return the hosts that change, in their order."""
-    named = {*asked.hosts, *((asked.canary,) if asked.canary else ())}
-    if unknown := sorted(named - {*fleet.hosts}):
-        raise UsageError(f"not in service: {', '.join(unknown)}", should=f"the hosts are: {', '.join(fleet.hosts)}")
-    wanted = [one for one in planned.hosts if not asked.hosts or one.host in asked.hosts]
-    if failed := {name: why for name, why in planned.failed.items() if not asked.hosts or name in asked.hosts}:
-        raise HostsFailed(
-            "what these hosts need isn't known",
-            should="every host that is patched must answer",
-            next="rackwright patch plan",
-            listed=[f"{name}: {why}" for name, why in failed.items()],
-        )
-    due = [one for one in wanted if one.state.offered or (asked.reboot and one.reboots)]
-    if asked.canary and asked.canary not in (one.host for one in due):
-        raise UsageError(
-            f"{asked.canary} can't be the canary: nothing would change there",
-            should="a host that the run changes" + (", and that -l names" if asked.hosts else ""),
-            next="rackwright patch plan",
-        )
-    if blocked := [f"{one.host}: {why}" for one in due for why in (*one.in_the_way, *_without_way_back(one))]:
-        raise RackwrightError(
-            "not all of these hosts can be patched",
-            should="settle this first",
-            next="rackwright patch plan",
-            listed=blocked,
-        )
-    return tuple(sorted(due, key=lambda one: one.host != asked.canary))
-
-
-def _without_way_back(planned: HostPlan) -> Iterator[str]:
-    for offered in no_way_back(planned.state):
-        yield f"{offered.name} could not be reverted: its version before can't be had; apt-mark hold leaves it out"
-
-
-def _refuse_closed(session: Session, host: str) -> None:
+def _refuse_closed(session: Session, first: HostPlan) -> None:
     """Raise RackwrightError if a gate of the first host is closed: then nothing is asked and nothing is opened."""
     seen = look(session, prometheus_of(session.fleet))
-    judged = gates(session.fleet, host, seen, seconds=seconds_of(session.fleet))
-    refuse_closed(host, judged, RackwrightError)
+    seconds = seconds_of(session.fleet, driver=first.new_set is not None)
+    judged = gates(session.fleet, first.host, seen, seconds=seconds)
+    refuse_closed(first.host, judged, RackwrightError)
 
 
 def _open(
@@ -120,19 +99,38 @@ def _open(
     parts = host_parts(session, {one.host: "" for one in due})
     before = session.remote.each(parts, lambda name: well(session, name).facts)
     hosts = [_part(parts[one.host], one, asked, tuple(sorted(before[one.host]))) for one in due]
-    rollout = rollout_over(lease_session, "patch", WHAT, hosts, outages)
+    locks = _locks(session, due)
+    rollout = rollout_over(lease_session, "patch", WHAT, hosts, outages, locks)
     keep_plan(lease_session, _document(planned, asked, rollout))
+    if locks:
+        write_next(session.fleet, locks[1])
     open_hosts(lease_session, rollout)
     return rollout
+
+
+def _locks(session: Session, due: Sequence[HostPlan]) -> tuple[Lock, Lock] | None:
+    """Return the lock of now and that to which the run leads; None: every host keeps its driver."""
+    sets = {one.host: one.new_set.coming for one in due if one.new_set}
+    return (session.lock, with_drivers(session.fleet, session.lock, sets)) if sets else None
 
 
 def _part(part: HostPart, planned: HostPlan, asked: Asked, before: tuple[str, ...]) -> HostPart:
     count = len(planned.state.offered)
     reboots = asked.reboot and bool(planned.reboots)
-    why = [f"{count} package{'s' if count != 1 else ''}"] if count else []
-    why += [f"reboot: {planned.reboots[0]}"] if reboots else []
+    coming = planned.new_set.coming if planned.new_set else None
+    why = [counted(count, "package")] if count else []
+    if coming:
+        why += [f"driver {coming.version} with kernel {coming.kernel}"]
+    elif reboots:
+        why += [f"reboot: {planned.reboots[0]}"]
     return part.model_copy(
-        update={"why": ", ".join(why), "reboots": reboots, "may_reboot": asked.reboot, "before": before}
+        update={
+            "why": ", ".join(why),
+            "reboots": reboots,
+            "may_reboot": asked.reboot,
+            "driver": coming.name if coming else None,
+            "before": before,
+        }
     )
 
 

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from rackwright.errors import HostError, HostsFailed, ProofError
+from rackwright.errors import HostError, ProofError
 from rackwright.lifecycle.reboot.boot_identity import boot_now
 from rackwright.lifecycle.reboot.host_engines import ANSWERS, HostEngines
+from rackwright.lifecycle.reboot.new_driver import install_driver
 from rackwright.lifecycle.reboot.new_kernel import armed, committed, disarmed, fell_back, held
 from rackwright.lifecycle.reboot.pending import pending
 from rackwright.lifecycle.rollout.change import Change, Revert, nothing
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
-from rackwright.lifecycle.session.under_lease import apply_leased
 from rackwright.run import Run
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import HostPart
@@ -65,6 +65,9 @@ class Reboots:
         """Return whether the host has rebooted."""
         return rebooted
 
+    def closing(self) -> None:
+        """Do nothing: the lock stays."""
+
     # The act.
 
     def _reboot(self, part: HostPart) -> None:
@@ -72,7 +75,7 @@ class Reboots:
         if boot_now(session, name) != part.boot:
             return
         held(session, name)
-        self._install(name)
+        install_driver(session, self.lease_session, name, self.stopping, self.ran)
         found = pending(session, (name,), kernels=True)
         if name in found.unreachable:
             raise HostError(found.unreachable[name], where=name)
@@ -84,19 +87,6 @@ class Reboots:
         for hand in armed(session, name, driver.kernel if driver else None):
             self.console.say(f"{name}  if the new kernel doesn't boot, a person is needed: {hand}")
         self._engines.boot(name, part.boot)
-
-    def _install(self, name: str) -> None:
-        from rackwright.deploys.gpu import gpu
-
-        run = apply_leased(self.session, self.lease_session, gpu, (name,), stopping=self.stopping)
-        self.ran(run)
-        if run.failed_hosts or run.interrupted:
-            said = [f"{step.operation}: {'; '.join(step.output[-4:])}" for step in run.failures.steps]
-            raise HostsFailed(
-                "its driver could not be installed" if run.failed_hosts else "interrupted before its reboot",
-                where=name,
-                listed=[*said, *run.unreachable.values()],
-            )
 
     # The proof and the way back.
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Literal, Protocol
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
+from rackwright.fleet.lock import Lock
 from rackwright.gateway import ServerState
 from rackwright.lifecycle.reboot.boot_identity import boot_now
 from rackwright.lifecycle.reboot.host_change import Reboots
@@ -45,6 +46,9 @@ class HostChanges(Protocol):
 
     def done(self, part: HostPart, *, rebooted: bool) -> bool:
         """Return whether the host's change is complete, apart from what is drained."""
+
+    def closing(self) -> None:
+        """Make the lock say what the hosts have, before the rollout is closed, however it ended. Safe to repeat."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,12 @@ def rollout_over(
     what: str,
     parts: Sequence[HostPart],
     outages: tuple[str, ...],
+    locks: tuple[Lock, Lock] | None = None,
 ) -> HostRollout:
-    """Return a rollout over these hosts, which change in this order. Nothing is written yet."""
+    """Return a rollout over these hosts, which change in this order. Nothing is written yet.
+
+    `locks`: that of now and that to which it leads; None: the lock stays.
+    """
     return HostRollout(
         procedure=procedure,
         id=lease_session.run,
@@ -123,6 +131,8 @@ def rollout_over(
         when=utc_now(),
         hosts=tuple(parts),
         outages=outages,
+        before=locks[0] if locks else None,
+        after=locks[1] if locks else None,
     )
 
 
@@ -280,13 +290,16 @@ def _settled(work: Work) -> bool:
 
 
 def _closed(work: Work, how: str) -> bool:
-    """Close the rollout; return False if the control host can't be reached."""
+    """Close the rollout; return False if the control host, or a host that must know the lock, can't be reached."""
     try:
         _close(work, how)
-    except HostError:
+    except LeasedError:
+        raise
+    except RackwrightError:
         return False
     return True
 
 
 def _close(work: Work, how: str) -> None:
+    work.changes.closing()
     work.lease_session.write(Event.CLOSED, work.rollout.id, detail=how)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rackwright.errors import HostError, LeasedError, ProofError
+from rackwright.fleet.lock_file import require_match
 from rackwright.lifecycle.reboot.procedure import ChangesOf, Work, complete, reboots_of, serve_as_they_run
 from rackwright.lifecycle.rollout.change import Paused
 from rackwright.lifecycle.rollout.opened import still_open, taken_over
@@ -19,10 +20,13 @@ def resume(
 ) -> tuple[str, ...]:
     """Complete the rollout as if it had not been interrupted; return the hosts that it changed now.
 
-    A host that has rebooted is not rebooted again. Raise as `complete` does, LeasedError if the fleet file lacks one
-    of its hosts.
+    A host that has rebooted is not rebooted again. The session's lock is the one that the rollout leads to, if it
+    leads to one. Raise as `complete` does, LeasedError if the fleet file lacks one of its hosts, FleetError if it
+    doesn't match that lock.
     """
     _refuse_other_hosts(session, rollout)
+    if rollout.after:
+        require_match(session.fleet, rollout.after)
     with taken_over(session, rollout, "resume", console) as lease_session, stoppable(console.heard) as stopping:
 
         def ran(run: Run) -> None:

@@ -1,6 +1,5 @@
 # What must be as before after patching: one fact a line, in any order. Changes nothing.
-export LC_ALL=C
-echo "kernel $(uname -r)"
+export LC_ALL=C; echo "kernel $(uname -r)"
 # Units that start automatically: others come and go. Not replicas and their probes, which are proven elsewhere, nor
 # terminals, nor apt's timers, which patching stops.
 shown=Id,ActiveState,SubState,Type,WantedBy,RequiredBy

@@ -12,7 +12,8 @@ import pytest
 
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet
-from rackwright.lifecycle.patch import host_change
+from rackwright.fleet.lock import DriverLock, Lock, driver_of
+from rackwright.lifecycle.patch import host_change, next_drivers
 from rackwright.lifecycle.patch.asked import Asked
 from rackwright.lifecycle.patch.document import PlannedHost, keep_plan, plan_document
 from rackwright.lifecycle.patch.gates import Seen
@@ -20,9 +21,11 @@ from rackwright.lifecycle.patch.kinds import Kind
 from rackwright.lifecycle.patch.packages import KeptPackages, StepFailed
 from rackwright.lifecycle.patch.run import patches_of
 from rackwright.lifecycle.reboot import host_engines, procedure
+from rackwright.lifecycle.reboot.pending import Pending
 from rackwright.lifecycle.reboot.procedure import Work, open_hosts, rollout_over
 from rackwright.lifecycle.rollout import engine_changes
 from rackwright.package_set import Package, PackageChange
+from rackwright.roles.patch.replaced import Replaced
 from rackwright.state.journal import Entry, open_rollout
 from rackwright.state.lease import Lease, Owner, lost
 from rackwright.state.lease_session import LeaseSession, now
@@ -58,6 +61,12 @@ class Host:
     hangs: bool = False
     """The new kernel doesn't boot."""
     installed: bool = False
+    driver: str = ""
+    """Its set of driver and kernel."""
+    unloadable: str = ""
+    """A set whose module isn't loaded."""
+    stale: bool = False
+    """Services run on libraries that were replaced."""
     finished: bool = False
     asks: bool = False
     """An installed package asks for a reboot."""
@@ -82,6 +91,17 @@ class Host:
             raise Dead
         if what in self.fails:
             raise StepFailed(HostError(f"{what} failed", where=self.name, next="less the.log").problems)
+
+    def install_driver(self, locked: DriverLock | None) -> None:
+        assert locked
+        self.done(f"install driver {locked.version}")
+        self.driver = locked.set.name
+
+    def replaced(self) -> Replaced:
+        if not self.stale:
+            return Replaced()
+        self.done("restart services")
+        return Replaced(("small.service",), ("dbus.service",))
 
     def reboot(self) -> None:
         self.done("reboot")
@@ -196,6 +216,10 @@ class Bench:
     asked: list[frozenset[str]] = field(default_factory=list)
     """For each time that the gates are judged: the hosts under change."""
     drivers: dict[str, Any] = field(default_factory=dict)
+    locks: tuple[Lock, Lock] | None = None
+    """What a run that changes drivers leads from, and to."""
+    lock: Lock | None = None
+    promoted: list[Lock] = field(default_factory=list)
     options: Asked = field(default_factory=Asked)
     known: tuple[PlannedHost, ...] = ()
 
@@ -204,6 +228,7 @@ class Bench:
         specs = {name: SimpleNamespace(driver=self.drivers.get(name)) for name in self.hosts}
         return SimpleNamespace(
             fleet=self.fleet,
+            lock=self.locks[1] if self.locks else self.lock,
             hosts=specs,
             remote=SimpleNamespace(each=self.each, connection=self.hosts.get, run_on=self.run_on),
             gateways=SimpleNamespace(servers=self._servers),
@@ -233,7 +258,7 @@ class Bench:
         lease_session = self.lease_session()
         kind = Kind(name="k", system="debian 13", architecture="amd64", hosts=names, changes=(change_of(),))
         parts = [self.part(name, reboots=reboots, may_reboot=may_reboot) for name in names]
-        rollout = rollout_over(lease_session, "patch", "patch run", parts, ())
+        rollout = rollout_over(lease_session, "patch", "patch run", parts, (), self.locks)
         plan = plan_document([kind], only_security=False)
         known = {"asked": self.options, "hosts": self.known, "rollout": rollout}
         keep_plan(lease_session, plan.model_copy(update=known))
@@ -243,6 +268,7 @@ class Bench:
     def part(self, name: str, *, reboots: bool, may_reboot: bool) -> HostPart:
         replicas = tuple(one.address for one in self.fleet.parts_on(name))
         boot, before = self.hosts[name].boot, self.hosts[name].facts
+        coming = driver_of(self.locks[1], name) if self.locks else None
         return HostPart(
             name=name,
             why="1 package",
@@ -250,6 +276,7 @@ class Bench:
             replicas=replicas,
             reboots=reboots,
             may_reboot=may_reboot,
+            driver=coming.name if coming else None,
             before=before,
         )
 
@@ -280,6 +307,10 @@ class Bench:
             )
             for one in self.fleet.replicas
         }
+
+
+def under(session: Any, lock: Lock) -> Any:
+    return SimpleNamespace(**(vars(session) | {"lock": lock}))
 
 
 def bench_of(monkeypatch: pytest.MonkeyPatch, **patch: Any) -> Bench:
@@ -320,7 +351,20 @@ def bench_of(monkeypatch: pytest.MonkeyPatch, **patch: Any) -> Bench:
     def fell_back(session: Any, name: str) -> str | None:
         return "6.13" if host_of(session, name).kernel == "fell-back" else None
 
+    def waiting(session: Any, names: Iterable[str]) -> Pending:
+        found = [name for name in names if host_of(session, name).driver == made.hosts[name].unloadable]
+        return Pending(dict.fromkeys(found, "no module runs"), {})
+
     fakes: dict[str, Any] = {
+        "install_driver": lambda session, _, name, *__: host_of(session, name).install_driver(
+            driver_of(session.lock, name)
+        ),
+        "installed_set": lambda session, name: host_of(session, name).driver,
+        "pending": waiting,
+        "services_replaced": lambda session, name: host_of(session, name).replaced(),
+        "promote": lambda session, *_: made.promoted.append(session.lock),
+        "remove_next": lambda _: None,
+        "under": under,
         "HostPackages": lambda host, run, changes, **_: Packages(host, changes),
         "armed": armed,
         "asked_for": lambda session, name: host_of(session, name).asks,
@@ -336,6 +380,7 @@ def bench_of(monkeypatch: pytest.MonkeyPatch, **patch: Any) -> Bench:
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(host_change, name, fake)
+    monkeypatch.setattr(next_drivers, "installed_set", fakes["installed_set"])
     monkeypatch.setattr(host_engines, "reboot", reboot)
     monkeypatch.setattr(procedure, "boot_now", fakes["boot_now"])
     monkeypatch.setattr(procedure, "note_leased_act", fakes["note_leased_act"])

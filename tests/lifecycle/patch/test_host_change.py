@@ -54,6 +54,24 @@ def test_what_asks_for_a_reboot_only_once_it_is_installed_gets_one_if_reboots_ar
     assert bench.hosts["gpu1"].boots == boots
 
 
+def test_services_on_replaced_libraries_are_restarted_unless_the_host_reboots(bench: Bench) -> None:
+    for name in ("gpu1", "gpu2"):
+        bench.hosts[name].stale = True
+    bench.hosts["gpu2"].asks = True
+    complete(bench.opened("gpu1", "gpu2", may_reboot=True))
+    assert bench.hosts["gpu1"].events == [*PATCHED[:6], "restart services", *PATCHED[6:]]
+    assert "restart services" not in bench.hosts["gpu2"].events
+    assert "gpu1: restart services on replaced libraries: small.service" in bench.acts
+    assert "gpu1  run on replaced libraries until a reboot: dbus.service" in bench.said
+
+
+def test_they_are_restarted_after_a_revert_too(bench: Bench) -> None:
+    bench.hosts["gpu1"].stale, bench.hosts["gpu1"].fails = True, ("install",)
+    with pytest.raises(RackwrightError):
+        complete(bench.opened("gpu1"))
+    assert bench.hosts["gpu1"].events[-3:] == ["revert", "restart services", "let_go"]
+
+
 # Gates.
 
 

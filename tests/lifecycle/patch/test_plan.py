@@ -66,7 +66,11 @@ def session(folder: Path, said: Mapping[str, str | None], **sections: Any) -> Se
     fleet = make_fleet(folder / "site.yml", replicas=placed, **{"patch": {}, **sections})
     locked = lock(fleet).model_copy(update={"ports": {host: {"tiny@1": 8100} for host in placed}})
     specs = {name: spec for name, spec in host_specs(fleet, locked).items() if name in said}
-    remote = Remote(targets(fleet), transport=lambda target: cast(Any, Answering(said[target.name])))
+    # The control host has no journal yet.
+    remote = Remote(
+        targets(fleet),
+        transport=lambda target: cast(Any, Answering(said.get(target.name, ""))),
+    )
     return Session(fleet, locked, specs, remote, cast(Any, SimpleNamespace()))
 
 
@@ -125,7 +129,7 @@ def test_only_security_leaves_driver_and_kernel(tmp_path: Path, monkeypatch: pyt
     assert (found.builds, found.document.only_security) == ((), True)
 
 
-def test_whether_the_run_fits_is_known_once_it_was_measured(tmp_path: Path) -> None:
+def test_whether_the_run_fits_is_known_once_it_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     patch = {"window": "sun 02:00-03:00"}
     site = session(tmp_path, {"gpu1": STATE, "gpu2": STATE}, patch=patch)
     window = "window: opens Sun 2026-11-29 02:00 UTC, closes Sun 2026-11-29 03:00 UTC"
@@ -134,8 +138,14 @@ def test_whether_the_run_fits_is_known_once_it_was_measured(tmp_path: Path) -> N
         ({"gpu1": 1800.0, "gpu2": 1800.0}, "the run fits"),
         ({"gpu1": 1800.0, "gpu2": 1801.0}, "the run doesn't fit"),
     ):
-        shown = text(plan.patch_plan(site, now=SUNDAY, measured=measured))
+        monkeypatch.setattr(plan, "measured_seconds", lambda _, found=measured: found)
+        shown = text(plan.patch_plan(site, now=SUNDAY))
         assert f"{window}: {said}" in shown.splitlines()
+
+
+def test_a_control_host_without_an_answer_only_leaves_the_time_unknown(tmp_path: Path) -> None:
+    planned = plan.patch_plan(session(tmp_path, {"gate1": None, "gpu1": STATE}))
+    assert (planned.schedule.seconds, [one.host for one in planned.hosts]) == (None, ["gpu1"])
 
 
 def test_a_text_names_what_is_in_the_way_and_what_cannot_go_back(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.patch.asked import Asked
-from rackwright.lifecycle.patch.deviations import Calendar, deviations
 from rackwright.lifecycle.patch.document import Cve, PlannedHost, Stays, read_plan
-from rackwright.lifecycle.patch.report import HostReport, Outcome, Report, Versions, report
+from rackwright.lifecycle.patch.report.deviations import Calendar, deviations
+from rackwright.lifecycle.patch.report.run_report import HostReport, Outcome, Report, Versions, report
 from rackwright.lifecycle.reboot.procedure import Work, complete, serve_as_they_run
 from rackwright.values.windows import parse_window
 from tests.lifecycle.patch.hosts import FAILED, Bench, Dead, bench_of

@@ -11,19 +11,24 @@ from typing import Any
 
 import pytest
 
-from rackwright.errors import HostsFailed, LeasedError, RackwrightError, UsageError
-from rackwright.lifecycle.patch import run
+from rackwright.errors import HostsFailed, LeasedError, ProofError, RackwrightError, UsageError
+from rackwright.fleet.lock import Lock
+from rackwright.lifecycle.patch import due, run
 from rackwright.lifecycle.patch.asked import Asked
 from rackwright.lifecycle.patch.document import plan_document
+from rackwright.lifecycle.patch.findings import SetChange
 from rackwright.lifecycle.patch.kinds import Wanted, kinds_of
 from rackwright.lifecycle.patch.plan import HostPlan, Plan
 from rackwright.lifecycle.patch.run import Patched, patch_run
 from rackwright.lifecycle.patch.schedule import schedule
+from rackwright.lifecycle.patch.try_build import Tried
 from rackwright.roles.patch.state import Offered, PatchState
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import HostPart, HostRollout, read_rollout
-from tests.lifecycle.patch.hosts import UNIT, Bench, bench_of, change_of
+from tests.lifecycle.patch.hosts import UNIT, Bench, bench_of, change_of, under
 from tests.lifecycle.patch.seen import clock, seen
+from tests.lifecycle.patch.test_findings import COMING, NOW
+from tests.lifecycle.patch.test_patch_drivers import BEFORE, drivers
 
 SUNDAY = datetime(2026, 11, 29, 1, 0, tzinfo=UTC)
 OFFERED = Offered(change_of(), security=False, origin="Debian", back="archive")
@@ -35,7 +40,13 @@ class Desk:
         self.bench = bench
         self.plans: dict[str, HostPlan] = {}
         self.failed: dict[str, str] = {}
+        self.builds: tuple[Tried, ...] = ()
+        self.driver_problems: tuple[str, ...] = ()
+        self.wanted: list[object] = []
+        """Whether drivers were asked for, each time."""
         self.shown: list[Plan] = []
+        self.nexts: list[Lock] = []
+        """What was written as NAME.lock.next."""
         self.lease: LeaseSession
 
     def offer(self, *hosts: str, reboots: tuple[str, ...] = (), **state: Any) -> None:
@@ -48,7 +59,21 @@ class Desk:
         kinds = kinds_of({name: Wanted(one.state) for name, one in self.plans.items()})
         when = schedule(self.bench.fleet, tuple(self.plans), SUNDAY, UTC, {})
         document = plan_document(kinds, only_security=False)
-        return Plan(tuple(self.plans.values()), (), when, document, self.failed)
+        return Plan(tuple(self.plans.values()), self.builds, when, document, self.failed, self.driver_problems)
+
+    def planned(self, *_: object, drivers: bool, **__: object) -> Plan:
+        self.wanted.append(drivers)
+        return self.plan
+
+    def drive(self, *hosts: str, builds: str = "builds") -> None:
+        """Let these hosts get the next lock's driver, which builds, or not."""
+        change = SetChange(NOW, COMING)
+        for name in hosts:
+            self.plans[name] = replace(self.plans[name], sets=change, reboots=("driver 580.1 becomes 580.2",))
+            self.bench.hosts[name].driver = NOW.set.name
+        lines = () if builds == "builds" else ("nvidia.c:2: error: too few arguments",)
+        self.builds = (Tried(hosts[0], COMING.version, COMING.kernel, builds, lines),)  # type: ignore[arg-type]
+        self.bench.lock = BEFORE
 
     def run(self, **asked: Any) -> Patched:
         return patch_run(self.bench.session, Asked(**asked), self.bench.console, self.shown.append)
@@ -78,8 +103,11 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(run, "leased", leased)
     monkeypatch.setattr(run, "refuse_moved", lambda *_: None)
     monkeypatch.setattr(run, "survey", lambda _: SimpleNamespace(control=None))
-    monkeypatch.setattr(run, "patch_plan", lambda *_, **__: made.plan)
+    monkeypatch.setattr(run, "patch_plan", made.planned)
     monkeypatch.setattr(run, "look", bench.look)
+    monkeypatch.setattr(run, "write_next", lambda _, lock: made.nexts.append(lock))
+    monkeypatch.setattr(run, "under", under)
+    monkeypatch.setattr(due, "installed_set", lambda _, name: bench.hosts[name].driver)
     monkeypatch.setattr(run, "well", lambda *_: SimpleNamespace(facts=(UNIT,)))
     monkeypatch.setattr(
         run,
@@ -136,6 +164,53 @@ def test_hosts_that_only_need_a_reboot_get_it_unless_that_is_not_wanted(
     assert desk.bench.hosts["gpu2"].boots == boots
     why = [part.why for part in desk.rollout.hosts]
     assert why == (["reboot: libc6", "1 package, reboot: libc6"] if allowed else ["1 package"])
+
+
+# Driver and kernel of the next lock.
+
+
+def test_the_driver_changes_with_the_packages_and_the_next_lock_is_kept(desk: Desk) -> None:
+    desk.drive("gpu1")
+    desk.run()
+    assert [(part.name, part.driver, part.reboots) for part in desk.rollout.hosts] == [
+        ("gpu1", COMING.name, True),
+        ("gpu2", None, False),
+    ]
+    assert desk.rollout.hosts[0].why == f"1 package, driver {COMING.version} with kernel {COMING.kernel}"
+    assert (desk.rollout.before, desk.nexts) == (BEFORE, [desk.rollout.after])
+    assert [drivers(lock) for lock in desk.bench.promoted] == [{"580.2": ("gpu1",), "580.1": ("gpu2",)}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"), [({}, True), ({"only_security": True}, False), ({"reboot": False}, False)]
+)
+def test_security_updates_and_runs_without_reboots_leave_the_driver(
+    desk: Desk, asked: dict[str, bool], wanted: bool
+) -> None:
+    desk.run(**asked)
+    assert desk.wanted == [wanted]
+
+
+def test_a_driver_that_does_not_build_is_refused_with_the_compilers_line(desk: Desk) -> None:
+    desk.drive("gpu1", builds="fails")
+    error = refused(desk, ProofError, f"driver {COMING.version} doesn't build")
+    assert error.problems[0].listed == ("nvidia.c:2: error: too few arguments",)
+
+
+def test_a_driver_that_does_not_build_is_no_concern_of_other_hosts(desk: Desk) -> None:
+    desk.drive("gpu1", builds="fails")
+    assert desk.run(hosts=("gpu2",)).hosts == ("gpu2",)
+
+
+def test_drivers_that_are_not_known_are_refused(desk: Desk) -> None:
+    desk.driver_problems = ("gpu1: no route to host",)
+    refused(desk, HostsFailed, "driver and kernel of the next lock aren't known")
+
+
+def test_a_lock_that_was_not_applied_is_refused(desk: Desk) -> None:
+    desk.drive("gpu1")
+    desk.bench.hosts["gpu1"].driver = "another"
+    refused(desk, RackwrightError, "the lock's driver isn't installed on: gpu1")
 
 
 # What is refused before anything is opened.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.reboot import boot_identity, host_change, host_engines, procedure
+from rackwright.lifecycle.reboot import boot_identity, host_change, host_engines, new_driver, procedure
 from rackwright.lifecycle.reboot.procedure import Work, open_reboots
 from rackwright.lifecycle.rollout import engine_changes
 from rackwright.run import Run
@@ -108,7 +108,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Bench:
 
     for module in (host_change, procedure):
         monkeypatch.setattr(module, "note_leased_act", noted)
-    monkeypatch.setattr(host_change, "apply_leased", made.install)
+    monkeypatch.setattr(new_driver, "apply_leased", made.install)
     monkeypatch.setattr(
         host_engines, "Engines", lambda session, *_: SimpleNamespace(answering=partial(_told, session))
     )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from rackwright.lifecycle.patch.report import HostReport, Outcome, Report
+from rackwright.lifecycle.patch.report.run_report import HostReport, Outcome, Report
 from rackwright.state.formats import stamp
 from rackwright.values.windows import Freeze, Window, is_open
 

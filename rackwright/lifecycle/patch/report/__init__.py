@@ -1,0 +1,1 @@
+"""The report of a patch run, from its plan and the journal."""

@@ -1,0 +1,16 @@
+# Restart the services that run on replaced libraries, and say which. Those of rackwright, which needrestart leaves
+# alone, are restarted, too: the host is drained. Some stay, like dbus, which only a boot replaces.
+export LC_ALL=C
+command -v needrestart >/dev/null || exit 0
+stale() {
+  needrestart -b -l -r l 2>/dev/null </dev/null | sed -n 's/^NEEDRESTART-SVC: *\([A-Za-z0-9:_.@\\-]\{1,256\}\)$/\1/p' |
+    sort -u
+}
+before=$(stale)
+[ -n "$before" ] || exit 0
+needrestart -q -l -r a >/dev/null 2>&1 </dev/null || :
+stale | grep '^rackwright-' | while read -r unit; do systemctl restart -- "$unit" </dev/null || :; done
+after=$(stale)
+for unit in $before; do
+  if printf '%s\n' "$after" | grep -qxF -e "$unit"; then echo "stays $unit"; else echo "restarted $unit"; fi
+done
