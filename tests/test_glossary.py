@@ -15,6 +15,8 @@ from rackwright.lifecycle.assess.assessment import Severity as Assessed
 from rackwright.lifecycle.assess.assessment import Verdict
 from rackwright.lifecycle.bench.compare import Trend
 from rackwright.lifecycle.check.result import State
+from rackwright.lifecycle.patch.journal_facts import REBOOT
+from rackwright.lifecycle.patch.report.run_report import Outcome as Patched
 from rackwright.lifecycle.rollout.change import Phase
 from rackwright.lifecycle.status import HostState
 from rackwright.lifecycle.trust import State as Key
@@ -75,9 +77,9 @@ def test_terms_are_in_order_and_none_is_there_twice():
 
 def test_every_state_is_there_and_no_other():
     there = {word for row in section("States") for word in words_of(row[0])}
-    enums = (Phase, Event, Outcome, State, HostState, Verdict, Assessed, Key, Trend, Word)
+    enums = (Phase, Event, Outcome, State, HostState, Verdict, Assessed, Key, Trend, Word, Patched)
     known = {str(member.value) for enum in enums for member in enum}
-    assert there == known | set(STATES)
+    assert there == known | {*STATES, REBOOT}
 
 
 def test_every_command_is_there_and_no_other():
