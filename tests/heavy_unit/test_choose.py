@@ -36,8 +36,36 @@ def test_a_change_of_docs_runs_only_those_whose_turn_it_is():
     assert set(running({"docs/update.md", "README.md"}).values()) == {"its turn"}
 
 
+PASSED = Record(4, BASE, {**FRESH.passed, "test_vip.py": passed(4)})
+
+
+@pytest.mark.parametrize("changed", [{"roles/vip/role.py"}, {"pyproject.toml", "roles/vip/role.py"}])
+@pytest.mark.parametrize(
+    ("later", "runs"),
+    [
+        (set(), False),
+        ({"docs/update.md"}, False),
+        ({"roles/vip/settings.py"}, True),
+        ({"uv.lock"}, True),
+        ({RECIPES}, True),
+        (None, True),
+    ],
+    ids=["nothing", "docs", "what it covers", "what decides", "another recipe", "not known"],
+)
+def test_what_passed_in_this_landing_runs_again_only_after_a_change_that_touches_it(changed, later, runs):
+    choices = choose(FILES, PASSED, 4, changed, lambda _: later)
+    (vip,) = (choice for choice in choices if choice.file.name == "test_vip.py")
+    assert (vip.why not in (None, "its turn")) is runs
+
+
+def test_what_passed_in_an_earlier_landing_runs_if_it_is_touched():
+    choices = choose(FILES, PASSED, 5, {"roles/vip/role.py"}, lambda _: set())
+    assert "touched: roles/vip/role.py" in {choice.why for choice in choices if choice.file.name == "test_vip.py"}
+
+
 def test_a_change_that_is_not_known_runs_all():
     assert list(running(None)) == NAMES
+    assert "its turn" not in running(None).values()
 
 
 @pytest.mark.parametrize(

@@ -40,15 +40,18 @@ def chosen(args: argparse.Namespace, record: Record, base: str | None) -> list[C
         return [Choice(file, "all were asked for") for file in files]
     if args.files:
         return _named(files, {Path(name).name for name in args.files})
-    return choose(files, record, record.number(base), changed(base))
+    return choose(files, record, record.number(base), changed(base), since)
 
 
 def changed(base: str | None) -> frozenset[str] | None:
     """Return what changed. None if that is unknown, or if nothing changed: then `base` is the wrong commit."""
-    found = git.changed_since(base) if base else None
-    if not found or base is None:
-        return None
-    return found if git.same_recipes(base) else found | {RECIPES}
+    return since(base) if base and git.changed_since(base) else None
+
+
+def since(commit: str) -> frozenset[str] | None:
+    """Return what changed since a commit; None if that is unknown."""
+    found = git.changed_since(commit)
+    return found if found is None or git.same_recipes(commit) else found | {RECIPES}
 
 
 def refuse_to_record(base: str | None, record: Record) -> None:

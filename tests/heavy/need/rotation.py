@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from hashlib import sha256
 from statistics import median
 
 from tests.heavy.need.record import LIMIT, Record
@@ -14,17 +15,21 @@ def share(record: Record, number: int, names: Collection[str], resting: Collecti
     """Return those of the resting files that run in this landing; `names` are all files.
 
     The files that passed longest ago come first, up to a fifth of the time of all files, so no file rests for five
-    landings. Files that already passed in this landing are included: CI runs the share that the author ran.
+    landings. Among equals, the last landed commit decides the order, so that nobody chooses what CI repeats.
     """
     seconds = _seconds(record, names)
     ages = {name: _age(record, number, name) for name in resting}
     left = sum(seconds.values()) / LIMIT
     turn = []
-    for name in sorted(resting, key=lambda name: (ages[name] > 0, -ages[name], name)):
-        if ages[name] <= 0 or ages[name] >= LIMIT or left > 0:
+    for name in sorted(resting, key=lambda name: (-ages[name], _lot(record, name))):
+        if ages[name] >= LIMIT or left > 0:
             turn.append(name)
             left -= seconds[name]
     return turn
+
+
+def _lot(record: Record, name: str) -> str:
+    return sha256(f"{record.base} {name}".encode()).hexdigest()
 
 
 def _age(record: Record, number: int, name: str) -> int:
