@@ -27,7 +27,8 @@ CANARY = Canary(share=(10, 50), min_duration=2, min_requests=20, max_duration=60
 ACCIDENTS = tuple(
     (
         "crash,boot,cut,join,full,room,cut gateway,join gateway,lose gateway,find gateway,"
-        "drain,drain unrecorded,undrain,close gates,open gates,ask,answer,reload,reload,kept,kept,kept,suspend,suspend,suspend"
+        "drain,drain unrecorded,undrain,close gates,open gates,ask,answer,"
+        "reload,reload,kept,kept,kept,suspend,suspend,suspend"
     ).split(",")
 )
 
@@ -378,7 +379,7 @@ class RolloutMachine(RuleBasedStateMachine):
         except (Killed, RackwrightError):
             pass
         finally:
-            self.world.surprises = []
+            self.world.surprises, self.world.gates_open = [], True
         for _ in range(7):
             self.world.advance(10.0)
 
