@@ -124,6 +124,7 @@ class Patches:
         packages.stage()
         self._refuse_no_way_back(part, packages)
         packages.hold_off()
+        self.lease_session.check()
         held(self.session, part.name)
         installing = f"install {counted(len(packages.changes), 'package')}"
         note_leased_act(self.session, self.lease_session, (part.name,), installing)
@@ -150,6 +151,8 @@ class Patches:
         driver = self.session.hosts[part.name].driver
         # The driver's modules are built for the lock's kernel, which may not be the newest one.
         kernel = driver.kernel if driver else newest(self.session, part.name)
+        # The packages may have taken so long that the lease has ended.
+        self.lease_session.check()
         for hand in armed(self.session, part.name, kernel):
             self.console.say(f"{part.name}  if the new kernel doesn't boot, a person is needed: {hand}")
         self._boot(part.name, why, boot)
@@ -210,7 +213,8 @@ class Patches:
 
     def _packages(self, part: HostPart) -> HostPackages:
         connection = self.session.remote.connection(part.name)
-        return HostPackages(connection, self.rollout.id, self.plan.changes(part.name), stopping=self._lost)
+        changes, check = self.plan.changes(part.name), self.lease_session.check
+        return HostPackages(connection, self.rollout.id, changes, stopping=self._lost, check=check)
 
     def _lost(self) -> bool:
         # A step on a host is followed to its end, even after Ctrl-C: the host must be proven or reverted.

@@ -22,6 +22,7 @@ from rackwright.lifecycle.patch.run import patches_of
 from rackwright.lifecycle.reboot import host_engines, procedure
 from rackwright.lifecycle.reboot.procedure import Work, open_hosts, rollout_over
 from rackwright.lifecycle.rollout import engine_changes
+from rackwright.lifecycle.rollout.change import nothing
 from rackwright.package_set import Package, PackageChange
 from rackwright.state.journal import Entry, open_rollout
 from rackwright.state.lease import Lease, Owner, lost
@@ -70,6 +71,10 @@ class Host:
     gone: bool = False
     dies: str = ""
     """The controller dies after it has asked for this step, once."""
+    sleeps: str = ""
+    """The controller sleeps during this step, and another operator takes the lease meanwhile."""
+    taken: Callable[[], None] = lambda: None
+    """Takes the lease."""
 
     @property
     def boot(self) -> str:
@@ -77,6 +82,8 @@ class Host:
 
     def done(self, what: str) -> None:
         self.events.append(what)
+        if what == self.sleeps:
+            self.taken()
         if what == self.dies:
             self.dies = ""
             raise Dead
@@ -103,22 +110,26 @@ class Packages:
 
     host: Host
     changes: tuple[PackageChange, ...]
+    check: Callable[[], None]
 
     def keep(self) -> KeptPackages:
-        self.host.done("keep")
+        self._step("keep")
         return KeptPackages((), self.host.none)
 
     def install(self) -> None:
-        self.host.done("install")
+        self._step("install")
         self.host.installed = True
 
     def revert(self) -> None:
-        self.host.done("revert")
+        self._step("revert")
         self.host.installed = self.host.finished = False
 
     def finish(self) -> None:
-        self.host.done("finish")
+        self._step("finish")
         self.host.finished = True
+
+    def settle(self) -> None:
+        self.host.done("settle")
 
     def installed(self) -> bool:
         return self.host.installed
@@ -127,7 +138,11 @@ class Packages:
         return self.host.finished
 
     def __getattr__(self, step: str) -> Callable[[], None]:
-        return lambda: self.host.done(step)
+        return lambda: self._step(step)
+
+    def _step(self, step: str) -> None:
+        self.check()
+        self.host.done(step)
 
 
 @dataclass
@@ -152,6 +167,8 @@ class Store:
         return Lease(self.owner, self.token, NOW, NOW + timedelta(minutes=1), NOW, "gate1") if self.owner else None
 
     def renew(self, lease: Lease, seconds: int | None = None) -> Lease:
+        if lease.token != self.token:
+            raise lost(self.show(), "gate1")
         return lease
 
     def release(self, lease: Lease) -> None:
@@ -321,7 +338,7 @@ def bench_of(monkeypatch: pytest.MonkeyPatch, **patch: Any) -> Bench:
         return "6.13" if host_of(session, name).kernel == "fell-back" else None
 
     fakes: dict[str, Any] = {
-        "HostPackages": lambda host, run, changes, **_: Packages(host, changes),
+        "HostPackages": lambda host, run, changes, *, check=nothing, **_: Packages(host, changes, check),
         "armed": armed,
         "asked_for": lambda session, name: host_of(session, name).asks,
         "boot_now": lambda session, name: host_of(session, name).boot,
