@@ -21,7 +21,8 @@ class HostWatch:
     def __init__(self, world: World) -> None:
         self.world = world
         self.undone: set[str] = set()
-        """Replicas that an admin undrained while a rollout was open: their traffic is the admin's decision."""
+        """Replicas that an admin undrained at a socket while a rollout was open. With `rackwright undrain` no admin
+        can do that. The rollout may find that it must not take them again, and ends."""
 
     @property
     def _most(self) -> int:
@@ -109,13 +110,15 @@ class HostWatch:
     # When no rollout is open.
 
     def settled(self) -> None:
-        self.undone.clear()
         for host in self.world.hosts.values():
             software = host.software
+            if any(one.address in self.undone for one in self.world.fleet.parts_on(host.name)):
+                software.excuse()
             assert software.timers, f"apt's timers stay stopped on {host.name}"
             assert software.armed is None, f"kernel {software.armed} stays armed on {host.name}"
             if software.last and not software.last.given_up:
                 self._check_end(host)
+        self.undone.clear()
 
     def _check_end(self, host: Host) -> None:
         software, folder = host.software, host.software.last

@@ -11,7 +11,9 @@ from enum import StrEnum
 from rackwright.roles.patch.packages import Step
 
 STEP_SECONDS = 3.0
-"""An installation, and its revert. The other steps end at once."""
+"""An installation, and its revert."""
+STAGE_SECONDS = 1.0
+"""A download. The other steps end at once."""
 
 
 class Trouble(StrEnum):
@@ -112,6 +114,12 @@ class Software:
         self.good.add(self.running)
         if run in self.folders:
             self.folders[run].given_up = True
+
+    def excuse(self) -> None:
+        """Accept that the last run has left the host as it is."""
+        self.timers = True
+        if self.last and self.unproven:
+            self.give_up(self.last.run)
 
     # What it is like.
 
@@ -230,7 +238,7 @@ class Software:
             assert not asked_again, f"run {run} installs again what it has installed"
         folder.results.pop(step, None)
         folder.started[step] = now
-        self.step, self.until = step, now
+        self.step, self.until = step, now + (STAGE_SECONDS if step is Step.STAGE else 0.0)
         if self._works(folder):
             folder.begun, self.half, self.until = True, True, now + STEP_SECONDS
         if step is Step.REVERT and folder.begun:
