@@ -274,6 +274,7 @@ class Software:
             case Step.REVERT:
                 return self._reverted(folder)
             case Step.LET_GO | Step.FINISH:
+                assert step is Step.LET_GO or not self._worse, "a host that isn't as before is finished"
                 self.timers = self.timers or folder.held_off
                 folder.held_off = False
         return True
