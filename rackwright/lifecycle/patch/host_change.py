@@ -31,6 +31,10 @@ from rackwright.stopping import Stopping
 _INSTALL_SECONDS = 900
 """For a host's packages, there and back."""
 _BOOT_SECONDS = 600
+_OLD_KERNEL = "the kernel of before"
+_OLD_LIBRARIES = "programs and libraries of before run only after a boot"
+_BACK = (_OLD_KERNEL, _OLD_LIBRARIES)
+"""Why a host reboots on its way back."""
 
 
 @dataclass(frozen=True)
@@ -199,15 +203,19 @@ class Patches:
         """Bring the host back to its packages of before and the kernel that ran before."""
         name, packages = part.name, self._packages(part)
         boot = boot_now(self.session, name)
-        old_kernel = boot == part.boot or fell_back(self.session, name) is not None
+        booted = boot == part.boot or self._booted_back(name, boot) or fell_back(self.session, name) is not None
         if disarmed(self.session, name):
-            self._boot(name, "the kernel of before", boot)
-            old_kernel = True
+            self._boot(name, _OLD_KERNEL, boot)
+            booted = True
         packages.revert()
-        if not old_kernel:
-            why = "programs and libraries of before run only after a boot"
-            self._boot(name, why, boot_now(self.session, name))
+        if not booted:
+            self._boot(name, _OLD_LIBRARIES, boot_now(self.session, name))
         packages.let_go()
+
+    def _booted_back(self, name: str, boot: str) -> bool:
+        """Return whether the host has had its reboot of the way back, on which an earlier run was killed."""
+        back = [one.facts for one in self._entries() if one.subject == name and one.detail in _BACK]
+        return bool(back) and back[-1] != boot_facts(boot)
 
     # Shared.
 
