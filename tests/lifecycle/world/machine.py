@@ -192,14 +192,18 @@ class RolloutMachine(RuleBasedStateMachine):
         outage=st.booleans(),
         packages=updates,
         wrong=host_troubles,
+        away=st.one_of(st.none(), st.none(), numbers),
         file=files,
         troubles=troubles,
         fault=faults,
     )
-    def patch(self, first: int, count: int, outage: bool, packages, wrong, file, troubles, fault) -> None:
+    def patch(self, first: int, count: int, outage: bool, packages, wrong, away, file, troubles, fault) -> None:
+        """`away`: a host that is down before."""
         hosts = list(self.world.hosts.values())
         start = first % len(hosts)
         chosen = tuple(host.name for host in hosts[start : start + count])
+        if away is not None and hosts[away % len(hosts)].name not in chosen:
+            self.happen(("crash", away))
         self.patches += 1
         offer = Offer(str(self.patches), packages["kernel"])
         for place, host in enumerate(hosts):
