@@ -41,13 +41,15 @@ class HostWatch:
             self._refuse_over_budget(process, host)
             process.under.add(host)
         elif entry.phase == Phase.REVERT:
-            process.failing = process.failing or host
+            process.failing = process.failing or (host, self.world.now)
             process.under.add(host)
         elif entry.phase in (Phase.SOAK, Phase.DONE):
             process.under.discard(host)
 
     def _refuse_after_failure(self, process: Process, host: str) -> None:
-        assert process.failing is None, f"{host} starts although {process.failing} has failed"
+        """One that had its slot at that moment may still go on."""
+        first, since = process.failing or ("", self.world.now)
+        assert self.world.now <= since, f"{host} starts although {first} has failed"
 
     def _refuse_over_budget(self, process: Process, host: str) -> None:
         """What is down already counts, unless the host doesn't serve anyway."""

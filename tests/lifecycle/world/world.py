@@ -50,8 +50,8 @@ class Process:
     """It changes the gateways directly, without the tool."""
     under: set[str] = field(default_factory=set)
     """The hosts that it has drained and not yet returned."""
-    failing: str | None = None
-    """The host that was the first to fail."""
+    failing: tuple[str, float] | None = None
+    """The host that was the first to fail, and when."""
     timeline: Timeline | None = None
     """Of what it does at the same time; None: it does one thing after another."""
 
