@@ -13,7 +13,7 @@ from rackwright.lifecycle.patch.as_before import worse
 from rackwright.lifecycle.patch.document import PatchPlan
 from rackwright.lifecycle.patch.gate_state import refuse_closed
 from rackwright.lifecycle.patch.gates import gates, look
-from rackwright.lifecycle.patch.journal_facts import REBOOT, boot_facts, versions
+from rackwright.lifecycle.patch.journal_facts import BACK, REBOOT, boot_facts, versions
 from rackwright.lifecycle.patch.next_drivers import installed, under
 from rackwright.lifecycle.patch.packages import HostPackages
 from rackwright.lifecycle.patch.prometheus import Prometheus
@@ -152,6 +152,7 @@ class Patches:
         packages.stage()
         self._refuse_no_way_back(part, packages)
         packages.hold_off()
+        self.lease_session.check()
         held(self.session, part.name)
         installing = f"install {counted(len(packages.changes), 'package')}"
         note_leased_act(self.session, self.lease_session, (part.name,), installing)
@@ -185,15 +186,16 @@ class Patches:
         driver = self.session.hosts[part.name].driver
         # The driver's modules are built for the lock's kernel, which may not be the newest one.
         kernel = driver.kernel if driver else newest(self.session, part.name)
+        # The packages may have taken so long that the lease has ended.
+        self.lease_session.check()
         for hand in armed(self.session, part.name, kernel):
             self.console.say(f"{part.name}  if the new kernel doesn't boot, a person is needed: {hand}")
         self._boot(part.name, why, boot)
 
-    def _boot(self, name: str, why: str, boot: str) -> None:
-        """Reboot the host, unless it is in another boot than this one already."""
-        self.lease_session.write(
-            Event.INTENT, self.rollout.id, subject=name, phase=REBOOT, detail=why, facts=boot_facts(boot)
-        )
+    def _boot(self, name: str, why: str, boot: str, *, back: bool = False) -> None:
+        """Reboot the host, unless it is in another boot than this one already. `back`: on its way back."""
+        facts = boot_facts(boot, back=back)
+        self.lease_session.write(Event.INTENT, self.rollout.id, subject=name, phase=REBOOT, detail=why, facts=facts)
         note_leased_act(self.session, self.lease_session, (name,), f"reboot: {why}")
         self.console.say(f"{name}  reboots: {why}")
         self._engines.boot(name, boot)
@@ -236,27 +238,33 @@ class Patches:
         """Bring the host back to its packages of before and the kernel that ran before."""
         name, packages = part.name, self._packages(part)
         boot = boot_now(self.session, name)
-        old_kernel = boot == part.boot or fell_back(self.session, name) is not None
+        booted = boot == part.boot or self._booted_back(name, boot) or fell_back(self.session, name) is not None
         if disarmed(self.session, name):
-            self._boot(name, "the kernel of before", boot)
-            old_kernel = True
+            self._boot(name, "the kernel of before", boot, back=True)
+            booted = True
         packages.revert()
-        if self._reverted_driver(part) or not old_kernel:
-            why = "programs and libraries of before run only after a boot"
-            self._boot(name, why, boot_now(self.session, name))
+        if self._waits_for_old_driver(part) or not booted:
+            self._boot(name, "programs and libraries of before", boot_now(self.session, name), back=True)
         elif packages.changes:
             self._restart_services(part)
         packages.let_go()
 
-    def _reverted_driver(self, part: HostPart) -> bool:
-        """Ensure that the host has its driver of before; return whether it had another one."""
+    def _booted_back(self, name: str, boot: str) -> bool:
+        """Return whether the host has had its reboot of the way back, on which an earlier run was killed."""
+        back = [one.facts for one in self._entries() if one.subject == name and BACK in one.facts]
+        return bool(back) and back[-1] != boot_facts(boot, back=True)
+
+    def _waits_for_old_driver(self, part: HostPart) -> bool:
+        """Ensure that the host has its driver of before; return whether that becomes active only with a boot."""
         before = self.rollout.before
         had = driver_of(before, part.name) if before and part.driver else None
-        if before is None or had is None or installed_set(self.session, part.name) == had.set.name:
+        if before is None or had is None:
             return False
-        self.console.say(f"{part.name}  installs the driver of before, and builds its modules")
-        install_driver(under(self.session, before), self.lease_session, part.name, self._lost, self.ran)
-        return True
+        session = under(self.session, before)
+        if installed_set(session, part.name) != had.set.name:
+            self.console.say(f"{part.name}  installs the driver of before, and builds its modules")
+            install_driver(session, self.lease_session, part.name, self._lost, self.ran)
+        return part.name in pending(session, (part.name,)).waiting
 
     # The end.
 
@@ -276,7 +284,8 @@ class Patches:
 
     def _packages(self, part: HostPart) -> HostPackages:
         connection = self.session.remote.connection(part.name)
-        return HostPackages(connection, self.rollout.id, self.plan.changes(part.name), stopping=self._lost)
+        changes, check = self.plan.changes(part.name), self.lease_session.check
+        return HostPackages(connection, self.rollout.id, changes, stopping=self._lost, check=check)
 
     def _lost(self) -> bool:
         # A step on a host is followed to its end, even after Ctrl-C: the host must be proven or reverted.

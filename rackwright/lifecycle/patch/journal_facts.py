@@ -6,11 +6,16 @@ from collections.abc import Collection
 
 REBOOT = "reboot"
 """The phase of a reboot's entry."""
+BACK = "back"
+"""The fact that a reboot is one of the way back."""
 
 
-def boot_facts(boot: str) -> tuple[str, ...]:
-    """Return the facts of a reboot's entry: which boot it ends. A run that was killed may write it twice."""
-    return (f"boot {' '.join(boot.split())}",)
+def boot_facts(boot: str, *, back: bool) -> tuple[str, ...]:
+    """Return the facts of a reboot's entry: which boot it ends, and whether it is one of the way back.
+
+    A run that was killed may write it twice.
+    """
+    return (f"boot {' '.join(boot.split())}", *((BACK,) if back else ()))
 
 
 def versions(facts: Collection[str]) -> tuple[str, ...]:

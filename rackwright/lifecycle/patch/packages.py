@@ -65,6 +65,8 @@ class HostPackages:
     """The run's id."""
     changes: tuple[PackageChange, ...]
     stopping: Stopping = lambda: False
+    check: Callable[[], None] = lambda: None
+    """Raises LeasedError if this controller may change nothing more. Called before each step: one may take hours."""
     show: Callable[[Look], None] = lambda _: None
     """Gets how far a step is, about every two seconds."""
     patience: int = PATIENCE
@@ -137,6 +139,7 @@ class HostPackages:
 
     def _step(self, step: Step) -> Look:
         """Run the step on the host, or follow it if it runs already, and return how it ended."""
+        self.check()
         listing = scripts.listing(self.changes)
         preparing = f"preparing {step} of run {self.run}"
         self.shell.run(scripts.prepare_command(self.run), stdin=listing).check(preparing)

@@ -90,6 +90,8 @@ class _Run:
     """Those that were started and ended before their act, because the run was stopping."""
     failed: list[Change] = field(default_factory=list)
     errors: list[RackwrightError] = field(default_factory=list)
+    failing: bool = False
+    """A change has failed and is reverted. It is in `failed` once that has ended, which takes minutes."""
     ended: BaseException | None = None
     """What ended the run at once."""
     judging: bool = False
@@ -123,7 +125,7 @@ class _Run:
                 started.kill = self.rollout.clock.start(partial(self._carry_out, started))
 
     def _stops(self) -> bool:
-        return bool(self.errors or self.ended) or self.rollout.stopping()
+        return bool(self.failing or self.errors or self.ended) or self.rollout.stopping()
 
     def _may_start(self, change: Change) -> bool:
         rules = self.rollout.rules
@@ -179,6 +181,7 @@ class _Run:
         )
 
     def _enter(self, change: Change, phase: Phase, detail: str) -> None:
+        self.failing = self.failing or phase is Phase.REVERT
         self.rollout.journal.append(phase, change.subject, detail)
         self.rollout.say(progress_line(phase, change, detail))
 

@@ -24,6 +24,7 @@ from rackwright.lifecycle.reboot import host_engines, procedure
 from rackwright.lifecycle.reboot.pending import Pending
 from rackwright.lifecycle.reboot.procedure import Work, open_hosts, rollout_over
 from rackwright.lifecycle.rollout import engine_changes
+from rackwright.lifecycle.rollout.change import nothing
 from rackwright.package_set import Package, PackageChange
 from rackwright.roles.patch.replaced import Replaced
 from rackwright.state.journal import Entry, open_rollout
@@ -63,6 +64,8 @@ class Host:
     installed: bool = False
     driver: str = ""
     """Its set of driver and kernel."""
+    loaded: str = ""
+    """The set whose module runs."""
     unloadable: str = ""
     """A set whose module isn't loaded."""
     stale: bool = False
@@ -79,6 +82,10 @@ class Host:
     gone: bool = False
     dies: str = ""
     """The controller dies after it has asked for this step, once."""
+    sleeps: str = ""
+    """The controller sleeps during this step, and another operator takes the lease meanwhile."""
+    taken: Callable[[], None] = lambda: None
+    """Takes the lease."""
 
     @property
     def boot(self) -> str:
@@ -86,6 +93,8 @@ class Host:
 
     def done(self, what: str) -> None:
         self.events.append(what)
+        if what == self.sleeps:
+            self.taken()
         if what == self.dies:
             self.dies = ""
             raise Dead
@@ -106,7 +115,7 @@ class Host:
     def reboot(self) -> None:
         self.done("reboot")
         self.boots += 1
-        self.running = "6.12"
+        self.running, self.loaded = "6.12", "" if self.driver == self.unloadable else self.driver
         if self.kernel == "armed":
             self.kernel = "fell-back" if self.hangs else "booted"
         if self.kernel == "booted" and self.newest:
@@ -123,22 +132,26 @@ class Packages:
 
     host: Host
     changes: tuple[PackageChange, ...]
+    check: Callable[[], None]
 
     def keep(self) -> KeptPackages:
-        self.host.done("keep")
+        self._step("keep")
         return KeptPackages((), self.host.none)
 
     def install(self) -> None:
-        self.host.done("install")
+        self._step("install")
         self.host.installed = True
 
     def revert(self) -> None:
-        self.host.done("revert")
+        self._step("revert")
         self.host.installed = self.host.finished = False
 
     def finish(self) -> None:
-        self.host.done("finish")
+        self._step("finish")
         self.host.finished = True
+
+    def settle(self) -> None:
+        self.host.done("settle")
 
     def installed(self) -> bool:
         return self.host.installed
@@ -147,7 +160,11 @@ class Packages:
         return self.host.finished
 
     def __getattr__(self, step: str) -> Callable[[], None]:
-        return lambda: self.host.done(step)
+        return lambda: self._step(step)
+
+    def _step(self, step: str) -> None:
+        self.check()
+        self.host.done(step)
 
 
 @dataclass
@@ -172,6 +189,8 @@ class Store:
         return Lease(self.owner, self.token, NOW, NOW + timedelta(minutes=1), NOW, "gate1") if self.owner else None
 
     def renew(self, lease: Lease, seconds: int | None = None) -> Lease:
+        if lease.token != self.token:
+            raise lost(self.show(), "gate1")
         return lease
 
     def release(self, lease: Lease) -> None:
@@ -352,7 +371,8 @@ def bench_of(monkeypatch: pytest.MonkeyPatch, **patch: Any) -> Bench:
         return "6.13" if host_of(session, name).kernel == "fell-back" else None
 
     def waiting(session: Any, names: Iterable[str]) -> Pending:
-        found = [name for name in names if host_of(session, name).driver == made.hosts[name].unloadable]
+        wanted = {name: locked for name in names if (locked := driver_of(session.lock, name))}
+        found = [name for name, locked in wanted.items() if host_of(session, name).loaded != locked.set.name]
         return Pending(dict.fromkeys(found, "no module runs"), {})
 
     fakes: dict[str, Any] = {
@@ -365,7 +385,7 @@ def bench_of(monkeypatch: pytest.MonkeyPatch, **patch: Any) -> Bench:
         "promote": lambda session, *_: made.promoted.append(session.lock),
         "remove_next": lambda _: None,
         "under": under,
-        "HostPackages": lambda host, run, changes, **_: Packages(host, changes),
+        "HostPackages": lambda host, run, changes, *, check=nothing, **_: Packages(host, changes, check),
         "armed": armed,
         "asked_for": lambda session, name: host_of(session, name).asks,
         "boot_now": lambda session, name: host_of(session, name).boot,

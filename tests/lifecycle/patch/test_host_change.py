@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from rackwright.errors import ProofError, RackwrightError
+from rackwright.errors import LeasedError, ProofError, RackwrightError
 from rackwright.lifecycle.patch.alerts import Alert, Alerts
 from rackwright.lifecycle.reboot.procedure import complete, serve_as_they_run
 from rackwright.lifecycle.rollout.change import Paused, Phase
+from rackwright.state import lease_session
 from rackwright.state.journal import Event
 from tests.lifecycle.patch.hosts import FAILED, Bench, Dead, bench_of
 from tests.lifecycle.patch.seen import clock, seen
@@ -70,6 +71,30 @@ def test_they_are_restarted_after_a_revert_too(bench: Bench) -> None:
     with pytest.raises(RackwrightError):
         complete(bench.opened("gpu1"))
     assert bench.hosts["gpu1"].events[-3:] == ["revert", "restart services", "let_go"]
+
+
+# The lease.
+
+
+@pytest.mark.parametrize("step", ["stage", "keep", "hold_off", "install"])
+def test_nothing_more_is_changed_after_a_step_during_which_another_operator_has_taken_the_lease(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr(lease_session, "FRESH_SECONDS", -1)
+    host = bench.hosts["gpu1"]
+    host.newest, host.sleeps, host.taken = "6.13", step, bench.lease_session
+    with pytest.raises(LeasedError):
+        complete(bench.opened("gpu1", reboots=True))
+    assert host.events[-1] == step
+
+
+def test_a_way_back_that_has_lost_the_lease_starts_no_timers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_session, "FRESH_SECONDS", -1)
+    host = bench.hosts["gpu1"]
+    host.fails, host.sleeps, host.taken = ("install",), "revert", bench.lease_session
+    with pytest.raises(LeasedError):
+        complete(bench.opened("gpu1"))
+    assert host.events[-1] == "revert"
 
 
 # Gates.

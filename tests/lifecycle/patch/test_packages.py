@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from rackwright.errors import HostError, HostKeyError, RackwrightError
+from rackwright.errors import HostError, HostKeyError, LeasedError, RackwrightError
 from rackwright.lifecycle.patch import packages
 from rackwright.lifecycle.patch.packages import LIMITS, HostPackages, StepFailed, Unfinished
 from rackwright.remote import Completed, Connection, UnreadableAnswer
@@ -52,6 +52,17 @@ def test_a_step_is_followed_to_its_end() -> None:
     HostPackages(cast(Connection, host), RUN, (), show=seen.append).install()
     assert not host.answers
     assert [look.seconds for look in seen] == [10]
+
+
+def test_without_the_lease_no_step_is_started() -> None:
+    host = Answering([])
+
+    def check() -> None:
+        raise LeasedError("lost")
+
+    with pytest.raises(LeasedError):
+        HostPackages(cast(Connection, host), RUN, (), check=check).install()
+    assert not host.asked
 
 
 def test_a_lost_connection_is_waited_out() -> None:

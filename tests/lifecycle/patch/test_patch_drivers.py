@@ -29,7 +29,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = bench_of(monkeypatch)
     made.locks = (BEFORE, with_drivers(made.fleet, BEFORE, dict.fromkeys(HOSTS, COMING)))
     for name in HOSTS:
-        made.hosts[name].driver = NOW.set.name
+        made.hosts[name].driver = made.hosts[name].loaded = NOW.set.name
     return made
 
 

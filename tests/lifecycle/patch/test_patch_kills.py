@@ -88,3 +88,23 @@ def test_a_killed_way_back_is_gone_to_its_end(bench: Bench, number: int, written
     settled(bench)
     assert not bench.hosts["gpu1"].installed
     assert bench.hosts["gpu2"].events == []
+
+
+@pytest.mark.parametrize("newest", [None, "6.13"])
+def test_a_way_back_that_is_resumed_reboots_once_however_often_it_is_resumed(
+    bench: Bench, newest: str | None
+) -> None:
+    host = bench.hosts["gpu1"]
+    host.after, host.newest, host.dies = FAILED, newest, "let_go"
+    work = bench.opened("gpu1", reboots=True)
+    with pytest.raises(Dead):
+        complete(work)
+    forward_and_back = host.boots
+    assert forward_and_back == 2
+    # The host refuses to install packages again that were reverted.
+    host.fails = ("install",)
+    for _ in range(3):
+        host.dies = "let_go"
+        with suppress(Dead, RackwrightError):
+            complete(bench.again(work))
+    assert host.boots == forward_and_back

@@ -70,7 +70,7 @@ class Desk:
         change = SetChange(NOW, COMING)
         for name in hosts:
             self.plans[name] = replace(self.plans[name], sets=change, reboots=("driver 580.1 becomes 580.2",))
-            self.bench.hosts[name].driver = NOW.set.name
+            self.bench.hosts[name].driver = self.bench.hosts[name].loaded = NOW.set.name
         lines = () if builds == "builds" else ("nvidia.c:2: error: too few arguments",)
         self.builds = (Tried(hosts[0], COMING.version, COMING.kernel, builds, lines),)  # type: ignore[arg-type]
         self.bench.lock = BEFORE

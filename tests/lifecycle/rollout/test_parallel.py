@@ -253,6 +253,21 @@ def test_after_a_failure_nothing_starts_and_what_is_in_progress_goes_on_to_its_e
     assert fleet.gateways.drained == {"gpu2/assistant@1"}
 
 
+def test_while_a_failed_one_is_on_its_way_back_nothing_starts():
+    """The way back of a host takes minutes; others end meanwhile, and their slots become free."""
+    fleet = Fleet(6, limit=2)
+
+    def fails() -> None:
+        raise HostError("no driver", where="gpu2")
+
+    back = Revert(lambda: fleet.run_.clock.sleep(5 * MINUTE), prove=lambda: None)
+    with pytest.raises(HostError, match="no driver"):
+        fleet.roll(*(fleet.change(n, **({"act": fails, "revert": back} if n == 2 else {})) for n in range(1, 7)))
+    assert fleet.at("gpu3 done") < fleet.at("gpu2 done")
+    assert (fleet.phases(4), fleet.phases(5)) == ([], [])
+    assert fleet.gateways.drained == set()
+
+
 def test_after_a_failure_what_has_not_gone_down_yet_stays_up():
     """It was started, and waits for the budget."""
     fleet = Fleet(4, limit=2)

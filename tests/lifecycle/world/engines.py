@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 
+from tests.lifecycle.world.software import Software
+
 LOADS = 1.0
 """Seconds from an engine's start to its first answer."""
 LIVES = 4.0
@@ -132,6 +134,7 @@ class Host:
     """How often it was asked to reboot, and did."""
     booting: float | None = None
     """When it will have booted."""
+    software: Software = field(default_factory=Software)
 
     @property
     def reachable(self) -> bool:
@@ -139,6 +142,7 @@ class Host:
 
     def crash(self) -> None:
         self.up = False
+        self.software.crash()
         for engine in self.engines.values():
             engine.started = None
 
@@ -150,6 +154,7 @@ class Host:
     def boot(self, now: float) -> None:
         self.up, self.booting = True, None
         self.boots += 1
+        self.software.boot()
         self.loaded = self.installed if self.loads else "none"
         for engine in self.engines.values():
             engine.start(now)

@@ -16,7 +16,9 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.state.journal import open_rollout
 from tests.lifecycle.world.engines import OLD_DRIVER, Behaviour, version_of
 from tests.lifecycle.world.faults import Fault, failing
+from tests.lifecycle.world.patching import Offer
 from tests.lifecycle.world.session import Desk, make_world, versions
+from tests.lifecycle.world.software import Coming, Trouble
 from tests.lifecycle.world.world import Killed, World
 
 MODELS = ("chat", "code", "embed")
@@ -25,7 +27,8 @@ CANARY = Canary(share=(10, 50), min_duration=2, min_requests=20, max_duration=60
 ACCIDENTS = tuple(
     (
         "crash,boot,cut,join,full,room,cut gateway,join gateway,lose gateway,find gateway,"
-        "drain,drain unrecorded,undrain,ask,answer,reload,reload,kept,kept,kept,suspend,suspend,suspend"
+        "drain,drain unrecorded,undrain,close gates,open gates,ask,answer,"
+        "reload,reload,kept,kept,kept,suspend,suspend,suspend"
     ).split(",")
 )
 
@@ -39,6 +42,10 @@ fleets = st.fixed_dictionaries(
         "canary": st.booleans(),
     }
 )
+updates = st.fixed_dictionaries(
+    {"kernel": st.booleans(), "asks": st.booleans(), "boots": st.sampled_from((True, True, False))}
+)
+"""The packages of a patch run: whether they bring a kernel or ask for a reboot, and whether hosts may reboot."""
 numbers = st.integers(0, 99)
 accidents = st.tuples(st.sampled_from(ACCIDENTS), numbers)
 """The accident, and the number that selects its target among the possible ones."""
@@ -60,6 +67,8 @@ reads = st.sampled_from((0.0, 0.0, 30.0, 90.0, 300.0))
 """Seconds until a question is answered."""
 behaviours = st.dictionaries(numbers, st.sampled_from(Behaviour), max_size=2)
 """Behaviors of the new version, by replica."""
+host_troubles = st.dictionaries(numbers, st.sampled_from(Trouble), max_size=2)
+"""What goes wrong with a patch run's packages, by host."""
 
 
 def abort_without_traffic(desk: Desk) -> None:
@@ -81,6 +90,7 @@ class RolloutMachine(RuleBasedStateMachine):
         self.versions = 1
         self.begun = 0
         """Runs of the tool."""
+        self.patches = 1
         self.due: dict[str, int] = {}
         """How many rollouts were opened that reboot the host."""
         self.left: set[str] = set()
@@ -175,9 +185,43 @@ class RolloutMachine(RuleBasedStateMachine):
         self.run(lambda desk: desk.reboot(chosen, allow_outage=outage), troubles, fault, file)
         self.no_second_reboot()
 
+    @precondition(lambda self: not self.open)
+    @rule(
+        first=numbers,
+        count=st.integers(1, 5),
+        outage=st.booleans(),
+        packages=updates,
+        wrong=host_troubles,
+        away=st.one_of(st.none(), st.none(), numbers),
+        file=files,
+        troubles=troubles,
+        fault=faults,
+    )
+    def patch(self, first: int, count: int, outage: bool, packages, wrong, away, file, troubles, fault) -> None:
+        """`away`: a host that is down before."""
+        hosts = list(self.world.hosts.values())
+        start = first % len(hosts)
+        chosen = tuple(host.name for host in hosts[start : start + count])
+        if away is not None and hosts[away % len(hosts)].name not in chosen:
+            self.happen(("crash", away))
+        self.patches += 1
+        offer = Offer(str(self.patches), packages["kernel"])
+        for place, host in enumerate(hosts):
+            trouble = next((one for number, one in wrong.items() if number % len(hosts) == place), None)
+            host.software.coming = Coming(
+                trouble, packages["asks"], packages["boots"] and (offer.kernel or packages["asks"])
+            )
+        self.run(
+            lambda desk: desk.patch(chosen, offer, reboot=packages["boots"], allow_outage=outage),
+            troubles,
+            fault,
+            file,
+        )
+
     def no_second_reboot(self) -> None:
         for host in self.world.hosts.values():
-            assert host.reboots <= self.due[host.name], f"{host.name} was rebooted twice for one rollout"
+            patched = sum(one.reboots + one.back for one in host.software.folders.values())
+            assert host.reboots <= self.due[host.name] + patched, f"{host.name} was rebooted twice for one rollout"
 
     @rule(file=files, gone=st.booleans(), troubles=troubles, fault=faults)
     def move(self, file: str, gone: bool, troubles, fault) -> None:
@@ -208,6 +252,8 @@ class RolloutMachine(RuleBasedStateMachine):
             host.boot(world.now)
         elif what in ("cut", "join"):
             host.cut = what == "cut"
+        elif what in ("close gates", "open gates"):
+            world.gates_open = what == "open gates"
         elif what in ("full", "room"):
             host.full = what == "full"
         elif what in ("cut gateway", "join gateway"):
@@ -270,6 +316,7 @@ class RolloutMachine(RuleBasedStateMachine):
         self.no_second_reboot()
         if self.open:
             return
+        self.world.watch.settled()
         locked = versions(Desk(self.world).lock)
         assert (self.world.told, self.world.applied) == (locked, locked)
         for host in self.world.hosts.values():
@@ -336,7 +383,7 @@ class RolloutMachine(RuleBasedStateMachine):
         except (Killed, RackwrightError):
             pass
         finally:
-            self.world.surprises = []
+            self.world.surprises, self.world.gates_open = [], True
         for _ in range(7):
             self.world.advance(10.0)
 
@@ -344,6 +391,7 @@ class RolloutMachine(RuleBasedStateMachine):
         """Repair everything, except what a rollout left."""
         for host in self.world.hosts.values():
             host.cut, host.full, host.loads = False, False, True
+            host.software.mend()
             for engine in host.engines.values():
                 engine.faults.clear()
                 engine.broken = None
@@ -354,6 +402,7 @@ class RolloutMachine(RuleBasedStateMachine):
         for address in sorted(self.world.manual):
             Desk(self.world, "carla").undrain(address)
         self.world.requests.clear()
+        self.world.gates_open = True
         # A lease that could not be released expires.
         for _ in range(7):
             self.world.advance(10.0)

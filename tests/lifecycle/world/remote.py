@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,13 +13,20 @@ from rackwright.errors import HostError, together
 from rackwright.lifecycle.reboot.boot_identity import BOOT_COMMAND
 from rackwright.lifecycle.reboot.pending import COMMAND as PENDING_COMMAND
 from rackwright.remote.completed import CommandTimeout, Completed
+from rackwright.roles.boot.settings import SCRIPT as ONE_BOOT
+from rackwright.roles.patch.packages import Step
+from rackwright.roles.patch.settings import RUNS
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.state import control
 from tests.lifecycle.world.engines import Engine, Host, digest
-from tests.lifecycle.world.world import Gate, Process, World
+from tests.lifecycle.world.software import Refused
+from tests.lifecycle.world.world import Clock, Gate, Process, World
 
 Result = TypeVar("Result")
 split = cache(shlex.split)
+_PATCHES = re.compile(rf" (prepare|start|look) {RUNS}/([0-9A-Za-z-]+)(?: \S+ (\S+))?")
+"""A command of roles/patch/packages.py: what it does, the run, the step."""
+_NO_FOLDER = 1
 
 
 @dataclass(frozen=True)
@@ -87,8 +95,16 @@ class SimulatedConnection:
             return self._said(_boot(host))
         if command == PENDING_COMMAND:
             return self._said(f"{host.loaded}\nnone\n")
-        if "one-boot" in command or command.startswith("systemctl is-system-running"):
+        if command.startswith("systemctl is-system-running"):
             return self._said()
+        if ONE_BOOT in command:
+            return self._one_boot(host, command.rpartition(f"{ONE_BOOT} ")[2].split())
+        if "/boot/vmlinuz-*" in command:
+            return self._said(host.software.kernels[-1])
+        if "/run/reboot-required" in command:
+            return self._said("yes" if host.software.wants_reboot else "")
+        if patching := _PATCHES.search(command):
+            return self._patch(host, *patching.groups(), stdin=stdin)
         words = split(command)
         if host.slow in words:
             host.late, host.slow = (words, stdin), None
@@ -129,9 +145,45 @@ class SimulatedConnection:
         if boot != _boot(host).strip():
             return Completed(75, b"", b"", self.name)
         self.world.refuse_serving(host)
+        self.world.refuse_away(host)
+        self.world.watch.rebooted(host)
         host.reboot(self.world.now)
         self._note("reboot")
         return self._said()
+
+    def _one_boot(self, host: Host, words: list[str]) -> Completed:
+        try:
+            said = host.software.one_boot(words, host.boots)
+        except Refused as error:
+            return self._failed(str(error))
+        if words != ["look"]:
+            self._note(f"one-boot {' '.join(words)}")
+        return self._said(said)
+
+    def _patch(self, host: Host, verb: str, run: str, step: str, *, stdin: str | bytes | None) -> Completed:
+        software = host.software
+        if verb == "prepare":
+            software.prepare(run, str(stdin))
+            return self._said()
+        if verb == "look":
+            return self._looked(host, run, Step(step))
+        try:
+            software.start(run, Step(step), self.world.now)
+        except Refused as error:
+            return self._failed(str(error))
+        if software.busy:
+            self.world.refuse_serving(host)
+        self._note(step)
+        return self._said()
+
+    def _looked(self, host: Host, run: str, step: Step) -> Completed:
+        """It waits up to two seconds for the step's end."""
+        wait = min(2.0, host.software.until - self.world.now)
+        if host.software.step and wait > 0:
+            Clock(self.world, self.process).sleep(wait)
+            self.world.reach(self.name, self.process)
+        said = host.software.look(run, step, self.world.now)
+        return self._said(said) if said is not None else Completed(_NO_FOLDER, b"", b"", self.name)
 
     def _take(self, host: Host, name: str, stdin: str | bytes | None) -> Completed:
         assert isinstance(stdin, str)

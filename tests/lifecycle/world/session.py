@@ -20,6 +20,8 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle import restart
 from rackwright.lifecycle.canary import choose, trial
 from rackwright.lifecycle.canary import keeper as keep
+from rackwright.lifecycle.patch.asked import Asked as AskedPatch
+from rackwright.lifecycle.patch.run import patch_run, patches_of
 from rackwright.lifecycle.reboot import boot_identity
 from rackwright.lifecycle.reboot import procedure as reboots
 from rackwright.lifecycle.reboot import resume as resume_reboots
@@ -49,6 +51,7 @@ from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.world.engines import NEW_DRIVER, Behaviour, Engine, Host, version_of
 from tests.lifecycle.world.gateways import SimulatedGateways
+from tests.lifecycle.world.patching import Offer, offering, patch_seams
 from tests.lifecycle.world.prompt import answer_late
 from tests.lifecycle.world.remote import SimulatedRemote
 from tests.lifecycle.world.store import MemoryStore, moment
@@ -85,10 +88,15 @@ class SimulatedSession:
     lock: Lock
     fleet: Fleet
     """The operator's own fleet file."""
+    drivers: bool = True
+    """Whether hosts have a driver, whose kernel the lock decides. Those that are patched have none."""
 
     @property
     def hosts(self) -> dict[str, Any]:
-        return models_of(self.world.fleet, self.lock)
+        found = models_of(self.world.fleet, self.lock)
+        for one in found.values() if not self.drivers else ():
+            one.driver = None
+        return found
 
     @property
     def remote(self) -> SimulatedRemote:
@@ -288,12 +296,19 @@ class Desk:
             )
             reboots.complete(reboots.Work(session, lease_session, rollout, Quiet(), lambda: False))
 
+    def patch(self, hosts: tuple[str, ...], offer: Offer, *, reboot: bool = True, allow_outage: bool = False) -> None:
+        """Do what `patch run -l HOST…` does."""
+        session = self._session(self.lock, allow_outage=allow_outage, drivers=False)
+        asked = AskedPatch(hosts=hosts, reboot=reboot, allow_outage=allow_outage)
+        with self._at_work(session), offering(offer):
+            patch_run(session, asked, Quiet(), lambda _: None)
+
     def resume(self, *, canary: bool = True) -> None:
         rollout = self._rollout()
         if isinstance(rollout, HostRollout):
-            session = self._session(self.lock, allow_outage=bool(rollout.outages))
+            session, changes_of = self._over_hosts(rollout)
             with self._at_work(session):
-                resume_reboots.resume(session, rollout, Quiet())
+                resume_reboots.resume(session, rollout, Quiet(), changes_of)
             return
         rollout = rollout if canary else rollout.model_copy(update={"canaries": ()})
         session = self._session(rollout.after, allow_outage=bool(rollout.outages))
@@ -304,13 +319,19 @@ class Desk:
         """`lock`: a lock that leads to other unit texts, like another fleet file."""
         rollout = self._rollout()
         if isinstance(rollout, HostRollout):
-            session = self._session(self.lock, allow_outage=bool(rollout.outages))
+            session, changes_of = self._over_hosts(rollout)
+            self.world.watch.gives_up(rollout)
             with self._at_work(session):
-                resume_reboots.abort(session, rollout, Quiet(), "asked for")
+                resume_reboots.abort(session, rollout, Quiet(), "asked for", changes_of)
             return
         session = self._session(lock or rollout.after, allow_outage=bool(rollout.outages))
         with self._at_work(session):
             resume.abort(session, rollout, Quiet(), "asked for")
+
+    def _over_hosts(self, rollout: HostRollout) -> tuple[SimulatedSession, reboots.ChangesOf]:
+        patches = rollout.procedure == "patch"
+        session = self._session(self.lock, allow_outage=bool(rollout.outages), drivers=not patches)
+        return session, patches_of if patches else reboots.reboots_of
 
     def leave(self) -> None:
         """Do what `rollout abort --leave` does: close the rollout; every replica keeps its version."""
@@ -334,6 +355,7 @@ class Desk:
 
     def undrain(self, address: str) -> None:
         self.world.manual.discard(address)
+        self.world.watch.undone.add(address)
         self._gateways().undrain(address)
 
     def _gateways(self) -> SimulatedGateways:
@@ -345,9 +367,9 @@ class Desk:
             raise UsageError("no rollout is open")
         return read_rollout(MemoryStore(self.world, Process(self.who), self.control), opened.rollout)
 
-    def _session(self, lock: Lock, *, allow_outage: bool = False) -> SimulatedSession:
+    def _session(self, lock: Lock, *, allow_outage: bool = False, drivers: bool = True) -> SimulatedSession:
         process = Process(self.who, allow_outage=allow_outage)
-        return SimulatedSession(self.world, process, lock, self._fleet())
+        return SimulatedSession(self.world, process, lock, self._fleet(), drivers)
 
     def _fleet(self) -> Fleet:
         fleet = self.world.fleet
@@ -367,7 +389,7 @@ class Desk:
     @contextmanager
     def _at_work(self, session: SimulatedSession) -> Iterator[None]:
         try:
-            with self.world.at_work(session.process), seams(self.world):
+            with self.world.at_work(session.process), seams(self.world), patch_seams(self.world):
                 yield
         finally:
             assert session.process.timeline is None or session.process.timeline.over, "work goes on after its command"

@@ -93,7 +93,11 @@ class MemoryStore:
         self._control().owner = None
 
     def append(self, lease: Lease, entry: Entry) -> None:
-        self._write(lease, lambda control: control.journal.append(entry))
+        self._write(lease, lambda control: self._append(control, entry))
+
+    def _append(self, control: Control, entry: Entry) -> None:
+        self.world.watch.entered(self.process, entry)
+        control.journal.append(entry)
 
     def entries(self) -> tuple[Entry, ...]:
         return tuple(self._control().journal)

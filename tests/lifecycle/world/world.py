@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet, Replica
@@ -16,6 +17,7 @@ from rackwright.state.canaries import CanaryVerdict
 from rackwright.state.control import parse_control
 from tests.lifecycle.timeline import Timeline
 from tests.lifecycle.world.engines import Behaviour, Engine, Host
+from tests.lifecycle.world.host_watch import HostWatch
 from tests.lifecycle.world.store import Control
 from tests.lifecycle.world.traffic import Share
 
@@ -46,6 +48,10 @@ class Process:
     allow_outage: bool = False
     manual: bool = False
     """It changes the gateways directly, without the tool."""
+    under: set[str] = field(default_factory=set)
+    """The hosts that it has drained and not yet returned."""
+    failing: tuple[str, float] | None = None
+    """The host that was the first to fail, and when."""
     timeline: Timeline | None = None
     """Of what it does at the same time; None: it does one thing after another."""
 
@@ -139,6 +145,8 @@ class World:
     """Replica → when its requests in flight end."""
     manual: set[str] = field(default_factory=set)
     """Replicas that an admin keeps drained."""
+    gates_open: bool = True
+    """Whether a patch run may start a host."""
     told: dict[str, str] = field(default_factory=dict)
     """Model → the version that gateways report."""
     applied: dict[str, str] = field(default_factory=dict)
@@ -155,6 +163,10 @@ class World:
     """What they did without the lease."""
     fault: Callable[[int], None] = lambda number: None
     """Called after each change, with its number from 1; raises to fail it."""
+
+    @cached_property
+    def watch(self) -> HostWatch:
+        return HostWatch(self)
 
     def clock(self) -> Clock:
         return Clock(self, self.process)
@@ -179,12 +191,15 @@ class World:
         for host in self.hosts.values():
             if host.booting is not None and host.booting <= self.now:
                 host.boot(self.now)
+            if host.up:
+                host.software.tick(self.now)
             for engine in host.engines.values() if host.up else ():
                 engine.tick(self.now)
         for control in self.controls:
             control.tick(self.now)
         self.look()
         self.check()
+        self.watch.check()
 
     def look(self) -> None:
         self.seen = {one.address for one in self.fleet.replicas if self.up(one)}
@@ -233,11 +248,16 @@ class World:
         return {name for name in self.seen - drained if f"/{model}@" in name}
 
     def refuse_serving(self, host: Host) -> None:
-        """Check that a host may be rebooted: nothing on it serves, and not too many hosts are away."""
+        """Check that a host may be rebooted or patched: nothing on it serves."""
         for replica in self.fleet.parts_on(host.name):
             if replica.address in self.seen:
-                assert all(replica.address in gate.drained for gate in self.gates.values()), "rebooted under traffic"
+                assert all(replica.address in gate.drained for gate in self.gates.values()), (
+                    f"{host.name} is changed under traffic"
+                )
             assert not self.in_flight(replica.address), "requests in flight were killed"
+
+    def refuse_away(self, host: Host) -> None:
+        """Check that a host may be rebooted: not too many are away for a reboot."""
         patch = self.fleet.file.patch
         booting = [one.name for one in self.hosts.values() if one.booting is not None]
         assert patch is None or len(booting) < patch.max_unavailable, f"{host.name} reboots beside {booting}"
@@ -276,8 +296,10 @@ class World:
 
     def check(self) -> None:
         """A canary is drained for other traffic, and a model has one at most. An admin's drain is never undone."""
-        for address in self.shared():
-            assert all(address in gate.drained for gate in self.gates.values()), f"{address} is a canary, not drained"
+        for gate in self.gates.values():
+            # One gateway after another undrains it, and ends its share there.
+            for share in filter(None, (gate.share(model, self.now) for model in gate.shares)):
+                assert share.address in gate.drained, f"{share.address} is a canary, not drained at {gate.name}"
         live = [control.host for control in self.controls if control.live(self.now)]
         assert len(live) <= 1, f"two leases live at a time, on {' and '.join(live)}"
         assert not self.shared() & self.manual, "drained by hand, and it has a share"
