@@ -176,9 +176,9 @@ class HostPackages:
                 raise
             except HostError as error:
                 lost = error.problems[0].what
+            time.sleep(POLL_SECONDS)
             if self.stopping() or time.monotonic() - heard > self.lost_seconds:
                 raise self._unfinished(step, f"can't be watched: {lost}")
-            time.sleep(POLL_SECONDS)
 
     def _unfinished(self, step: Step, what: str) -> Unfinished:
         unit = scripts.unit_of(self.run)

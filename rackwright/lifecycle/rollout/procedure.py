@@ -199,7 +199,11 @@ class _Run:
         """
         while not self._stops():
             if (last := self._tried(started)) is not None:
-                return last
+                if not self._stops():
+                    return last
+                # Another one failed while this one was judged, which takes seconds.
+                started.away = False
+                return None
             self.rollout.clock.sleep(LOOK_SECONDS)
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -63,6 +64,17 @@ def test_without_the_lease_no_step_is_started() -> None:
     with pytest.raises(LeasedError):
         HostPackages(cast(Connection, host), RUN, (), check=check).install()
     assert not host.asked
+
+
+def test_a_step_is_not_started_again_if_the_lease_has_ended_while_the_host_was_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(packages, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=slept.append))
+    host = Answering(["", LOST])
+    with pytest.raises(Unfinished):
+        HostPackages(cast(Connection, host), RUN, (), stopping=lambda: bool(slept)).install()
+    assert not host.answers
 
 
 def test_a_lost_connection_is_waited_out() -> None:

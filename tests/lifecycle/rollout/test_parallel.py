@@ -268,6 +268,25 @@ def test_while_a_failed_one_is_on_its_way_back_nothing_starts():
     assert fleet.gateways.drained == set()
 
 
+def test_one_that_is_judged_while_another_fails_stays_up():
+    """To ask which hosts can be reached takes seconds."""
+    fleet = Fleet(4, limit=2)
+
+    def fails() -> None:
+        raise HostError("no driver", where="gpu2")
+
+    def lost() -> tuple[str, ...]:
+        fleet.run_.clock.sleep(20)
+        return ()
+
+    fleet.run_ = replace(fleet.run_, lost=lost)
+    back = Revert(lambda: None, prove=lambda: None)
+    with pytest.raises(HostError, match="no driver"):
+        fleet.roll(fleet.change(1), fleet.change(2, act=fails, revert=back), fleet.change(3))
+    assert fleet.phases(3) == ["gate", "done"]
+    assert fleet.gateways.drained == set()
+
+
 def test_after_a_failure_what_has_not_gone_down_yet_stays_up():
     """It was started, and waits for the budget."""
     fleet = Fleet(4, limit=2)
