@@ -19,6 +19,7 @@ from rackwright.lifecycle.patch.kinds import Wanted, kinds_of
 from rackwright.lifecycle.patch.plan import HostPlan, Plan
 from rackwright.lifecycle.patch.schedule import schedule
 from rackwright.package_set import Package, PackageChange
+from rackwright.roles.patch.replaced import Replaced
 from rackwright.roles.patch.state import Offered, PatchState
 
 if TYPE_CHECKING:
@@ -74,6 +75,16 @@ def well(session: SimulatedSession, name: str) -> SimpleNamespace:
     return SimpleNamespace(facts=session.world.reach(name, session.process).software.facts)
 
 
+def services_replaced(session: SimulatedSession, name: str) -> Replaced:
+    """Restart nothing that is simulated. Only a host that is changed may be asked to."""
+    software = session.world.reach(name, session.process).software
+    last = software.last
+    assert last, f"services of {name} are restarted without packages"
+    assert not last.finished, f"services of {name} are restarted after its change"
+    assert not software.busy, f"services of {name} are restarted while its packages are changed"
+    return Replaced()
+
+
 @contextmanager
 def patch_seams(world: World) -> Iterator[None]:
     """Answer in place of Prometheus, apt's plan and roles/patch/well.py. Steps on a lost host are given up early."""
@@ -87,7 +98,7 @@ def patch_seams(world: World) -> Iterator[None]:
             (module, "well", well),
         ]
     host_packages = partial(packages.HostPackages, lost_seconds=LOST_SECONDS)
-    replaced.append((host_change, "HostPackages", host_packages))
+    replaced += [(host_change, "HostPackages", host_packages), (host_change, "services_replaced", services_replaced)]
     with ExitStack() as patched:
         for module, name, fake in replaced:
             patched.enter_context(patch.object(module, name, fake))
