@@ -15,7 +15,7 @@ from rackwright.lifecycle.assess.assessment import Severity as Assessed
 from rackwright.lifecycle.assess.assessment import Verdict
 from rackwright.lifecycle.bench.compare import Trend
 from rackwright.lifecycle.check.result import State
-from rackwright.lifecycle.patch.journal_facts import REBOOT
+from rackwright.lifecycle.patch.host_journal import REBOOT
 from rackwright.lifecycle.patch.report.run_report import Outcome as Patched
 from rackwright.lifecycle.rollout.change import Phase
 from rackwright.lifecycle.status import HostState

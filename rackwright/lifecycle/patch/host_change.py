@@ -13,7 +13,7 @@ from rackwright.lifecycle.patch.as_before import worse
 from rackwright.lifecycle.patch.document import PatchPlan
 from rackwright.lifecycle.patch.gate_state import refuse_closed
 from rackwright.lifecycle.patch.gates import gates, look
-from rackwright.lifecycle.patch.journal_facts import BACK, REBOOT, boot_facts, versions
+from rackwright.lifecycle.patch.host_journal import HostJournal
 from rackwright.lifecycle.patch.next_drivers import installed, under
 from rackwright.lifecycle.patch.packages import HostPackages
 from rackwright.lifecycle.patch.prometheus import Prometheus
@@ -23,7 +23,7 @@ from rackwright.lifecycle.reboot.host_engines import ANSWERS, HostEngines
 from rackwright.lifecycle.reboot.new_driver import install_driver, installed_set
 from rackwright.lifecycle.reboot.new_kernel import armed, asked_for, committed, disarmed, fell_back, held, newest
 from rackwright.lifecycle.reboot.pending import pending
-from rackwright.lifecycle.rollout.change import Change, Paused, Phase, Revert, nothing
+from rackwright.lifecycle.rollout.change import Change, Paused, Revert, nothing
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
@@ -31,7 +31,6 @@ from rackwright.lifecycle.update.next_lock import remove_next
 from rackwright.lifecycle.update.promote import promote
 from rackwright.report.words import counted, some
 from rackwright.run import Run
-from rackwright.state.journal import Entry, Event
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import HostPart, HostRollout
 from rackwright.stopping import Stopping
@@ -66,7 +65,7 @@ class Patches:
             doing="patching",
             proves=f"units, disks, packet filter, clock, GPUs, {ANSWERS}",
             # Once it has started, the host must be finished, whatever the gates say.
-            check=nothing if part.name in self._started() else partial(self._refuse_closed, part),
+            check=nothing if part.name in self._journal.started() else partial(self._refuse_closed, part),
             commit=partial(self._commit, part),
             back=Revert(
                 partial(self._back, part),
@@ -81,7 +80,7 @@ class Patches:
 
         def let_go() -> None:
             disarmed(self.session, part.name)
-            if part.name in self._acted():
+            if part.name in self._journal.acted():
                 packages = self._packages(part)
                 packages.settle()
                 packages.let_go()
@@ -97,32 +96,19 @@ class Patches:
     def _refuse_closed(self, part: HostPart) -> None:
         fleet, seen = self.session.fleet, look(self.session, self.prometheus)
         judged = gates(
-            fleet, part.name, seen, seconds=seconds_of(fleet, driver=bool(part.driver)), changing=self._changing()
+            fleet,
+            part.name,
+            seen,
+            seconds=seconds_of(fleet, driver=bool(part.driver)),
+            changing=self._journal.changing(),
         )
         refuse_closed(part.name, judged, Paused)
-
-    def _started(self) -> frozenset[str]:
-        """Return the hosts that this run has started to change, those that are finished among them."""
-        drained = {host for host, phase in self._phases().items() if phase == Phase.DRAIN}
-        return self._acted() | drained
-
-    def _acted(self) -> frozenset[str]:
-        return frozenset(one.subject for one in self._entries() if one.phase == Phase.ACT)
-
-    def _changing(self) -> frozenset[str]:
-        """Return the hosts under change: what is wrong with a finished one keeps others from starting."""
-        return frozenset(host for host, phase in self._phases().items() if phase != Phase.DONE)
-
-    def _phases(self) -> dict[str, str]:
-        """Return the last phase of each host."""
-        return {one.subject: one.phase for one in self._entries() if one.phase}
-
-    def _entries(self) -> tuple[Entry, ...]:
-        return tuple(one for one in self.lease_session.store.entries() if one.rollout == self.rollout.id)
 
     # The act.
 
     def _patch(self, part: HostPart) -> None:
+        if (why := self._journal.reverting(part.name)) is not None:
+            raise RackwrightError(f"is on its way back: {why}", where=part.name)
         packages = self._packages(part)
         # A run that was killed may have left a step under way.
         packages.settle()
@@ -194,8 +180,7 @@ class Patches:
 
     def _boot(self, name: str, why: str, boot: str, *, back: bool = False) -> None:
         """Reboot the host, unless it is in another boot than this one already. `back`: on its way back."""
-        facts = boot_facts(boot, back=back)
-        self.lease_session.write(Event.INTENT, self.rollout.id, subject=name, phase=REBOOT, detail=why, facts=facts)
+        self._journal.boots(name, why, boot, back=back)
         note_leased_act(self.session, self.lease_session, (name,), f"reboot: {why}")
         self.console.say(f"{name}  reboots: {why}")
         self._engines.boot(name, boot)
@@ -219,14 +204,8 @@ class Patches:
         found = worse(part.before, facts, rebooted=rebooted)
         reason = "; ".join(found[:4]) or self._engines.answer(part)
         if reason is None:
-            self._note_proven(part, versions(facts))
+            self._journal.proven(part.name, facts)
         return reason
-
-    def _note_proven(self, part: HostPart, facts: tuple[str, ...]) -> None:
-        detail = ", ".join(facts) or "as before"
-        self.lease_session.write(
-            Event.OUTCOME, self.rollout.id, subject=part.name, phase=Phase.PROVE, detail=detail, facts=facts
-        )
 
     def _commit(self, part: HostPart) -> None:
         committed(self.session, part.name)
@@ -238,7 +217,9 @@ class Patches:
         """Bring the host back to its packages of before and the kernel that ran before."""
         name, packages = part.name, self._packages(part)
         boot = boot_now(self.session, name)
-        booted = boot == part.boot or self._booted_back(name, boot) or fell_back(self.session, name) is not None
+        booted = (
+            boot == part.boot or self._journal.booted_back(name, boot) or fell_back(self.session, name) is not None
+        )
         if disarmed(self.session, name):
             self._boot(name, "the kernel of before", boot, back=True)
             booted = True
@@ -248,11 +229,6 @@ class Patches:
         elif packages.changes:
             self._restart_services(part)
         packages.let_go()
-
-    def _booted_back(self, name: str, boot: str) -> bool:
-        """Return whether the host has had its reboot of the way back, on which an earlier run was killed."""
-        back = [one.facts for one in self._entries() if one.subject == name and BACK in one.facts]
-        return bool(back) and back[-1] != boot_facts(boot, back=True)
 
     def _waits_for_old_driver(self, part: HostPart) -> bool:
         """Ensure that the host has its driver of before; return whether that becomes active only with a boot."""
@@ -290,6 +266,10 @@ class Patches:
     def _lost(self) -> bool:
         # A step on a host is followed to its end, even after Ctrl-C: the host must be proven or reverted.
         return not self.lease_session.holds()
+
+    @property
+    def _journal(self) -> HostJournal:
+        return HostJournal(self.lease_session, self.rollout.id)
 
     @property
     def _engines(self) -> HostEngines:

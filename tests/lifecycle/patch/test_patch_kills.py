@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.reboot.procedure import Work, complete, serve_as_they_run
-from tests.lifecycle.patch.hosts import FAILED, Bench, Dead, bench_of
+from tests.lifecycle.patch.hosts import FAILED, UNIT, Bench, Dead, bench_of
 
 MOMENTS = [(number, written) for number in range(1, 22) for written in (False, True)]
 """Two hosts with eight phases, a reboot and a proof each; then the rollout is closed."""
@@ -108,3 +109,34 @@ def test_a_way_back_that_is_resumed_reboots_once_however_often_it_is_resumed(
         with suppress(Dead, RackwrightError):
             complete(bench.again(work))
     assert host.boots == forward_and_back
+
+
+def test_a_host_that_was_on_its_way_back_is_not_proven_with_the_new_packages(bench: Bench) -> None:
+    """The old kernel has booted when the controller dies; there, the host would be as before."""
+    host = bench.hosts["gpu1"]
+    host.newest, host.after = "6.13", FAILED
+    work = bench.opened("gpu1", reboots=True)
+    with pytest.raises(Dead):
+        dying_at(bench, work, lambda: host.boots == 2)
+    host.after = UNIT
+    with pytest.raises(RackwrightError, match="is on its way back: not proven"):
+        complete(bench.again(work))
+    settled(bench)
+    assert (host.installed, host.finished) == (False, False)
+
+
+def dying_at(bench: Bench, work: Work, moment: Callable[[], bool]) -> None:
+    """Carry the run out, and die before the first write, or step on the host, from this moment on."""
+    host = bench.hosts["gpu1"]
+    done = host.done
+
+    def watched(what: str) -> None:
+        if moment():
+            raise Dead
+        done(what)
+
+    host.done = watched  # type: ignore[method-assign]
+    try:
+        complete(work)
+    finally:
+        host.done = done  # type: ignore[method-assign]

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from rackwright.lifecycle.patch.document import Cve, PatchPlan, PlannedHost
-from rackwright.lifecycle.patch.journal_facts import REBOOT, driver_of, kernel_of
+from rackwright.lifecycle.patch.host_journal import REBOOT, driver_of, kernel_of
 from rackwright.lifecycle.rollout.change import Phase
 from rackwright.package_set import PackageChange
 from rackwright.state.journal import Entry, Event
