@@ -19,7 +19,8 @@ from benchmarks.rollout import CHANGES, LOAD, PACE, Round, between, measure, pla
 from tests.lab.paced import paced
 
 TARGET = 0.35
-SOAK = 10
+SOAK = 30
+"""Seconds, a quarter of the default. The first replica soaks alone; while later ones soak, others change."""
 
 
 def budget(fleet: BenchFleet, now: int, wanted: int) -> None:
