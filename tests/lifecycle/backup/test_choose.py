@@ -153,7 +153,8 @@ def test_a_repository_that_is_locked_exclusively_is_read(saved: Saved) -> None:
     with restic_here(*reached_from_here(saved.fleet, HOST, "one")) as restic:
         slow = restic.command("check", "--read-data", "--limit-download", "1")
         process = subprocess.Popen(["sh", "-c", f"exec {slow}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: any((saved.folder("one") / "locks").iterdir()))
+        # restic writes a file with a longer name and renames it.
+        wait_until(lambda: any(len(lock.name) == 64 for lock in (saved.folder("one") / "locks").iterdir()))
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert restic("snapshots").exit_status == 11
