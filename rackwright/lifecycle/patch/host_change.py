@@ -91,6 +91,10 @@ class Patches:
         """Return whether the host was patched and proven."""
         return self._packages(part).finished()
 
+    def settled(self, part: HostPart) -> bool:
+        """Return whether the host was proven after everything that was done to it, on its way back, too."""
+        return self._journal.settled(part.name)
+
     # The gates.
 
     def _refuse_closed(self, part: HostPart) -> None:

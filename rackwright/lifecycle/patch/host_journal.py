@@ -44,6 +44,11 @@ class HostJournal:
         reasons = [one.detail for one in self._of(host) if one.phase == Phase.REVERT]
         return reasons[-1] if reasons else None
 
+    def settled(self, host: str) -> bool:
+        """Return whether the last proof of the host came after the last act; True if there was no act."""
+        decisive = [one for one in self._of(host) if one.phase == Phase.ACT or _proves(one)]
+        return not decisive or _proves(decisive[-1])
+
     def booted_back(self, host: str, boot: str) -> bool:
         """Return whether the host has had its last reboot of the way back, given which boot it is in."""
         back = [one.facts for one in self._of(host) if _BACK in one.facts]
@@ -70,6 +75,10 @@ class HostJournal:
 
     def _entries(self) -> tuple[Entry, ...]:
         return tuple(one for one in self.lease_session.store.entries() if one.rollout == self.rollout)
+
+
+def _proves(entry: Entry) -> bool:
+    return entry.phase == Phase.PROVE and entry.event is Event.OUTCOME
 
 
 def kernel_of(facts: Collection[str]) -> str | None:

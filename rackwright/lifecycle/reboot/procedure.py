@@ -47,6 +47,9 @@ class HostChanges(Protocol):
     def done(self, part: HostPart, *, rebooted: bool) -> bool:
         """Return whether the host's change is complete, apart from what is drained."""
 
+    def settled(self, part: HostPart) -> bool:
+        """Return whether the host was proven after everything that was done to it, on its way back, too."""
+
     def closing(self) -> None:
         """Make the lock say what the hosts have, before the rollout is closed, however it ended. Safe to repeat."""
 
@@ -93,6 +96,8 @@ class HostProgress:
     """Why its state isn't known; None: it is."""
     done: bool = False
     """Its change is complete, and nothing of it is drained."""
+    settled: bool = True
+    """It was proven after everything that was done to it."""
 
 
 def open_reboots(
@@ -174,7 +179,7 @@ def complete(work: Work) -> tuple[str, ...]:
     """Bring every host through its change and close the rollout; return the hosts that were changed.
 
     Raise the failure of the first host that can't be changed or proven, with how the rollout ended: it stays open as
-    long as a host is drained or its state isn't known, and is closed if nothing of it was changed.
+    long as a host is drained, its state isn't known, or it serves without a proof; and is closed otherwise.
     """
     done: list[str] = []
     try:
@@ -225,7 +230,8 @@ def _progress(work: Work, part: HostPart, *, drained: bool, acted: bool) -> Host
     if acted:
         rebooted = boot != part.boot
         done = not drained and work.changes.done(part, rebooted=rebooted)
-        return HostProgress(part, rebooted=rebooted, drained=drained, unknown=None, done=done)
+        settled = work.changes.settled(part)
+        return HostProgress(part, rebooted=rebooted, drained=drained, unknown=None, done=done, settled=settled)
     return HostProgress(part.model_copy(update={"boot": boot}), rebooted=False, drained=drained, unknown=None)
 
 
@@ -272,7 +278,7 @@ def _roll(work: Work, changes: Sequence[Change], done: list[str]) -> None:
 
 
 def _ended(work: Work, error: RackwrightError, done: Sequence[str]) -> RackwrightError:
-    """Close the rollout if no host is drained or unknown; return the error with how the rollout ended."""
+    """Close the rollout if all hosts are settled; return the error with how the rollout ended."""
     first, changed = error.problems[0], f"done: {', '.join(done) or 'none'}"
     became = f"{first.should}; " if first.should else ""
     if _settled(work) and _closed(work, f"ended, {changed}: {first.what}"):
@@ -282,9 +288,9 @@ def _ended(work: Work, error: RackwrightError, done: Sequence[str]) -> Rackwrigh
 
 
 def _settled(work: Work) -> bool:
-    """Return whether no host is drained or unknown."""
+    """Return whether no host is drained, unknown, or serves without a proof."""
     try:
-        return not any(one.drained or one.unknown for one in look(work))
+        return not any(one.drained or one.unknown or not one.settled for one in look(work))
     except HostError:
         return False
 

@@ -289,3 +289,23 @@ def test_an_aborted_run_waits_for_the_step_and_starts_the_timers_again(bench: Be
     serve_as_they_run(bench.again(work), "no time")
     assert host.events == ["settle", "let_go"]
     assert (bench.open, bench.traffic.drained, bench.hosts["gpu2"].events) == (False, set(), [])
+
+
+def test_a_run_stays_open_while_a_host_serves_without_a_proof(bench: Bench) -> None:
+    """An admin undrains it at HAProxy's socket although it could not be reverted."""
+    host = bench.hosts["gpu1"]
+    host.after, host.fails = FAILED, ("revert",)
+
+    def undrained(_: int, written: bool) -> None:
+        if written and bench.journal()[-1].phase == Phase.DONE:
+            bench.traffic.drained.clear()
+
+    work = bench.opened("gpu1")
+    bench.store.fault = undrained
+    with pytest.raises(RackwrightError, match="stays open"):
+        complete(work)
+    assert bench.open
+    host.fails = ()
+    with pytest.raises(RackwrightError, match="it was reverted"):
+        complete(bench.again(work))
+    assert not bench.open
