@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def report(context: Context, run: str | None, every: bool, html: Path | None) -> None:
     """Show what the last patch run changed, or the one with the id RUN, as Markdown.
 
-    Packages, kernel and driver before and after, CVEs closed and open, reboots, times, who approved it, and what went
-    otherwise than planned. Asks only the control host, which keeps the last ten runs.
+    Packages, kernel and driver before and after, CVEs closed and open, reboots, times, who approved it, and how it
+    differed from the plan. Asks only the control host, which keeps the last ten runs.
     """
     if every and (run or html):
         raise UsageError("--all lists all runs, and RUN and --html are about one", should="give one of them")

@@ -63,8 +63,8 @@ def _shortened(section: Section) -> Section:
 
 def _run(report: Report) -> Iterator[tuple[str, str]]:
     yield "approved by", report.who
-    yield "how", "answered the question after the plan was shown" if report.asked else "with --yes"
-    yield "options", ", ".join(report.options) or "none"
+    yield "how", "with --yes" if report.asked.yes else "answered the question after the plan was shown"
+    yield "options", ", ".join(report.asked.options) or "none"
     yield "downtime allowed for", ", ".join(report.outages) or "none"
     yield "opened", stamp(report.opened)
     yield "closed", _when(report.closed)

@@ -225,11 +225,12 @@ class Patches:
             boot == part.boot or self._journal.booted_back(name, boot) or fell_back(self.session, name) is not None
         )
         if disarmed(self.session, name):
-            self._boot(name, "the kernel of before", boot, back=True)
+            self._boot(name, "to go back to the previous kernel", boot, back=True)
             booted = True
         packages.revert()
         if self._waits_for_old_driver(part) or not booted:
-            self._boot(name, "programs and libraries of before", boot_now(self.session, name), back=True)
+            why = "programs and libraries of before run only after a boot"
+            self._boot(name, why, boot_now(self.session, name), back=True)
         elif packages.changes:
             self._restart_services(part)
         packages.let_go()

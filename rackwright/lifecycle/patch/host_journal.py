@@ -28,16 +28,17 @@ class HostJournal:
 
     def started(self) -> frozenset[str]:
         """Return the hosts that the run has started to change, those that are finished among them."""
-        drained = {host for host, phase in self._phases().items() if phase == Phase.DRAIN}
-        return self.acted() | drained
+        entries = self._entries()
+        drained = {host for host, phase in _last_phases(entries).items() if phase == Phase.DRAIN}
+        return _acted(entries) | drained
 
     def acted(self) -> frozenset[str]:
         """Return the hosts on which something was changed, or may have been."""
-        return frozenset(one.subject for one in self._entries() if one.phase == Phase.ACT)
+        return _acted(self._entries())
 
     def changing(self) -> frozenset[str]:
         """Return the hosts under change: what is wrong with a finished one keeps others from starting."""
-        return frozenset(host for host, phase in self._phases().items() if phase != Phase.DONE)
+        return frozenset(host for host, phase in _last_phases(self._entries()).items() if phase != Phase.DONE)
 
     def reverting(self, host: str) -> str | None:
         """Return why the run reverts the host, or has reverted it; None: it doesn't."""
@@ -46,8 +47,8 @@ class HostJournal:
 
     def settled(self, host: str) -> bool:
         """Return whether the last proof of the host came after the last act; True if there was no act."""
-        decisive = [one for one in self._of(host) if one.phase == Phase.ACT or _proves(one)]
-        return not decisive or _proves(decisive[-1])
+        decisive = [one for one in self._of(host) if one.phase == Phase.ACT or proves(one)]
+        return not decisive or proves(decisive[-1])
 
     def booted_back(self, host: str, boot: str) -> bool:
         """Return whether the host has had its last reboot of the way back, given which boot it is in."""
@@ -66,10 +67,6 @@ class HostJournal:
     def _write(self, event: Event, host: str, phase: str, detail: str, facts: tuple[str, ...]) -> None:
         self.lease_session.write(event, self.rollout, subject=host, phase=phase, detail=detail, facts=facts)
 
-    def _phases(self) -> dict[str, str]:
-        """Return the last phase of each host."""
-        return {one.subject: one.phase for one in self._entries() if one.phase}
-
     def _of(self, host: str) -> tuple[Entry, ...]:
         return tuple(one for one in self._entries() if one.subject == host)
 
@@ -77,7 +74,17 @@ class HostJournal:
         return tuple(one for one in self.lease_session.store.entries() if one.rollout == self.rollout)
 
 
-def _proves(entry: Entry) -> bool:
+def _acted(entries: Collection[Entry]) -> frozenset[str]:
+    return frozenset(one.subject for one in entries if one.phase == Phase.ACT)
+
+
+def _last_phases(entries: Collection[Entry]) -> dict[str, str]:
+    """Return host → its last phase."""
+    return {one.subject: one.phase for one in entries if one.phase}
+
+
+def proves(entry: Entry) -> bool:
+    """Return whether the entry says that a host was proven."""
     return entry.phase == Phase.PROVE and entry.event is Event.OUTCOME
 
 

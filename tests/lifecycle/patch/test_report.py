@@ -146,7 +146,7 @@ def test_what_the_operator_chose_is_a_deviation(bench: Bench) -> None:
     )
     made = ran(bench, bench.opened("gpu1"))
     assert said(made) == [
-        (None, "limited or widened by --only security, --no-reboot, -l gpu1"),
+        (None, "run with --only security, --no-reboot, -l gpu1"),
         (None, "approved with --yes, before the plan was shown"),
         ("gpu1", "still needs a reboot: kernel 6.13; 6.12 runs"),
         ("gpu2", "still needs a reboot: kernel 6.13; 6.12 runs"),

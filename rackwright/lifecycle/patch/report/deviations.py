@@ -1,4 +1,4 @@
-"""What went otherwise in a patch run than a full run by the plan, within the windows. Pure."""
+"""How a patch run differed from a full run that follows its plan within the windows. Pure."""
 
 from __future__ import annotations
 
@@ -53,9 +53,10 @@ def _run(report: Report) -> Iterator[str]:
         yield "it is still open"
     elif report.how != _DONE:
         yield report.how
-    if limits := [option for option in report.options if option != "--yes" and not option.startswith("--canary")]:
-        yield f"limited or widened by {', '.join(limits)}"
-    if not report.asked:
+    # The canary and --yes change nothing about what is done.
+    if chosen := report.asked.model_copy(update={"yes": False, "canary": None}).options:
+        yield f"run with {', '.join(chosen)}"
+    if report.asked.yes:
         yield "approved with --yes, before the plan was shown"
     for later in report.controllers[1:]:
         yield f"continued by {later.who} at {stamp(later.since)} (run {later.run})"
@@ -74,7 +75,7 @@ def _host(host: HostReport, report: Report, calendar: Calendar) -> Iterator[str]
 
 
 def _left_out(host: HostReport, report: Report) -> Iterator[str]:
-    if host.known.offered or (host.known.reboots and "--no-reboot" not in report.options):
+    if host.known.offered or (host.known.reboots and report.asked.reboot):
         yield "left out, though it had something to change"
     elif host.known.reboots:
         yield f"still needs a reboot: {'; '.join(host.known.reboots)}"

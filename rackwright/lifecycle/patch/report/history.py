@@ -37,10 +37,9 @@ def patch_report(fleet: Fleet, run: str | None) -> PatchReport:
 
 
 def patch_runs(fleet: Fleet) -> tuple[Entry, ...]:
-    """Return the entries that opened the runs that have a report, oldest first."""
+    """Return the entries that opened the last runs, oldest first."""
     with control_store(fleet) as (store, _):
-        opened = _opened(store.entries())
-        return tuple(one for one in opened if find_plan(store, one.rollout))
+        return _opened(store.entries())
 
 
 def calendar_of(fleet: Fleet) -> Calendar:

@@ -1,6 +1,6 @@
 """The report of a patch run: what changed on each host, who approved it, and what went otherwise than planned. Pure.
 
-It goes by what the run stored when it was opened and by the journal, so it says the same a year later.
+It uses what the run stored when it was opened, and the journal. What hosts are like now doesn't matter.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from rackwright.lifecycle.patch.asked import Asked
 from rackwright.lifecycle.patch.document import Cve, PatchPlan, PlannedHost
-from rackwright.lifecycle.patch.host_journal import REBOOT, driver_of, kernel_of
+from rackwright.lifecycle.patch.host_journal import REBOOT, driver_of, kernel_of, proves
 from rackwright.lifecycle.rollout.change import Phase
 from rackwright.package_set import PackageChange
 from rackwright.state.journal import Entry, Event
@@ -104,7 +105,7 @@ class Report:
     run: str
     who: str
     """Who approved it: they were shown the plan and agreed."""
-    options: tuple[str, ...]
+    asked: Asked
     outages: tuple[str, ...]
     """Models for which downtime was allowed."""
     opened: datetime
@@ -117,11 +118,6 @@ class Report:
     hosts: tuple[HostReport, ...]
     """Those of the run in its order, then the others that answered."""
 
-    @property
-    def asked(self) -> bool:
-        """Whether a person answered the question after the plan; else they had passed --yes."""
-        return "--yes" not in self.options
-
 
 def report(fleet: str, rollout: HostRollout, plan: PatchPlan, entries: Sequence[Entry]) -> Report:
     """Return the report, given the journal's entries of this rollout, oldest first."""
@@ -133,7 +129,7 @@ def report(fleet: str, rollout: HostRollout, plan: PatchPlan, entries: Sequence[
         fleet=fleet,
         run=rollout.id,
         who=rollout.who,
-        options=plan.asked.options if plan.asked else (),
+        asked=plan.asked or Asked(),
         outages=rollout.outages,
         opened=rollout.when,
         closed=closing.time if closing else None,
@@ -192,7 +188,7 @@ def _outcome(entries: Sequence[Entry]) -> Outcome:
             outcome = Outcome.NOT_REVERTED
         elif entry.phase == Phase.ACT and outcome is not Outcome.NOT_REVERTED:
             outcome = Outcome.UNFINISHED
-        elif _proves(entry) and outcome is Outcome.NOT_REVERTED:
+        elif proves(entry) and outcome is Outcome.NOT_REVERTED:
             outcome = Outcome.REVERTED
     return outcome
 
@@ -202,12 +198,8 @@ def _why(part: HostPart, entries: Sequence[Entry]) -> str:
     return "; ".join(detail for detail in said.values() if detail != part.why)
 
 
-def _proves(entry: Entry) -> bool:
-    return entry.phase == Phase.PROVE and entry.event is Event.OUTCOME
-
-
 def _proven_facts(entries: Sequence[Entry]) -> tuple[str, ...]:
-    return next((entry.facts for entry in reversed(entries) if _proves(entry)), ())
+    return next((entry.facts for entry in reversed(entries) if proves(entry)), ())
 
 
 def _first(entries: Sequence[Entry], phase: Phase) -> datetime | None:
