@@ -66,5 +66,5 @@ def test_what_passed_in_an_earlier_landing_comes_before_what_passed_in_this_one(
 
 
 def test_a_file_without_a_time_counts_as_the_usual_one():
-    known = Record(1, BASE, {"a": passed(1, None), "b": passed(1, 100), "c": passed(1, 100), "d": passed(1, 100)})
-    assert len(share(known, 2, "abcd", "abcd")) == 1
+    known = Record(2, BASE, {"a": passed(1, None), "b": passed(2, 100), "c": passed(2, 100), "d": passed(2, 100)})
+    assert share(known, 3, "abcd", "abcd") == ["a"]
