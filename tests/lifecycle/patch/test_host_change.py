@@ -88,6 +88,17 @@ def test_nothing_more_is_changed_after_a_step_during_which_another_operator_has_
     assert host.events[-1] == step
 
 
+@pytest.mark.parametrize("step", ["install", "revert"])
+def test_without_the_lease_no_service_is_restarted(bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    monkeypatch.setattr(lease_session, "FRESH_SECONDS", -1)
+    host = bench.hosts["gpu1"]
+    host.stale, host.sleeps, host.taken = True, step, bench.lease_session
+    host.fails = ("install",) if step == "revert" else ()
+    with pytest.raises(LeasedError):
+        complete(bench.opened("gpu1"))
+    assert host.events[-1] == step
+
+
 def test_a_way_back_that_has_lost_the_lease_starts_no_timers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease_session, "FRESH_SECONDS", -1)
     host = bench.hosts["gpu1"]
