@@ -1,6 +1,6 @@
 """`patch run` of a machine with a real GRUB: a kernel that panics gives way to the old one, and the machine serves.
 
-The machine is the whole fleet: serving host, gateway and control host at once, so the run's journal goes down with it.
+The machine is the whole fleet: serving host, gateway and control host at once. The journal goes down with it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def machine(vm: Vm, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     machine.tell("apt-get -qq update; apt-get -qq -y install apt-utils >/dev/null 2>&1", timeout=600)
     operator("apply", "--yes", "--close-ports", timeout=1800)
     machine.publish(SmallPackage("linux-image-lab", "1"))
-    machine.tell("apt-get -qq -y install linux-image-lab >/dev/null 2>&1")
+    machine.tell("apt-get -qq update; apt-get -qq -y install linux-image-lab >/dev/null")
     return machine
 
 

@@ -117,6 +117,10 @@ class Patches:
         packages = self._packages(part)
         # A run that was killed may have left a step under way.
         packages.settle()
+        if not packages.finished():
+            self._bring(part, packages)
+
+    def _bring(self, part: HostPart, packages: HostPackages) -> None:
         due = not packages.installed()
         if due:
             self._install(part, packages)

@@ -250,6 +250,19 @@ def test_what_is_done_is_not_done_again(bench: Bench, step: str) -> None:
     assert (bench.open, bench.traffic.drained) == (False, set())
 
 
+def test_on_a_host_that_was_committed_no_service_is_restarted_again(bench: Bench) -> None:
+    host = bench.hosts["gpu1"]
+    host.stale, host.dies = True, "finish"
+    work = bench.opened("gpu1")
+    with pytest.raises(Dead):
+        complete(work)
+    host.events.clear()
+    host.finished = True
+    assert complete(bench.again(work)) == ("gpu1",)
+    assert host.events == ["settle", "commit", "finish"]
+    assert (bench.open, bench.traffic.drained) == (False, set())
+
+
 def test_a_host_that_crashed_in_its_installation_still_gets_its_reboot(bench: Bench) -> None:
     host = bench.hosts["gpu1"]
     host.dies = "install"
