@@ -78,7 +78,7 @@ class Machine:
 
     def boots(self) -> int:
         """Return how often it was turned on or rebooted, as its serial console has it."""
-        return self.vm.console(lines=1_000_000).count("] Linux version ")
+        return self.vm.console(lines=1_000_000).count("Loading Linux ")
 
 
 @pytest.fixture(scope="module")
