@@ -79,6 +79,7 @@ class Patches:
         """Return the change of a host that stays as it is: its engines only have to answer, and it is undrained."""
 
         def let_go() -> None:
+            self.lease_session.check()
             disarmed(self.session, part.name)
             if part.name in self._journal.acted():
                 packages = self._packages(part)
@@ -116,6 +117,10 @@ class Patches:
         packages = self._packages(part)
         # A run that was killed may have left a step under way.
         packages.settle()
+        if not packages.finished():
+            self._bring(part, packages)
+
+    def _bring(self, part: HostPart, packages: HostPackages) -> None:
         due = not packages.installed()
         if due:
             self._install(part, packages)
@@ -130,6 +135,7 @@ class Patches:
 
     def _restart_services(self, part: HostPart) -> None:
         """Let services run on the libraries that are installed now. A reboot does the same."""
+        self.lease_session.check()
         found = services_replaced(self.session, part.name)
         if found.restarted:
             what = f"restart services on replaced libraries: {', '.join(found.restarted)}"
@@ -150,6 +156,7 @@ class Patches:
 
     def _install_driver(self, part: HostPart) -> None:
         """Install driver and kernel of the lock that the run leads to. It builds the modules first."""
+        self.lease_session.check()
         held(self.session, part.name)
         note_leased_act(self.session, self.lease_session, (part.name,), f"install the driver: {part.why}")
         self.console.say(f"{part.name}  installs driver and kernel, and builds the modules")
@@ -224,6 +231,7 @@ class Patches:
         booted = (
             boot == part.boot or self._journal.booted_back(name, boot) or fell_back(self.session, name) is not None
         )
+        self.lease_session.check()
         if disarmed(self.session, name):
             self._boot(name, "to go back to the previous kernel", boot, back=True)
             booted = True

@@ -57,6 +57,7 @@ class Reboots:
         """Return the change of a host that stays as it is: its engines only have to answer, and it is undrained."""
 
         def disarm() -> None:
+            self.lease_session.check()
             disarmed(self.session, part.name)
 
         return self._engines.left(part, disarm)
@@ -78,6 +79,7 @@ class Reboots:
         session, name = self.session, part.name
         if boot_now(session, name) != part.boot:
             return
+        self.lease_session.check()
         held(session, name)
         install_driver(session, self.lease_session, name, self.stopping, self.ran)
         found = pending(session, (name,), kernels=True)
@@ -86,6 +88,8 @@ class Reboots:
         why = found.waiting.get(name)
         if why is None:
             return
+        # The modules may have taken so long to build that the lease has ended.
+        self.lease_session.check()
         note_leased_act(session, self.lease_session, (name,), f"reboot: {why}")
         driver = session.hosts[name].driver
         for hand in armed(session, name, driver.kernel if driver else None):
@@ -105,6 +109,7 @@ class Reboots:
 
     def _back(self, part: HostPart) -> None:
         """Boot the kernel that ran before, if another one was booted and not committed."""
+        self.lease_session.check()
         if disarmed(self.session, part.name):
             self._engines.boot(part.name, boot_now(self.session, part.name))
 

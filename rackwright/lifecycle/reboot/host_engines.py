@@ -77,7 +77,11 @@ class HostEngines:
         return self._all(part, lambda replica: self._engines.answering(replica, "").serves())
 
     def boot(self, name: str, boot: str) -> None:
-        """Reboot the host unless it is in another boot than this one already; return when it has booted."""
+        """Reboot the host unless it is in another boot than this one already; return when it has booted.
+
+        Raise LeasedError if the lease has ended: then the host isn't rebooted.
+        """
+        self.lease_session.check()
         control = name == self.session.fleet.control[0]
         # Its lease can't be renewed while it boots.
         with self.lease_session.lasting(BOOT_SECONDS) if control else nullcontext():

@@ -88,6 +88,17 @@ def test_nothing_more_is_changed_after_a_step_during_which_another_operator_has_
     assert host.events[-1] == step
 
 
+@pytest.mark.parametrize("step", ["install", "revert"])
+def test_without_the_lease_no_service_is_restarted(bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    monkeypatch.setattr(lease_session, "FRESH_SECONDS", -1)
+    host = bench.hosts["gpu1"]
+    host.stale, host.sleeps, host.taken = True, step, bench.lease_session
+    host.fails = ("install",) if step == "revert" else ()
+    with pytest.raises(LeasedError):
+        complete(bench.opened("gpu1"))
+    assert host.events[-1] == step
+
+
 def test_a_way_back_that_has_lost_the_lease_starts_no_timers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease_session, "FRESH_SECONDS", -1)
     host = bench.hosts["gpu1"]
@@ -236,6 +247,19 @@ def test_what_is_done_is_not_done_again(bench: Bench, step: str) -> None:
     assert host.boots == 1
     assert host.events[0] == "settle"
     assert ("install" in host.events) == (step in ("stage", "install"))
+    assert (bench.open, bench.traffic.drained) == (False, set())
+
+
+def test_on_a_host_that_was_committed_no_service_is_restarted_again(bench: Bench) -> None:
+    host = bench.hosts["gpu1"]
+    host.stale, host.dies = True, "finish"
+    work = bench.opened("gpu1")
+    with pytest.raises(Dead):
+        complete(work)
+    host.events.clear()
+    host.finished = True
+    assert complete(bench.again(work)) == ("gpu1",)
+    assert host.events == ["settle", "commit", "finish"]
     assert (bench.open, bench.traffic.drained) == (False, set())
 
 

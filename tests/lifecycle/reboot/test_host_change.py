@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from rackwright.errors import HostError, HostsFailed, ProofError
+from rackwright.errors import HostError, HostsFailed, LeasedError, ProofError
 from rackwright.lifecycle.reboot.boot_identity import BOOT_SECONDS
 from rackwright.lifecycle.reboot.host_change import Reboots
 from rackwright.run import Outcome, Run, Step
+from rackwright.state import lease_session
 from rackwright.state.rollout import HostPart
-from tests.lifecycle.reboot.bench import Bench
+from tests.lifecycle.reboot.bench import Bench, lose_lease
 from tests.lifecycle.reboot.machines import KERNEL, NEW, NEXT_KERNEL, OLD, WHY, OneBootScript, Session, session
 
 TWO = (("gpu1", "assistant@1"), ("gpu1", "coder@1"), ("gpu2", "assistant@1"))
@@ -137,6 +138,17 @@ def test_a_host_whose_driver_is_not_installed_is_not_rebooted(
     assert str(caught.value) == f"gpu1: {told}"
     assert made.machines["gpu1"].events == ["hold", "install"]
     assert bench.runs == [run]
+
+
+def test_a_host_is_neither_armed_nor_rebooted_if_the_lease_was_lost_during_the_installation(
+    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_session, "FRESH_SECONDS", -1)
+    made = session(tmp_path, kernel=NEXT_KERNEL)
+    bench.installed = lambda _: lose_lease(made)
+    with pytest.raises(LeasedError):
+        reboots(bench, made).changed(rebooted=False, part=part_of(made)).act()
+    assert made.machines["gpu1"].events == ["hold", "install"]
 
 
 def test_a_host_that_does_not_say_which_boot_this_is_is_not_rebooted(tmp_path: Path, bench: Bench) -> None:

@@ -1,0 +1,138 @@
+"""`patch run` of a machine with a real GRUB: a kernel that panics gives way to the old one, and the machine serves.
+
+The machine is the whole fleet: serving host, gateway and control host at once. The journal goes down with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rackwright.lab import artefacts
+from rackwright.lab.vm import Vm
+from tests.lab.operator import Operator
+from tests.lab.paced import paced
+from tests.lab.small_archive import SmallPackage, archive
+
+pytestmark = [pytest.mark.heavy, pytest.mark.machine]
+COVERS = (
+    "rackwright/lifecycle/patch/host_change.py",
+    "rackwright/lifecycle/reboot",
+    "rackwright/operations/kernel.py",
+    "rackwright/roles/boot",
+    "roles/boot",
+)
+
+PANICS = "6.99.1-lab"
+"""A copy of the running kernel without an initramfs: it finds no root."""
+_INSIDE = "10.0.2.15"
+"""The machine's address in QEMU's own network."""
+_FLEET = """\
+fleet: one
+defaults:
+  ssh: {{user: {user}, port: {port}, key: {key}}}
+  baseline: {{manage: no}}
+hosts:
+  vm1: {{address: {address}, service: {inside}}}
+models:
+  assistant:
+    source: "file:{model}"
+    runtime: {{kind: llama_cpp, version: {release}, build: "file:{runtime}"}}
+    place: [{{on: vm1, replicas: 1, gpus: 0}}]
+    names: [assistant]
+    context: 2048
+gateway: {{on: [vm1], domain: llm.lab.internal}}
+firewall: {{admin_from: [10.0.2.0/24], clients_from: [10.0.2.0/24], admin_at: any}}
+rollout: {{soak: 1s}}
+patch: {{}}
+"""
+_GRUB = f"/etc/kernel/postinst.d/zz-update-grub {PANICS} /boot/vmlinuz-{PANICS}"
+"""What a kernel's package runs last."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    vm: Vm
+    operator: Operator
+
+    def tell(self, command: str, *, timeout: float = 300) -> str:
+        return self.vm.exec(command, timeout=timeout).out.strip()
+
+    def publish(self, *packages: SmallPackage) -> None:
+        self.tell(f"cat >/tmp/script <<'EOF'\n{archive(*packages)}\nEOF\nsh /tmp/script; rm /tmp/script")
+
+    def boots(self) -> int:
+        """Return how often it was turned on or rebooted, as its serial console has it."""
+        return self.vm.console(lines=1_000_000).count("] Linux version ")
+
+
+@pytest.fixture(scope="module")
+def machine(vm: Vm, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """A machine that serves, and has a kernel's package of which the archive offers nothing newer."""
+    operator = _operator(tmp_path_factory.mktemp("site"), vm)
+    machine = Machine(vm, operator)
+    machine.tell("apt-get -qq update; apt-get -qq -y install apt-utils >/dev/null 2>&1", timeout=600)
+    operator("apply", "--yes", "--close-ports", timeout=1800)
+    machine.publish(SmallPackage("linux-image-lab", "1"))
+    machine.tell("apt-get -qq update; apt-get -qq -y install linux-image-lab >/dev/null")
+    return machine
+
+
+def _operator(folder: Path, vm: Vm) -> Operator:
+    target, served = vm.target(), paced(folder / "paced", "load=1 pace=0.05")
+    path = folder / "one.yml"
+    path.write_text(
+        _FLEET.format(
+            user=target.user,
+            port=target.port,
+            key=target.key,
+            address=target.address,
+            inside=_INSIDE,
+            model=served.model.path,
+            runtime=served.runtime.path,
+            release=artefacts.RELEASE,
+        )
+    )
+    assert target.known_hosts
+    path.with_suffix(".known_hosts").write_text(target.known_hosts.read_text())
+    operator = Operator(path)
+    operator("lock")
+    return operator
+
+
+def test_a_kernel_that_panics_is_reverted_unattended_within_two_boots(machine: Machine) -> None:
+    running, boots, before = machine.tell("uname -r"), machine.boots(), machine.vm.boot_id()
+    image = SmallPackage(
+        f"linux-image-{PANICS}",
+        "1",
+        copies={f"/boot/vmlinuz-{PANICS}": f"/boot/vmlinuz-{running}"},
+        scripts={"postinst": _GRUB, "postrm": "update-grub"},
+    )
+    machine.publish(image, SmallPackage("linux-image-lab", "2", fields=(f"Depends: {image.name}",)))
+    said = machine.operator("patch", "run", "--yes", "--allow-outage", check=12, timeout=1800).err
+    assert f"vm1: didn't boot {PANICS} and fell back" in said
+    assert "it was reverted, and its engines answer" in said
+    assert "Kernel panic" in machine.vm.console(lines=1_000_000)
+    assert machine.boots() - boots == 2
+    assert machine.vm.boot_id() != before
+    assert machine.tell("uname -r") == running
+    assert machine.tell("dpkg-query -W -f '${Package} ${Version};' 'linux-image-*lab'") == "linux-image-lab 1;"
+    assert machine.tell(f"ls /boot/vmlinuz-{PANICS} 2>&1 || true").endswith("No such file or directory")
+    assert PANICS not in machine.tell("cat /boot/grub/grub.cfg")
+    _serves(machine)
+
+
+def _serves(machine: Machine) -> None:
+    """Check that no rollout is open and a client gets an answer."""
+    assert "no rollout is open" in machine.operator("rollout", "status").out
+    assert {one["traffic"] for one in machine.operator.replicas().values()} == {"yes"}
+    key = machine.operator("key", "add", "client", "--owner", "tests", "--json").json["key"]
+    asked = (
+        "curl -fsS --cacert /dev/stdin --resolve llm.lab.internal:443:{inside} -H 'Authorization: Bearer {key}' "
+        "-H 'Content-Type: application/json' https://llm.lab.internal/v1/completions "
+        '-d \'{{"model": "assistant", "prompt": "hello", "max_tokens": 4}}\''
+    )
+    ca = machine.operator.path.with_suffix(".ca.crt").read_text()
+    assert '"choices"' in machine.vm.exec(asked.format(inside=_INSIDE, key=key), input=ca).out
