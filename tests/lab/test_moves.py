@@ -46,7 +46,7 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
         made.path.read_text().replace("on: [gpu1, gpu2]", "on: [gpu1]").replace("parallel: 2", f"parallel: {SLOTS}")
     )
     text = text.replace("context: 2048", f"context: {CONTEXT}")
-    made.path.write_text(text.replace("soak: 2s", "soak: 1s, start_timeout: 10s"))
+    made.path.write_text(text.replace("soak: 2s", "soak: 1s, start_timeout: 15s"))
     made("lock")
     made("apply", "--yes", "--allow-outage")
     return made

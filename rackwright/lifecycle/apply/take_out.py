@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
+from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.gateway import Gateways
 from rackwright.lifecycle.apply.retiring import Retirement, Retiring, with_kept
 from rackwright.lifecycle.apply.work import Work
@@ -59,7 +60,7 @@ def take_out(work: Work, retirement: Retirement, run: Run, deploy: Deploy) -> Ru
         alone = _alone(work, retirement.kept, run) if retirement.kept else {}
         leaving = [one for one in retirement.kept if one not in alone]
         _drain(work, leaving)
-    run = deploy(with_replicas(work, list(alone)), run)
+    run = deploy(_narrowed(work, retirement, list(alone)), run)
     if not run.interrupted:
         _forget(work, [*leaving, *retirement.stopped_first], run)
     if alone:
@@ -70,6 +71,17 @@ def take_out(work: Work, retirement: Retirement, run: Run, deploy: Deploy) -> Ru
             listed=[f"{one.replica.address}: {why}" for one, why in alone.items()],
         )
     return run
+
+
+def _narrowed(work: Work, retirement: Retirement, left: Sequence[Retiring]) -> Work:
+    """Return the work on the hosts that differ once only these replicas are left."""
+    before, after = (with_kept(work.session, replicas) for replicas in (retirement.replicas, left))
+    hosts = {name: spec for name, spec in after.hosts.items() if _differ(spec, before.hosts[name])}
+    return replace(work, session=replace(after, hosts=hosts))
+
+
+def _differ(one: HostSpec, other: HostSpec) -> bool:
+    return replace(one, credentials=other.credentials, rolled=other.rolled) != other
 
 
 def _alone(work: Work, kept: Sequence[Retiring], run: Run) -> dict[Retiring, str]:
