@@ -192,7 +192,10 @@ def test_the_gateway_that_is_left_when_the_other_is_disabled_has_the_address(
     moves_to(lab, vip, "gate1")
     wait_until(lambda: answers(site, vip))
     assert site("plan", "--check").code == 0
+    # It still thinks that it is one of two.
     lab.reboot("gate2")
+    wait_until(lambda: "Entering BACKUP STATE" in last_state(lab, "gate2"))
+    assert holders(lab, vip) == ["gate1"]
     site.edit(f"{{address: {address}, disabled: burnt down}}", f"{{address: {address}}}")
     site("apply", "--yes")
     assert holders(lab, vip) == ["gate1"]
