@@ -200,12 +200,14 @@ def _forward(work: Work, done: list[str]) -> None:
 
 
 def serve_as_they_run(work: Work, reason: str) -> None:
-    """Let every host that a run has drained serve as it runs now, and close the rollout. No host is rebooted.
+    """Let every host that a run has drained or left unproven serve as it runs now, and close the rollout.
 
-    Raise RackwrightError naming the hosts whose engines don't answer, or that can't be asked. It then stays open.
+    No host is rebooted. Raise RackwrightError naming the hosts whose engines don't answer, or that can't be asked. It
+    then stays open.
     """
     progress = look(work)
-    _roll(work, [work.changes.left(one.part) for one in progress if one.drained and not one.unknown], [])
+    left = [one for one in progress if (one.drained or not one.settled) and not one.unknown]
+    _roll(work, [work.changes.left(one.part) for one in left], [])
     _refuse_unknown(progress)
     _close(work, f"aborted: {reason}")
 

@@ -315,6 +315,21 @@ def test_an_aborted_run_waits_for_the_step_and_starts_the_timers_again(bench: Be
     assert (bench.open, bench.traffic.drained, bench.hosts["gpu2"].events) == (False, set(), [])
 
 
+def test_an_aborted_run_lets_go_of_a_host_that_it_has_not_drained_itself(bench: Bench) -> None:
+    """An operator drained its replica before, or it has none."""
+    host = bench.hosts["gpu1"]
+    bench.traffic.manual = {"gpu1/assistant@1"}
+    host.dies = "install"
+    work = bench.opened("gpu1")
+    with pytest.raises(Dead):
+        complete(work)
+    host.events.clear()
+    bench.traffic.drained.clear()
+    serve_as_they_run(bench.again(work), "no time")
+    assert host.events == ["settle", "let_go"]
+    assert not bench.open
+
+
 def test_a_run_stays_open_while_a_host_serves_without_a_proof(bench: Bench) -> None:
     """An admin undrains it at HAProxy's socket although it could not be reverted."""
     host = bench.hosts["gpu1"]
