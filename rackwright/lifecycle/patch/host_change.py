@@ -21,7 +21,16 @@ from rackwright.lifecycle.patch.well_hosts import services_replaced, well
 from rackwright.lifecycle.reboot.boot_identity import boot_now
 from rackwright.lifecycle.reboot.host_engines import ANSWERS, HostEngines
 from rackwright.lifecycle.reboot.new_driver import install_driver, installed_set
-from rackwright.lifecycle.reboot.new_kernel import armed, asked_for, committed, disarmed, fell_back, held, newest
+from rackwright.lifecycle.reboot.new_kernel import (
+    armed,
+    asked_for,
+    committed,
+    disarmed,
+    fell_back,
+    held,
+    newest,
+    untried,
+)
 from rackwright.lifecycle.reboot.pending import pending
 from rackwright.lifecycle.rollout.change import Change, Paused, Revert, nothing
 from rackwright.lifecycle.session.console import Console
@@ -125,13 +134,28 @@ class Patches:
         if due:
             self._install(part, packages)
         boot = boot_now(self.session, part.name)
-        if part.driver and boot == part.boot:
+        if part.driver and (boot == part.boot or self._lacks_driver(part)):
             self._install_driver(part)
-        # A host that crashed before its packages were installed still needs its reboot.
-        if (due or boot == part.boot) and (why := self._reboots(part)):
+            due = True
+        # A host that crashed in between has booted, but not for what was installed afterwards, nor its new kernel.
+        if due or boot == part.boot or (part.reboots and untried(self.session, part.name, self._kernel(part))):
+            self._run_what_is_installed(part, boot)
+
+    def _run_what_is_installed(self, part: HostPart, boot: str) -> None:
+        if why := self._reboots(part):
             self._reboot(part, why, boot)
-        elif boot == part.boot:
+        else:
             self._restart_services(part)
+
+    def _lacks_driver(self, part: HostPart) -> bool:
+        wanted = driver_of(self.session.lock, part.name)
+        return wanted is not None and installed_set(self.session, part.name) != wanted.set.name
+
+    def _kernel(self, part: HostPart) -> str | None:
+        """Return the kernel that it should boot next."""
+        # The driver's modules are built for the lock's kernel, which may not be the newest one.
+        driver = self.session.hosts[part.name].driver
+        return driver.kernel if driver else newest(self.session, part.name)
 
     def _restart_services(self, part: HostPart) -> None:
         """Let services run on the libraries that are installed now. A reboot does the same."""
@@ -180,9 +204,7 @@ class Patches:
         return "installed packages ask for it" if asks else None
 
     def _reboot(self, part: HostPart, why: str, boot: str) -> None:
-        driver = self.session.hosts[part.name].driver
-        # The driver's modules are built for the lock's kernel, which may not be the newest one.
-        kernel = driver.kernel if driver else newest(self.session, part.name)
+        kernel = self._kernel(part)
         # The packages may have taken so long that the lease has ended.
         self.lease_session.check()
         for hand in armed(self.session, part.name, kernel):

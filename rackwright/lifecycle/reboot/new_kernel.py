@@ -55,6 +55,14 @@ def newest(session: Session, name: str) -> str | None:
     return found if KERNEL.fullmatch(found) else None
 
 
+def untried(session: Session, name: str, kernel: str | None) -> bool:
+    """Return whether the host runs another kernel than this one, and hasn't been armed with it."""
+    if kernel is None:
+        return False
+    found = looked(session, name)
+    return found is not None and found.state == "none" and found.running != kernel
+
+
 def asked_for(session: Session, name: str) -> bool:
     """Return whether an installed package asks for a reboot."""
     found = session.remote.connection(name).run(f"[ ! -e {_ASKED} ] || echo yes").check("asking whether it reboots")

@@ -317,6 +317,10 @@ def bench_of(monkeypatch: pytest.MonkeyPatch, **patch: Any) -> Bench:
     def fell_back(session: Any, name: str) -> str | None:
         return "6.13" if host_of(session, name).kernel == "fell-back" else None
 
+    def untried(session: Any, name: str, kernel: str | None) -> bool:
+        host = host_of(session, name)
+        return kernel is not None and host.kernel == "none" and host.running != kernel
+
     def waiting(session: Any, names: Iterable[str]) -> Pending:
         wanted = {name: locked for name in names if (locked := driver_of(session.lock, name))}
         found = [name for name, locked in wanted.items() if host_of(session, name).loaded != locked.set.name]
@@ -332,6 +336,7 @@ def bench_of(monkeypatch: pytest.MonkeyPatch, **patch: Any) -> Bench:
         "promote": lambda session, *_: made.promoted.append(session.lock),
         "remove_next": lambda _: None,
         "under": under,
+        "untried": untried,
         "HostPackages": lambda host, run, changes, *, check=nothing, **_: Packages(host, changes, check),
         "armed": armed,
         "asked_for": lambda session, name: host_of(session, name).asks,

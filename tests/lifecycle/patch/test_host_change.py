@@ -285,6 +285,30 @@ def test_a_host_that_crashed_after_its_installation_has_had_its_reboot(bench: Be
     assert host.boots == 1
 
 
+def test_a_host_that_crashed_before_its_new_kernel_was_armed_still_boots_it(bench: Bench) -> None:
+    host = bench.hosts["gpu1"]
+    host.newest, host.dies = "6.13", "install"
+    work = bench.opened("gpu1", reboots=True)
+    with pytest.raises(Dead):
+        complete(work)
+    host.installed = True
+    host.boots += 1
+    complete(bench.again(work))
+    assert (host.boots, host.running) == (2, "6.13")
+
+
+def test_on_a_host_that_crashed_in_its_installation_services_are_restarted_too(bench: Bench) -> None:
+    host = bench.hosts["gpu1"]
+    host.stale, host.dies = True, "install"
+    work = bench.opened("gpu1")
+    with pytest.raises(Dead):
+        complete(work)
+    host.boots += 1
+    host.events.clear()
+    complete(bench.again(work))
+    assert "restart services" in host.events
+
+
 def test_a_finished_host_is_left_alone_and_the_others_are_patched(bench: Bench) -> None:
     work = bench.opened("gpu1", "gpu2")
     bench.hosts["gpu2"].dies = "install"

@@ -101,6 +101,18 @@ def test_a_resumed_run_installs_and_boots_nothing_twice(bench: Bench) -> None:
     assert events(bench, "gpu1", "install", "reboot") == ["install", f"install driver {COMING.version}", "reboot"]
 
 
+def test_a_host_that_crashed_before_its_driver_was_installed_still_gets_it(bench: Bench) -> None:
+    host = bench.hosts["gpu1"]
+    host.dies = "install"
+    work = bench.opened("gpu1", reboots=True)
+    with pytest.raises(Dead):
+        complete(work)
+    host.installed = True
+    host.boots += 1
+    complete(bench.again(work))
+    assert (host.driver, host.loaded, host.boots) == (COMING.set.name, COMING.set.name, 2)
+
+
 def test_a_run_without_drivers_promotes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = bench_of(monkeypatch)
     complete(bench.opened("gpu1"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.lifecycle.reboot.new_kernel import armed, committed, disarmed, fell_back, held, looked
+from rackwright.lifecycle.reboot.new_kernel import armed, committed, disarmed, fell_back, held, looked, untried
 from tests.lifecycle.reboot.machines import KERNEL, NEXT_KERNEL, Machine, OneBootScript, Session, session
 
 STATES = {
@@ -107,6 +107,20 @@ def arms(made: Any, name: str) -> None:
 def test_a_host_fell_back_only_if_it_booted_another_kernel_than_the_armed_one(tmp_path: Path, state: str) -> None:
     made, _ = host_in(tmp_path, script_in(state))
     assert fell_back(made, "gpu1") == (NEXT_KERNEL if state == "fell-back" else None)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_kernel_is_untried_while_another_runs_and_nothing_was_armed(tmp_path: Path, state: str) -> None:
+    made, _ = host_in(tmp_path, script_in(state))
+    assert untried(made, "gpu1", NEXT_KERNEL) == (state == "none")
+    assert not untried(made, "gpu1", None)
+    if state == "none":
+        assert not untried(made, "gpu1", KERNEL)
+
+
+def test_without_its_script_no_kernel_is_untried(tmp_path: Path) -> None:
+    made, _ = host_in(tmp_path, None)
+    assert not untried(made, "gpu1", NEXT_KERNEL)
 
 
 @pytest.mark.parametrize(("hands", "events"), [((), ["commit"]), (("no-watchdog",), ["commit"]), (("no-grub",), [])])
