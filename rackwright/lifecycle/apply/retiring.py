@@ -16,6 +16,8 @@ from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, Surveyed
 from rackwright.run import Outcome, Run
 
+_STOPS = ("gateway", "layout")
+"""Roles that take a replica out of the gateways, or remove its unit."""
 _ALL_GONE = "the fleet file places no replica of its model"
 
 
@@ -48,8 +50,8 @@ class Retirement:
 
 
 def retirement(session: Session, surveyed: Survey, run: Run) -> Retirement:
-    """Return what retires, given the steps that are planned. The gateways are asked only if they would change."""
-    if not any(step.role == "gateway" and step.outcome is Outcome.WOULD_CHANGE for step in run.steps):
+    """Return what retires, given the steps that are planned. The gateways are asked only if these could stop it."""
+    if not any(step.role in _STOPS and step.outcome is Outcome.WOULD_CHANGE for step in run.steps):
         return Retirement()
     serving = _serving(session, surveyed)
     found = tuple(_retiring(session, surveyed, serving.values()))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
+from rackwright.fleet.fleet import Replica
 from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.gateway import Gateways
 from rackwright.lifecycle.apply.retiring import Retirement, Retiring, with_kept
@@ -52,23 +53,23 @@ def room_made(work: Work, retirement: Retirement, run: Run) -> Iterator[None]:
 def take_out(work: Work, retirement: Retirement, run: Run, deploy: Deploy) -> Run:
     """Drain the replicas that were kept, now that others serve, and bring the hosts to the fleet file.
 
-    Raise RackwrightError naming those that go on serving, because no other replica of their model does.
+    Raise RackwrightError naming those that go on serving, because not all others of their model do.
     """
     if not retirement.replicas or run.interrupted:
         return run
     with failure_audited(work.session, work.lease_session, run):
-        alone = _alone(work, retirement.kept, run) if retirement.kept else {}
-        leaving = [one for one in retirement.kept if one not in alone]
+        needed = _needed(work, retirement.kept, run) if retirement.kept else {}
+        leaving = [one for one in retirement.kept if one not in needed]
         _drain(work, leaving)
-    run = deploy(_narrowed(work, retirement, list(alone)), run)
+    run = deploy(_narrowed(work, retirement, list(needed)), run)
     if not run.interrupted:
         _forget(work, [*leaving, *retirement.stopped_first], run)
-    if alone:
+    if needed:
         raise RackwrightError(
             f"these replicas go on serving, although {_WHY.replace('it', 'them')}",
-            should="another replica of their model should serve first",
+            should="the other replicas of their model should serve first",
             next="rackwright apply",
-            listed=[f"{one.replica.address}: {why}" for one, why in alone.items()],
+            listed=[f"{one.replica.address}: {why}" for one, why in needed.items()],
         )
     return run
 
@@ -84,15 +85,19 @@ def _differ(one: HostSpec, other: HostSpec) -> bool:
     return replace(one, credentials=other.credentials, rolled=other.rolled) != other
 
 
-def _alone(work: Work, kept: Sequence[Retiring], run: Run) -> dict[Retiring, str]:
+def _needed(work: Work, kept: Sequence[Retiring], run: Run) -> dict[Retiring, str]:
     """Return those that must go on serving, with the reason."""
     fleet = work.session.fleet
     if failed := [name for name in fleet.gateways if name in run.failed_hosts]:
         return dict.fromkeys(kept, f"{' and '.join(failed)} failed, and may still send it requests")
     states = work.session.gateways.servers()
-    placed = {one.address for one in fleet.replicas}
-    serve = {state.model for address, state in states.items() if address in placed and state.takes_requests}
-    return {one: f"no other replica of {one.replica.model} serves" for one in kept if one.replica.model not in serve}
+    serve = {address for address, state in states.items() if state.takes_requests or state.drained_manually}
+    missing = {one: _addresses(fleet.replicas_of(one.replica.model)) - serve for one in kept}
+    return {one: f"{', '.join(sorted(others))} doesn't serve" for one, others in missing.items() if others}
+
+
+def _addresses(replicas: Iterable[Replica]) -> set[str]:
+    return {one.address for one in replicas}
 
 
 def _announce(work: Work, outages: Sequence[str]) -> None:
