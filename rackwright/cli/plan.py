@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -56,6 +57,10 @@ def plan_document(planned: Plan) -> dict[str, Json]:
         "returns": returns,
         "drains": drains,
         "deferred": [{"replica": waiting.replica.address, "why": waiting.why} for waiting in planned.deferred],
+        "retiring": [
+            {"replica": one.replica.address, "stops_first": one.room} for one in planned.retirement.replicas
+        ],
+        "outages": list(planned.retirement.outages),
         "doubts": list(planned.doubts),
         "overrides": list(planned.surveyed.overrides),
         "first_snapshots": [{"host": host, "repository": name} for host, name in planned.first_snapshots],
@@ -76,6 +81,8 @@ def plan_view(planned: Plan) -> list[str]:
     if planned.deferred:
         listed = [f"  {waiting.replica.address}: {waiting.why}" for waiting in planned.deferred]
         parts.append(["engines that wait for GPUs:", *listed])
+    if planned.retirement.replicas:
+        parts.append(["replicas that the fleet file no longer places:", *_retiring(planned)])
     if planned.returns:
         listed = [f"  {replica.address}" for replica in planned.returns]
         parts.append(["drained by an earlier run; apply undrains those that answer:", *listed])
@@ -90,6 +97,15 @@ def plan_view(planned: Plan) -> list[str]:
         listed = [f"  {host}: to {repository}" for host, repository in planned.first_snapshots]
         parts.append(["first snapshots, made at the end:", *listed])
     return separated(parts)
+
+
+def _retiring(planned: Plan) -> Iterator[str]:
+    for one in planned.retirement.kept:
+        yield f"  {one.replica.address}: serves until another replica of {one.replica.model} answers"
+    for one in planned.retirement.stopped_first:
+        yield f"  {one.replica.address}: stops first: {one.room}"
+    for model in planned.retirement.outages:
+        yield f"  no replica of {model} serves meanwhile: planned downtime"
 
 
 def _totals(run: dict[str, Json]) -> dict[str, Json]:

@@ -12,17 +12,19 @@ from rackwright.ports import FABRIC_OFFSET, FIRST_PORT, LAST_PORT, RENDEZVOUS_OF
 def assign_ports(fleet: Fleet, previous: Lock | None) -> Mapping[str, Mapping[str, int]]:
     """Return host → replica → port for every replica that the fleet has.
 
-    A replica keeps its port; a new one gets the lowest port from 8100 that no current replica of its host has.
-    Hosts that are `disabled` keep their ports for later.
+    A replica keeps its port; a new one gets the lowest port from 8100 that no replica of its host has or had in the
+    previous lock: a replica that is no longer placed serves until others answer. Hosts that are `disabled` keep their
+    ports for later.
     """
     ports: dict[str, dict[str, int]] = {}
     for host, settings in fleet.file.hosts.items():
-        kept = dict(previous.ports.get(host, {})) if previous else {}
+        had = previous.ports.get(host, {}) if previous else {}
+        kept = dict(had)
         names = [replica.name for replica in fleet.parts_on(host)]
         if settings.disabled is None:
             kept = {name: port for name, port in kept.items() if name in names}
         for name in names:
-            kept.setdefault(name, _lowest_free(set(kept.values())))
+            kept.setdefault(name, _lowest_free({*kept.values(), *had.values()}))
         if kept:
             ports[host] = kept
     return ports

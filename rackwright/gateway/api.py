@@ -19,6 +19,7 @@ from rackwright.gateway.scripts import (
     CLOSE_DOWNTIME,
     COPY_DRAIN,
     DRAIN,
+    FORGET_DRAIN,
     KEY,
     OPEN_DOWNTIME,
     READY,
@@ -105,6 +106,10 @@ class Gateways:
     def undrain(self, address: str) -> None:
         """Let every gateway send requests to HOST/MODEL@N again, and remove the record of its drain and any share."""
         self.run(READY.format(**_parts(address)), f"undraining {address}")
+
+    def forget_drain(self, address: str) -> None:
+        """Remove the record of the drain of HOST/MODEL@N, which the gateways don't have any more."""
+        self.run(FORGET_DRAIN.format(**_parts(address)), f"removing the drain of {address}")
 
     def open_downtime(self, model: str, seconds: int) -> None:
         """Make every worker expect the model to have no replica for this many seconds from now.

@@ -132,6 +132,9 @@ state=$(admin_state {model} "$server")
     + UNSHARE
 )
 
+FORGET_DRAIN = """rm -f -- "$drains"/{begin}.*
+"""
+
 KEY = """sha={sha256} lines={lines}
 lock
 """

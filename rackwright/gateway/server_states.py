@@ -43,6 +43,8 @@ class ServerState:
     record: DrainRecord | None
     canary: CanaryShare | None = None
     """Its share as a canary while it is drained; the largest share at any gateway."""
+    port: int = 0
+    """Where the gateways reach it on its host."""
 
     @property
     def address(self) -> str:
@@ -101,6 +103,7 @@ def merged(gateways: Mapping[str, Mapping[str, ServerState]]) -> dict[str, Serve
                 (state.record for state in seen if state.record), key=lambda record: not record.manual, default=None
             ),
             canary=max((state.canary for state in seen if state.canary), key=lambda one: one.percent, default=None),
+            port=seen[0].port,
         )
     return states
 
@@ -149,7 +152,8 @@ def _record(body: str) -> DrainRecord | None:
 
 
 def _state(row: list[str], in_flight: int, record: DrainRecord | None, canary: CanaryShare | None) -> ServerState:
-    host, model, number, _ = row[3].split(".")
+    host, model, number, port = row[3].split(".")
     operational, admin = int(row[5]), int(row[6])
     up = operational == _RUNNING and not admin & ~_DRAINED
-    return ServerState(host, f"{model}@{number}", bool(admin & _DRAINED), up, in_flight, record, canary)
+    replica, drained = f"{model}@{number}", bool(admin & _DRAINED)
+    return ServerState(host, replica, drained, up, in_flight, record, canary, parse_count(port))

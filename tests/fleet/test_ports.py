@@ -17,10 +17,14 @@ def test_ports_start_at_8100_on_each_host(tmp_path):
     assert assign_ports(fleet, None) == {"gpu1": {"a@1": 8100, "a@2": 8101}, "gpu2": {"a@1": 8100}}
 
 
-def test_a_replica_keeps_its_port_and_a_new_one_takes_the_lowest_free(tmp_path):
+def test_a_replica_keeps_its_port_and_a_new_one_takes_the_lowest_that_no_other_had(tmp_path):
     fleet = make_fleet(tmp_path / "f.yml", replicas={"gpu1": ["b@1", "a@2", "c@1"]})
-    previous = lock({"gpu1": {"a@1": 8100, "a@2": 8101}})
-    assert assign_ports(fleet, previous) == {"gpu1": {"a@2": 8101, "b@1": 8100, "c@1": 8102}}
+    previous = lock({"gpu1": {"a@1": 8101, "a@2": 8102}})
+    locked = assign_ports(fleet, previous)
+    assert locked == {"gpu1": {"a@2": 8102, "b@1": 8100, "c@1": 8103}}
+    # In the lock after that one, the port of a@1 is free.
+    fleet = make_fleet(tmp_path / "f.yml", replicas={"gpu1": ["b@1", "a@2", "c@1", "d@1"]})
+    assert assign_ports(fleet, lock({"gpu1": dict(locked["gpu1"])}))["gpu1"]["d@1"] == 8101
 
 
 def test_a_host_that_is_out_keeps_its_ports(tmp_path):

@@ -67,9 +67,11 @@ def test_a_key_makes_so_many_requests_in_a_minute_and_is_told_when_the_next_begi
 
 def test_what_is_refused_is_not_counted(stack: Stack, gateways: Gateways) -> None:
     def work() -> None:
-        gateways.put_key(limited(requests_per_minute=2), note="{}")
+        gateways.put_key(limited(requests_per_minute=2, models=("assistant",)), note="{}")
         assert stack.send(key="limited", path="/v1/models", method="GET").status == 200
         assert stack.send(key="limited", path="/nowhere").status == 404
+        assert stack.send("nothing", key="limited").status == 404
+        assert stack.send("coder", key="limited").status == 403
         assert [stack.send(key="limited").status for _ in range(4)] == [200, 200, 429, 429]
 
     in_one_minute(work)

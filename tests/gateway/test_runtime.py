@@ -53,6 +53,7 @@ def test_servers_are_told_with_their_state(stack: Stack, gateways: Gateways) -> 
     states = gateways.servers()
     assert set(states) == {ASSISTANT, "gpu1/coder@1"}
     state = states[ASSISTANT]
+    assert state.port == int(stack.servers["assistant"].rpartition(".")[2])
     assert (state.up, state.drained, state.drained_manually, state.in_flight, state.record) == (
         True,
         False,
@@ -170,6 +171,14 @@ def test_a_recorded_drain_outlives_a_start_and_a_later_one_does_not_take_it_over
     assert gateways.servers()[ASSISTANT].drained_manually
     gateways.undrain(ASSISTANT)
     assert gateways.servers()[ASSISTANT].record is None
+
+
+def test_the_drain_of_a_server_that_is_gone_is_forgotten(stack: Stack, gateways: Gateways) -> None:
+    folder = stack.folder / "drains"
+    for server in ("gone1.assistant.1.8100", "gone1.assistant.10.8101"):
+        (folder / server).write_text("{}")
+    gateways.forget_drain("gone1/assistant@1")
+    assert [file.name for file in folder.iterdir()] == ["gone1.assistant.10.8101"]
 
 
 def test_a_drain_without_a_record_stays_a_persons_when_a_run_drains_too(stack: Stack, gateways: Gateways) -> None:

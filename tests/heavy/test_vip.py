@@ -182,6 +182,25 @@ def test_a_gateway_that_dies_loses_the_address(site: Operator, lab: Lab, vip: st
     assert site("verify", "--json").json["failed"] == 0
 
 
+def test_the_gateway_that_is_left_when_the_other_is_disabled_has_the_address(
+    site: Operator, lab: Lab, vip: str
+) -> None:
+    address = lab.fleet().hosts["gate2"]
+    lab.cut_network("gate2")
+    site.edit(f"{{address: {address}}}", f"{{address: {address}, disabled: burnt down}}")
+    site("apply", "--yes")
+    moves_to(lab, vip, "gate1")
+    wait_until(lambda: answers(site, vip))
+    assert site("plan", "--check").code == 0
+    # It still thinks that it is one of two.
+    lab.reboot("gate2")
+    wait_until(lambda: "Entering BACKUP STATE" in last_state(lab, "gate2"))
+    assert holders(lab, vip) == ["gate1"]
+    site.edit(f"{{address: {address}, disabled: burnt down}}", f"{{address: {address}}}")
+    site("apply", "--yes")
+    assert holders(lab, vip) == ["gate1"]
+
+
 def test_only_gateways_may_say_who_has_it(site: Operator, lab: Lab, vip: str) -> None:
     rules = lab.exec("gate1", "nft list chain inet rackwright input").out
     assert f"ip saddr {lab.fleet().hosts['gate2']} meta l4proto 112 accept" in " ".join(rules.split())

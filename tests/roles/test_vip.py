@@ -22,6 +22,12 @@ def test_the_address_goes_to_the_interface_of_the_hosts_own() -> None:
     assert "    unicast_peer {\n        10.30.0.20\n    }" in conf
 
 
+def test_the_only_gateway_names_no_peer() -> None:
+    conf = keepalived_conf(_SETTINGS.model_copy(update={"peers": ()}), "eth0")
+    assert "unicast_" not in conf
+    assert "mcast_src_ip 10.30.0.10" in conf
+
+
 def test_an_address_without_an_interface_fails_in_words() -> None:
     with pytest.raises(Exception, match=r"no interface has 10\.30\.0\.10"):
         play(vip, settings=_SETTINGS, facts={InterfaceOf: ""})

@@ -11,10 +11,12 @@ def vip_of(fleet: Fleet, host: str) -> Settings | None:
     address = fleet.file.gateway.vip
     if address is None or host not in fleet.gateways:
         return None
+    # Those that are `disabled`, too: one that comes back must hear that another gateway has the address.
+    gateways = fleet.named(fleet.file.gateway.on)
     return Settings(
         host=host,
         address=address,
         own=fleet.service(host),
-        peers=tuple(fleet.service(name) for name in fleet.gateways_beside(host)),
-        priority=200 - fleet.gateways.index(host),
+        peers=tuple(fleet.service(name) for name in gateways if name != host),
+        priority=200 - gateways.index(host),
     )

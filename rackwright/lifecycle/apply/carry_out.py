@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import replace
+from functools import partial
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
@@ -23,6 +24,7 @@ from rackwright.lifecycle.apply.stages import (
     begin,
     includes,
 )
+from rackwright.lifecycle.apply.take_out import room_made, take_out, with_replicas
 from rackwright.lifecycle.apply.work import Work
 from rackwright.lifecycle.drain.missing import copy_drains
 from rackwright.lifecycle.gpus.assignment import Deferred, still_deferred
@@ -38,18 +40,23 @@ from rackwright.run import Outcome, Run
 
 def carry_out(work: Work, planned: Plan) -> Applied:
     """Carry out the plan; return what was done and what failed. Raise LeasedError if the lease has ended."""
+    leaving = planned.retirement
     try:
-        run, transferred = _change(work, planned)
+        run, transferred = _prepare(with_replicas(work, leaving.replicas), planned)
     except Halted as halted:
         then = f"; then failed: {halted.error.problems[0].what}"
         note_changes(work.session, work.lease_session, halted.run, work.session.hosts, then)
         return Applied(halted.run, failure=halted.error)
     restarted: list[Replica] = []
     try:
-        with failure_audited(work.session, work.lease_session, run):
+        with room_made(work, leaving, run):
+            run = _serve(with_replicas(work, leaving.kept), planned, run)
             restarts = _due(planned, run)
-            deferred = still_deferred(work.session, planned.deferred, work.going(run))
-            _settle(work, run, _waited(work, run, restarts, deferred))
+            with failure_audited(work.session, work.lease_session, run):
+                deferred = still_deferred(work.session, planned.deferred, work.going(run))
+                _settle(work, run, _waited(work, run, restarts, deferred))
+        run = take_out(work, leaving, run, partial(_finish, planned))
+        with failure_audited(work.session, work.lease_session, run):
             _restart(work, run, restarts, restarted)
             if crowded := tuple(waiting.replica for waiting in deferred if waiting.until_restarts):
                 _settle(work, run, crowded)
@@ -58,11 +65,10 @@ def carry_out(work: Work, planned: Plan) -> Applied:
     return Applied(run, tuple(restarted), transferred)
 
 
-def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
-    """Change the hosts that were planned without a failure; the others are not tried again."""
+def _prepare(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
+    """Do what no client notices, on the hosts that were planned without a failure; the others are not tried again."""
     from rackwright.deploys.gpu import gpu
-    from rackwright.deploys.retire import retire
-    from rackwright.deploys.site import service
+    from rackwright.deploys.serve import prefetch as stored
 
     run = set_up(work, planned)
     if _gpus_looked_at(work, planned):
@@ -74,23 +80,53 @@ def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
             run = drivers_act(work, run, later)
     prefetch = _prefetch(work, run)
     run += prefetch.run
+    if planned.retirement.stopped_first:
+        # Their models are down until others answer: these shouldn't have to fetch anything then.
+        run = then(work, run, stored)
+    return run, prefetch.transferred
+
+
+def _serve(work: Work, planned: Plan, run: Run) -> Run:
+    """Start new engines, make the gateways send requests to them, and remove what the session doesn't name."""
+    from rackwright.deploys.retire import retire
+    from rackwright.deploys.site import service
+
     begin(work.session, work.console, SERVICE)
     run += Run(unreachable=_drained_as_others(work, run, planned))
+    if planned.retirement.stopped_first:
+        # New engines need their GPUs or memory.
+        run = then(work, run, retire)
     run = then(_rolling(work, planned), run, service)
-    return then(work, run, retire), prefetch.transferred
+    return then(work, run, retire)
+
+
+def _finish(planned: Plan, work: Work, run: Run) -> Run:
+    """Remove what was needed only until others served, from gateways, packet filters and hosts."""
+    from rackwright.deploys.retire import retire
+    from rackwright.deploys.site import service
+
+    run = then(_rolling(work, planned), _entered(work, run), service)
+    return then(work, run, retire)
 
 
 def set_up(work: Work, planned: Plan) -> Run:
     """Set up what every host has: its folders, packet filter, sshd and base system. No engine or gateway starts."""
-    from rackwright.deploys.baseline import baseline, entry
-    from rackwright.deploys.confirm import confirm
+    from rackwright.deploys.baseline import baseline
 
     begin(work.session, work.console, ENTRY)
-    run = then(work, planned.run.failures, entry)
-    run += Run(unreachable=shut_out(work.session.remote, work.going(run)))
-    run = then(work, run, confirm)
+    run = _entered(work, planned.run.failures)
     begin(work.session, work.console, HOSTS)
     return then(work, run, baseline)
+
+
+def _entered(work: Work, run: Run) -> Run:
+    """Change packet filter and sshd, and keep that only where we still get in."""
+    from rackwright.deploys.baseline import entry
+    from rackwright.deploys.confirm import confirm
+
+    run = then(work, run, entry)
+    run += Run(unreachable=shut_out(work.session.remote, work.going(run)))
+    return then(work, run, confirm)
 
 
 def _prefetch(work: Work, run: Run) -> Prefetch:
@@ -113,7 +149,7 @@ def _rolling(work: Work, planned: Plan) -> Work:
     for restart in planned.restarts:
         for name in set(restart.replica.hosts) & set(rolled):
             rolled[name].add(restart.replica.name)
-    specs = {name: replace(spec, rolled=frozenset(rolled[name])) for name, spec in work.session.hosts.items()}
+    specs = {name: replace(spec, rolled=spec.rolled | rolled[name]) for name, spec in work.session.hosts.items()}
     return replace(work, session=replace(work.session, hosts=specs))
 
 

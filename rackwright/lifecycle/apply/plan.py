@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.apply.retiring import Retirement, retirement
 from rackwright.lifecycle.apply.stages import includes
 from rackwright.lifecycle.check.fit import doubts, refuse_unfit
 from rackwright.lifecycle.drain.missing import MissingDrain, missing_drains
@@ -56,6 +57,8 @@ class Plan:
     surveyed: Survey
     doubts: tuple[str, ...] = ()
     """Models for which it isn't known whether they fit."""
+    retirement: Retirement = field(default_factory=Retirement)
+    """Replicas that serve and that the fleet file no longer places."""
 
     @property
     def empty(self) -> bool:
@@ -93,6 +96,7 @@ def plan(session: Session, *, only: tuple[str, ...] = ()) -> Plan:
         first_snapshots=tuple(first_snapshots(session, surveyed)) if includes(only, "backup") else (),
         surveyed=surveyed,
         doubts=doubts(session, surveyed) if engines else (),
+        retirement=retirement(session, surveyed, run),
     )
 
 

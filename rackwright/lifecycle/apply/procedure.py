@@ -72,6 +72,7 @@ def _agree(
         console.say(f"{name}: will reboot: {why}")
     show(planned)
     agree_to_close(planned, options, console)
+    agree_to_outages(planned, options, console)
     console.confirm("Apply this?")
 
 
@@ -144,3 +145,22 @@ def agree_to_close(planned: Plan, options: Options, console: Console) -> None:
         listed=listed,
     )
     console.confirm("Ports that something listens on would close. Close them?", refusal=refusal)
+
+
+def agree_to_outages(planned: Plan, options: Options, console: Console) -> None:
+    """Ask about models that no replica serves while they move: --yes alone doesn't agree to that."""
+    outages = planned.retirement.outages
+    if options.allow_outage or not outages:
+        return
+    stopped = planned.retirement.stopped_first
+    listed = [f"{one.replica.address} stops first: {one.room}" for one in stopped if one.replica.model in outages]
+    models = " and ".join(outages)
+    refusal = RackwrightError(
+        f"no replica of {models} would serve until another one answers",
+        should="leave one where it is until the others serve, or allow planned downtime",
+        next="rackwright apply --allow-outage",
+        listed=listed,
+    )
+    for line in listed:
+        console.say(line)
+    console.confirm(f"No replica of {models} serves until another one answers. Allow that?", refusal=refusal)

@@ -13,6 +13,8 @@ from tests.shape.files import gguf
 
 PROGRAM = Path(__file__).with_name("llama_server.py")
 CONTEXT = 131072
+BYTES_PER_TOKEN = 256
+"""Of the cache, by the estimate of `rackwright fit`."""
 _SHAPE: dict[str, object] = {
     "general.architecture": "llama",
     "llama.block_count": 1,
@@ -31,9 +33,13 @@ def paced(folder: Path, words: str = "load=2 pace=0.05") -> Artefacts:
     return Artefacts(model(folder / "assistant.gguf"), runtime(folder / f"llama-{RELEASE}.tar.gz", words))
 
 
-def model(path: Path, words: str = "", *, padding: int = 0) -> Artefact:
-    """Write a model file whose `words` configure the stand-in. Other words give another digest."""
-    content = gguf({**_SHAPE, "general.description": f"stand-in: {words}\n"}) + bytes(padding)
+def model(path: Path, words: str = "", *, padding: int = 0, layers: int = 1) -> Artefact:
+    """Write a model file whose `words` configure the stand-in. Other words give another digest.
+
+    Its cache is said to take BYTES_PER_TOKEN for each of its `layers`; the stand-in has none.
+    """
+    shape = {**_SHAPE, "llama.block_count": layers, "general.description": f"stand-in: {words}\n"}
+    content = gguf(shape) + bytes(padding)
     return _written(path, content)
 
 

@@ -12,6 +12,7 @@ from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.apply import carry_out
 from rackwright.lifecycle.apply import procedure as apply
 from rackwright.lifecycle.apply.plan import Plan, Restart
+from rackwright.lifecycle.apply.retiring import Retirement, Retiring
 from rackwright.lifecycle.apply.stages import Options
 from rackwright.lifecycle.gpus.assignment import Deferred
 from rackwright.run import Run
@@ -38,7 +39,8 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def restarted(work: object, run: Run, restarts: tuple[Restart, ...], done: list[Replica]) -> None:
         happened.append("restart " + " ".join(restart.replica.name for restart in restarts))
 
-    monkeypatch.setattr(carry_out, "_change", lambda work, planned: (Run(), ()))
+    monkeypatch.setattr(carry_out, "_prepare", lambda work, planned: (Run(), ()))
+    monkeypatch.setattr(carry_out, "_serve", lambda work, planned, run: run)
     monkeypatch.setattr(carry_out, "_settle", settled)
     monkeypatch.setattr(carry_out, "_restart", restarted)
     monkeypatch.setattr(carry_out, "still_deferred", lambda session, before, hosts: before if "gpu1" in hosts else ())
@@ -51,7 +53,9 @@ def carried_out(*deferred: Deferred) -> list[str]:
     session = type("Session", (), {"fleet": fleet, "hosts": {"gpu1": None}})()
     console = Console()
     work = carry_out.Work(cast("Any", session), cast("Any", None), Options(), cast("Any", console), lambda: False)
-    planned = cast("Plan", type("Plan", (), {"restarts": (Restart(OLD, "other"),), "deferred": deferred})())
+    planned = cast(
+        "Plan", SimpleNamespace(restarts=(Restart(OLD, "other"),), deferred=deferred, retirement=Retirement())
+    )
     carry_out.carry_out(work, planned)
     return console.said
 
@@ -110,4 +114,33 @@ def test_a_port_that_would_close_is_asked_about_and_yes_is_no_answer() -> None:
 @pytest.mark.parametrize(("planned", "agreed"), [(CLOSING, True), (NOTHING, False)])
 def test_who_agreed_before_or_closes_nothing_is_not_asked(planned: Plan, *, agreed: bool) -> None:
     apply.agree_to_close(planned, Options(close_ports=agreed), cast("Any", console := Asked(there=True)))
+    assert console.said == []
+
+
+def moving(*, outages: tuple[str, ...]) -> Plan:
+    stopped = Retiring(OLD, 8100, "its GPUs are needed on gpu1")
+    return cast("Plan", SimpleNamespace(retirement=Retirement((stopped,), outages)))
+
+
+def test_a_move_that_leaves_a_model_without_a_replica_is_asked_about_and_yes_is_no_answer() -> None:
+    with pytest.raises(RackwrightError) as caught:
+        apply.agree_to_outages(moving(outages=("assistant",)), Options(), cast("Any", Asked(there=False)))
+    assert str(caught.value).splitlines() == [
+        "no replica of assistant would serve until another one answers; "
+        "leave one where it is until the others serve, or allow planned downtime",
+        "  - gpu1/assistant@1 stops first: its GPUs are needed on gpu1",
+        "  next: rackwright apply --allow-outage",
+    ]
+    planned, console = moving(outages=("assistant",)), Asked(there=True)
+    apply.agree_to_outages(planned, Options(), cast("Any", console))
+    assert console.said == [
+        "gpu1/assistant@1 stops first: its GPUs are needed on gpu1",
+        "No replica of assistant serves until another one answers. Allow that?",
+    ]
+
+
+@pytest.mark.parametrize(("outages", "agreed"), [(("assistant",), True), ((), False)])
+def test_who_allowed_outages_or_has_none_is_not_asked(outages: tuple[str, ...], *, agreed: bool) -> None:
+    console = Asked(there=True)
+    apply.agree_to_outages(moving(outages=outages), Options(allow_outage=agreed), cast("Any", console))
     assert console.said == []

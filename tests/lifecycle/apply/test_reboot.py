@@ -14,6 +14,7 @@ from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.lifecycle.apply import carry_out
 from rackwright.lifecycle.apply import procedure as apply
 from rackwright.lifecycle.apply.reboot import Halted, drivers_act, needs_driver, refuse_swap, swapped
+from rackwright.lifecycle.apply.retiring import Retirement
 from rackwright.lifecycle.apply.stages import Applied, Options
 from rackwright.lifecycle.apply.work import Work
 from rackwright.operations.facts.found_driver import FoundDriver
@@ -252,7 +253,7 @@ def test_an_apply_that_was_halted_says_what_it_changed_and_why_it_ended(
     def halted(*_: object) -> None:
         raise Halted(INSTALLED, RackwrightError("gpu1 is away"))
 
-    monkeypatch.setattr(carry_out, "_change", halted)
+    monkeypatch.setattr(carry_out, "_prepare", halted)
     monkeypatch.setattr(carry_out, "note_changes", lambda session, lease, run, hosts, then: noted.append((run, then)))
     applied = carry_out.carry_out(work(made, bench), planned())
     assert applied.run == INSTALLED
@@ -279,6 +280,7 @@ def planned(*names: str, loaded: str | None = OLD, active: str = "active", role:
         restarts=(),
         drains=(),
         deferred=(),
+        retirement=Retirement(),
     )
 
 
@@ -334,7 +336,7 @@ def test_with_a_reboot_the_deploy_leaves_such_hosts_to_the_rollout(
     monkeypatch.setattr(carry_out, "drivers_act", acts)
     for reboot, left in ((False, {}), (True, {"gpu1": SWAP})):
         with pytest.raises(LeasedError):
-            carry_out._change(work(made, bench, reboot=reboot), planned("gpu1"))
+            carry_out._prepare(work(made, bench, reboot=reboot), planned("gpu1"))
         assert deployed.pop() == ("gpu", set(left))
         assert rebooted.pop() == left
 
