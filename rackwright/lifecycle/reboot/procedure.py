@@ -7,7 +7,7 @@ boot has rebooted for the rollout only if the journal has its act. If not, it cr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Protocol
 
@@ -90,10 +90,10 @@ class HostProgress:
     part: HostPart
     rebooted: bool
     """It is in another boot than when the rollout was opened, and the rollout has started to change it."""
-    drained: bool
-    """A run has drained its replicas or the gateway on it."""
     unknown: str | None
     """Why its state isn't known; None: it is."""
+    drained: bool = False
+    """A run has drained its replicas or the gateway on it, and it isn't another host's change that they wait for."""
     done: bool = False
     """Its change is complete, and nothing of it is drained."""
     settled: bool = True
@@ -216,25 +216,28 @@ def look(work: Work) -> tuple[HostProgress, ...]:
     """Ask all hosts of the rollout, and the gateways; return how far each host is."""
     parts = {part.name: part for part in work.rollout.hosts}
     drained, acted = _drained(work.session, work.rollout.hosts), _acted(work)
-
-    def asked(name: str) -> HostProgress:
-        part = parts[name]
-        return _progress(work, part, drained=bool(drained & {name, *part.replicas}), acted=name in acted)
-
-    return tuple(work.session.remote.each(parts, asked).values())
+    found = work.session.remote.each(parts, lambda name: _progress(work, parts[name], acted=name in acted)).values()
+    # A replica that spans hosts stays drained until the change of each is complete.
+    held = {address for one in found if one.part.name in acted and not one.done for address in one.part.replicas}
+    return tuple(_with_drained(one, drained - held if one.done else drained) for one in found)
 
 
-def _progress(work: Work, part: HostPart, *, drained: bool, acted: bool) -> HostProgress:
+def _progress(work: Work, part: HostPart, *, acted: bool) -> HostProgress:
+    """Return how far the host's change is, whatever is drained."""
     try:
         boot = boot_now(work.session, part.name)
     except HostError as error:
-        return HostProgress(part, rebooted=False, drained=drained, unknown=error.problems[0].what)
+        return HostProgress(part, rebooted=False, unknown=error.problems[0].what)
     if acted:
         rebooted = boot != part.boot
-        done = not drained and work.changes.done(part, rebooted=rebooted)
-        settled = work.changes.settled(part)
-        return HostProgress(part, rebooted=rebooted, drained=drained, unknown=None, done=done, settled=settled)
-    return HostProgress(part.model_copy(update={"boot": boot}), rebooted=False, drained=drained, unknown=None)
+        done = work.changes.done(part, rebooted=rebooted)
+        return HostProgress(part, rebooted=rebooted, unknown=None, done=done, settled=work.changes.settled(part))
+    return HostProgress(part.model_copy(update={"boot": boot}), rebooted=False, unknown=None)
+
+
+def _with_drained(one: HostProgress, drained: set[str]) -> HostProgress:
+    left = bool(drained & {one.part.name, *one.part.replicas})
+    return replace(one, drained=left, done=one.done and not left)
 
 
 def _acted(work: Work) -> set[str]:

@@ -91,6 +91,23 @@ def test_where_nothing_can_be_drained_no_gateway_is_asked_how_far_it_is(tmp_path
     assert [(one.rebooted, one.drained, one.unknown) for one in look(work)] == [(False, False, None)]
 
 
+@pytest.mark.parametrize(("other", "ends"), [(0, False), (1, True)])
+def test_a_replica_that_spans_hosts_stays_drained_until_the_last_of_them_is_done(
+    made: Session, bench: Bench, *, other: int, ends: bool
+) -> None:
+    """The first host has been changed; the second one, where the replica has its other half, maybe not yet."""
+    work = bench.opened(made, "gpu1", "gpu2")
+    bench.acted(work, "gpu1", "gpu2")
+    shared = work.rollout.hosts[0].replicas
+    halves = tuple(part.model_copy(update={"replicas": shared}) for part in work.rollout.hosts)
+    made.traffic.drained = set(shared)
+    made.machines["gpu1"].boots, made.machines["gpu2"].boots = 1, other
+    seen = look(replace(work, rollout=work.rollout.model_copy(update={"hosts": halves})))
+    assert [(one.drained, one.done) for one in seen] == (
+        [(True, False)] * 2 if ends else [(False, True), (True, False)]
+    )
+
+
 def test_a_host_that_can_not_be_asked_opens_nothing(made: Session, bench: Bench) -> None:
     made.machines["gpu2"].gone = True
     with pytest.raises(HostError, match="gpu2: unreachable"):

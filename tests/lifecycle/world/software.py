@@ -68,6 +68,8 @@ class PatchFolder:
     """How often it did so on the way back."""
     given_up: bool = False
     """An operator has aborted the run: hosts may serve as they run."""
+    worse: bool = False
+    """A unit had failed before: an earlier run was aborted."""
 
     @property
     def finished(self) -> bool:
@@ -145,7 +147,8 @@ class Software:
         new = bool(self.last and self.last.begun and self.version == self.last.after)
         booted = new and self.loaded == self.version
         at_once = self.trouble in (Trouble.WORSE, Trouble.STUCK)
-        return (new and at_once) or (booted and self.trouble is Trouble.WORSE_BOOTED)
+        already = bool(self.last and self.last.worse and self.version == self.last.before)
+        return already or (new and at_once) or (booted and self.trouble is Trouble.WORSE_BOOTED)
 
     @property
     def wants_reboot(self) -> bool:
@@ -223,7 +226,7 @@ class Software:
     def prepare(self, run: str, listing: str) -> None:
         name, _, before, after, *_ = listing.split()
         brings = name.startswith("linux-image")
-        folder = PatchFolder(run, before, after, self.running, brings, self.coming)
+        folder = PatchFolder(run, before, after, self.running, brings, self.coming, worse=self._worse)
         self.last = self.folders.setdefault(run, folder)
 
     def start(self, run: str, step: Step, now: float) -> None:
@@ -274,7 +277,9 @@ class Software:
             case Step.REVERT:
                 return self._reverted(folder)
             case Step.LET_GO | Step.FINISH:
-                assert step is Step.LET_GO or not self._worse, "a host that isn't as before is finished"
+                assert step is Step.LET_GO or folder.worse or not self._worse, (
+                    "a host that isn't as before is finished"
+                )
                 self.timers = self.timers or folder.held_off
                 folder.held_off = False
         return True
