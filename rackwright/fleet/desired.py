@@ -15,15 +15,21 @@ from rackwright.fleet.lock import Lock
 from rackwright.fleet.secrets import hub_token
 
 
-def desired(fleet: Fleet, lock: Lock) -> dict[str, HostSpec]:
-    """Return the spec of each host in service. Raise FleetError or SecretError if a file or secret is unusable."""
-    credentials = Credentials(
+def desired(fleet: Fleet, lock: Lock, credentials: Credentials | None = None) -> dict[str, HostSpec]:
+    """Return the spec of each host in service. Raise FleetError or SecretError if a file or secret is unusable.
+
+    Without `credentials`, those of the fleet are resolved.
+    """
+    file = read_keys_file(fleet.sibling("keys.yml"))
+    keys = Keys(as_gateway_keys(file.keys), as_revoked(file.revoked))
+    return host_specs(fleet, lock, keys, credentials or _resolved(fleet))
+
+
+def _resolved(fleet: Fleet) -> Credentials:
+    return Credentials(
         issuer=ca_of(fleet),
         own_certificate=own_certificate_of(fleet),
         hub_token=hub_token(fleet),
         backup=access_of(fleet),
         download_files=download_files(fleet),
     )
-    file = read_keys_file(fleet.sibling("keys.yml"))
-    keys = Keys(as_gateway_keys(file.keys), as_revoked(file.revoked))
-    return host_specs(fleet, lock, keys, credentials)

@@ -161,6 +161,4 @@ def agree_to_outages(planned: Plan, options: Options, console: Console) -> None:
         next="rackwright apply --allow-outage",
         listed=listed,
     )
-    for line in listed:
-        console.say(line)
     console.confirm(f"No replica of {models} serves until another one answers. Allow that?", refusal=refusal)

@@ -63,7 +63,9 @@ def with_kept(session: Session, kept: Sequence[Retiring]) -> Session:
     if not kept:
         return session
     fleet, lock = _with(session.fleet, session.lock, kept)
-    specs = desired(fleet, lock)
+    # Resolving them again could ask somebody for a password.
+    credentials = next((spec.credentials for spec in session.hosts.values()), None)
+    specs = desired(fleet, lock, credentials)
     rolled = {name: frozenset(one.replica.name for one in kept if one.replica.host == name) for name in session.hosts}
     hosts = {name: replace(specs[name], rolled=rolled[name]) for name in session.hosts}
     return replace(session, fleet=fleet, lock=lock, hosts=hosts)
