@@ -63,7 +63,7 @@ def with_kept(session: Session, kept: Sequence[Retiring]) -> Session:
     if not kept:
         return session
     fleet, lock = _with(session.fleet, session.lock, kept)
-    # Resolving them again could ask somebody for a password.
+    # To resolve them again could ask the operator for a password.
     credentials = next((spec.credentials for spec in session.hosts.values()), None)
     specs = desired(fleet, lock, credentials)
     rolled = {name: frozenset(one.replica.name for one in kept if one.replica.host == name) for name in session.hosts}
