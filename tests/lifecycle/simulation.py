@@ -52,6 +52,9 @@ class Gateways:
     def drained_manually(self) -> set[str]:
         return set(self.manual)
 
+    def drained_by_runs(self) -> set[str]:
+        return set(self.drained)
+
     def drain(self, replica: Replica) -> None:
         self.drained.add(replica.address)
 

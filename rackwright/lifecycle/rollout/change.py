@@ -50,6 +50,9 @@ class RolloutTraffic(Protocol):
     def drained_manually(self) -> set[str]:
         """Return the addresses of replicas that an operator drained manually."""
 
+    def drained_by_runs(self) -> set[str]:
+        """Return the addresses of replicas that a run has drained, this one or an earlier one."""
+
     def takes_requests(self, gateway: str) -> bool:
         """Return whether this gateway is in service."""
 

@@ -49,6 +49,8 @@ class Steps:
     """Called when the replicas are healthy again."""
     _announced: list[Replica] = field(default_factory=list)
     """One of each model whose downtime was announced to the gateways."""
+    _earlier: frozenset[str] = frozenset()
+    """What an earlier run had drained: the addresses of replicas, and the host if a gateway."""
     _watched: set[str] = field(default_factory=set)
     """Addresses of the replicas that should get requests again."""
 
@@ -62,6 +64,7 @@ class Steps:
             self.enter(Phase.DONE, "unchanged: the rollout stops")
             return False
         manual = self._manual()
+        self._earlier = self._drained_earlier(manual)
         # The gateways are changed from here on. The check may have taken so long that the lease has ended.
         self.enter(Phase.DRAIN, "no new requests")
         with self._downtime(last):
@@ -76,6 +79,12 @@ class Steps:
         # A new fleet may not have a gateway that could be asked.
         replicas = self.change.addresses and self.change.addresses & self.traffic.drained_manually()
         return left | replicas
+
+    def _drained_earlier(self, manual: frozenset[str]) -> frozenset[str]:
+        """Return what of it an earlier run has drained: it may be changed and unproven."""
+        left = frozenset(gateway for gateway in self._gateway if not self.traffic.takes_requests(gateway))
+        replicas = self.change.addresses and self.change.addresses & self.traffic.drained_by_runs()
+        return (left | replicas) - manual
 
     # Planned downtime.
 
@@ -129,11 +138,12 @@ class Steps:
         )
 
     def _leave(self, why: str, manual: frozenset[str]) -> None:
-        manual |= self._manual()
-        if self._drained_here(manual):
+        left = manual | self._manual() | self._earlier
+        if self._drained_here(left):
             self.enter(Phase.UNDRAIN, f"at every gateway: {why}")
-            self._undrain(manual)
-        self.enter(Phase.DONE, f"unchanged: {why}")
+            self._undrain(left)
+        stays = "; stays drained, as an earlier run left it" if self._earlier else ""
+        self.enter(Phase.DONE, f"unchanged: {why}{stays}")
 
     def _emptied(self) -> int:
         """Drain all of it; return how many requests are in flight at the end: 0 unless time is up or `stopping`."""

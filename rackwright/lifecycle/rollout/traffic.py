@@ -28,6 +28,10 @@ class GatewayTraffic:
     def drained_manually(self) -> set[str]:
         return {state.address for state in self.session.gateways.servers().values() if state.drained_manually}
 
+    def drained_by_runs(self) -> set[str]:
+        states = self.session.gateways.servers().values()
+        return {state.address for state in states if state.drained and not state.drained_manually}
+
     def takes_requests(self, gateway: str) -> bool:
         return gateway not in self.session.leaving.records()
 

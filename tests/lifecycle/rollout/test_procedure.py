@@ -197,6 +197,24 @@ def test_ctrl_c_during_a_drain_undrains_the_replica_untouched():
     assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "undrain", "done")]
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_an_earlier_run_left_drained_is_not_undrained_unproven(*, fails: bool) -> None:
+    """The drain is interrupted, or a gateway can't be asked."""
+    address = "gpu1/assistant@1"
+    gateways = Gateways(up={address, "gpu2/assistant@1"}, drained={address}, requests={address: [1]})
+    if fails:
+
+        def drain(_: Replica) -> None:
+            raise HostError("can't be asked", where="gate1")
+
+        gateways.drain = drain  # type: ignore[method-assign]
+    made, journal = rollout(gateways, 2, stopping=lambda journal: f"{address} drain" in journal.lines)
+    with pytest.raises(RackwrightError):
+        made.run([change(replicas(1)[0])])
+    assert gateways.drained == {address}
+    assert [line.split()[1] for line in journal.lines] == ["gate", "drain", "done"]
+
+
 def test_ctrl_c_leaves_what_was_drained_by_hand_drained():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address}, manual={one.address}, requests={one.address: [2]})
