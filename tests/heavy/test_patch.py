@@ -117,10 +117,10 @@ class Site:
         return [line["phase"] for line in self.journal() if line["subject"] == host]
 
     def settled(self) -> None:
-        """Check that no rollout is open, all serve, the first gateway has the address, and apt's timers run."""
+        """Check that no rollout is open, all serve, one gateway has the address, and apt's timers run."""
         assert "no rollout is open" in self.operator("rollout", "status").out
         shown = f"ip -o addr show to {self.vip} | grep -v ': lo '"
-        wait_until(lambda: self.lab.exec("gate1", shown, check=False).out.strip() != "")
+        wait_until(lambda: [self.lab.exec(one, shown, check=False).code for one in GATEWAYS].count(0) == 1)
         assert {state["traffic"] for state in self.operator.replicas().values()} == {"yes"}
         for host in HOSTS:
             assert self.tell(host, f"systemctl is-active {TIMERS} small") == "active\nactive\nactive"
@@ -215,7 +215,8 @@ def test_hosts_are_patched_under_load_and_reboot_once(site: Site, plan: Plan) ->
     assert "patched: gpu1, gpu2, gate2, gate1" in said.out
     assert site.boots_since(before) == {"gate1": 1, "gate2": 1, "gpu1": 1, "gpu2": 1}
     assert {site.versions(host) for host in HOSTS} == {"1 2 2 2"}
-    changed = dict.fromkeys(("gpu1", "gpu2", *GATEWAYS), PHASES)
+    at_gateways = [phase for phase in PHASES if phase != "soak"]
+    changed = dict.fromkeys(("gpu1", "gpu2"), PHASES) | dict.fromkeys(GATEWAYS, at_gateways)
     assert {host: site.phases(host) for host in HOSTS} == {**changed, "gpu3": []}
     assert [line["event"] for line in site.journal()][:: len(site.journal()) - 1] == ["opened", "closed"]
     audited = site.tell("gpu1", "cat /var/lib/rackwright/audit.log")
