@@ -74,7 +74,9 @@ class HostWatch:
             folder.back += 1
         else:
             folder.reboots += 1
-        assert folder.reboots <= 1, f"{host.name} was rebooted {folder.reboots} times for one patch run"
+        assert folder.reboots <= 1 + folder.disarmed, (
+            f"{host.name} was rebooted {folder.reboots} times for one patch run"
+        )
         assert folder.back <= MOST_BACK, f"{host.name} was rebooted {folder.back} times on its way back"
 
     def _acts(self, host: str, run: str) -> str | None:

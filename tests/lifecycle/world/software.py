@@ -64,6 +64,8 @@ class PatchFolder:
     """How often the packages came from before to after."""
     reboots: int = 0
     """How often the run rebooted the host forward."""
+    disarmed: int = 0
+    """How often an abort that didn't end took back the kernel that it had booted, or was to boot."""
     back: int = 0
     """How often it did so on the way back."""
     given_up: bool = False
@@ -189,6 +191,8 @@ class Software:
             case ["arm", kernel]:
                 self._arm(kernel, boots)
             case ["disarm"]:
+                if self.last and self.armed and not self.last.reverted:
+                    self.last.disarmed += 1
                 self.armed, self.once = None, False
             case ["commit"]:
                 if self.armed not in (None, self.running):
