@@ -21,7 +21,6 @@ COVERS = (
     "rackwright/lifecycle/patch/host_change.py",
     "rackwright/lifecycle/reboot",
     "rackwright/operations/kernel.py",
-    "rackwright/roles/boot",
     "roles/boot",
 )
 
