@@ -58,7 +58,7 @@ def plan_document(planned: Plan) -> dict[str, Json]:
         "drains": drains,
         "deferred": [{"replica": waiting.replica.address, "why": waiting.why} for waiting in planned.deferred],
         "retiring": [
-            {"replica": one.replica.address, "stops_first": one.room} for one in planned.retirement.replicas
+            {"replica": one.replica.address, "stops_first": one.stops_first} for one in planned.retirement.replicas
         ],
         "outages": list(planned.retirement.outages),
         "doubts": list(planned.doubts),
@@ -103,7 +103,7 @@ def _retiring(planned: Plan) -> Iterator[str]:
     for one in planned.retirement.kept:
         yield f"  {one.replica.address}: serves until another replica of {one.replica.model} answers"
     for one in planned.retirement.stopped_first:
-        yield f"  {one.replica.address}: stops first: {one.room}"
+        yield f"  {one.replica.address}: stops first: {one.stops_first}"
     for model in planned.retirement.outages:
         yield f"  no replica of {model} serves meanwhile: planned downtime"
 

@@ -58,13 +58,17 @@ def layers_of_a_large_model(lab: Lab) -> int:
     return round(0.55 * memory / (CONTEXT * SLOTS * BYTES_PER_TOKEN))
 
 
+@pytest.fixture(scope="module")
+def key(site: Operator) -> str:
+    return str(site("key", "add", "load", "--owner", "tests", "--json").json["key"])
+
+
 @pytest.fixture
-def plan(site: Operator, lab: Lab, tmp_path: Path) -> Plan:
-    added = site("key", "add", tmp_path.name[:20].replace("_", "-"), "--owner", "tests", "--json").json
+def plan(site: Operator, lab: Lab, key: str, tmp_path: Path) -> Plan:
     return Plan(
         gateways=(lab.fleet().hosts["gate1"],),
         ca=str(site.path.with_name("test.ca.crt")),
-        key=added["key"],
+        key=key,
         samples=str(tmp_path / "samples.jsonl"),
         rate=4,
         rhythm="lcslc",
@@ -84,7 +88,7 @@ def test_the_only_replica_moves_and_no_request_is_lost(site: Operator, lab: Lab,
     assert said.index("gpu2/assistant@1: answers") < said.index("gpu1/assistant@1  draining")
     assert counted.failures == {}
     assert counted.whole == counted.asked > 20
-    used = accesses(lab, ("gate1",), Path(plan.samples).parent.name[:20].replace("_", "-"))
+    used = accesses(lab, ("gate1",), "load")
     assert lost_by(used, load.samples) == []
     assert {access.replica for access in used.values()} == {"gpu1/assistant@1", "gpu2/assistant@1"}
     assert list(site.replicas()) == ["gpu2/assistant@1"]

@@ -153,7 +153,9 @@ def agree_to_outages(planned: Plan, options: Options, console: Console) -> None:
     if options.allow_outage or not outages:
         return
     stopped = planned.retirement.stopped_first
-    listed = [f"{one.replica.address} stops first: {one.room}" for one in stopped if one.replica.model in outages]
+    listed = [
+        f"{one.replica.address} stops first: {one.stops_first}" for one in stopped if one.replica.model in outages
+    ]
     models = " and ".join(outages)
     refusal = RackwrightError(
         f"no replica of {models} would serve until another one answers",

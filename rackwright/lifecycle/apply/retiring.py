@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from rackwright.errors import HostError
@@ -27,7 +26,7 @@ class Retiring:
 
     replica: Replica
     port: int
-    room: str | None = None
+    stops_first: str | None = None
     """Why it must stop before its model's other replicas answer; None: it serves until then."""
 
 
@@ -42,11 +41,11 @@ class Retirement:
     @property
     def kept(self) -> tuple[Retiring, ...]:
         """Those that serve until their model's other replicas answer."""
-        return tuple(one for one in self.replicas if one.room is None)
+        return tuple(one for one in self.replicas if one.stops_first is None)
 
     @property
     def stopped_first(self) -> tuple[Retiring, ...]:
-        return tuple(one for one in self.replicas if one.room is not None)
+        return tuple(one for one in self.replicas if one.stops_first is not None)
 
 
 def retirement(session: Session, surveyed: Survey, run: Run) -> Retirement:
@@ -73,17 +72,21 @@ def with_kept(session: Session, kept: Sequence[Retiring]) -> Session:
 
 def _serving(session: Session, surveyed: Survey) -> dict[str, ServerState]:
     """Return the servers to which a gateway sends requests now, by address. A new gateway has none."""
-    found: dict[str, ServerState] = {}
-    for gateway in session.fleet.gateways:
-        if gateway in surveyed.hosts:
-            with suppress(HostError):
-                states = session.gateways.only((gateway,)).servers().items()
-                found |= {address: state for address, state in states if state.takes_requests}
-    return found
+
+    def asked(gateway: str) -> dict[str, ServerState]:
+        try:
+            states = session.gateways.only((gateway,)).servers()
+        except HostError:
+            return {}
+        return {address: state for address, state in states.items() if state.takes_requests}
+
+    gateways = [name for name in session.fleet.gateways if name in surveyed.hosts]
+    answers = session.remote.each(gateways, asked).values()
+    return {address: state for states in answers for address, state in states.items()}
 
 
 def _retiring(session: Session, surveyed: Survey, serving: Iterable[ServerState]) -> Iterator[Retiring]:
-    """Yield each in turn, with room for it if those before it stay."""
+    """Yield each in turn, given that those before it stay where there is room for them."""
     fleet, kept = session.fleet, list[Retiring]()
     placed = {replica.address for replica in fleet.replicas}
     for state in serving:
@@ -91,8 +94,8 @@ def _retiring(session: Session, surveyed: Survey, serving: Iterable[ServerState]
             continue
         host = surveyed.hosts.get(state.host)
         one = Retiring(_replica_of(state, host), state.port)
-        one = replace(one, room=_room(session, host, (*kept, one)))
-        if one.room is None:
+        one = replace(one, stops_first=_lacks_room(session, host, (*kept, one)))
+        if one.stops_first is None:
             kept.append(one)
         yield one
 
@@ -103,7 +106,7 @@ def _replica_of(state: ServerState, host: Surveyed | None) -> Replica:
     return Replica(model=model, number=int(number), host=state.host, gpus=len(found.gpus) if found else 0)
 
 
-def _room(session: Session, host: Surveyed | None, kept: tuple[Retiring, ...]) -> str | None:
+def _lacks_room(session: Session, host: Surveyed | None, kept: tuple[Retiring, ...]) -> str | None:
     """Return why the last of these can't stay next to what the fleet file places on its host; None: it can."""
     fleet, lock, last = session.fleet, session.lock, kept[-1]
     name, others = last.replica.host, fleet.replicas_of(last.replica.model)
@@ -148,7 +151,7 @@ def _with(fleet: Fleet, lock: Lock, kept: Iterable[Retiring]) -> tuple[Fleet, Lo
 
 def _outages(serving: Iterable[str], found: Sequence[Retiring]) -> Iterator[str]:
     """Yield each model of which every replica that serves now stops before another one answers."""
-    stopped = {one.replica.address for one in found if one.room is not None}
+    stopped = {one.replica.address for one in found if one.stops_first is not None}
     for model in dict.fromkeys(one.replica.model for one in found):
         serves = {address for address in serving if address.partition("/")[2].partition("@")[0] == model}
         if serves and serves <= stopped:

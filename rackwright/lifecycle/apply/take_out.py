@@ -43,11 +43,13 @@ def room_made(work: Work, retirement: Retirement, run: Run) -> Iterator[None]:
             _announce(work, outages)
             _drain(work, first)
         yield
-    finally:
-        for model in outages:
-            # At a gateway that is unreachable, it ends when its time is up.
-            with suppress(HostError):
-                work.session.gateways.close_downtime(model)
+    except LeasedError:
+        # The downtime is now up to the run that has the lease.
+        raise
+    except BaseException:
+        _end_downtimes(work, outages)
+        raise
+    _end_downtimes(work, outages)
 
 
 def take_out(work: Work, retirement: Retirement, run: Run, deploy: Deploy) -> Run:
@@ -66,7 +68,7 @@ def take_out(work: Work, retirement: Retirement, run: Run, deploy: Deploy) -> Ru
         _forget(work, [*leaving, *retirement.stopped_first], run)
     if needed:
         raise RackwrightError(
-            f"these replicas go on serving, although {_WHY.replace('it', 'them')}",
+            "these replicas go on serving, although the fleet file no longer places them",
             should="the other replicas of their model should serve first",
             next="rackwright apply",
             listed=[f"{one.replica.address}: {why}" for one, why in needed.items()],
@@ -104,6 +106,13 @@ def _announce(work: Work, outages: Sequence[str]) -> None:
     for model in outages:
         seconds = seconds_away(work.lease_session.store.entries(), model) or DOWNTIME_SECONDS
         work.session.gateways.open_downtime(model, seconds)
+
+
+def _end_downtimes(work: Work, outages: Sequence[str]) -> None:
+    for model in outages:
+        # At a gateway that is unreachable, it ends when its time is up.
+        with suppress(HostError):
+            work.session.gateways.close_downtime(model)
 
 
 def _drain(work: Work, replicas: Sequence[Retiring]) -> None:

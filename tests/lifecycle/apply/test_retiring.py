@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -53,7 +54,8 @@ def fleet(tmp_path: Path) -> Fleet:
 
 def looked(fleet: Fleet, *states: ServerState, ports: dict[str, dict[str, int]] | None = None, **how: Any) -> Any:
     lock = Lock.model_construct(ports=ports or {"gpu2": {"assistant@1": 8100}}, models={})
-    session = Session(fleet, lock, {}, cast("Any", None), cast("Any", None))
+    remote = SimpleNamespace(each=lambda names, work: {name: work(name) for name in names})
+    session = Session(fleet, lock, {}, cast("Any", remote), cast("Any", None))
     session.__dict__["gateways"] = Gateways(list(states), fails=how.get("fails", False))
     return retirement(session, surveyed(how.get("hosts", ("gpu1", "gpu2"))), how.get("run", CHANGES))
 
@@ -121,7 +123,7 @@ def test_while_another_replica_serves_nothing_is_down(fleet: Fleet) -> None:
 
 def test_two_that_fit_only_alone_do_not_both_stay(fleet: Fleet) -> None:
     found = looked(fleet, serves(OLD), serves(replace(OLD, number=2), 8101))
-    assert [(one.replica.number, one.room) for one in found.replicas] == [
+    assert [(one.replica.number, one.stops_first) for one in found.replicas] == [
         (1, None),
         (2, "its GPUs are needed on gpu1"),
     ]

@@ -189,6 +189,13 @@ def test_a_downtime_ends_however_the_block_ends(bench: Bench) -> None:
     assert bench.events[-1] == "close downtime assistant"
 
 
+def test_without_the_lease_the_downtime_is_left_to_the_run_that_has_it(bench: Bench) -> None:
+    bench.lost = True
+    with pytest.raises(LeasedError), room_made(bench.work(), STOPPED, Run()):
+        pass
+    assert bench.events == ["open downtime assistant"]
+
+
 def test_without_one_that_stops_first_no_gateway_is_asked(bench: Bench) -> None:
     for retirement, run in ((KEPT, Run()), (STOPPED, Run(interrupted=True))):
         with room_made(bench.work(), retirement, run):
