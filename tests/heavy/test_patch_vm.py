@@ -6,12 +6,11 @@ The machine is the whole fleet: serving host, gateway and control host at once. 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from rackwright.lab import artefacts
 from rackwright.lab.vm import Vm
+from tests.lab.alone import operator_of
 from tests.lab.operator import Operator
 from tests.lab.paced import paced
 from tests.lab.small_archive import SmallPackage, archive
@@ -83,7 +82,9 @@ class Machine:
 @pytest.fixture(scope="module")
 def machine(vm: Vm, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     """A machine that serves, and has a kernel's package of which the archive offers nothing newer."""
-    operator = _operator(tmp_path_factory.mktemp("site"), vm)
+    folder = tmp_path_factory.mktemp("site")
+    served = paced(folder / "paced", "load=1 pace=0.05")
+    operator = operator_of(folder / "one.yml", _FLEET, vm.target(), served, inside=_INSIDE)
     machine = Machine(vm, operator)
     machine.tell("apt-get -qq update; apt-get -qq -y install apt-utils >/dev/null 2>&1", timeout=600)
     operator("apply", "--yes", "--close-ports", timeout=1800)
@@ -91,28 +92,6 @@ def machine(vm: Vm, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     machine.publish(SmallPackage("linux-image-lab", "1"))
     machine.tell("apt-get -qq update; apt-get -qq -y install linux-image-lab >/dev/null")
     return machine
-
-
-def _operator(folder: Path, vm: Vm) -> Operator:
-    target, served = vm.target(), paced(folder / "paced", "load=1 pace=0.05")
-    path = folder / "one.yml"
-    path.write_text(
-        _FLEET.format(
-            user=target.user,
-            port=target.port,
-            key=target.key,
-            address=target.address,
-            inside=_INSIDE,
-            model=served.model.path,
-            runtime=served.runtime.path,
-            release=artefacts.RELEASE,
-        )
-    )
-    assert target.known_hosts
-    path.with_suffix(".known_hosts").write_text(target.known_hosts.read_text())
-    operator = Operator(path)
-    operator("lock")
-    return operator
 
 
 def test_a_kernel_that_panics_is_reverted_unattended_within_two_boots(machine: Machine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rackwright.lab import artefacts
+from rackwright.lab.artefacts import Artefacts
 from rackwright.values.targets import Target
 from tests.lab.operator import Operator
 
@@ -31,19 +32,22 @@ firewall: {{admin_from: [{admins}], clients_from: [{admins}]}}
 def alone(folder: Path, target: Target, *, admins: str, defaults: str = "") -> Operator:
     """Write and lock the fleet file of this one host in `folder`. `admins` is the network that we connect from."""
     made = artefacts.ensure(lambda _: None)
-    path = folder / "alone.yml"
+    return operator_of(folder / "alone.yml", _FLEET, target, made, admins=admins, defaults=defaults)
+
+
+def operator_of(path: Path, text: str, target: Target, served: Artefacts, **values: str) -> Operator:
+    """Write and lock a fleet file with one host; `text` names its values, `values` are those of this file alone."""
     path.write_text(
-        _FLEET.format(
+        text.format(
             name=target.name,
             address=target.address,
             user=target.user,
             port=target.port,
             key=target.key,
-            admins=admins,
-            defaults=defaults,
-            model=made.model.path,
-            runtime=made.runtime.path,
+            model=served.model.path,
+            runtime=served.runtime.path,
             release=artefacts.RELEASE,
+            **values,
         )
     )
     assert target.known_hosts
