@@ -195,8 +195,12 @@ def complete(work: Work) -> tuple[str, ...]:
 def _forward(work: Work, done: list[str]) -> None:
     progress = look(work)
     _refuse_unknown(progress)
-    make = work.changes.changed
-    _roll(work, [make(one.part, rebooted=one.rebooted) for one in progress if not one.done], done)
+    _roll(work, [_changed(work, one) for one in progress if not one.done], done)
+
+
+def _changed(work: Work, one: HostProgress) -> Change:
+    begun = one.drained or not one.settled
+    return replace(work.changes.changed(one.part, rebooted=one.rebooted), begun=begun)
 
 
 def serve_as_they_run(work: Work, reason: str) -> None:

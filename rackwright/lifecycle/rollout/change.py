@@ -182,6 +182,8 @@ class Change:
     """What a revert leads to."""
     series: str = ""
     """Of the changes of one series, the first must have passed before another starts. Empty: it waits for none."""
+    begun: bool = False
+    """An earlier run has left the host drained or unproven: it has its slot already, and keeps it until it returns."""
 
     @property
     def subject(self) -> str:
