@@ -19,7 +19,7 @@ from rackwright.state.journal import Event
 from rackwright.state.rollout import HostRollout
 from tests.lifecycle.reboot.bench import Bench, is_open, journal
 from tests.lifecycle.reboot.machines import NEW, Session, session
-from tests.lifecycle.reboot.test_procedure import HOSTS, ONE, SOON
+from tests.lifecycle.reboot.test_procedure import HOSTS, ONE, SOON, THREE
 
 
 @pytest.fixture
@@ -52,6 +52,13 @@ def test_it_is_completed_as_if_it_had_not_been_interrupted(made: Session, bench:
     assert resumed(made, bench, rollout) == ("gpu2", "gpu3")
     assert [made.machines[name].boots for name in HOSTS] == [1, 1, 1]
     assert not is_open(made)
+
+
+def test_a_host_that_it_left_drained_comes_before_those_that_serve(made: Session, bench: Bench) -> None:
+    work = bench.opened(made, *HOSTS)
+    bench.acted(work, "gpu3")
+    made.traffic.drained.add(THREE)
+    assert resumed(made, bench, work.rollout) == ("gpu3", "gpu1", "gpu2")
 
 
 def test_what_it_installs_is_in_the_audit_logs(made: Session, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
