@@ -27,6 +27,7 @@ from rackwright.gateway.scripts import (
     SHOW_DOWNTIMES,
     SHOW_DRAINS,
     SHOW_DROPPED,
+    SHOW_STAT,
     STATES,
     TELL_KEY,
     WRITE_KEY,
@@ -39,6 +40,7 @@ from rackwright.gateway.server_states import (
     parse_downtimes,
     parse_drains,
     parse_dropped,
+    parse_queued,
     parse_states,
 )
 from rackwright.operations.haproxy.paths import DRAINS, Paths
@@ -74,6 +76,13 @@ class Gateways:
         """Given HOST/MODEL@N, return its requests in flight over all gateways and workers."""
         state = self.servers().get(address)
         return state.in_flight if state else 0
+
+    def queued(self, model: str) -> int:
+        """Return how many of the model's requests wait for a slot, over all gateways and workers.
+
+        Those that wait in the model's downtime aren't counted.
+        """
+        return sum(found.get(model, 0) for found in self.read(SHOW_STAT, "asking for queues", parse_queued).values())
 
     def dropped_lines(self) -> dict[str, int]:
         """Return how many log lines each gateway's running workers have dropped, because journald's socket was full.
@@ -111,13 +120,15 @@ class Gateways:
         """Remove the record of the drain of HOST/MODEL@N, which the gateways don't have any more."""
         self.run(FORGET_DRAIN.format(**_parts(address)), f"removing the drain of {address}")
 
-    def open_downtime(self, model: str, seconds: int) -> None:
+    def open_downtime(self, model: str, seconds: int, *, held: int = 0) -> None:
         """Make every worker expect the model to have no replica for this many seconds from now.
 
         While it has none, its requests are queued or rejected as the fleet file says, even after a reload or restart.
+        For `held` seconds from now, new requests are, too, while it still has one: that one answers those that wait
+        for a slot, and `queued` falls to 0.
         If a downtime is open already, its end changes. Ten minutes after its end, a downtime has no effect any more.
         """
-        script = OPEN_DOWNTIME.format(model=quote(model), seconds=int(seconds))
+        script = OPEN_DOWNTIME.format(model=quote(model), seconds=int(seconds), held=int(held))
         self.run(script, f"opening the downtime of {model}")
 
     def close_downtime(self, model: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rackwright.gateway.canaries import SHOW_CANARIES, UNSHARE
 from rackwright.operations.haproxy.paths import DRAINS, WORKERS, Paths
-from rackwright.roles.gateway.configuration import CANARIES, DOWNTIME_HEEDED_SECONDS, DOWNTIMES
+from rackwright.roles.gateway.configuration import CANARIES, DOWNTIME_HEEDED_SECONDS, DOWNTIMES, HELD
 
 _PLACES = """set -eu
 umask 077
 run={run} asks_as={asks_as} drains={drains} configuration={configuration} keys={configuration}/keys.map
-downtimes={configuration}/{downtimes} canaries={configuration}/{canaries}
+downtimes={configuration}/{downtimes} holds={configuration}/{held} canaries={configuration}/{canaries}
 """
 _HELPERS = r"""
 # FILE MODEL VALUE: write the model's line to the file; without a value, remove it.
@@ -43,6 +43,14 @@ set_server() {
     each old pass_on
     each old tell "replaced $1 model.$2 $3" 'no such server'
 }
+# MAP: remove the entry of $model in every worker.
+forget() { each '' tell "del map $1 $model" 'Key not found.'; }
+# UNTIL: hold new requests of $model until then. A configuration by an older version doesn't have the map.
+hold() {
+    answer admin "show map $holds"
+    case $said in 'Unknown map '*) return 0 ;; esac
+    if [ "$1" -gt 0 ]; then each '' put "$holds" "$model" "$1"; else forget "$holds"; fi
+}
 # MAP: its entries in the worker that takes new connections. A configuration by an older version doesn't have the map.
 entries() {
     answer admin "show map $1"
@@ -69,21 +77,25 @@ def helpers(paths: Paths, drains: str) -> str:
         configuration=paths.configuration,
         drains=drains,
         downtimes=DOWNTIMES,
+        held=HELD,
         canaries=CANARIES,
     )
     return places + WORKERS.read_text() + _HELPERS
 
 
-STATES = """show_stat() {
-    answer "$1" 'show stat -1 4 -1' || return 0
+SHOW_STAT = """show_stat() {
+    answer "$1" 'show stat -1 6 -1' || return 0
     case $said in '# pxname,svname,'*) printf '== stat\n%s\n' "$said" ;; *) unexpected "$1" 'show stat' ;; esac
 }
-answer admin 'show servers state'
-case $said in '1
-# be_id '*) printf '== servers\n%s\n' "$said" ;; *) unexpected admin 'show servers state' ;; esac
 each '' show_stat
 """
-STATES += SHOW_CANARIES
+"""Prints the statistics of backends and servers in every worker."""
+
+STATES = """answer admin 'show servers state'
+case $said in '1
+# be_id '*) printf '== servers\n%s\n' "$said" ;; *) unexpected admin 'show servers state' ;; esac
+"""
+STATES += SHOW_STAT + SHOW_CANARIES
 
 # A worker counts from its start, and the count ends with it.
 SHOW_DROPPED = r"""show_dropped() {
@@ -171,16 +183,19 @@ each '' tell_key
 
 # The file is written first, because a new worker reads it.
 OPEN_DOWNTIME = """lock
-model={model} ends=$(($(date +%s) + {seconds}))
+model={model} now=$(date +%s) held={held}
+ends=$((now + {seconds}))
 note "$downtimes" "$model" "$ends"
 each '' put "$downtimes" "$model" "$ends"
+hold $((held ? now + held : 0))
 knows "$downtimes" "$model" "$ends"
 """
 
 CLOSE_DOWNTIME = """lock
 model={model}
 note "$downtimes" "$model" ''
-each '' tell "del map $downtimes $model" 'Key not found.'
+forget "$downtimes"
+hold 0
 knows_no "$downtimes" "$model"
 """
 

@@ -75,9 +75,7 @@ def parse_states(text: str) -> dict[str, ServerState]:
         if title == "servers":
             rows = [line.split() for line in body.splitlines() if " model." in line]
         elif title == "stat":
-            import csv
-
-            for row in csv.DictReader(body.removeprefix("# ").splitlines()):
+            for row in _statistics(body):
                 busy[row["svname"]] = busy.get(row["svname"], 0) + parse_count(row["scur"])
         elif title == "canaries":
             canaries = dict(parse_canaries(body))
@@ -85,6 +83,25 @@ def parse_states(text: str) -> dict[str, ServerState]:
             records[title.removeprefix("drain ")] = record
     states = (_state(row, busy.get(row[3], 0), records.get(row[3]), canaries.get(row[3])) for row in rows)
     return {state.address: state for state in states}
+
+
+def parse_queued(text: str) -> dict[str, int]:
+    """Given the output of SHOW_STAT, return how many requests wait for a slot in one gateway's workers, by model."""
+    queued: dict[str, int] = {}
+    for title, body in _sections(text):
+        for row in _statistics(body) if title == "stat" else ():
+            backend, _, model = row["pxname"].partition(".")
+            if backend == "model":
+                # A backend counts what any of its servers may answer, and a server what only it may.
+                queued[model] = queued.get(model, 0) + parse_count(row["qcur"])
+    return queued
+
+
+def _statistics(body: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of HAProxy's `show stat`."""
+    import csv
+
+    yield from csv.DictReader(body.removeprefix("# ").splitlines())
 
 
 def merged(gateways: Mapping[str, Mapping[str, ServerState]]) -> dict[str, ServerState]:

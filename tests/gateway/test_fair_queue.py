@@ -1,4 +1,7 @@
-"""One key can't take all slots, nor the whole queue: its limit by default, and who gets the next free slot."""
+"""One key can't take all slots, nor the whole queue: its limit by default, and who gets the next free slot.
+
+And what is queued is answered before the only replica goes down.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import pytest
 
 from rackwright.roles.gateway.settings import Key
 from tests.gateway.stack import KEYS, Stack, digest, eventually, running_stack
+from tests.gateway.test_downtime import code, reloaded
 from tests.gateway.test_limits import refusal
 
 HOG, OTHER, THIRD = "limited", "good", "wrong"
@@ -147,6 +151,50 @@ def test_what_waited_in_planned_downtime_keeps_no_other_key_waiting(own: Stack) 
         sending.engine.let_go()
         eventually(lambda: len(sending.engine.requests) == 3)
         assert json.loads(sending.engine.requests[2].body).get("user") == f"{OTHER}-1"
+
+
+def waits_for_the_downtime(stack: Stack) -> bool:
+    return 'current_rule="lua.downtime"' in stack.gateway.ask("show sess all")
+
+
+def test_the_only_replica_answers_what_is_queued_before_it_goes_down(own: Stack) -> None:
+    """Requests that come meanwhile wait until it is back."""
+    configure(own, slots=1)
+    with clients(own) as sending, own.gateways() as gateways:
+        sending.send(*[OTHER] * 3)
+        gateways.open_downtime("assistant", 60, held=50)
+        late = sending.pool.submit(own.send, key=THIRD)
+        eventually(lambda: waits_for_the_downtime(own))
+        assert gateways.queued("assistant") == 2
+        sending.answer(2)
+        assert gateways.queued("assistant") == 0
+        gateways.drain("gpu1/assistant@1", who="rollout", reason="restart", manual=False)
+        gateways.open_downtime("assistant", 60)
+        sending.engine.let_go()
+        assert {status.result() for status in sending.statuses.values()} == {200}
+        assert (len(sending.order), waits_for_the_downtime(own)) == (3, True)
+        gateways.undrain("gpu1/assistant@1")
+        gateways.close_downtime("assistant")
+        sending.engine.let_go()
+        assert late.result().status == 200
+
+
+def test_requests_are_not_held_for_longer_than_they_should_be(own: Stack) -> None:
+    """The tool that wanted it may be gone."""
+    configure(own)
+    with own.gateways() as gateways:
+        gateways.open_downtime("assistant", 60, held=1)
+        assert own.send(key=OTHER).status == 200
+        gateways.close_downtime("assistant")
+
+
+def test_where_requests_are_rejected_in_downtime_those_that_would_be_held_are(own: Stack) -> None:
+    configure(own)
+    with reloaded(own, downtime="reject"), own.gateways() as gateways:
+        gateways.open_downtime("assistant", 60, held=50)
+        assert code(own.send(key=OTHER)) == "model_updating"
+        gateways.close_downtime("assistant")
+        assert own.send(key=OTHER).status == 200
 
 
 def test_a_key_with_many_requests_is_not_passed_over_forever(own: Stack) -> None:

@@ -41,6 +41,8 @@ class Gateways:
     drained: set[str] = field(default_factory=set)
     requests: dict[str, list[int]] = field(default_factory=dict)
     """What `in_flight` answers, one after another; the last stays."""
+    waiting: dict[str, list[int]] = field(default_factory=dict)
+    """What `queued` answers, in the same way."""
     left: list[str] = field(default_factory=list)
     """Gateways that get no requests."""
     downtimes: list[str] = field(default_factory=list)
@@ -65,8 +67,12 @@ class Gateways:
     def undrain(self, replica: Replica) -> None:
         self.drained.discard(replica.address)
 
-    def downtime(self, replica: Replica, seconds: int) -> None:
-        self.downtimes.append(f"{replica.model} {seconds}")
+    def queued(self, model: str) -> int:
+        counts = self.waiting.get(model, [0])
+        return counts.pop(0) if len(counts) > 1 else counts[0]
+
+    def downtime(self, replica: Replica, seconds: int, *, held: int = 0) -> None:
+        self.downtimes.append(f"{replica.model} {seconds}{' held' if held else ''}")
 
     def end_downtime(self, replica: Replica) -> None:
         self.downtimes.append(f"{replica.model} over")

@@ -14,6 +14,7 @@ from rackwright.gateway import Gateways
 from rackwright.lifecycle.apply.retiring import Retirement, Retiring, with_kept
 from rackwright.lifecycle.apply.work import Work
 from rackwright.lifecycle.rollout.change import DOWNTIME_SECONDS
+from rackwright.lifecycle.rollout.holding import Holding
 from rackwright.lifecycle.session.remember import failure_audited, note_leased_act
 from rackwright.run import Run
 from rackwright.state.journal import seconds_away
@@ -40,8 +41,9 @@ def room_made(work: Work, retirement: Retirement, run: Run) -> Iterator[None]:
         return
     try:
         with failure_audited(work.session, work.lease_session, run):
-            _announce(work, outages)
+            _answer_queued(work, outages)
             _drain(work, first)
+            _announce(work, outages)
         yield
     except LeasedError:
         # The downtime is now up to the run that has the lease.
@@ -102,10 +104,23 @@ def _addresses(replicas: Iterable[Replica]) -> set[str]:
     return {one.address for one in replicas}
 
 
-def _announce(work: Work, outages: Sequence[str]) -> None:
+def _answer_queued(work: Work, outages: Sequence[str]) -> None:
+    """Return when no request waits for a slot of these models. New ones are held at the gateways."""
+    gateways, queued = work.session.gateways, dict[str, int]()
+
+    def count() -> int:
+        queued.update((model, gateways.queued(model)) for model in outages)
+        return sum(queued.values())
+
+    holding = Holding(lambda seconds: _announce(work, outages, held=seconds), count, time.monotonic)
+    if outages:
+        _wait_until_none(work, "queued", lambda: queued if holding.queued() else {})
+
+
+def _announce(work: Work, outages: Sequence[str], *, held: int = 0) -> None:
     for model in outages:
         seconds = seconds_away(work.lease_session.store.entries(), model) or DOWNTIME_SECONDS
-        work.session.gateways.open_downtime(model, seconds)
+        work.session.gateways.open_downtime(model, seconds, held=held)
 
 
 def _end_downtimes(work: Work, outages: Sequence[str]) -> None:
@@ -122,7 +137,8 @@ def _drain(work: Work, replicas: Sequence[Retiring]) -> None:
     try:
         for address in addresses:
             _drain_one(work, gateways, address)
-        _wait_until_idle(work, gateways, addresses)
+        if addresses:
+            _wait_until_none(work, "in flight", lambda: _in_flight(gateways, addresses))
     except LeasedError:
         # Without the lease, this run changes nothing more.
         raise
@@ -141,24 +157,23 @@ def _drain_one(work: Work, gateways: Gateways, address: str) -> None:
     note_leased_act(work.session, work.lease_session, gateways.hosts, f"drain {address}: {_WHY}")
 
 
-def _wait_until_idle(work: Work, gateways: Gateways, addresses: Sequence[str]) -> None:
+def _wait_until_none(work: Work, where: str, look: Callable[[], dict[str, int]]) -> None:
     seconds = work.session.fleet.file.rollout.drain_timeout
     deadline = time.monotonic() + seconds
-    while addresses and (left := _in_flight(gateways, addresses)):
+    while left := {name: count for name, count in look().items() if count}:
         if work.stopping() or time.monotonic() > deadline:
             raise RackwrightError(
-                "interrupted" if work.stopping() else f"requests are still in flight after {seconds} s",
+                "interrupted" if work.stopping() else f"requests are still {where} after {seconds} s",
                 should="wait for them, or raise rollout.drain_timeout",
                 next="rackwright apply",
-                listed=left,
+                listed=[f"{name}: {count} requests {where}" for name, count in left.items()],
             )
         time.sleep(0.5)
 
 
-def _in_flight(gateways: Gateways, addresses: Sequence[str]) -> list[str]:
+def _in_flight(gateways: Gateways, addresses: Sequence[str]) -> dict[str, int]:
     states = gateways.servers()
-    found = {address: states[address].in_flight for address in addresses if address in states}
-    return [f"{address}: {count} requests in flight" for address, count in found.items() if count]
+    return {address: states[address].in_flight for address in addresses if address in states}
 
 
 def _forget(work: Work, replicas: Sequence[Retiring], run: Run) -> None:

@@ -65,11 +65,17 @@ class RolloutTraffic(Protocol):
     def in_flight(self, replica: Replica) -> int:
         """Return the number of requests that the replica has in flight, from all gateways together."""
 
+    def queued(self, model: str) -> int:
+        """Return the number of requests that wait for a slot of the model, at all gateways together."""
+
     def undrain(self, replica: Replica) -> None:
         """Let every gateway send requests to the replica."""
 
-    def downtime(self, replica: Replica, seconds: int) -> None:
-        """Announce to the gateways that its model is down for about this long: they do what rollout.downtime says."""
+    def downtime(self, replica: Replica, seconds: int, *, held: int = 0) -> None:
+        """Announce to the gateways that its model is down for about this long: they do what rollout.downtime says.
+
+        They do so for `held` seconds although the replica still takes requests: it answers those that are queued.
+        """
 
     def end_downtime(self, replica: Replica) -> None:
         """End the downtime, whether the replica was changed or not."""

@@ -13,9 +13,9 @@ def progress_line(phase: Phase, change: Change, detail: str) -> str:
     return f"{change.subject}  {_text(phase, change, detail)}"
 
 
-def draining_line(change: Change, in_flight: int) -> str:
-    """Return the line that says how many requests are left."""
-    return f"{change.subject}  draining ({in_flight} in flight)"
+def draining_line(change: Change, left: str) -> str:
+    """Return the line that says how many requests are left, and where."""
+    return f"{change.subject}  draining ({left})"
 
 
 def _text(phase: Phase, change: Change, detail: str) -> str:

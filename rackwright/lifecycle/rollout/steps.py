@@ -21,6 +21,7 @@ from rackwright.lifecycle.rollout.change import (
     nothing,
     untried,
 )
+from rackwright.lifecycle.rollout.holding import Holding
 from rackwright.lifecycle.rollout.progress import IN_FLIGHT_SECONDS, draining_line
 
 UNDRAIN_SECONDS = 60
@@ -103,9 +104,9 @@ class Steps:
             raise
         self._end_downtimes()
 
-    def _announce(self) -> None:
+    def _announce(self, *, held: int = 0) -> None:
         for replica in self._announced:
-            self.traffic.downtime(replica, self.rules.downtime(replica.model))
+            self.traffic.downtime(replica, self.rules.downtime(replica.model), held=held)
 
     def _end_downtimes(self) -> None:
         for replica in self._announced:
@@ -116,7 +117,6 @@ class Steps:
     def _drain(self, manual: frozenset[str]) -> bool:
         """Return whether no request is left in flight; False: the operator wants to stop, and all serve as before."""
         try:
-            self._announce()
             left = self._emptied()
         except HostError as error:
             # Some gateways may have drained it already, or expect the downtime.
@@ -126,12 +126,11 @@ class Steps:
         if not left:
             return True
         stopped = self.stopping()
-        self._leave("interrupted" if stopped else f"{left} requests in flight", manual)
+        self._leave("interrupted" if stopped else left, manual)
         if stopped:
             return False
         raise Paused(
-            f"{left} requests are still in flight after {self.rules.drain} s; the rollout pauses, "
-            "and no request was killed",
+            f"{left} after {self.rules.drain} s; the rollout pauses, and no request was killed",
             where=self.change.subject,
             should="wait for them, or raise rollout.drain_timeout",
             next="rackwright status",
@@ -145,23 +144,33 @@ class Steps:
         stays = "; stays drained, as an earlier run left it" if self._earlier else ""
         self.enter(Phase.DONE, f"unchanged: {why}{stays}")
 
-    def _emptied(self) -> int:
-        """Drain all of it; return how many requests are in flight at the end: 0 unless time is up or `stopping`."""
+    def _emptied(self) -> str:
+        """Drain all of it; return what is left at the end: nothing unless time is up or `stopping`."""
         # First, because it refuses if no other gateway could take over: then no replica was drained for nothing.
         for gateway in self._gateway:
             self.traffic.leave(gateway)
+        deadline = self.clock.now() + self.rules.drain
+        # What waits for a slot of a model that no other replica serves would have none left.
+        holding = Holding(lambda seconds: self._announce(held=seconds), self._queued, self.clock.now)
+        if self._announced and (left := self._until_none(holding.queued, "queued", deadline)):
+            return left
         for replica in self.change.replicas:
             self.traffic.drain(replica)
+        return self._until_none(self._in_flight, "in flight", deadline)
+
+    def _until_none(self, count: Callable[[], int], where: str, deadline: float) -> str:
         said = self.clock.now() - IN_FLIGHT_SECONDS
-        deadline = self.clock.now() + self.rules.drain
-        while (left := self._in_flight()) > 0:
+        while (left := count()) > 0:
             if self.clock.now() - said >= IN_FLIGHT_SECONDS:
                 said = self.clock.now()
-                self.say(draining_line(self.change, left))
+                self.say(draining_line(self.change, f"{left} {where}"))
             if self.stopping() or self.clock.now() >= deadline:
-                break
+                return f"{left} requests are still {where}"
             self.clock.sleep(LOOK_SECONDS)
-        return left
+        return ""
+
+    def _queued(self) -> int:
+        return sum(self.traffic.queued(replica.model) for replica in self._announced)
 
     def _in_flight(self) -> int:
         through = sum(self.traffic.passing(gateway) for gateway in self._gateway)
@@ -311,9 +320,10 @@ class Steps:
         # It may have been undrained already, and other replicas may have failed since.
         self.retake()
         if left := self._emptied():
-            raise RackwrightError(f"{left} requests are still in flight", where=self.change.subject)
+            raise RackwrightError(left, where=self.change.subject)
         # The drain may have taken long. Writing the phase again ends this run if it has lost the lease.
         self.enter(Phase.ACT, before.what)
+        self._announce()
         before.act()
         self._until_proven(before.prove, self.rules.prove)
         if self._returned(before.serves, manual):

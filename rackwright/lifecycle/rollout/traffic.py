@@ -45,12 +45,15 @@ class GatewayTraffic:
     def in_flight(self, replica: Replica) -> int:
         return self.session.gateways.in_flight(replica.address)
 
+    def queued(self, model: str) -> int:
+        return self.session.gateways.queued(model)
+
     def undrain(self, replica: Replica) -> None:
         self.session.gateways.undrain(replica.address)
 
-    def downtime(self, replica: Replica, seconds: int) -> None:
+    def downtime(self, replica: Replica, seconds: int, *, held: int = 0) -> None:
         """For up to `seconds`, gateways queue or reject requests for the replica's model while it is down."""
-        self.session.gateways.open_downtime(replica.model, seconds)
+        self.session.gateways.open_downtime(replica.model, seconds, held=held)
 
     def end_downtime(self, replica: Replica) -> None:
         """End the downtime of the replica's model. At a gateway that is unreachable, it ends when its time is up."""

@@ -1,8 +1,9 @@
 -- Rendered by rackwright: what happens to a request during planned downtime of its model, while none of its servers is usable.
 -- Arguments: the map of downtimes (model → expected end, Unix seconds), the seconds after that end when a downtime no longer
--- applies, and the map in which a worker sees that it was replaced.
-local file, forgotten, successors = ...
-local downtimes, replaced = Map.new(file, Map._str), Map.new(successors, Map._str)
+-- applies, the map in which a worker sees that it was replaced, and the map of models whose new requests are held (model →
+-- until when, Unix seconds): their last server goes down, and first answers the requests that wait for a slot.
+local file, forgotten, successors, holds = ...
+local downtimes, replaced, held = Map.new(file, Map._str), Map.new(successors, Map._str), Map.new(holds, Map._str)
 
 -- HAProxy's own commands don't reach the servers of a worker that was replaced, although its requests still wait for a slot
 -- or are retried. Prints nothing on success.
@@ -32,6 +33,11 @@ local function remaining(model)
     return left and left > -forgotten and math.max(1, left) or nil
 end
 
+-- Return whether a new request of the model should wait.
+local function closed(model)
+    return core.backends["model." .. model]:get_srv_act() == 0 or (tonumber(held:lookup(model) or "") or 0) > core.now().sec
+end
+
 -- Wait at most this many seconds for a server or for the downtime's end. txn.waited has the milliseconds waited so far and is
 -- updated. If no server is usable after the wait, txn.retry_after is set to the seconds until one should be. A worker that
 -- was replaced stops waiting: it no longer checks servers, and the next worker waits in its place. HAProxy ends the script if
@@ -39,14 +45,14 @@ end
 core.register_action("downtime", { "http-req" }, function(txn, longest)
     local model, waited = txn:get_var("txn.model"), txn:get_var("txn.waited")
     local began = milliseconds() - waited
-    local servers, left = core.backends["model." .. model], remaining(model)
+    local left = remaining(model)
     if not left then return end
     txn:set_var("txn.waiting", true)
-    while left and waited < longest * 1000 and servers:get_srv_act() == 0 and not replaced:lookup("replaced") do
+    while left and waited < longest * 1000 and closed(model) and not replaced:lookup("replaced") do
         core.msleep(100)
         left, waited = remaining(model), milliseconds() - began
     end
     txn:unset_var("txn.waiting")
     txn:set_var("txn.waited", waited)
-    if left and servers:get_srv_act() == 0 then txn:set_var("txn.retry_after", left) end
+    if left and closed(model) then txn:set_var("txn.retry_after", left) end
 end, 1)

@@ -34,6 +34,8 @@ class Gateways:
     serving: set[str] = field(default_factory=lambda: {OLD.address, NEW.address})
     manual: set[str] = field(default_factory=set)
     busy: int = 0
+    waiting: int = 0
+    """What is queued; with each look, one less."""
     fails: tuple[str, ...] = ()
 
     def servers(self) -> dict[str, ServerState]:
@@ -58,8 +60,12 @@ class Gateways:
     def forget_drain(self, address: str) -> None:
         self.did("forget", address)
 
-    def open_downtime(self, model: str, seconds: int) -> None:
-        self.did("open downtime", model)
+    def queued(self, model: str) -> int:
+        left, self.waiting = self.waiting, max(0, self.waiting - 1)
+        return left
+
+    def open_downtime(self, model: str, seconds: int, *, held: int) -> None:
+        self.did("hold" if held else "open downtime", model)
 
     def close_downtime(self, model: str) -> None:
         self.did("close downtime", model)
@@ -172,8 +178,9 @@ def test_one_that_stops_first_is_drained_and_its_model_is_down_within_the_block(
     with room_made(bench.work(), STOPPED, Run()):
         bench.events.append("block")
     assert bench.events == [
-        "open downtime assistant",
+        "hold assistant",
         f"drain {OLD.address}",
+        "open downtime assistant",
         "block",
         "close downtime assistant",
     ]
@@ -193,7 +200,25 @@ def test_without_the_lease_the_downtime_is_left_to_the_run_that_has_it(bench: Be
     bench.lost = True
     with pytest.raises(LeasedError), room_made(bench.work(), STOPPED, Run()):
         pass
-    assert bench.events == ["open downtime assistant"]
+    assert bench.events == ["hold assistant"]
+
+
+def test_one_that_stops_first_answers_what_is_queued_before_it_is_drained(bench: Bench) -> None:
+    bench.gateways.waiting = 40
+    with room_made(bench.work(), STOPPED, Run()):
+        pass
+    assert bench.events[:3] == ["hold assistant", "hold assistant", f"drain {OLD.address}"]
+
+
+def test_requests_that_stay_queued_end_it_and_it_serves_on(bench: Bench) -> None:
+    bench.gateways.waiting = 10**6
+    with (
+        pytest.raises(RackwrightError, match=r"requests are still queued after 30 s(.|\n)*assistant: \d+ requests queued"),
+        room_made(bench.work(), STOPPED, Run()),
+    ):
+        pass
+    assert bench.events[-1] == "close downtime assistant"
+    assert f"drain {OLD.address}" not in bench.events
 
 
 def test_without_one_that_stops_first_no_gateway_is_asked(bench: Bench) -> None:

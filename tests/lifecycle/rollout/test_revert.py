@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -303,8 +304,34 @@ def test_a_models_only_replica_leaves_a_downtime_that_the_gateways_know_of(fails
         run.run([change(one, take, engine.prove, revert=engine.back)])
     except ProofError:
         assert fails
-    assert told == [["assistant 33", "assistant 33"]]
-    assert gateways.downtimes == ["assistant 33", "assistant 33", "assistant over"]
+    assert told == [["assistant 33 held", "assistant 33"]]
+    again = ["assistant 33 held", "assistant 33"] if fails else []
+    assert gateways.downtimes == ["assistant 33 held", "assistant 33", *again, "assistant over"]
+
+
+def test_a_models_only_replica_answers_what_is_queued_before_it_is_drained():
+    """New requests are held, and the gateways are told again before they would stop holding them."""
+    (one,) = replicas(1)
+    gateways = Gateways(up={one.address}, waiting={"assistant": [*[7] * 100, 0]})
+    lines: list[str] = []
+    rules = Rules(max_unavailable=1, drain=60, soak=0, outages=frozenset({"assistant"}), downtime=lambda _: 33)
+    run, _ = rollout(gateways, size=1, rules=rules)
+    gateways.drain = lambda replica: lines.append(f"drained after {len(gateways.downtimes)}")  # type: ignore[method-assign]
+    replace(run, say=lines.append).run([change(one)])
+    assert gateways.downtimes == ["assistant 33 held"] * 2 + ["assistant 33", "assistant over"]
+    waits = [line for line in lines if "queued" in line or "drained" in line]
+    assert waits == [*[f"{one.address}  draining (7 queued)"] * 3, "drained after 2"]
+
+
+def test_requests_that_stay_queued_pause_it_and_the_only_replica_serves_on():
+    (one,) = replicas(1)
+    gateways = Gateways(up={one.address}, waiting={"assistant": [3]})
+    rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}), downtime=lambda _: 33)
+    run, journal = rollout(gateways, size=1, rules=rules)
+    with pytest.raises(Paused, match="3 requests are still queued after 10 s; the rollout pauses"):
+        run.run([change(one)])
+    assert (gateways.drained, gateways.downtimes) == (set(), ["assistant 33 held", "assistant over"])
+    assert journal.lines[-1] == f"{one.address} done"
 
 
 def test_what_is_expected_of_a_downtime_counts_from_when_the_last_request_has_ended():
@@ -313,7 +340,7 @@ def test_what_is_expected_of_a_downtime_counts_from_when_the_last_request_has_en
     rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}))
     run, _ = rollout(gateways, size=1, rules=rules)
     told: list[float] = []
-    gateways.downtime = lambda *_: told.append(run.clock.now())
+    gateways.downtime = lambda *_, **__: told.append(run.clock.now())
     run.run([change(one)])
     assert told == [0.0, 3 * LOOK_SECONDS]
 
@@ -324,7 +351,7 @@ def test_a_downtime_of_which_only_some_gateways_heard_is_ended():
     rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}))
     run, journal = rollout(gateways, size=1, rules=rules)
 
-    def downtime(*_: object) -> None:
+    def downtime(*_: object, **__: object) -> None:
         raise HostError("unreachable", where="gate2")
 
     gateways.downtime = downtime  # type: ignore[method-assign]

@@ -47,7 +47,10 @@ class SimulatedGateways:
             gate.unshare(address)
             self._note(gate, f"ready {address}")
 
-    def open_downtime(self, model: str, seconds: int) -> None:
+    def queued(self, model: str) -> int:
+        return 0 * len(list(self._each()))
+
+    def open_downtime(self, model: str, seconds: int, *, held: int = 0) -> None:
         for gate in self._each():
             gate.downtimes.add(model)
             self._note(gate, f"downtime {model}")
