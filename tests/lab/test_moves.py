@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,7 +62,7 @@ def layers_of_a_large_model(lab: Lab) -> int:
 
 @pytest.fixture(scope="module")
 def key(site: Operator) -> str:
-    return str(site("key", "add", "load", "--owner", "tests", "--json").json["key"])
+    return str(site("key", "add", "load", "--owner", "tests", "--concurrency", "unlimited", "--json").json["key"])
 
 
 @pytest.fixture
@@ -95,6 +97,18 @@ def test_the_only_replica_moves_and_no_request_is_lost(site: Operator, lab: Lab,
     assert units(lab, "gpu1") == ""
     assert lab.exec("gate1", "ls /var/lib/rackwright/drains").out == ""
     assert site("plan", "--check").code == 0
+
+
+def test_requests_that_wait_for_a_slot_are_not_lost_when_the_only_replica_restarts(
+    site: Operator, lab: Lab, plan: Plan
+) -> None:
+    """There are always more requests than slots."""
+    with loaded(replace(plan, rate=60, rhythm="l", in_flight=SLOTS + 8)) as load:
+        said = site("restart", "gpu2/assistant@1", "--yes", "--allow-outage").err
+        counted = load.stop()
+    assert counted.failures == {}
+    assert counted.whole == counted.asked > 2 * SLOTS
+    assert re.search(r"draining \(\d+ queued\)", said)
 
 
 def test_the_old_one_serves_on_if_the_new_one_does_not_start(site: Operator, lab: Lab, plan: Plan) -> None:
