@@ -120,15 +120,15 @@ class Gateways:
         """Remove the record of the drain of HOST/MODEL@N, which the gateways don't have any more."""
         self.run(FORGET_DRAIN.format(**_parts(address)), f"removing the drain of {address}")
 
-    def open_downtime(self, model: str, seconds: int, *, held: int = 0) -> None:
+    def open_downtime(self, model: str, seconds: int, *, early: int = 0) -> None:
         """Make every worker expect the model to have no replica for this many seconds from now.
 
         While it has none, its requests are queued or rejected as the fleet file says, even after a reload or restart.
-        For `held` seconds from now, new requests are, too, while it still has one: that one answers those that wait
-        for a slot, and `queued` falls to 0.
+        For `early` seconds from now, this is done to new requests although it still has one, which answers those that
+        wait for a slot: `queued` falls to 0.
         If a downtime is open already, its end changes. Ten minutes after its end, a downtime has no effect any more.
         """
-        script = OPEN_DOWNTIME.format(model=quote(model), seconds=int(seconds), held=int(held))
+        script = OPEN_DOWNTIME.format(model=quote(model), seconds=int(seconds), early=int(early))
         self.run(script, f"opening the downtime of {model}")
 
     def close_downtime(self, model: str) -> None:

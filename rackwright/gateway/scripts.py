@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rackwright.gateway.canaries import SHOW_CANARIES, UNSHARE
 from rackwright.operations.haproxy.paths import DRAINS, WORKERS, Paths
-from rackwright.roles.gateway.configuration import CANARIES, DOWNTIME_HEEDED_SECONDS, DOWNTIMES, HELD
+from rackwright.roles.gateway.configuration import CANARIES, DOWNTIME_HEEDED_SECONDS, DOWNTIMES, EARLY
 
 _PLACES = """set -eu
 umask 077
 run={run} asks_as={asks_as} drains={drains} configuration={configuration} keys={configuration}/keys.map
-downtimes={configuration}/{downtimes} holds={configuration}/{held} canaries={configuration}/{canaries}
+downtimes={configuration}/{downtimes} early_map={configuration}/{early} canaries={configuration}/{canaries}
 """
 _HELPERS = r"""
 # FILE MODEL VALUE: write the model's line to the file; without a value, remove it.
@@ -45,11 +45,11 @@ set_server() {
 }
 # MAP: remove the entry of $model in every worker.
 forget() { each '' tell "del map $1 $model" 'Key not found.'; }
-# UNTIL: hold new requests of $model until then. A configuration by an older version doesn't have the map.
-hold() {
-    answer admin "show map $holds"
+# UNTIL: $model is down early until then. A configuration by an older version doesn't have the map.
+downtime_early() {
+    answer admin "show map $early_map"
     case $said in 'Unknown map '*) return 0 ;; esac
-    if [ "$1" -gt 0 ]; then each '' put "$holds" "$model" "$1"; else forget "$holds"; fi
+    if [ "$1" -gt 0 ]; then each '' put "$early_map" "$model" "$1"; else forget "$early_map"; fi
 }
 # MAP: its entries in the worker that takes new connections. A configuration by an older version doesn't have the map.
 entries() {
@@ -77,7 +77,7 @@ def helpers(paths: Paths, drains: str) -> str:
         configuration=paths.configuration,
         drains=drains,
         downtimes=DOWNTIMES,
-        held=HELD,
+        early=EARLY,
         canaries=CANARIES,
     )
     return places + WORKERS.read_text() + _HELPERS
@@ -183,11 +183,11 @@ each '' tell_key
 
 # The file is written first, because a new worker reads it.
 OPEN_DOWNTIME = """lock
-model={model} now=$(date +%s) held={held}
+model={model} now=$(date +%s) early={early}
 ends=$((now + {seconds}))
 note "$downtimes" "$model" "$ends"
 each '' put "$downtimes" "$model" "$ends"
-hold $((held ? now + held : 0))
+downtime_early $((early ? now + early : 0))
 knows "$downtimes" "$model" "$ends"
 """
 
@@ -195,7 +195,7 @@ CLOSE_DOWNTIME = """lock
 model={model}
 note "$downtimes" "$model" ''
 forget "$downtimes"
-hold 0
+downtime_early 0
 knows_no "$downtimes" "$model"
 """
 

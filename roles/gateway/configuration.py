@@ -35,8 +35,8 @@ CANARIES = "canaries.map"
 
 REPLACED = "replaced.map"
 """Name of an empty map file next to the configuration. A worker that has an entry of it in memory was replaced."""
-HELD = "held.map"
-"""Name of another one: model → until when its new requests wait, because its last server goes down, Unix seconds."""
+EARLY = "early.map"
+"""Name of another one: model → until when new requests wait although its last server is up, Unix seconds."""
 
 
 def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
@@ -58,7 +58,7 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         downtime_heeded_seconds=DOWNTIME_HEEDED_SECONDS,
         canaries=CANARIES,
         replaced=REPLACED,
-        held=HELD,
+        early=EARLY,
         left=LEFT,
         log_format=log_format(paths.configuration),
         error_log_format=error_log_format(),
@@ -122,6 +122,6 @@ def maps(settings: Settings) -> dict[str, str]:
         "models.json": models_json(settings),
         "ends.map": ends_map(),
         REPLACED: "",
-        HELD: "",
+        EARLY: "",
         **{name: (TEMPLATES / name).read_text() for name in ("downtime.lua", "nesting.lua", "reuse.lua")},
     }

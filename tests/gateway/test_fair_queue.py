@@ -162,7 +162,7 @@ def test_the_only_replica_answers_what_is_queued_before_it_goes_down(own: Stack)
     configure(own, slots=1)
     with clients(own) as sending, own.gateways() as gateways:
         sending.send(*[OTHER] * 3)
-        gateways.open_downtime("assistant", 60, held=50)
+        gateways.open_downtime("assistant", 60, early=50)
         late = sending.pool.submit(own.send, key=THIRD)
         eventually(lambda: waits_for_the_downtime(own))
         assert gateways.queued("assistant") == 2
@@ -183,7 +183,7 @@ def test_requests_are_not_held_for_longer_than_they_should_be(own: Stack) -> Non
     """The tool that wanted it may be gone."""
     configure(own)
     with own.gateways() as gateways:
-        gateways.open_downtime("assistant", 60, held=1)
+        gateways.open_downtime("assistant", 60, early=1)
         assert own.send(key=OTHER).status == 200
         gateways.close_downtime("assistant")
 
@@ -191,7 +191,7 @@ def test_requests_are_not_held_for_longer_than_they_should_be(own: Stack) -> Non
 def test_where_requests_are_rejected_in_downtime_those_that_would_be_held_are(own: Stack) -> None:
     configure(own)
     with reloaded(own, downtime="reject"), own.gateways() as gateways:
-        gateways.open_downtime("assistant", 60, held=50)
+        gateways.open_downtime("assistant", 60, early=50)
         assert code(own.send(key=OTHER)) == "model_updating"
         gateways.close_downtime("assistant")
         assert own.send(key=OTHER).status == 200

@@ -71,8 +71,8 @@ class Gateways:
         counts = self.waiting.get(model, [0])
         return counts.pop(0) if len(counts) > 1 else counts[0]
 
-    def downtime(self, replica: Replica, seconds: int, *, held: int = 0) -> None:
-        self.downtimes.append(f"{replica.model} {seconds}{' held' if held else ''}")
+    def downtime(self, replica: Replica, seconds: int, *, early: int = 0) -> None:
+        self.downtimes.append(f"{replica.model} {seconds}{' early' if early else ''}")
 
     def end_downtime(self, replica: Replica) -> None:
         self.downtimes.append(f"{replica.model} over")

@@ -14,7 +14,7 @@ from rackwright.gateway import Gateways
 from rackwright.lifecycle.apply.retiring import Retirement, Retiring, with_kept
 from rackwright.lifecycle.apply.work import Work
 from rackwright.lifecycle.rollout.change import DOWNTIME_SECONDS
-from rackwright.lifecycle.rollout.holding import Holding
+from rackwright.lifecycle.rollout.early_downtime import EarlyDowntime
 from rackwright.lifecycle.session.remember import failure_audited, note_leased_act
 from rackwright.run import Run
 from rackwright.state.journal import seconds_away
@@ -105,22 +105,22 @@ def _addresses(replicas: Iterable[Replica]) -> set[str]:
 
 
 def _answer_queued(work: Work, outages: Sequence[str]) -> None:
-    """Return when no request waits for a slot of these models. New ones are held at the gateways."""
+    """Return when no request waits for a slot of these models. Their downtime begins early for new ones."""
     gateways, queued = work.session.gateways, dict[str, int]()
 
     def count() -> int:
         queued.update((model, gateways.queued(model)) for model in outages)
         return sum(queued.values())
 
-    holding = Holding(lambda seconds: _announce(work, outages, held=seconds), count, time.monotonic)
+    early = EarlyDowntime(lambda seconds: _announce(work, outages, early=seconds), count, time.monotonic)
     if outages:
-        _wait_until_none(work, "queued", lambda: queued if holding.queued() else {})
+        _wait_until_none(work, "queued", lambda: queued if early.queued() else {})
 
 
-def _announce(work: Work, outages: Sequence[str], *, held: int = 0) -> None:
+def _announce(work: Work, outages: Sequence[str], *, early: int = 0) -> None:
     for model in outages:
         seconds = seconds_away(work.lease_session.store.entries(), model) or DOWNTIME_SECONDS
-        work.session.gateways.open_downtime(model, seconds, held=held)
+        work.session.gateways.open_downtime(model, seconds, early=early)
 
 
 def _end_downtimes(work: Work, outages: Sequence[str]) -> None:

@@ -199,8 +199,8 @@ def _forward(work: Work, done: list[str]) -> None:
 
 
 def _changed(work: Work, one: HostProgress) -> Change:
-    begun = one.drained or not one.settled
-    return replace(work.changes.changed(one.part, rebooted=one.rebooted), begun=begun)
+    unfinished = one.drained or not one.settled
+    return replace(work.changes.changed(one.part, rebooted=one.rebooted), unfinished=unfinished)
 
 
 def serve_as_they_run(work: Work, reason: str) -> None:

@@ -18,8 +18,8 @@ class Budget:
     """The hosts that can't be reached now."""
     failed: Collection[Change] = ()
     """Changes that have failed: their hosts keep their slots until they serve as before."""
-    begun: Collection[Change] = ()
-    """Changes that an earlier run has begun and this one hasn't completed."""
+    unfinished: Collection[Change] = ()
+    """Changes that an earlier run has left unfinished, and this one, too, so far."""
 
     def last_of(self, change: Change, others: Collection[Change]) -> frozenset[str]:
         """Return the models that no replica serves while this change and the `others` make theirs unavailable.
@@ -61,7 +61,7 @@ class Budget:
             )
 
     def _refuse_hosts(self, change: Change, host: str, others: Collection[Change]) -> None:
-        away = {one.host for one in (*others, *self.begun, *filter(self._stays_down, self.failed)) if one.host}
+        away = {one.host for one in (*others, *self.unfinished, *filter(self._stays_down, self.failed)) if one.host}
         down = {*self.lost(), *away, host}
         if len(down) > self.rules.max_hosts:
             raise Paused(

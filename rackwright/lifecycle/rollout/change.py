@@ -71,10 +71,10 @@ class RolloutTraffic(Protocol):
     def undrain(self, replica: Replica) -> None:
         """Let every gateway send requests to the replica."""
 
-    def downtime(self, replica: Replica, seconds: int, *, held: int = 0) -> None:
+    def downtime(self, replica: Replica, seconds: int, *, early: int = 0) -> None:
         """Announce to the gateways that its model is down for about this long: they do what rollout.downtime says.
 
-        They do so for `held` seconds although the replica still takes requests: it answers those that are queued.
+        They do so for `early` seconds although the replica still takes requests: it answers those that are queued.
         """
 
     def end_downtime(self, replica: Replica) -> None:
@@ -188,8 +188,8 @@ class Change:
     """What a revert leads to."""
     series: str = ""
     """Of the changes of one series, the first must have passed before another starts. Empty: it waits for none."""
-    begun: bool = False
-    """An earlier run has left the host drained or unproven: it has its slot already, and keeps it until it returns."""
+    unfinished: bool = False
+    """An earlier run has left the host drained or unproven: it keeps its slot until it returns."""
 
     @property
     def subject(self) -> str:

@@ -45,10 +45,10 @@ class Rollout:
     def run(self, changes: Sequence[Change], done: Callable[[Change], None] = lambda _: None) -> None:
         """Carry out the changes; call `done` after each. The first failure ends the run.
 
-        Changes start in their order, those that an earlier run has begun before all others, at most `max_unavailable` replicas, or `max_hosts` hosts, at the same time. The
-        first one of a series passes before the next one starts. With a limit of 1, one change includes its soak; with
-        more, a replica that soaks doesn't keep the next one from starting. Two changes never work on the same host at
-        the same time.
+        Changes start in their order, unfinished ones before all others, at most `max_unavailable` replicas, or
+        `max_hosts` hosts, at the same time. The first one of a series passes before the next one starts. With a limit
+        of 1, one change includes its soak; with more, a replica that soaks doesn't keep the next one from starting.
+        Two changes never work on the same host at the same time.
 
         After a failure nothing more is started, and the changes that are in progress go on to their end. `stopping`
         ends the run, too: a replica that is still draining is undrained unchanged; one that is being changed is
@@ -61,7 +61,7 @@ class Rollout:
         RackwrightError if an act fails, LeasedError at once if the lease has ended, Undecided if a trial ends without
         a verdict: that replica stays changed, and drained. If several changes fail, the error has all their problems.
         """
-        _Run(self, sorted(changes, key=lambda change: not change.begun), done).carry_out()
+        _Run(self, sorted(changes, key=lambda change: not change.unfinished), done).carry_out()
 
 
 def nobody(_: BaseException) -> None:
@@ -218,7 +218,7 @@ class _Run:
             try:
                 last = self._budget.last_of(started.change, others)
             except Paused:
-                if others or self._waits_for_begun(started.change):
+                if others or self._waits_for_unfinished(started.change):
                     return None
                 raise
             started.away = True
@@ -227,16 +227,16 @@ class _Run:
     @property
     def _budget(self) -> Budget:
         rollout = self.rollout
-        return Budget(rollout.traffic, rollout.rules, rollout.size, rollout.lost, self.failed, self._begun)
+        return Budget(rollout.traffic, rollout.rules, rollout.size, rollout.lost, self.failed, self._unfinished)
 
     @property
-    def _begun(self) -> list[Change]:
+    def _unfinished(self) -> list[Change]:
         going = [*self.waiting, *(one.change for one in self.started if not one.soaking)]
-        return [change for change in going if change.begun]
+        return [change for change in going if change.unfinished]
 
-    def _waits_for_begun(self, change: Change) -> bool:
-        """One that was begun waits for no other one: each would wait for the other to return."""
-        return not change.begun and any(one.change.begun and not one.soaking for one in self.started)
+    def _waits_for_unfinished(self, change: Change) -> bool:
+        """An unfinished one waits for no other unfinished one: each would wait for the other to return."""
+        return not change.unfinished and any(one.change.unfinished and not one.soaking for one in self.started)
 
     @contextmanager
     def _judged(self) -> Iterator[None]:

@@ -21,7 +21,7 @@ from rackwright.lifecycle.rollout.change import (
     nothing,
     untried,
 )
-from rackwright.lifecycle.rollout.holding import Holding
+from rackwright.lifecycle.rollout.early_downtime import EarlyDowntime
 from rackwright.lifecycle.rollout.progress import IN_FLIGHT_SECONDS, draining_line
 
 UNDRAIN_SECONDS = 60
@@ -104,9 +104,9 @@ class Steps:
             raise
         self._end_downtimes()
 
-    def _announce(self, *, held: int = 0) -> None:
+    def _announce(self, *, early: int = 0) -> None:
         for replica in self._announced:
-            self.traffic.downtime(replica, self.rules.downtime(replica.model), held=held)
+            self.traffic.downtime(replica, self.rules.downtime(replica.model), early=early)
 
     def _end_downtimes(self) -> None:
         for replica in self._announced:
@@ -151,8 +151,8 @@ class Steps:
             self.traffic.leave(gateway)
         deadline = self.clock.now() + self.rules.drain
         # What waits for a slot of a model that no other replica serves would have none left.
-        holding = Holding(lambda seconds: self._announce(held=seconds), self._queued, self.clock.now)
-        if self._announced and (left := self._until_none(holding.queued, "queued", deadline)):
+        early = EarlyDowntime(lambda seconds: self._announce(early=seconds), self._queued, self.clock.now)
+        if self._announced and (left := self._until_none(early.queued, "queued", deadline)):
             return left
         for replica in self.change.replicas:
             self.traffic.drain(replica)

@@ -51,9 +51,9 @@ class GatewayTraffic:
     def undrain(self, replica: Replica) -> None:
         self.session.gateways.undrain(replica.address)
 
-    def downtime(self, replica: Replica, seconds: int, *, held: int = 0) -> None:
+    def downtime(self, replica: Replica, seconds: int, *, early: int = 0) -> None:
         """For up to `seconds`, gateways queue or reject requests for the replica's model while it is down."""
-        self.session.gateways.open_downtime(replica.model, seconds, held=held)
+        self.session.gateways.open_downtime(replica.model, seconds, early=early)
 
     def end_downtime(self, replica: Replica) -> None:
         """End the downtime of the replica's model. At a gateway that is unreachable, it ends when its time is up."""

@@ -1,9 +1,9 @@
 -- Rendered by rackwright: what happens to a request during planned downtime of its model, while none of its servers is usable.
 -- Arguments: the map of downtimes (model → expected end, Unix seconds), the seconds after that end when a downtime no longer
--- applies, the map in which a worker sees that it was replaced, and the map of models whose new requests are held (model →
--- until when, Unix seconds): their last server goes down, and first answers the requests that wait for a slot.
-local file, forgotten, successors, holds = ...
-local downtimes, replaced, held = Map.new(file, Map._str), Map.new(successors, Map._str), Map.new(holds, Map._str)
+-- applies, the map in which a worker sees that it was replaced, and the map of early downtimes (model → end, Unix seconds): new
+-- requests wait although a server is usable, which answers those that wait for a slot before it goes down.
+local file, forgotten, successors, early_file = ...
+local downtimes, replaced, early = Map.new(file, Map._str), Map.new(successors, Map._str), Map.new(early_file, Map._str)
 
 -- HAProxy's own commands don't reach the servers of a worker that was replaced, although its requests still wait for a slot
 -- or are retried. Prints nothing on success.
@@ -35,7 +35,7 @@ end
 
 -- Return whether a new request of the model should wait.
 local function closed(model)
-    return core.backends["model." .. model]:get_srv_act() == 0 or (tonumber(held:lookup(model) or "") or 0) > core.now().sec
+    return core.backends["model." .. model]:get_srv_act() == 0 or (tonumber(early:lookup(model) or "") or 0) > core.now().sec
 end
 
 -- Wait at most this many seconds for a server or for the downtime's end. txn.waited has the milliseconds waited so far and is

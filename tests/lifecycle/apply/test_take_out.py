@@ -64,8 +64,8 @@ class Gateways:
         left, self.waiting = self.waiting, max(0, self.waiting - 1)
         return left
 
-    def open_downtime(self, model: str, seconds: int, *, held: int) -> None:
-        self.did("hold" if held else "open downtime", model)
+    def open_downtime(self, model: str, seconds: int, *, early: int) -> None:
+        self.did("early downtime" if early else "open downtime", model)
 
     def close_downtime(self, model: str) -> None:
         self.did("close downtime", model)
@@ -178,7 +178,7 @@ def test_one_that_stops_first_is_drained_and_its_model_is_down_within_the_block(
     with room_made(bench.work(), STOPPED, Run()):
         bench.events.append("block")
     assert bench.events == [
-        "hold assistant",
+        "early downtime assistant",
         f"drain {OLD.address}",
         "open downtime assistant",
         "block",
@@ -200,20 +200,20 @@ def test_without_the_lease_the_downtime_is_left_to_the_run_that_has_it(bench: Be
     bench.lost = True
     with pytest.raises(LeasedError), room_made(bench.work(), STOPPED, Run()):
         pass
-    assert bench.events == ["hold assistant"]
+    assert bench.events == ["early downtime assistant"]
 
 
 def test_one_that_stops_first_answers_what_is_queued_before_it_is_drained(bench: Bench) -> None:
     bench.gateways.waiting = 40
     with room_made(bench.work(), STOPPED, Run()):
         pass
-    assert bench.events[:3] == ["hold assistant", "hold assistant", f"drain {OLD.address}"]
+    assert bench.events[:3] == ["early downtime assistant", "early downtime assistant", f"drain {OLD.address}"]
 
 
 def test_requests_that_stay_queued_end_it_and_it_serves_on(bench: Bench) -> None:
     bench.gateways.waiting = 10**6
     with (
-        pytest.raises(RackwrightError, match=r"requests are still queued after 30 s(.|\n)*assistant: \d+ requests queued"),
+        pytest.raises(RackwrightError, match=r"still queued after 30 s(.|\n)*assistant: \d+ requests queued"),
         room_made(bench.work(), STOPPED, Run()),
     ):
         pass

@@ -156,9 +156,9 @@ def test_the_downtime_of_its_models_without_another_replica_is_announced_and_end
             run.run([change])
     else:
         run.run([change])
-    assert told == [["coder 33 held", "coder 33"]]
-    again = ["coder 33 held", "coder 33"] if fails else []
-    assert gateways.downtimes == ["coder 33 held", "coder 33", *again, "coder over"]
+    assert told == [["coder 33 early", "coder 33"]]
+    again = ["coder 33 early", "coder 33"] if fails else []
+    assert gateways.downtimes == ["coder 33 early", "coder 33", *again, "coder over"]
 
 
 @pytest.mark.parametrize(("lost", "limit", "down"), [({"gpu3"}, 1, 2), ({"gpu3", "gpu4"}, 2, 3), ({"gpu1"}, 1, 0)])

@@ -215,22 +215,22 @@ def test_a_host_that_stays_drained_keeps_its_slot():
 
 
 @pytest.mark.parametrize("limit", [1, 2])
-def test_a_host_that_an_earlier_run_has_begun_has_its_slot_and_comes_first(limit: int):
+def test_a_host_that_an_earlier_run_left_unfinished_has_its_slot_and_comes_first(limit: int):
     """gpu4 is drained and not proven. With a budget of two hosts, gpu9 can't be reached, either."""
     fleet = Fleet(5, limit, soak=0, unavailable=4)
     fleet.gateways.drained.add("gpu4/assistant@1")
     fleet.run_ = replace(fleet.run_, lost=lambda: {"gpu9"} if limit == 2 else set())
-    fleet.roll(fleet.change(3, series=""), fleet.change(4, series="", begun=True))
+    fleet.roll(fleet.change(3, series=""), fleet.change(4, series="", unfinished=True))
     assert fleet.at("gpu4 undrain") < fleet.at("gpu3 drain")
     assert fleet.most_down == 1
 
 
-def test_hosts_that_an_earlier_run_has_begun_do_not_wait_for_each_other():
+def test_hosts_that_an_earlier_run_left_unfinished_do_not_wait_for_each_other():
     """Each has the slot of an earlier run, and each still has a replica that serves."""
     fleet = Fleet(6, limit=2, soak=0, unavailable=5)
     fleet.run_ = replace(fleet.run_, lost=lambda: {"gpu9"})
-    with pytest.raises(Paused, match="gpu[12]: 3 hosts would be unavailable: gpu1, gpu2, gpu9"):
-        fleet.roll(fleet.change(1, series="", begun=True), fleet.change(2, series="", begun=True))
+    with pytest.raises(Paused, match=r"gpu[12]: 3 hosts would be unavailable: gpu1, gpu2, gpu9"):
+        fleet.roll(fleet.change(1, series="", unfinished=True), fleet.change(2, series="", unfinished=True))
     assert fleet.began == {}
 
 

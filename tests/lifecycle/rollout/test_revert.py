@@ -304,13 +304,13 @@ def test_a_models_only_replica_leaves_a_downtime_that_the_gateways_know_of(fails
         run.run([change(one, take, engine.prove, revert=engine.back)])
     except ProofError:
         assert fails
-    assert told == [["assistant 33 held", "assistant 33"]]
-    again = ["assistant 33 held", "assistant 33"] if fails else []
-    assert gateways.downtimes == ["assistant 33 held", "assistant 33", *again, "assistant over"]
+    assert told == [["assistant 33 early", "assistant 33"]]
+    again = ["assistant 33 early", "assistant 33"] if fails else []
+    assert gateways.downtimes == ["assistant 33 early", "assistant 33", *again, "assistant over"]
 
 
 def test_a_models_only_replica_answers_what_is_queued_before_it_is_drained():
-    """New requests are held, and the gateways are told again before they would stop holding them."""
+    """The gateways are told again before the early downtime would end."""
     (one,) = replicas(1)
     gateways = Gateways(up={one.address}, waiting={"assistant": [*[7] * 100, 0]})
     lines: list[str] = []
@@ -318,7 +318,7 @@ def test_a_models_only_replica_answers_what_is_queued_before_it_is_drained():
     run, _ = rollout(gateways, size=1, rules=rules)
     gateways.drain = lambda replica: lines.append(f"drained after {len(gateways.downtimes)}")  # type: ignore[method-assign]
     replace(run, say=lines.append).run([change(one)])
-    assert gateways.downtimes == ["assistant 33 held"] * 2 + ["assistant 33", "assistant over"]
+    assert gateways.downtimes == ["assistant 33 early"] * 2 + ["assistant 33", "assistant over"]
     waits = [line for line in lines if "queued" in line or "drained" in line]
     assert waits == [*[f"{one.address}  draining (7 queued)"] * 3, "drained after 2"]
 
@@ -330,7 +330,7 @@ def test_requests_that_stay_queued_pause_it_and_the_only_replica_serves_on():
     run, journal = rollout(gateways, size=1, rules=rules)
     with pytest.raises(Paused, match="3 requests are still queued after 10 s; the rollout pauses"):
         run.run([change(one)])
-    assert (gateways.drained, gateways.downtimes) == (set(), ["assistant 33 held", "assistant over"])
+    assert (gateways.drained, gateways.downtimes) == (set(), ["assistant 33 early", "assistant over"])
     assert journal.lines[-1] == f"{one.address} done"
 
 

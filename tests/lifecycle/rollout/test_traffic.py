@@ -16,7 +16,7 @@ class Told:
 
     downtimes: dict[str, int] = field(default_factory=dict)
 
-    def open_downtime(self, model: str, seconds: int, *, held: int) -> None:
+    def open_downtime(self, model: str, seconds: int, *, early: int) -> None:
         self.downtimes[model] = seconds
 
     def close_downtime(self, model: str) -> None:

@@ -50,7 +50,7 @@ class SimulatedGateways:
     def queued(self, model: str) -> int:
         return 0 * len(list(self._each()))
 
-    def open_downtime(self, model: str, seconds: int, *, held: int = 0) -> None:
+    def open_downtime(self, model: str, seconds: int, *, early: int = 0) -> None:
         for gate in self._each():
             gate.downtimes.add(model)
             self._note(gate, f"downtime {model}")
