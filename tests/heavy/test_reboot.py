@@ -164,11 +164,11 @@ def test_a_killed_reboot_is_ended_by_another_operator_without_a_second_one(
     site: Operator, lab: Lab, modules: LoadedModules, tmp_path: Path
 ) -> None:
     renewed(site, modules, VERSIONS[2])
-    before = {host: modules.boots(host) for host in SERVING}
+    before = modules.boots("gpu1")
     modules.hold("gpu1")
-    applying = site.start("apply", "--reboot", "--yes", *_LIMIT)
+    applying = site.start("apply", "--reboot", "--yes", "-l", "gpu1")
     read_until(applying, "gpu1  rebooting: ")
-    wait_until(lambda: modules.boots("gpu1") == before["gpu1"] + 1, 120)
+    wait_until(lambda: modules.boots("gpu1") == before + 1, 120)
     applying.kill()
     applying.wait()
     site("lease", "break", "--yes", "--reason", "its machine lost power")
@@ -180,8 +180,7 @@ def test_a_killed_reboot_is_ended_by_another_operator_without_a_second_one(
     modules.release("gpu1")
     lab.wait("gpu1")
     other("rollout", "resume", "--yes")
-    assert {host: modules.boots(host) - before[host] for host in SERVING} == dict.fromkeys(SERVING, 1)
-    assert {modules.loaded(host) for host in SERVING} == {VERSIONS[2]}
+    assert (modules.boots("gpu1"), modules.loaded("gpu1")) == (before + 1, VERSIONS[2])
     assert "no rollout is open" in site("rollout", "status").out
     assert drained(site) == []
 
@@ -221,17 +220,15 @@ def ends_when_it_answers_again(site: Operator, lab: Lab, modules: LoadedModules)
 def test_a_patch_run_brings_the_driver_of_the_next_lock_and_promotes_it(
     site: Operator, lab: Lab, modules: LoadedModules
 ) -> None:
-    site("apply", "--yes", "--reboot", timeout=500)
     modules.offer(VERSIONS[4], KERNEL)
-    before = {host: modules.boots(host) for host in SERVING}
-    said = site("patch", "run", "--yes", *_LIMIT, timeout=500)
-    assert "patched: gpu1, gpu2" in said.out
-    assert {host: modules.boots(host) - before[host] for host in SERVING} == dict.fromkeys(SERVING, 1)
-    assert {modules.loaded(host) for host in SERVING} == {VERSIONS[4]}
-    drivers = {one.version: one.hosts for one in locked(site).drivers.values()}
-    assert drivers == {VERSIONS[3]: (BOTH,), VERSIONS[4]: SERVING}
+    before = modules.boots("gpu1")
+    said = site("patch", "run", "--yes", "-l", "gpu1", timeout=500)
+    assert "patched: gpu1" in said.out
+    assert (modules.boots("gpu1"), modules.loaded("gpu1")) == (before + 1, VERSIONS[4])
+    drivers = {one.version: set(one.hosts) for one in locked(site).drivers.values()}
+    assert drivers == {VERSIONS[3]: {"gpu2", BOTH}, VERSIONS[4]: {"gpu1"}}
     assert not site.path.with_suffix(".lock.next").exists()
-    assert site("plan", "--check").code == 0
+    assert site("plan", "--check", "-l", "gpu1").code == 0
     reported = {host["host"]: host for host in site("patch", "report", "--json").json["hosts"]}
     assert reported["gpu1"]["driver"] == {"before": VERSIONS[3], "after": VERSIONS[4]}
     assert drained(site) == []
@@ -245,13 +242,12 @@ def test_a_driver_that_is_not_loaded_is_reverted_and_the_lock_stays(
     site: Operator, lab: Lab, modules: LoadedModules
 ) -> None:
     modules.offer(VERSIONS[5], KERNEL)
-    before, lock = {host: modules.boots(host) for host in SERVING}, locked(site)
+    before, lock = modules.boots("gpu1"), locked(site)
     modules.spoil("gpu1", VERSIONS[5])
-    failed = site("patch", "run", "--yes", *_LIMIT, check=12, timeout=500).err
+    failed = site("patch", "run", "--yes", "-l", "gpu1", check=12, timeout=500).err
     assert f"{VERSIONS[5]} is installed, no module runs" in failed
     assert "it was reverted, and its engines answer" in failed
-    assert {host: modules.boots(host) - before[host] for host in SERVING} == {"gpu1": 2, "gpu2": 0}
-    assert {modules.loaded(host) for host in SERVING} == {VERSIONS[4]}
+    assert (modules.boots("gpu1"), modules.loaded("gpu1")) == (before + 2, VERSIONS[4])
     assert locked(site) == lock
-    assert site("plan", "--check").code == 0
+    assert site("plan", "--check", "-l", "gpu1").code == 0
     assert drained(site) == []
