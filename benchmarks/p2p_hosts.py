@@ -52,7 +52,7 @@ class Shaped:
 
     def session(self, remote: Any, folder: Path, hosts: tuple[str, ...]) -> Any:
         """Return the parts of a session that the procedure reads, with these hosts behind the first."""
-        issuer = CertificateAuthority("bench", folder / "ca.crt", folder / "ca.key")
+        issuer = CertificateAuthority("bench", folder / "ca.crt", folder)
         addresses = {name: ip_address(address) for name, address in self.fleet.hosts.items()}
         specs = {
             name: SimpleNamespace(

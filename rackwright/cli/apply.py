@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rackwright.cli.common.commit import remind_to_commit
 from rackwright.cli.common.context import Context, hosts_needed
 from rackwright.cli.common.options import (
     Command,
@@ -70,6 +71,8 @@ def apply(
 
         applied = carry_out(session, Options(only, close_ports, allow_outage, reboot, not_stale), console, show)
     _answer(context, applied)
+    if applied.run.totals().changed:
+        remind_to_commit(context)
     if error := applied.failure or applied.unsaved:
         raise error
     if applied.run.interrupted:

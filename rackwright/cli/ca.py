@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import ssl
 from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.common.context import Context
-from rackwright.cli.common.options import Group, common_options, pass_context
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Group, common_options, pass_context, yes_option
 from rackwright.errors import RackwrightError
 
 if TYPE_CHECKING:
@@ -20,22 +18,64 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def ca() -> None:
-    """Show the certificate that clients must trust."""
+    """Show, fetch or rotate the fleet's CA."""
 
 
 @ca.command()
 @common_options
 @pass_context
 def show(context: Context) -> None:
-    """Show the certificate that clients must trust, as PEM, and its fingerprint.
+    """Show the certificates that clients must trust, as PEM, and their fingerprints.
 
-    Only the PEM goes to standard output: rackwright ca show > acme.pem
+    There are two while the CA is rotated. Only the PEM goes to standard output: rackwright ca show > acme.pem
     """
     path = trusted(context.fleet)
     pem = path.read_text(encoding="ascii")
-    sha256 = fingerprint(pem, path)
-    context.note(f"{path}: sha256 {sha256}")
-    context.answer({"file": str(path), "sha256": sha256, "pem": pem}, *pem.rstrip("\n").split("\n"))
+    found = fingerprints(pem, path)
+    for sha256 in found:
+        context.note(f"{path}: sha256 {sha256}")
+    document = {"file": str(path), "sha256": found[0], "fingerprints": list(found), "pem": pem}
+    context.answer(document, *pem.rstrip("\n").split("\n"))
+
+
+@ca.command()
+@common_options
+@pass_context
+def fetch(context: Context) -> None:
+    """Write NAME.ca.crt as the control host keeps it, if it is missing here."""
+    hosts_needed()
+    from rackwright.lifecycle.ca.fetch import fetch_ca
+    from rackwright.lifecycle.session.session import open_session
+
+    with open_session(context.fleet) as session:
+        pem = fetch_ca(session)
+    path = context.fleet.sibling("ca.crt")
+    found = fingerprints(pem, path)
+    lines = [f"sha256 {sha256}" for sha256 in found]
+    context.answer({"written": str(path), "fingerprints": list(found)}, f"{path} written; commit it.", *lines)
+
+
+@ca.command()
+@click.option("--back", is_flag=True, help="Undo the last step.")
+@yes_option
+@common_options
+@pass_context
+def rotate(context: Context, back: bool, yes: bool) -> None:
+    """Take the next step of a rotation: a new CA replaces the old one, and no client or host refuses another.
+
+    First the new CA is trusted next to the old one, then it issues all certificates, then the old one ends. Apply
+    brings each step to the hosts. A step is refused until all hosts are ready for it.
+    """
+    hosts_needed()
+    from rackwright.cli.common.console import Console
+    from rackwright.lifecycle.ca.rotate import rotate as carry_out
+    from rackwright.lifecycle.session.session import open_session
+
+    with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet) as session:
+        done = carry_out(session, console, back=back)
+    path = context.fleet.sibling("ca.crt")
+    document = {"file": str(path), "stage": done.stage.name.lower(), "next": list(done.then)}
+    context.answer(document, f"{path}: {done.stage}; commit it.", *(f"next: {step}" for step in done.then))
 
 
 def trusted(fleet: Fleet) -> Path:
@@ -48,11 +88,17 @@ def trusted(fleet: Fleet) -> Path:
     return path
 
 
-def fingerprint(pem: str, path: Path) -> str:
-    """Given a file's PEM, return the SHA-256 of its first certificate as openssl x509 -fingerprint shows it."""
-    end = "-----END CERTIFICATE-----"
+def fingerprints(pem: str, path: Path) -> tuple[str, ...]:
+    """Return the SHA-256 of each certificate as openssl x509 -fingerprint shows it.
+
+    Raise RackwrightError, with the file's path, if there is none.
+    """
+    from rackwright.fleet.x509 import certificates_in, fingerprint
+
     try:
-        der = ssl.PEM_cert_to_DER_cert(pem[: pem.index(end) + len(end)].strip())
+        found = tuple(bytes.fromhex(fingerprint(one)).hex(":").upper() for one in certificates_in(pem))
     except ValueError:
-        raise RackwrightError("contains no PEM certificate", where=str(path)) from None
-    return hashlib.sha256(der).digest().hex(":").upper()
+        found = ()
+    if not found:
+        raise RackwrightError("contains no PEM certificate", where=str(path))
+    return found

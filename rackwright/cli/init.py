@@ -11,20 +11,30 @@ from rackwright.cli.common.context import Context
 from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import RackwrightError
 
+GITIGNORE = """\
+# Commit all files next to the fleet file that rackwright writes, except this one: it is in use only during an update.
+*.lock.next
+# Secrets that the fleet file refers to, for example "file:secrets/hub-token".
+secrets/
+*.key
+"""
+
 
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @common_options
 @pass_context
 def init(context: Context, file: Path | None) -> None:
-    """Write a commented fleet file to start from.
+    """Write a commented fleet file to start from, and a .gitignore if the folder has none.
 
     Without FILE, it writes to the path of --fleet. It never overwrites a file.
     """
     path = file or context.path
     write_example(path)
+    ignored = write_gitignore(path.parent)
     next_ = f"next: edit it, then rackwright -f {path} check --offline"
-    context.answer({"written": str(path)}, f"{path} written.", next_)
+    lines = [f"{one} written." for one in (path, ignored) if one]
+    context.answer({"written": str(path), "gitignore": ignored and str(ignored)}, *lines, next_)
 
 
 def write_example(path: Path) -> None:
@@ -41,3 +51,14 @@ def write_example(path: Path) -> None:
             should="init never overwrites a file",
             next="rackwright check --offline",
         ) from None
+
+
+def write_gitignore(folder: Path) -> Path | None:
+    """Write a .gitignore for the folder of a fleet file and return its path; None: there is one already."""
+    path = folder / ".gitignore"
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(GITIGNORE)
+    except FileExistsError:
+        return None
+    return path

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rackwright.cli.common.commit import remind_to_commit
 from rackwright.cli.common.context import Context, Json, hosts_needed
 from rackwright.cli.common.options import Function, Group, common_options, confirm, pass_context, yes_option
 from rackwright.cli.render.table import table
@@ -86,7 +87,7 @@ def add(context: Context, /, id: str, owner: str, models: tuple[str, ...], later
     pushed = _push(context, added, "add", later=later)
     shown = text.reveal()
     context.answer({**_document(added), "key": shown, **_hosts(pushed)}, shown)
-    _refresh_kit(context, later=later)
+    _afterwards(context, later=later)
     return _code(pushed)
 
 
@@ -125,7 +126,7 @@ def edit(
     changed = edit_key(context.fleet, id, said)
     pushed = _push(context, changed, "edit", later=later)
     context.answer({**_document(changed), **_hosts(pushed)}, f"{changed.id} of {changed.owner}: {may(changed)}")
-    _refresh_kit(context, later=later)
+    _afterwards(context, later=later)
     return _code(pushed)
 
 
@@ -160,7 +161,7 @@ def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
     confirm(f"Revoke {found.id} of {found.owner}?", yes=yes)
     pushed = _push(context, found, "revoke", revoke_key(context.fleet, id), later=later)
     context.answer({"revoked": _document(found), **_hosts(pushed)}, f"{found.id} of {found.owner} is revoked")
-    _refresh_kit(context, later=later)
+    _afterwards(context, later=later)
     return _code(pushed)
 
 
@@ -198,10 +199,14 @@ def _push(context: Context, key: ApiKey, verb: Verb, gone: RevokedKey | None = N
     return pushed
 
 
-def _refresh_kit(context: Context, *, later: bool) -> None:
-    """Save the kit, now that the gateways know the key. Raise RackwrightError if it can't be saved."""
+def _afterwards(context: Context, *, later: bool) -> None:
+    """Remind to commit the keys file, and save the kit, now that the gateways know the key.
+
+    Raise RackwrightError if it can't be saved.
+    """
     from rackwright.fleet.backup_access import kit_repositories
 
+    remind_to_commit(context)
     if later or not kit_repositories(context.fleet):
         return
     from rackwright.cli.common.console import Console

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from binascii import a2b_base64
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -23,6 +26,41 @@ BACKDATED = timedelta(minutes=5)
 """A host's clock may be a little behind."""
 _COMMON_NAME = 64
 """Characters at most: ub-common-name of RFC 5280."""
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
+
+
+def certificates_in(text: str) -> tuple[str, ...]:
+    """Return each certificate of the text as PEM with a line end. None is decoded."""
+    return tuple(f"{found[0]}\n" for found in _CERTIFICATE.finditer(text))
+
+
+def fingerprint(pem: str) -> str:
+    """Return the SHA-256 of the text's first certificate, as hex digits. Raise ValueError if there is none."""
+    first = _CERTIFICATE.search(pem)
+    if first is None:
+        raise ValueError("contains no PEM certificate")
+    return hashlib.sha256(a2b_base64("".join(first[1].split()), strict_mode=True)).hexdigest()
+
+
+def issued_at(pem: str) -> datetime:
+    """Return when the text's first certificate was issued by this module. Raise ValueError if it can't be read."""
+    from cryptography import x509
+
+    return x509.load_pem_x509_certificate(pem.encode()).not_valid_before_utc + BACKDATED
+
+
+def end_of(pem: str) -> datetime:
+    """Return when the text's first certificate ends. Raise ValueError if it can't be read."""
+    from cryptography import x509
+
+    return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
+
+
+def is_signed_by(pem: str, ca: str) -> bool:
+    """Return whether the first CA of `ca` signed the certificate. Raise ValueError if one can't be read."""
+    from cryptography import x509
+
+    return _is_of(x509.load_pem_x509_certificate(pem.encode()), ca)
 
 
 def new_key() -> Secret:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 KEY_DAYS = 14
 CERTIFICATE_DAYS = 30
 """How many days before its end a warning starts. Apply renews the fleet's own certificates four months before it."""
+CA_DAYS = 90
+"""The same for a CA: all clients must get the next one."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,21 @@ def ending_certificates(
         for stem, ends in certificates.items()
         if ends is None or ends <= limit
     )
+
+
+def ending_cas(name: str, pem: str, now: datetime) -> tuple[Ending, ...]:
+    """Return those of the CAs in this file that end within CA_DAYS or can't be read."""
+    from rackwright.fleet.x509 import certificates_in, end_of
+
+    found = []
+    for number, one in enumerate(certificates_in(pem), 1):
+        try:
+            ends = end_of(one)
+        except ValueError:
+            ends = None
+        if ends is None or ends <= now + timedelta(days=CA_DAYS):
+            found.append(Ending("controller", f"CA {number} of {name}", ends, "rackwright ca rotate"))
+    return tuple(found)
 
 
 def days(span: timedelta) -> str:

@@ -9,12 +9,13 @@ from enum import StrEnum
 
 from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.backup_access import kit_repositories
+from rackwright.fleet.ca import ca_of
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.keys_file import read_keys
 from rackwright.fleet.lock import lock_digest
 from rackwright.gateway import DrainRecord, LeftRecord, ServerState
 from rackwright.lifecycle.apply.plan import restarts
-from rackwright.lifecycle.expiry import ending_certificates, ending_keys
+from rackwright.lifecycle.expiry import ending_cas, ending_certificates, ending_keys
 from rackwright.lifecycle.gpus.assignment import deferred
 from rackwright.lifecycle.gpus.status import GpuStatus, driver_of, gpu_statuses, host_warnings
 from rackwright.lifecycle.session.control_host import refuse_moved
@@ -236,7 +237,9 @@ def _warnings(session: Session, ends: Mapping[str, Mapping[str, datetime | None]
     for name, certificates in ends.items():
         for ending in ending_certificates(name, certificates, now):
             yield f"{ending.where}: {ending.said(now)}; next: {ending.next}"
-    for ending in ending_keys(read_keys(session.fleet.sibling("keys.yml")), now):
+    authority = ca_of(session.fleet)
+    cas = ending_cas(authority.certificate_file.name, authority.ca_pem, now)
+    for ending in (*cas, *ending_keys(read_keys(session.fleet.sibling("keys.yml")), now)):
         yield f"{ending.said(now)}; next: {ending.next}"
 
 

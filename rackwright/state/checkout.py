@@ -67,6 +67,22 @@ def checkout(fleet: Fleet) -> Checkout:
     return Checkout(folder, kept[0].relative_to(folder).as_posix(), files, tuple(kept))
 
 
+def uncommitted(fleet: Fleet) -> tuple[Path, ...]:
+    """Return which of the files that rackwright writes next to the fleet file aren't in git as they are now.
+
+    Files that git ignores are left out, and so are all files if the folder isn't in git.
+    """
+    folder = fleet.path.parent
+    paths = [path for path in map(fleet.sibling, (*WRITTEN, *TRUSTED)) if path.exists()]
+    named = (path.name for path in paths)
+    said = _git(folder, "status", "-z", "--porcelain", "--untracked-files=all", "--", *named) if paths else None
+    entries = (said or "").split("\0")
+    # git names files relative to the top of the working tree.
+    return tuple(
+        path for path in paths if any(entry.endswith((f" {path.name}", f"/{path.name}")) for entry in entries)
+    )
+
+
 def head_of(folder: Path) -> str | None:
     """Return the commit that is checked out in this folder, None if git doesn't have the folder."""
     return _git(folder, "rev-parse", "--verify", "-q", "HEAD")

@@ -39,7 +39,7 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def ca(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
     folder = tmp_path_factory.mktemp("ca")
-    return CertificateAuthority("lab", folder / "lab.ca.crt", folder / "ca.key")
+    return CertificateAuthority("lab", folder / "lab.ca.crt", folder)
 
 
 def offer(stack: Stack, tls: Tls, ca: CertificateAuthority, folder: Path) -> None:

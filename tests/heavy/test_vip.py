@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,16 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "deploys/gateway.py",
+    "rackwright/fleet/ca.py",
+    "rackwright/fleet/x509.py",
     "rackwright/fleet/hosts/vip.py",
     "rackwright/gateway/leaving.py",
     "rackwright/gateway/filters.py",
     "rackwright/gateway/leaving_scripts.py",
     "rackwright/gateway/templates",
+    "rackwright/lifecycle/ca",
     "rackwright/lifecycle/drain/gateway_host.py",
+    "rackwright/operations/certificate.py",
     "roles/gateway",
     "roles/vip",
 )
@@ -149,6 +154,47 @@ def lost_nothing(load: Load) -> None:
     assert counted.failures == {}
     assert counted.whole == counted.asked >= 200
     assert counted.long >= 40
+
+
+def test_the_ca_is_rotated_and_no_client_is_refused(
+    site: Operator, lab: Lab, vip: str, plan: Plan, tmp_path: Path
+) -> None:
+    """Clients trust the old CA, then both, then the new one."""
+    path = site.path.with_name("test.ca.crt")
+
+    def applied(trusted: str) -> str:
+        (tmp_path / "trusted.pem").write_text(trusted)
+        with loaded(replace(plan, ca=str(tmp_path / "trusted.pem"), long_tokens=40)) as load:
+            said = site("apply", "--yes").out
+            counted = load.stop()
+        assert counted.failures == {}
+        assert counted.whole == counted.asked > 20
+        return said
+
+    old = path.read_text()
+    site("ca", "rotate", "--yes")
+    refused = site("ca", "rotate", "--yes", check=1).err
+    assert "these hosts don't trust the new CA yet" in refused
+    applied(old)
+    site("ca", "rotate", "--yes")
+    applied(site("ca", "show").out)
+    site("ca", "rotate", "--yes")
+    applied(path.read_text())
+    assert site("ca", "show").out.count("BEGIN CERTIFICATE") == 1
+    assert path.read_text() != old
+    assert site("plan", "--check").code == 0
+    assert "0 failed" in site("verify").out
+
+
+def test_an_apply_never_makes_another_ca(site: Operator) -> None:
+    path = site.path.with_name("test.ca.crt")
+    before = path.read_text()
+    path.unlink()
+    refused = site("apply", "--yes", check=1).err
+    assert "test.ca.crt: is missing, and the fleet has a CA" in refused
+    assert not path.exists()
+    site("ca", "fetch")
+    assert path.read_text() == before
 
 
 def test_a_gateway_that_hangs_loses_the_address_and_leaves_it_to_the_other(

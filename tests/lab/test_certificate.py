@@ -33,7 +33,7 @@ def keeping(ca: CertificateAuthority, *names: str) -> Callable[[], None]:
 
 
 def test_a_certificate_is_issued_once_and_its_key_is_read_by_the_host_alone(host: LabHost, tmp_path: Path) -> None:
-    ca = CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key")
+    ca = CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config")
     deploy = keeping(ca, "one", host.address)
     assert host.plan(deploy).changes
     assert ca.ca_pem == ""
@@ -47,7 +47,7 @@ def test_a_certificate_is_issued_once_and_its_key_is_read_by_the_host_alone(host
 
 
 def test_a_lost_or_foreign_key_and_another_name_are_seen(host: LabHost, tmp_path: Path) -> None:
-    ca = CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key")
+    ca = CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config")
     host.tell(f"rm -rf {FOLDER}")
     deploy = keeping(ca, "one")
     host.applied(deploy)
@@ -65,9 +65,7 @@ def test_a_lost_or_foreign_key_and_another_name_are_seen(host: LabHost, tmp_path
 
 def test_a_checkout_without_the_ca_fails_and_leaves_the_host_as_it_is(host: LabHost, tmp_path: Path) -> None:
     before = host.tell(f"sha256sum {FOLDER}/*")
-    run = host.apply(
-        keeping(CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key"), "two")
-    )
+    run = host.apply(keeping(CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config"), "two"))
     assert run.failed_hosts
     assert any("NAME.ca.crt, is not next to" in line for step in run.steps for line in step.output)
     assert host.tell(f"sha256sum {FOLDER}/*") == before

@@ -140,7 +140,7 @@ class Serving:
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("ca")
-    ca = CertificateAuthority("lab", folder / "ca.crt", folder / "ca.key")
+    ca = CertificateAuthority("lab", folder / "ca.crt", folder)
     with fresh_lab("gateway", "one") as lab:
         serving = Serving(LabHost(lab, lab.fleet(), "one"), ca)
         serving.host.applied(serving.deploy)

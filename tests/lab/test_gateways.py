@@ -302,7 +302,7 @@ def test_a_drain_by_hand_reaches_a_gateway_that_lost_it_and_stays_over_apply(
 def age(site: Operator, lab: Lab, host: str, stem: str, *names: str, client: bool = False) -> None:
     """Give the host a certificate of the fleet's CA that expires in twenty days."""
     ca = site.path.with_name("test.ca.crt").read_text()
-    (private,) = site.path.parent.glob("config/rackwright/*/ca.key")
+    (private,) = site.path.parent.glob("config/rackwright/*/ca-*.key")
     signer = load_key(Secret(private.read_text()))
     began = datetime.now(UTC) - timedelta(days=345)
     issued = issue(ca, signer, names, client=client, days=365, now=began)

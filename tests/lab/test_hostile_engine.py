@@ -124,7 +124,7 @@ class Attacked:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     folder = tmp_path_factory.mktemp("ca")
-    ca = CertificateAuthority("lab", folder / "ca.crt", folder / "ca.key")
+    ca = CertificateAuthority("lab", folder / "ca.crt", folder)
     with fresh_lab("hostile", "gpu1") as lab:
         host = Attacked(LabHost(lab, lab.fleet(), "gpu1"), ca)
         program = (Path(__file__).parent / "hostile_program.py").read_text()

@@ -16,7 +16,7 @@ from rackwright.fleet.x509 import issue, load_key, new_key, self_signed
 from rackwright.lifecycle.check.procedure import _ending
 from rackwright.lifecycle.check.result import State
 from rackwright.lifecycle.client.request import FromController, Request, certificate_end
-from rackwright.lifecycle.expiry import days, ending_certificates, ending_keys
+from rackwright.lifecycle.expiry import days, ending_cas, ending_certificates, ending_keys
 from rackwright.roles.certificate import ends
 from tests.fleet.fleets import make_fleet
 
@@ -49,6 +49,20 @@ def test_certificates_that_end_within_a_month_have_ended_or_cannot_be_read_are_n
         "certificate over ended on 2026-11-24 12:00 UTC",
         "certificate broken can't be read",
     ]
+
+
+def test_a_ca_that_ends_within_three_months_is_to_be_rotated() -> None:
+    key = load_key(new_key())
+    ten_years = timedelta(days=3652)
+    fine, soon = (self_signed(key, "acme", NOW - ten_years + left * DAY) for left in (91, 89))
+    garbled = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    found = ending_cas("site.ca.crt", fine + soon + garbled, NOW)
+    assert [ending.said(NOW) for ending in found] == [
+        "CA 2 of site.ca.crt ends on 2027-02-22 11:55 UTC, in 88 days",
+        "CA 3 of site.ca.crt can't be read",
+    ]
+    assert {ending.next for ending in found} == {"rackwright ca rotate"}
+    assert ending_cas("site.ca.crt", "", NOW) == ()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,14 @@ from rackwright.errors import FleetError
 from rackwright.fleet.targets import targets
 from rackwright.gateway.canaries import parse_canaries
 from rackwright.gateway.left import parse_left
-from rackwright.gateway.server_states import parse_count, parse_downtimes, parse_drains, parse_dropped, parse_states
+from rackwright.gateway.server_states import (
+    parse_count,
+    parse_downtimes,
+    parse_drains,
+    parse_dropped,
+    parse_queued,
+    parse_states,
+)
 from rackwright.hardware.hardware import parse_hardware
 from rackwright.hardware.nvidia_smi import parse_nvidia_smi
 from rackwright.hardware.pci import parse_lspci, parse_sys_pci
@@ -31,6 +38,7 @@ from rackwright.lifecycle.access import scripts as access
 from rackwright.lifecycle.apply import plan
 from rackwright.lifecycle.assess.machine import parse_machine
 from rackwright.lifecycle.backup import contents, snapshots
+from rackwright.lifecycle.ca.on_hosts import parse_certificates
 from rackwright.lifecycle.canary.logs import parse_lines
 from rackwright.lifecycle.check import lost_files, requirements
 from rackwright.lifecycle.drill.scratch_hosts.identity import parse_identity
@@ -159,7 +167,10 @@ SURVEYED: dict[str, str] = {
 """What the parts of a survey print."""
 
 
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
+    parse_certificates: (parse_certificates, f"--- gateway\n{CERTIFICATE}--- trusts\n{CERTIFICATE}"),
+    parse_queued: (parse_queued, "== stat\n# pxname,svname,qcur,\nmodel.tiny,BACKEND,2,\n"),
     parse_canaries: (lambda text: dict(parse_canaries(text)), "500|gpu1.tiny.1.8100|1790000000|abc|r1\n"),
     parse_downtimes: (parse_downtimes, "tiny 1790000000\n"),
     parse_dropped: (parse_dropped, "0\n38\n"),

@@ -20,7 +20,7 @@ NAMES = ("gpu1", "10.0.0.1")
 
 @pytest.fixture
 def ca(tmp_path: Path) -> CertificateAuthority:
-    ca = CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key")
+    ca = CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config")
     ca.issue(("other",), client=False, days=1)
     return ca
 
@@ -105,7 +105,7 @@ def test_the_plan_says_why_a_new_one_is_issued(
 
 def test_an_expiring_certificate_is_renewed(ca: CertificateAuthority, tmp_path: Path) -> None:
     old = CertificateAuthority(
-        "acme", ca.certificate_file, ca.key_source, lambda: datetime.now(UTC) - timedelta(days=300)
+        "acme", ca.certificate_file, ca.keys, clock=lambda: datetime.now(UTC) - timedelta(days=300)
     )
     played = keep(kept(old), ca)
     assert "it expires on" in played.diffs["Keep"]
@@ -139,8 +139,8 @@ def failing(played: Played) -> str:
 
 
 def test_without_the_cas_key_the_host_fails_with_the_reason(ca: CertificateAuthority) -> None:
-    assert isinstance(ca.key_source, Path)
-    ca.key_source.unlink()
+    assert ca.key_file
+    ca.key_file.unlink()
     assert "a certificate for gpu1 is due; should be the key of" in failing(keep(Kept(), ca))
     assert "no CA to issue it" in failing(keep(Kept(), None))
 

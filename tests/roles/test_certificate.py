@@ -15,7 +15,7 @@ SETTINGS = Settings(name="gateway-client", names=("gate1",), client=True)
 
 
 def test_a_host_gets_what_the_settings_say_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
-    issuer = CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key")
+    issuer = CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config")
     made = commands(certificate, settings=SETTINGS, issuer=issuer)
     assert "openssl" in made[0]
     assert "gateway-client.key.cred" in made[-1]
@@ -31,7 +31,7 @@ def test_a_host_gets_what_the_settings_say_and_a_second_run_changes_nothing(tmp_
 
 
 def test_the_operators_own_certificate_takes_its_place(tmp_path: Path) -> None:
-    issuer = CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key")
+    issuer = CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config")
     mine = issuer.issue(("llm.acme.internal",), client=False, days=30)
     made = commands(own_certificate, stem="gateway", certificate=mine, facts={InstalledPackages: ("openssl",)})
     assert "mv -fT -- gateway.crt.rackwright-new gateway.crt" in made[-1]

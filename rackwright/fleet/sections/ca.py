@@ -10,4 +10,4 @@ class Ca(Frozen):
     """The fleet's CA. Its private key never goes to a host."""
 
     key: SecretReference | None = None
-    """The private key (PEM). If absent, it is ~/.config/rackwright/<fleet>/ca.key, created by the first apply."""
+    """The private key (PEM). If absent, it is in ~/.config/rackwright/<fleet>/, created by the first apply."""

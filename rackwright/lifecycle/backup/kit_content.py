@@ -137,8 +137,8 @@ def _inside(path: Path, top: Path) -> str:
 
 
 def _key_inodes(fleet: Fleet) -> frozenset[tuple[int, int]]:
-    source = ca_of(fleet).key_source
-    if not isinstance(source, Path) or not source.exists():
+    source = ca_of(fleet).key_file
+    if source is None or not source.exists():
         return frozenset()
     return frozenset([(source.stat().st_dev, source.stat().st_ino)])
 

@@ -161,13 +161,15 @@ def _restic(fleet: Fleet) -> Iterator[Condition]:
 
 
 def _ending(fleet: Fleet) -> Iterator[Condition]:
-    """Yield warnings for API keys and the operator's own certificate if they expire soon."""
+    """Yield warnings for API keys, the CA and the operator's own certificate if they expire soon."""
+    from rackwright.fleet.ca import ca_of
     from rackwright.fleet.gateway_certificate import own_certificate_end
     from rackwright.fleet.keys_file import read_keys
-    from rackwright.lifecycle.expiry import days, ending_certificates, ending_keys
+    from rackwright.lifecycle.expiry import days, ending_cas, ending_certificates, ending_keys
 
-    now = datetime.now(UTC)
+    now, authority = datetime.now(UTC), ca_of(fleet)
     endings = ending_keys(read_keys(fleet.sibling("keys.yml")), now)
+    endings += ending_cas(authority.certificate_file.name, authority.ca_pem, now)
     if own := own_certificate_end(fleet):
         (path, ends), renew = own, "put a new one there, then rackwright apply"
         ending = ending_certificates("controller", {str(path): ends}, now, renew)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from shlex import quote
 
 from rackwright.errors import FleetError, Problem, SecretError
-from rackwright.fleet.ca import install_key, key_file
+from rackwright.fleet.ca import ca_of, install_key
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.references import secret_references
 from rackwright.fleet.secrets import resolve
@@ -57,35 +57,22 @@ def _commands(fleet: Fleet) -> dict[str, str]:
 def use_ca_key(kit: FetchedKit, fleet: Fleet, console: Console) -> None:
     """Put the CA's key where the fleet looks for it. If the fleet file refers to another place, say where it is.
 
-    Raise SecretError if this machine has another key for this fleet: it is left alone.
+    Raise SecretError if it isn't the key of the kit's CA, or if another file is in its place.
     """
-    found, path = kit.folder / CA_KEY, key_file(fleet.file.fleet)
+    found, authority = kit.folder / CA_KEY, ca_of(fleet)
+    path = authority.key_file
     if kit.key_of is None:
-        if fleet.file.ca.key is None and not path.exists():
+        if fleet.file.ca.key is None and not (path and path.exists()):
             console.say(
                 "no kit has the CA's key; without it, certificates can't be renewed: ask the operators for it"
             )
-        return
-    if fleet.file.ca.key is not None:
+    elif fleet.file.ca.key is not None:
         console.say(f"{found}: the CA's key, for {fleet.file.ca.key}")
-        return
-    key = Secret(found.read_text(encoding="ascii"))
-    install_key(path, key)
-    try:
-        same = path.read_text(encoding="ascii").strip() == key.reveal().strip()
-    except (OSError, UnicodeDecodeError):
-        same = False
-    if not same:
-        aside = quote(f"{path}.other")
-        raise SecretError(
-            f"is the key of another CA, of a fleet that is also named {fleet.file.fleet}; it is left alone",
-            where=str(path),
-            should=f"should be the key in {found}",
-            next=(
-                f"mv {quote(str(path))} {aside} && install -m 0600 {quote(str(found))} {quote(str(path))}, "
-                f"then {following(kit)}"
-            ),
-        )
+    elif path is None:
+        console.say(f"{found}: the CA's key isn't used, because the kit lacks {authority.certificate_file.name}")
+    else:
+        install_key(path, Secret(found.read_text(encoding="ascii")))
+        authority.private_key()
 
 
 def refuse_missing_secrets(kit: FetchedKit, fleet: Fleet) -> None:

@@ -16,6 +16,7 @@ from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.run import Run, new_run_id
 from rackwright.state.applied import applied_from, read_applied, stale_checkout, write_applied
+from rackwright.state.applied_ca import refuse_other_ca
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.checkout import checkout
 from rackwright.state.control import write_control
@@ -47,6 +48,7 @@ def compared(session: Session) -> Compared:
     asking = Background(lambda: pushed_keys(session.remote, hosts_with_keys(session.fleet)))
     applied = read_applied(session.remote.connection(session.fleet.control[0]))
     local = checkout(session.fleet)
+    refuse_other_ca(applied, local)
     refuse_unknown_keys(session.fleet, asking.result())
     difference = stale_checkout(applied, local)
     if applied is None:

@@ -100,7 +100,7 @@ def _here(asked: str) -> str:
 def certificates(site: Site) -> dict[str, str]:
     """Return what a host with the gateway's address could show to a replica's port: name → PEM, "" for nothing."""
     folder = site.operator.path.parent
-    own = CertificateAuthority(site.fleet.name, folder / "own.ca.crt", folder / "own.ca.key")
+    own = CertificateAuthority(site.fleet.name, folder / "own.ca.crt", folder)
     signed = {
         f"for {name}{'' if client else ', not for clients'}": (site.authority, name, client)
         for name, client in (

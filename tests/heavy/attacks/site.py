@@ -50,7 +50,7 @@ class Site:
     def authority(self) -> CertificateAuthority:
         """The fleet's CA, whose private key only the operator has."""
         folder = self.operator.path.parent / "config" / "rackwright" / self.fleet.name
-        return CertificateAuthority(self.fleet.name, self.ca, folder / "ca.key")
+        return CertificateAuthority(self.fleet.name, self.ca, folder)
 
     def tell(self, host: str, command: str, *, input: str | None = None) -> str:
         return self.lab.exec(host, command, input=input).out

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.fleet.backup_access import reached_from_here
-from rackwright.fleet.ca import ca_of, key_file
+from rackwright.fleet.ca import ca_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
 from rackwright.lifecycle.backup.kit import Kits, save_kits
@@ -47,6 +47,12 @@ class Site:
     @property
     def fleet(self) -> Fleet:
         return load_fleet(self.path)
+
+    @property
+    def ca_key(self) -> Path:
+        path = ca_of(self.fleet).key_file
+        assert path
+        return path
 
     @property
     def hosts(self) -> FolderHosts:
@@ -104,5 +110,5 @@ def make_site(folder: Path, server: RestServer, monkeypatch: pytest.MonkeyPatch)
     site.git("add", "README", ".gitignore", "sites/acme.yml", "sites/vault.crt")
     site.git("commit", "-qm", "first")
     ca_of(site.fleet).issue(("gate1",), client=False, days=1)
-    assert key_file("acme").exists()
+    assert site.ca_key.exists()
     return site

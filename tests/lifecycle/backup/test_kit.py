@@ -15,7 +15,6 @@ import pytest
 
 from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.backup_access import reached_from_here
-from rackwright.fleet.ca import key_file
 from rackwright.fleet.keys_file import write_keys
 from rackwright.lifecycle.backup import kit_content, kit_history, kit_repository
 from rackwright.lifecycle.backup.kit import refresh, refreshed, repositories_of
@@ -68,7 +67,7 @@ def test_it_has_the_folder_with_its_history_the_cas_key_and_a_list_of_the_secret
     assert subprocess.run(["git", "status", "--porcelain"], cwd=back, capture_output=True, text=True).stdout == (
         site.git("status", "--porcelain").replace("?? sites/secrets/\n", "")
     )
-    assert (tmp_path / "back/ca.key").read_text().strip() == key_file("acme").read_text().strip()
+    assert (tmp_path / "back/ca.key").read_text().strip() == site.ca_key.read_text().strip()
     contents = parse_contents((tmp_path / "back/references.json").read_text(), "kit")
     assert (contents.fleet, contents.fleet_file, contents.with_ca_key) == ("acme", "fleet/sites/acme.yml", True)
     assert contents.commit == site.git("rev-parse", "HEAD").strip()
@@ -85,7 +84,7 @@ def test_it_has_the_folder_with_its_history_the_cas_key_and_a_list_of_the_secret
 
 def test_no_secret_but_the_cas_key_is_in_it(site: Site, tmp_path: Path) -> None:
     (site.folder / "linked").hardlink_to(site.path.parent / "secrets" / "password")
-    (site.folder / "key copy").symlink_to(key_file("acme"))
+    (site.folder / "key copy").symlink_to(site.ca_key)
     (site.path.parent / "secrets" / "gone.login").write_text(login_of("gone"))
     site.git("remote", "add", "origin", "https://bot:t0ken@git.acme.internal/fleet")
     site.git("config", "http.https://git.acme.internal/.extraheader", "Authorization: Basic t0ken")
@@ -170,10 +169,10 @@ def test_without_the_cas_key_it_is_saved_loudly_and_pushes_out_none_that_has_it(
     site.path.write_text(site.path.read_text().replace("append_only: yes, ", ""))
     assert site.save().error is None
     with_key = site.save().made[0].saved
-    shutil.move(key_file("acme"), tmp_path / "away")
+    shutil.move(site.ca_key, tmp_path / "away")
     kits = site.save()
     assert kits.warnings[0] == (
-        f"the kit has no CA key: {key_file('acme')}: the CA's key isn't on this machine; "
+        f"the kit has no CA key: {site.ca_key}: the CA's key isn't on this machine; "
         "run rackwright backup kit on a machine that has it"
     )
     saved = kits.made[0].saved
@@ -186,7 +185,7 @@ def test_without_the_cas_key_it_is_saved_loudly_and_pushes_out_none_that_has_it(
 
 def test_a_key_of_another_ca_is_none(site: Site) -> None:
     site.path.with_name("acme.ca.crt").write_text(site.server.ca)
-    assert "the CA's key here belongs to another certificate" in (site.save().no_ca_key or "")
+    assert "the CA's key isn't on this machine" in (site.save().no_ca_key or "")
 
 
 def test_old_kits_are_forgotten_in_groups_and_a_refused_deletion_is_named(site: Site) -> None:

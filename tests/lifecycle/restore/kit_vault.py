@@ -8,9 +8,11 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from rackwright.errors import RackwrightError
+from rackwright.fleet.ca import CertificateAuthority, key_folder
 from rackwright.fleet.x509 import load_key, new_key, self_signed
 from rackwright.lifecycle.backup.kit_content import CA_KEY, REFERENCES
 from rackwright.lifecycle.backup.kit_repository import WITH_CA_KEY
@@ -57,10 +59,15 @@ class Vault:
     ca_key: Secret = field(default_factory=new_key)
 
     @property
+    def key_file(self) -> Path:
+        """Where its CA's key belongs on this machine."""
+        return CertificateAuthority("acme", self.work, key_folder("acme")).file_of(self.certificate)
+
+    @property
     def place(self) -> KitPlace:
         return kit_at(str(self.folder), Secret(PASSWORD))
 
-    @property
+    @cached_property
     def certificate(self) -> str:
         return self_signed(load_key(self.ca_key), "acme", NOW)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from rackwright.errors import FleetError, RackwrightError, SecretError
-from rackwright.fleet.ca import key_file
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.x509 import new_key
 from rackwright.lifecycle.backup.snapshots import Snapshot
@@ -70,13 +68,13 @@ def test_an_operator_who_does_not_agree_runs_none_of_its_commands(vault: Vault, 
     done = rackwright("restore", "--all", *words, answers="n\n")
     assert (done.exit_code, "not confirmed" in done.stderr) == (1, True)
     assert not marker.exists()
-    assert not key_file("acme").exists()
+    assert not vault.key_file.exists()
     done = rackwright("restore", "--all", *words[:2], "--into", tmp_path / "other", *words[4:], "--yes")
     assert done.exit_code == 10
     assert "hub_token" in done.stderr
     assert "next: rackwright -f " in done.stderr
     assert marker.exists()
-    assert key_file("acme").read_text() == vault.ca_key.reveal()
+    assert vault.key_file.read_text() == vault.ca_key.reveal()
 
 
 def test_a_password_in_the_url_is_refused_before_a_question(tmp_path: Path) -> None:
@@ -85,22 +83,28 @@ def test_a_password_in_the_url_is_refused_before_a_question(tmp_path: Path) -> N
     assert "hunter2" not in done.stderr + done.stdout
 
 
-def test_the_key_of_another_ca_stays_and_the_next_commands_work(vault: Vault) -> None:
+def test_the_key_of_another_ca_is_left_alone(vault: Vault) -> None:
+    other = vault.key_file.with_name("ca-0123456789abcdef.key")
+    other.parent.mkdir(parents=True)
+    other.write_text("another fleet's key")
     kit = fetched(vault)
-    path = key_file("acme")
-    path.parent.mkdir(parents=True)
-    other = new_key().reveal()
-    path.write_text(other)
-    with pytest.raises(SecretError, match="is the key of another CA") as raised:
-        use_ca_key(kit, load_fleet(kit.fleet_file), Operator())
-    following = raised.value.problems[0].next
-    assert following is not None
-    commands, _, last = following.partition(", then ")
-    assert last == f"rackwright -f {kit.fleet_file} restore --all"
-    subprocess.run(["sh", "-c", commands], check=True)
-    assert path.with_name("ca.key.other").read_text() == other
-    assert path.stat().st_mode & 0o777 == 0o600
     use_ca_key(kit, load_fleet(kit.fleet_file), Operator())
+    assert other.read_text() == "another fleet's key"
+    assert vault.key_file.read_text() == vault.ca_key.reveal()
+    assert vault.key_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_does_not_fit_the_kits_ca_is_refused(vault: Vault) -> None:
+    kit = fetched(vault, key=new_key().reveal())
+    with pytest.raises(SecretError, match="the CA's key here belongs to another certificate"):
+        use_ca_key(kit, load_fleet(kit.fleet_file), Operator())
+
+
+def test_without_the_cas_certificate_its_key_is_not_used(vault: Vault) -> None:
+    kit, console = fetched(vault), Operator()
+    (kit.fleet_file.with_name("acme.ca.crt")).unlink()
+    use_ca_key(kit, load_fleet(kit.fleet_file), console)
+    assert console.said == [f"{kit.folder}/ca.key: the CA's key isn't used, because the kit lacks acme.ca.crt"]
 
 
 def test_a_kit_without_the_key_is_no_news_if_this_machine_has_it(vault: Vault) -> None:
@@ -109,8 +113,9 @@ def test_a_kit_without_the_key_is_no_news_if_this_machine_has_it(vault: Vault) -
     assert console.said == [
         "no kit has the CA's key; without it, certificates can't be renewed: ask the operators for it"
     ]
-    key_file("acme").parent.mkdir(parents=True)
-    key_file("acme").write_text(vault.ca_key.reveal())
+    vault.key_file.parent.mkdir(parents=True)
+    vault.key_file.write_text(vault.ca_key.reveal())
+    vault.key_file.chmod(0o600)
     use_ca_key(kit, load_fleet(kit.fleet_file), console)
     assert len(console.said) == 1
 

@@ -10,7 +10,6 @@ from typing import Any, cast
 import pytest
 
 from rackwright.errors import SecretError
-from rackwright.fleet.ca import key_file
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.session import kit
 from rackwright.lifecycle.session.kit import due_kits, has_ca_key, surveyed_kit
@@ -69,12 +68,18 @@ def test_one_without_the_cas_key_is_due_where_that_key_is(made: Fleet, monkeypat
     assert due_kits(session(made), known(one), None) == ("ssh",)
 
 
+def key_of(made: Fleet) -> Path:
+    path = kit.ca_of(made).key_file
+    assert path
+    return path
+
+
 def test_the_cas_key_is_here_if_it_fits(made: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not has_ca_key(made)
     kit.ca_of(made).issue(("gate1",), client=False, days=1)
     assert has_ca_key(made)
-    assert kit.ca_of(made).private_key().reveal() == key_file("acme").read_text()
-    key_file("acme").write_text("no key")
+    assert kit.ca_of(made).private_key().reveal() == key_of(made).read_text()
+    key_of(made).write_text("no key")
     with pytest.raises(SecretError, match="should be the PEM of an EC key"):
         kit.ca_of(made).private_key()
 

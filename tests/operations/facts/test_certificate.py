@@ -37,7 +37,7 @@ def test_a_bare_host_has_nothing(folder: Path) -> None:
 
 
 def test_the_certificate_the_cas_and_whether_the_key_fits_are_read(folder: Path) -> None:
-    ca = CertificateAuthority("acme", folder / "gate'way.ca.crt", folder / "ca.key")
+    ca = CertificateAuthority("acme", folder / "gate'way.ca.crt", folder)
     issued = ca.issue(("gate1",), client=False, days=9)
     (folder / "gate'way.crt").write_text(issued.certificate_pem.rstrip("\n"))
     assert ask(folder) == Kept(issued.certificate_pem, ca.ca_pem, key_fits=False)
@@ -47,7 +47,7 @@ def test_the_certificate_the_cas_and_whether_the_key_fits_are_read(folder: Path)
 
 @pytest.mark.parametrize("key", ["", "garbled", "another"])
 def test_another_or_no_key_does_not_fit(folder: Path, key: str) -> None:
-    ca = CertificateAuthority("acme", folder / "ca.crt", folder / "ca.key")
+    ca = CertificateAuthority("acme", folder / "ca.crt", folder)
     issued = ca.issue(("gate1",), client=False, days=9)
     other = ca.issue(("gate1",), client=False, days=9).key.reveal()
     (folder / "gate'way.crt").write_text(issued.certificate_pem)
