@@ -25,9 +25,10 @@ secrets/
 @common_options
 @pass_context
 def init(context: Context, file: Path | None) -> None:
-    """Write a commented fleet file to start from, and a .gitignore if the folder has none.
+    """Write a commented fleet file to start from.
 
-    Without FILE, it writes to the path of --fleet. It never overwrites a file.
+    Without FILE, it writes to the path of --fleet. If the folder has no .gitignore, it writes one that keeps secrets
+    out of git. It never overwrites a file.
     """
     path = file or context.path
     write_example(path)

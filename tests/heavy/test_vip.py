@@ -84,13 +84,17 @@ def test_one_gateway_has_the_address_and_answers_there(site: Operator, lab: Lab,
     assert exposure.loose(lab, "gate1") == {}
 
 
+@pytest.fixture(scope="module")
+def key(site: Operator) -> str:
+    return str(site("key", "add", "load", "--owner", "tests", "--concurrency", "unlimited", "--json").json["key"])
+
+
 @pytest.fixture
-def plan(site: Operator, vip: str, tmp_path: Path) -> Plan:
-    added = site("key", "add", "load", "--owner", "tests", "--concurrency", "unlimited", "--json").json
+def plan(site: Operator, vip: str, key: str, tmp_path: Path) -> Plan:
     return Plan(
         gateways=(vip,),
         ca=str(site.path.with_name("test.ca.crt")),
-        key=added["key"],
+        key=key,
         samples=str(tmp_path / "samples.jsonl"),
         rate=8,
         long_tokens=240,
