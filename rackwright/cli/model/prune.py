@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def prune(context: Context, limit: tuple[str, ...], dry_run: bool, yes: bool) -> int:
     """Remove weights that are no longer needed.
 
-    Keeps the versions in the lock, the previous versions, and those that an engine uses. Exit code 3 if a host has
-    more left than it should.
+    Keeps the versions in the lock, the previous versions, and those that an engine uses; says what stays and why.
+    Exit code 3 if a host has more left than it should.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console
@@ -48,6 +48,17 @@ def _document(pruned: Pruned, *, dry_run: bool) -> dict[str, Json]:
         for host, some in pruned.removed.items()
         for one in some
     ]
+    kept: list[Json] = [
+        {
+            "host": host,
+            "model": one.weights.model,
+            "digest": one.weights.digest,
+            "bytes": one.weights.bytes,
+            "why": one.why,
+        }
+        for host, some in pruned.kept.items()
+        for one in some
+    ]
     left: list[Json] = [{"host": host, "folder": folder} for host, some in pruned.strange.items() for folder in some]
     failed: list[Json] = [{"host": host, "problem": problem} for host, problem in pruned.problems.items()]
-    return {"dry_run": dry_run, "removed": removed, "left": left, "failed": failed}
+    return {"dry_run": dry_run, "removed": removed, "kept": kept, "left": left, "failed": failed}

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from rackwright.errors import HostError
-from rackwright.fleet.lock import Lock
-from rackwright.fleet.lock_file import NEXT, read_lock
-from rackwright.fleet.yaml_file import read_stored
+from rackwright.lifecycle.prune.needed import Keep, Kept, needed
 from rackwright.lifecycle.prune.scripts import LOOK, REMOVE, Found, Weights, parse, removed
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
@@ -18,26 +15,11 @@ from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import leased
 from rackwright.remote.answers import read_answer
 from rackwright.report.words import counted, duration, size
-from rackwright.state.applied import read_applied
 from rackwright.state.shell import command
 
+Some = TypeVar("Some")
 SECONDS = 600
 """Timeout for one host."""
-
-
-@dataclass(frozen=True)
-class Keep:
-    """What the locks need."""
-
-    digests: frozenset[str]
-    """Digests of models and adapters."""
-    files: frozenset[str]
-    """sha256 of each of their files: one that was already fetched is kept."""
-
-    def needs(self, weights: Weights) -> bool:
-        if weights.digest in self.files:
-            return True
-        return weights.used or any(digest.startswith(weights.digest) for digest in self.digests)
 
 
 @dataclass(frozen=True)
@@ -46,6 +28,8 @@ class Pruned:
 
     removed: Mapping[str, tuple[Weights, ...]] = field(default_factory=dict)
     """Weights that were removed; in a rehearsal, those that would be."""
+    kept: Mapping[str, tuple[Kept, ...]] = field(default_factory=dict)
+    """Weights that stay."""
     strange: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Folders that stay, because rackwright didn't create them."""
     problems: Mapping[str, str] = field(default_factory=dict)
@@ -54,41 +38,6 @@ class Pruned:
     @property
     def bytes(self) -> int:
         return sum(one.bytes for some in self.removed.values() for one in some)
-
-
-def needed(session: Session) -> Keep:
-    """Return what is needed by the lock, by the next lock if a rollout left one, and by the lock applied last.
-
-    The last applied lock counts too, because this checkout may be older. Raise FleetError if a lock can't be read.
-    """
-    return needed_by(session.lock, *_next(session.fleet.sibling(NEXT)), *_applied(session))
-
-
-def needed_by(*locks: Lock) -> Keep:
-    """Return what these locks need, including the previous versions, which a rollback needs."""
-    models = [model for lock in locks for model in lock.models.values()]
-    kept = [*models, *(model.previous for model in models if model.previous)]
-    sources = [source for model in kept for source in model.whole]
-    return Keep(
-        frozenset(source.digest for source in sources),
-        frozenset(file.sha256 for source in sources for file in source.files),
-    )
-
-
-def _next(path: Path) -> Iterable[Lock]:
-    return (read_lock(path),) if path.exists() else ()
-
-
-def _applied(session: Session) -> Iterable[Lock]:
-    applied = read_applied(session.remote.connection(session.fleet.control[0]))
-    content = applied and applied.files.get(str(Path(applied.about.fleet_file).with_suffix(".lock")))
-    if not content:
-        return ()
-    with TemporaryDirectory(prefix="rackwright-") as folder:
-        path = Path(folder, "applied.lock")
-        path.write_bytes(content)
-        # Only its digests are used, so what it names needn't be what this rackwright would lock.
-        return (read_stored(path, "lock", Lock, restore="rackwright apply"),)
 
 
 def prune(session: Session, console: Console, *, rehearsed: bool = False) -> Pruned:
@@ -102,12 +51,12 @@ def prune(session: Session, console: Console, *, rehearsed: bool = False) -> Pru
         keep = needed(session)
         found, problems = _look(session)
         found = {host: _alone(session, host, found, console) for host in found}
-        unneeded = {host: tuple(one for one in has.weights if not keep.needs(one)) for host, has in found.items()}
-        unneeded = {host: some for host, some in unneeded.items() if some}
-        strange = {host: has.strange for host, has in found.items() if has.strange}
-        _show(session, unneeded, strange, console)
+        unneeded = _without_empty({host: _unneeded(keep, has) for host, has in found.items()})
+        kept = _without_empty({host: _kept(keep, has) for host, has in found.items()})
+        strange = _without_empty({host: has.strange for host, has in found.items()})
+        _show(session, unneeded, kept, strange, console)
         if rehearsed or not unneeded:
-            return Pruned(unneeded, strange, problems)
+            return Pruned(unneeded, kept, strange, problems)
         console.confirm(f"Remove {counted(sum(map(len, unneeded.values())), 'item', 'items')}?")
 
         def remove(host: str) -> tuple[tuple[Weights, ...], str | None]:
@@ -119,7 +68,19 @@ def prune(session: Session, console: Console, *, rehearsed: bool = False) -> Pru
 
         done = session.remote.each(unneeded, remove)
     problems |= {host: problem for host, (_, problem) in done.items() if problem}
-    return Pruned({host: gone for host, (gone, _) in done.items() if gone}, strange, problems)
+    return Pruned(_without_empty({host: gone for host, (gone, _) in done.items()}), kept, strange, problems)
+
+
+def _unneeded(keep: Keep, found: Found) -> tuple[Weights, ...]:
+    return tuple(one for one in found.weights if keep.reason(one) is None)
+
+
+def _kept(keep: Keep, found: Found) -> tuple[Kept, ...]:
+    return tuple(Kept(one, why) for one in found.weights if (why := keep.reason(one)))
+
+
+def _without_empty(found: Mapping[str, tuple[Some, ...]]) -> dict[str, tuple[Some, ...]]:
+    return {host: some for host, some in found.items() if some}
 
 
 def _look(session: Session) -> tuple[dict[str, Found], dict[str, str]]:
@@ -177,12 +138,16 @@ def _root(session: Session, host: str) -> str:
 def _show(
     session: Session,
     unneeded: Mapping[str, tuple[Weights, ...]],
+    kept: Mapping[str, tuple[Kept, ...]],
     strange: Mapping[str, tuple[str, ...]],
     console: Console,
 ) -> None:
+    for host, stays in kept.items():
+        for each in stays:
+            console.say(f"{host}: {described(each.weights)}: stays, because {each.why}")
     for host, some in unneeded.items():
         for one in some:
-            console.say(f"{host}: {described(one)}")
+            console.say(f"{host}: {described(one)}: nothing needs it")
     for host, folders in strange.items():
         for folder in folders:
             console.say(f"{host}: {folder} in {_root(session, host)} isn't marked as rackwright's: it stays")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 
 from rackwright.cli.model.prune import prune
 from rackwright.lifecycle.prune import procedure
+from rackwright.lifecycle.prune.needed import Kept
 from rackwright.lifecycle.prune.procedure import Pruned
 from rackwright.lifecycle.prune.scripts import Weights
 from rackwright.lifecycle.session import session as sessions
@@ -54,7 +56,8 @@ def test_a_dry_run_says_what_would_be_removed(site, found):
 
 
 def test_json_names_all_and_a_host_that_failed_makes_exit_code_3(site, found):
-    found(Pruned({"gpu1": (OLD,)}, {"gpu1": ("others/x",)}, {"gpu2": "unreachable"}))
+    kept = {"gpu1": (Kept(replace(OLD, digest="b" * 16), "site.lock names it"),)}
+    found(Pruned({"gpu1": (OLD,)}, kept, {"gpu1": ("others/x",)}, {"gpu2": "unreachable"}))
     said = ran(site, "--yes", "--json")
     assert said.return_value == 3
     assert json.loads(said.stdout) == {
@@ -66,6 +69,15 @@ def test_json_names_all_and_a_host_that_failed_makes_exit_code_3(site, found):
                 "digest": "a" * 16,
                 "bytes": 4_700_000_000,
                 "age_seconds": 86_400,
+            }
+        ],
+        "kept": [
+            {
+                "host": "gpu1",
+                "model": "assistant",
+                "digest": "b" * 16,
+                "bytes": 4_700_000_000,
+                "why": "site.lock names it",
             }
         ],
         "left": [{"host": "gpu1", "folder": "others/x"}],

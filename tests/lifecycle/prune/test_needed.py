@@ -11,8 +11,9 @@ import pytest
 from rackwright.errors import FleetError
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
 from rackwright.fleet.lock_file import write_lock
-from rackwright.lifecycle.prune import procedure as pruning
-from rackwright.lifecycle.prune.procedure import needed, needed_by
+from rackwright.lifecycle.prune import needed as module
+from rackwright.lifecycle.prune.needed import Keep, needed, needs_of
+from rackwright.lifecycle.prune.scripts import Weights
 from rackwright.values.file import File
 
 
@@ -28,28 +29,40 @@ def lock_of(**files: str) -> Lock:
 def test_weights_of_the_lock_the_next_one_and_the_applied_one_are_needed(tmp_path, monkeypatch):
     now, following, colleagues = lock_of(assistant="now"), lock_of(assistant="next"), lock_of(coder="a colleague's")
     applied = None
-    monkeypatch.setattr(pruning, "read_applied", lambda shell: applied)
+    monkeypatch.setattr(module, "read_applied", lambda shell: applied)
     fleet = SimpleNamespace(sibling=lambda suffix: tmp_path / f"site.{suffix}", control=("gate1",))
     session: Any = SimpleNamespace(lock=now, fleet=fleet, remote=SimpleNamespace(connection=lambda host: None))
-    assert needed(session) == needed_by(now)
+
+    def reasons() -> list[str | None]:
+        keep = needed(session)
+        return [keep.reason(weights(lock)) for lock in (now, following, colleagues)]
+
+    assert reasons() == ["site.lock names it", None, None]
     write_lock(tmp_path / "site.lock.next", following)
-    assert needed(session) == needed_by(now, following)
+    left = "site.lock.next names it, which a rollout has left; remove that file if you don't need it"
+    assert reasons() == ["site.lock names it", left, None]
     write_lock(tmp_path / "applied", colleagues)
     files = {"fleets/site.lock": (tmp_path / "applied").read_bytes()}
     applied = SimpleNamespace(about=SimpleNamespace(fleet_file="fleets/site.yml"), files=files)
-    assert needed(session) == needed_by(now, following, colleagues)
-    assert needed(session).digests == {
-        lock.models[name].digest for lock in (now, following) for name in lock.models
-    } | {colleagues.models["coder"].digest}
+    assert reasons() == ["site.lock names it", left, "the lock that was applied last names it"]
     (tmp_path / "site.lock.next").write_text("no lock")
     with pytest.raises(FleetError):
         needed(session)
 
 
+def weights(lock: Lock, *, downloaded: bool = False) -> Weights:
+    """Return the weights of the lock's model, or its file that was fetched so far."""
+    (model,) = lock.models.values()
+    digest = model.files[0].sha256 if downloaded else model.digest[:16]
+    return Weights(f"m/{digest}", None if downloaded else "m", digest, 1, 1, used=False)
+
+
 def test_the_version_before_is_needed_for_the_way_back():
-    lock = lock_of(assistant="now")
-    (now,) = lock.models.values()
-    (before,) = lock_of(assistant="before").models.values()
-    keep = needed_by(lock.model_copy(update={"models": {"assistant": now.model_copy(update={"previous": before})}}))
-    assert keep.digests == {now.digest, before.digest}
-    assert keep.files == {now.files[0].sha256, before.files[0].sha256}
+    lock, old = lock_of(assistant="now"), lock_of(assistant="before")
+    (now,), (before,) = lock.models.values(), old.models.values()
+    both = lock.model_copy(update={"models": {"assistant": now.model_copy(update={"previous": before})}})
+    keep = Keep(needs_of(both, "the lock names it"))
+    back = "it is the version before, for model rollback"
+    for downloaded in (False, True):
+        found = [keep.reason(weights(one, downloaded=downloaded)) for one in (lock, old)]
+        assert found == ["the lock names it", back]

@@ -17,13 +17,14 @@ import pytest
 from rackwright.errors import FleetError, LeasedError, Problem, RackwrightError
 from rackwright.fleet.sections.hosts import Store
 from rackwright.lifecycle.prune import procedure as pruning
-from rackwright.lifecycle.prune.procedure import Keep, Pruned, prune
+from rackwright.lifecycle.prune.needed import Keep, Need
+from rackwright.lifecycle.prune.procedure import Pruned, prune
 from rackwright.lifecycle.prune.scripts import REMOVE, Found
 from rackwright.state.shell import command
 from tests.shells import LocalShell
 
 OLD, NOW, LEFT = "a" * 64, "b" * 64, "c" * 64
-KEEP = Keep(frozenset({NOW}), frozenset({"f" * 64}))
+KEEP = Keep((Need("the lock names it", frozenset({NOW}), frozenset({"f" * 64})),))
 
 
 def placed(root: Path, model: str, digest: str, marker: str | None = None) -> Path:
@@ -139,10 +140,14 @@ def test_what_nothing_needs_goes_and_the_rest_stays(tmp_path, audited):
     assert not last.parent.exists()
     assert (kept / "parts/config.json").read_text() == "weights"
     assert audited == [("gpu1", f"removed assistant/{'a' * 16}, retired/{'c' * 16}", "done")]
-    assert console.said[0].startswith(f"gpu1: assistant {'a' * 16}, ")
+    assert console.said[0].startswith(f"gpu1: assistant {'b' * 16}, ")
+    assert console.said[0].endswith(" old: stays, because the lock names it")
+    assert console.said[1].startswith(f"gpu1: assistant {'a' * 16}, ")
+    assert console.said[1].endswith(" old: nothing needs it")
     assert console.said[-1] == "Remove 2 items?"
     assert done.bytes > 0
-    assert pruned(site_of(tmp_path)) == Pruned()
+    again = pruned(site_of(tmp_path))
+    assert (again.removed, [one.why for one in again.kept["gpu1"]]) == ({}, ["the lock names it"])
 
 
 def test_a_folder_without_our_marker_is_named_and_left(tmp_path, audited):
@@ -183,7 +188,8 @@ def running(*words: str, stdin: IO[str] | int = subprocess.PIPE) -> Iterator[Non
 def test_what_an_engine_runs_with_stays(tmp_path, audited):
     folder = placed(tmp_path, "assistant", OLD)
     with running("sh", "-c", "echo; read -r _", "engine", "--model", str(folder / "model.gguf")):
-        assert pruned(site_of(tmp_path)) == Pruned()
+        (kept,) = pruned(site_of(tmp_path)).kept["gpu1"]
+        assert (kept.weights.digest, kept.why) == (OLD[:16], "an engine uses it")
         # It also stays if the engine was started between the look and the act.
         answer = LocalShell().run(command(REMOVE, tmp_path, f"assistant/{OLD[:16]}"))
         assert (answer.exit_status, answer.stdout) == (1, "")
@@ -196,7 +202,7 @@ def test_what_an_engine_has_mapped_stays(tmp_path, audited):
     folder = placed(tmp_path, "assistant", OLD)
     script = "import mmap, signal; held = mmap.mmap(0, 0, prot=mmap.PROT_READ); print(1, flush=True); signal.pause()"
     with (folder / "model.gguf").open() as weights, running(sys.executable, "-c", script, stdin=weights):
-        assert pruned(site_of(tmp_path)) == Pruned()
+        assert pruned(site_of(tmp_path)).removed == {}
     assert folder.exists()
 
 
@@ -312,7 +318,9 @@ def test_of_a_shared_folder_from_which_nobody_serves_the_first_removes(tmp_path,
 
 
 def test_what_any_of_several_locks_needs_is_needed(tmp_path, audited, monkeypatch):
-    monkeypatch.setattr(pruning, "needed", lambda session: Keep(frozenset({NOW, LEFT}), frozenset()))
+    monkeypatch.setattr(
+        pruning, "needed", lambda session: Keep((*KEEP.needs, Need("left", frozenset({LEFT}), frozenset())))
+    )
     for digest in (OLD, NOW, LEFT):
         placed(tmp_path, "assistant", digest)
     assert [one.digest for one in pruned(site_of(tmp_path)).removed["gpu1"]] == [OLD[:16]]
