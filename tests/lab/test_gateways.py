@@ -317,6 +317,11 @@ def test_certificates_in_their_last_third_are_warned_of_and_renewed_and_no_engin
     addresses = lab.fleet().hosts
     age(site, lab, "gate1", "gateway", DOMAIN, addresses["gate1"])
     age(site, lab, "gate1", "gateway-client", "gate1", client=True)
+    (private,) = site.path.parent.glob("config/rackwright/*/ca-*.key")
+    away = private.rename(private.with_name("away"))
+    said = site("check", check=12).out
+    assert "the CA's key isn't on this machine, and certificates are due: gate1 (gateway" in said
+    away.rename(private)
     age(site, lab, "gpu1", "host-proxy", "gpu1", addresses["gpu1"])
     lab.exec("gate1", "systemctl reload rackwright-gateway")
     lab.exec("gpu1", "systemctl reload rackwright-host-proxy")

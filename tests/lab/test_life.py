@@ -191,6 +191,7 @@ def test_a_packet_filter_that_would_shut_us_out_is_refused_before_it_is_loaded(s
     admins = re.search(r"admin_from: \[(.*)\]", site.path.read_text())
     assert admins is not None
     site.edit(admins[1], "198.51.100.0/24")
+    assert "firewall.admin_from" in site("check", check=12).out
     refused = site("apply", "--yes", check=10)
     site.edit("198.51.100.0/24", admins[1])
     for host in ("gate1", "gpu1", "gpu2"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rackwright.errors import FleetError, HostError, Problem, RackwrightError, SecretError
+from rackwright.fleet.ca import ca_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import mismatches, read_lock
@@ -115,6 +116,8 @@ def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     conditions = [*_secrets(fleet), *_restic(fleet), *_ending(fleet), *_names(fleet)]
     lock = _lock(fleet)
     if lock is None or mismatches(fleet, lock):
+        found = "not asked: there is no lock" if lock is None else "not asked: the lock doesn't match the fleet file"
+        conditions.append(Condition("controller", "hosts", State.FAILED, found, "rackwright lock"))
         return Checked(tuple(conditions))
     specs = host_specs(fleet, lock, credentials=Credentials(download_files=download_files(fleet)))
     conditions += _ask(fleet, lock, specs, hosts)
@@ -162,7 +165,6 @@ def _restic(fleet: Fleet) -> Iterator[Condition]:
 
 def _ending(fleet: Fleet) -> Iterator[Condition]:
     """Yield warnings for API keys, the CA and the operator's own certificate if they expire soon."""
-    from rackwright.fleet.ca import ca_of
     from rackwright.fleet.gateway_certificate import own_certificate_end
     from rackwright.fleet.keys_file import read_keys
     from rackwright.lifecycle.expiry import days, ending_cas, ending_certificates, ending_keys
@@ -215,14 +217,29 @@ def _ask(fleet: Fleet, lock: Lock, every: dict[str, HostSpec], hosts: tuple[str,
         answers = remote.run_on(remote.names, scripts, stdin=bundle)
         conditions += _judge_sources(fleet, asking.result(), specs, answers, remote, bundle)
     now = time.time()
+    read: dict[str, Answers] = {}
     for name, answer in answers.items():
         judge = partial(_host, fleet, lock, specs[name], now=now, asked=asked[name], tried=tried[name])
         try:
-            conditions += _read(name, answer, judge)
+            read[name], judged = _read(name, answer, judge)
+            conditions += judged
         except HostError as error:
             problem: Problem = error.problems[0]
             conditions.append(Condition(name, "reach", State.FAILED, problem.what, problem.next))
-    return conditions
+    return [*_ca(fleet, specs, read), *conditions]
+
+
+def _ca(fleet: Fleet, specs: dict[str, HostSpec], read: Mapping[str, Answers]) -> Iterator[Condition]:
+    """Yield whether the CA can issue what is due on the hosts that answered."""
+    from rackwright.lifecycle.check.ca import KEY, due, judge_ca, kept
+
+    if not read:
+        return
+    ca, now = ca_of(fleet).ca_pem, datetime.now(UTC)
+    having = {name: kept(answers.values.get(KEY, ())) for name, answers in read.items()}
+    found = {name: due(specs[name], certificates, ca, now) for name, certificates in having.items()}
+    waiting = {name: names for name, names in found.items() if names}
+    yield judge_ca(fleet, waiting, certified=any(having.values()))
 
 
 def _judge_sources(
@@ -245,15 +262,20 @@ def _judge_sources(
 
 def _read(
     host: str, answer: Completed | HostError, judge: Callable[[Answers], Iterator[Condition]]
-) -> tuple[Condition, ...]:
-    """Return a host's conditions. Raise HostError if it can't be asked, or its answer can't be read."""
+) -> tuple[Answers, tuple[Condition, ...]]:
+    """Return a host's answers and conditions. Raise HostError if it can't be asked, or its answer can't be read."""
     from rackwright.lifecycle.check.requirements import parse
     from rackwright.remote import read_answer
 
     if isinstance(answer, HostError):
         raise answer
     said = answer.check("checking the host").stdout
-    return read_answer(host, "checking the host", lambda: tuple(judge(parse(said))))
+
+    def judged() -> tuple[Answers, tuple[Condition, ...]]:
+        answers = parse(said)
+        return answers, tuple(judge(answers))
+
+    return read_answer(host, "checking the host", judged)
 
 
 def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[Condition]]:

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 
 from rackwright.hardware.hardware import COMMAND as HARDWARE_COMMAND
 from rackwright.hardware.hardware import Hardware, parse_hardware
+from rackwright.lifecycle.check.access import KEY as ACCESS_KEY
+from rackwright.lifecycle.check.access import QUESTION as ACCESS_QUESTION
+from rackwright.lifecycle.check.access import judge_access
 from rackwright.lifecycle.check.apart import Trial, judge_trials
+from rackwright.lifecycle.check.ca import questions as ca_questions
 from rackwright.lifecycle.check.gpus import judge_gpus
 from rackwright.lifecycle.check.result import Asked, Condition, State
 from rackwright.lifecycle.expiry import days, ending_certificates
@@ -64,6 +68,8 @@ def script(spec: HostSpec, asked: tuple[Asked, ...] = (), trials: tuple[Trial, .
         "command -v systemctl >/dev/null && echo systemd yes",
         "ss -Hltnp 2>/dev/null | awk '{print \"listen\", $4, $6}'",
         f"{HARDWARE_COMMAND.rstrip()} | sed 's/^/hardware /'",
+        ACCESS_QUESTION,
+        *ca_questions(spec),
     ]
     if spec.backup:
         lines.append("echo restic $(restic version 2>/dev/null | cut -d ' ' -f 2)")
@@ -121,6 +127,7 @@ def judge(
     """Given a host's answers, yield its conditions. Times are seconds since the epoch; `controls`: a control host."""
     yield _system(spec, answers, controls)
     yield _clock(spec, answers, controller_time)
+    yield from judge_access(spec, answers.one(ACCESS_KEY))
     yield _ports(spec, answers)
     if spec.backup:
         yield _restic(spec, answers)

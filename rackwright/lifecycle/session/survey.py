@@ -186,7 +186,7 @@ def surveyed_of(parts: list[Completed], name: str) -> Surveyed:
         filters=read("filters", parse_filters),
         replicas={state.replica: state for state in read("replicas", parse_replicas)},
         applied_lock=read("record", applied_lock),
-        connected=read("connected", _connected),
+        connected=read("connected", parse_connected),
         drains=read("drains", parse_drains),
         backup=read("backup", parse_backup),
         driver=read("driver", parse_found_driver),
@@ -203,7 +203,11 @@ def _pids(text: str) -> set[int]:
     return {int(line.split("/")[2]) for line in text.splitlines() if line}
 
 
-def _connected(text: str) -> Connected | None:
+def parse_connected(text: str) -> Connected | None:
+    """Given CONNECTED_COMMAND's output, return both ends of the connection; None: the host doesn't know them.
+
+    Raise ValueError if one is no address.
+    """
     ends = text.split()
     if len(ends) != 2:
         return None
