@@ -164,3 +164,32 @@ def with_another_model(site: Operator) -> None:
 
 def _between(text: str, begin: str, end: str) -> str:
     return text.partition(begin)[2].partition(end)[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("key", "add", "other", "--owner", "tests"),
+        ("key", "revoke", "other", "--yes"),
+        ("drain", "gpu1/other@1", "--reason", "disk", "--allow-outage", "--yes"),
+        ("undrain", "gpu1/other@1"),
+        ("logs", "gpu1/other@1", "-n", "5"),
+        ("lease", "show"),
+        ("rollout", "status"),
+        ("trust",),
+        ("check", "--offline"),
+        ("restart", "gpu1/other@1", "--allow-outage", "--yes"),
+    ],
+    ids=" ".join,
+)
+def test_a_checkout_without_the_files_of_its_sources_can_do_all_that_does_not_need_them(
+    site: Operator, words: tuple[str, ...]
+) -> None:
+    files = [site.path.with_name(name) for name in ("large.gguf", "llama.tar.gz")]
+    away = [path.rename(path.with_name(f"{path.name}.away")) for path in files]
+    try:
+        site(*words)
+    finally:
+        for path, gone in zip(files, away, strict=True):
+            gone.rename(path)
