@@ -29,10 +29,10 @@ NAMED = (
     (f"{_STATE}/scripts.py", "no sync after the rename", '"$1"; sync .; }', '"$1"; }'),
     (f"{_STATE}/scripts.py", "state is world-readable", "umask 077\n", ""),
     (
-        f"{_LIFECYCLE}/prune/procedure.py",
+        f"{_LIFECYCLE}/prune/needed.py",
         "the previous version goes",
-        "*(model.previous for model in models if model.previous)",
-        "",
+        "[model.previous for model in lock.models.values() if model.previous]",
+        "[]",
     ),
     (f"{_LIFECYCLE}/prune/procedure.py", "the lease is not checked", "            lease_session.check()\n", ""),
     (

@@ -52,7 +52,7 @@ TARGETS = (
     Target("journal", ("rackwright/state/journal.py",), ("tests/state/test_journal.py",), 15),
     Target(
         "prune",
-        _under("rackwright/lifecycle/prune", "procedure.py scripts.py"),
+        _under("rackwright/lifecycle/prune", "needed.py procedure.py scripts.py"),
         (
             *_under("tests/lifecycle/prune", "test_procedure.py test_needed.py test_scripts.py"),
             "tests/cli/model/test_prune.py",

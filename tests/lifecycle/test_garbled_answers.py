@@ -169,6 +169,7 @@ SURVEYED: dict[str, str] = {
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
+    survey.parse_connected: (survey.parse_connected, "192.0.2.7 10.0.0.2\n"),
     parse_certificates: (parse_certificates, f"--- gateway\n{CERTIFICATE}--- trusts\n{CERTIFICATE}"),
     parse_queued: (parse_queued, "== stat\n# pxname,svname,qcur,\nmodel.tiny,BACKEND,2,\n"),
     parse_canaries: (lambda text: dict(parse_canaries(text)), "500|gpu1.tiny.1.8100|1790000000|abc|r1\n"),
