@@ -275,8 +275,97 @@ class Bench:
         }
 
 
-def under(session: Any, lock: Lock) -> Any:
-    return SimpleNamespace(**(vars(session) | {"lock": lock}))
+@dataclass
+class Fakes:
+    """What the change of a host calls, by the name of the function that each method replaces."""
+
+    bench: Bench
+
+    def host(self, name: str) -> Host:
+        if self.bench.hosts[name].gone:
+            raise HostError("can't be reached", where=name)
+        return self.bench.hosts[name]
+
+    def well(self, session: Any, name: str) -> Any:
+        return SimpleNamespace(facts=self.host(name).facts)
+
+    def boot_now(self, session: Any, name: str) -> str:
+        return self.host(name).boot
+
+    def asked_for(self, session: Any, name: str) -> bool:
+        return self.host(name).asks
+
+    def newest(self, session: Any, name: str) -> str | None:
+        return self.host(name).newest
+
+    def reboot(self, session: Any, name: str, boot: str) -> None:
+        if self.host(name).boot == boot:
+            self.host(name).reboot()
+
+    def services_replaced(self, session: Any, name: str) -> Replaced:
+        return self.host(name).replaced()
+
+    def HostPackages(self, host: Host, run: str, changes: Any, *, check: Any = nothing, **_: Any) -> Packages:
+        return Packages(host, changes, check)
+
+    # The kernel.
+
+    def held(self, session: Any, name: str) -> None:
+        self.host(name).done("hold the kernel")
+
+    def armed(self, session: Any, name: str, kernel: str | None) -> tuple[str, ...]:
+        if kernel:
+            self.host(name).done(f"arm {kernel}")
+            self.host(name).kernel = "armed"
+        return ()
+
+    def disarmed(self, session: Any, name: str) -> bool:
+        host = self.host(name)
+        was, host.kernel = host.kernel, "none"
+        if was != "none":
+            host.done("disarm")
+        return was == "booted"
+
+    def committed(self, session: Any, name: str) -> None:
+        self.host(name).done("commit")
+        self.host(name).kernel = "none"
+
+    def fell_back(self, session: Any, name: str) -> str | None:
+        return "6.13" if self.host(name).kernel == "fell-back" else None
+
+    def untried(self, session: Any, name: str, kernel: str | None) -> bool:
+        host = self.host(name)
+        return kernel is not None and host.kernel == "none" and host.running != kernel
+
+    # The driver.
+
+    def install_driver(self, session: Any, work: object, name: str, *_: object) -> None:
+        self.host(name).install_driver(driver_of(session.lock, name))
+
+    def installed_set(self, session: Any, name: str) -> str:
+        return self.host(name).driver
+
+    def pending(self, session: Any, names: Iterable[str]) -> Pending:
+        wanted = {name: locked for name in names if (locked := driver_of(session.lock, name))}
+        found = [name for name, locked in wanted.items() if self.host(name).loaded != locked.set.name]
+        return Pending(dict.fromkeys(found, "no module runs"), {})
+
+    @staticmethod
+    def under(session: Any, lock: Lock) -> Any:
+        return SimpleNamespace(**(vars(session) | {"lock": lock}))
+
+    def promote(self, session: Any, *_: object) -> None:
+        self.bench.promoted.append(session.lock)
+
+    def remove_next(self, _: object) -> None: ...
+
+    # The control host.
+
+    def look(self, *_: object) -> Seen:
+        return self.bench.look()
+
+    def note_leased_act(self, session: Any, lease_session: object, hosts: Any, what: str) -> None:
+        self.bench.acts.append(f"{hosts[0]}: {what}")
 
 
 def bench_of(monkeypatch: pytest.MonkeyPatch, **patch: Any) -> Bench:
@@ -285,79 +374,22 @@ def bench_of(monkeypatch: pytest.MonkeyPatch, **patch: Any) -> Bench:
     hosts = {name: Host(name) for name in fleet.hosts}
     traffic = Gateways(up={one.address for one in fleet.replicas})
     made = Bench(clock, fleet, hosts, traffic)
-
-    def host_of(session: Any, name: str) -> Host:
-        if made.hosts[name].gone:
-            raise HostError("can't be reached", where=name)
-        return made.hosts[name]
-
-    def well(session: Any, name: str) -> Any:
-        return SimpleNamespace(facts=host_of(session, name).facts)
-
-    def armed(session: Any, name: str, kernel: str | None) -> tuple[str, ...]:
-        if kernel:
-            host_of(session, name).done(f"arm {kernel}")
-            made.hosts[name].kernel = "armed"
-        return ()
-
-    def disarmed(session: Any, name: str) -> bool:
-        was, made.hosts[name].kernel = host_of(session, name).kernel, "none"
-        if was != "none":
-            made.hosts[name].done("disarm")
-        return was == "booted"
-
-    def committed(session: Any, name: str) -> None:
-        host_of(session, name).done("commit")
-        made.hosts[name].kernel = "none"
-
-    def reboot(session: Any, name: str, boot: str) -> None:
-        if host_of(session, name).boot == boot:
-            made.hosts[name].reboot()
-
-    def fell_back(session: Any, name: str) -> str | None:
-        return "6.13" if host_of(session, name).kernel == "fell-back" else None
-
-    def untried(session: Any, name: str, kernel: str | None) -> bool:
-        host = host_of(session, name)
-        return kernel is not None and host.kernel == "none" and host.running != kernel
-
-    def waiting(session: Any, names: Iterable[str]) -> Pending:
-        wanted = {name: locked for name in names if (locked := driver_of(session.lock, name))}
-        found = [name for name, locked in wanted.items() if host_of(session, name).loaded != locked.set.name]
-        return Pending(dict.fromkeys(found, "no module runs"), {})
-
-    fakes: dict[str, Any] = {
-        "install_driver": lambda session, _, name, *__: host_of(session, name).install_driver(
-            driver_of(session.lock, name)
-        ),
-        "installed_set": lambda session, name: host_of(session, name).driver,
-        "pending": waiting,
-        "services_replaced": lambda session, name: host_of(session, name).replaced(),
-        "promote": lambda session, *_: made.promoted.append(session.lock),
-        "remove_next": lambda _: None,
-        "under": under,
-        "untried": untried,
-        "HostPackages": lambda host, run, changes, *, check=nothing, **_: Packages(host, changes, check),
-        "armed": armed,
-        "asked_for": lambda session, name: host_of(session, name).asks,
-        "boot_now": lambda session, name: host_of(session, name).boot,
-        "committed": committed,
-        "disarmed": disarmed,
-        "fell_back": fell_back,
-        "held": lambda session, name: host_of(session, name).done("hold the kernel"),
-        "look": made.look,
-        "newest": lambda session, name: host_of(session, name).newest,
-        "note_leased_act": lambda session, lease, hosts, what: made.acts.append(f"{hosts[0]}: {what}"),
-        "well": well,
-    }
-    for name, fake in fakes.items():
-        monkeypatch.setattr(host_change, name, fake)
-    monkeypatch.setattr(next_drivers, "installed_set", fakes["installed_set"])
-    monkeypatch.setattr(host_engines, "reboot", reboot)
-    monkeypatch.setattr(procedure, "boot_now", fakes["boot_now"])
-    monkeypatch.setattr(procedure, "note_leased_act", fakes["note_leased_act"])
+    fakes = Fakes(made)
+    for name in (name for name in vars(Fakes) if name[0] != "_" and name not in ("bench", "host", "reboot")):
+        monkeypatch.setattr(host_change, name, getattr(fakes, name))
+    for module, name in _ELSEWHERE:
+        monkeypatch.setattr(module, name, getattr(fakes, name))
     answers = SimpleNamespace(prove=lambda: None, serves=lambda: None)
     monkeypatch.setattr(host_engines, "Engines", lambda *_: SimpleNamespace(answering=lambda *_: answers))
     monkeypatch.setattr(engine_changes, "SystemClock", lambda: clock)
     monkeypatch.setattr(engine_changes, "GatewayTraffic", lambda session, *_, **__: session.traffic)
     return made
+
+
+_ELSEWHERE = (
+    (next_drivers, "installed_set"),
+    (host_engines, "reboot"),
+    (procedure, "boot_now"),
+    (procedure, "note_leased_act"),
+)
+"""Functions of other modules that are replaced, too."""

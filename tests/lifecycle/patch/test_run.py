@@ -25,7 +25,7 @@ from rackwright.lifecycle.patch.try_build import Tried
 from rackwright.roles.patch.state import Offered, PatchState
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import HostPart, HostRollout, read_rollout
-from tests.lifecycle.patch.hosts import UNIT, Bench, bench_of, change_of, under
+from tests.lifecycle.patch.hosts import UNIT, Bench, Fakes, bench_of, change_of
 from tests.lifecycle.patch.seen import clock, seen
 from tests.lifecycle.patch.test_findings import COMING, NOW
 from tests.lifecycle.patch.test_patch_drivers import BEFORE, drivers
@@ -106,7 +106,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(run, "patch_plan", made.planned)
     monkeypatch.setattr(run, "look", bench.look)
     monkeypatch.setattr(run, "write_next", lambda _, lock: made.nexts.append(lock))
-    monkeypatch.setattr(run, "under", under)
+    monkeypatch.setattr(run, "under", Fakes.under)
     monkeypatch.setattr(due, "installed_set", lambda _, name: bench.hosts[name].driver)
     monkeypatch.setattr(run, "well", lambda *_: SimpleNamespace(facts=(UNIT,)))
     monkeypatch.setattr(
