@@ -27,7 +27,7 @@ NEW = "v2"
 SEED = 29
 SAMPLE = 20
 """Moments of each procedure except a good update."""
-CANARY = Canary(share=(10, 50), min_duration=2, min_requests=20, max_duration=60)
+CANARY = Canary(share=(10, 50), min_duration="2s", min_requests=20, max_duration="60s")
 
 
 def nothing(desk: Desk) -> None:

@@ -10,7 +10,7 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle.canary.steps import RELOOKS, Moment, Next, following, growth_for, is_due, is_hopeless, looks
 from rackwright.verdict import Comparison, Figure, Request, Side, Traffic, Verdict, Word
 
-RULES = Canary(share=(5, 25), min_duration=600, min_requests=200, max_duration=7200)
+RULES = Canary(share=(5, 25), min_duration="600s", min_requests=200, max_duration="7200s")
 NOTHING, HELD, OVER = 10, 600, 7200
 
 

@@ -23,7 +23,7 @@ from tests.lifecycle.world.world import Killed, World
 
 MODELS = ("chat", "code", "embed")
 HOSTS = tuple(f"gpu{number}" for number in range(1, 6))
-CANARY = Canary(share=(10, 50), min_duration=2, min_requests=20, max_duration=60)
+CANARY = Canary(share=(10, 50), min_duration="2s", min_requests=20, max_duration="60s")
 ACCIDENTS = tuple(
     (
         "crash,boot,cut,join,full,room,cut gateway,join gateway,lose gateway,find gateway,"
