@@ -9,6 +9,9 @@ from rackwright.errors import FleetError, Problem
 from rackwright.fleet.source import FileSource
 from rackwright.resolve.model_files import Choice, UnfitFiles
 from rackwright.resolve.web import CHUNK, Progress
+from rackwright.shape.gguf import read_gguf
+from rackwright.shape.source import FileSource as Weights
+from rackwright.shape.source import ShapeError
 from rackwright.values.file import File
 from rackwright.values.regular_file import open_regular
 
@@ -19,6 +22,8 @@ def local_file(path: Path, name: str, url: str, *, where: str, on_progress: Prog
     try:
         total = path.stat().st_size
         with open_regular(path) as stream:
+            # Before it is hashed, which takes minutes for a large file.
+            _refuse_cut_off(path, where)
             while chunk := stream.read(CHUNK):
                 hashed.update(chunk)
                 done += len(chunk)
@@ -29,6 +34,21 @@ def local_file(path: Path, name: str, url: str, *, where: str, on_progress: Prog
         # Files in /proc also say that they are empty.
         raise FleetError([Problem(where, f"{path} has {total} bytes, but {done} were read: it changes")])
     return File(path=name, size=done, sha256=hashed.hexdigest(), url=url)
+
+
+def _refuse_cut_off(path: Path, where: str) -> None:
+    """Raise FleetError if a GGUF file is shorter than its tensors: an engine would fail on it, on every host."""
+    if path.suffix != ".gguf":
+        return
+    try:
+        source = Weights(path)
+        needs, size = read_gguf(source).whole, source.size
+    except (OSError, ShapeError):
+        # Whether it is a model at all is another question.
+        return
+    if size < needs:
+        what = f"{path} has {size} bytes, and its tensors need {needs}: it was cut off"
+        raise FleetError([Problem(where, what, next="download it again, and compare its sha256 with the source's")])
 
 
 def local_model(

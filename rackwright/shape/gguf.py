@@ -30,6 +30,8 @@ KEPT = 4096
 ITEMS = 4 * 10**6
 """Most items of an array; the largest vocabularies have some hundred thousand."""
 DIMENSIONS = 8
+ALIGNMENT = 32
+"""Of the tensors' data, unless the file says another."""
 
 _BLOCKS = {
     0: ("F32", 1, 4),
@@ -78,6 +80,8 @@ class Gguf:
     tensors: tuple[Tensor, ...]
     header: int
     """Approximate bytes before the tensors' data."""
+    whole: int
+    """Bytes of the file with all of its tensors. A file that has fewer was cut off."""
 
 
 def read_gguf(source: Source) -> Gguf:
@@ -96,7 +100,16 @@ def read_gguf(source: Source) -> Gguf:
         metadata[name], length = _value(reader)
         if length is not None:
             lengths[name] = length
-    return Gguf(metadata, lengths, tuple(_tensor(reader) for _ in range(tensors)), reader.at)
+    found = [_tensor(reader) for _ in range(tensors)]
+    length = max((offset + tensor.size for tensor, offset in found), default=0)
+    whole = _aligned(reader.at, metadata.get("general.alignment")) + length if found else reader.at
+    return Gguf(metadata, lengths, tuple(tensor for tensor, _ in found), reader.at, whole)
+
+
+def _aligned(at: int, alignment: Value | None) -> int:
+    """Return where the tensors' data begins."""
+    step = alignment if isinstance(alignment, int) and alignment > 0 else ALIGNMENT
+    return -(-at // step) * step
 
 
 class _Reader:
@@ -173,13 +186,13 @@ def _scalar(reader: _Reader, kind: int) -> Scalar:
     return found
 
 
-def _tensor(reader: _Reader) -> Tensor:
+def _tensor(reader: _Reader) -> tuple[Tensor, int]:
+    """Return a tensor, and where it begins in the tensors' data."""
     name = reader.text()
     dimensions = [reader.number("<Q") for _ in range(reader.bounded("<I", DIMENSIONS, "dimensions"))]
-    kind = reader.number("<I")
-    reader.skip(8)
+    kind, offset = reader.number("<I"), reader.number("<Q")
     elements = prod(dimensions)
     if kind not in _BLOCKS or elements >= 2**53:
         raise ShapeError(f"has the tensor {name[:80]!a} of a type ({kind}) or size that isn't known here")
     called, block, size = _BLOCKS[kind]
-    return Tensor(name, called, -(-elements // block) * size)
+    return Tensor(name, called, -(-elements // block) * size), offset

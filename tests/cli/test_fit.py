@@ -15,7 +15,7 @@ from rackwright.lifecycle.fit import procedure
 from rackwright.lifecycle.fit.procedure import Memory, Placed
 from tests.cli.command_line import rackwright
 from tests.fit.shapes import GIB, plain
-from tests.shape.files import gguf
+from tests.shape.whole import whole_gguf
 
 FLEET = """
 fleet: acme
@@ -39,7 +39,7 @@ models:
 gateway: {on: [gate1], domain: llm.acme.internal}
 firewall: {admin_from: [10.0.0.0/8], clients_from: [10.0.0.0/8]}
 """
-GGUF = gguf(
+GGUF = whole_gguf(
     {
         "general.architecture": "llama",
         "llama.block_count": 32,

@@ -14,7 +14,7 @@ from rackwright.remote import Completed, hosts
 from tests.cli.command_line import Ran, rackwright
 from tests.hostile import ESCAPES, EVIL, assert_harmless
 from tests.remote.scripted import Scripted
-from tests.shape.files import gguf
+from tests.shape.whole import whole_gguf
 
 FLEET = """
 fleet: acme
@@ -80,7 +80,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path.write_text(FLEET)
     path.with_name("password").write_text("secret\n")
     path.with_name("llama.tar.gz").write_bytes(b"x")
-    path.with_name("m.gguf").write_bytes(gguf({"general.architecture": EVIL}, {"a": (0, (1024, 2))}))
+    path.with_name("m.gguf").write_bytes(whole_gguf({"general.architecture": EVIL}, {"a": (0, (1024, 2))}))
     assert rackwright("-f", path, "lock").exit_code == 0
     return path
 

@@ -15,7 +15,7 @@ from rackwright.lifecycle.running_versions import Running
 from rackwright.resolve.lock import resolve_lock
 from rackwright.resolve.next_lock import updated_model
 from tests.cli.command_line import rackwright
-from tests.shape.files import gguf
+from tests.shape.whole import whole_gguf
 from tests.stand_in_hub import COMMIT, StandInHub
 
 FLEET = """
@@ -44,7 +44,7 @@ V2 = "2" * 40
 
 
 def weights(template: str, tokens: int) -> bytes:
-    return gguf(
+    return whole_gguf(
         {
             "general.architecture": "llama",
             "llama.block_count": 2,

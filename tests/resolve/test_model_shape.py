@@ -22,6 +22,7 @@ from rackwright.values.secrets import Secret
 from tests.fit.tiny import TINY
 from tests.fleet.fleets import make_fleet
 from tests.shape.files import gguf, safetensors
+from tests.shape.whole import whole_gguf
 from tests.stand_in_hub import COMMIT, StandInHub
 
 TOLD = {
@@ -32,6 +33,7 @@ TOLD = {
     "tokenizer.ggml.tokens": [f"word-{number}" for number in range(1000)],
 }
 GGUF = gguf(TOLD, {"a": (0, (10,))})
+WHOLE_GGUF = whole_gguf(TOLD, {"a": (0, (10,))})
 WHOLE = {
     "config.json": json.dumps(TINY["llama"]).encode(),
     "model-1.safetensors": safetensors({"model.embed_tokens.weight": ("BF16", (512, 256))}),
@@ -85,7 +87,7 @@ def test_a_hubs_safetensors_are_read_by_their_headers(hub):
 
 
 def test_a_file_of_the_controller_is_read_in_place(tmp_path):
-    (tmp_path / "m.gguf").write_bytes(GGUF)
+    (tmp_path / "m.gguf").write_bytes(WHOLE_GGUF)
     lock = resolve_lock(fleet_of(tmp_path, None, "file:m.gguf"), None)
     assert lock.models["assistant"].shape.weights.total == 40
 
@@ -161,10 +163,10 @@ def test_a_file_that_is_none_is_told_and_not_asked_for_again(tmp_path, hub):
 
 def test_a_file_of_the_controller_that_changed_since_is_not_read(tmp_path):
     path = tmp_path / "m.gguf"
-    path.write_bytes(GGUF)
+    path.write_bytes(WHOLE_GGUF)
     fleet = fleet_of(tmp_path, None, "file:m.gguf")
     lock = resolve_lock(fleet, None)
-    path.write_bytes(GGUF + b"more")
+    path.write_bytes(WHOLE_GGUF + b"more")
     assert resolve_lock(fleet, without_shapes(lock)).models["assistant"].shape is None
     path.unlink()
     assert resolve_lock(fleet, without_shapes(lock)).models["assistant"].shape is None

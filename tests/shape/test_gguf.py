@@ -8,6 +8,7 @@ from rackwright.shape.gguf import CHUNK, ITEMS, KEYS, LONGEST, read_gguf
 from rackwright.shape.safetensors import TENSORS, Tensor
 from rackwright.shape.source import ShapeError
 from tests.shape.files import Bytes, gguf
+from tests.shape.whole import with_last_at
 
 METADATA = {
     "general.architecture": "llama",
@@ -36,6 +37,20 @@ def test_metadata_and_tensors_are_read(version: int):
 def test_blocks_are_counted_whole():
     read = read_gguf(Bytes(gguf({}, {"a": (Q4_0, (33,)), "b": (MXFP4, (32,))})))
     assert [(tensor.type, tensor.size) for tensor in read.tensors] == [("Q4_0", 36), ("MXFP4", 17)]
+
+
+@pytest.mark.parametrize("alignment", [None, 64, 0, "x"])
+def test_a_whole_file_has_the_last_tensors_end(alignment: object):
+    """Offsets count from where the data begins, which is aligned."""
+    said = {} if alignment is None else {"general.alignment": alignment}
+    content = with_last_at(gguf(said, {"b": (Q4_K, (256, 2)), "a": (F32, (4, 3))}), 288)
+    step = 64 if alignment == 64 else 32
+    assert read_gguf(Bytes(content)).whole == -(-len(content) // step) * step + 288 + 48
+
+
+def test_a_file_without_tensors_is_whole():
+    content = gguf(METADATA)
+    assert read_gguf(Bytes(content)).whole == len(content)
 
 
 def test_a_vocabulary_is_passed_over_in_a_few_parts():

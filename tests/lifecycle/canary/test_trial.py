@@ -25,7 +25,9 @@ from tests.lifecycle.simulation import Clock
 from tests.verdict.simulated import EQUAL, Version, golden
 
 OTHER = "gpu2/assistant@1"
-RULES = Canary(share=(25, 50), min_duration="60s", min_requests=60, max_duration="600s", thresholds=Thresholds(errors="3%"))
+RULES = Canary(
+    share=(25, 50), min_duration="60s", min_requests=60, max_duration="600s", thresholds=Thresholds(errors="3%")
+)
 RATE = 4.0
 
 

@@ -261,7 +261,9 @@ def test_a_gateway_that_is_away_for_a_moment_is_waited_for(tmp_path: Path) -> No
 
 
 def test_a_gateway_that_stays_away_ends_it(tmp_path: Path) -> None:
-    world = make(tmp_path, gateways=2, rules=Canary(share=(10,), min_duration="400s", min_requests=20, max_duration="800s"))
+    world = make(
+        tmp_path, gateways=2, rules=Canary(share=(10,), min_duration="400s", min_requests=20, max_duration="800s")
+    )
     at(world, has_share(world), lambda: setattr(world.gates["gate2"], "reachable", False))
     with pytest.raises((Undecided, HostError), match="gateways can't be asked: gate2: unreachable"):
         update(world)
