@@ -24,9 +24,9 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def parse_duration(value: object) -> int:
-    """Given "10m" (s, m, h, d) or 0, return whole seconds. Raise ValueError for other values: 30 has no unit."""
-    if value == 0 and type(value) is int:
-        return 0
+    """Given "10m" (s, m, h, d) or seconds, return whole seconds. Raise ValueError for other values."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
     match = re.fullmatch(r"(\d{1,9})([smhd])", value) if isinstance(value, str) else None
     if not match:
         raise ValueError("should be a duration like 30s, 10m, 2h or 1d")
@@ -49,6 +49,6 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[
     int,
     BeforeValidator(parse_duration),
-    WithJsonSchema({"anyOf": [{"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"}, {"const": 0}]}),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]{1,9}[smhd]$"}),
 ]
 Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({"type": ["string", "integer"]})]

@@ -70,9 +70,6 @@ CASES = [
         "fleet.yml:2 rollout.max_unavailable: should be at least 1",
         "fleet.yml:2 rollout.soak: should be at most 86400 seconds",
     ]),
-    ("fleet: acme", "fleet: acme\nrollout: {drain_timeout: 30, soak: 0}", [
-        "fleet.yml:2 rollout.drain_timeout: should be a duration like 30s, 10m, 2h or 1d",
-    ]),
     ("gpu2: {", "gpu1: {", ["fleet.yml:5 hosts.gpu1: the key appears twice, first in line 4; remove one of them"]),
     ("fleet: acme", "fleet: acme\nfleet: acme", ["fleet.yml:2 fleet: the key appears twice, first in line 1; remove one of them"]),
     # people
