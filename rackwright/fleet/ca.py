@@ -127,7 +127,7 @@ class CertificateAuthority:
         if self.reference is None and not path.exists():
             raise SecretError("the CA's key isn't on this machine", where=str(path))
         place, found = self._found_key(pem, "the kit")
-        if not certificates.is_key_of(self._loaded(place, found), pem):
+        if not self._fits(self._loaded(place, found), pem):
             raise SecretError("the CA's key here belongs to another certificate", where=str(self.certificate_file))
         return found
 
@@ -185,13 +185,15 @@ class CertificateAuthority:
             raise SecretError("can't be read", where=str(path)) from None
 
     def _require_pair(self, key: Key, pem: str, due: str) -> None:
-        try:
-            fits = certificates.is_key_of(key, pem)
-        except ValueError:
-            raise RackwrightError("contains no PEM certificate", where=str(self.certificate_file)) from None
-        if not fits:
+        if not self._fits(key, pem):
             what = f"the CA's key belongs to another certificate, and a certificate for {due} is due"
             raise SecretError(what, where=str(self.certificate_file), should="should be the key of this certificate")
+
+    def _fits(self, key: Key, pem: str) -> bool:
+        try:
+            return certificates.is_key_of(key, pem)
+        except ValueError:
+            raise RackwrightError("contains no PEM certificate", where=str(self.certificate_file)) from None
 
 
 def install_key(path: Path, key: Secret) -> None:

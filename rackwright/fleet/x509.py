@@ -57,10 +57,13 @@ def end_of(pem: str) -> datetime:
 
 
 def is_signed_by(pem: str, ca: str) -> bool:
-    """Return whether the first CA of `ca` signed the certificate. Raise ValueError if one can't be read."""
+    """Return whether the first CA of `ca` signed the certificate. One that can't be read counts as signed by none."""
     from cryptography import x509
 
-    return _is_of(x509.load_pem_x509_certificate(pem.encode()), ca)
+    try:
+        return _is_of(x509.load_pem_x509_certificate(pem.encode()), ca)
+    except ValueError:
+        return False
 
 
 def new_key() -> Secret:

@@ -25,12 +25,13 @@ def refuse_other_ca(applied: Applied | None, local: Checkout) -> None:
     if not before or {*before} & {*here}:
         return
     path = local.folder / _name(local.fleet_file)
+    found = local.files.get(_name(local.fleet_file))
     get = "git pull, or rackwright ca fetch"
     raise RackwrightError(
-        "has another CA than the one that was applied last" if here else "is missing, and the fleet has a CA",
+        "doesn't have the CA that was applied last" if found else "is missing, and the fleet has a CA",
         where=str(path),
-        should="the one that was applied last: no client and no host trusts another",
-        next=f"mv {path.name} {path.name}.other; then {get}" if here else get,
+        should="a new CA would break every client, so it should be the file that was applied last",
+        next=f"mv {path.name} {path.name}.other; then {get}" if found else get,
     )
 
 

@@ -144,6 +144,15 @@ def test_a_file_without_a_certificate_is_named(ca):
             asked()
 
 
+def test_a_certificate_that_can_not_be_decoded_is_named_whatever_the_key_is(ca):
+    key = new_key()
+    referenced = replace(ca, reference=lambda: key)
+    ca.certificate_file.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    for asked in (lambda: referenced.issue(("gpu1",), client=False, days=90), referenced.private_key):
+        with pytest.raises(RackwrightError, match=r"site\.ca\.crt: contains no PEM certificate"):
+            asked()
+
+
 def test_a_fleets_own_keys_are_in_the_configuration_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert key_folder("acme") == tmp_path / "rackwright/acme"

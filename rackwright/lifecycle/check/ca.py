@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from rackwright.errors import SecretError
+from rackwright.errors import RackwrightError, SecretError
 from rackwright.fleet.ca import ca_of
 from rackwright.fleet.x509 import certificate_due
 from rackwright.lifecycle.check.result import Condition, State
@@ -63,8 +63,10 @@ def judge_ca(fleet: Fleet, due: Mapping[str, tuple[str, ...]], *, certified: boo
         return Condition("controller", "ca", State.OK, "none yet: the first apply creates it")
     try:
         authority.private_key()
-    except SecretError as error:
+    except RackwrightError as error:
         problem = error.problems[0]
+        if not isinstance(error, SecretError):
+            return Condition("controller", "ca", State.FAILED, f"{name} {problem.what}", "git pull")
         if not due:
             found = f"{name}; {problem.what}, and no certificate is due"
             return Condition("controller", "ca", State.OK, found)

@@ -52,7 +52,7 @@ def needed(session: Session) -> Keep:
     The last applied lock counts too, because this checkout may be older. Raise FleetError if a lock can't be read.
     """
     lock, following = session.fleet.sibling("lock"), session.fleet.sibling(NEXT)
-    needs = [*needs_of(session.lock, f"{lock.name} names it")]
+    needs = list(needs_of(session.lock, f"{lock.name} names it"))
     if following.exists():
         # No rollout is open, or prune would refuse.
         left = f"{following.name} names it, which a rollout has left; remove that file if you don't need it"

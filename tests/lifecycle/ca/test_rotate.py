@@ -102,6 +102,18 @@ def test_a_host_without_certificates_is_ready(site: Site) -> None:
     assert stage_of(site.ca) is Stage.ISSUING
 
 
+def test_a_garbled_certificate_of_a_host_is_none_of_the_new_ca(site: Site) -> None:
+    step(site)
+    site.apply()
+    step(site)
+    site.apply()
+    garbled = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    (site.hosts["gpu1"].folder / "engine.crt").write_text(garbled)
+    with pytest.raises(RackwrightError, match="still have certificates of the old CA") as caught:
+        step(site)
+    assert caught.value.problems[0].listed == ("gpu1",)
+
+
 def test_a_certificate_without_its_ca_is_unreadable(site: Site) -> None:
     step(site)
     site.apply()

@@ -117,6 +117,12 @@ def test_a_missing_ca_of_a_fleet_that_has_one_is_named(fleet: Fleet):
     assert condition.next == "git pull, or rackwright ca fetch"
 
 
+def test_a_file_without_a_certificate_fails(fleet: Fleet):
+    fleet.sibling("ca.crt").write_text("nothing")
+    condition = judged(fleet, None)
+    assert (condition.state, condition.found) == (State.FAILED, "site.ca.crt contains no PEM certificate")
+
+
 def test_an_answer_that_is_no_base64_counts_as_no_certificate():
     assert kept(["host-proxy ???", "gateway"]) == {"gateway": ""}
 
