@@ -75,7 +75,7 @@ def test_what_runs_already_is_left_alone(site: Operator, model: Versions, lab: L
 
 def test_a_build_that_does_not_start_ends_with_the_old_one_serving(site: Operator, model: Versions, lab: Lab) -> None:
     old, untouched = model.locked, pid(lab, "gpu2")
-    model.cut_short()
+    model.without_a_tensor()
     said = site("model", "update", "assistant", "--yes", check=12)
     assert "gpu1/assistant@1: its engine ended" in said.err
     assert "failed to load model" in said.err
@@ -133,7 +133,7 @@ def test_a_lock_that_names_another_file_of_the_controller_sends_nothing(site: Op
 
 def test_the_way_back_needs_nothing_but_the_hosts(site: Operator, model: Versions, lab: Lab) -> None:
     newer, older = model.digest, model.locked["previous"]["digest"]
-    model.cut_short()
+    model.without_a_tensor()
     site("model", "rollback", "assistant", "--yes")
     assert running(lab) == {older[:16]}
     assert (model.digest, model.locked["previous"]["digest"]) == (older, newer)

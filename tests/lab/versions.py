@@ -7,7 +7,7 @@ from typing import Any
 from rackwright.lab import artefacts
 from tests.lab.operator import Operator
 
-_GGUF_MAGIC = b"GGUF"
+_NEEDED = b"blk.0.attn_q.weight"
 
 
 class Versions:
@@ -26,11 +26,11 @@ class Versions:
         """Write the same model with another digest: readers of GGUF ignore what follows its last tensor."""
         self.file.write_bytes(self._good.read_bytes() + name.encode())
 
-    def cut_short(self) -> None:
-        """Write a model that no engine loads: its last tensors are missing."""
+    def without_a_tensor(self) -> None:
+        """Write a whole file that no engine loads: a tensor that its architecture needs has another name."""
         content = self._good.read_bytes()
-        assert content.startswith(_GGUF_MAGIC)
-        self.file.write_bytes(content[: len(content) // 2])
+        assert content.count(_NEEDED) == 1
+        self.file.write_bytes(content.replace(_NEEDED, _NEEDED.swapcase()))
 
     @property
     def locked(self) -> dict[str, Any]:
