@@ -54,7 +54,7 @@ def apply(
     """
     hosts_needed()
     from rackwright.cli.common.console import Console
-    from rackwright.cli.plan import plan_view
+    from rackwright.cli.render.plan_text import plan_view
     from rackwright.lifecycle.session.session import open_session
 
     def show(planned: Plan) -> None:

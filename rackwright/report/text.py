@@ -4,44 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rackwright.report.plan_summary import by_hosts
 from rackwright.report.words import COLORS, SIGNS, by_role, counted, hosts_of
 from rackwright.run import Outcome, Run, Step
 from rackwright.terminal import Styled
 
 
-def plan_text(run: Run) -> list[str]:
-    """Return what would change per host and role, with diffs, then failed and unreachable hosts and the totals."""
-    lines: list[str] = []
-    for host in hosts_of(run):
-        lines += _planned(run, host)
-    lines += _notes(run)
-    totals = run.totals()
-    changing = sum(run.totals(host).changed > 0 for host in hosts_of(run))
-    lines += _failures(run)
-    lines.append("")
-    if totals.changed:
-        lines.append(
-            Styled(
-                f"{counted(totals.changed, 'change')} on {counted(changing, 'host')}; {totals.unchanged} unchanged",
-                bold=True,
-            )
-        )
-    else:
-        lines.append(f"nothing would change; {totals.unchanged} unchanged")
-    return _trimmed(lines)
+def plan_text(run: Run, *, diff: bool) -> list[str]:
+    """Return what would change, then failed and unreachable hosts and the totals.
+
+    With `diff`, each operation of each host has a line, with the differences in its files.
+    """
+    listed = [line for host in hosts_of(run) for line in _planned(run, host)] if diff else by_hosts(run)
+    return _trimmed([*listed, *_notes(run), *_failures(run), "", _planned_totals(run)])
 
 
 def apply_text(run: Run) -> list[str]:
-    """Return what changed, a line of counts per host, and at the end each failure with its last lines of output."""
-    lines: list[str] = []
-    for host in hosts_of(run):
-        if run.totals(host).changed:
-            lines += [Styled(host, bold=True), *_roles(run.of(host), diffs=False)]
-    lines += ["", *_table(run), *_notes(run), *_failures(run)]
+    """Return a line of counts per host, and at the end each failure with its last lines of output."""
+    lines = [*_table(run), *_notes(run), *_failures(run)]
     if run.interrupted:
         left = sum(step.outcome is Outcome.NOT_RUN for step in run.steps)
         lines += ["", f"interrupted: {counted(left, 'operation')} not run; rackwright plan shows what is left"]
     return _trimmed(lines)
+
+
+def _planned_totals(run: Run) -> str:
+    totals = run.totals()
+    if not totals.changed:
+        return f"nothing would change; {totals.unchanged} unchanged"
+    changing = sum(run.totals(host).changed > 0 for host in hosts_of(run))
+    found = f"{counted(totals.changed, 'change')} on {counted(changing, 'host')}; {totals.unchanged} unchanged"
+    return Styled(found, bold=True)
 
 
 def _trimmed(lines: list[str]) -> list[str]:
@@ -58,15 +51,11 @@ def _planned(run: Run, host: str) -> Iterator[str]:
         yield f"{host}: nothing would change"
         return
     yield Styled(f"{host}: {counted(totals.changed, 'change')}, {totals.unchanged} unchanged", bold=True)
-    yield from _roles(run.of(host), diffs=True)
-
-
-def _roles(steps: tuple[Step, ...], *, diffs: bool) -> Iterator[str]:
-    for role, reported in by_role(steps):
+    for role, reported in by_role(run.of(host)):
         yield f"  {role}"
         for step in reported:
             yield _styled(step)
-            if diffs and step.diff:
+            if step.diff:
                 yield from (_diff_line(line) for line in step.diff.removesuffix("\n").split("\n"))
 
 

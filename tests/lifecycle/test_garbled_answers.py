@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rackwright.cli.plan import plan_document, plan_view
+from rackwright.cli.plan import plan_document
+from rackwright.cli.render.plan_text import plan_view
 from rackwright.cli.status import _lines
 from rackwright.errors import FleetError
 from rackwright.fleet.targets import targets

@@ -8,8 +8,8 @@ from rackwright.terminal import visible
 from tests.report.runs import APPLY, PLAN
 
 
-def test_a_plan_shows_host_role_operation_and_diff():
-    assert "\n".join(plan_text(PLAN)) == (
+def test_a_plan_with_diff_shows_host_role_operation_and_diff():
+    assert "\n".join(plan_text(PLAN, diff=True)) == (
         """\
 gate1: nothing would change
 gpu1: 2 changes, 1 unchanged
@@ -31,17 +31,13 @@ gpu2 unreachable: no route to host
 
 def test_a_plan_without_changes_says_so():
     run = Run((Step("gpu1", "layout", "Make the folder", Outcome.UNCHANGED),))
-    assert "\n".join(plan_text(run)) == "gpu1: nothing would change\n\nnothing would change; 1 unchanged"
+    said = "gpu1: nothing would change\n\nnothing would change; 1 unchanged"
+    assert "\n".join(plan_text(run, diff=False)) == "\n".join(plan_text(run, diff=True)) == said
 
 
 def test_an_apply_counts_per_host_and_ends_with_what_failed():
     assert "\n".join(map(visible, apply_text(APPLY))) == (
         """\
-gpu1
-  replica
-    + Write the unit
-    ! Start it (failed)
-
        changed  unchanged  failed  skipped
 gate1        0          1       0        0
 gpu1         1          0       1        1  FAILED
@@ -100,8 +96,8 @@ def test_what_is_left_against_the_fleet_file_is_named_once_by_plan_apply_and_mar
         "differs from the fleet file, and is left as it is:\n"
         "  gpu1: journald: b.conf wins\n  gpu1: journald: \x1b[31mc.conf wins\n"
     )
-    assert said in "\n".join(plan_text(run))
+    assert said in "\n".join(plan_text(run, diff=False))
     assert said in "\n".join(apply_text(run)) + "\n"
     assert "- gpu1: journald: b.conf wins\n- gpu1: journald: \\\\x1b\\[31mc.conf wins\n" in markdown(run, "Apply")
     assert document(run)["steps"][0]["note"] == odd.note
-    assert "against" not in "".join(plan_text(PLAN) + apply_text(APPLY)) + markdown(APPLY, "Apply")
+    assert "against" not in "".join(plan_text(PLAN, diff=True) + apply_text(APPLY)) + markdown(APPLY, "Apply")

@@ -56,7 +56,7 @@ class RestoreView:
         self._echo(plan_lines(planned))
 
     def apply(self, planned: Plan) -> None:
-        from rackwright.cli.plan import plan_view
+        from rackwright.cli.render.plan_text import plan_view
 
         self._echo(plan_view(planned))
 

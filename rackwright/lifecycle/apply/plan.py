@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.apply.effects import ModelRestart, model_restarts
 from rackwright.lifecycle.apply.retiring import Retirement, retirement
 from rackwright.lifecycle.apply.stages import includes
 from rackwright.lifecycle.check.fit import doubts, refuse_unfit
@@ -59,6 +60,11 @@ class Plan:
     """Models for which it isn't known whether they fit."""
     retirement: Retirement = field(default_factory=Retirement)
     """Replicas that serve and that the fleet file no longer places."""
+    model_restarts: tuple[ModelRestart, ...] = ()
+    """The restarts as clients see them."""
+    pace: str = ""
+    """How many of a model's engines restart at the same time, in words."""
+    gateways: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -86,17 +92,22 @@ def plan(session: Session, *, only: tuple[str, ...] = ()) -> Plan:
     refuse_unfit(session, surveyed)
     engines = includes(only, "replica")
     restarting = tuple(restarts(session, surveyed)) if engines else ()
+    restarted = {restart.replica for restart in restarting}
+    waiting = tuple(deferred(session, surveyed, restarted)) if engines else ()
     return Plan(
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
         closing=closing_ports(session, surveyed) if includes(only, "firewall") else {},
         restarts=restarting,
-        deferred=tuple(deferred(session, surveyed, {restart.replica for restart in restarting})) if engines else (),
+        deferred=waiting,
         returns=tuple(left_drained(session, surveyed)),
         drains=tuple(missing_drains(session, surveyed)),
         first_snapshots=tuple(first_snapshots(session, surveyed)) if includes(only, "backup") else (),
         surveyed=surveyed,
         doubts=doubts(session, surveyed) if engines else (),
         retirement=retirement(session, surveyed, run),
+        model_restarts=model_restarts(session, surveyed, [restart.replica for restart in restarting], waiting),
+        pace=session.fleet.file.rollout.pace,
+        gateways=session.fleet.gateways,
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.cli.plan import plan_document, plan_view
+from rackwright.cli.plan import plan_document
+from rackwright.cli.render.plan_text import plan_view
 from rackwright.cli.status import _lines
 from rackwright.lifecycle.apply.plan import plan
 from rackwright.lifecycle.status import HostState, status
