@@ -11,7 +11,7 @@ from rackwright.report.words import counted, separated
 from rackwright.run import Outcome
 from rackwright.terminal import Styled
 
-_ALL = "rackwright plan --diff lists every operation, with the differences in files"
+_ALL = "every operation, with the differences in files: rackwright plan --diff"
 _SEEN_BY_CLIENTS = {
     "firewall": "its packet filter changes: see who gets in",
     "gateway": "the gateway starts, or reloads and finishes the requests in flight",

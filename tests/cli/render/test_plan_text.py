@@ -46,7 +46,7 @@ gate1: 1 change
 what clients notice:
   nothing
 
-rackwright plan --diff lists every operation, with the differences in files"""
+every operation, with the differences in files: rackwright plan --diff"""
     )
 
 
