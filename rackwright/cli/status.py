@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rackwright.lifecycle.session.session import Session
-    from rackwright.lifecycle.status import Status
+    from rackwright.lifecycle.status.statuses import Status
 
-HEADER = ("REPLICA", "STATE", "TRAFFIC", "IN FLIGHT", "VERSION", "PENDING")
+HEADER = ("REPLICA", "STATE", "TRAFFIC", "IN FLIGHT", "VERSION", "STARTED", "PENDING")
 
 
 @click.command(cls=Command)
@@ -45,7 +45,7 @@ def status(context: Context, watch: bool, limit: tuple[str, ...]) -> int:
 
 
 def _show(context: Context, session: Session, *, clear: bool) -> Status:
-    from rackwright.lifecycle.status import status as look
+    from rackwright.lifecycle.status.procedure import status as look
 
     found = look(session)
     if clear:
@@ -95,7 +95,17 @@ def _lines(found: Status) -> list[str]:
     for entry in found.replicas:
         flight = "-" if entry.in_flight is None else str(entry.in_flight)
         state = f"{entry.state}: {entry.reason}" if entry.reason else entry.state
-        rows.append((entry.replica, state, entry.traffic_text, flight, entry.version, entry.pending or "-"))
+        rows.append(
+            (
+                entry.replica,
+                state,
+                entry.traffic_text,
+                flight,
+                entry.version,
+                entry.started_text,
+                entry.pending or "-",
+            )
+        )
     lines = list(table(rows))
     lines += [f"host {host.host}: {host.state}: {host.reason}" for host in found.hosts if host.reason]
     lines += [f"host {host.host}: pending: {host.pending}" for host in found.hosts if host.pending]

@@ -25,7 +25,7 @@ COVERS = (
     "rackwright/gateway/server_states.py",
     "rackwright/lifecycle/check/requirements.py",
     "rackwright/lifecycle/check/gpus.py",
-    "rackwright/lifecycle/status.py",
+    "rackwright/lifecycle/status",
     "roles/gpu_faults",
     "roles/probe",
     "roles/replica",

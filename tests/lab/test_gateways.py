@@ -185,6 +185,7 @@ def test_a_gateway_that_is_away_is_named_and_gets_the_revocation_at_the_next_app
     assert "gpu1" not in revoked.err
     assert set(kept(lab, "gate1").items()) & set(kept(lab, "gpu1").items()) >= {("other", True)}
     assert status(site, lab, "gate1", other) == 401
+    the_other_gateway_is_shown_and_proven(site)
     lab.start("gate2")
     # It knows its keys after the reboot, including the revoked one.
     wait_until(lambda: status(site, lab, "gate2", key) == 200)
@@ -196,6 +197,23 @@ def test_a_gateway_that_is_away_is_named_and_gets_the_revocation_at_the_next_app
         ("curious", True),
         ("other", True),
     }
+
+
+def the_other_gateway_is_shown_and_proven(site: Operator) -> None:
+    """While gate2 is away, `status` and `verify` name it, and report the service of gate1."""
+    shown = site("status", "--json", check=12).json
+    assert [(host["host"], host["state"]) for host in shown["hosts"]][:2] == [
+        ("gate1", "ok"),
+        ("gate2", "unreachable"),
+    ]
+    (replica,) = shown["replicas"]
+    assert (replica["traffic"], replica["gateways"]) == ("yes", {"gate1": "yes", "gate2": "unknown"})
+    assert "yes (gate1: yes, gate2: unknown)" in site("status", check=12).out
+    proofs = site("verify", "--json", check=12).json["proofs"]
+    answers = {(proof["host"], proof["passed"]) for proof in proofs if "a completion" in proof["what"]}
+    assert answers == {("gate1", True)}
+    failed = {proof["host"] for proof in proofs if not proof["passed"]}
+    assert failed == {"gate2"}
 
 
 def kept(lab: Lab, host: str) -> dict[str, bool]:

@@ -116,6 +116,12 @@ def test_ctrl_c_leaves_the_rollout_open_and_abort_reverts_it(site: Operator, mod
     said = interrupted(site.start("model", "update", "assistant", "--yes"), at="gpu1/assistant@1  updating")
     assert "stays open" in said
     assert len(running(lab)) == 2
+    shown = site.replicas()
+    assert {address: replica["version"].rpartition(" ")[2] for address, replica in shown.items()} == {
+        "gpu1/assistant@1": next(iter(running(lab) - {old["digest"][:16]})),
+        "gpu2/assistant@1": old["digest"][:16],
+    }
+    assert shown["gpu1/assistant@1"]["pending"] == "the open rollout changes it"
     site("rollout", "abort", "--yes")
     assert running(lab) == {old["digest"][:16]}
     assert model.locked == old

@@ -34,7 +34,6 @@ from rackwright.hardware.hardware import parse_hardware
 from rackwright.hardware.nvidia_smi import parse_nvidia_smi
 from rackwright.hardware.pci import parse_lspci, parse_sys_pci
 from rackwright.hardware.xid import parse_xids
-from rackwright.lifecycle import status
 from rackwright.lifecycle.access import scripts as access
 from rackwright.lifecycle.apply import plan
 from rackwright.lifecycle.assess.machine import parse_machine
@@ -54,6 +53,8 @@ from rackwright.lifecycle.restore.plan import parse_present
 from rackwright.lifecycle.restore.staging import parse_look
 from rackwright.lifecycle.session import survey
 from rackwright.lifecycle.session.overrides import parse_overrides
+from rackwright.lifecycle.status import procedure as status
+from rackwright.lifecycle.status.engines import parse_engines
 from rackwright.operations.facts.clock import parse_clock
 from rackwright.operations.facts.filters import parse_filters
 from rackwright.operations.facts.found_driver import parse_found_driver
@@ -176,6 +177,10 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_canaries: (lambda text: dict(parse_canaries(text)), "500|gpu1.tiny.1.8100|1790000000|abc|r1\n"),
     parse_downtimes: (parse_downtimes, "tiny 1790000000\n"),
     parse_dropped: (parse_dropped, "0\n38\n"),
+    parse_engines: (
+        parse_engines,
+        "replica=tiny@1\nseconds=60\nrestarts=1\nruntime=vllm-1\nexited=killed, 9/KILL\nevidence=61\nfound=hung\n",
+    ),
     parse_drains: (parse_drains, SURVEYED["drains"]),
     parse_states: (parse_states, STATES),
     parse_hardware: (parse_hardware, SURVEYED["hardware"]),

@@ -8,7 +8,8 @@ from typing import Any
 
 from rackwright.fleet.lock import AdapterLock, Lock, ModelLock, model_digest
 from rackwright.lifecycle.check.procedure import _servers
-from rackwright.lifecycle.status import _replica
+from rackwright.lifecycle.status.replicas import replica_status
+from rackwright.lifecycle.status.traffic import Traffic
 from rackwright.lifecycle.verify.procedure import _names
 from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
@@ -28,7 +29,8 @@ def test_every_name_is_proven() -> None:
 
 def test_every_name_is_shown() -> None:
     surveyed: Any = SimpleNamespace(hosts={})
-    assert _replica(SITE, surveyed, {}, None, FLEET.replicas[0]).names == ("assistant", "support")
+    shown = replica_status(SITE, surveyed, Traffic({}, {}), {}, None, FLEET.replicas[0])
+    assert shown.names == ("assistant", "support")
 
 
 def test_what_an_adapter_comes_from_is_asked_for() -> None:

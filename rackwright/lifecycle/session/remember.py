@@ -197,11 +197,11 @@ def note_act(session: Session, host: str, *, run: str, command: str, what: str, 
     _try_to_write(session, host, act)
 
 
-def note_lent_key(session: Session, command: str) -> None:
-    """Write to the audit log of each reachable gateway that the command uses a temporary API key there."""
+def note_lent_key(session: Session, command: str, gateways: Iterable[str] | None = None) -> None:
+    """Write to the audit log of each reachable gateway, or of these, that the command lends an API key to it."""
     run, what = new_run_id(), "an API key in the gateway's memory, for this run"
     session.remote.each(
-        session.fleet.gateways,
+        session.fleet.gateways if gateways is None else gateways,
         lambda name: note_act(session, name, run=run, command=command, what=what, outcome="lent"),
     )
 

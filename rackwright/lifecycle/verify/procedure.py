@@ -29,6 +29,7 @@ from rackwright.state.formats import utc_now
 from rackwright.values.secrets import Secret
 
 KEY_SECONDS = 600
+_ANSWERS = "it can be asked, and gets the key of this run"
 _SERVING = "its replicas are ready or busy"
 
 
@@ -54,10 +55,13 @@ def verify(session: Session, asker: Asker, tell: Callable[[Proof], None]) -> tup
     scanning = Background(lambda: scan(session))
     # Started early: a packet filter drops these requests, so each takes seconds to time out.
     closed = [Background(partial(_closed, session, asker, gateway)) for gateway in session.fleet.gateways]
+    silent = _silent(session)
+    answering = tuple(name for name in session.fleet.gateways if name not in silent)
+    proofs = [*_reported((Proof(name, _ANSWERS, False, why) for name, why in silent.items()), tell)]
     key, sha256 = new_key("verify")
-    note_lent_key(session, "verify")
-    with session.gateways.temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
-        proofs = [*_reported(_gateways(session, asker, key), tell)]
+    note_lent_key(session, "verify", answering)
+    with session.gateways.only(answering).temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
+        proofs += _reported(_gateways(session, asker, answering, key), tell)
     rest = (*_serving(session), *_as_locked(session), *_as_described(session), *_backups(session))
     seen = (*(proof for port in closed for proof in port.result()), *map(_scanned, scanning.result()))
     proofs += _reported((*seen, *rest), tell)
@@ -70,11 +74,25 @@ def _reported(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterato
         yield proof
 
 
-def _gateways(session: Session, asker: Asker, key: Secret) -> Iterator[Proof]:
-    """Yield the proofs of each gateway and of the virtual address. All are asked at the same time."""
+def _silent(session: Session) -> dict[str, str]:
+    """Return the gateways that can't get this run's key, and why. What the others do is proven anyway."""
+
+    def ask(name: str) -> str | None:
+        try:
+            session.gateways.only((name,)).servers()
+        except HostError as error:
+            return error.problems[0].what
+        return None
+
+    found = session.remote.each(session.fleet.gateways, ask)
+    return {name: why for name, why in found.items() if why is not None}
+
+
+def _gateways(session: Session, asker: Asker, gateways: tuple[str, ...], key: Secret) -> Iterator[Proof]:
+    """Yield the proofs of each of these gateways and of the virtual address. All are asked at the same time."""
     from rackwright.remote import Background
 
-    running = [Background(partial(_of_gateway, session, asker, gateway, key)) for gateway in session.fleet.gateways]
+    running = [Background(partial(_of_gateway, session, asker, gateway, key)) for gateway in gateways]
     if vip := session.fleet.file.gateway.vip:
         cases = (completion(session, str(vip), next(iter(_names(session))), key),)
         running.append(Background(partial(_proofs, session, asker, "vip", cases)))

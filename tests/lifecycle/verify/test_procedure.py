@@ -126,6 +126,6 @@ def test_all_gateways_are_asked_at_the_same_time_and_told_in_order() -> None:
         replicas_of=lambda _: ("gpu1/m@1",),
     )
     session = cast(Session, SimpleNamespace(fleet=fleet, trusted="PEM"))
-    proofs = [*_gateways(session, Together(3), Secret("k"))]
+    proofs = [*_gateways(session, Together(3), ("gate1", "gate2"), Secret("k"))]
     told = [(gateway, what) for gateway in ("gate1", "gate2") for what in WHAT]
     assert [(proof.host, proof.what) for proof in proofs] == [*told, ("vip", "m: a completion")]

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from rackwright.gateway import CanaryShare, DrainRecord, LeftRecord, ServerState
-from rackwright.lifecycle.status import (
+from rackwright.lifecycle.status.saved import backups, kits
+from rackwright.lifecycle.status.statuses import (
     Drained,
     HostState,
     HostStatus,
@@ -18,13 +19,9 @@ from rackwright.lifecycle.status import (
     ReplicaStatus,
     Status,
     TrafficState,
-    _backups,
-    _drained,
-    _kits,
-    _left,
-    _paused_keys,
-    _traffic,
 )
+from rackwright.lifecycle.status.traffic import traffic_of
+from rackwright.lifecycle.status.warnings import _left, _paused_keys, drained_of
 from rackwright.roles.backup.state import RepositoryState
 from rackwright.roles.replica.state import PausedKey, ReplicaState
 from rackwright.state.kit import KitRecord, KnownKit
@@ -43,8 +40,8 @@ WELL = Status((HOST,), (REPLICA,), (), None, (), ())
 
 
 def test_a_canary_is_drained_and_says_what_it_gets():
-    assert _traffic(SERVER) is TrafficState.DRAINED
-    one = replace(REPLICA, traffic=TrafficState.DRAINED, drained=_drained(SERVER), canary=5.0)
+    assert traffic_of(SERVER) is TrafficState.DRAINED
+    one = replace(REPLICA, traffic=TrafficState.DRAINED, drained=drained_of(SERVER.record), canary=5.0)
     assert one.traffic_text == (
         "drained: model update assistant (ada, since 2026-11-27 03:15 UTC); canary: 5 % of the conversations"
     )
@@ -53,7 +50,7 @@ def test_a_canary_is_drained_and_says_what_it_gets():
 
 def test_one_that_was_drained_without_a_record_says_so_alone():
     server = replace(SERVER, record=None)
-    assert (_traffic(server), _drained(server)) == (TrafficState.DRAINED, None)
+    assert (traffic_of(server), drained_of(server.record)) == (TrafficState.DRAINED, None)
     assert replace(REPLICA, traffic=TrafficState.DRAINED).traffic_text == "drained"
 
 
@@ -130,12 +127,12 @@ def test_kits_are_shown_by_what_the_control_hosts_recorded(tmp_path: Path) -> No
     session = SimpleNamespace(fleet=fleet(tmp_path, DISK, SSH, WEB))
     record = KitRecord(at={"web": SAVED})
     surveyed = SimpleNamespace(hosts={"gate1": SimpleNamespace(kit=KnownKit(record, "r2"))})
-    missing, found = _kits(session, surveyed, SAVED.when + timedelta(hours=5))  # type: ignore[arg-type]
+    missing, found = kits(session, surveyed, SAVED.when + timedelta(hours=5))  # type: ignore[arg-type]
     assert missing == KitStatus("ssh", None, None, None, None, None)
     assert found == KitStatus("web", "abcdef02", "2026-11-29T08:00:00Z", 5 * 3600, with_ca_key=True, current=False)
-    assert not list(_kits(session, SimpleNamespace(hosts={}), SAVED.when))  # type: ignore[arg-type]
+    assert not list(kits(session, SimpleNamespace(hosts={}), SAVED.when))  # type: ignore[arg-type]
     copy = SimpleNamespace(fleet=fleet(tmp_path, SSH, WEB, snapshots="no"))
-    assert not list(_kits(copy, surveyed, SAVED.when))  # type: ignore[arg-type]
+    assert not list(kits(copy, surveyed, SAVED.when))  # type: ignore[arg-type]
 
 
 def test_a_host_that_only_restores_has_no_backups_to_show() -> None:
@@ -145,5 +142,5 @@ def test_a_host_that_only_restores_has_no_backups_to_show() -> None:
     for snapshots in (True, False):
         settings = SETTINGS.model_copy(update={"snapshots": snapshots})
         session = SimpleNamespace(hosts={"gate1": SimpleNamespace(backup=settings)})
-        found[snapshots] = [one.repository for one in _backups(session, surveyed)]  # type: ignore[arg-type]
+        found[snapshots] = [one.repository for one in backups(session, surveyed)]  # type: ignore[arg-type]
     assert found == {True: ["one", "two"], False: []}

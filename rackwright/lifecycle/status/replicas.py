@@ -1,0 +1,74 @@
+"""Each replica, as its host and the gateways see it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from rackwright.errors import HostError
+from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.session.session import Session
+from rackwright.lifecycle.session.survey import Survey
+from rackwright.lifecycle.status.engines import COMMAND, Engine, parse_engines
+from rackwright.lifecycle.status.statuses import ReplicaStatus
+from rackwright.lifecycle.status.traffic import Traffic, traffic_of
+from rackwright.lifecycle.status.warnings import drained_of
+from rackwright.remote.answers import read_each
+
+_SHOWN = 16
+"""Digits of a digest."""
+
+
+def ask_engines(session: Session, surveyed: Survey) -> dict[str, Engine]:
+    """Return the engines that run, by HOST/MODEL@N. A host that doesn't answer is left out; the survey reports it."""
+    serving = [name for name in surveyed.hosts if session.fleet.replicas_on(name)]
+    answers = read_each(session.remote.run_on(serving, COMMAND), "asking what its engines run", parse_engines)
+    return {
+        f"{name}/{replica}": engine
+        for name, found in answers.items()
+        if not isinstance(found, HostError)
+        for replica, engine in found.items()
+    }
+
+
+def replica_status(
+    session: Session,
+    surveyed: Survey,
+    traffic: Traffic,
+    engines: Mapping[str, Engine],
+    pending: str | None,
+    replica: Replica,
+) -> ReplicaStatus:
+    host = surveyed.hosts.get(replica.host)
+    found = host.replicas.get(replica.name) if host else None
+    server, engine = traffic.server(replica.address), engines.get(replica.address)
+    state = "unreachable" if host is None else "not installed" if found is None else found.probe
+    return ReplicaStatus(
+        replica=replica.address,
+        model=replica.model,
+        names=session.fleet.file.models[replica.model].served,
+        state=state,
+        reason=found.why if found else None,
+        traffic=traffic_of(server),
+        gateways=traffic.by_gateway(replica.address),
+        in_flight=server.in_flight if server else None,
+        version=_version(session, replica, engine, found.weights if found else ()),
+        pending=pending or (None if found or host is None else "install"),
+        drained=drained_of(server.record) if server and server.drained else None,
+        canary=server.canary.percent if server and server.canary else None,
+        paused_keys=found.paused if found else (),
+        running_seconds=engine.seconds if engine else None,
+        restarts=engine.restarts if engine else 0,
+        last_end=engine.ended if engine else None,
+    )
+
+
+def _version(session: Session, replica: Replica, engine: Engine | None, weights: Collection[str]) -> str:
+    """Return the runtime and the weights that run, each as the lock has it if it isn't known."""
+    runtime, locked = session.fleet.file.models[replica.model].runtime, session.lock.models[replica.model]
+    program = f"{runtime.kind} {runtime.version}"
+    if engine and engine.runtime:
+        program = engine.runtime.replace("-", " ", 1)
+    adapters = {adapter.digest[:_SHOWN] for adapter in locked.adapters.values()}
+    digest = locked.digest[:_SHOWN]
+    others = sorted(set(weights) - adapters)
+    return f"{program}, {digest if digest in weights or not others else '+'.join(others)}"
