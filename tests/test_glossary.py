@@ -18,7 +18,7 @@ from rackwright.lifecycle.check.result import State
 from rackwright.lifecycle.patch.host_journal import REBOOT
 from rackwright.lifecycle.patch.report.run_report import Outcome as Patched
 from rackwright.lifecycle.rollout.change import Phase
-from rackwright.lifecycle.status.statuses import HostState
+from rackwright.lifecycle.status.parts import HostState
 from rackwright.lifecycle.trust import State as Key
 from rackwright.roles.replica.state import STATES
 from rackwright.run import Outcome

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rackwright.lifecycle.session.session import Session
-    from rackwright.lifecycle.status.statuses import Status
+    from rackwright.lifecycle.status.parts import Status
 
 HEADER = ("REPLICA", "STATE", "TRAFFIC", "IN FLIGHT", "VERSION", "STARTED", "PENDING")
 

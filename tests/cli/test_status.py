@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from rackwright.cli.status import _lines
 from rackwright.lifecycle.gpus.status import driver_of, gpu_statuses
-from rackwright.lifecycle.status.statuses import HostState, HostStatus, KitStatus, Status
+from rackwright.lifecycle.status.parts import HostState, HostStatus, KitStatus, Status
 from rackwright.state.journal import Entry, Event
 from tests.hardware.outputs import hardware
 

@@ -266,7 +266,7 @@ def test_a_hung_engine_is_out_of_the_gateway_within_30_seconds_and_back_by_itsel
     assert out_at(lab, "gpu1", since) - since < longest
     wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "yes", 120)
     assert pid(lab, "gpu1") != before
-    assert re.search(r"gpu1/assistant@1 .* 0 min ago, restart 1: hung", site("status").out)
+    assert re.search(r"gpu1/assistant@1 .* \d+ s ago, restart 1: hung", site("status").out)
     assert lab.exec("gpu1", "systemctl show -P NRestarts rackwright-assistant@1").out.strip() == "1"
     assert "rackwright-assistant@1" in lab.exec("gpu1", "ls /var/lib/rackwright/evidence").out
 

@@ -13,9 +13,9 @@ from rackwright.lifecycle.gpus.status import driver_of, gpu_statuses
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, survey
+from rackwright.lifecycle.status.parts import HostState, HostStatus, Status
 from rackwright.lifecycle.status.replicas import ask_engines, replica_status
 from rackwright.lifecycle.status.saved import backups, kits
-from rackwright.lifecycle.status.statuses import HostState, HostStatus, Status
 from rackwright.lifecycle.status.traffic import ask_gateways
 from rackwright.lifecycle.status.warnings import drained_of, warnings
 from rackwright.remote.answers import read_each

@@ -9,7 +9,7 @@ from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.lifecycle.status.engines import COMMAND, Engine, parse_engines
-from rackwright.lifecycle.status.statuses import ReplicaStatus
+from rackwright.lifecycle.status.parts import ReplicaStatus
 from rackwright.lifecycle.status.traffic import Traffic, traffic_of
 from rackwright.lifecycle.status.warnings import drained_of
 from rackwright.remote.answers import read_each

@@ -9,7 +9,7 @@ from rackwright.fleet.backup_access import kit_repositories
 from rackwright.lifecycle.session.kit import surveyed_kit
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
-from rackwright.lifecycle.status.statuses import BackupStatus, KitStatus
+from rackwright.lifecycle.status.parts import BackupStatus, KitStatus
 from rackwright.state.formats import stamp
 
 

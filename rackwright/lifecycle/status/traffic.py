@@ -9,7 +9,7 @@ from rackwright.errors import HostError
 from rackwright.gateway import ServerState, merged
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
-from rackwright.lifecycle.status.statuses import TrafficState
+from rackwright.lifecycle.status.parts import TrafficState
 
 _DROPPED = (
     "{name}: HAProxy has dropped {count} log lines, because journald was too slow; requests may be missing in the "
@@ -58,7 +58,11 @@ def ask_gateways(session: Session, surveyed: Survey) -> Traffic:
             return error
 
     found = session.remote.each([name for name in session.fleet.gateways if name not in lost], ask)
-    failed = {name: answer.problems[0].what for name, answer in found.items() if isinstance(answer, HostError)}
+    failed = {
+        name: answer.problems[0].what.removeprefix(f"{name}: ")
+        for name, answer in found.items()
+        if isinstance(answer, HostError)
+    }
     answers = {name: answer for name, answer in found.items() if isinstance(answer, _Answer)}
     return Traffic(answers, {**lost, **failed})
 

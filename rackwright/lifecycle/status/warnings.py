@@ -12,7 +12,7 @@ from rackwright.lifecycle.expiry import ending_cas, ending_certificates, ending_
 from rackwright.lifecycle.gpus.status import host_warnings
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
-from rackwright.lifecycle.status.statuses import Drained
+from rackwright.lifecycle.status.parts import Drained
 from rackwright.state.formats import stamp
 
 

@@ -54,7 +54,7 @@ def verify(session: Session, asker: Asker, tell: Callable[[Proof], None]) -> tup
 
     scanning = Background(lambda: scan(session))
     # Started early: a packet filter drops these requests, so each takes seconds to time out.
-    closed = [Background(partial(_closed, session, asker, gateway)) for gateway in session.fleet.gateways]
+    closed = {name: Background(partial(_closed, session, asker, name)) for name in session.fleet.gateways}
     silent = _silent(session)
     answering = tuple(name for name in session.fleet.gateways if name not in silent)
     proofs = [*_reported((Proof(name, _ANSWERS, False, why) for name, why in silent.items()), tell)]
@@ -63,7 +63,7 @@ def verify(session: Session, asker: Asker, tell: Callable[[Proof], None]) -> tup
     with session.gateways.only(answering).temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
         proofs += _reported(_gateways(session, asker, answering, key), tell)
     rest = (*_serving(session), *_as_locked(session), *_as_described(session), *_backups(session))
-    seen = (*(proof for port in closed for proof in port.result()), *map(_scanned, scanning.result()))
+    seen = (*(proof for name in answering for proof in closed[name].result()), *map(_scanned, scanning.result()))
     proofs += _reported((*seen, *rest), tell)
     return tuple(proofs)
 
@@ -81,7 +81,7 @@ def _silent(session: Session) -> dict[str, str]:
         try:
             session.gateways.only((name,)).servers()
         except HostError as error:
-            return error.problems[0].what
+            return error.problems[0].what.removeprefix(f"{name}: ")
         return None
 
     found = session.remote.each(session.fleet.gateways, ask)

@@ -11,8 +11,8 @@ from rackwright.cli.plan import plan_document
 from rackwright.cli.render.plan_text import plan_view
 from rackwright.cli.status import _lines
 from rackwright.lifecycle.apply.plan import plan
+from rackwright.lifecycle.status.parts import HostState
 from rackwright.lifecycle.status.procedure import status
-from rackwright.lifecycle.status.statuses import HostState
 from tests.lifecycle.hostile import HOSTILE, session_with
 
 GARBAGE = {

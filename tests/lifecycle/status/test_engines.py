@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rackwright.lifecycle.status.engines import Engine, parse_engines
-from rackwright.lifecycle.status.statuses import ReplicaStatus, TrafficState
+from rackwright.lifecycle.status.parts import ReplicaStatus, TrafficState
 
 SHOWN = ReplicaStatus("gpu1/a@1", "a", ("a",), "ready", None, TrafficState.YES, 0, "b1", None)
 
@@ -51,6 +53,7 @@ def test_what_a_host_says_is_bounded() -> None:
     ("seconds", "restarts", "ended", "text"),
     [
         (None, 0, None, "-"),
+        (59, 0, None, "59 s ago"),
         (7200, 0, None, "2 h ago"),
         (130, 2, "hung: no token", "2 min ago, restart 2: hung: no token"),
         (130, 1, None, "2 min ago, restart 1"),
@@ -59,7 +62,5 @@ def test_what_a_host_says_is_bounded() -> None:
 def test_the_start_is_shown_with_restarts_and_why(
     seconds: int | None, restarts: int, ended: str | None, text: str
 ) -> None:
-    from dataclasses import replace
-
     shown = replace(SHOWN, running_seconds=seconds, restarts=restarts, last_end=ended)
     assert shown.started_text == text

@@ -10,8 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from rackwright.gateway import CanaryShare, DrainRecord, LeftRecord, ServerState
-from rackwright.lifecycle.status.saved import backups, kits
-from rackwright.lifecycle.status.statuses import (
+from rackwright.lifecycle.status.parts import (
     Drained,
     HostState,
     HostStatus,
@@ -20,6 +19,7 @@ from rackwright.lifecycle.status.statuses import (
     Status,
     TrafficState,
 )
+from rackwright.lifecycle.status.saved import backups, kits
 from rackwright.lifecycle.status.traffic import traffic_of
 from rackwright.lifecycle.status.warnings import _left, _paused_keys, drained_of
 from rackwright.roles.backup.state import RepositoryState

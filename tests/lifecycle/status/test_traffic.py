@@ -10,7 +10,7 @@ from typing import Any
 from rackwright.errors import HostError
 from rackwright.gateway import ServerState
 from rackwright.lifecycle.session.survey import Survey
-from rackwright.lifecycle.status.statuses import ReplicaStatus, TrafficState
+from rackwright.lifecycle.status.parts import ReplicaStatus, TrafficState
 from rackwright.lifecycle.status.traffic import Traffic, ask_gateways
 
 ADDRESS = "gpu1/assistant@1"

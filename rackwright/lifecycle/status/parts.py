@@ -12,6 +12,8 @@ from rackwright.roles.replica.state import PausedKey
 from rackwright.state.journal import Entry
 from rackwright.state.lease import Lease
 
+_MINUTE = 60
+
 
 class TrafficState(StrEnum):
     """Whether the gateways send requests to a replica."""
@@ -93,10 +95,9 @@ class ReplicaStatus:
         """When its engine started, and if it was restarted automatically, how often and why."""
         if self.running_seconds is None:
             return "-"
-        if not self.restarts:
-            return f"{age(self.running_seconds)} ago"
+        ago = age(self.running_seconds) if self.running_seconds >= _MINUTE else f"{self.running_seconds} s"
         why = f": {self.last_end}" if self.last_end else ""
-        return f"{age(self.running_seconds)} ago, restart {self.restarts}{why}"
+        return f"{ago} ago, restart {self.restarts}{why}" if self.restarts else f"{ago} ago"
 
 
 @dataclass(frozen=True)
