@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,3 +145,20 @@ def test_the_way_back_needs_nothing_but_the_hosts(site: Operator, model: Version
     assert running(lab) == {older[:16]}
     assert (model.digest, model.locked["previous"]["digest"]) == (older, newer)
     assert all_serve(site)
+
+
+def test_weights_whose_source_is_lost_come_from_a_host_that_has_them(
+    site: Operator, model: Versions, lab: Lab
+) -> None:
+    stored_at = f"/srv/models/assistant/{model.digest[:16]}"
+    model.without_a_tensor()
+    lab.exec("gpu2", f"rm -r {stored_at}")
+    said = site("apply", "--yes")
+    assert re.search(r"has sha256 .*; gpu1 has it: gpu1 → gpu2\n", said.err)
+    sums = [lab.exec(host, f"cd {stored_at} && sha256sum *.gguf").out for host in HOSTS]
+    assert sums[0] == sums[1]
+    assert site("plan", "--check").code == 0
+    for host in HOSTS:
+        lab.exec(host, f"rm -r {stored_at}")
+    failed = site("apply", "--yes", check=3).out
+    assert "put that file back, or accept what is there now: rackwright model update" in failed

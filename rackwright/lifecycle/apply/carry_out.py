@@ -31,6 +31,7 @@ from rackwright.lifecycle.gpus.assignment import Deferred, still_deferred
 from rackwright.lifecycle.p2p.prefetch import Prefetch, prefetch_weights
 from rackwright.lifecycle.p2p.procedure import Transferred
 from rackwright.lifecycle.p2p.receivers import is_supplied
+from rackwright.lifecycle.p2p.relay import relay_lost_weights
 from rackwright.lifecycle.rollout.change import Change
 from rackwright.lifecycle.rollout.engine_changes import Engines, roll
 from rackwright.lifecycle.session.remember import failure_audited, note_changes, note_leased_act
@@ -78,7 +79,7 @@ def _prepare(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
         run = then(work, run, gpu, but=later)
         with failure_audited(work.session, work.lease_session, run):
             run = drivers_act(work, run, later)
-    prefetch = _prefetch(work, run)
+    prefetch = _prefetch(work, planned, run)
     run += prefetch.run
     if planned.retirement.stopped_first:
         # Their models are down until others answer: these shouldn't have to fetch anything then.
@@ -129,11 +130,14 @@ def _entered(work: Work, run: Run) -> Run:
     return then(work, run, confirm)
 
 
-def _prefetch(work: Work, run: Run) -> Prefetch:
+def _prefetch(work: Work, planned: Plan, run: Run) -> Prefetch:
     """Fetch the weights that hosts get from one another, unless only other roles were asked for."""
     going = work.going(run)
-    asked = includes(work.options.only, "model_store")
-    if run.interrupted or not asked or not is_supplied(work.session, going):
+    if run.interrupted or not includes(work.options.only, "model_store"):
+        return Prefetch()
+    if any(step.role == "model_store" and step.outcome is Outcome.WOULD_CHANGE for step in planned.run.steps):
+        relay_lost_weights(work.session, going, work.console)
+    if not is_supplied(work.session, going):
         return Prefetch()
     begin(work.session, work.console, WEIGHTS)
 

@@ -14,6 +14,7 @@ from rackwright.lifecycle.canary.choose import canaries_of
 from rackwright.lifecycle.p2p.prefetch import Prefetch, prefetch_weights
 from rackwright.lifecycle.p2p.procedure import Transferred
 from rackwright.lifecycle.p2p.receivers import is_supplied
+from rackwright.lifecycle.p2p.relay import relay_lost_weights
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.remember import compared, refuse_stale_checkout
@@ -234,6 +235,7 @@ def _prefetch(
     def change(deploy: Callable[[], None], names: tuple[str, ...]) -> Run:
         return apply_leased(session, lease_session, deploy, names, stopping=stopping)
 
+    relay_lost_weights(session, hosts, console)
     done = prefetch_weights(session, hosts, console, stopping, change) if is_supplied(session, hosts) else Prefetch()
     # A host that still lacks something downloads it on its own, and is named if that fails.
     left = tuple(host for host in hosts if host not in done.run.failed_hosts)

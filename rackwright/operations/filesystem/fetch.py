@@ -54,7 +54,8 @@ def fetched(
     `kept` are all files of the folder, compared by size; empty if the folder contains an unpacked archive. `copy` is
     a folder of this host that has the controller's file; it is used in place of the controller.
     https: the host downloads, resumes an earlier download, and passes the token to curl's standard input. file: the
-    controller hashes the file, and sends only the bytes that it hashed. If the sha256 is wrong, the copy is removed,
+    controller hashes the file, and sends only the bytes that it hashed; without it, what another host's copy has been
+    passed on as is used. If the sha256 is wrong, the copy is removed,
     and the operation fails with both digests.
     """
     if holds(folder, digest, kept):
@@ -102,7 +103,10 @@ def _sent(what: str, file: File, source: Path, into: str) -> Generator[PyinfraCo
     try:
         content = SentFile(source, file)
     except UnfitFile as wrong:
-        yield StringCommand(f"printf '%s\\n' {shlex.quote(f'{what}: {wrong}')} >&2; false")
+        # Another host's copy may have been passed on.
+        here = " || ".join(f"[ -f {shlex.quote(path)} ]" for path in (into, f"{into}.verified"))
+        yield StringCommand(f"{here} || {{ printf '%s\\n' {shlex.quote(f'{what}: {wrong}')} >&2; false; }}")
+        yield _fetch(what, file, "", into, (), None)
         return
     yield FileUploadCommand(cast("IO[bytes]", content), into)
     yield _fetch(what, file, "", into, (), None)

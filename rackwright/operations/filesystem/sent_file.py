@@ -15,6 +15,7 @@ from rackwright.errors import RackwrightError
 from rackwright.values.file import File
 from rackwright.values.regular_file import open_regular
 
+_NEXT = "put that file back, or accept what is there now: rackwright model update, rackwright runtime update"
 PIECE = 2**20
 """Bytes that are read, hashed and compared at once."""
 _one_at_a_time = BoundedSemaphore(1)
@@ -75,7 +76,7 @@ class SentFile:
             piece = next(pieces, b"")
             if hashlib.sha256(piece).digest() != expected:
                 raise UnfitFile(
-                    f"{self._path} has changed on the controller while it was sent; run `rackwright lock`"
+                    f"{self._path} has changed on the controller while it was sent; run the same command again"
                 )
             yield piece
 
@@ -95,7 +96,7 @@ def _hashes(path: Path, size: int, sha256: str) -> tuple[bytes, ...] | str:
         gevent.sleep(0)
     if whole.hexdigest() != sha256:
         found = f"has sha256 {whole.hexdigest()} on the controller, should have {sha256}"
-        return f"{path} {found}; run `rackwright lock`"
+        return f"{path} {found}; {_NEXT}"
     return tuple(hashes)
 
 
@@ -106,11 +107,11 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
             found = stream.seek(0, io.SEEK_END)
             if found != size:
                 wrong = f"{path} has {found} bytes on the controller, should have {size}"
-                raise UnfitFile(f"{wrong}; run `rackwright lock`")
+                raise UnfitFile(f"{wrong}; {_NEXT}")
             stream.seek(0)
             while piece := stream.read(PIECE):
                 yield piece
     except FileNotFoundError:
-        raise UnfitFile(f"{path} is missing on the controller") from None
+        raise UnfitFile(f"{path} is missing on the controller; put it back, or set another source") from None
     except OSError as error:
         raise UnfitFile(f"{path} on the controller can't be read: {error.strerror}") from None

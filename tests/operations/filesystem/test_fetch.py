@@ -74,8 +74,11 @@ def test_a_file_that_the_controller_lacks_is_told_and_not_sent(tmp_path: Path) -
         if content:
             (tmp_path / "a.whl").write_bytes(content)
         commands = fetched(None, there).commands
-        assert commands[-1].endswith(">&2; false")
-        assert wrong in commands[-1]
+        # What another host's copy has been passed on as is used, and checked like any other file.
+        assert commands[-2].startswith("[ -f ")
+        assert commands[-2].endswith(">&2; false; }")
+        assert wrong in commands[-2]
+        assert there.sha256 in commands[-1]
         assert not [one for one in commands if one.startswith("upload")]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.operations.filesystem import sent_file
-from rackwright.operations.filesystem.sent_file import SentFile, UnfitFile
+from rackwright.operations.filesystem.sent_file import _NEXT, SentFile, UnfitFile
 from rackwright.values.file import File
 
 CONTENT = bytes(range(100))
@@ -74,7 +74,7 @@ def test_a_file_with_other_bytes_is_refused_before_any_is_sent(path: Path) -> No
     path.write_bytes(CONTENT[:-1] + b"x")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     assert refusal(path, locked()) == (
-        f"{path} has sha256 {found} on the controller, should have {locked().sha256}; run `rackwright lock`"
+        f"{path} has sha256 {found} on the controller, should have {locked().sha256}; {_NEXT}"
     )
 
 
@@ -101,7 +101,7 @@ def test_a_file_that_is_changed_while_it_is_sent_ends_the_stream(path: Path) -> 
     with path.open("r+b") as same:
         same.seek(900_000)
         same.write(b"changed")
-    with pytest.raises(UnfitFile, match="changed on the controller while it was sent; run `rackwright lock`"):
+    with pytest.raises(UnfitFile, match="changed on the controller while it was sent; run the same command again"):
         sent(stream, arrived)
     assert content.startswith(arrived)
 
@@ -117,7 +117,7 @@ def test_only_regular_files_are_opened(tmp_path: Path, path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for other in (tmp_path / "fifo", Path("/dev/zero"), tmp_path):
         assert refusal(other, locked()) == f"{other} on the controller can't be read: is not a regular file"
-    assert refusal(tmp_path / "none", locked()) == f"{tmp_path}/none is missing on the controller"
-    assert refusal(path, locked(b"four")) == (
-        f"{path} has 100 bytes on the controller, should have 4; run `rackwright lock`"
+    assert refusal(tmp_path / "none", locked()) == (
+        f"{tmp_path}/none is missing on the controller; put it back, or set another source"
     )
+    assert refusal(path, locked(b"four")) == (f"{path} has 100 bytes on the controller, should have 4; {_NEXT}")
