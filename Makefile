@@ -92,7 +92,7 @@ bench: .venv/ready-molecule programs ## Measure the README's figures, compared w
 	[ -z "$$missed" ] || { echo "a target was missed:$$missed"; exit 1; }
 
 down: .venv/ready ## Remove the quick start's lab, but keep downloads
-	@python -m rackwright lab down
+	@python -m rackwright lab down --yes
 
 clean: ## Remove the lab, its image and downloads, .venv, and all caches in this folder
 	@[ ! -x $(BIN)/python ] || $(BIN)/python -m rackwright.lab.clean

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 
 def _card(_: click.Context, option: click.Parameter, value: str | None) -> int | None:
-    from rackwright.hardware.cards import NAMES, memory_of
+    from rackwright.hardware.cards import NAMES, memory_of, memory_of_size
     from rackwright.values.amounts import parse_size
 
     if value is None:
         return None
+    if memory := memory_of_size(value):
+        return memory
     try:
         return parse_size(value)
     except ValueError:

@@ -43,7 +43,7 @@ defaults:
 hosts:
 {hosts}
 
-# One model, served on the CPU by every host except the gateway.
+# One model, served on the CPU by every host that isn't a gateway.
 models:
   assistant:
     source: "file:{model}"
@@ -59,7 +59,7 @@ models:
     context: 2048                        # tokens of one request, its answer included
 
 gateway:
-  on: [{gateway}]
+  on: [{gateways}]
   domain: {domain}
 
 # Only these networks get in: this machine, and the lab's own network.
@@ -72,11 +72,14 @@ rollout: {{max_unavailable: 1, drain_timeout: 30s, soak: 2s}}
 """
 
 
-def fleet_text(fleet: LabFleet, artefacts: Artefacts) -> str:
-    """Return the fleet file's YAML. The first host is the gateway; a host named spare… gets no role."""
+def fleet_text(fleet: LabFleet, artefacts: Artefacts, *, gateways: int = 1) -> str:
+    """Return the fleet file's YAML.
+
+    The first hosts named gate… are the gateways; without any, the first host is. A host named spare… gets no role.
+    """
     names = [host for host in fleet.hosts if not host.startswith("spare")]
-    gateway = next((host for host in names if host.startswith("gate")), names[0])
-    serving = [host for host in names if not host.startswith("gate")] or [gateway]
+    gates = [host for host in names if host.startswith("gate")][:gateways] or names[:1]
+    serving = [host for host in names if not host.startswith("gate")] or gates
     width = max(len(host) for host in names) + 1
     return _TEXT.format(
         name=fleet.name,
@@ -88,16 +91,16 @@ def fleet_text(fleet: LabFleet, artefacts: Artefacts) -> str:
         release=RELEASE,
         runtime=artefacts.runtime.path,
         serving=", ".join(serving),
-        gateway=gateway,
+        gateways=", ".join(gates),
         domain=DOMAIN,
         controller=fleet.controller,
         subnet=fleet.subnet,
     )
 
 
-def write(path: Path, fleet: LabFleet, artefacts: Artefacts) -> bool:
+def write(path: Path, fleet: LabFleet, artefacts: Artefacts, *, gateways: int = 1) -> bool:
     """Write fleet file and known_hosts. Return False if the fleet file was edited manually and isn't overwritten."""
-    text = fleet_text(fleet, artefacts)
+    text = fleet_text(fleet, artefacts, gateways=gateways)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".known_hosts").write_text(fleet.known_hosts.read_text())
     note = fleet.key.parent / _NOTE

@@ -24,6 +24,8 @@ _BOOT_SECONDS = 90
 _FIRST_ADDRESS = 11
 _POLL_SECONDS = 0.2
 USER = "ops"
+_CLAIM = "fleet_file"
+"""Name of the file with the path of the lab's fleet file."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,32 @@ class Lab:
             self._create_missing(names, subnet, {host: spec.images.get(host, tag) for host in names}, spec.volumes)
         self._boot(names, spec, say)
         return self.fleet()
+
+    def claim(self, fleet_file: Path) -> None:
+        """Record which fleet file describes this lab. Raise UsageError if it is another one's.
+
+        The lab's hosts keep what they got from that fleet: its CA, its keys and its lease.
+        """
+        record, path = self.folder / _CLAIM, str(fleet_file.absolute())
+        owner = record.read_text() if record.exists() else path
+        if owner != path:
+            raise UsageError(
+                f"belongs to {owner}",
+                where=f"lab {self.name}",
+                should="each checkout needs a lab of its own",
+                next=f"rackwright lab up --name NAME, or rackwright lab down --name {self.name}",
+            )
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        record.write_text(path)
+
+    def ssh(self, host: str) -> list[str]:
+        """Return the command that logs in to a host of the running lab. Raise UsageError if there is no such host."""
+        fleet = self.fleet()
+        if host not in fleet.hosts:
+            hosts = ", ".join(fleet.hosts)
+            raise UsageError(f"has no host {host}", where=f"lab {self.name}", should=f"the hosts are: {hosts}")
+        options = ["-o", f"UserKnownHostsFile={fleet.known_hosts}", "-o", "IdentitiesOnly=yes", "-i", str(fleet.key)]
+        return ["ssh", *options, f"{fleet.user}@{fleet.hosts[host]}"]
 
     def down(self) -> None:
         """Remove the containers, the network and the folder of this lab."""

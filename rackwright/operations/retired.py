@@ -34,6 +34,10 @@ def retired_units(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
     if caches := [f"{_CACHES}/{found[1]}" for unit in gone if (found := _REPLICA.fullmatch(unit))]:
         yield StringCommand("rm -rf --", *(QuoteString(path) for path in caches))
     yield StringCommand("systemctl daemon-reload")
+    # A unit that had failed would be listed as failed until the next boot. One that hadn't is no longer known.
+    yield StringCommand(
+        "systemctl --quiet reset-failed --", *(QuoteString(unit) for unit in gone), "2>/dev/null || :"
+    )
 
 
 @operation()

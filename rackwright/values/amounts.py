@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 
 import rackwright._fast_imports  # noqa: F401
 
@@ -33,6 +33,16 @@ def parse_duration(value: object) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
+def _written_duration(value: object, info: ValidationInfo) -> int:
+    if info.mode == "json" and isinstance(value, int) and value:
+        raise ValueError("should be a duration with a unit, like 30s, 10m, 2h or 1d")
+    return parse_duration(value)
+
+
+def _write_duration(seconds: int) -> str:
+    return f"{seconds}s"
+
+
 def parse_size(value: object) -> int:
     """Given "80GiB", "1.5G" or bytes, return whole bytes. Raise ValueError for other values."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
@@ -48,7 +58,9 @@ def parse_size(value: object) -> int:
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[
     int,
-    BeforeValidator(parse_duration),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]{1,9}[smhd]$"}),
+    BeforeValidator(_written_duration),
+    PlainSerializer(_write_duration, when_used="json"),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]{1,9}[smhd]$", "maximum": 0}),
 ]
+"""In YAML and JSON, a duration has a unit: `drain: 30` could mean 30 s or 30 min."""
 Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({"type": ["string", "integer"]})]

@@ -247,6 +247,7 @@ CASES = [
     ("fleet: acme", 'fleet: "\\UFFFFFFFF"', ["fleet.yml:1: not valid YAML; check this line and the next"]),
     ("fleet: acme", 'fleet: "\\U00110000"', ["fleet.yml:1: not valid YAML; check this line and the next"]),
     ("context: 4096", "context: " + "9" * 5000, ["fleet.yml:13 models.assistant.context: should be a whole number"]),
+    ("fleet: acme", "fleet: acme\nrollout: {soak: 30, drain_timeout: 0}", ["fleet.yml:2 rollout.soak: should be a duration with a unit, like 30s, 10m, 2h or 1d"]),
     ("fleet: acme", "[a]: b\nfleet: acme", ["fleet.yml:1: has a key that is not plain text; a key is one word before a colon"]),
 ]  # fmt: skip
 

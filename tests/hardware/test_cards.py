@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rackwright.hardware.cards import NAMES, memory_of
+from rackwright.hardware.cards import NAMES, memory_of, memory_of_size
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,11 @@ def test_cards_as_people_and_nvidia_smi_write_them(written: str, mebibytes: int 
 
 def test_every_card_is_known_by_its_own_name():
     assert all(memory_of(name) for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    ("written", "mebibytes"),
+    [("24GB", 23_028), ("24 gb", 23_028), ("80G", 81_559), ("141GB", 143_771), ("24GiB", None), ("25GB", None)],
+)
+def test_a_size_as_cards_are_sold_is_the_least_memory_of_those_cards(written: str, mebibytes: int | None) -> None:
+    assert memory_of_size(written) == (mebibytes and mebibytes * 2**20)

@@ -271,10 +271,19 @@ def test_a_hung_engine_is_out_of_the_gateway_within_30_seconds_and_back_by_itsel
     assert "rackwright-assistant@1" in lab.exec("gpu1", "ls /var/lib/rackwright/evidence").out
 
 
+def failed_units(lab: Lab, host: str) -> str:
+    return lab.exec(host, "systemctl list-units --all --state=failed --plain --no-legend 'rackwright-*'").out
+
+
 def test_what_the_fleet_no_longer_names_is_removed(site: Operator, lab: Lab) -> None:
     site.edit("on: [gpu1, gpu2]", "on: [gpu1]")
     assert "Remove units that the fleet no longer names" in site("plan").out
+    lab.exec(
+        "gpu2", "rm /etc/rackwright/assistant@1.probe; systemctl start rackwright-assistant-1.probe", check=False
+    )
+    assert "rackwright-assistant-1.probe" in failed_units(lab, "gpu2")
     site("apply", "--yes")
+    assert failed_units(lab, "gpu2") == ""
     assert "rackwright-assistant" not in lab.exec("gpu2", "ls /etc/systemd/system").out
     assert "rw-assistant" not in lab.exec("gpu2", "cat /etc/passwd").out
     assert lab.exec("gpu2", "ls -A /etc/rackwright /etc/rackwright/certificates").out.split() == [

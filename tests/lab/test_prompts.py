@@ -6,7 +6,9 @@ command's.
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,3 +127,13 @@ def test_move(site: Operator, model: Versions, lab: Lab) -> None:
     assert site("apply", "--yes", "--json").json["changed"] == 0
     site.path.write_text(before)
     assert "gpu1 is the control host" in site("restart", "gpu1/assistant@1", "--yes", check=11).err
+
+
+def test_removing_a_lab_is_asked_for(lab: Lab) -> None:
+    argv = [sys.executable, "-m", "rackwright", "lab", "down", "--name", lab.name]
+    with at_terminal(argv, dict(os.environ)) as terminal:
+        terminal.read_until(f"Remove gate1, gpu1 of lab {lab.name}, and inventory/{lab.name}.*? [y/N]: ")
+        terminal.type("n\n")
+        assert terminal.end() == 1
+    login = [sys.executable, "-m", "rackwright", "lab", "ssh", "gpu1", "--name", lab.name, "--", "sudo", "id", "-un"]
+    assert subprocess.run(login, capture_output=True, text=True, check=False).stdout == "root\n"

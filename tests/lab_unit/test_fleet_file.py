@@ -45,6 +45,14 @@ def test_a_single_host_is_gateway_and_serves(fleet: LabFleet, artefacts: Artefac
     assert "{on: [solo], replicas: 1" in text
 
 
+def test_as_many_gateways_as_asked_for(fleet: LabFleet, artefacts: Artefacts, tmp_path: Path) -> None:
+    path, hosts = tmp_path / "lab.yml", {"gate1": "10.213.9.11", "gate2": "10.213.9.15", **HOSTS}
+    assert write(path, replace(fleet, hosts=hosts), artefacts, gateways=2)
+    loaded = load_fleet(path)
+    assert loaded.gateways == ("gate1", "gate2")
+    assert {replica.host for replica in loaded.replicas} == {"gpu1", "gpu2"}
+
+
 def test_writing_again_changes_nothing(fleet: LabFleet, artefacts: Artefacts, tmp_path: Path) -> None:
     path = tmp_path / "lab.yml"
     write(path, fleet, artefacts)

@@ -37,6 +37,8 @@ class Expected:
     """The driver's section in the fleet file; None: there is none."""
     trust: str | None = None
     """The command that pins its key; None: `rackwright trust`."""
+    clock_managed: bool = True
+    """Whether an apply would set up its clock."""
     one_of_several: bool = False
     """Whether other hosts have GPUs, too."""
     models: tuple[Wanted, ...] = ()
@@ -69,9 +71,9 @@ def _system(expected: Expected, hardware: Hardware, machine: Machine) -> Iterato
         yield Missing("machine", Severity.WARNS, what, "use the outer host instead, or install the driver there")
     if machine.synchronised is False:
         what = "its clock isn't synchronized: certificates and leases depend on it"
-        yield Missing(
-            "machine", Severity.ADVISES, what, "rackwright apply: sets up chrony, which must reach NTP servers"
-        )
+        chrony = "rackwright apply: sets up chrony, which must reach NTP servers"
+        own = "synchronize it as you do elsewhere: the fleet file has time_sync.manage: no"
+        yield Missing("machine", Severity.ADVISES, what, chrony if expected.clock_managed else own)
 
 
 def _release(expected: Expected, hardware: Hardware) -> Iterator[Missing]:

@@ -39,6 +39,7 @@ def expected_of(fleet: Fleet, host: str, lock: Lock | None = None) -> Expected:
         gpus=sum(replica.gpus for replica in fleet.parts_on(host)),
         debian_only=host in fleet.gateways or host in fleet.control,
         driver=_driver_of(fleet, host),
+        clock_managed=settings.baseline.decided().time_sync.manage == "yes",
         one_of_several=len(with_gpus) > 1 and host in with_gpus,
         models=wanted_of(fleet, lock, host),
     )

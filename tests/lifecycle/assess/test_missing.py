@@ -92,6 +92,18 @@ def test_each_thing_of_the_machine_is_told_alone(machine: dict[str, Any], severi
 
 
 @pytest.mark.parametrize(
+    ("managed", "next"),
+    [
+        (True, "rackwright apply: sets up chrony, which must reach NTP servers"),
+        (False, "synchronize it as you do elsewhere: the fleet file has time_sync.manage: no"),
+    ],
+)
+def test_no_advice_contradicts_the_fleet_file(managed: bool, next: str) -> None:
+    found = assessed(hardware(), replace(MACHINE, synchronised=False), clock_managed=managed).missing
+    assert [one.next for one in found if "clock" in one.what] == [next]
+
+
+@pytest.mark.parametrize(
     ("health", "severity", "what"),
     [
         (MemoryHealth(ecc=True, failed=True), BLOCKS, "GPU 0: it could not retire bad memory"),
