@@ -12,7 +12,7 @@ from rackwright.values.amounts import Port
 from rackwright.values.base import Frozen
 from rackwright.values.network import Address
 from rackwright.values.paths import HostPath
-from rackwright.values.text import ServedName, Shape
+from rackwright.values.text import Name, ServedName, Shape
 
 RUNTIMES = "/opt/rackwright/runtimes"
 """The folder on a host with its runtimes, one folder per version."""
@@ -131,8 +131,9 @@ class Engine:
     """The file or folder with the weights."""
     socket: HostPath
     """The socket where it answers; only the first member has one."""
-    names: tuple[ServedName, ...]
-    """The model names that it answers to."""
+    name: Name
+    """The model's name in the fleet file, to which it answers. The names that clients use are the gateways' business:
+    changing them restarts no engine."""
     context: int
     """The longest request, in tokens."""
     gpus: int

@@ -32,6 +32,8 @@ class StandInEngine:
     """Close in the middle of a stream."""
     answer: bytes | None = None
     """Body of plain completions instead of the usual one."""
+    status: int = 200
+    """Status of plain completions."""
     endless: bool = False
     """Answers of every kind never end."""
     headers: dict[str, str] = field(default_factory=dict)
@@ -132,16 +134,16 @@ class _Handler(BaseHTTPRequestHandler):
                 self._stream()
             else:
                 self.stand_in.wait()
-                self._respond(self.stand_in.answer or _COMPLETION)
+                self._respond(self.stand_in.answer or _COMPLETION, self.stand_in.status)
         except (BrokenPipeError, ConnectionResetError):
             self.stand_in.gone.set()
             self.close_connection = True
 
-    def _respond(self, body: bytes) -> None:
+    def _respond(self, body: bytes, status: int = 200) -> None:
         if self.stand_in.endless:
             self._respond_without_end()
             return
-        self.send_response(200)
+        self.send_response(status)
         self._send_headers("application/json")
         self.send_header("content-length", str(len(body)))
         self.end_headers()

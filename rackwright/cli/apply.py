@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--close-ports", is_flag=True, help="Close ports that something listens on, without asking.")
 @allow_outage_option
 @click.option("--reboot", is_flag=True, help="Drain and reboot hosts whose new driver needs a reboot.")
+@click.option("--drop-names", is_flag=True, help="Drop names of models that clients used lately, without asking.")
 @not_stale_option
 @yes_option
 @limit_option
@@ -43,6 +44,7 @@ def apply(
     close_ports: bool,
     allow_outage: bool,
     reboot: bool,
+    drop_names: bool,
     not_stale: bool,
     yes: bool,
     limit: tuple[str, ...],
@@ -69,7 +71,8 @@ def apply(
         from rackwright.lifecycle.apply.procedure import apply as carry_out
         from rackwright.lifecycle.apply.stages import Options
 
-        applied = carry_out(session, Options(only, close_ports, allow_outage, reboot, not_stale), console, show)
+        options = Options(only, close_ports, allow_outage, drop_names, reboot, not_stale)
+        applied = carry_out(session, options, console, show)
     _answer(context, applied)
     if applied.run.totals().changed:
         remind_to_commit(context)

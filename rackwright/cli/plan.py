@@ -45,6 +45,7 @@ def plan(context: Context, check: bool, diff: bool, only: tuple[str, ...], limit
 
 def plan_document(planned: Plan) -> dict[str, Json]:
     from rackwright.report import document
+    from rackwright.state.formats import stamp
 
     closing = {host: [str(socket) for socket in sockets] for host, sockets in planned.closing.items()}
     restarts = [{"replica": restart.replica.address, "why": restart.why} for restart in planned.restarts]
@@ -64,6 +65,10 @@ def plan_document(planned: Plan) -> dict[str, Json]:
         ],
         "model_restarts": [asdict(restart) for restart in planned.model_restarts],
         "outages": list(planned.retirement.outages),
+        "dropped_names": [
+            {"name": one.name, "users": {key: stamp(when) for key, when in one.users.items()}, "unknown": one.unknown}
+            for one in planned.dropped
+        ],
         "doubts": list(planned.doubts),
         "overrides": list(planned.surveyed.overrides),
         "first_snapshots": [{"host": host, "repository": name} for host, name in planned.first_snapshots],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -53,6 +54,8 @@ class ModelLock(SourceLock):
 
     shape: Annotated[ModelShape | None, Field(exclude_if=_is_none)] = None
     """The facts for its memory use; None in an older lock, or if the files couldn't be read by ranges."""
+    since: Annotated[datetime | None, Field(exclude_if=_is_none)] = None
+    """When this digest was resolved first, UTC; None in an older lock."""
     template: Annotated[Sha256 | None, Field(exclude_if=_is_none)] = None
     """The sha256 of the chat template in its files, of an empty text if there is none; None as with `shape`."""
     previous: Annotated[ModelLock | None, Field(exclude_if=_is_none)] = None
@@ -68,7 +71,7 @@ class ModelLock(SourceLock):
     def bare(self) -> ModelLock:
         """The part that hosts run, without facts that are only informative."""
         adapters = {name: adapter.model_copy(update={"license": None}) for name, adapter in self.adapters.items()}
-        known = dict.fromkeys(("shape", "template", "license", "previous"))
+        known = dict.fromkeys(("shape", "since", "template", "license", "previous"))
         return self.model_copy(update={**known, "adapters": adapters})
 
     @property

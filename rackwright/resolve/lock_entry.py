@@ -18,6 +18,7 @@ from rackwright.resolve.model_files import UnfitFiles, choose
 from rackwright.resolve.model_shape import model_facts
 from rackwright.resolve.runtime_files import Runtimes
 from rackwright.shape.shape import ModelShape
+from rackwright.state.formats import utc_now
 from rackwright.values.file import File
 
 
@@ -37,13 +38,15 @@ class Resolver:
         choice = partial(choose, glob=_glob(parsed), loads=asked.runtime.loads)
         found = self.sources.settle(text, kept, choice, f"{where}.source", said=asked.license)
         shape, template = self._facts(parsed, found.files, kept)
+        digest = model_digest(found.files)
         answer = ModelLock(
             source=asked.source,
             revision=found.revision,
-            digest=model_digest(found.files),
+            digest=digest,
             files=found.files,
             license=agreed(found.license, asked.license, source=text, where=where),
             shape=shape,
+            since=kept.since if kept and kept.digest == digest else utc_now(),
             template=template,
             adapters=self._adapters(asked, kept.adapters if kept else {}, f"{where}.runtime.adapters"),
         )

@@ -84,6 +84,13 @@ Reason = Annotated[str, AfterValidator(_reason)]
 Manage = Annotated[Literal["yes", "no"], BeforeValidator(_yes_or_no)]
 """Whether rackwright manages something; `no` leaves its current state alone and removes nothing."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Origin = Annotated[
+    str,
+    Shape(
+        "https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[1-9][0-9]{0,4})?",
+        "should be an origin like https://chat.acme.internal or http://localhost:3000, without a path",
+    ),
+]
 ServedName = Annotated[
     str,
     Shape(

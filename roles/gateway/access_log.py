@@ -41,6 +41,8 @@ class Access(Stored):
     """Id of the API key, even if it has expired; None: unknown key."""
     model: str | None
     """The fleet's model that it was routed to; None: none."""
+    name: str | None = None
+    """The name by which the client asked for it; None: it isn't served here."""
     replica: str | None
     """HOST/MODEL@N of the last replica that had it; None: it reached none."""
     digest: str | None
@@ -115,6 +117,7 @@ def log_format(folder: str) -> str:
         "request": '"%ID"',
         "key": "%[var(txn.json.key,null)]",
         "model": "%[var(txn.json.model,null)]",
+        "name": "%[var(txn.json.name,null)]",
         "replica": "%[var(txn.json.replica,null)]",
         "digest": "%[var(txn.json.digest,null)]",
         "path": "%[var(txn.json.path,null)]",

@@ -33,6 +33,22 @@ CANARIES = "canaries.map"
 """Name of the file of canaries, next to the configuration: model → share and server. Not rendered here either."""
 
 
+CLIENT_ERRORS = (
+    (400, "context.(size|length)", 400, "context_length_exceeded"),
+    (400, "", 400, "invalid_request"),
+    (404, "", 404, "not_found"),
+    (413, "", 413, "request_too_large"),
+    (415, "", 415, "unsupported_media_type"),
+    (422, "", 422, "invalid_request"),
+    (500, "^(Failed.to.parse|(image|audio|video).input.is.not.supported)", 400, "invalid_request"),
+    (501, "", 400, "not_supported"),
+)
+"""Status of an engine's answer to a wrong request, a regular expression for its message → status and `code`. llama-server
+(b10434) answers some with 500."""
+MOST_ERROR_BYTES = 4000
+"""How much is kept of what an engine says about a wrong request: it may quote all of it."""
+OWNER = "rackwright"
+"""What GET /v1/models says as `owned_by`."""
 REPLACED = "replaced.map"
 """Name of an empty map file next to the configuration. A worker that has an entry of it in memory was replaced."""
 EARLY = "early.map"
@@ -63,6 +79,9 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         log_format=log_format(paths.configuration),
         error_log_format=error_log_format(),
         key_header=KEY_HEADER,
+        owner=OWNER,
+        client_errors=CLIENT_ERRORS,
+        most_error_bytes=MOST_ERROR_BYTES,
     )
 
 
@@ -99,15 +118,19 @@ def applied_keys(settings: Settings) -> str:
 
 
 def models_map(settings: Settings) -> str:
-    """Return served name → model|digest."""
-    entries = [(name, f"{model.name}|{model.digest}") for model in settings.models for name in model.names]
+    """Return served name → model|digest|the name that its engine knows|when it was locked, Unix seconds."""
+    entries = [
+        (name, f"{model.name}|{model.digest}|{name if name in model.adapters else model.name}|{model.created}")
+        for model in settings.models
+        for name in (*model.names, *model.adapters)
+    ]
     return "".join(f"{name} {value}\n" for name, value in sorted(entries))
 
 
 def models_json(settings: Settings) -> str:
     """Return the answer to GET /v1/models."""
-    names = sorted(name for model in settings.models for name in model.names)
-    listed = [{"id": name, "object": "model", "created": 0, "owned_by": "rackwright"} for name in names]
+    names = sorted((name, model.created) for model in settings.models for name in (*model.names, *model.adapters))
+    listed = [{"id": name, "object": "model", "created": created, "owned_by": OWNER} for name, created in names]
     return json.dumps({"object": "list", "data": listed}) + "\n"
 
 
@@ -123,5 +146,5 @@ def maps(settings: Settings) -> dict[str, str]:
         "ends.map": ends_map(),
         REPLACED: "",
         EARLY: "",
-        **{name: (TEMPLATES / name).read_text() for name in ("downtime.lua", "nesting.lua", "reuse.lua")},
+        **{name: (TEMPLATES / name).read_text() for name in ("downtime.lua", "nesting.lua", "not_http.lua", "reuse.lua")},
     }

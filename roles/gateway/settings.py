@@ -10,7 +10,7 @@ from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values.amounts import Port
 from rackwright.values.base import Frozen
 from rackwright.values.network import AddressField
-from rackwright.values.text import Line, Name, ServedName, Sha256
+from rackwright.values.text import Line, Name, Origin, ServedName, Sha256
 
 FOLDER = "/etc/rackwright/gateway"
 LEFT = "left"
@@ -50,9 +50,15 @@ class RoutedModel(Frozen):
     name: Name
     digest: Sha256
     names: tuple[ServedName, ...]
+    """The names that clients use, without those of its adapters."""
+    adapters: tuple[ServedName, ...] = ()
+    """The names of its adapters, which its engine knows; it doesn't know `names`."""
     servers: tuple[Server, ...]
+    created: int = 0
+    """When its version was locked, Unix seconds; 0: an older lock doesn't say."""
     salts: bool = False
-    """Whether its engine reuses a prompt only among requests with the same `cache_salt`."""
+    """Whether its engine reuses a prompt only among requests with the same `cache_salt`, and answers only to its own
+    names."""
 
 
 class Key(Frozen):
@@ -115,6 +121,8 @@ class Settings(Frozen):
     queue_timeout_seconds: int = 60
     """How long a request may wait for the end of planned downtime, and then again for a free slot."""
     downtime: Downtime = "queue"
+    cors: tuple[Origin, ...] = ()
+    """Origins whose pages may use the API from a browser."""
     max_request_bytes: int = 1048576
     """A request with a larger body is refused."""
     key_concurrency: int = 100

@@ -79,12 +79,12 @@ class Settings(Versioned):
     def launch(self, engine: Engine) -> Launch:
         """Return the process of one engine.
 
-        Tested with b10434: the engine answers to every name of a comma-separated alias. From verbosity 2 on, the log
+        Tested with b10434: the engine answers to every name, and says it in its answer. From verbosity 2 on, the log
         quotes requests that aren't valid JSON. SIGTERM doesn't drain: requests in flight stop making
         progress and are cut after up to 30 s, so drain at the gateways first.
         """
         command = [f"{self.folder}/llama-server", "--model", engine.model, "--host", engine.socket]
-        command += ["--alias", ",".join(engine.names)]
+        command += ["--alias", engine.name]
         command += ["--ctx-size", str(engine.context * self.parallel), "--parallel", str(self.parallel)]
         # With the default pool, /metrics hangs behind waiting requests.
         command += ["--threads-http", "64", "--metrics", "--no-slots", "--no-webui", "--offline"]

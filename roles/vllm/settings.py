@@ -210,7 +210,7 @@ class Settings(Versioned):
         widths = self.widths(engine.gpus, len(member.addresses) if member else 1)
         yield engine.model
         if engine.answers:
-            yield from ("--uds", engine.socket, "--served-model-name", *engine.names)
+            yield from ("--uds", engine.socket, "--served-model-name", engine.name)
         yield from ("--max-model-len", str(engine.context), "--max-num-seqs", str(self.parallel))
         yield from ("--shutdown-timeout", str(engine.stop_seconds))
         yield from ("--disable-fastapi-docs", "--disable-uvicorn-access-log", "--uvicorn-log-level", "warning")

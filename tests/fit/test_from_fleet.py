@@ -87,7 +87,7 @@ def test_over_several_hosts_layers_are_dealt_out_to_them():
 def test_what_vllm_gets_without_gpus_is_what_is_counted():
     """roles/vllm uses the same values."""
     runtime = model("vllm", parallel=300)
-    engine = Engine(model="/m", socket="/s", names=("a",), context=8192, gpus=0, stop_seconds=60)
+    engine = Engine(model="/m", socket="/s", name="a", context=8192, gpus=0, stop_seconds=60)
     command = runtime.runtime.launch(engine).command
     found = asked_of(runtime, gpus=0)
     assert command[command.index("--kv-cache-memory-bytes") + 1] == str(found.cache) == str(CPU_CACHE)

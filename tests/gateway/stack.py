@@ -239,7 +239,7 @@ class Stack:
         """Restore the initial state, whatever a test did."""
         for engine in self.engines.values():
             engine.hold = engine.break_off = engine.crash = engine.late = False
-            engine.answer, engine.headers, engine.events = None, {}, ()
+            engine.answer, engine.headers, engine.events, engine.status = None, {}, (), 200
             engine.let_go(100)
             engine.steps = threading.Semaphore(0)
             engine.requests.clear()
@@ -364,7 +364,9 @@ def _gateway(proxied: HostProxy) -> Gateway:
                 ),
             ),
             # As if it ran vLLM, and the assistant llama.cpp.
+            created=1790000000,
             salts=replica.replica == "coder@1",
+            adapters=("style",) if replica.replica == "coder@1" else (),
         )
         for replica in proxied.replicas
     )

@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 from http.client import HTTPResponse
+from urllib.parse import unquote
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_a_key_reaches_the_models_it_is_for(stack: Stack) -> None:
         "/v1/x/../chat/completions",
         "/v1/./chat/completions",
         "/V1/chat/completions",
-        "/v1/models/assistant",
+        "/v1/model/assistant",
         "/x?/v1/chat/completions",
     ],
 )
@@ -97,7 +98,95 @@ def test_a_path_takes_its_method_only(stack: Stack) -> None:
 
 def test_the_list_of_models_names_what_clients_may_ask_for(stack: Stack) -> None:
     listed = json.loads(stack.send(path="/v1/models", method="GET").read())
-    assert [entry["id"] for entry in listed["data"]] == ["assistant", "coder", "org/assistant:8b", "org/coder:8b"]
+    names = ["assistant", "coder", "org/assistant:8b", "org/coder:8b", "style"]
+    assert [entry["id"] for entry in listed["data"]] == names
+    assert {entry["created"] for entry in listed["data"]} == {1790000000}
+
+
+@pytest.mark.parametrize("path", ["assistant", "org/coder:8b", "org%2Fcoder%3A8b", "style?x=1"])
+def test_a_model_can_be_asked_for_by_its_name(stack: Stack, path: str) -> None:
+    response = stack.send(path=f"/v1/models/{path}", method="GET")
+    assert response.status == 200
+    name = unquote(path.partition("?")[0])
+    shown = {"id": name, "object": "model", "created": 1790000000, "owned_by": "rackwright"}
+    assert json.loads(response.read()) == shown
+    assert error(stack.send(path=f"/v1/models/{path}")) == (405, "method_not_allowed")
+
+
+@pytest.mark.parametrize("path", ["", "none", "assistant/", 'a"b', "assistant%00", "%"])
+def test_a_model_that_is_not_served_is_not_found(stack: Stack, path: str) -> None:
+    assert error(stack.send(path=f"/v1/models/{path}", method="GET")) == (404, "model_not_found")
+    assert error(stack.send(path=f"/v1/models/{path}", method="GET", key=None)) == (401, "invalid_api_key")
+
+
+@pytest.mark.parametrize("model", ["assistant", "coder"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": {"code": 400, "message": 'The "prompt"\nis \u2013 wrong', "type": "invalid_request_error"}},
+        {"object": "error", "message": 'The "prompt"\nis \u2013 wrong', "type": "BadRequestError", "code": 400},
+    ],
+    ids=["llama-server", "vLLM before 0.12"],
+)
+@pytest.mark.parametrize(("status", "code"), [(400, "invalid_request"), (404, "not_found")])
+def test_what_an_engine_says_about_a_wrong_request_has_openais_form(
+    stack: Stack, model: str, answer: dict[str, object], status: int, code: str
+) -> None:
+    engine = stack.engines[model]
+    engine.answer, engine.status = json.dumps(answer, ensure_ascii=False).encode(), status
+    response = stack.send(model)
+    content = response.read()
+    assert json.loads(content) == {
+        "error": {
+            "message": 'The "prompt"\nis \u2013 wrong', "type": "invalid_request_error", "param": None, "code": code,
+        }
+    }  # fmt: skip
+    assert response.status == status
+    assert response.getheader("x-request-id")
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "expected"),
+    [
+        (
+            400,
+            "request (2280 tokens) exceeds the available context size (512 tokens)",
+            (400, "context_length_exceeded"),
+        ),
+        (400, "This model's maximum context length is 512 tokens.", (400, "context_length_exceeded")),
+        (500, "image input is not supported - hint: mmproj", (400, "invalid_request")),
+        (500, "Failed to parse tools: Expected 'tools' to be an array", (400, "invalid_request")),
+        (501, "This server does not support embeddings.", (400, "not_supported")),
+    ],
+)
+def test_what_clients_tell_apart_has_a_code_of_its_own(
+    stack: Stack, status: int, message: str, expected: tuple[int, str]
+) -> None:
+    engine = stack.engines["assistant"]
+    engine.answer, engine.status = json.dumps({"error": {"code": status, "message": message}}).encode(), status
+    assert error(stack.send()) == expected
+
+
+def test_what_an_engine_itself_got_wrong_stays_its_error(stack: Stack) -> None:
+    engine = stack.engines["assistant"]
+    engine.answer, engine.status = b'{"error":{"code":500,"message":"CUDA error"}}', 500
+    response = stack.send()
+    assert (response.status, response.read()) == (500, engine.answer)
+
+
+def test_an_error_that_quotes_the_request_is_cut(stack: Stack) -> None:
+    engine = stack.engines["assistant"]
+    engine.answer, engine.status = json.dumps({"error": {"message": "ä" * 50_000}}, ensure_ascii=False).encode(), 400
+    message = json.loads(stack.send().read())["error"]["message"]
+    assert set(message) <= {"ä"}
+    assert 500 < len(message) <= 4000
+
+
+def test_an_error_without_a_message_stays_as_it_is(stack: Stack) -> None:
+    engine = stack.engines["assistant"]
+    engine.answer, engine.status = b'{"detail":"Not Found"}', 404
+    response = stack.send()
+    assert (response.status, response.read()) == (404, b'{"detail":"Not Found"}')
 
 
 @pytest.mark.parametrize("model", ["coder", "org/coder:8b"])

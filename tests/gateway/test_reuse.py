@@ -48,7 +48,7 @@ def figures(cached: int) -> bytes:
 
 def test_a_key_has_a_salt_of_its_own_that_does_not_tell_the_key(stack: Stack) -> None:
     good = salt(stack)
-    assert json.loads(received(stack)) == {**CONTENT, "cache_salt": good}
+    assert json.loads(received(stack)) == {**CONTENT, "model": "coder", "cache_salt": good}
     assert salt(stack) == good
     assert salt(stack, key="scoped") != good
     # vLLM takes at most 128 characters.
@@ -274,6 +274,16 @@ def test_all_of_a_part_is_passed_on_at_once(stack: Stack) -> None:
         assert response.read(len(expected)) == expected
         engine.let_go()
     assert response.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("asked", "known"),
+    [("coder", "coder"), ("org/coder:8b", "coder"), ("style", "style")],
+    ids=["own", "alias", "adapter"],
+)
+def test_an_engine_is_asked_by_the_name_that_it_knows(stack: Stack, asked: str, known: str) -> None:
+    stack.send(body=json.dumps({**CONTENT, "model": asked}).encode())
+    assert json.loads(received(stack))["model"] == known
 
 
 def test_a_key_sees_what_an_engine_with_salts_reused_of_its_own_prompts(stack: Stack) -> None:

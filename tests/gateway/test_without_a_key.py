@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import resource
 import socket
 import ssl
@@ -117,7 +118,14 @@ def test_headers_may_come_in_parts_and_with_a_long_body(stack: Stack) -> None:
 
 
 def test_what_is_not_http_is_answered_at_once(stack: Stack) -> None:
-    assert all_of(opened(stack, b"GET / HTTP/1.1\r\nno header\r\n\r\n")).startswith(b"HTTP/1.1 400")
+    for sent in (
+        b"GET / HTTP/1.1\r\nno header\r\n\r\n",
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/1.1\r\ncontent-length: x\r\n\r\n",
+    ):
+        head, _, body = all_of(opened(stack, sent)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400")
+        assert json.loads(body)["error"]["code"] == "bad_request"
 
 
 def test_one_address_leaves_connections_to_the_others(fresh: Stack) -> None:

@@ -58,10 +58,10 @@ def site(bare: Operator, listening: None) -> Operator:
     return bare
 
 
-def answer(site: Operator, lab_fleet: LabFleet, key: str) -> tuple[int, str]:
+def answer(site: Operator, lab_fleet: LabFleet, key: str, model: str = "gpt-4o-mini") -> tuple[int, str]:
     body = json.dumps(
         {
-            "model": "gpt-4o-mini",
+            "model": model,
             "messages": [{"role": "user", "content": "Name three colors."}],
             "max_tokens": 16,
             "temperature": 0,
@@ -273,6 +273,28 @@ def test_a_hung_engine_is_out_of_the_gateway_within_30_seconds_and_back_by_itsel
 
 def failed_units(lab: Lab, host: str) -> str:
     return lab.exec(host, "systemctl list-units --all --state=failed --plain --no-legend 'rackwright-*'").out
+
+
+def test_a_served_name_changes_without_a_restart_and_is_dropped_only_knowingly(
+    site: Operator, lab: Lab, lab_fleet: LabFleet
+) -> None:
+    key = site("key", "add", "renamer", "--owner", "tests", "--json").json["key"]
+    engines = [pid(lab, host) for host in ("gpu1", "gpu2")]
+    assert answer(site, lab_fleet, key)[0] == 200
+    site.edit("names: [assistant, gpt-4o-mini]", "names: [assistant, helper]")
+    planned = site("plan").out
+    assert "names that clients could no longer ask for:\n  gpt-4o-mini: used by " in planned
+    assert "renamer (last " in planned
+    assert "engines that would be" not in planned
+    refused = site("apply", "--yes", check=1)
+    assert "next: rackwright apply --drop-names" in refused.err
+    site("apply", "--yes", "--drop-names")
+    assert [pid(lab, host) for host in ("gpu1", "gpu2")] == engines
+    assert answer(site, lab_fleet, key)[0] == 404
+    assert answer(site, lab_fleet, key, "helper")[0] == 200
+    site.edit("names: [assistant, helper]", "names: [assistant, gpt-4o-mini]")
+    site("apply", "--yes", "--drop-names")
+    assert [pid(lab, host) for host in ("gpu1", "gpu2")] == engines
 
 
 def test_what_the_fleet_no_longer_names_is_removed(site: Operator, lab: Lab) -> None:

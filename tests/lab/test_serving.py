@@ -82,7 +82,7 @@ class Serving:
         engine = Engine(
             model=f"{folder}/model.gguf",
             socket=bare.socket,
-            names=("assistant", "other"),
+            name="assistant",
             context=1024,
             gpus=0,
             stop_seconds=bare.stop_seconds,

@@ -36,6 +36,7 @@ from rackwright.hardware.pci import parse_lspci, parse_sys_pci
 from rackwright.hardware.xid import parse_xids
 from rackwright.lifecycle.access import scripts as access
 from rackwright.lifecycle.apply import plan
+from rackwright.lifecycle.apply.dropped_names import parse_uses
 from rackwright.lifecycle.assess.machine import parse_machine
 from rackwright.lifecycle.backup import contents, snapshots
 from rackwright.lifecycle.ca.on_hosts import parse_certificates
@@ -177,6 +178,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_canaries: (lambda text: dict(parse_canaries(text)), "500|gpu1.tiny.1.8100|1790000000|abc|r1\n"),
     parse_downtimes: (parse_downtimes, "tiny 1790000000\n"),
     parse_dropped: (parse_dropped, "0\n38\n"),
+    parse_uses: (parse_uses, 'old 2026-11-01T03:15:00.000Z "ada"\n'),
     parse_engines: (
         parse_engines,
         "replica=tiny@1\nseconds=60\nrestarts=1\nruntime=vllm-1\nexited=killed, 9/KILL\nevidence=61\nfound=hung\n",

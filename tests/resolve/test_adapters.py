@@ -221,7 +221,7 @@ def test_a_gateway_routes_an_adapters_name_to_its_model(folder: Path) -> None:
     gateway = hosts(fleet_of(folder))["gate1"].gateway
     assert gateway is not None
     (routed,) = gateway.models
-    assert (routed.name, routed.names) == ("assistant", ("assistant", "support"))
+    assert (routed.name, routed.names, routed.adapters) == ("assistant", ("assistant",), ("support",))
 
 
 def test_an_adapter_that_no_hub_gives_back_is_saved(folder: Path) -> None:
@@ -323,6 +323,11 @@ WHERE = "/site.yml:6 models.assistant.runtime.adapters"
             "{assistant: file:support}",
             "[assistant]",
             [f"{WHERE}.assistant: the name 'assistant' appears twice; remove one of them"],
+        ),
+        (
+            "{assistant: file:support}",
+            "[a]",
+            [f"{WHERE}.assistant: has the name of its model; an engine knows its model by that name"],
         ),
         (
             "{support: file:nowhere}",

@@ -41,10 +41,10 @@ def test_a_value_cannot_be_an_argument() -> None:
 
 
 def test_each_slot_gets_the_whole_context() -> None:
-    engine = Engine("/m.gguf", "/run/e.sock", names=("a", "b"), context=1000, gpus=0, stop_seconds=30)
+    engine = Engine("/m.gguf", "/run/e.sock", name="a", context=1000, gpus=0, stop_seconds=30)
     command = RUNTIME.launch(engine).command
     assert command[command.index("--ctx-size") + 1] == "4000"
-    assert command[command.index("--alias") + 1] == "a,b"
+    assert command[command.index("--alias") + 1] == "a"
 
 
 @pytest.mark.parametrize("cuda", ["12", "12.8.1", "012.8", "v12.8", ""])

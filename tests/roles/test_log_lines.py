@@ -26,7 +26,7 @@ UNIT = "rackwright-assistant@1.service: "
 
 def logged(runtime: LlamaCpp | Vllm, line: str) -> bool:
     """Return whether the unit of an engine lets journald keep this line."""
-    engine = Engine(MODEL, REPLICA.socket, ("assistant",), 4096, 0, REPLICA.stop_seconds)
+    engine = Engine(MODEL, REPLICA.socket, "assistant", 4096, 0, REPLICA.stop_seconds)
     unit = render(REPLICA.launched(runtime.launch(engine)))
     patterns = re.findall("^LogFilterPatterns=(.+)$", unit, re.MULTILINE)
     assert all(pattern.startswith("^(?:") and pattern.endswith(r")\s*$") for pattern in patterns)

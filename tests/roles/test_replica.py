@@ -313,14 +313,14 @@ def test_a_runtimes_folders_can_be_read_beside_the_weights() -> None:
 
 @pytest.mark.parametrize("gpus", [0, 2])
 def test_an_upgrade_of_rackwright_calls_no_running_llama_cpp_outdated(gpus: int) -> None:
-    # The files were written by a release that had only one runtime.
+    # The files were written by an earlier release.
     folder = "/srv/models/assistant/dddddddddddddddd"
     runtime = LlamaCpp(
         kind="llama_cpp", version="b10434", threads=4, args={"flash-attn": "on", "mlock": True, "swa-full": False}
     )
     after = "rackwright-gpus.service" if gpus else None
     unit = REPLICA.model_copy(update={"readable": (folder,), "gpus": gpus, "after": after})
-    engine = Engine(f"{folder}/m.gguf", unit.socket, ("assistant", "gpt-4o-mini"), 4096, gpus, unit.stop_seconds)
+    engine = Engine(f"{folder}/m.gguf", unit.socket, "assistant", 4096, gpus, unit.stop_seconds)
     written = Path(__file__).parent / "units" / f"llama_cpp-{'gpus' if gpus else 'cpu'}.service"
     assert render(unit.launched(runtime.launch(engine))) == written.read_text()
 

@@ -21,7 +21,7 @@ from tests.fakes import Played, play
 ADDRESSES = (ip_address("10.40.0.1"), ip_address("10.40.0.2"))
 BASE = ("--max-model-len", "4096", "--max-num-seqs", "256", "--shutdown-timeout", "600")
 QUIET = ("--disable-fastapi-docs", "--disable-uvicorn-access-log", "--uvicorn-log-level", "warning")
-ANSWERS = ("--uds", "/run/rackwright/a@1/engine.sock", "--served-model-name", "a", "gpt-4o")
+ANSWERS = ("--uds", "/run/rackwright/a@1/engine.sock", "--served-model-name", "a")
 ON_GPUS = ("--gpu-memory-utilization", "0.9", "--kv-cache-dtype", "auto", "--dtype", "auto")
 
 
@@ -33,7 +33,7 @@ def launch(gpus: int = 0, rank: int | None = None, hosts: int = 2, **changes: An
     addresses = (*ADDRESSES, ip_address("fd00::3"), ip_address("fd00::4"))[:hosts]
     member = None if rank is None else Member(rank, addresses, 28600)
     socket = "/run/rackwright/a@1/engine.sock"
-    engine = Engine("/srv/models/a/0123", socket, ("a", "gpt-4o"), 4096, gpus, 600, member)
+    engine = Engine("/srv/models/a/0123", socket, "a", 4096, gpus, 600, member)
     return settings(**changes).launch(engine)
 
 
@@ -108,7 +108,7 @@ def test_gpus_take_a_share_of_their_memory_or_so_many_bytes_of_cache() -> None:
         dtype="bfloat16",
         quantization="awq",
     )
-    assert given[16:26] == (
+    assert given[15:25] == (
         "--kv-cache-memory-bytes", str(2**30), "--gpu-memory-utilization", "0.5", "--kv-cache-dtype", "fp8",
         "--dtype", "bfloat16", "--quantization", "awq",
     )  # fmt: skip

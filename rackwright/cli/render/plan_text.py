@@ -41,6 +41,7 @@ def _parts(planned: Plan) -> Iterator[tuple[str, Iterable[str]]]:
     waiting = (f"{waiting.replica.address}: {waiting.why}" for waiting in planned.deferred)
     yield "engines that wait for GPUs:", waiting
     yield "replicas that the fleet file no longer places:", _retiring(planned)
+    yield "names that clients could no longer ask for:", map(str, planned.dropped)
     returns = (replica.address for replica in planned.returns)
     yield "drained by an earlier run; apply undrains those that answer:", returns
     drains = (f"{drain.gateway}: {drain.replica.address}: {drain.record.reason}" for drain in planned.drains)

@@ -39,16 +39,19 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | No
         queue_timeout_seconds=asked.queue_timeout,
         max_request_bytes=asked.max_request,
         key_concurrency=0 if asked.key_concurrency == "unlimited" else asked.key_concurrency,
+        cors=asked.cors,
         downtime=fleet.file.rollout.downtime,
     )
 
 
 def _routed(fleet: Fleet, lock: Lock, model: str) -> RoutedModel:
-    asked = fleet.file.models[model]
+    asked, locked = fleet.file.models[model], lock.models[model]
     return RoutedModel(
         name=model,
-        digest=lock.models[model].digest,
-        names=asked.served,
+        digest=locked.digest,
+        created=int(locked.since.timestamp()) if locked.since else 0,
+        names=asked.names,
+        adapters=tuple(asked.adapters),
         servers=tuple(server_of(fleet, lock, replica) for replica in fleet.replicas_of(model)),
         salts=asked.runtime.salts,
     )

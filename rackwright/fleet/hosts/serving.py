@@ -139,7 +139,7 @@ def _unit(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> ReplicaUnit:
         Engine(
             model=f"{folder}/{locked.weights}".removesuffix("/."),
             socket=unit.socket,
-            names=model.names,
+            name=replica.model,
             context=model.context,
             gpus=replica.gpus,
             stop_seconds=unit.stop_seconds,
@@ -156,7 +156,7 @@ def _probe(fleet: Fleet, lock: Lock, replica: Replica, unit: ReplicaUnit) -> Pro
         replica=replica.name,
         unit=unit.unit,
         socket=unit.socket,
-        served_name=model.names[0],
+        served_name=replica.model,
         counter=model.runtime.counter,
         busy=model.runtime.busy,
         agent_port=_agent_port(lock, replica),

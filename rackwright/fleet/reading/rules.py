@@ -109,7 +109,10 @@ def _check_kit(draft: Draft, findings: Findings) -> None:
 
 def _check_served_names(root: Entries, findings: Findings) -> None:
     seen: dict[str, Scalar] = {}
-    for _, model in root.maps("models"):
+    for own, model in root.maps("models"):
+        for adapter in _adapters(model):
+            if adapter.key.text == own and own not in [name.text for name in texts(model.get("names"))]:
+                findings.add(adapter.key, "has the name of its model", "an engine knows its model by that name")
         for name in (*texts(model.get("names")), *(adapter.key for adapter in _adapters(model))):
             first = seen.setdefault(name.text, name)
             if first is name:

@@ -11,7 +11,7 @@ from rackwright.values.base import Frozen
 from rackwright.values.network import AddressField, DnsName
 from rackwright.values.paths import ControllerPath
 from rackwright.values.secrets import SecretReference
-from rackwright.values.text import Name
+from rackwright.values.text import Name, Origin
 
 _MOST = 1_000_000
 
@@ -46,6 +46,8 @@ class Gateway(Frozen):
     certificate: OwnCertificate | None = None
     tls: Literal["intermediate", "modern"] = "intermediate"
     """Mozilla's profile for clients. Modern: TLS 1.3 only, and a certificate that lasts 90 days at most."""
+    cors: tuple[Origin, ...] = ()
+    """Web pages of these origins, like https://chat.acme.internal, may use the API from a browser."""
     queue_timeout: Annotated[Seconds, Field(ge=1, le=3600)] = 60
     """How long a request may wait for a free slot, or for a replica during planned downtime."""
     response_timeout: Annotated[Seconds, Field(ge=1, le=86400)] = 3600

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.apply.dropped_names import DroppedName, dropped_names
 from rackwright.lifecycle.apply.effects import ModelRestart, model_restarts
 from rackwright.lifecycle.apply.retiring import Retirement, retirement
 from rackwright.lifecycle.apply.stages import includes
@@ -62,6 +63,8 @@ class Plan:
     """Replicas that serve and that the fleet file no longer places."""
     model_restarts: tuple[ModelRestart, ...] = ()
     """The restarts as clients see them."""
+    dropped: tuple[DroppedName, ...] = ()
+    """Names that clients could use so far."""
     pace: str = ""
     """How many of a model's engines restart at the same time, in words."""
     gateways: tuple[str, ...] = ()
@@ -106,6 +109,7 @@ def plan(session: Session, *, only: tuple[str, ...] = ()) -> Plan:
         doubts=doubts(session, surveyed) if engines else (),
         retirement=retirement(session, surveyed, run),
         model_restarts=model_restarts(session, surveyed, [restart.replica for restart in restarting], waiting),
+        dropped=dropped_names(session, surveyed, run),
         pace=session.fleet.file.rollout.pace,
         gateways=session.fleet.gateways,
     )

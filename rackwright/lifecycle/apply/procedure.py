@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from rackwright.errors import HostError, RackwrightError
+from rackwright.lifecycle.apply.dropped_names import DAYS
 from rackwright.lifecycle.apply.plan import Plan, plan
 from rackwright.lifecycle.apply.stages import KIT, SAVE, SURVEY, Applied, Options, begin
 from rackwright.lifecycle.session.console import Console
@@ -73,6 +74,7 @@ def _agree(
     show(planned)
     agree_to_close(planned, options, console)
     agree_to_outages(planned, options, console)
+    agree_to_drop_names(planned, options, console)
     console.confirm("Apply this?")
 
 
@@ -164,3 +166,17 @@ def agree_to_outages(planned: Plan, options: Options, console: Console) -> None:
         listed=listed,
     )
     console.confirm(f"No replica of {models} serves until another one answers. Allow that?", refusal=refusal)
+
+
+def agree_to_drop_names(planned: Plan, options: Options, console: Console) -> None:
+    """Ask about names that clients used lately and that would get 404: --yes alone doesn't agree to that."""
+    used = [str(one) for one in planned.dropped if one.in_use]
+    if options.drop_names or not used:
+        return
+    refusal = RackwrightError(
+        f"clients used these names in the last {DAYS} days, and would get 404",
+        should="keep them in `names` until the clients have changed, or agree to drop them",
+        next="rackwright apply --drop-names",
+        listed=used,
+    )
+    console.confirm("Names that clients used lately would no longer be served. Drop them?", refusal=refusal)

@@ -38,6 +38,8 @@ class Options:
     close_ports: bool = False
     """Whether to close ports that something listens on."""
     allow_outage: bool = False
+    drop_names: bool = False
+    """Whether names that clients used lately may be dropped."""
     reboot: bool = False
     """Whether to reboot hosts whose new driver needs it."""
     not_stale: bool = False

@@ -151,7 +151,9 @@ def _way(session: Session, asker: Asker, wanted: Wanted) -> AbstractContextManag
 def _measured(
     session: Session, tool: Tool, way: Way, wanted: Wanted, objectives: Objectives | None, listener: Listener
 ) -> _Measured:
-    name = model_named(session.fleet, wanted.model).names[0]
+    model = model_named(session.fleet, wanted.model)
+    # Only gateways know the names that clients use.
+    name = wanted.model if way.socket else model.names[0]
     words = words_of(way, name, wanted.load)
 
     def one(rate: float) -> Step:

@@ -86,12 +86,11 @@ class Questions:
         self.check()
         if self.stopping():
             raise Paused("interrupted; the canary has had no traffic", where=replica.address)
-        name = self.session.fleet.file.models[self.model].names[0]
-        return ask_engine(self.session, replica, [body_of(prompt, name) for prompt in prompts])
+        return ask_engine(self.session, replica, [body_of(prompt, self.model) for prompt in prompts])
 
 
 def body_of(prompt: Prompt, name: str) -> str:
-    """Return the body of the chat completion request that asks the prompt; `name` is the model's served name."""
+    """Return the body of the chat completion request that asks the prompt; the engine knows its model by `name`."""
     return json.dumps({**prompt.request, "model": name, "temperature": 0, "stream": False})
 
 

@@ -61,7 +61,7 @@ def answers(session: Session, replica: Replica) -> str | None:
 def _look(session: Session, replica: Replica, host: str) -> _Looked:
     """Look at one engine with one command; only the engine that answers for the replica gets a question."""
     identity = identity_of(session, replica, host)
-    name = session.fleet.file.models[replica.model].names[0] if host == replica.host else None
+    name = replica.model if host == replica.host else None
     tokens = session.fleet.file.models[replica.model].runtime.tells_tokens
     command = proof_command(unit_of(session, replica, host), identity.folders, name, tokens=tokens)
     done = session.remote.connection(host).run(command, timeout=90)

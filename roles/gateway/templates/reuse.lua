@@ -1,8 +1,8 @@
 -- Rendered by rackwright: what one key could learn of another key's prompts, because engines reuse what they computed for
 -- the beginning of an earlier prompt.
 
--- vLLM reuses it only among requests with the same salt. If a key occurs twice in an object, parsers take the last value,
--- so a client's own salt has no effect.
+-- vLLM reuses it only among requests with the same salt, and answers only to the name that the fleet file has for the model.
+-- If a key occurs twice in an object, parsers take the last value, so a client's own salt has no effect.
 local BRACE = string.byte("}")
 local BLANK = { [9] = true, [10] = true, [13] = true, [32] = true }
 
@@ -14,14 +14,14 @@ function Salt:new() return setmetatable({}, Salt) end
 -- A body that doesn't end as an object does is left as it is: engines refuse it.
 function Salt:http_headers(txn, message)
     if message.channel:is_resp() then return filter.CONTINUE end
-    local salt = txn:get_var("txn.salt")
-    if not salt then return filter.ERROR end
+    local salt, name = txn:get_var("txn.salt"), txn:get_var("txn.engine_name")
+    if not salt or not name then return filter.ERROR end
     local body = txn.f:req_body() or ""
     local closing = #body
     while BLANK[body:byte(closing)] do closing = closing - 1 end
     if body:byte(closing) ~= BRACE then return filter.CONTINUE end
     self.before, self.ending = closing - 1, #body - closing + 1
-    self.salted = ',"cache_salt":"' .. salt .. '"}'
+    self.salted = ',"model":"' .. name .. '","cache_salt":"' .. salt .. '"}'
     if message:get_headers()["content-length"] then
         message:set_body_len(self.before + #self.salted)
     end

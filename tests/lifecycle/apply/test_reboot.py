@@ -274,6 +274,7 @@ def planned(*names: str, loaded: str | None = OLD, active: str = "active", role:
     }
     return SimpleNamespace(
         closing={},
+        dropped=(),
         run=Run(tuple(Step(name, role, step, Outcome.WOULD_CHANGE) for name in names)),
         surveyed=SimpleNamespace(hosts=surveyed, control=None),
         empty=not names,
