@@ -65,7 +65,7 @@ def test_help_imports_nothing_heavy(arguments):
 def test_help_imports_no_command():
     modules = modules_after("from rackwright.__main__ import main; main(['--help'])")
     ours = {name.removeprefix("rackwright.cli.") for name in modules if name.startswith("rackwright.cli.")}
-    assert ours == {"common", "common.context", "common.options", "common.outcome"}
+    assert ours == {"common", "common.context", "common.names", "common.options", "common.outcome"}
 
 
 @pytest.mark.parametrize("loaded", [False, True])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.names import REPLICA_HOST_OR_MODEL
 from rackwright.cli.common.options import Command, common_options, pass_context, yes_option
 
 
 @click.command(cls=Command)
-@click.argument("name", metavar="REPLICA|HOST|MODEL")
+@click.argument("name", metavar="REPLICA|HOST|MODEL", type=REPLICA_HOST_OR_MODEL)
 @click.option("--reason", required=True, metavar="TEXT", help="Why; status shows it.")
 @click.option("--allow-outage", is_flag=True, help="Drain even a model's last healthy replica, or the last gateway.")
 @yes_option

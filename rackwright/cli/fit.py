@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.names import MODEL
 from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode, UsageError
 
@@ -43,7 +44,7 @@ def _size(_: click.Context, option: click.Parameter, value: str | None) -> int |
 
 
 @click.command(cls=Command)
-@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.argument("models", nargs=-1, metavar="[MODEL]...", type=MODEL)
 @click.option(
     "--gpu", metavar="CARD|SIZE", callback=_card, help='A GPU like "H100 80GB", or its memory; asks no host.'
 )

@@ -8,6 +8,7 @@ import click
 
 from rackwright.cli.common.commit import remind_to_commit
 from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.names import KEY
 from rackwright.cli.common.options import Function, Group, common_options, confirm, pass_context, yes_option
 from rackwright.cli.render.table import table
 from rackwright.errors import ExitCode, UsageError
@@ -92,7 +93,7 @@ def add(context: Context, /, id: str, owner: str, models: tuple[str, ...], later
 
 
 @key.command()
-@click.argument("id")
+@click.argument("id", type=KEY)
 @click.option("--owner", help="Who is responsible for it: a person or a team.")
 @terms_options
 @click.option("--all-models", is_flag=True, help="Allow all models again.")
@@ -143,7 +144,7 @@ def list_(context: Context) -> None:
 
 
 @key.command()
-@click.argument("id")
+@click.argument("id", type=KEY)
 @later_option
 @yes_option
 @common_options

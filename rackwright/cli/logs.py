@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.names import REPLICA_OR_HOST
 from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.terminal import echo
 
 
 @click.command(cls=Command)
-@click.argument("name", metavar="REPLICA|HOST")
+@click.argument("name", metavar="REPLICA|HOST", type=REPLICA_OR_HOST)
 @click.option(
     "-n", "--lines", default=100, show_default=True, type=click.IntRange(1, 100_000), help="Number of lines."
 )

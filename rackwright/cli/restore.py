@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.names import HOST
 from rackwright.cli.common.options import Command, common_options, not_stale_option, pass_context, yes_option
 from rackwright.errors import ExitCode
 
@@ -20,7 +21,7 @@ WHAT = ("state", "keys", "models")
 
 
 @click.command(cls=Command)
-@click.argument("hosts", metavar="[HOST|GROUP]...", nargs=-1)
+@click.argument("hosts", metavar="[HOST|GROUP]...", nargs=-1, type=HOST)
 @click.option("--all", "everything", is_flag=True, help="All hosts; then apply and verify.")
 @click.option("--at", metavar="TIME|ID", help="The newest snapshot up to this time, or the one with this ID.")
 @click.option(

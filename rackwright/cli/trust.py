@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.names import HOST
 from rackwright.cli.common.options import Command, common_options, confirm, pass_context, yes_option
 from rackwright.errors import ExitCode, HostKeyError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("hosts", nargs=-1, metavar="[HOST|GROUP]...")
+@click.argument("hosts", nargs=-1, metavar="[HOST|GROUP]...", type=HOST)
 @yes_option
 @common_options
 @pass_context

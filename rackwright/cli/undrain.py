@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.names import REPLICA_HOST_OR_MODEL
 from rackwright.cli.common.options import Command, common_options, pass_context
 
 
 @click.command(cls=Command)
-@click.argument("name", metavar="REPLICA|HOST|MODEL")
+@click.argument("name", metavar="REPLICA|HOST|MODEL", type=REPLICA_HOST_OR_MODEL)
 @common_options
 @pass_context
 def undrain(context: Context, name: str) -> None:

@@ -17,6 +17,8 @@ from rackwright.fleet.sections.hosts import Group, HostSettings
 from rackwright.values.base import Frozen
 
 Schema = dict[str, object]
+_ON, _TRUE = "on", "true"
+_BOOLEANS = {"yes": True, "no": False}
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -39,6 +41,7 @@ def json_schema() -> Schema:
     }
     schema["anyOf"] = [{"required": ["extends"]}, {"required": schema.pop("required")}]
     _free_keys(schema)
+    _old_yaml(schema)
     return {"$schema": _DRAFT, **schema}
 
 
@@ -108,6 +111,29 @@ def _free_keys(part: object) -> None:
         }
         part["patternProperties"] = {"^x-": {}, **named}
         part["additionalProperties"] = False
+
+
+def _old_yaml(part: object) -> None:
+    """Permit what YAML 1.1 makes of `on`, `yes` and `no`: the key true, and the values true and false."""
+    if isinstance(part, list):
+        for item in part:
+            _old_yaml(item)
+    if not isinstance(part, dict):
+        return
+    for below in part.values():
+        _old_yaml(below)
+    words = part.get("enum")
+    if isinstance(words, list) and (also := [value for word, value in _BOOLEANS.items() if word in words]):
+        part["enum"] = [*words, *also]
+        part["type"] = ["string", "boolean"]
+    properties = part.get("properties")
+    if not isinstance(properties, dict) or _ON not in properties or part.get("type") != "object":
+        return
+    properties[_TRUE] = properties[_ON]
+    required = part.get("required")
+    if isinstance(required, list) and _ON in required:
+        part["required"] = [key for key in required if key != _ON]
+        part["oneOf"] = [{"required": [_ON]}, {"required": [_TRUE]}]
 
 
 def _part(schema: Schema, key: str) -> Schema:

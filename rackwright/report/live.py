@@ -15,6 +15,8 @@ from rackwright.runner.progress import Progress
 from rackwright.terminal import Styled, echo
 
 _HEARD = b"\ninterrupted: stops at the next safe point; Ctrl-C again stops at once\n"
+_LINE_SECONDS = 60
+"""From one line about an upload to the next, in a log."""
 _SHORT = 1_000_000
 """Bytes. A smaller upload shows no progress."""
 
@@ -47,7 +49,7 @@ class Live:
     ) -> None:
         self._stream = stream or sys.stderr
         self._quiet = quiet
-        self._display: Display = _display(self._stream, quiet)
+        self._display: Display = _display(self._stream, quiet, clock)
         self._clock = clock
         self._uploads: dict[tuple[str, str], float] = {}
 
@@ -112,11 +114,11 @@ def _line(step: Step) -> str:
     return f"{SIGNS[step.outcome]} {step.host} {step.role}: {step.operation}{verb}"
 
 
-def _display(stream: TextIO, quiet: bool) -> Display:
+def _display(stream: TextIO, quiet: bool, clock: Callable[[], float]) -> Display:
     if quiet:
         return _Nothing()
     if not stream.isatty():
-        return _Lines(stream)
+        return _Lines(stream, clock)
     # rich takes a fifth of a second to import.
     from rackwright.report.terminal_progress import Bars
 
@@ -135,11 +137,11 @@ class _Nothing:
 
 
 class _Lines:
-    """For a log: a line for every tenth of an upload, but none for a running operation."""
+    """For a log: a line a minute for a long upload, but none for a running operation."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._tenths: dict[tuple[str, str], int] = {}
+    def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
+        self._stream, self._clock = stream, clock
+        self._shown: dict[tuple[str, str], float] = {}
 
     def line(self, text: str) -> None:
         echo(text, file=self._stream)
@@ -147,10 +149,10 @@ class _Lines:
     def host(self, progress: Progress, detail: str) -> None:
         if progress.bytes_total < _SHORT:
             return
+        now = self._clock()
         upload = (progress.host, progress.operation)
-        tenth = progress.bytes_sent * 10 // progress.bytes_total
-        if tenth > self._tenths.get(upload, 0):
-            self._tenths[upload] = tenth
+        if now - self._shown.setdefault(upload, now) >= _LINE_SECONDS:
+            self._shown[upload] = now
             self.line(f"  {progress.host} {progress.role}: {progress.operation}: {detail}")
 
     def close(self) -> None:

@@ -4,8 +4,11 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import jsonschema
 import pytest
+from ruamel.yaml import YAML
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,18 @@ def test_every_reference_leads_somewhere(schema):
 
 def test_a_file_that_extends_another_may_leave_sections_out(schema):
     assert {"required": ["extends"]} in schema["anyOf"]
+
+
+def test_an_editor_that_reads_yaml_1_1_finds_no_mistake_in_the_example(schema):
+    reader = YAML(typ="safe")
+    reader.version = (1, 1)
+    text = (Path(__file__).parents[2] / "inventory/example.yml").read_text()
+    document = json.loads(json.dumps(reader.load(text), default=str))
+    assert "true" in document["gateway"]
+    validator = jsonschema.Draft202012Validator(schema)
+    assert [error.message for error in validator.iter_errors(document)] == []
+    del document["gateway"]["true"]
+    assert [error.absolute_path[0] for error in validator.iter_errors(document)] == ["gateway"]
 
 
 def test_durations_may_be_text(schema):

@@ -11,6 +11,7 @@ import click
 from click import termui
 
 from rackwright.cli.common.context import Context
+from rackwright.cli.common.names import HOST
 from rackwright.errors import ExitCode, RackwrightError, UsageError
 from rackwright.terminal import agreed, answer_to
 
@@ -156,7 +157,7 @@ def no_canary_option(function: Function) -> Function:
 def limit_option(function: Function) -> Function:
     """Add --limit as the keyword `limit`, a tuple of hosts and groups as they were written."""
     return click.option(
-        "-l", "--limit", metavar="HOST|GROUP", multiple=True, help="Only these hosts; may be repeated."
+        "-l", "--limit", metavar="HOST|GROUP", multiple=True, type=HOST, help="Only these hosts; may be repeated."
     )(function)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.common.context import Context
+from rackwright.cli.common.names import MODEL
 from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", type=MODEL)
 @click.option("--to", metavar="REVISION", help="A branch, tag or commit of its hub repository.")
 @click.option("--check", is_flag=True, help="Exit with 4 if something would change.")
 @common_options

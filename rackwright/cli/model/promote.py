@@ -10,6 +10,7 @@ import click
 
 from rackwright.cli.common.change_lock import Agreed, change_lock
 from rackwright.cli.common.context import Context
+from rackwright.cli.common.names import MODEL
 from rackwright.cli.common.options import (
     Command,
     change_options,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", type=MODEL)
 @click.option(
     "--from",
     "source",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.names import MODEL
 from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode, FleetError, Problem
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", type=MODEL)
 @click.option("--offline", is_flag=True, help="Don't ask the hosts what the replicas run.")
 @common_options
 @pass_context

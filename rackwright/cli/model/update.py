@@ -9,6 +9,7 @@ import click
 
 from rackwright.cli.common.change_lock import Agreed, change_lock
 from rackwright.cli.common.context import Context
+from rackwright.cli.common.names import MODEL
 from rackwright.cli.common.options import (
     Command,
     change_options,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", type=MODEL)
 @click.option("--to", metavar="REVISION", help="This commit, tag or branch of its repository instead.")
 @no_canary_option
 @change_options
@@ -44,7 +45,7 @@ def update(context: Context, /, name: str, to: str | None, **agreed: bool) -> No
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", type=MODEL)
 @change_options
 @common_options
 @pass_context
