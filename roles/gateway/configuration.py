@@ -146,5 +146,8 @@ def maps(settings: Settings) -> dict[str, str]:
         "ends.map": ends_map(),
         REPLACED: "",
         EARLY: "",
-        **{name: (TEMPLATES / name).read_text() for name in ("downtime.lua", "nesting.lua", "not_http.lua", "reuse.lua")},
+        **{
+            name: (TEMPLATES / name).read_text()
+            for name in ("downtime.lua", "nesting.lua", "not_http.lua", "reuse.lua")
+        },
     }

@@ -118,12 +118,33 @@ def test_every_plot_is_told_in_words_too():
     found = benched(step(1), step(2), knee=step(2), searched=True, why_ended="it was enough")
     text = as_html(found, None, OBJECTIVES)
     page = _Page(text)
-    assert page.tags.count("svg") == 5
-    assert page.attributes["role"] == ["img"] * 5
-    assert "Throughput (requests/s) at each rate: 1 a second: 1; 2 a second: 2" in page.attributes["aria-label"]
+    assert page.tags.count("svg") == 3
+    assert page.attributes["role"] == ["img"] * 3
+    assert "Whole answer, p95 (s) by throughput: 1 a second: 0.5; 2 a second: 0.5" in page.attributes["aria-label"]
     assert "wanted at most 200 ms" in page.text
-    assert page.tags.count("polyline") == 5
+    assert page.tags.count("polyline") == 3
     assert "knee: 2 a second" in page.text
+    assert text.count('class="knee"') == 3
+    assert "earlier" not in page.attributes.get("class", [])
+
+
+def test_one_rate_has_no_plot_and_says_how_to_get_a_load_curve():
+    page = _Page(as_html(benched(step(1)), None, None))
+    assert "svg" not in page.tags
+    assert "rackwright bench assistant --knee measures a load curve" in page.text
+
+
+def test_the_page_compares_with_the_last_run_that_was_measured_in_the_same_way():
+    searched = {"knee": step(2), "searched": True, "why_ended": "it was enough"}
+    now = bench(step(1), step(2), **searched)
+    same = bench(step(1), step(2, ttft=spread(0.5)), run="r2", **searched)
+    other = bench(step(1), step(2), run="r3", replicas=5, **searched)
+    found = Benched(now, (), (bench(step(2), run="r0"), same, other))
+    text = as_html(found, None, None)
+    page = _Page(text)
+    assert "The dashed line is run r2" in page.text
+    assert page.attributes["class"].count("earlier") == 3
+    assert "knee, requests" in page.text
 
 
 @pytest.fixture

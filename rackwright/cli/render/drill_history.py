@@ -82,7 +82,7 @@ def _plots(chain: Chain) -> Iterator[plots.Plot]:
 
 def _plot(name: str, found: list[tuple[int, float | None]], objective: int | None) -> plots.Plot | None:
     measured = [(float(number), value) for number, value in found if value is not None]
-    return plots.over_rate(name, "s", measured, wanted=objective)
+    return plots.plotted(name, "s", measured, wanted=objective)
 
 
 def _row(one: Examined) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 WIDTH, HEIGHT = 640, 240
 LEFT, RIGHT, TOP, BOTTOM = 72, 16, 12, 36
 _TICKS = 5
+_LEAST = 2
+"""Dots of a plot, at least: one dot says nothing that its number doesn't."""
 
 
 @dataclass(frozen=True)
@@ -22,20 +24,25 @@ class Tick:
 class Dot:
     x: float
     y: float
-    rate: float
+    along: float
+    """The value on the horizontal axis."""
     value: float
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One figure by rate."""
+    """One figure by another one."""
 
     title: str
     unit: str
     dots: tuple[Dot, ...]
-    """In the order of rates."""
+    """In the order in which they were given."""
     across: tuple[Tick, ...]
     up: tuple[Tick, ...]
+    earlier: tuple[Dot, ...] = ()
+    """The same of an earlier measurement."""
+    marked: Dot | None = None
+    """The dot of the knee."""
     limit: float | None = None
     """Position of the limit. None: there is no limit, or it is above the picture."""
     wanted: float | None = None
@@ -43,29 +50,48 @@ class Plot:
     @property
     def line(self) -> str:
         """The points of an SVG polyline."""
-        return " ".join(f"{dot.x},{dot.y}" for dot in self.dots)
+        return _line(self.dots)
+
+    @property
+    def earlier_line(self) -> str:
+        return _line(self.earlier)
 
 
-def over_rate(
-    title: str, unit: str, points: Sequence[tuple[float, float]], *, wanted: float | None = None
+def plotted(
+    title: str,
+    unit: str,
+    points: Sequence[tuple[float, float]],
+    *,
+    earlier: Sequence[tuple[float, float]] = (),
+    marked: tuple[float, float] | None = None,
+    wanted: float | None = None,
 ) -> Plot | None:
-    """Given (rate, figure) pairs, return their plot, or None if there are no pairs."""
-    if not points:
+    """Given pairs of the horizontal value and the figure, return their plot; None if they make no line."""
+    if len(points) < _LEAST:
         return None
-    highest = max(value for _, value in points)
+    highest = max(value for _, value in (*points, *earlier))
     # A limit far above the measured values would flatten the line, so only the caption has it.
     shown = wanted if wanted is not None and wanted <= 2 * highest else None
-    rates, values = steps(max(rate for rate, _ in points)), steps(max(highest, shown or 0))
-    dots = tuple(Dot(_x(rate, rates), _y(value, values), rate, value) for rate, value in sorted(points))
+    along, values = steps(max(at for at, _ in (*points, *earlier))), steps(max(highest, shown or 0))
+
+    def dot(point: tuple[float, float]) -> Dot:
+        return Dot(_x(point[0], along), _y(point[1], values), *point)
+
     return Plot(
         title=title,
         unit=unit,
-        dots=dots,
-        across=tuple(Tick(_x(rate, rates), rate) for rate in rates),
+        dots=tuple(map(dot, points)),
+        across=tuple(Tick(_x(at, along), at) for at in along),
         up=tuple(Tick(_y(value, values), value) for value in values),
+        earlier=tuple(map(dot, earlier)),
+        marked=dot(marked) if marked else None,
         limit=None if shown is None else _y(shown, values),
         wanted=wanted,
     )
+
+
+def _line(dots: Sequence[Dot]) -> str:
+    return " ".join(f"{dot.x},{dot.y}" for dot in dots)
 
 
 def steps(highest: float) -> tuple[float, ...]:

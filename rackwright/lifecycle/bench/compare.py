@@ -53,6 +53,12 @@ def compare(now: Bench, earlier: Sequence[Bench]) -> Comparison | None:
     return _compared(now, found[0]) if found else None
 
 
+def with_previous(now: Bench, earlier: Sequence[Bench]) -> Comparison | None:
+    """Compare this measurement with the last one that was made in the same way; None: there is none."""
+    alike = [bench for bench in earlier if bench.run != now.run and not unlike(now, bench)]
+    return _compared(now, alike[-1]) if alike else None
+
+
 def unlike(now: Bench, then: Bench) -> tuple[str, ...]:
     """Return the differences in how the two were measured."""
     ways: list[tuple[str, object, object]] = [("knee", _knee(then), _knee(now))]
