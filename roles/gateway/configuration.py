@@ -43,8 +43,8 @@ CLIENT_ERRORS = (
     (500, "^(Failed.to.parse|(image|audio|video).input.is.not.supported)", 400, "invalid_request"),
     (501, "", 400, "not_supported"),
 )
-"""Status of an engine's answer to a wrong request, a regular expression for its message → status and `code`. llama-server
-(b10434) answers some with 500."""
+"""Status of an engine's answer to a wrong request, a regular expression for its message → status and `code`.
+llama-server (b10434) answers some with 500."""
 MOST_ERROR_BYTES = 4000
 """How much is kept of what an engine says about a wrong request: it may quote all of it."""
 OWNER = "rackwright"
