@@ -14,6 +14,7 @@ import pytest
 from rackwright.lab.hosts import Lab
 from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 PAGE = (Path(__file__).parents[2] / "docs/ci.md").read_text()
@@ -79,7 +80,12 @@ def test_drift_is_printed_and_silence_means_none(site: Operator, lab: Lab) -> No
 
 
 def test_the_service_is_watched(site: Operator, lab: Lab) -> None:
-    assert run(site, MINUTELY).stdout.splitlines()[0] == "True"
+    assert healthy(site) == "True"
     lab.exec("gpu1", "systemctl stop rackwright-assistant@1")
-    assert run(site, MINUTELY).stdout.splitlines()[0] == "False"
+    # The gateway needs a moment to notice.
+    wait_until(lambda: healthy(site) == "False")
     lab.exec("gpu1", "systemctl start rackwright-assistant@1")
+
+
+def healthy(site: Operator) -> str:
+    return run(site, MINUTELY).stdout.splitlines()[0]
