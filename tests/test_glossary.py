@@ -65,6 +65,9 @@ def keys(document: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
         if isinstance(more, dict) and not name.startswith("^x-"):
             yield from keys(document, more)
     for name, more in found.get("properties", {}).items():
+        if name == "true":
+            # What YAML 1.1 makes of `on`.
+            continue
         yield name
         yield from keys(document, more)
 

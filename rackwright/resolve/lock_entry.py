@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
 from rackwright.errors import FleetError, Problem
@@ -18,7 +19,6 @@ from rackwright.resolve.model_files import UnfitFiles, choose
 from rackwright.resolve.model_shape import model_facts
 from rackwright.resolve.runtime_files import Runtimes
 from rackwright.shape.shape import ModelShape
-from rackwright.state.formats import utc_now
 from rackwright.values.file import File
 
 
@@ -46,7 +46,7 @@ class Resolver:
             files=found.files,
             license=agreed(found.license, asked.license, source=text, where=where),
             shape=shape,
-            since=kept.since if kept and kept.digest == digest else utc_now(),
+            since=kept.since if kept and kept.digest == digest else datetime.now(UTC).replace(microsecond=0),
             template=template,
             adapters=self._adapters(asked, kept.adapters if kept else {}, f"{where}.runtime.adapters"),
         )

@@ -23,7 +23,7 @@ VLLM = """
 OURS = """
 /ready /stats /haproxy?stats /admin /admin.sock /api-keys /keys.map /.well-known/security.txt /favicon.ico
 /server-status
-/v1 /v1/ /v1/models/ /v1/models/assistant /v1/chat /v1/files /v1/fine_tuning/jobs /v1/batches /v1/assistants
+/v1 /v1/ /v1/models/ /v1/models/assistant/files /v1/chat /v1/files /v1/fine_tuning/jobs /v1/batches /v1/assistants
 /debug/pprof /.git/config /etc/passwd
 """.split()
 TRICKS = (
