@@ -21,6 +21,7 @@ def test_its_own_checkout_can_start_it_again(lab: Lab, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     for path in (tmp_path / "inventory/try.yml", Path("inventory/try.yml")):
         lab.claim(path)
+    assert (lab.folder / "fleet_file").read_text() == f"{tmp_path}/inventory/try.yml"
 
 
 def test_another_checkout_is_refused_before_anything_is_changed(lab: Lab, tmp_path: Path) -> None:
