@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -32,10 +33,13 @@ def site(copies: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
 
 
 @pytest.fixture(scope="module")
-def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def applied(site: Operator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The same hosts, bare before their apply."""
+    folder = tmp_path_factory.mktemp("applied")
+    # A lock says since when it has a model, and the gateways tell clients.
+    shutil.copy(site.path.with_suffix(".lock"), folder)
     with fresh_lab("applied", *HOSTS) as lab:
-        operator(tmp_path_factory.mktemp("applied"), lab.fleet())("apply", "--yes")
+        operator(folder, lab.fleet())("apply", "--yes")
         yield lab
 
 
