@@ -21,6 +21,15 @@ BUILDS = "/var/lib/rackwright/builds"
 CudaVersion = Annotated[str, Shape("[1-9][0-9]?[.][0-9]{1,2}", "should be a version in quotes, like '12.8'")]
 
 
+class Task(StrEnum):
+    """What clients ask a model for."""
+
+    GENERATE = "generate"
+    """Text: completions and chat completions."""
+    EMBED = "embed"
+    """Embeddings of texts."""
+
+
 class Versioned(Frozen):
     """Settings that every runtime has, so that several versions can be installed side by side."""
 
@@ -143,6 +152,7 @@ class Engine:
     member: Member | None = None
     """None if the replica runs on a single host."""
     adapters: tuple[Adapter, ...] = ()
+    task: Task = Task.GENERATE
 
     @property
     def answers(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from rackwright.roles.replica.answer import Answer
+from rackwright.roles.replica.question import GoldenAnswer
 from rackwright.state.formats import Moment, parse
 from rackwright.state.shell import FOLDER, Shell, call
 from rackwright.values.base import Stored
@@ -55,7 +55,7 @@ class Golden(Stored):
 
     format: str = "golden/1"
     kind: Kind
-    answer: Answer
+    answer: GoldenAnswer
     replica: str
     """HOST/MODEL@N that gave it."""
     run: str

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from rackwright.launch import CudaVersion, Engine, Launch, Versioned, Widths
+from rackwright.launch import CudaVersion, Engine, Launch, Task, Versioned, Widths
 from rackwright.roles.llama_cpp.log_lines import log_lines
 from rackwright.values.text import Line, Shape
 
@@ -17,11 +17,15 @@ ArgumentName = Annotated[
 OWNED = frozenset(
     "host port reuse-port model model-url hf-repo hf-file hf-token docker-repo models-dir offline rpc alias "
     "ctx-size parallel threads threads-http n-gpu-layers gpu-layers metrics slots no-slots slot-save-path props "
+    "embedding embeddings rerank reranking "
     "api-key api-key-file api-prefix ssl-key-file ssl-cert-file path media-path "
     "ui no-ui webui no-webui ui-mcp-proxy webui-mcp-proxy tools tools-runtime agent mcp-servers-config "
     "mcp-servers-json log-file log-prompts-dir log-verbosity log-verbose verbosity verbose log-disable".split()
 )
 """Arguments that rackwright sets, or that would expose an engine or log prompts. They are refused in `args`."""
+
+LONGEST_BATCH = 8192
+"""Tokens. Encoders have no longer context, and the memory for a batch grows with its length."""
 
 
 class Settings(Versioned):
@@ -89,9 +93,7 @@ class Settings(Versioned):
         # With the default pool, /metrics hangs behind waiting requests.
         command += ["--threads-http", "64", "--metrics", "--no-slots", "--no-webui", "--offline"]
         command += ["--log-verbosity", "1", "--n-gpu-layers", "999" if engine.gpus else "0"]
-        if not engine.gpus and "batch-size" not in self.args:
-            # The probe's counter moves once per batch, and a CPU takes too long for the default batch of 2048 tokens.
-            command += ["--batch-size", "256"]
+        command += self._batches(engine)
         if self.threads:
             command += ["--threads", str(self.threads)]
         for name, value in sorted(self.args.items()):
@@ -99,3 +101,14 @@ class Settings(Versioned):
         return Launch(
             tuple(command), readable=(self.folder,), log_lines=log_lines(f"{self.folder}/llama-server", engine.model)
         )
+
+    def _batches(self, engine: Engine) -> list[str]:
+        if engine.task is Task.EMBED:
+            # An encoder, like BERT, reads a whole text in one batch, and refuses a longer text.
+            batch = str(min(engine.context, LONGEST_BATCH))
+            return ["--embeddings", *self._default("batch-size", batch), *self._default("ubatch-size", batch)]
+        # The probe's counter moves once per batch, and a CPU takes too long for the default batch of 2048 tokens.
+        return [] if engine.gpus else self._default("batch-size", "256")
+
+    def _default(self, argument: str, value: str) -> list[str]:
+        return [] if argument in self.args else [f"--{argument}", value]

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+from rackwright.launch import Task
 from rackwright.operations.haproxy.paths import Paths
 from rackwright.roles.gpu_faults.settings import FOLDER as GPU_FAULTS
 from rackwright.roles.host_proxy.configuration import PATHS, PAUSE_SECONDS, QUEUE_SECONDS, REMEMBERED_SECONDS
@@ -32,7 +33,7 @@ MOST_ENDED = 3
 
 def probe(settings: Settings) -> str:
     """Return the script that looks once, writes the state, and has a hung engine killed."""
-    body = json.dumps({"model": settings.served_name, "prompt": "Hi", "max_tokens": 1, "temperature": 0})
+    path, body = _request(settings)
     values = {
         "file": f"{STATES}/{settings.replica}",
         "unit": settings.unit,
@@ -42,9 +43,18 @@ def probe(settings: Settings) -> str:
         "deadline": str(settings.deadline_seconds),
         "idle": str(settings.idle_seconds),
         "most": str(MOST_BYTES),
+        "path": path,
         "body": body,
     }
     return _script("probe", settings, values)
+
+
+def _request(settings: Settings) -> tuple[str, str]:
+    """Return path and body of the request that an idle engine must answer: for one token, or one embedding."""
+    if settings.task is Task.EMBED:
+        return "/v1/embeddings", json.dumps({"model": settings.served_name, "input": "Hi"})
+    body = {"model": settings.served_name, "prompt": "Hi", "max_tokens": 1, "temperature": 0}
+    return "/v1/completions", json.dumps(body)
 
 
 def loading(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rackwright.launch import Task
 from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values.amounts import Port
 from rackwright.values.base import Frozen
@@ -24,6 +25,7 @@ class Settings(Frozen):
     unit: Line
     socket: HostPath
     served_name: ServedName
+    task: Task = Task.GENERATE
     counter: Line
     """Metric that moves while the engine works."""
     busy: tuple[Line, ...]
@@ -38,9 +40,9 @@ class Settings(Frozen):
     """What to check if the engine stops making progress while it loads."""
     every_seconds: int = 2
     idle_seconds: int = 6
-    """How often an idle engine is asked for a token; each request costs it work."""
+    """How often an idle engine is asked for a token or an embedding; each request costs it work."""
     deadline_seconds: int = 10
-    """Within this time, a busy engine's counter must move, and an idle engine must return a one-token completion.
+    """Within this time, a busy engine's counter must move, and an idle engine must answer a short request.
     A host whose load is at least twice its number of cores gets up to three times as long."""
 
     stall_seconds: int = 600

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rackwright.roles.replica.answer import MOST_BYTES, Answer, body, parse_answer
+from rackwright.roles.replica.answer import MOST_BYTES
+from rackwright.roles.replica.question import GoldenAnswer, Question, parse_golden
 from rackwright.roles.replica.settings import Settings
 
 # $1: unit; $2: file with the running engine's digest; then the folders that it should run from. The engine chooses
@@ -40,7 +41,7 @@ class Seen:
     """Command line of its process."""
     markers: Mapping[str, str]
     """Folder → the digest for which it was verified; "": none."""
-    answer: Answer | None
+    answer: GoldenAnswer | None
     said: str
     """What was printed instead of an answer."""
 
@@ -50,23 +51,21 @@ CUT_OFF = Seen(f"not known: {_CUT_OFF}", False, None, "", (), {}, None, _CUT_OFF
 """The result of a look that was ended by a signal."""
 
 
-def proof_command(
-    settings: Settings, folders: Iterable[str], served_name: str | None, *, seconds: int = 60, tokens: bool = True
-) -> str:
-    """Return the shell command, for root, whose output `parse` reads. Without a served name, it asks no engine."""
+def proof_command(settings: Settings, folders: Iterable[str], question: Question | None, *, seconds: int = 60) -> str:
+    """Return the shell command, for root, whose output `parse` reads. Without a question, it asks no engine."""
     words = (settings.unit, settings.started_digest, *folders)
     look = f"set -- {shlex.join(words)}\n{_LOOK}"
-    if served_name is None:
+    if question is None:
         return look
-    return f"{look}echo {_ANSWER}\n{ask_command(settings, served_name, seconds, tokens=tokens)}\n"
+    return f"{look}echo {_ANSWER}\n{ask_command(settings, question, seconds)}\n"
 
 
-def ask_command(settings: Settings, served_name: str, seconds: int = 60, *, tokens: bool = True) -> str:
+def ask_command(settings: Settings, question: Question, seconds: int = 60) -> str:
     """Return the shell command, for root or a member of group rackwright, that prints the golden answer as JSON."""
     words = ["curl", "-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", str(seconds)]
     words += ["--max-filesize", str(MOST_BYTES), "--unix-socket", settings.socket]
     words += ["--header", "Content-Type: application/json"]
-    return shlex.join([*words, "--data", body(served_name, tokens=tokens), "http://engine/v1/completions"])
+    return shlex.join([*words, "--data", question.body, f"http://engine{question.path}"])
 
 
 def parse(output: str, said: str = "") -> Seen:
@@ -91,6 +90,6 @@ def parse(output: str, said: str = "") -> Seen:
         program=values.get("program", ""),
         command=tuple(command),
         markers=markers,
-        answer=parse_answer(answer),
+        answer=parse_golden(answer),
         said=" ".join((said or answer).split())[:200],
     )

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from rackwright.launch import CudaVersion, Engine, Launch, Member, Reach, Versioned, Widths, even_widths
+from rackwright.launch import CudaVersion, Engine, Launch, Member, Reach, Task, Versioned, Widths, even_widths
 from rackwright.roles.vllm.log_lines import log_lines
 from rackwright.values.amounts import Size
 from rackwright.values.paths import HostPath
@@ -48,7 +48,7 @@ OWNED = frozenset(
     "enable-log-requests enable-log-outputs enable-log-deltas max-log-len log-error-stack log-config-file "
     "log-level logging-config uvicorn-log-level disable-uvicorn-access-log disable-access-log-for-endpoints "
     "otlp-traces-endpoint collect-detailed-traces profiler-config kv-transfer-config kv-events-config "
-    "ec-transfer-config weight-transfer-config enable-sleep-mode".split()
+    "runner task ec-transfer-config weight-transfer-config enable-sleep-mode".split()
 )
 """Arguments that rackwright sets itself, or that would expose an engine, run code that came with a model, or log
 prompts. They are refused in `args`."""
@@ -211,6 +211,8 @@ class Settings(Versioned):
         yield engine.model
         if engine.answers:
             yield from ("--uds", engine.socket, "--served-model-name", engine.name)
+        if engine.task is Task.EMBED:
+            yield from ("--runner", "pooling")
         yield from ("--max-model-len", str(engine.context), "--max-num-seqs", str(self.parallel))
         yield from ("--shutdown-timeout", str(engine.stop_seconds))
         yield from ("--disable-fastapi-docs", "--disable-uvicorn-access-log", "--uvicorn-log-level", "warning")

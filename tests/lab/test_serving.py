@@ -11,7 +11,7 @@ from shlex import quote
 import pytest
 
 from rackwright.lab import artefacts
-from rackwright.launch import Engine
+from rackwright.launch import Engine, Task
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.model_store.settings import Settings as ModelStore
@@ -19,6 +19,7 @@ from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.answer import parse_answer
 from rackwright.roles.replica.proof import ask_command
+from rackwright.roles.replica.question import question
 from rackwright.roles.replica.settings import Settings as Replica
 from rackwright.roles.replica.state import COMMAND, ReplicaState, parse
 from rackwright.route import Route
@@ -31,6 +32,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.lab
 
 NAME = "assistant@1"
+ASKED = question(Task.GENERATE, "assistant")
 PORT = 18100
 RUNTIME = LlamaCpp(kind="llama_cpp", version=artefacts.RELEASE, parallel=2)
 DEADLINE = 5
@@ -130,9 +132,9 @@ def ready(serving: Serving) -> Serving:
 
 
 def test_an_apply_brings_an_engine_that_answers_and_the_next_changes_nothing(ready: Serving) -> None:
-    answer = ready.host.tell(ask_command(ready.replica, "assistant"))
+    answer = ready.host.tell(ask_command(ready.replica, ASKED))
     assert parse_answer(answer), answer
-    assert parse_answer(ready.host.tell(ask_command(ready.replica, "other")))
+    assert parse_answer(ready.host.tell(ask_command(ready.replica, question(Task.GENERATE, "other"))))
     assert ready.agent() == "up"
     assert ready.state().runs(ready.state().wanted)
     assert ready.host.plan(ready.deploy).changes == 0
@@ -160,7 +162,7 @@ def test_a_login_user_reads_no_weights_and_an_older_store_is_closed_while_the_en
     assert host.tell(f"stat -c '%i %Y' {file}") == before
     assert host.tell(f"systemctl show -P MainPID {ready.replica.unit}") == pid
     host.tell(f"systemctl restart {ready.replica.unit}")
-    wait_until(lambda: bool(parse_answer(host.tell(f"{ask_command(ready.replica, 'assistant')} || true"))), 120)
+    wait_until(lambda: bool(parse_answer(host.tell(f"{ask_command(ready.replica, ASKED)} || true"))), 120)
 
 
 def test_the_sandbox_is_tight_by_systemds_own_measure(ready: Serving) -> None:
@@ -189,7 +191,7 @@ def test_only_the_group_of_the_host_proxy_reaches_the_socket(ready: Serving) -> 
 
 
 def test_the_log_has_no_prompt(ready: Serving) -> None:
-    ready.host.tell(ask_command(ready.replica, "assistant"))
+    ready.host.tell(ask_command(ready.replica, ASKED))
     assert "rainbow" not in ready.host.tell(f"journalctl -o cat -u {ready.replica.unit}")
 
 

@@ -74,6 +74,8 @@ from rackwright.roles.patch.well import parse_well
 from rackwright.roles.replica import proof
 from rackwright.roles.replica import state as replicas
 from rackwright.roles.replica.answer import parse_answer
+from rackwright.roles.replica.embedding import parse_embedding
+from rackwright.roles.replica.question import parse_golden
 from rackwright.state.control import parse_control
 from rackwright.state.journal import parse_journal
 from rackwright.state.kit import parse_contents, parse_kit
@@ -135,6 +137,7 @@ PATCHING = (
     "state inactive\nresult failed 1\nuptime 1790.15 1700.00\nfound space\t/boot\t9000\t12\n"
     "found changed\ta:all\t2 abc\t2 def\nfound locked\t/var/lib/dpkg/lock\t\t12 apt\nlog E: it failed\n"
 )
+EMBEDDING = '{"data": [{"embedding": [0.6, -0.8]}]}'
 ANSWER = '{"choices": [{"text": "blue", "logprobs": {"tokens": ["b"], "top_logprobs": [{"b": -0.1}]}}]}'
 SMI = (FOLDER / "h100.xml").read_text()
 WELL = (
@@ -253,6 +256,8 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     proof.parse: (proof.parse, f"ActiveState=active\nMainPID=7\nword=a\nmarker=abc /srv\nanswer:\n{ANSWER}"),
     replicas.parse: (replicas.parse, REPLICAS),
     parse_answer: (parse_answer, ANSWER),
+    parse_embedding: (parse_embedding, EMBEDDING),
+    parse_golden: (parse_golden, EMBEDDING),
     parse_control: (lambda text: parse_control(text, "gate1"), RECORD),
     parse_rollout: (
         lambda text: parse_rollout(text, "rollout r1"),

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
-from rackwright.launch import Engine
+from rackwright.launch import Engine, Task
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.stored_folder import FreeRoom, Marker, Room
 from rackwright.roles.llama_cpp.role import llama_cpp
@@ -28,7 +30,7 @@ def test_a_missing_version_is_fetched_before_it_is_unpacked() -> None:
     assert [name.split()[0] for name in changed] == ["Make", "Fetch", "Unpack"]
 
 
-@pytest.mark.parametrize("name", ["host", "log-verbosity", "verbose", "tools", "slots", "no-webui"])
+@pytest.mark.parametrize("name", ["host", "log-verbosity", "verbose", "tools", "slots", "no-webui", "embeddings"])
 def test_arguments_that_open_the_engine_or_log_prompts_are_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="set by rackwright itself"):
         Settings(kind="llama_cpp", version="b1", args={name: True})
@@ -45,6 +47,25 @@ def test_each_slot_gets_the_whole_context() -> None:
     command = RUNTIME.launch(engine).command
     assert command[command.index("--ctx-size") + 1] == "4000"
     assert command[command.index("--alias") + 1] == "a"
+
+
+@pytest.mark.parametrize(("context", "batch"), [(512, "512"), (32_768, "8192")])
+def test_an_encoder_reads_a_whole_text_in_one_batch(context: int, batch: str) -> None:
+    engine = Engine("/m.gguf", "/run/e.sock", name="a", context=context, gpus=1, stop_seconds=30, task=Task.EMBED)
+    command = RUNTIME.launch(engine).command
+    assert "--embeddings" in command
+    assert [command[command.index(f"--{name}") + 1] for name in ("batch-size", "ubatch-size")] == [batch, batch]
+    given = RUNTIME.model_copy(update={"args": {"ubatch-size": 64, "pooling": "mean"}}).launch(engine).command
+    assert given.count("--ubatch-size") == 1
+    assert given[given.index("--ubatch-size") + 1] == "64"
+
+
+def test_an_engine_for_text_is_not_started_for_embeddings() -> None:
+    engine = Engine("/m.gguf", "/run/e.sock", name="a", context=512, gpus=0, stop_seconds=30)
+    command = RUNTIME.launch(engine).command
+    assert "--embeddings" not in command
+    assert command[command.index("--batch-size") + 1] == "256"
+    assert "--batch-size" not in RUNTIME.launch(replace(engine, gpus=1)).command
 
 
 @pytest.mark.parametrize("cuda", ["12", "12.8.1", "012.8", "v12.8", ""])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rackwright.launch import Task
 from rackwright.roles.probe import units
 from rackwright.roles.probe.now import look_command, state_of
 from rackwright.roles.replica.answer import MOST_BYTES
@@ -28,6 +29,13 @@ def test_an_engine_is_asked_at_its_socket_past_any_proxy_and_no_longer_than_the_
         f"{how} -m 3 -o {bench.state}.metrics -w %{{http_code}} http://engine/metrics",
         f"{how} -m 10 -f -o /dev/null -H Content-Type: application/json -d {body} http://engine/v1/completions",
     ]
+
+
+def test_an_idle_engine_for_embeddings_must_return_one(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, PROBE.model_copy(update={"task": Task.EMBED}))
+    assert bench.look(100) == "ready"
+    asked = (bench.folder / "asked").read_text().splitlines()[-1]
+    assert asked.endswith(' -d {"model": "assistant", "input": "Hi"} http://engine/v1/embeddings')
 
 
 @pytest.mark.parametrize(("load", "deadline"), [(0, 10), (3.9, 10), (4, 20), (7.9, 20), (8, 30), (99, 30)])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rackwright.launch import Engine, Launch, Member, Reach
+from rackwright.launch import Engine, Launch, Member, Reach, Task
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.stored_folder import FreeRoom, Marker, Room
 from rackwright.operations.filesystem.stored_folder import MARGIN
@@ -131,6 +131,15 @@ def test_a_cpu_compiles_nothing_and_moves_its_counter_often() -> None:
     assert own[-2:] == ("--compilation-config={}", "--max-num-batched-tokens=64")
     assert "--enforce-eager" not in own
     assert not {"--enforce-eager", "--max-num-batched-tokens"} & set(words(1))
+
+
+def test_a_model_for_embeddings_is_pooled() -> None:
+    engine = Engine("/srv/models/a/0123", "/run/e.sock", "a", 4096, gpus=1, stop_seconds=600, task=Task.EMBED)
+    command = settings().launch(engine).command
+    assert command[command.index("--runner") + 1] == "pooling"
+    assert "--runner" not in words(1)
+    with pytest.raises(ValidationError, match="set by rackwright itself"):
+        settings(args={"runner": "pooling"})
 
 
 def test_further_arguments_are_one_word_each() -> None:

@@ -46,6 +46,7 @@ def model_text(asked: Model, name: str, entry: ModelLock, replicas: Sequence[Run
     yield f"{name}  {entry.source}"
     yield from _entry(entry)
     yield _line("runtime", f"{asked.runtime.kind} {asked.runtime.version}")
+    yield _line("task", asked.task)
     yield _line("names", ", ".join(asked.served))
     yield _line("context", f"{asked.context} tokens; made for {_tokens(entry)}")
     if entry.previous:
@@ -62,6 +63,7 @@ def model_document(asked: Model, name: str, entry: ModelLock) -> dict[str, Json]
         "model": name,
         "runtime": asked.runtime.kind,
         "version": asked.runtime.version,
+        "task": asked.task,
         "names": list(asked.served),
         "context": asked.context,
         "bytes": entry.bytes,

@@ -143,6 +143,7 @@ def _unit(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> ReplicaUnit:
             context=model.context,
             gpus=replica.gpus,
             stop_seconds=unit.stop_seconds,
+            task=model.task,
             member=member_of(fleet, lock, replica, host),
             adapters=adapters,
         )
@@ -157,6 +158,7 @@ def _probe(fleet: Fleet, lock: Lock, replica: Replica, unit: ReplicaUnit) -> Pro
         unit=unit.unit,
         socket=unit.socket,
         served_name=replica.model,
+        task=model.task,
         counter=model.runtime.counter,
         busy=model.runtime.busy,
         agent_port=_agent_port(lock, replica),

@@ -17,6 +17,7 @@ from rackwright.fleet.reading.placement_rules import check_placements
 from rackwright.fleet.sections.backup import KIT
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import FileSource, HubSource, parse_source
+from rackwright.launch import Task
 
 MODEL_SUFFIXES = (".safetensors", ".gguf")
 MAX_REPLICAS = 99
@@ -45,6 +46,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings, *, locked: bool
     _check_runtimes(root, findings)
     _check_replicas(draft, findings)
     _check_objectives(root, findings)
+    _check_tasks(root, findings)
     check_placements(draft, findings)
     check_addresses(draft, findings)
     check_firewall(draft, findings)
@@ -276,6 +278,18 @@ def _check_objectives(root: Entries, findings: Findings) -> None:
         if tokens > context:
             what = f"prompt_tokens and answer_tokens add up to {tokens}, but context is {context}"
             findings.add(objectives, what, "a request must fit into the context")
+
+
+def _check_tasks(root: Entries, findings: Findings) -> None:
+    """Add a problem for each setting that judges the text of answers, if the model doesn't generate text."""
+    for _, model in root.maps("models"):
+        if _text(model.get("task")) != Task.EMBED:
+            continue
+        for key in ("objectives", "canary"):
+            if (node := model.get(key)) is not None:
+                findings.add(
+                    node, f"{key} is for models that generate text", f"leave it out, with task: {Task.EMBED}"
+                )
 
 
 def _tokens(objectives: Entries, key: str) -> int:

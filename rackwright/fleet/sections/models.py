@@ -12,6 +12,7 @@ from rackwright.fleet.sections.forms import TEXT_OR_LIST
 from rackwright.fleet.sections.licenses import License
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import Source
+from rackwright.launch import Task
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.values.base import Frozen
@@ -46,6 +47,8 @@ class Model(Frozen):
     source: Source
     license: License | None = None
     """The license, if the model card names none or there is no card; also for adapters without their own."""
+    task: Task = Task.GENERATE
+    """What clients ask it for: `generate` (text) or `embed` (embeddings)."""
     runtime: Annotated[Runtime, Field(discriminator="kind")]
     place: Annotated[tuple[Placement, ...], Field(min_length=1)]
     names: Annotated[tuple[ServedName, ...], Field(min_length=1)]

@@ -13,6 +13,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import lock_digest
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.sections.objectives import Objectives
+from rackwright.launch import Task
 from rackwright.lifecycle.bench.knee import MOST_STEPS, search
 from rackwright.lifecycle.bench.load import MOST_REQUESTS, Load
 from rackwright.lifecycle.bench.measure import measure, seconds_of, words_of
@@ -88,7 +89,12 @@ def load_of(
     prompt_tokens: int | None = None,
     answer_tokens: int | None = None,
 ) -> Load:
-    """Return the load: the given values, or those of the objectives. Raise UsageError if a value is too large."""
+    """Return the load: the given values, or those of the objectives.
+
+    Raise UsageError if a value is too large, or the model doesn't generate text.
+    """
+    if model.task is Task.EMBED:
+        raise UsageError("embeddings aren't measured", should="a model that generates text")
     said = model.objectives or _WITHOUT
     per_second = said.rate if rate is None else rate
     count = math.ceil(per_second * seconds) if seconds is not None else requests or said.requests

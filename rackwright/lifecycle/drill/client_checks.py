@@ -12,7 +12,7 @@ from rackwright.lifecycle.drill.evidence.conclusion import KEY_ACCEPTED, REVOKED
 from rackwright.lifecycle.drill.evidence.facts import Check, Outcome
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.verify.procedure import Proof
-from rackwright.lifecycle.verify.proof_requests import completion, unexpected
+from rackwright.lifecycle.verify.proof_requests import cases, unexpected
 from rackwright.values.secrets import Secret
 
 _UNAUTHORIZED = 401
@@ -58,22 +58,22 @@ def _is_revoked(file: KeysFile, key: Secret) -> bool:
 
 
 def _accepted(session: Session, asker: Asker, key: Secret) -> Check:
-    """Ask each gateway for its models, and each model for tokens."""
+    """Ask each gateway for its models, and each model for tokens or an embedding."""
     wrong, names = [], _may_use(session, key)
     for gateway in session.fleet.gateways:
         address, domain = str(session.fleet.service(gateway)), session.fleet.file.gateway.domain
         (models,) = ask(asker, session.trusted, (Request(address, domain, key=key),))
         if models.status != 200:
             wrong.append(f"{gateway}: {unexpected(models)}")
-        cases = [completion(session, address, name, key) for name in names]
-        responses = ask(asker, session.trusted, tuple(case.request for case in cases)) if cases else ()
-        judged = ((case.what, *case.judge(response)) for case, response in zip(cases, responses, strict=True))
+        asked = [cases(session, address, name, key)[0] for name in names]
+        responses = ask(asker, session.trusted, tuple(case.request for case in asked)) if asked else ()
+        judged = ((case.what, *case.judge(response)) for case, response in zip(asked, responses, strict=True))
         wrong += [f"{gateway}: {what}: {found}" for what, passed, found in judged if not passed]
-    answered = f"tokens from {', '.join(names)}" if names else "no model that it may use is part of the drill"
-    asked = f"{answered}; asked from {asker.where}, certificate verified by the CA in the kit"
+    answered = f"answers from {', '.join(names)}" if names else "no model that it may use is part of the drill"
+    said = f"{answered}; asked from {asker.where}, certificate verified by the CA in the kit"
     unproven = session.fleet.replicas and not names
     outcome: Outcome = "failed" if wrong else "not run" if unproven else "passed"
-    return Check(KEY_ACCEPTED, outcome, found="; ".join(wrong) or asked, expected="200 and tokens")
+    return Check(KEY_ACCEPTED, outcome, found="; ".join(wrong) or said, expected="200 and tokens")
 
 
 def _may_use(session: Session, key: Secret) -> tuple[str, ...]:

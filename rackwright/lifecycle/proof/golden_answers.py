@@ -7,8 +7,10 @@ from functools import cache
 
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
+from rackwright.launch import Task
 from rackwright.lifecycle.session.session import Session
-from rackwright.roles.replica.answer import PROMPT_VERSION, Answer
+from rackwright.roles.replica.answer import PROMPT_VERSION
+from rackwright.roles.replica.question import GoldenAnswer
 from rackwright.state.formats import utc_now
 from rackwright.state.golden import Golden, Kind, read_golden, write_golden
 
@@ -32,19 +34,27 @@ def kind_by(fleet: Fleet, lock: Lock, replica: Replica) -> Kind:
 
     Concurrency, number of GPUs, context and memory aren't part of it: they change answers only by rounding.
     """
-    runtime = fleet.file.models[replica.model].runtime
+    model = fleet.file.models[replica.model]
+    runtime = model.runtime
     return Kind(
         model=replica.model,
         digest=lock.models[replica.model].digest,
         runtime=runtime.key,
         build=lock.runtimes[runtime.key].digest,
         processor="gpu" if replica.gpus else "cpu",
-        settings=runtime.answering,
+        settings=(*runtime.answering, *_asked(model.task)),
         prompt=PROMPT_VERSION,
     )
 
 
-def recorded_or_new(session: Session, replica: Replica, answer: Answer, *, run: str | None = None) -> Golden | None:
+def _asked(task: Task) -> tuple[str, ...]:
+    """Return what identifies another question than the one for text, whose kinds have no task."""
+    return () if task is Task.GENERATE else (f"task={task}",)
+
+
+def recorded_or_new(
+    session: Session, replica: Replica, answer: GoldenAnswer, *, run: str | None = None
+) -> Golden | None:
     """Return the recorded answer for engines of this kind. If there is none and `run` is set, record this one.
 
     None: no answer is recorded.

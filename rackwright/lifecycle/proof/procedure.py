@@ -12,13 +12,14 @@ from rackwright.lifecycle.proof.identity import Identity, identity_of, mismatche
 from rackwright.lifecycle.session.replica_units import hosts_of, unit_of
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote.answers import read_answer
-from rackwright.roles.replica.answer import Answer, compare
 from rackwright.roles.replica.proof import CUT_OFF, Seen, parse, proof_command
+from rackwright.roles.replica.question import GoldenAnswer, compare_golden, question
 from rackwright.state.golden import Golden, golden_path
 
 NOT_RECORDED = "no answer of its kind is recorded yet"
 """The remark about a replica that any answer proves, because none is recorded."""
 _LOOKING = "looking at the engine"
+_NOTHING = "no answer came back"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def prove(
     _require_identity(replica, looked)
     seen = looked[replica.host].seen
     if seen.answer is None:
-        return seen.said or "no tokens came back"
+        return seen.said or _NOTHING
     _compare(session, replica, seen.answer, run, say)
     return None
 
@@ -55,15 +56,15 @@ def prove(
 def answers(session: Session, replica: Replica) -> str | None:
     """Return None if the replica gives any answer, whatever it runs, else why not. Raise HostError like `prove`."""
     seen = _look(session, replica, replica.host).seen
-    return None if seen.answer else seen.said or "no tokens came back"
+    return None if seen.answer else seen.said or _NOTHING
 
 
 def _look(session: Session, replica: Replica, host: str) -> _Looked:
     """Look at one engine with one command; only the engine that answers for the replica gets a question."""
     identity = identity_of(session, replica, host)
-    name = replica.model if host == replica.host else None
-    tokens = session.fleet.file.models[replica.model].runtime.tells_tokens
-    command = proof_command(unit_of(session, replica, host), identity.folders, name, tokens=tokens)
+    model = session.fleet.file.models[replica.model]
+    asked = question(model.task, replica.model, tokens=model.runtime.tells_tokens) if host == replica.host else None
+    command = proof_command(unit_of(session, replica, host), identity.folders, asked)
     done = session.remote.connection(host).run(command, timeout=90)
     # The output of a killed command is incomplete, and proves nothing either way.
     return _Looked(identity, CUT_OFF if done.killed else read_answer(host, _LOOKING, parse, done.stdout, done.stderr))
@@ -85,21 +86,25 @@ def _joined(replica: Replica, reasons: dict[str, str]) -> str:
     return "; ".join(f"{host}: {reason}" if replica.members else reason for host, reason in reasons.items())
 
 
-def _compare(session: Session, replica: Replica, answer: Answer, run: str | None, say: Callable[[str], None]) -> None:
+def _compare(
+    session: Session, replica: Replica, answer: GoldenAnswer, run: str | None, say: Callable[[str], None]
+) -> None:
     golden = recorded_or_new(session, replica, answer, run=run)
     if golden is None:
         say(NOT_RECORDED)
         return
     if (golden.run, golden.replica) == (run, replica.address):
         say(f"its answer is the first of its kind, and recorded: {answer.short}")
-    compared = compare(golden.answer, answer)
+    compared = compare_golden(golden.answer, answer)
     if not compared.same:
         raise _another_answer(session, replica, golden, answer, compared.said or "")
     if compared.said:
         say(f"its answer {compared.said}")
 
 
-def _another_answer(session: Session, replica: Replica, golden: Golden, answer: Answer, said: str) -> ProofError:
+def _another_answer(
+    session: Session, replica: Replica, golden: Golden, answer: GoldenAnswer, said: str
+) -> ProofError:
     recorded = f"{golden.when:%Y-%m-%d}, {golden.replica}"
     where = f"{golden_path(golden.kind)} on {session.fleet.control[0]}"
     return ProofError(

@@ -1,4 +1,4 @@
-"""Prove a replica through every gateway, with a completion and a stream, even while it is drained."""
+"""Prove a replica through every gateway, with real requests, even while it is drained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rackwright.fleet.keys_file import new_key
 from rackwright.lifecycle.client.request import FromHost, Response, ask
 from rackwright.lifecycle.session.remember import note_lent_key
 from rackwright.lifecycle.session.session import Session
-from rackwright.lifecycle.verify.proof_requests import Case, completion, stream, unexpected
+from rackwright.lifecycle.verify.proof_requests import Case, cases, unexpected
 from rackwright.values.secrets import Secret
 
 _KEY_SECONDS = 300
@@ -21,7 +21,7 @@ _UNAVAILABLE = (0, 502, 503, 504)
 
 
 def through_gateways(session: Session, replica: Replica) -> str | None:
-    """Return None if the replica has answered a completion and a stream through every gateway, else why not yet.
+    """Return None if the replica has answered real requests through every gateway, else why not yet.
 
     Each gateway host sends the requests to itself, with an API key that exists only in the gateways' memory and that
     they route to this replica, even while it is drained. Raise ProofError if an answer is wrong and waiting doesn't
@@ -41,8 +41,9 @@ def through_gateways(session: Session, replica: Replica) -> str | None:
 
 
 def _through(session: Session, replica: Replica, key: Secret, gateway: str) -> str | None:
-    cases, asker = _cases(session, replica, key, gateway), FromHost(session, gateway)
-    for case, response in zip(cases, ask(asker, session.trusted, tuple(case.request for case in cases)), strict=True):
+    address, name = str(session.fleet.service(gateway)), session.fleet.file.models[replica.model].names[0]
+    asked, asker = cases(session, address, name, key), FromHost(session, gateway)
+    for case, response in zip(asked, ask(asker, session.trusted, tuple(case.request for case in asked)), strict=True):
         passed, found = case.judge(response)
         if response.replica != replica.address or response.status in _UNAVAILABLE:
             return _not_yet(case, response)
@@ -57,8 +58,3 @@ def _not_yet(case: Case, response: Response) -> str:
     if response.replica:
         return f"{case.what}: {response.replica} answered instead"
     return f"{case.what}: the gateway doesn't report which replica answered: run rackwright apply"
-
-
-def _cases(session: Session, replica: Replica, key: Secret, gateway: str) -> tuple[Case, ...]:
-    address, name = str(session.fleet.service(gateway)), session.fleet.file.models[replica.model].names[0]
-    return tuple(make(session, address, name, key) for make in (completion, stream))

@@ -16,7 +16,7 @@ from rackwright.lifecycle.proof.procedure import prove
 from rackwright.lifecycle.session.remember import note_lent_key
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.verify.port_scan import Scan, scan
-from rackwright.lifecycle.verify.proof_requests import Case, completion, stream, unexpected
+from rackwright.lifecycle.verify.proof_requests import Case, cases, unexpected
 from rackwright.remote.answers import read_each
 from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
 from rackwright.roles.backup.state import ages
@@ -94,20 +94,20 @@ def _gateways(session: Session, asker: Asker, gateways: tuple[str, ...], key: Se
 
     running = [Background(partial(_of_gateway, session, asker, gateway, key)) for gateway in gateways]
     if vip := session.fleet.file.gateway.vip:
-        cases = (completion(session, str(vip), next(iter(_names(session))), key),)
-        running.append(Background(partial(_proofs, session, asker, "vip", cases)))
+        first, *_ = cases(session, str(vip), next(iter(_names(session))), key)
+        running.append(Background(partial(_proofs, session, asker, "vip", (first,))))
     for proofs in running:
         yield from proofs.result()
 
 
 def _of_gateway(session: Session, asker: Asker, gateway: str, key: Secret) -> tuple[Proof, ...]:
-    cases = tuple(_cases(session, str(session.fleet.service(gateway)), key))
-    return (*_proofs(session, asker, gateway, cases), _lasting(session, asker, gateway))
+    asked = tuple(_cases(session, str(session.fleet.service(gateway)), key))
+    return (*_proofs(session, asker, gateway, asked), _lasting(session, asker, gateway))
 
 
-def _proofs(session: Session, asker: Asker, gateway: str, cases: tuple[Case, ...]) -> tuple[Proof, ...]:
-    responses = ask(asker, session.trusted, tuple(case.request for case in cases))
-    judged = ((case, *case.judge(response)) for case, response in zip(cases, responses, strict=True))
+def _proofs(session: Session, asker: Asker, gateway: str, asked: tuple[Case, ...]) -> tuple[Proof, ...]:
+    responses = ask(asker, session.trusted, tuple(case.request for case in asked))
+    judged = ((case, *case.judge(response)) for case, response in zip(asked, responses, strict=True))
     return tuple(Proof(gateway, case.what, passed, found, case.answer) for case, passed, found in judged)
 
 
@@ -125,8 +125,7 @@ def _lasting(session: Session, asker: Asker, gateway: str) -> Proof:
 def _cases(session: Session, address: str, key: Secret) -> Iterator[Case]:
     domain, names = session.fleet.file.gateway.domain, tuple(_names(session))
     for name in names:
-        yield completion(session, address, name, key)
-        yield stream(session, address, name, key)
+        yield from cases(session, address, name, key)
     wrong, _ = new_key("verify")
     yield Case("a wrong key is refused", Request(address, domain, key=wrong), _refused, answer=not names)
     plain = Request(address, domain, scheme="http", seconds=10)

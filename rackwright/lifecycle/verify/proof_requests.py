@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rackwright.launch import Task
 from rackwright.lifecycle.client.request import Request, Response
 from rackwright.lifecycle.session.session import Session
+from rackwright.roles.replica.embedding import embedding_body, parse_embedding
 from rackwright.values.secrets import Secret
 
 _QUESTION = "Name three colors."
@@ -24,14 +26,29 @@ class Case:
     """Whether the response, if it passed, is the service's answer to a client. A refusal isn't."""
 
 
-def completion(session: Session, address: str, name: str, key: Secret) -> Case:
-    """Return the case of a completion at a gateway's address, under a served name."""
+def cases(session: Session, address: str, name: str, key: Secret) -> tuple[Case, ...]:
+    """Return the cases at a gateway's address that prove this served name: what clients ask its model for."""
+    if _task(session, name) is Task.EMBED:
+        return (_embedding(session, address, name, key),)
+    return (_completion(session, address, name, key), _stream(session, address, name, key))
+
+
+def _task(session: Session, name: str) -> Task:
+    return next(model.task for model in session.fleet.file.models.values() if name in model.served)
+
+
+def _embedding(session: Session, address: str, name: str, key: Secret) -> Case:
+    body = embedding_body(name)
+    request = Request(address, session.fleet.file.gateway.domain, "/v1/embeddings", body, key)
+    return Case(f"{name}: an embedding", request, _embedded, answer=True)
+
+
+def _completion(session: Session, address: str, name: str, key: Secret) -> Case:
     request = Request(address, session.fleet.file.gateway.domain, _PATH, _body(name), key)
     return Case(f"{name}: a completion", request, _answered, answer=True)
 
 
-def stream(session: Session, address: str, name: str, key: Secret) -> Case:
-    """Return the case of a stream at a gateway's address, under a served name."""
+def _stream(session: Session, address: str, name: str, key: Secret) -> Case:
     request = Request(address, session.fleet.file.gateway.domain, _PATH, _body(name, stream=True), key)
     return Case(f"{name}: a stream", request, _streamed, answer=True)
 
@@ -51,6 +68,11 @@ def _answered(response: Response) -> tuple[bool, str]:
     if response.status == 200 and text:
         return True, f"{text[:60]!r} in {response.seconds:.2f} s"
     return False, unexpected(response)
+
+
+def _embedded(response: Response) -> tuple[bool, str]:
+    found = parse_embedding(response.body) if response.status == 200 else None
+    return (True, f"{found.short} in {response.seconds:.2f} s") if found else (False, unexpected(response))
 
 
 def _streamed(response: Response) -> tuple[bool, str]:

@@ -1,12 +1,11 @@
-# The rule: a busy engine's counter must move, and an idle engine must return a one-token completion, both within the
+# The rule: a busy engine's counter must move, and an idle engine must answer a short request, both within the
 # deadline. A hung engine is killed only once until it has been ready. If .unfit prints a reason, the replica is faulted,
 # whatever its engine answers. Writes state=, reason=, since=, looked= (uptime) and values for the next look.
 set -eu; umask 022; state='' since=0 seen='' counter='' moved=0 invocation='' spent=0 answered=0 reason='' why=''
 while IFS='=' read -r key value; do
   case $key in state | since | seen | counter | moved | invocation | spent | answered) export "$key=$value" ;; esac
 done 2>/dev/null <"$file" || :
-last_state=$state last_seen=$seen last_invocation=$invocation last_counter=$counter
-uptime() { cut -d . -f 1 /proc/uptime; }
+last_state=$state last_seen=$seen last_invocation=$invocation last_counter=$counter; uptime() { cut -d . -f 1 /proc/uptime; }
 engine() { curl -q -s --noproxy '*' --max-filesize "$most" --unix-socket "$socket" "$@"; }
 look() { code=$(engine -m 3 -o "$file.metrics" -w '%{http_code}' http://engine/metrics) || code=000; }
 sum() { awk -v names=" $1 " '{ name = $1; sub(/[{].*/, "", name) } index(names, " " name " ") { s += $NF }
@@ -29,10 +28,10 @@ case $code in '') ;;
       seen=busy why='it has requests, but its counter has not moved' # An engine that was idle gets a full deadline, too.
       if [ "$counter" != "$last_counter" ] || [ "$last_seen" = ready ]; then moved=$(uptime); fi
     elif [ "$last_seen" = ready ] && [ $(($(uptime) - moved)) -lt "$idle" ]; then seen=ready
-    elif engine -m "$deadline" -f -o /dev/null -H 'Content-Type: application/json' -d "$body" http://engine/v1/completions; then
+    elif engine -m "$deadline" -f -o /dev/null -H 'Content-Type: application/json' -d "$body" "http://engine$path"; then
       seen=ready spent=0 moved=$(uptime)
     else # A request may have arrived since; then the counter moves.
-      look; last_counter=$counter counter=$(sum "$moves") why='it is idle, but has not returned a token'
+      look; last_counter=$counter counter=$(sum "$moves") why='it is idle, but has not answered a request'
       [ "$counter" = "$last_counter" ] || seen=busy moved=$(uptime)
     fi ;;
   # A model takes minutes to load, and some engines open no socket until then.

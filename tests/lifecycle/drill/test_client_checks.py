@@ -114,7 +114,7 @@ def test_each_gateway_admits_the_key_to_each_model_and_refuses_the_revoked_one(
 ) -> None:
     accepted, refused = checked()
     assert (accepted.outcome, refused.outcome, refused.found) == ("passed", "passed", "401")
-    assert accepted.found.startswith("tokens from assistant, code; asked from the controller, certificate verified")
+    assert accepted.found.startswith("answers from assistant, code; asked from the controller, certificate verified")
     valid, revoked = VALID.reveal(), REVOKED.reveal()
     assert set(gateways.asked) == {
         *((address, valid, model) for address in BOTH for model in ("", "assistant", "code")),

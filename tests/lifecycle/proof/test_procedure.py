@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rackwright.errors import ProofError
+from rackwright.launch import Task
 from rackwright.lifecycle.proof.golden_answers import kind_of
 from rackwright.lifecycle.proof.identity import identity_of
 from rackwright.lifecycle.proof.procedure import answers, prove
@@ -64,6 +65,19 @@ def test_the_first_answer_of_a_run_is_recorded_and_the_same_one_is_proven(provin
     assert (golden.who, golden.run, golden.replica) == ("ada", "r1", "gpu1/assistant@1")
 
 
+def test_an_embedding_is_compared_with_the_recorded_one(proving: Proving) -> None:
+    models = proving.session.fleet.file.models
+    text = kind_of(proving.session, proving.first)
+    models["assistant"] = models["assistant"].model_copy(update={"task": Task.EMBED})
+    assert kind_of(proving.session, proving.first).settings == (*text.settings, "task=embed")
+    proving.shows("gpu1", '{"data": [{"embedding": [0.6, 0.8]}]}')
+    assert proving.prove(run="r1") is None
+    assert proving.said == ["its answer is the first of its kind, and recorded: an embedding of 2 numbers"]
+    proving.shows("gpu2", '{"data": [{"embedding": [0.8, 0.6]}]}')
+    with pytest.raises(ProofError, match=r"their cosine is 0\.9600"):
+        proving.prove(proving.second, run="r2")
+
+
 def test_a_near_tie_is_proven_and_said(proving: Proving) -> None:
     proving.prove(run="r1")
     proving.shows("gpu2", completion("pink", orange=-0.14))
@@ -92,7 +106,7 @@ def test_another_answer_is_refused_with_both(proving: Proving) -> None:
     [
         ('{"error":\n "Loading model"}', "", '{"error": "Loading model"}'),
         ("", "curl: (7) Couldn't connect\n", "curl: (7) Couldn't connect"),
-        ("", "", "no tokens came back"),
+        ("", "", "no answer came back"),
     ],
 )
 def test_without_an_answer_there_is_a_reason_and_nothing_recorded(

@@ -6,6 +6,7 @@ import pytest
 from gevent.event import Event
 
 from rackwright.errors import HostError
+from rackwright.launch import Task
 from rackwright.lifecycle.client.request import Response
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.verify.procedure import _all_serve, _backups, _cases, _gateways, _judged, _names, _no_http
@@ -63,7 +64,7 @@ def test_names_of_models_without_a_replica_in_service_are_not_asked_for() -> Non
 def test_a_refusal_is_only_an_answer_of_a_gateway_without_models(
     replicas: tuple[str, ...], answers: list[str]
 ) -> None:
-    models = {"m": SimpleNamespace(served=("m",))}
+    models = {"m": SimpleNamespace(served=("m",), task=Task.GENERATE)}
     file = SimpleNamespace(gateway=SimpleNamespace(domain="llm.test"), models=models)
     session = cast(Session, SimpleNamespace(fleet=SimpleNamespace(file=file, replicas_of=lambda _: replicas)))
     assert [case.what for case in _cases(session, "10.0.0.1", Secret("k")) if case.answer] == answers
@@ -117,7 +118,7 @@ class Together:
 
 
 def test_all_gateways_are_asked_at_the_same_time_and_told_in_order() -> None:
-    models = {"m": SimpleNamespace(served=("m",))}
+    models = {"m": SimpleNamespace(served=("m",), task=Task.GENERATE)}
     file = SimpleNamespace(gateway=SimpleNamespace(domain="llm.test", vip="10.0.0.9"), models=models)
     fleet = SimpleNamespace(
         file=file,

@@ -491,7 +491,7 @@ def proved(session: SimulatedSession, replica: Replica, **_: object) -> str | No
 
 def answered(session: SimulatedSession, replica: Replica) -> str | None:
     session.world.reach(replica.host, session.process)
-    return None if session.world.up(replica) else "no tokens came back"
+    return None if session.world.up(replica) else "no answer came back"
 
 
 def through_gateways(session: SimulatedSession, replica: Replica) -> str | None:
