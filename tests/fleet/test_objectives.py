@@ -72,7 +72,7 @@ def test_a_request_may_fill_the_context(tmp_path):
     assert loaded(tmp_path, "{errors: 1%, prompt_tokens: 4000, answer_tokens: 96}")
 
 
-@pytest.mark.parametrize("judged", ["objectives: {errors: 1%}", "canary: {share: [10%]}"])
+@pytest.mark.parametrize("judged", ["objectives: {errors: 1%}", "canary: {share: [10]}"])
 def test_what_judges_text_is_refused_for_embeddings(tmp_path, judged):
     path = tmp_path / "fleet.yml"
     path.write_text(GOOD.replace("    context: 4096\n", f"    context: 4096\n    task: embed\n    {judged}\n"))

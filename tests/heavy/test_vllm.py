@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.heavy.vllm_fleet import DOMAIN, llama, runtime, vllm_lab, vllm_operat
 from tests.lab import exposure, malformed, traces
 from tests.lab.engines import pid
 from tests.lab.operator import Operator
+from tests.request_fields import ALL, EMBEDDINGS, UNTRIED, Field, Seed, Sent
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.heavy
@@ -27,6 +29,7 @@ COVERS = (
     "rackwright/operations/filesystem/wheels.sh",
     "roles/gateway",
     "roles/host_proxy",
+    "roles/probe",
     "roles/replica",
     "roles/vllm",
 )
@@ -57,6 +60,13 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     place: [{{on: gpu1, gpus: 0}}]
     names: [small]
     context: 2048
+  search:
+    source: "file:{made.model}"
+    task: embed
+    runtime: {runtime()}
+    place: [{{on: gpu2, gpus: 0}}]
+    names: [search]
+    context: 512
 """
     site = vllm_operator(tmp_path_factory.mktemp("site"), lab.fleet(), models)
     site("apply", "--yes", "--close-ports", timeout=900)
@@ -89,6 +99,16 @@ def test_every_model_answers_by_every_name_through_one_gateway(site: Operator, l
     adapted = chat(site, lab, key, "noise")
     assert adapted.status == 200, adapted.text
     assert "Red" not in adapted.text
+
+
+@pytest.mark.parametrize("field", [field for field in ALL if field.name != UNTRIED], ids=lambda field: field.name)
+def test_a_field_counts_as_documented(site: Operator, lab: Lab, key: str, field: Field | Seed) -> None:
+    def send(path: str, body: dict[str, Any]) -> Sent:
+        model = "search" if path == EMBEDDINGS else "assistant"
+        answer = request(site, lab, key, path, **{"model": model, **body})
+        return Sent(answer.status, answer.body)
+
+    assert field.asked(send) is field.vllm
 
 
 def hits(lab: Lab) -> float:
@@ -124,9 +144,13 @@ def test_a_prompt_is_reused_for_the_key_that_sent_it_and_for_no_other(site: Oper
 def test_verify_proves_it_with_streams(site: Operator) -> None:
     said = site("verify", "--json").json
     assert said["failed"] == 0
-    assert {"assistant: a stream", "noise: a stream", "gpt-4o-mini: a completion", "small: a stream"} <= {
-        proof["what"] for proof in said["proofs"]
-    }
+    assert {
+        "assistant: a stream",
+        "noise: a stream",
+        "gpt-4o-mini: a completion",
+        "small: a stream",
+        "search: an embedding",
+    } <= {proof["what"] for proof in said["proofs"]}
 
 
 def test_a_second_apply_changes_nothing(site: Operator) -> None:
