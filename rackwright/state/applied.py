@@ -105,7 +105,9 @@ def stale_checkout(applied: Applied | None, local: Checkout) -> str | None:
             should="applying this checkout would undo that change",
             next="git pull",
         )
-    return difference(applied, local) if about.dirty else None
+    if not about.dirty or local.committed_after(about.commit, applied.files):
+        return None
+    return difference(applied, local)
 
 
 def difference(applied: Applied, local: Checkout) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,6 +51,17 @@ class Checkout:
         """Return whether this checkout contains the commit with this id."""
         folder = (self.folder / self.fleet_file).parent
         return _git(folder, "merge-base", "--is-ancestor", commit, "HEAD") is not None
+
+    def committed_after(self, commit: str, files: Mapping[str, bytes]) -> bool:
+        """Return whether a commit after this one, up to HEAD, has these files as they are.
+
+        Only files that should be in git count, and the keys file doesn't: key commands change it at any time, and a
+        checkout that lacks one of those changes is refused anyway.
+        """
+        names = {path.relative_to(self.folder).as_posix() for path in self.committed if not _has_keys(path)}
+        wanted = {name: _blob(content) for name, content in files.items() if name in names}
+        later = _git(self.folder, "rev-list", f"{commit}..HEAD", "--", *wanted) or ""
+        return bool(wanted) and any(_blobs(self.folder, one, wanted) == wanted for one in later.split())
 
 
 def checkout(fleet: Fleet) -> Checkout:
@@ -109,6 +121,22 @@ def _kept(paths: Sequence[Path]) -> tuple[str | None, bool]:
     commit = next(entry.removeprefix(_HEAD) for entry in entries if entry.startswith(_HEAD))
     changed = any(not entry.startswith("# ") for entry in entries)
     return None if commit == _NO_COMMIT else commit, changed
+
+
+def _has_keys(path: Path) -> bool:
+    return path.name.endswith(".keys.yml")
+
+
+def _blob(content: bytes) -> str:
+    """Return git's id of a file with this content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _blobs(folder: Path, commit: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the ids of these files in a commit. Names are relative to the folder."""
+    said = _git(folder, "ls-tree", "-z", commit, "--", *names) or ""
+    entries = (entry.partition("\t") for entry in said.split("\0") if entry)
+    return {name: about.split()[2] for about, _, name in entries}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -176,8 +176,6 @@ def test_a_name_is_dropped_only_if_the_operator_agrees_after_hearing_who_uses_it
     assert "assistant: used by chat (last " in refused
     assert "next: rackwright apply --drop-names" in refused
     with at_terminal(site.argv("apply"), site.environment) as terminal:
-        terminal.read_until(APPLY)
-        terminal.type("y\n")
         terminal.read_until(DROP)
         terminal.type("n\n")
         assert terminal.end() == 1, terminal.shown
@@ -223,7 +221,7 @@ def colleague(site: Operator, first: Load, tmp_path_factory: pytest.TempPathFact
 def test_a_colleague_works_from_a_clone_without_weights(site: Operator, colleague: Operator, first: Load) -> None:
     assert [replica["state"] for replica in colleague("status", "--json").json["replicas"]] != []
     assert colleague("verify", "--json").json["failed"] == 0
-    colleague("key", "add", "reports", "--owner", "ben", "--yes", "--json")
+    colleague("key", "add", "reports", "--owner", "ben", "--json")
     commit(colleague, "A key for reports")
     colleague.edit("place: [{on: gpu1, gpus: 0}]", "place: [{on: [gpu1, gpu2], gpus: 0}]")
     shown = at_prompts(colleague, "apply")

@@ -196,6 +196,39 @@ def test_uncommitted_work_that_was_applied_is_shown_as_a_difference(kept):
     assert "+++ checkout/inventory/site.yml" in shown
 
 
+def test_work_that_was_committed_after_its_apply_needs_no_question(kept):
+    """The usual order: change, apply, commit; then a colleague pulls, and changes more."""
+    kept.path.write_text("fleet: acme\ntimezone: Asia/Tokyo\n")
+    before = applied(checkout(kept))
+    commit(kept.path.parent, "Tokyo")
+    kept.path.write_text("fleet: acme\ntimezone: Europe/Rome\n")
+    assert stale_checkout(before, checkout(kept)) is None
+    commit(kept.path.parent, "Rome")
+    assert stale_checkout(before, checkout(kept)) is None
+
+
+def test_keys_that_changed_in_between_do_not_matter(kept):
+    (kept.path.parent / "site.keys.yml").write_text("keys: []\n")
+    before = applied(checkout(kept))
+    (kept.path.parent / "site.keys.yml").write_text("keys: [{id: ci}]\n")
+    kept.path.write_text("fleet: acme\ntimezone: Asia/Tokyo\n")
+    commit(kept.path.parent, "Tokyo and a key")
+    assert stale_checkout(before, checkout(kept)) is not None
+    git(kept.path.parent, "checkout", "-q", "HEAD~1", "site.yml")
+    commit(kept.path.parent, "back")
+    assert stale_checkout(before, checkout(kept)) is None
+
+
+def test_a_commit_with_a_part_of_the_applied_work_does_not_count(kept):
+    kept.path.write_text("fleet: acme\ntimezone: Asia/Tokyo\n")
+    lock = kept.path.with_suffix(".lock")
+    lock.write_text("another lock\n")
+    before = applied(checkout(kept))
+    git(kept.path.parent, "checkout", "-q", "site.lock")
+    commit(kept.path.parent, "half of it")
+    assert "-another lock" in stale_checkout(before, checkout(kept))
+
+
 def test_without_git_the_difference_is_shown(site):
     before = applied(checkout(site))
     site.path.write_text("fleet: acme\ntimezone: Asia/Tokyo\n")
