@@ -223,15 +223,15 @@ def test_a_colleague_works_from_a_clone_without_weights(site: Operator, colleagu
     assert colleague("verify", "--json").json["failed"] == 0
     colleague("key", "add", "reports", "--owner", "ben", "--json")
     commit(colleague, "A key for reports")
-    colleague.edit("place: [{on: gpu1, gpus: 0}]", "place: [{on: [gpu1, gpu2], gpus: 0}]")
+    colleague.edit("place: [{on: gpu1, gpus: 0}]", "place: [{on: [gpu1, gpu3], gpus: 0}]")
     shown = at_prompts(colleague, "apply")
-    assert "gpu2/assistant@1: answers" in shown
+    assert "gpu3/assistant@1: answers" in shown
     commit(colleague, "assistant: on two hosts")
 
 
 def test_whoever_is_behind_is_told_so(site: Operator, colleague: Operator, first: Load) -> None:
     (warning,) = [one for one in site("status", "--json").json["warnings"] if "git pull" in one]
-    assert "behind" in warning
+    assert "this checkout lacks the commit" in warning
     refused = site("apply", "--yes", check=None)
     assert refused.code != 0
     assert "git pull" in refused.err
