@@ -19,11 +19,11 @@ from rackwright.terminal import echo
 def verify(context: Context, full: bool) -> int:
     """Prove that the service works as clients see it.
 
-    Through each gateway and under each model name, it requests a completion and a stream. It checks that a wrong key
-    and plain HTTP are refused, that only gateways reach the engines' ports, and that each host matches its baseline.
-    Exit code 12 if a check fails. Its API key exists only in the gateways' memory, for this run. With --full, it
-    measures each model that has `objectives` in the fleet file under the load that they set. This takes minutes, and
-    clients' requests compete with that load.
+    Through each gateway and under each model name, it requests a completion and a stream, or an embedding. It checks
+    that a wrong key and plain HTTP are refused, that only gateways reach the engines' ports, and that each host
+    matches its baseline. Exit code 12 if a check fails. Its API key exists only in the gateways' memory, for this
+    run. With --full, it measures each model that has `objectives` in the fleet file under the load that they set.
+    This takes minutes, and clients' requests compete with that load.
     """
     hosts_needed()
     from rackwright.lifecycle.client.origin import choose_asker

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rackwright.fit.demand import TYPES, Asked
 from rackwright.fleet.sections.models import Model
 from rackwright.launch import Widths
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
-from rackwright.roles.vllm.settings import CPU_CACHE, cpu_batch
+from rackwright.roles.vllm.settings import CPU_CACHE
 from rackwright.roles.vllm.settings import Settings as Vllm
 
 _LLAMA_CPP = frozenset(
@@ -39,6 +39,7 @@ def asked_of(
         asked = _vllm(runtime, model.context, widths, on_cpu=not gpus)
     else:
         asked = _llama_cpp(runtime, model.context, widths)
+    asked = replace(asked, batch=runtime.batch(model.task, model.context, gpus=gpus))
     if context is not None:
         asked = replace(asked, context=context)
     return asked if parallel is None else replace(asked, parallel=parallel, whole=parallel)
@@ -54,7 +55,6 @@ def _llama_cpp(runtime: LlamaCpp, context: int, widths: Widths) -> Asked:
         widths=widths,
         key_type=key,
         value_type=value,
-        batch=min(_numbers(args, "ubatch-size", "batch-size"), default=None),
         full_windows=args.get("swa-full") is True,
         uncertain=_uncertain(args, _LLAMA_CPP, key, value),
     )
@@ -73,7 +73,6 @@ def _vllm(runtime: Vllm, context: int, widths: Widths, *, on_cpu: bool) -> Asked
         value_type=runtime.kv_cache_dtype,
         type=runtime.dtype,
         quantization=runtime.quantization,
-        batch=min(_numbers(args, "max-num-batched-tokens"), default=cpu_batch(runtime.parallel) if on_cpu else None),
         eager=on_cpu or args.get("enforce-eager") is True,
         prefixes=args.get("enable-prefix-caching") is not False and args.get("no-enable-prefix-caching") is not True,
         full_windows=args.get("disable-hybrid-kv-cache-manager") is True,
@@ -84,11 +83,6 @@ def _vllm(runtime: Vllm, context: int, widths: Widths, *, on_cpu: bool) -> Asked
 
 def _adapted(runtime: Vllm) -> str | None:
     return "the memory of its adapters isn't taken into account" if runtime.adapters else None
-
-
-def _numbers(args: Mapping[str, object], *names: str) -> Iterable[int]:
-    written = (args.get(name) for name in names)
-    return [value for value in written if isinstance(value, int) and not isinstance(value, bool)]
 
 
 def _uncertain(args: Mapping[str, object], not_counted: frozenset[str], *types: str) -> str | None:

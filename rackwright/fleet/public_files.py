@@ -10,7 +10,8 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.source import FileSource, parse_source
 from rackwright.roles.vllm.settings import Settings as Vllm
 
-WRITTEN = ("lock", "keys.yml")
+KEYS = "keys.yml"
+WRITTEN = ("lock", KEYS)
 """Suffixes of files that operators commit with the fleet file; they define what hosts run."""
 TRUSTED = ("known_hosts", "ca.crt")
 """Suffixes of files that rackwright itself creates: pinned host keys, the CA's certificate. Operators commit them."""

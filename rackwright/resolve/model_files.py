@@ -15,7 +15,10 @@ Choice = Callable[[Mapping[str, int]], tuple[str, ...]]
 WEIGHTS = (".gguf", ".safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".npz")
 _COMPANIONS = (".json", ".jinja", ".tiktoken")
-_COMPANION_NAMES = ("tokenizer.model", "merges.txt", "vocab.txt", "spiece.model")
+_COMPANION_NAMES = ("tokenizer.model", "merges.txt", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
+_MODULES = "modules.json"
+_MODULE = re.compile(r"\d+_[A-Za-z]+")
+"""The folder of a module of Sentence Transformers, like 1_Pooling."""
 _SPLIT = re.compile(r"-\d{5}-of-(\d{5})\.gguf$")
 
 
@@ -35,8 +38,9 @@ def choose(sizes: Mapping[str, int], glob: str | None, loads: Sequence[str] = WE
     """Given path → bytes of all files, return the sorted paths of the one model.
 
     GGUF: one file, or all parts of one. Safetensors: these files and the JSON, tokenizer and template files in their
-    folder. `loads` are the file name endings that the runtime supports, in order of preference. Raise UnfitFiles
-    unless there is exactly one such model.
+    folder and in those of its Sentence Transformers modules, such as the pooling of an embedding model. `loads` are
+    the file name endings that the runtime supports, in order of preference. Raise UnfitFiles unless there is exactly
+    one such model.
     """
     weights = [path for path in sizes if path.endswith(WEIGHTS) and (glob is None or fnmatchcase(path, glob))]
     if not weights:
@@ -75,6 +79,12 @@ def _one_model(paths: Iterable[str], sizes: Mapping[str, int]) -> None:
 
 def _companions(weights: Iterable[str], sizes: Mapping[str, int]) -> list[str]:
     folders = {PurePosixPath(path).parent for path in weights}
+    described = {folder for folder in folders if str(folder / _MODULES) in sizes}
+    folders |= {
+        folder
+        for folder in (PurePosixPath(path).parent for path in sizes)
+        if folder.parent in described and _MODULE.fullmatch(folder.name)
+    }
     return [
         path
         for path in sizes

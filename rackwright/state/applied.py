@@ -105,7 +105,7 @@ def stale_checkout(applied: Applied | None, local: Checkout) -> str | None:
             should="applying this checkout would undo that change",
             next="git pull",
         )
-    if not about.dirty or local.committed_after(about.commit, applied.files):
+    if not about.dirty or local.committed_since(about.commit, applied.files):
         return None
     return difference(applied, local)
 

@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.public_files import TRUSTED, WRITTEN, named_files, named_texts
+from rackwright.fleet.public_files import KEYS, TRUSTED, WRITTEN, named_files, named_texts
 
 ELSEWHERE = "elsewhere"
 _STATUS = ("--porcelain=v2", "--branch", "--untracked-files=all", "--ignored")
@@ -52,16 +52,20 @@ class Checkout:
         folder = (self.folder / self.fleet_file).parent
         return _git(folder, "merge-base", "--is-ancestor", commit, "HEAD") is not None
 
-    def committed_after(self, commit: str, files: Mapping[str, bytes]) -> bool:
-        """Return whether a commit after this one, up to HEAD, has these files as they are.
+    def committed_since(self, commit: str, files: Mapping[str, bytes]) -> bool:
+        """Return whether this commit, or a later one up to HEAD, has these files as they are.
 
         Only files that should be in git count, and the keys file doesn't: key commands change it at any time, and a
         checkout that lacks one of those changes is refused anyway.
         """
-        names = {path.relative_to(self.folder).as_posix() for path in self.committed if not _has_keys(path)}
-        wanted = {name: _blob(content) for name, content in files.items() if name in names}
+        beside = {str(PurePosixPath(self.fleet_file).with_suffix(f".{suffix}")) for suffix in (*TRUSTED, KEYS)}
+        wanted = {
+            name: _blob(content)
+            for name, content in files.items()
+            if name not in beside and not name.startswith(f"{ELSEWHERE}/")
+        }
         later = _git(self.folder, "rev-list", f"{commit}..HEAD", "--", *wanted) or ""
-        return bool(wanted) and any(_blobs(self.folder, one, wanted) == wanted for one in later.split())
+        return any(_blobs(self.folder, one, wanted) == wanted for one in (commit, *later.split()))
 
 
 def checkout(fleet: Fleet) -> Checkout:
@@ -121,10 +125,6 @@ def _kept(paths: Sequence[Path]) -> tuple[str | None, bool]:
     commit = next(entry.removeprefix(_HEAD) for entry in entries if entry.startswith(_HEAD))
     changed = any(not entry.startswith("# ") for entry in entries)
     return None if commit == _NO_COMMIT else commit, changed
-
-
-def _has_keys(path: Path) -> bool:
-    return path.name.endswith(".keys.yml")
 
 
 def _blob(content: bytes) -> str:

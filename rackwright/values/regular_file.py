@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
@@ -28,3 +29,12 @@ def open_regular(path: Path) -> BinaryIO:
 def _require_regular(found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "is not a regular file")
+
+
+def has_size(path: Path, size: int) -> bool:
+    """Return whether a regular file of this size is there, and can be read."""
+    try:
+        with open_regular(path) as stream:
+            return stream.seek(0, io.SEEK_END) == size
+    except OSError:
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -25,7 +26,9 @@ OWNED = frozenset(
 """Arguments that rackwright sets, or that would expose an engine or log prompts. They are refused in `args`."""
 
 LONGEST_BATCH = 8192
-"""Tokens. Encoders have no longer context, and the memory for a batch grows with its length."""
+"""Tokens. No encoder has a longer context, and the memory for a batch grows with its length."""
+CPU_BATCH = 256
+"""Tokens. The probe's counter moves once per batch, and a CPU takes too long for the default of 2048."""
 
 
 class Settings(Versioned):
@@ -102,13 +105,27 @@ class Settings(Versioned):
             tuple(command), readable=(self.folder,), log_lines=log_lines(f"{self.folder}/llama-server", engine.model)
         )
 
-    def _batches(self, engine: Engine) -> list[str]:
-        if engine.task is Task.EMBED:
-            # An encoder, like BERT, reads a whole text in one batch, and refuses a longer text.
-            batch = str(min(engine.context, LONGEST_BATCH))
-            return ["--embeddings", *self._default("batch-size", batch), *self._default("ubatch-size", batch)]
-        # The probe's counter moves once per batch, and a CPU takes too long for the default batch of 2048 tokens.
-        return [] if engine.gpus else self._default("batch-size", "256")
+    def batch(self, task: Task, context: int, *, gpus: int) -> int | None:
+        """Return how many tokens an engine computes in one step; None: llama.cpp's default."""
+        given = [size for name in ("batch-size", "ubatch-size") if isinstance(size := self.args.get(name), int)]
+        if given:
+            return min(given)
+        if self._reads_whole_texts(task):
+            return min(context, LONGEST_BATCH)
+        return None if gpus else CPU_BATCH
 
-    def _default(self, argument: str, value: str) -> list[str]:
-        return [] if argument in self.args else [f"--{argument}", value]
+    def _reads_whole_texts(self, task: Task) -> bool:
+        """Return whether a text must fit into one step: an encoder can't split it, nor can most kinds of pooling."""
+        return task is Task.EMBED and self.args.get("pooling") != "last"
+
+    def _batches(self, engine: Engine) -> Iterator[str]:
+        if engine.task is Task.EMBED:
+            yield "--embeddings"
+        if self._reads_whole_texts(engine.task):
+            size = self.batch(engine.task, engine.context, gpus=engine.gpus)
+            yield from (*self._default("batch-size", size), *self._default("ubatch-size", size))
+        elif not engine.gpus:
+            yield from self._default("batch-size", CPU_BATCH)
+
+    def _default(self, argument: str, value: int | None) -> tuple[str, ...]:
+        return () if argument in self.args else (f"--{argument}", str(value))

@@ -12,6 +12,9 @@ from rackwright.values.text import Line, ServedName
 KINDS = ("probe", "loading", "unfit", "evidence", "ended", "pause", "agent")
 """The probe's scripts."""
 
+DEADLINE = 10
+"""Seconds."""
+
 
 def stem(replica: str) -> str:
     """Return the beginning of the names of a replica's (<model>@<n>) probe units."""
@@ -41,7 +44,7 @@ class Settings(Frozen):
     every_seconds: int = 2
     idle_seconds: int = 6
     """How often an idle engine is asked for a token or an embedding; each request costs it work."""
-    deadline_seconds: int = 10
+    deadline_seconds: int = DEADLINE
     """Within this time, a busy engine's counter must move, and an idle engine must answer a short request.
     A host whose load is at least twice its number of cores gets up to three times as long."""
 

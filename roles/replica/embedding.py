@@ -9,6 +9,8 @@ from rackwright.roles.replica.answer import Compared
 from rackwright.values.base import Stored
 
 TEXT = "Red, orange and yellow are colors of the rainbow."
+EMBEDDING_VERSION = 1
+"""Increased when the text or anything else in the request changes, or what is kept of the answer."""
 KEPT = 64
 """Numbers of a vector that are kept and compared: other weights or settings change them all."""
 LEAST_ALIKE = 0.999

@@ -167,6 +167,14 @@ class Settings(Versioned):
         """Metrics whose sum is greater than zero while the engine has requests."""
         return ("vllm:num_requests_running", "vllm:num_requests_waiting")
 
+    def batch(self, task: Task, context: int, *, gpus: int) -> int | None:
+        """Return how many tokens a replica computes in one step; None: vLLM's default."""
+        given = self.args.get("max-num-batched-tokens")
+        if isinstance(given, int):
+            return given
+        # An encoder reads a whole text in one step.
+        return None if gpus else max(cpu_batch(self.parallel), context if task is Task.EMBED else 0)
+
     def widths(self, gpus: int, hosts: int = 1) -> Widths:
         """Return how the work of a replica is spread. Raise ValueError if it can't be divided evenly."""
         return even_widths(
@@ -219,7 +227,7 @@ class Settings(Versioned):
         yield from self._memory(engine.gpus)
         yield from self._adapted(engine)
         yield from _spread(widths, member)
-        yield from () if engine.gpus else self._on_cpu(widths)
+        yield from () if engine.gpus else self._on_cpu(engine, widths)
         for name, value in sorted(self.args.items()):
             # Name and value in one word: a separate value that begins with dashes would be read as an argument.
             yield f"--{'no-' if value is False else ''}{name}" if isinstance(value, bool) else f"--{name}={value}"
@@ -243,14 +251,14 @@ class Settings(Versioned):
         if engine.answers:
             yield from ("--lora-modules", *(f"{adapter.name}={adapter.path}" for adapter in engine.adapters))
 
-    def _on_cpu(self, widths: Widths) -> Iterator[str]:
+    def _on_cpu(self, engine: Engine, widths: Widths) -> Iterator[str]:
         if not {"enforce-eager", "compilation-config"} & set(self.args):
             # Hosts have no C++ compiler. With a pipeline, the CPU build's eager mode fails during warm-up.
             piped = ("--compilation-config", json.dumps({"mode": 2, "backend": "eager"}))
             yield from piped if widths.pipeline > 1 else ("--enforce-eager",)
         if "max-num-batched-tokens" not in self.args:
             # The probe's counter moves once per step, and a CPU takes too long for the default (thousands).
-            yield from ("--max-num-batched-tokens", str(cpu_batch(self.parallel)))
+            yield from ("--max-num-batched-tokens", str(self.batch(engine.task, engine.context, gpus=0)))
 
     def _environment(self, engine: Engine) -> dict[str, str]:
         member = engine.member

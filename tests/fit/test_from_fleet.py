@@ -7,7 +7,7 @@ import pytest
 from rackwright.fit.demand import Asked
 from rackwright.fit.from_fleet import asked_of
 from rackwright.fleet.sections.models import Model
-from rackwright.launch import Engine, Widths
+from rackwright.launch import Engine, Task, Widths
 from rackwright.roles.vllm.settings import CPU_CACHE, cpu_batch
 
 
@@ -99,3 +99,22 @@ def test_what_vllm_gets_without_gpus_is_what_is_counted():
 def test_what_the_command_line_says_stands_in():
     found = asked_of(model("vllm"), gpus=1, context=4096, parallel=12)
     assert (found.context, found.parallel, found.must_hold) == (4096, 12, 12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "context", "gpus", "batch"),
+    [
+        ("llama_cpp", {}, 32_768, 1, 8192),
+        ("llama_cpp", {}, 512, 0, 512),
+        ("llama_cpp", {"pooling": "last"}, 32_768, 1, None),
+        ("llama_cpp", {"pooling": "last"}, 32_768, 0, 256),
+        ("vllm", {}, 512, 0, 512),
+        ("vllm", {}, 128, 0, 256),
+        ("vllm", {}, 512, 1, None),
+    ],
+)
+def test_an_encoder_reads_a_whole_text_at_once(
+    kind: str, args: dict[str, str], context: int, gpus: int, batch: int | None
+) -> None:
+    embedding = model(kind, args=args).model_copy(update={"task": Task.EMBED, "context": context})
+    assert asked_of(embedding, gpus=gpus).batch == batch

@@ -71,6 +71,18 @@ def test_only_a_host_whose_replicas_have_gpus_watches_for_their_faults(tmp_path:
     assert set(with_gpus.layout.keep_files) >= set(GPU_FAULTS_FILES)
 
 
+@pytest.mark.parametrize(
+    ("task", "gpus", "context", "deadline"),
+    [("embed", 0, 2048, 40), ("embed", 0, 100_000, 163), ("embed", 1, 2048, 10), ("generate", 0, 2048, 10)],
+)
+def test_a_long_step_of_an_encoder_on_a_cpu_is_no_hang(
+    tmp_path: Any, task: str, gpus: int, context: int, deadline: int
+) -> None:
+    text = _FLEET.replace("gpus: 0", f"gpus: {gpus}").replace("names:", f"task: {task}\n    names:")
+    text = text.replace("context: 2048", f"context: {context}")
+    assert composed(tmp_path, text)["gpu1"].probes[0].deadline_seconds == deadline
+
+
 def test_a_host_of_the_driver_can_boot_a_kernel_once(tmp_path: Any) -> None:
     hosts = composed(tmp_path, f"{_FLEET}driver: {{manage: adopt, on: gpu1}}\n")
     assert [hosts[name].boot is not None for name in ("gate1", "gpu1")] == [False, True]

@@ -1,5 +1,5 @@
-"""An operator's first month: a fleet file by hand, a virtual address, a move, a renamed model, a lost gateway, a
-colleague and another CA, with clients under load who lose nothing. The tests build on one another."""
+"""An operator's first month: a fleet file written by hand, a virtual address, a move, another name, a lost gateway,
+a colleague and another CA, with clients under load who lose nothing. The tests build on one another."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ COVERS = (
     "rackwright/lifecycle/apply",
     "rackwright/lifecycle/ca",
     "rackwright/lifecycle/rollout",
+    "rackwright/state/applied.py",
+    "rackwright/state/checkout.py",
     "roles/gateway",
     "roles/vip",
 )
@@ -212,18 +214,22 @@ def holder(lab: Lab, vip: str) -> str:
 
 @pytest.fixture(scope="module")
 def colleague(site: Operator, first: Load, tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    """Somebody else's clone, without the weights, and with an own home folder."""
+    """Somebody else's clone, without the weights, and with its own home folder."""
     folder = tmp_path_factory.mktemp("ben")
     git(folder, "clone", "--quiet", str(site.path.parent), "clone")
     return Operator(folder / "clone/acme.yml")
 
 
 def test_a_colleague_works_from_a_clone_without_weights(site: Operator, colleague: Operator, first: Load) -> None:
-    assert [replica["state"] for replica in colleague("status", "--json").json["replicas"]] != []
+    assert [replica["state"] for replica in colleague("status", "--json").json["replicas"]] == ["ready"]
     assert colleague("verify", "--json").json["failed"] == 0
     colleague("key", "add", "reports", "--owner", "ben", "--json")
     commit(colleague, "A key for reports")
-    colleague.edit("place: [{on: gpu1, gpus: 0}]", "place: [{on: [gpu1, gpu3], gpus: 0}]")
+    colleague.edit("place: [{on: gpu1, gpus: 0}]", "place: [{on: [gpu1, gpu2], gpus: 0}]")
+    refused = colleague("apply", "--yes", check=1).err
+    assert f"gpu2: llama_cpp-{RELEASE}: " in refused
+    assert "is missing on the controller" in refused
+    colleague.edit("place: [{on: [gpu1, gpu2], gpus: 0}]", "place: [{on: [gpu1, gpu3], gpus: 0}]")
     shown = at_prompts(colleague, "apply")
     assert "gpu3/assistant@1: answers" in shown
     commit(colleague, "assistant: on two hosts")
@@ -239,17 +245,17 @@ def test_whoever_is_behind_is_told_so(site: Operator, colleague: Operator, first
     assert site("plan", "--check").code == 0
 
 
-def test_clients_lost_nothing_so_far(lab: Lab, first: Load) -> None:
-    lost_nothing(lab, first)
+def test_clients_lost_nothing_so_far(first: Load) -> None:
+    lost_nothing(first)
 
 
-def lost_nothing(lab: Lab, load: Load) -> None:
+def lost_nothing(load: Load) -> None:
     counted = load.stop()
     assert counted.failures == {}
     assert counted.whole == counted.asked > 100
 
 
-def test_the_ca_is_rotated_and_no_client_is_refused(site: Operator, lab: Lab, plan: Plan) -> None:
+def test_the_ca_is_rotated_and_no_client_is_refused(site: Operator, plan: Plan) -> None:
     """Clients get both CAs after the first step."""
     at_prompts(site, "ca", "rotate", answers=("Create a new CA? [y/N]: ",))
     at_prompts(site, "apply")
@@ -259,7 +265,7 @@ def test_the_ca_is_rotated_and_no_client_is_refused(site: Operator, lab: Lab, pl
         for _ in range(2):
             site("ca", "rotate", "--yes")
             at_prompts(site, "apply")
-        lost_nothing(lab, load)
+        lost_nothing(load)
     commit(site, "Another CA")
     assert site("ca", "show").out.count("BEGIN CERTIFICATE") == 1
 

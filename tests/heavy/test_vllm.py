@@ -102,7 +102,7 @@ def test_every_model_answers_by_every_name_through_one_gateway(site: Operator, l
 
 
 @pytest.mark.parametrize("field", [field for field in ALL if field.name != UNTRIED], ids=lambda field: field.name)
-def test_a_field_counts_as_documented(site: Operator, lab: Lab, key: str, field: Field | Seed) -> None:
+def test_a_field_is_honored_as_documented(site: Operator, lab: Lab, key: str, field: Field | Seed) -> None:
     def send(path: str, body: dict[str, Any]) -> Sent:
         model = "search" if path == EMBEDDINGS else "assistant"
         answer = request(site, lab, key, path, **{"model": model, **body})

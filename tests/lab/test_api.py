@@ -76,7 +76,7 @@ def client(site: Operator, lab: Lab) -> Client:
 
 
 @pytest.mark.parametrize("field", ALL, ids=lambda field: field.name)
-def test_a_field_counts_as_documented(client: Client, field: Field | Seed) -> None:
+def test_a_field_is_honored_as_documented(client: Client, field: Field | Seed) -> None:
     assert field.asked(client.send) is field.llama_cpp
 
 
@@ -94,6 +94,15 @@ def test_two_texts_about_colors_are_closer_than_one_about_something_else(client:
     data = client.send(EMBEDDINGS, {"input": texts}).json["data"]
     sky, sea, code = (one["embedding"] for one in data)
     assert sum(a * b for a, b in zip(sky, sea, strict=True)) > sum(a * b for a, b in zip(sky, code, strict=True))
+
+
+def test_a_text_that_fills_the_context_is_no_hang(site: Operator, client: Client) -> None:
+    sent = client.send(EMBEDDINGS, {"input": ["word " * 500] * 4})
+    assert (sent.status, len(sent.json["data"])) == (200, 4)
+    assert {name: one["restarts"] for name, one in site.replicas().items()} == {
+        "gpu1/assistant@1": 0,
+        "gpu1/search@1": 0,
+    }
 
 
 def test_a_text_longer_than_the_context_is_refused_in_openais_words(client: Client) -> None:

@@ -37,6 +37,7 @@ from rackwright.hardware.xid import parse_xids
 from rackwright.lifecycle.access import scripts as access
 from rackwright.lifecycle.apply import plan
 from rackwright.lifecycle.apply.dropped_names import parse_uses
+from rackwright.lifecycle.apply.missing_builds import parse_builds
 from rackwright.lifecycle.assess.machine import parse_machine
 from rackwright.lifecycle.backup import contents, snapshots
 from rackwright.lifecycle.ca.on_hosts import parse_certificates
@@ -256,6 +257,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     proof.parse: (proof.parse, f"ActiveState=active\nMainPID=7\nword=a\nmarker=abc /srv\nanswer:\n{ANSWER}"),
     replicas.parse: (replicas.parse, REPLICAS),
     parse_answer: (parse_answer, ANSWER),
+    parse_builds: (parse_builds, f"{'b' * 64} /opt/rackwright/runtimes/llama_cpp-b1/.verified\n"),
     parse_embedding: (parse_embedding, EMBEDDING),
     parse_golden: (parse_golden, EMBEDDING),
     parse_control: (lambda text: parse_control(text, "gate1"), RECORD),

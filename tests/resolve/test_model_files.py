@@ -22,6 +22,15 @@ def test_safetensors_come_with_configuration_tokenizer_and_template_beside_them(
     assert choose(there | left, None) == tuple(sorted(there))
 
 
+def test_an_embedding_model_comes_with_its_pooling():
+    there = sizes("model.safetensors", "config.json", "modules.json", "1_Pooling/config.json", "2_Normalize/x.json")
+    there |= sizes("sentencepiece.bpe.model", "2_Dense/config.json", "2_Dense/model.safetensors")
+    left = sizes("onnx/config.json", "1_Pooling/README.md", "onnx/1_Pooling/config.json")
+    assert choose(there | left, None) == tuple(sorted(there))
+    del there["modules.json"]
+    assert "1_Pooling/config.json" not in choose(there, None)
+
+
 def test_a_glob_chooses_among_gguf_files():
     assert choose(sizes("m-Q4_K_M.gguf", "m-Q8_0.gguf"), "*Q8_0*") == ("m-Q8_0.gguf",)
 

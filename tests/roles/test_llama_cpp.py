@@ -49,15 +49,34 @@ def test_each_slot_gets_the_whole_context() -> None:
     assert command[command.index("--alias") + 1] == "a"
 
 
+def embedding(context: int = 32_768, gpus: int = 0, **args: str | int) -> tuple[str, ...]:
+    """Return the command of an engine for embeddings."""
+    runtime = RUNTIME.model_copy(update={"args": args})
+    engine = Engine("/m.gguf", "/run/e.sock", name="a", context=context, gpus=gpus, stop_seconds=30, task=Task.EMBED)
+    return runtime.launch(engine).command
+
+
+def sizes(command: tuple[str, ...]) -> dict[str, str]:
+    names = [word for word in command if word in ("--batch-size", "--ubatch-size")]
+    return {name: command[command.index(name) + 1] for name in names}
+
+
 @pytest.mark.parametrize(("context", "batch"), [(512, "512"), (32_768, "8192")])
 def test_an_encoder_reads_a_whole_text_in_one_batch(context: int, batch: str) -> None:
-    engine = Engine("/m.gguf", "/run/e.sock", name="a", context=context, gpus=1, stop_seconds=30, task=Task.EMBED)
-    command = RUNTIME.launch(engine).command
+    command = embedding(context, gpus=1)
     assert "--embeddings" in command
-    assert [command[command.index(f"--{name}") + 1] for name in ("batch-size", "ubatch-size")] == [batch, batch]
-    given = RUNTIME.model_copy(update={"args": {"ubatch-size": 64, "pooling": "mean"}}).launch(engine).command
-    assert given.count("--ubatch-size") == 1
-    assert given[given.index("--ubatch-size") + 1] == "64"
+    assert sizes(command) == {"--batch-size": batch, "--ubatch-size": batch}
+
+
+@pytest.mark.parametrize(("gpus", "found"), [(0, {"--batch-size": "256"}), (1, {})])
+def test_a_model_whose_last_token_counts_is_batched_like_one_for_text(gpus: int, found: dict[str, str]) -> None:
+    assert sizes(embedding(gpus=gpus, pooling="last")) == found
+
+
+def test_a_batch_of_the_fleet_file_stays() -> None:
+    command = embedding(**{"ubatch-size": 64, "pooling": "mean"})
+    assert sizes(command) == {"--batch-size": "64", "--ubatch-size": "64"}
+    assert command.count("--ubatch-size") == 1
 
 
 def test_an_engine_for_text_is_not_started_for_embeddings() -> None:

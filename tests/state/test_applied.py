@@ -208,15 +208,32 @@ def test_work_that_was_committed_after_its_apply_needs_no_question(kept):
 
 
 def test_keys_that_changed_in_between_do_not_matter(kept):
-    (kept.path.parent / "site.keys.yml").write_text("keys: []\n")
+    keys = kept.path.with_suffix(".keys.yml")
+    keys.write_text("keys: []\n")
     before = applied(checkout(kept))
-    (kept.path.parent / "site.keys.yml").write_text("keys: [{id: ci}]\n")
+    assert before.about.dirty
+    keys.write_text("keys: [{id: ci}]\n")
     kept.path.write_text("fleet: acme\ntimezone: Asia/Tokyo\n")
-    commit(kept.path.parent, "Tokyo and a key")
-    assert stale_checkout(before, checkout(kept)) is not None
-    git(kept.path.parent, "checkout", "-q", "HEAD~1", "site.yml")
-    commit(kept.path.parent, "back")
     assert stale_checkout(before, checkout(kept)) is None
+    commit(kept.path.parent, "Tokyo and a key")
+    assert stale_checkout(before, checkout(kept)) is None
+
+
+def test_applied_work_of_a_file_that_was_renamed_since_is_not_forgotten(kept):
+    """Somebody commits a part of what they applied; a colleague renames the fleet file, with its old content."""
+    folder = kept.path.parent
+    old = kept.path.read_text()
+    kept.path.write_text("fleet: acme\ntimezone: Asia/Tokyo\n")
+    kept.path.with_suffix(".lock").write_text("another lock\n")
+    before = applied(checkout(kept))
+    git(folder, "add", "site.lock")
+    git(folder, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "the lock only")
+    git(folder, "checkout", "-q", ".")
+    git(folder, "mv", "site.yml", "prod.yml")
+    git(folder, "mv", "site.lock", "prod.lock")
+    assert (folder / "prod.yml").read_text() == old
+    commit(folder, "another name")
+    assert stale_checkout(before, checkout(FilesOnly(folder / "prod.yml"))) is not None
 
 
 def test_a_commit_with_a_part_of_the_applied_work_does_not_count(kept):

@@ -9,13 +9,15 @@ from rackwright.fleet.hosts.host_spec import InstalledRuntime
 from rackwright.fleet.hosts.members import between_hint, member_of, replica_group_of
 from rackwright.fleet.lock import Lock, RuntimeLock
 from rackwright.fleet.ports import port_of
-from rackwright.launch import BUILDS, Adapter, Engine
+from rackwright.fleet.sections.models import Model
+from rackwright.launch import BUILDS, Adapter, Engine, Task
 from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
 from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel, folder_of
 from rackwright.roles.nvidia_driver.settings import UNIT as GPUS_UNIT
+from rackwright.roles.probe.settings import DEADLINE
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
 from rackwright.roles.replica_group.settings import GROUP_STATES
@@ -23,6 +25,8 @@ from rackwright.roles.replica_group.settings import Settings as ReplicaGroup
 
 AGENT_PORT_OFFSET = 10_000
 """A replica's agent listens on loopback, on the replica's port plus this offset."""
+SLOWEST = 50
+"""Tokens per second. A CPU that computes embeddings more slowly counts as hung while it reads a long text."""
 
 
 @dataclass(frozen=True)
@@ -161,11 +165,19 @@ def _probe(fleet: Fleet, lock: Lock, replica: Replica, unit: ReplicaUnit) -> Pro
         task=model.task,
         counter=model.runtime.counter,
         busy=model.runtime.busy,
+        deadline_seconds=_deadline(model, replica),
         agent_port=_agent_port(lock, replica),
         group_file=f"{GROUP_STATES}/{replica.name}" if replica.members else None,
         hint=between_hint(lock, replica) if replica.members else None,
         gpus_file=unit.gpus_file if replica.gpus else None,
     )
+
+
+def _deadline(model: Model, replica: Replica) -> int:
+    """Return the seconds within which the counter of the replica's engine must move: once per step."""
+    batch = model.runtime.batch(model.task, model.context, gpus=replica.gpus)
+    whole_texts = model.task is Task.EMBED and not replica.gpus
+    return max(DEADLINE, batch // SLOWEST) if whole_texts and batch else DEADLINE
 
 
 def _host_proxy(fleet: Fleet, host: str, replicas: tuple[Proxied, ...]) -> HostProxy | None:

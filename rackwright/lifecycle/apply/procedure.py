@@ -35,6 +35,10 @@ def apply(session: Session, options: Options, console: Console, show: Callable[[
         planned = plan(session, only=options.only)
         refuse_moved(session.fleet, planned.surveyed.control)
         known = refuse_stale_checkout(comparing.result(), console, not_stale=options.not_stale)
+        if not planned.empty:
+            from rackwright.lifecycle.apply.missing_builds import refuse_missing_builds
+
+            refuse_missing_builds(session, options.only)
         # The only thing left may be a reboot for what an earlier apply installed.
         waiting = _waiting(session) if options.reboot else {}
         if planned.empty and not waiting:

@@ -17,7 +17,7 @@ from rackwright.lifecycle.check import result
 from rackwright.lifecycle.check.result import Condition
 from rackwright.resolve.answering import PRESENT, UNASKED, Answer, Asking, State, judged
 from rackwright.values.file import File
-from rackwright.values.regular_file import open_regular
+from rackwright.values.regular_file import has_size
 
 if TYPE_CHECKING:
     from rackwright.fleet.hosts.host_spec import HostSpec
@@ -148,21 +148,13 @@ def _is_controllers(need: Need, file: File) -> bool:
     return file.local is not None and need.kind != "drivers"
 
 
-def _is_here(file: File) -> bool:
-    """Return whether a file of the controller is on this machine, with its size in the lock."""
-    try:
-        with open_regular(Path(str(file.local))) as stream:
-            return stream.seek(0, 2) == file.size
-    except OSError:
-        return False
-
-
 def _why_lost(
     need: Need, file: File, answers: Mapping[str, Answer], by_hosts: Mapping[str, Mapping[str, Answer]]
 ) -> str | None:
     """Return why a file can't be had again, None if it can."""
     if _is_controllers(need, file):
-        return None if _is_here(file) else "is missing on this machine, or has another size"
+        here = has_size(Path(str(file.local)), file.size)
+        return None if here else "is missing on this machine, or has another size"
     asked = next(((host, said[file.url]) for host, said in by_hosts.items() if file.url in said), None)
     if asked:
         host, answer = asked

@@ -10,6 +10,7 @@ from rackwright.fleet.lock import Lock
 from rackwright.launch import Task
 from rackwright.lifecycle.session.session import Session
 from rackwright.roles.replica.answer import PROMPT_VERSION
+from rackwright.roles.replica.embedding import EMBEDDING_VERSION
 from rackwright.roles.replica.question import GoldenAnswer
 from rackwright.state.formats import utc_now
 from rackwright.state.golden import Golden, Kind, read_golden, write_golden
@@ -49,7 +50,7 @@ def kind_by(fleet: Fleet, lock: Lock, replica: Replica) -> Kind:
 
 def _asked(task: Task) -> tuple[str, ...]:
     """Return what identifies another question than the one for text, whose kinds have no task."""
-    return () if task is Task.GENERATE else (f"task={task}",)
+    return () if task is Task.GENERATE else (f"task={task}/{EMBEDDING_VERSION}",)
 
 
 def recorded_or_new(

@@ -69,7 +69,7 @@ def test_an_embedding_is_compared_with_the_recorded_one(proving: Proving) -> Non
     models = proving.session.fleet.file.models
     text = kind_of(proving.session, proving.first)
     models["assistant"] = models["assistant"].model_copy(update={"task": Task.EMBED})
-    assert kind_of(proving.session, proving.first).settings == (*text.settings, "task=embed")
+    assert kind_of(proving.session, proving.first).settings == (*text.settings, "task=embed/1")
     proving.shows("gpu1", '{"data": [{"embedding": [0.6, 0.8]}]}')
     assert proving.prove(run="r1") is None
     assert proving.said == ["its answer is the first of its kind, and recorded: an embedding of 2 numbers"]

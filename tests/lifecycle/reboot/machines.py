@@ -253,7 +253,7 @@ def session(
     gateway = {"on": list(gateways), "domain": "llm.acme.internal"}
     made = make_fleet(folder / "site.yml", replicas=on, hosts=hosts, gateway=gateway, **sections)
     fleet = replace(made, replicas=tuple(replace(one, gpus=8) for one in made.replicas))
-    none = {"cuda": None, "p2p": None, "model_store": None}
+    none = {"runtimes": (), "cuda": None, "p2p": None, "model_store": None}
     specs: dict[str, Any] = {
         name: SimpleNamespace(
             driver=SimpleNamespace(version=version, kernel=kernel),
