@@ -221,7 +221,7 @@ def colleague(site: Operator, first: Load, tmp_path_factory: pytest.TempPathFact
 
 
 def test_a_colleague_works_from_a_clone_without_weights(site: Operator, colleague: Operator, first: Load) -> None:
-    assert [replica["state"] for replica in colleague("status", "--json").json["replicas"]] == ["ready"]
+    assert [replica["traffic"] for replica in colleague("status", "--json").json["replicas"]] == ["yes"]
     assert colleague("verify", "--json").json["failed"] == 0
     colleague("key", "add", "reports", "--owner", "ben", "--json")
     commit(colleague, "A key for reports")
