@@ -3,6 +3,7 @@ a colleague and another CA, with clients under load who lose nothing. The tests 
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -214,9 +215,10 @@ def holder(lab: Lab, vip: str) -> str:
 
 @pytest.fixture(scope="module")
 def colleague(site: Operator, first: Load, tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    """Somebody else's clone, without the weights, and with its own home folder."""
+    """Somebody else's clone, without the weights, and with its own home folder. They were given the CA's key."""
     folder = tmp_path_factory.mktemp("ben")
     git(folder, "clone", "--quiet", str(site.path.parent), "clone")
+    shutil.copytree(site.path.parent / "config", folder / "clone/config")
     return Operator(folder / "clone/acme.yml")
 
 
