@@ -117,8 +117,9 @@ _ASKED_FOR_JSON = [{"role": "user", "content": "Say hello."}]
 _FLOAT = 4
 """Bytes."""
 _ENOUGH = 48
+_WITH_SUFFIX = 30
 _WITH_TOOLS = 60
-"""The prompt has fewer tokens unless the engine puts the tools into it."""
+"""The prompt has fewer tokens unless the engine puts the suffix, or the tools, into it."""
 
 FIELDS = (
     Field(
@@ -143,7 +144,7 @@ FIELDS = (
         Honored.YES,
         Honored.YES,
         {"stop": ["Red", "red"]},
-        lambda sent: not sent.content,
+        lambda sent: sent.content.strip() == "1.",
     ),
     Field(
         "`n`", CHAT, Honored.YES, Honored.YES, {"n": 2, "temperature": 1}, lambda sent: len(sent.json["choices"]) == 2
