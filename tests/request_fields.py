@@ -246,8 +246,8 @@ FIELDS = (
         COMPLETIONS,
         Honored.IGNORED,
         Honored.REFUSED,
-        {"suffix": " and blue."},
-        lambda sent: False,
+        {"suffix": " and blue." * 20},
+        lambda sent: int(sent.json["usage"]["prompt_tokens"]) > _WITH_SUFFIX,
     ),
     Field(
         "`input` as a list",
