@@ -19,9 +19,9 @@ ALL = {file.name.removeprefix("test_").removesuffix(".py") for file in heavy_fil
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        pytest.param("roles/vip/templates/check.sh.j2", {"vip"}, id="a role's template"),
-        pytest.param("roles/vip/templates/gone.j2", {"vip"}, id="a template that was removed"),
-        pytest.param("roles/vip/gone.py", {"vip"}, id="a module that was removed"),
+        pytest.param("roles/vip/templates/check.sh.j2", {"month", "vip"}, id="a role's template"),
+        pytest.param("roles/vip/templates/gone.j2", {"month", "vip"}, id="a template that was removed"),
+        pytest.param("roles/vip/gone.py", {"month", "vip"}, id="a module that was removed"),
         pytest.param(
             "rackwright/operations/driver_install.sh",
             {"driver", "driver_builds", "driver_vm"},
@@ -34,7 +34,7 @@ ALL = {file.name.removeprefix("test_").removesuffix(".py") for file in heavy_fil
         pytest.param("tests/heavy/test_vip.py", {"vip"}, id="the test itself"),
         pytest.param(
             "tests/lab/load/__main__.py",
-            {"attacks", "canary", "patch", "reboot", "under_load", "vip"},
+            {"attacks", "canary", "month", "patch", "reboot", "under_load", "vip"},
             id="a program of a helper",
         ),
         pytest.param("tests/hardware/written/blackwell.xml", {"vllm_states"}, id="what a helper reads"),
