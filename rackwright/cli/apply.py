@@ -52,7 +52,7 @@ def apply(
     """Make the hosts match the fleet file and the lock.
 
     Shows the plan and asks. A second apply changes nothing. Engines that must restart are drained, restarted and
-    proven with real tokens, up to `rollout.max_unavailable` at a time. Ctrl-C stops after the running operation.
+    proven with real answers, up to `rollout.max_unavailable` at a time. Ctrl-C stops after the running operation.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console

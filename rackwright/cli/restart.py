@@ -18,7 +18,7 @@ from rackwright.cli.common.options import Command, allow_outage_option, common_o
 def restart(context: Context, name: str, allow_outage: bool, yes: bool) -> None:
     """Restart replicas under traffic.
 
-    Each is drained at every gateway, restarted, proven with real tokens, and undrained.
+    Each is drained at every gateway, restarted, proven with real answers, and undrained.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console

@@ -13,7 +13,7 @@ from rackwright.stopping import stoppable
 
 
 def restart(session: Session, replicas: tuple[Replica, ...], console: Console, *, allow_outage: bool = False) -> None:
-    """Restart each engine, prove it with real tokens, and let it serve as before.
+    """Restart each engine, prove it with real answers, and let it serve as before.
 
     Raise RackwrightError at the first replica that can't go down, be drained or be restarted, or when Ctrl-C stops
     the command; ProofError if an engine doesn't answer.

@@ -213,14 +213,15 @@ def holder(lab: Lab, vip: str) -> str:
 
 @pytest.fixture(scope="module")
 def colleague(site: Operator, first: Load, tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    """Somebody else's clone, without the weights, and with its own home folder. They were given the CA's key."""
+    """Somebody else's clone, without the weights and the CA's key, and with its own home folder."""
     folder = tmp_path_factory.mktemp("ben")
     git(folder, "clone", "--quiet", str(site.path.parent), "clone")
-    shutil.copytree(site.path.parent / "config", folder / "clone/config")
     return Operator(folder / "clone/acme.yml")
 
 
-def test_a_colleague_works_from_a_clone_without_weights(site: Operator, colleague: Operator, first: Load) -> None:
+def test_a_colleague_works_from_a_clone_without_weights_and_is_refused_what_it_cannot_do(
+    site: Operator, colleague: Operator, lab: Lab, first: Load
+) -> None:
     assert [replica["traffic"] for replica in colleague("status", "--json").json["replicas"]] == ["yes"]
     assert colleague("verify", "--json").json["failed"] == 0
     colleague("key", "add", "reports", "--owner", "ben", "--json")
@@ -230,6 +231,9 @@ def test_a_colleague_works_from_a_clone_without_weights(site: Operator, colleagu
     assert f"gpu2: llama_cpp-{RELEASE}: " in refused
     assert "is missing on the controller" in refused
     colleague.edit("place: [{on: [gpu1, gpu2], gpus: 0}]", "place: [{on: [gpu1, gpu3], gpus: 0}]")
+    lab.exec("gpu3", "rm -f /etc/rackwright/certificates/host-proxy.*")
+    assert "certificates are due: gpu3 (host-proxy)" in colleague("apply", "--yes", check=1).err
+    shutil.copytree(site.path.parent / "config", colleague.path.parent / "config", dirs_exist_ok=True)
     shown = at_prompts(colleague, "apply")
     assert "gpu3/assistant@1: answers" in shown
     commit(colleague, "assistant: on two hosts")

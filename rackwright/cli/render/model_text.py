@@ -33,6 +33,8 @@ def difference_text(found: Difference) -> Iterator[str]:
     yield _line("template", _template(found.template))
     yield _line("weights", f"{_pair(found.weights, size)}, {_pair(found.types, str)}")
     yield _line("context", _context(found))
+    if found.vectors and found.digest.before:
+        yield _line("vectors", "can't be compared with those of the current version (docs/serve.md)")
     yield from (_line("can't run", why) for why in found.refused)
     yield from (f"    {line}" for line in table([_file(change) for change in found.files]))
 

@@ -36,9 +36,7 @@ def apply(session: Session, options: Options, console: Console, show: Callable[[
         refuse_moved(session.fleet, planned.surveyed.control)
         known = refuse_stale_checkout(comparing.result(), console, not_stale=options.not_stale)
         if not planned.empty:
-            from rackwright.lifecycle.apply.missing_builds import refuse_missing_builds
-
-            refuse_missing_builds(session, options.only)
+            _refuse_missing(session, options, planned)
         # The only thing left may be a reboot for what an earlier apply installed.
         waiting = _waiting(session) if options.reboot else {}
         if planned.empty and not waiting:
@@ -51,6 +49,15 @@ def apply(session: Session, options: Options, console: Console, show: Callable[[
             return applied
         recorded = None if known or options.only else lease_session.run
         return _kept(session, _saved(session, applied, planned, console), planned, recorded, console)
+
+
+def _refuse_missing(session: Session, options: Options, planned: Plan) -> None:
+    """Raise RackwrightError if the apply would stop halfway for want of a file of this machine."""
+    from rackwright.lifecycle.apply.missing_builds import refuse_missing_builds
+    from rackwright.lifecycle.apply.missing_ca_key import refuse_missing_ca_key
+
+    refuse_missing_builds(session, options.only)
+    refuse_missing_ca_key(session, planned.run)
 
 
 def _waiting(session: Session) -> Mapping[str, str]:

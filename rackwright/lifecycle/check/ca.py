@@ -6,7 +6,7 @@ import shlex
 from binascii import a2b_base64
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rackwright.errors import RackwrightError, SecretError
@@ -47,6 +47,15 @@ def due(spec: HostSpec, certificates: Mapping[str, str], ca: str, now: datetime)
 def _due(asked: Certificate, pem: str | None, ca: str, now: datetime) -> str | None:
     names, client, days = asked.names, asked.client, asked.days
     return certificate_due(pem, names=names, client=client, ca_certificate=ca or None, now=now, days=days)
+
+
+def due_on_hosts(
+    fleet: Fleet, specs: Mapping[str, HostSpec], having: Mapping[str, Mapping[str, str]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the certificates that the next apply would issue, for each host with any; `having`: what each has."""
+    ca, now = ca_of(fleet).ca_pem, datetime.now(UTC)
+    found = {host: due(specs[host], certificates, ca, now) for host, certificates in having.items()}
+    return {host: names for host, names in found.items() if names}
 
 
 def judge_ca(fleet: Fleet, due: Mapping[str, tuple[str, ...]], *, certified: bool) -> Condition:

@@ -231,15 +231,12 @@ def _ask(fleet: Fleet, lock: Lock, every: dict[str, HostSpec], hosts: tuple[str,
 
 def _ca(fleet: Fleet, specs: dict[str, HostSpec], read: Mapping[str, Answers]) -> Iterator[Condition]:
     """Yield whether the CA can issue what is due on the hosts that answered."""
-    from rackwright.lifecycle.check.ca import KEY, due, judge_ca, kept
+    from rackwright.lifecycle.check.ca import KEY, due_on_hosts, judge_ca, kept
 
     if not read:
         return
-    ca, now = ca_of(fleet).ca_pem, datetime.now(UTC)
     having = {name: kept(answers.values.get(KEY, ())) for name, answers in read.items()}
-    found = {name: due(specs[name], certificates, ca, now) for name, certificates in having.items()}
-    waiting = {name: names for name, names in found.items() if names}
-    yield judge_ca(fleet, waiting, certified=any(having.values()))
+    yield judge_ca(fleet, due_on_hosts(fleet, specs, having), certified=any(having.values()))
 
 
 def _judge_sources(

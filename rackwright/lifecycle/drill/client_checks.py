@@ -73,7 +73,7 @@ def _accepted(session: Session, asker: Asker, key: Secret) -> Check:
     said = f"{answered}; asked from {asker.where}, certificate verified by the CA in the kit"
     unproven = session.fleet.replicas and not names
     outcome: Outcome = "failed" if wrong else "not run" if unproven else "passed"
-    return Check(KEY_ACCEPTED, outcome, found="; ".join(wrong) or said, expected="200 and tokens")
+    return Check(KEY_ACCEPTED, outcome, found="; ".join(wrong) or said, expected="200 and an answer")
 
 
 def _may_use(session: Session, key: Secret) -> tuple[str, ...]:

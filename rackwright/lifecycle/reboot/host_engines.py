@@ -18,7 +18,7 @@ from rackwright.state.rollout import HostPart
 
 SERIES = "hosts"
 """The first host of a rollout goes before the others."""
-ANSWERS = "real tokens at its engines' sockets, then through every gateway"
+ANSWERS = "real answers at its engines' sockets, then through every gateway"
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ class Change:
     """The host is a gateway: it gets no requests during the change."""
     exclusive: bool = False
     """Nothing else changes at the same time, for example because the host is a gateway."""
-    proves: str = "real tokens at its socket, then through every gateway"
+    proves: str = "real answers at its socket, then through every gateway"
     """What the journal has of the proof."""
     restored: str = "the previous version serves"
     """What a revert leads to."""

@@ -15,6 +15,7 @@ from rackwright.fit.fit import Fit
 from rackwright.fit.from_fleet import asked_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import ModelLock
+from rackwright.launch import Task
 from rackwright.shape.shape import ModelShape
 from rackwright.values.file import File
 
@@ -68,6 +69,8 @@ class Difference:
     """The longest context that the model was made for, in tokens."""
     context: int
     """The context that the fleet file asks for, in tokens."""
+    vectors: bool
+    """Whether clients get embeddings from it. Those of two versions can't be compared."""
     refused: tuple[str, ...]
     """Why an engine can't run the new version like this, with any amount of memory."""
 
@@ -99,6 +102,7 @@ def difference(fleet: Fleet, before: ModelLock | None, after: ModelLock, name: s
         types=_of_shapes(before, after, _types),
         trained=_of_shapes(before, after, lambda shape: shape.context),
         context=fleet.file.models[name].context,
+        vectors=fleet.file.models[name].task is Task.EMBED,
         refused=_refused(fleet, after, name),
     )
 

@@ -30,7 +30,7 @@ def test_each_phase_is_a_line_after_the_replicas_address():
         "gpu1/assistant@1  draining",
         "gpu1/assistant@1  draining (3 in flight)",
         "gpu1/assistant@1  updating",
-        "gpu1/assistant@1  proving: real tokens at its socket, then through every gateway",
+        "gpu1/assistant@1  proving: real answers at its socket, then through every gateway",
         "gpu1/assistant@1  undraining at every gateway",
         "gpu1/assistant@1  soaking for 5 s",
         "gpu1/assistant@1  done",

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rackwright.cli.render.model_text import difference_text
 from rackwright.fleet.lock import AdapterLock, ModelLock, model_digest
 from rackwright.lifecycle.update.differences import Pair, difference
 from rackwright.shape.shape import ModelShape, Weights
@@ -98,3 +100,12 @@ def test_shapes_tell_weights_types_and_the_longest_context():
 def test_what_stands_in_the_way_whatever_the_memory_is_told(trained, runtime, refused):
     after = AFTER.model_copy(update={"shape": shape(90, trained)})
     assert of(BEFORE, after, runtime=runtime).refused == refused
+
+
+@pytest.mark.parametrize(("task", "vectors"), [("generate", False), ("embed", True)])
+def test_an_embedding_model_is_known_by_its_vectors(task: str, *, vectors: bool) -> None:
+    asked = make_fleet(Path("/x.yml")).file.models["assistant"].model_dump(mode="json") | {"task": task}
+    found = of(BEFORE, AFTER, models={"assistant": asked})
+    assert found.vectors is vectors
+    assert any("can't be compared" in line for line in difference_text(found)) is vectors
+    assert not any("can't be compared" in line for line in difference_text(replace(found, digest=Pair(None, "a"))))
