@@ -52,7 +52,7 @@ def apply(session: Session, options: Options, console: Console, show: Callable[[
 
 
 def _refuse_missing(session: Session, options: Options, planned: Plan) -> None:
-    """Raise RackwrightError if the apply would stop halfway for want of a file of this machine."""
+    """Raise RackwrightError if the apply would stop halfway because a file is missing on this machine."""
     from rackwright.lifecycle.apply.missing_builds import refuse_missing_builds
     from rackwright.lifecycle.apply.missing_ca_key import refuse_missing_ca_key
 
