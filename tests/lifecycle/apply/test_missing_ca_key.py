@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +15,6 @@ from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.ca import CertificateAuthority, ca_of
 from rackwright.lifecycle.apply.missing_ca_key import refuse_missing_ca_key
 from rackwright.remote.completed import Completed
-from rackwright.roles.certificate.settings import FOLDER
 from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.run import Outcome, Run, Step
 from tests.fleet.fleets import make_fleet
@@ -24,16 +22,14 @@ from tests.lifecycle.check.test_requirements import HOST
 
 CHANGES = Run((Step("gpu1", "certificate", "Keep the certificate host-proxy current", Outcome.WOULD_CHANGE),))
 CERTIFIED = replace(HOST, certificates=(Certificate(name="host-proxy", names=("gpu1",)),))
-ISSUED = f"issued {FOLDER}/gateway.ca.crt\n"
 
 
 class Site:
-    """Two hosts that each should have a certificate, of which gpu1 is applied; what each prints about them."""
+    """A host that should have a certificate, and what it prints about it."""
 
     def __init__(self, folder: Path) -> None:
         self.fleet = make_fleet(folder / "site.yml")
-        self.said: dict[str, str | HostError] = {"gpu1": "", "gate1": ""}
-        self.names = tuple(self.said)
+        self.said: dict[str, str | HostError] = {"gpu1": ""}
         self.asked: Mapping[str, str] = {}
 
     @property
@@ -82,7 +78,7 @@ def test_without_the_key_other_changes_of_certificates_are_applied(site: Site) -
     site.said["gpu1"] = site.issue()
     site.lose_key()
     site.refuse()
-    assert list(site.asked) == ["gpu1", "gate1"]
+    assert list(site.asked) == ["gpu1"]
 
 
 def test_a_host_that_does_not_answer_is_for_apply_to_name(site: Site) -> None:
@@ -92,17 +88,9 @@ def test_a_host_that_does_not_answer_is_for_apply_to_name(site: Site) -> None:
     site.refuse()
 
 
-def test_a_ca_that_any_host_knows_is_not_replaced(site: Site) -> None:
-    site.said["gate1"] = ISSUED
-    with pytest.raises(RackwrightError) as refused:
-        site.refuse()
-    (problem,) = refused.value.problems
-    assert problem.what == "site.ca.crt is missing, and hosts have certificates"
-    assert problem.next == "git pull, or rackwright ca fetch"
-
-
 def test_the_first_apply_creates_the_ca(site: Site) -> None:
     site.refuse()
+    assert not site.asked
 
 
 def test_hosts_are_asked_only_if_a_certificate_changes(site: Site) -> None:
@@ -115,15 +103,3 @@ def test_hosts_are_not_asked_if_everything_can_be_issued(site: Site) -> None:
     site.issue()
     site.refuse()
     assert not site.asked
-
-
-def test_a_real_shell_prints_what_the_ca_has_issued(site: Site, tmp_path: Path) -> None:
-    site.refuse()
-    folder = tmp_path / "certificates"
-    folder.mkdir()
-    script = site.asked["gate1"].replace(FOLDER, str(folder))
-    assert subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout == ""
-    (folder / "own.crt").touch()
-    (folder / "gateway.ca.crt").touch()
-    answer = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
-    assert answer == f"issued {folder}/gateway.ca.crt\n"
