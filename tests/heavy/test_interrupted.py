@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -13,12 +12,17 @@ from rackwright.lab.hosts import Lab
 from rackwright.lifecycle.apply.stages import SETTLE
 from tests.lab.blind import blind
 from tests.lab.engines import change_parallel, pid
-from tests.lab.operator import Operator, operator, read_until
+from tests.lab.operator import Operator, interrupted, kill_when, operator, read_until
 from tests.lab.standard import standard_lab
-from tests.times.recorder import spent
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/cli/apply.py",
+    "rackwright/lifecycle/apply",
+    "rackwright/lifecycle/session",
+    "rackwright/lifecycle/restart.py",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,25 +40,6 @@ def bare(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
 def site(bare: Operator) -> Operator:
     bare("apply", "--yes")
     return bare
-
-
-@spent("rackwright, interrupted")
-def interrupted(process: subprocess.Popen[str], at: str) -> str:
-    """Send Ctrl-C when the command prints `at`; it exits with 1. Return what it prints from there on."""
-    read_until(process, at)
-    process.send_signal(signal.SIGINT)
-    assert process.stdout is not None
-    said = process.stdout.read()
-    assert process.wait(timeout=60) == 1, said
-    return said
-
-
-@spent("rackwright, interrupted")
-def kill_when(process: subprocess.Popen[str], text: str) -> None:
-    """Send SIGKILL as soon as the command prints the text."""
-    read_until(process, text)
-    process.kill()
-    process.wait()
 
 
 def test_a_gateway_that_fails_before_it_has_a_proxy_is_not_asked(bare: Operator, lab: Lab) -> None:

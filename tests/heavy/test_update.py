@@ -10,12 +10,17 @@ import pytest
 
 from rackwright.lab.hosts import Lab
 from tests.lab.engines import pid
-from tests.lab.operator import Operator, operator
+from tests.lab.operator import Operator, interrupted, kill_when, operator
 from tests.lab.standard import standard_lab
-from tests.lab.test_interrupted import interrupted, kill_when
 from tests.lab.versions import Versions
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/cli/common/change_lock.py",
+    "rackwright/lifecycle/rollout",
+    "rackwright/lifecycle/update",
+    "roles/replica",
+)
 HOSTS = ("gpu1", "gpu2")
 
 

@@ -19,7 +19,14 @@ from tests.lab.plugged import answer_as, plug_in, unplug_driver
 from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/hardware",
+    "rackwright/lifecycle/gpus",
+    "roles/gpu_faults",
+    "roles/nvidia_driver",
+    "roles/replica",
+)
 ADDRESSES = tuple(address(pci) for pci in re.findall(r'<gpu id="([^"]*)"', output("blackwell.xml")))
 FIRST, SECOND = re.findall(r"<uuid>(GPU-[^<]*)</uuid>", output("blackwell.xml"))
 OTHER = "GPU-0a0a0a0a-1111-2222-3333-444444444444"

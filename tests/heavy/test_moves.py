@@ -17,7 +17,14 @@ from tests.lab.operator import Operator, operator
 from tests.lab.paced import BYTES_PER_TOKEN, CONTEXT, model, runtime
 from tests.lab.standard import standard_lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/cli/apply.py",
+    "rackwright/lifecycle/apply",
+    "rackwright/lifecycle/restart.py",
+    "roles/gateway",
+    "roles/replica",
+)
 SLOTS = 32
 UNIT = "rackwright-assistant@1.service"
 _OTHER = """\

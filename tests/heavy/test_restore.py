@@ -21,7 +21,13 @@ from tests.lab.operator import Operator, operator, read_until
 from tests.lab.standard import standard_lab
 from tests.terminal import at_terminal
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/cli/restore.py",
+    "rackwright/lifecycle/backup/kit.py",
+    "rackwright/lifecycle/restore",
+    "roles/backup",
+)
 GATE, GPU, VAULT = "gate1", "gpu1", "spare1"
 STATE = "/var/lib/rackwright"
 

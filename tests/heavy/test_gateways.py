@@ -23,7 +23,16 @@ from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/gateway",
+    "rackwright/lifecycle/drain",
+    "rackwright/lifecycle/status",
+    "rackwright/lifecycle/verify",
+    "roles/certificate",
+    "roles/gateway",
+    "roles/host_proxy",
+)
 REPLICA = "gpu1/assistant@1"
 CERTIFICATES = "/etc/rackwright/certificates"
 SOCKET = "/run/rackwright/assistant@1/engine.sock"

@@ -29,7 +29,12 @@ from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/cli/backup",
+    "rackwright/lifecycle/backup",
+    "roles/backup",
+)
 HOST, VAULT, OWNED = "gate1", "spare1", "gpu1"
 """The lab's fleet file leaves out hosts whose names start with spare."""
 PASSWORD = "correct horse battery staple"
