@@ -12,8 +12,9 @@ from rackwright.lab.hosts import Lab
 from rackwright.lifecycle.apply.stages import SETTLE
 from tests.lab.blind import blind
 from tests.lab.engines import change_parallel, pid
-from tests.lab.operator import Operator, interrupted, kill_when, operator, read_until
+from tests.lab.operator import Operator, operator, read_until
 from tests.lab.standard import standard_lab
+from tests.lab.stopped import interrupted, kill_when
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]

@@ -10,8 +10,9 @@ import pytest
 
 from rackwright.lab.hosts import Lab
 from tests.lab.engines import pid
-from tests.lab.operator import Operator, interrupted, kill_when, operator
+from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab
+from tests.lab.stopped import interrupted, kill_when
 from tests.lab.versions import Versions
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]

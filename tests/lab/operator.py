@@ -94,25 +94,6 @@ def read_until(process: subprocess.Popen[str], text: str) -> None:
         pytest.fail(f"it ended without {text!r}")
 
 
-@spent("rackwright, interrupted")
-def interrupted(process: subprocess.Popen[str], at: str) -> str:
-    """Send Ctrl-C when the command prints `at`; it exits with 1. Return what it prints from there on."""
-    read_until(process, at)
-    process.send_signal(signal.SIGINT)
-    assert process.stdout is not None
-    said = process.stdout.read()
-    assert process.wait(timeout=60) == 1, said
-    return said
-
-
-@spent("rackwright, interrupted")
-def kill_when(process: subprocess.Popen[str], text: str) -> None:
-    """Send SIGKILL as soon as the command prints the text."""
-    read_until(process, text)
-    process.kill()
-    process.wait()
-
-
 def _at_a_terminal() -> None:
     # If a shell runs the suite in the background, it ignores Ctrl-C, and so would every command that it starts.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
