@@ -107,7 +107,7 @@ class Settings(Versioned):
 
     def batch(self, task: Task, context: int, *, gpus: int) -> int | None:
         """Return how many tokens an engine computes in one step; None: llama.cpp's default."""
-        given = [size for name in ("batch-size", "ubatch-size") if type(size := self.args.get(name)) is int]
+        given = [size for name in ("batch-size", "ubatch-size") if isinstance(size := self.args.get(name), int)]
         if given:
             return min(given)
         if self._reads_whole_texts(task):

@@ -170,7 +170,7 @@ class Settings(Versioned):
     def batch(self, task: Task, context: int, *, gpus: int) -> int | None:
         """Return how many tokens a replica computes in one step; None: vLLM's default."""
         given = self.args.get("max-num-batched-tokens")
-        if type(given) is int:
+        if isinstance(given, int):
             return given
         # An encoder reads a whole text in one step.
         return None if gpus else max(cpu_batch(self.parallel), context if task is Task.EMBED else 0)
