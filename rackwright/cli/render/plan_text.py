@@ -15,6 +15,7 @@ _ALL = "every operation, with the differences in files: rackwright plan --diff"
 _SEEN_BY_CLIENTS = {
     "firewall": "its packet filter changes: see who gets in",
     "gateway": "the gateway starts, or reloads and finishes the requests in flight",
+    "certificate": "a certificate changes: the gateway reloads and finishes the requests in flight",
     "vip": "keepalived starts or reloads",
 }
 
