@@ -24,7 +24,12 @@ from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/lifecycle/proof",
+    "rackwright/state/golden.py",
+    "roles/replica",
+)
 UNIT = "rackwright-assistant@1"
 
 

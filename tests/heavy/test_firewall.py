@@ -17,7 +17,12 @@ from rackwright.run import Outcome
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/operations/facts/filters.py",
+    "rackwright/operations/facts/listening.py",
+    "roles/firewall",
+)
 
 _RESET = """systemctl stop rackwright-firewall-revert.timer 2>/dev/null
 systemctl disable --now rackwright-firewall.service 2>/dev/null

@@ -19,7 +19,12 @@ from tests.hostile import assert_harmless
 from tests.lab.operator import Operator, Said, operator
 from tests.lab.standard import standard_lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/fleet/sections/people.py",
+    "rackwright/lifecycle/access",
+    "roles/people",
+)
 
 
 @dataclass(frozen=True)

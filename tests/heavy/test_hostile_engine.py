@@ -26,7 +26,12 @@ from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "roles/host_proxy",
+    "roles/probe",
+    "roles/replica",
+)
 
 PROGRAM = "/usr/local/lib/hostile_program.py"
 NAMES = ("good@1", "evil@1")

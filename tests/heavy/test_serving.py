@@ -29,7 +29,14 @@ from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/launch.py",
+    "roles/llama_cpp",
+    "roles/model_store",
+    "roles/probe",
+    "roles/replica",
+)
 
 NAME = "assistant@1"
 ASKED = question(Task.GENERATE, "assistant")
