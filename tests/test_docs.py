@@ -24,6 +24,7 @@ NAMES = [path.relative_to(ROOT).as_posix() for path in TEXTS]
 
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+TEST_FILE = re.compile(r"\btests/[\w/]+\.py\b")
 PROMPT = re.compile(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*rackwright(?= )")
 END = re.compile(r"\s(?:#|[|>&;<]|2>|…)")
 """Where the shell's part of a line, or its comment, starts."""
@@ -84,6 +85,11 @@ def test_every_relative_link_leads_somewhere(name):
     links = [link for link in LINK.findall(FENCE.sub("", text_of(name))) if "://" not in link]
     lost = [link for link in links if not leads(ROOT / name, link)]
     assert lost == []
+
+
+@pytest.mark.parametrize("name", [*NAMES, "CONTRIBUTING.md"])
+def test_every_test_that_a_text_names_exists(name):
+    assert [path for path in TEST_FILE.findall(text_of(name)) if not (ROOT / path).exists()] == []
 
 
 def leads(page: Path, link: str) -> bool:
