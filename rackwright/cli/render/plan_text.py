@@ -13,11 +13,11 @@ from rackwright.terminal import Styled
 
 _ALL = "every operation, with the differences in files: rackwright plan --diff"
 _SEEN_BY_CLIENTS = {
-    "firewall": "its packet filter changes: see who gets in",
-    "gateway": "the gateway starts, or reloads and finishes the requests in flight",
-    "certificate": "a certificate changes: the gateway reloads and finishes the requests in flight",
-    "vip": "keepalived starts or reloads",
+    ("firewall",): "its packet filter changes: see who gets in",
+    ("certificate", "gateway"): "the gateway starts, or reloads and finishes the requests in flight",
+    ("vip",): "keepalived starts or reloads",
 }
+"""What clients notice if one of these roles changes a gateway."""
 
 
 def plan_view(planned: Plan, *, diff: bool = False) -> list[str]:
@@ -78,11 +78,11 @@ def _restarts(restart: ModelRestart, pace: str) -> str:
 
 
 def _reloads(planned: Plan) -> Iterator[str]:
-    for role, what in _SEEN_BY_CLIENTS.items():
+    for roles, what in _SEEN_BY_CLIENTS.items():
         hosts = dict.fromkeys(
             step.host
             for step in planned.run.steps
-            if step.role == role and step.outcome is Outcome.WOULD_CHANGE and step.host in planned.gateways
+            if step.role in roles and step.outcome is Outcome.WOULD_CHANGE and step.host in planned.gateways
         )
         if hosts:
             yield f"{', '.join(hosts)}: {what}"

@@ -63,7 +63,7 @@ def test_clients_notice_gateways_and_no_role_of_other_hosts() -> None:
         "gate1: keepalived starts or reloads",
     ]
     assert noticed(replace(EMPTY, run=changes("certificate"))) == [
-        "gate1: a certificate changes: the gateway reloads and finishes the requests in flight"
+        "gate1: the gateway starts, or reloads and finishes the requests in flight"
     ]
     assert noticed(replace(EMPTY, run=changes("firewall", "host_proxy", host="gpu1"))) == ["nothing"]
 
