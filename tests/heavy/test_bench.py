@@ -88,7 +88,9 @@ def test_a_model_is_measured_through_the_gateway_and_its_key_shows_nowhere(site:
     assert 0 < step["ttft"]["p50"] <= step["ttft"]["p95"] <= step["latency"]["p95"]
     assert document["bench"]["through"] == "gateway gate1"
     assert (document["bench"]["runtime"], document["met"]) == ("llama_cpp-b10434", True)
-    assert "<svg" in page.read_text()
+    assert "20 requests at 1 a second" in page.read_text()
+    # One rate makes no line.
+    assert "<svg" not in page.read_text()
 
 
 def keys(lab: Lab) -> str:
@@ -162,11 +164,13 @@ def test_bench_ends_with_12_where_an_objective_is_missed_and_lays_runs_side_by_s
     assert "too few requests to tell" in missed.out
 
 
-def test_a_search_ends_with_the_knee_or_says_that_there_is_none(site: Operator) -> None:
+def test_a_search_ends_with_the_knee_or_says_that_there_is_none(site: Operator, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
     site.edit("ttft_p95: 1ms", "ttft_p95: 100m")
     words = ("--knee", "--rate", "0.2", "--seconds", "20", "--answer-tokens", "1", "--json")
-    said = site("bench", "assistant", *words, check=None, timeout=LONG)
+    said = site("bench", "assistant", *words, "--html", str(page), check=None, timeout=LONG)
     found = said.json["bench"]
+    assert ("<svg" in page.read_text()) is (sum(step["answered"] > 0 for step in found["steps"]) > 1)
     assert (said.code == 0) is (found["knee"] is not None)
     assert found["searched"]
     assert len(found["steps"]) > 1 or found["why_ended"].startswith("already at 0.2 per second")

@@ -19,7 +19,7 @@ from tests.lab.access import accesses, lost_by
 from tests.lab.load import Plan, loaded
 from tests.lab.operator import Operator, Said, operator
 from tests.lab.standard import standard_lab
-from tests.lab.test_update import HOSTS, all_serve, running
+from tests.lab.two_replicas import HOSTS, all_serve, running
 from tests.lab.versions import Versions
 from tests.waiting import wait_until
 

@@ -13,6 +13,7 @@ from tests.lab.engines import pid
 from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab
 from tests.lab.stopped import interrupted, kill_when
+from tests.lab.two_replicas import HOSTS, all_serve, running
 from tests.lab.versions import Versions
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
@@ -22,7 +23,6 @@ COVERS = (
     "rackwright/lifecycle/update",
     "roles/replica",
 )
-HOSTS = ("gpu1", "gpu2")
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +44,8 @@ def model(site: Operator) -> Versions:
     return versions
 
 
-def running(lab: Lab) -> set[str]:
-    """Return the first digits of the digests that the engines run."""
-    show = "tr '\\0' '\\n' </proc/$(systemctl show -p MainPID --value rackwright-assistant@1)/cmdline"
-    return {lab.exec(host, f"{show} | grep ^/srv/models/").out.split("/")[4] for host in HOSTS}
-
-
 def stored(lab: Lab, host: str) -> set[str]:
     return set(lab.exec(host, "ls /srv/models/assistant").out.split())
-
-
-def all_serve(site: Operator) -> bool:
-    return {entry["traffic"] for entry in site.replicas().values()} == {"yes"}
 
 
 def test_a_good_update_changes_every_replica_and_the_lock(site: Operator, model: Versions, lab: Lab) -> None:

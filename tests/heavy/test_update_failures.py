@@ -9,7 +9,7 @@ import pytest
 from rackwright.lab.hosts import Lab
 from tests.lab.operator import Operator, operator, read_until
 from tests.lab.standard import standard_lab
-from tests.lab.test_update import HOSTS, all_serve, running
+from tests.lab.two_replicas import HOSTS, all_serve, running
 from tests.lab.versions import Versions
 from tests.waiting import wait_until
 
