@@ -58,9 +58,27 @@ def _comments(content: str) -> Iterator[tuple[int, str]]:
 
 def _python(content: str) -> Iterator[tuple[int, str]]:
     """Strings that are sentences, docstrings and comments; one word alone is a name."""
-    for token in tokenize.generate_tokens(io.StringIO(content).readline):
-        if token.type not in (tokenize.STRING, tokenize.COMMENT):
-            continue
-        text = _EXPRESSION.sub("X", _CODE_SPAN.sub("", token.string))
+    for start, string in _strings(content):
+        text = _EXPRESSION.sub("X", _CODE_SPAN.sub("", string))
         if " " in text.strip("\"'rbfRBF "):
-            yield from ((token.start[0] + index, line) for index, line in enumerate(text.splitlines()))
+            yield from ((start + index, line) for index, line in enumerate(text.splitlines()))
+
+
+def _strings(content: str) -> Iterator[tuple[int, str]]:
+    """Yield each string and comment with its first line. Python 3.12 and newer split an f-string into tokens."""
+    start, parts, depth = 0, list[str](), 0
+    for token in tokenize.generate_tokens(io.StringIO(content).readline):
+        kind = tokenize.tok_name[token.type]
+        if kind == "FSTRING_START":
+            depth += 1
+            start, parts = (token.start[0], []) if depth == 1 else (start, parts)
+        elif kind == "FSTRING_END":
+            depth -= 1
+            if not depth:
+                yield start, "".join(parts)
+        elif kind == "FSTRING_MIDDLE" and depth == 1:
+            parts.append(token.string)
+        elif token.string == "{" and depth == 1:
+            parts.append("X")
+        elif kind in ("STRING", "COMMENT") and not depth:
+            yield token.start[0], token.string

@@ -100,7 +100,7 @@ def test_all_problems_are_told_at_once_each_at_its_line(tmp_path):
         ('{"id": NaN}', "has NaN, which is not valid in JSON; should be one object on each line"),
         ('{"id": 1e999}', "has 1e999, which is too large a number; should be one object on each line"),
         ('{"id": "a", "id": "b"}', "has the key 'id' twice; should be one object on each line"),
-        ("[" * 5000, "is nested too deeply; should be one object on each line"),
+        ("[" * 500_000, "is nested too deeply; should be one object on each line"),
         ('{"a":' * 70 + "1" + "}" * 70, "is nested deeper than 64 levels; should be one object on each line"),
     ],
 )
