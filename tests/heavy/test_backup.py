@@ -32,7 +32,10 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "rackwright/cli/backup",
+    "rackwright/fleet/backup_access.py",
+    "rackwright/fleet/hosts/backup.py",
     "rackwright/lifecycle/backup",
+    "rackwright/operations/credential.py",
     "roles/backup",
 )
 HOST, VAULT, OWNED = "gate1", "spare1", "gpu1"

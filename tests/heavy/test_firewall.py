@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "rackwright/operations/facts/filters.py",
     "rackwright/operations/facts/listening.py",
+    "rackwright/operations/facts/nftables.py",
+    "rackwright/operations/nftables.py",
     "roles/firewall",
 )
 

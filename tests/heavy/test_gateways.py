@@ -25,10 +25,15 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
+    "rackwright/fleet/x509.py",
     "rackwright/gateway",
     "rackwright/lifecycle/drain",
     "rackwright/lifecycle/status",
     "rackwright/lifecycle/verify",
+    "rackwright/operations/certificate.py",
+    "rackwright/operations/haproxy",
+    "rackwright/state/merge_keys.py",
+    "rackwright/state/pushed_keys.py",
     "roles/certificate",
     "roles/gateway",
     "roles/host_proxy",

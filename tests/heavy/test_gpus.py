@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "rackwright/hardware",
     "rackwright/lifecycle/gpus",
+    "rackwright/operations/facts/found_driver.py",
+    "rackwright/operations/facts/hardware.py",
     "roles/gpu_faults",
     "roles/nvidia_driver",
     "roles/replica",

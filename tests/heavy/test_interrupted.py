@@ -21,8 +21,13 @@ pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "rackwright/cli/apply.py",
     "rackwright/lifecycle/apply",
-    "rackwright/lifecycle/session",
     "rackwright/lifecycle/restart.py",
+    "rackwright/lifecycle/session",
+    "rackwright/remote",
+    "rackwright/runner",
+    "rackwright/state/lease.py",
+    "rackwright/state/lease_session.py",
+    "rackwright/stopping.py",
 )
 
 

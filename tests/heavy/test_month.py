@@ -219,7 +219,7 @@ def colleague(site: Operator, first: Load, tmp_path_factory: pytest.TempPathFact
     return Operator(folder / "clone/acme.yml")
 
 
-def test_a_colleague_works_from_a_clone_without_weights_and_is_refused_what_it_cannot_do(
+def test_a_colleague_works_from_a_clone_without_weights_and_gets_no_further_without_the_cas_key(
     site: Operator, colleague: Operator, lab: Lab, first: Load
 ) -> None:
     assert [replica["traffic"] for replica in colleague("status", "--json").json["replicas"]] == ["yes"]
@@ -262,7 +262,8 @@ def lost_nothing(load: Load) -> None:
 def test_the_ca_is_rotated_and_no_client_is_refused(site: Operator, plan: Plan) -> None:
     """Clients get both CAs after the first step."""
     at_prompts(site, "ca", "rotate", answers=("Create a new CA? [y/N]: ",))
-    at_prompts(site, "apply")
+    shown = at_prompts(site, "apply")
+    assert "the gateway starts, or reloads and finishes the requests in flight" in shown
     both = Path(plan.ca).with_name("both.pem")
     both.write_text(site("ca", "show").out)
     with loaded(replace(plan, ca=str(both), samples=str(both.with_name("second.jsonl")))) as load:

@@ -20,8 +20,10 @@ from tests.lab.standard import standard_lab
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "rackwright/cli/apply.py",
+    "rackwright/fleet/source.py",
     "rackwright/lifecycle/apply",
     "rackwright/lifecycle/restart.py",
+    "rackwright/state/checkout.py",
     "roles/gateway",
     "roles/replica",
 )

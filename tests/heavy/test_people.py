@@ -21,8 +21,13 @@ from tests.lab.standard import standard_lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
+    "rackwright/fleet/hosts/people.py",
     "rackwright/fleet/sections/people.py",
     "rackwright/lifecycle/access",
+    "rackwright/operations/end_sessions.sh",
+    "rackwright/operations/facts/account.py",
+    "rackwright/operations/facts/people.py",
+    "rackwright/operations/people.py",
     "roles/people",
 )
 

@@ -24,8 +24,11 @@ from tests.terminal import at_terminal
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "rackwright/cli/restore.py",
+    "rackwright/fleet/backup_access.py",
     "rackwright/lifecycle/backup/kit.py",
     "rackwright/lifecycle/restore",
+    "rackwright/state/merge_keys.py",
+    "rackwright/state/switch_in.py",
     "roles/backup",
 )
 GATE, GPU, VAULT = "gate1", "gpu1", "spare1"

@@ -19,8 +19,10 @@ from tests.lab.versions import Versions
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "rackwright/cli/common/change_lock.py",
+    "rackwright/fleet/lock_file.py",
     "rackwright/lifecycle/rollout",
     "rackwright/lifecycle/update",
+    "rackwright/state/rollout.py",
     "roles/replica",
 )
 
