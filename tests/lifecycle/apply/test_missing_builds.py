@@ -68,12 +68,14 @@ def test_a_host_that_keeps_a_copy_for_its_backups_needs_nothing(archive: Path) -
     fleet = Fleet(archive, KEPT)
     fleet.said = {"gpu1": f" {KEPT}\n"}
     fleet.refuse()
+    assert len(fleet.asked) == 1
 
 
 def test_a_host_that_does_not_answer_is_for_apply_to_name(archive: Path) -> None:
     fleet = Fleet(archive)
     fleet.said = {"gpu2": HostError("no connection")}
     fleet.refuse()
+    assert len(fleet.asked) == 1
 
 
 @pytest.mark.parametrize(("content", "only"), [(b"12345", ()), (b"", ("gateway",))], ids=["here", "not applied"])

@@ -86,6 +86,7 @@ def test_a_host_that_does_not_answer_is_for_apply_to_name(site: Site) -> None:
     site.lose_key()
     site.said["gpu1"] = HostError("no connection")
     site.refuse()
+    assert list(site.asked) == ["gpu1"]
 
 
 def test_the_first_apply_creates_the_ca(site: Site) -> None:
