@@ -18,13 +18,13 @@ class Mails:
     def __init__(self, order):
         self.file, self.refused = Path(order["folder"]) / "mails.jsonl", order["refused"]
 
-    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
+    async def handle_RCPT(self, server, session, envelope, address, options):
         if address in self.refused:
             return f"{self.refused[address]} no \x1b[2J such user"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+    async def handle_DATA(self, server, session, envelope):
         document = {
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,

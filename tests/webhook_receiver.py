@@ -62,7 +62,7 @@ def webhook_receiver(*codes: int, tls: bool = True, location: str | None = None)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         receiver: Receiver = self.server.receiver  # type: ignore[attr-defined]
         content = self.rfile.read(int(self.headers["Content-Length"]))
         receiver.posted.append(Posted(self.path, dict(self.headers), json.loads(content)))

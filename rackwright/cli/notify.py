@@ -32,9 +32,7 @@ def test(context: Context) -> None:
     deliveries = notify_test(context.fleet)
     failures = [one.failure for one in deliveries if one.failure]
     reached = [one.channel.name for one in deliveries if not one.failure]
-    context.answer(
-        {"reached": reached, "not_notified": undelivered_documents(failures)},
-        *(f"{name}: has the test notice" for name in reached),
-    )
+    lines = [f"{name}: has the test notice" for name in reached] or ["no receiver has the test notice"]
+    context.answer({"reached": reached, "not_notified": undelivered_documents(failures)}, *lines)
     if failures:
         raise together(failures)

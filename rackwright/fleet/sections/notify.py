@@ -19,6 +19,9 @@ Tls = Literal["starttls", "implicit", "none"]
 _PORTS: dict[Tls, int] = {"starttls": 587, "implicit": 465, "none": 25}
 _REFERENCE = ("env:", "file:", "cmd:")
 _PLAIN = "http://"
+_WEBHOOK, _MAIL = "a webhook", "mail server"
+"""Not `webhook` and `mail`: an operator could write these as keys, and the errors would be placed there."""
+_OF_MAIL = frozenset(("to", "from", "server"))
 
 WebhookUrl = Annotated[
     Annotated[Url, Tag("url")] | Annotated[SecretReference, Tag("reference")],
@@ -123,13 +126,9 @@ class Mail(Frozen):
 
 def _kind(value: object) -> str:
     if isinstance(value, BaseModel):
-        return "mail" if isinstance(value, Mail) else "webhook"
-    return (
-        "mail"
-        if isinstance(value, dict) and "url" not in value and {"to", "from", "server"} & set(value)
-        else "webhook"
-    )
+        return _MAIL if isinstance(value, Mail) else _WEBHOOK
+    return _MAIL if isinstance(value, dict) and "url" not in value and not _OF_MAIL.isdisjoint(value) else _WEBHOOK
 
 
-Receiver = Annotated[Annotated[Webhook, Tag("webhook")] | Annotated[Mail, Tag("mail")], Discriminator(_kind)]
+Receiver = Annotated[Annotated[Webhook, Tag(_WEBHOOK)] | Annotated[Mail, Tag(_MAIL)], Discriminator(_kind)]
 """A mapping with `url` is a webhook; one with `to`, `from` and `server` is mail."""

@@ -39,7 +39,8 @@ class Notices:
     def started(self, hosts: Iterable[str], run: str, what: str = "") -> None:
         """Report that the operator agreed, and which hosts will be changed. Return when that is sent."""
         self.agreed, self._run, self._hosts = True, run, tuple(hosts)
-        self._send("started", what, self._hosts)
+        with self._harmless("started"):
+            self._send("started", what, self._hosts)
 
     def ends(self, summary: str, hosts: Iterable[str] | None = None) -> None:
         """Note how the command ends, and which hosts were changed; None: all that it started with."""
@@ -54,13 +55,25 @@ class Notices:
         if not self.agreed or not self.channels:
             return
         failed = tuple(problems) or self._problems
+        with self._harmless("failed" if failed else "ended"):
+            try:
+                if failed:
+                    self._send_failure(failed)
+                else:
+                    self._send("ended", self._summary, self._hosts)
+            except KeyboardInterrupt:
+                self._say("failed" if failed else "ended", "interrupted")
+
+    @contextmanager
+    def _harmless(self, event: str) -> Iterator[None]:
+        """Report a bug in the block, and go on: a notice must not stop the command."""
         try:
-            if failed:
-                self._send_failure(failed)
-            else:
-                self._send("ended", self._summary, self._hosts)
-        except KeyboardInterrupt:
-            self.console.say(f"interrupted: perhaps not everyone knows that {self.command} has ended")
+            yield
+        except Exception as error:
+            self._say(event, _bug(error))
+
+    def _say(self, event: str, why: str) -> None:
+        self.console.say(f"{self.command} {event}, but not everyone knows: {why}")
 
     def _send_failure(self, problems: Sequence[Problem]) -> None:
         from rackwright.lifecycle.notify.notice import hosts_of, reason_of
@@ -94,7 +107,7 @@ class Notices:
         )
         for failure in (one.failure for one in deliver(notice, asked) if one.failure):
             self.undelivered.append(failure)
-            self.console.say(f"{self.command} {event}, but not everyone knows: {failure.said}")
+            self._say(event, failure.said)
 
 
 @contextmanager
@@ -119,13 +132,17 @@ def notified(fleet: Fleet, command: str, console: Console, *, agreed: bool, want
         notices.close((Problem("", "interrupted"),))
         raise
     except Exception as error:
-        # Its text may have anything in it; the machine where the command ran shows it.
-        notices.close((Problem("", f"unexpected {type(error).__name__}; this is a bug in rackwright"),))
+        notices.close((Problem("", _bug(error)),))
         raise
     else:
         notices.close()
     finally:
         _within.reset(token)
+
+
+def _bug(error: Exception) -> str:
+    """Return what a notice says about it: its text may have anything in it, and the command itself shows it."""
+    return f"unexpected {type(error).__name__}; this is a bug in rackwright"
 
 
 def _channels(fleet: Fleet) -> Sequence[Channel]:

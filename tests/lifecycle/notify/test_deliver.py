@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -94,3 +96,25 @@ def test_a_bug_is_a_failure_without_its_text() -> None:
         raise RuntimeError(TOKEN)
 
     assert why(Scripted(breaks)) == "unexpected RuntimeError; this is a bug in rackwright"
+
+
+@pytest.mark.parametrize(
+    "channel", ["webhook(receiver.url.replace('https', 'http'), token=None)", "mail('127.0.0.1:1')"]
+)
+def test_the_lease_is_renewed_and_hosts_are_heard_meanwhile(channel: str) -> None:
+    """Where sockets are cooperative, the receiver can be in the same thread: else both would wait forever."""
+    code = f"""
+from rackwright.cli.common.context import hosts_needed
+hosts_needed()
+from gevent import monkey
+from tests.lifecycle.notify.notices import NOTICE, mail, webhook
+from rackwright.lifecycle.notify import deliver
+from tests.webhook_receiver import webhook_receiver
+with webhook_receiver(tls=False) as receiver:
+    deliver.WAITS = ()
+    deliver.deliver(NOTICE, [{channel}])
+    print(receiver.events, monkey.is_module_patched("ssl"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    events = ["failed"] if "webhook" in channel else []
+    assert done.stdout == f"{events} True\n", done.stderr

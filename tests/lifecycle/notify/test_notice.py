@@ -44,7 +44,9 @@ def test_texts_are_bounded_and_printable() -> None:
 
 
 def test_a_mail_leaves_out_what_isnt_known() -> None:
-    test = notice(event="test", command="notify test", summary="test notice", reason=None, next=None, run=None, hosts=())
+    test = notice(
+        event="test", command="notify test", summary="test notice", reason=None, next=None, run=None, hosts=()
+    )
     assert body(test).splitlines() == [
         "test notice",
         "",

@@ -1,4 +1,4 @@
-"""Webhooks: a real HTTPS receiver gets the notice; one that is wrong, slow or hostile gets nothing and does nothing."""
+"""Webhooks: a real HTTPS receiver gets the notice; one that is wrong, slow or hostile does no harm."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ def test_the_receiver_gets_the_notice_as_json_with_the_text_first() -> None:
     assert posted.path == "/hooks/s3cret-path"
     assert posted.headers["Authorization"] == f"Bearer {TOKEN}"
     assert posted.headers["Content-Type"] == "application/json"
-    text = "[rackwright acme] patch run failed\n```\ngpu3: not proven after 600 s\nnext: rackwright rollout resume\n```"
-    assert list(posted.document.items())[0] == ("text", text)
+    text = (
+        "[rackwright acme] patch run failed\n```\ngpu3: not proven after 600 s\nnext: rackwright rollout resume\n```"
+    )
+    assert next(iter(posted.document.items())) == ("text", text)
     assert posted.document == {
         "text": text,
         "format": "notice/1",
