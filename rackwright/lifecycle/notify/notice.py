@@ -9,11 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-from rackwright.errors import Problem, SecretError
+from rackwright.errors import Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.lifecycle.session.operator import operator_of
 from rackwright.state.formats import Moment, utc_now
-from rackwright.state.operator import Operator, operator
+from rackwright.state.operator import Operator, fingerprint_of, operator
 from rackwright.terminal import visible, visible_lines
 from rackwright.values.base import Stored
 
@@ -99,11 +98,13 @@ def notice_of(
 
 
 def _operator_of(fleet: Fleet) -> Operator:
-    try:
-        return operator_of(fleet)
-    except SecretError:
-        # The password of sudo, which isn't needed here.
-        return operator()
+    """Return who runs the command, as the session knows them by their key file.
+
+    A session also resolves the password of sudo. Here that could keep a notice from being sent.
+    """
+    key = fleet.file.hosts[fleet.control[0]].ssh.key
+    fingerprint = fingerprint_of(fleet.at(f"{key}.pub")) if key else None
+    return operator(fingerprint, fleet.person_of(fingerprint) if fingerprint else None)
 
 
 def names(hosts: tuple[str, ...]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rackwright.errors import Problem
-from rackwright.lifecycle.notify.notice import MOST_REASON, Notice, hosts_of, names, reason_of
+from rackwright.lifecycle.notify.notice import MOST_REASON, Notice, hosts_of, names, notice_of, reason_of
 from rackwright.lifecycle.notify.wording import body, chat_text, subject
+from tests.fleet.fleets import make_fleet
 from tests.lifecycle.notify.notices import NOTICE
 
 
@@ -72,3 +75,18 @@ def test_the_hosts_of_a_failure_are_those_that_it_names() -> None:
     known = ("gpu1", "gpu2", "gpu3", "gpu4")
     problems = [Problem("gpu2/assistant@1", "is down"), Problem("", "some", listed=("gpu4: slow", "gpu9: slow"))]
     assert hosts_of(problems, known) == ("gpu2", "gpu4")
+
+
+def test_the_operator_is_known_by_their_key_and_sudos_password_is_not_needed(tmp_path: Path) -> None:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5jl8YHrR3iahxNpGp7yy9aWKyWFQ9mOS5fFZ6baY9d"
+    (tmp_path / "id.pub").write_text(f"{key} anna@laptop\n")
+    gate = {"address": "10.0.0.9", "ssh": {"key": "id"}, "sudo": {"password": "cmd:false"}}
+    fleet = make_fleet(
+        tmp_path / "acme.yml",
+        hosts={"gate1": gate, "gpu1": {"address": "10.0.0.11"}},
+        people={"anna": {"role": "operator", "keys": [key]}},
+    )
+    made = notice_of(fleet, "patch run", "ended", "patch run ended")
+    assert made.operator.endswith(" (anna, SHA256:cry1T4Qa/BQZdYhE4adN9URYMc5vUfHJGew3gR4KMhQ)")
+    assert made.machine in made.operator
+    assert (made.fleet, made.run, made.hosts) == ("acme", None, ())
