@@ -13,7 +13,7 @@ from rackwright.errors import Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.state.formats import Moment, utc_now
 from rackwright.state.operator import Operator, fingerprint_of, operator
-from rackwright.terminal import visible, visible_lines
+from rackwright.terminal import shown, visible, visible_lines
 from rackwright.values.base import Stored
 
 MOST_REASON = 4000
@@ -114,10 +114,9 @@ def names(hosts: tuple[str, ...]) -> str:
 
 
 def reason_of(problems: Iterable[Problem]) -> str:
-    """Return what is wrong, without the next commands."""
-    several = tuple(problems)
-    lines = [line for one in several[:_MOST_PROBLEMS] for line in replace(one, next=None).lines()]
-    return "\n".join(lines)
+    """Return what is wrong, without the next commands. A newline that a host sends begins no line of our own."""
+    several = tuple(problems)[:_MOST_PROBLEMS]
+    return "\n".join(part for one in several for line in replace(one, next=None).lines() for part in shown(line))
 
 
 def hosts_of(problems: Iterable[Problem], known: Iterable[str]) -> tuple[str, ...]:

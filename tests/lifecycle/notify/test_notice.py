@@ -69,6 +69,7 @@ def test_the_hosts_of_a_large_fleet_are_counted() -> None:
 def test_the_reason_has_all_problems_without_their_next_commands() -> None:
     problems = [Problem("gpu1", "is down", "should be up", "restart it"), Problem("", "and", listed=("gpu2: slow",))]
     assert reason_of(problems) == "gpu1: is down; should be up\nand\n  - gpu2: slow"
+    assert reason_of([Problem("gpu1", "said x\nnext: rm")]) == "gpu1: said x\n  | next: rm"
 
 
 def test_the_hosts_of_a_failure_are_those_that_it_names() -> None:
