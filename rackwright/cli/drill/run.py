@@ -69,7 +69,7 @@ def run(context: Context, scenario: str, host: str | None, take_over: bool, sign
         if sealed.doubts:
             notices.fails(_problems(sealed))
         else:
-            notices.ends(_verdict(sealed))
+            notices.ends(f"drill {sealed.report.facts.drill} passed: sha256 {sealed.sha256}")
     document = _document(sealed) | {"not_notified": undelivered_documents(notices.undelivered)}
     context.answer(document, *_lines(sealed))
     return ExitCode.NOT_PROVEN if sealed.doubts else ExitCode.DONE
@@ -97,6 +97,8 @@ def _sealed(asked: _Asked) -> Sealed:
     key = signing_key(signers, asked.sign_with, now)
     record = new_record(fleet, scope, examine(folder, signers, drill_pages))
     facts = _carried_out(asked, lock, scope, record)
+    # ssh-keygen may ask for a passphrase.
+    asked.console.pause()
     return seal(folder, facts, key, signers, drill_pages)
 
 
@@ -163,12 +165,8 @@ def _lines(sealed: Sealed) -> Iterator[str]:
     yield from (f"not proven: {doubt}" for doubt in sealed.doubts)
     if _may_be_left(report.facts):
         yield "data may be left on scratch hosts, which stay isolated; next: rackwright drill clean"
-    yield _verdict(sealed)
-
-
-def _verdict(sealed: Sealed) -> str:
     passed = "NOT PASSED" if sealed.doubts else "passed"
-    return f"drill {sealed.report.facts.drill} {passed}: {sealed.path}, sha256 {sealed.sha256}"
+    yield f"drill {report.facts.drill} {passed}: {sealed.path}, sha256 {sealed.sha256}"
 
 
 def _problems(sealed: Sealed) -> Iterator[Problem]:

@@ -131,6 +131,9 @@ def notified(fleet: Fleet, command: str, console: Console, *, agreed: bool, want
     except KeyboardInterrupt:
         notices.close((Problem("", "interrupted"),))
         raise
+    except OSError as error:
+        notices.close((Problem(str(error.filename or ""), error.strerror or type(error).__name__),))
+        raise
     except Exception as error:
         notices.close((Problem("", _bug(error)),))
         raise

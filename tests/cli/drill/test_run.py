@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from rackwright.cli.common.console import Console
 from rackwright.errors import LeasedError, ProofError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.drill import clean, procedure
+from rackwright.lifecycle.drill.evidence import seal
 from rackwright.lifecycle.drill.evidence.facts import Check, Facts
 from rackwright.lifecycle.drill.evidence.folder import is_running
 from rackwright.lifecycle.drill.record import Record
@@ -118,6 +120,20 @@ def test_the_plan_is_shown_and_the_drill_is_carried_out_after_a_yes(drills: Dril
     assert rackwright("drill", "verify", drills.folder).exit_code == 0
 
 
+def test_the_bars_are_gone_before_ssh_keygen_can_ask(drills: Drills, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    real = seal.seal
+
+    def sealed(*words: Any) -> Any:
+        calls.append("seal")
+        return real(*words)
+
+    monkeypatch.setattr(Console, "pause", lambda _: calls.append("pause"))
+    monkeypatch.setattr(seal, "seal", sealed)
+    assert drills("--yes").exit_code == 0
+    assert calls == ["pause", "pause", "seal"], "before the question, and before the report is signed"
+
+
 @pytest.fixture
 def receiver(drills: Drills, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     """A receiver of the fleet's notices."""
@@ -134,7 +150,8 @@ def test_people_hear_that_a_drill_starts_and_ends(drills: Drills, receiver: Rece
     started, ended = (one.document for one in receiver.posted)
     assert started["summary"] == "drill run started: scenario everything, scratch1, scratch2"
     assert (started["run"], started["hosts"], started["command"]) == (drill, ["scratch1", "scratch2"], "drill run")
-    assert ended["summary"].startswith(f"drill run ended: drill {drill} passed: ")
+    digest = hashlib.sha256((drills.folder / f"{drill}.json").read_bytes()).hexdigest()
+    assert ended["summary"] == f"drill run ended: drill {drill} passed: sha256 {digest}"
     assert (ended["event"], ended["hosts"]) == ("ended", ["scratch1", "scratch2"])
 
 

@@ -70,6 +70,7 @@ def test_a_failure_is_reported_with_its_reason_and_the_next_command(
     [
         (KeyboardInterrupt(), "patch run failed: interrupted"),
         (HostsFailed("1 host failed", listed=["gpu1: no route"]), "patch run failed: 1 host failed"),
+        (OSError(28, "No space left on device", "/tmp/x"), "patch run failed: /tmp/x: No space left on device"),
         (RuntimeError("s3cret"), "patch run failed: unexpected RuntimeError; this is a bug in rackwright"),
     ],
 )
