@@ -63,20 +63,27 @@ def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> Non
     """
     hosts_needed()
     from rackwright.cli.common.console import Console
+    from rackwright.cli.render.undelivered_document import undelivered_documents
+    from rackwright.lifecycle.notify.notified import notified
     from rackwright.lifecycle.rollout.opened import required
     from rackwright.lifecycle.session.session import open_session
     from rackwright.lifecycle.update.after import refreshed_kit
 
     found = _agreed(context, required(context.fleet).rollout, allow_outage)
+    patched = _patched(found)
     with (
         Console(quiet=context.json, yes=yes) as console,
+        notified(context.fleet, "rollout resume", console, agreed=yes, wanted=bool(patched)) as notices,
         open_session(context.fleet, progress=console.on_step, lock=_leads_to(found)) as session,
     ):
         console.confirm(f"Resume {found.what}, started by {found.who}?")
+        notices.started(patched, found.id, found.what)
         done = _resumed(session, found, console, canary)
+        said = f"{found.what}: {', '.join(done) or 'nothing was left to change'}"
+        notices.ends(said, done)
         failure = refreshed_kit(context.fleet, session, console)
-    changed = ", ".join(done) or "nothing was left to change"
-    context.answer({"rollout": found.id, "what": found.what, "changed": done}, f"{found.what}: {changed}")
+    document = {"rollout": found.id, "what": found.what, "changed": done}
+    context.answer({**document, "not_notified": undelivered_documents(notices.undelivered)}, said)
     if failure:
         raise failure
 
@@ -84,6 +91,15 @@ def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> Non
 def _leads_to(found: AnyRollout) -> Lock | None:
     """Return the lock that the rollout leads to, None if it is the fleet's."""
     return found.after
+
+
+def _patched(found: AnyRollout) -> tuple[str, ...]:
+    """Return the hosts of a patch run; none if the rollout is something else."""
+    from rackwright.state.rollout import HostRollout
+
+    if isinstance(found, HostRollout) and found.procedure == "patch":
+        return tuple(part.name for part in found.hosts)
+    return ()
 
 
 def _resumed(session: Session, found: AnyRollout, console: Console, canary: bool) -> list[str]:

@@ -20,6 +20,7 @@ from rackwright.fleet.sections.gateway import Gateway
 from rackwright.fleet.sections.hosts import Host
 from rackwright.fleet.sections.licenses import License
 from rackwright.fleet.sections.models import Model
+from rackwright.fleet.sections.notify import Receiver
 from rackwright.fleet.sections.p2p import PeerToPeer
 from rackwright.fleet.sections.patch import Patch
 from rackwright.fleet.sections.people import Person, PersonName
@@ -75,6 +76,14 @@ class FleetFile(Frozen):
     """What every host backs up, where and when."""
     drill: Drill | None = None
     """Recovery drills on scratch hosts; if absent, there are none."""
+    notify: (
+        Annotated[
+            Annotated[Receiver, Tag("mapping")] | Annotated[tuple[Receiver, ...], Field(min_length=1), Tag("list")],
+            MAPPING_OR_LIST,
+        ]
+        | None
+    ) = None
+    """Who hears of patch runs and drills; no one if absent."""
     p2p: PeerToPeer | None = None
     """How weights are copied from host to host; if absent, every host downloads them itself."""
     people: Mapping[PersonName, Person] = {}
@@ -87,6 +96,13 @@ class FleetFile(Frozen):
         if self.driver is None:
             return ()
         return (self.driver,) if isinstance(self.driver, Driver) else self.driver
+
+    @property
+    def receivers(self) -> tuple[Receiver, ...]:
+        """Those of `notify`."""
+        if self.notify is None:
+            return ()
+        return self.notify if isinstance(self.notify, tuple) else (self.notify,)
 
     def named(self, on: str | tuple[str, ...]) -> tuple[str, ...]:
         """Given a group, a host or a list of them, return the hosts."""

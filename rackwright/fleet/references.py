@@ -9,6 +9,7 @@ from pathlib import Path
 from rackwright.fleet.backup_access import references_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.sections.backup import HOST
+from rackwright.fleet.sections.notify import Receiver, Webhook
 
 _FILE = "file:"
 _ANY_NAME = "[a-z][a-z0-9-]{0,23}"
@@ -29,12 +30,29 @@ def _all(fleet: Fleet) -> Iterator[tuple[str, str | None]]:
     yield from references_of(fleet)
     if file.patch and file.patch.prometheus:
         yield "patch.prometheus.token", file.patch.prometheus.token
+    yield from _of_receivers(fleet)
     if file.drill:
         yield "drill.key", file.drill.key
         yield "drill.revoked_key", file.drill.revoked_key
         yield from (
             (f"drill.hosts.{name}.sudo.password", host.sudo.password) for name, host in file.drill.hosts.items()
         )
+
+
+def _of_receivers(fleet: Fleet) -> Iterator[tuple[str, str | None]]:
+    for place, one in places_of_receivers(fleet):
+        if isinstance(one, Webhook):
+            yield f"{place}.url", one.secret_url
+            yield f"{place}.token", one.token
+        else:
+            yield f"{place}.password", one.password
+
+
+def places_of_receivers(fleet: Fleet) -> Iterator[tuple[str, Receiver]]:
+    """Yield each receiver of `notify` with its place in the fleet file."""
+    several = isinstance(fleet.file.notify, tuple)
+    for number, one in enumerate(fleet.file.receivers):
+        yield f"notify[{number}]" if several else "notify", one
 
 
 def secret_files(fleet: Fleet) -> re.Pattern[str]:

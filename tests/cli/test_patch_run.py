@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rackwright.errors import ProofError
+from rackwright.errors import HostError, LeasedError, ProofError
+from rackwright.lifecycle.notify import deliver
 from rackwright.lifecycle.patch import run
 from rackwright.lifecycle.patch.asked import Asked
 from rackwright.lifecycle.patch.document import plan_document
@@ -18,6 +21,8 @@ from rackwright.lifecycle.patch.schedule import schedule
 from rackwright.lifecycle.session import session as session_module
 from rackwright.roles.patch.state import PatchState
 from tests.cli.command_line import rackwright
+from tests.loopback_tls import bundle
+from tests.webhook_receiver import Receiver, webhook_receiver
 
 SUNDAY = datetime(2026, 11, 29, 1, 0, tzinfo=UTC)
 
@@ -31,13 +36,14 @@ class Desk:
         self.hosts: tuple[str, ...] = ("gpu1",)
         self.error: Exception | None = None
 
-    def patch_run(self, fleet: Any, asked: Asked, console: Any, show: Any) -> Patched:
+    def patch_run(self, fleet: Any, asked: Asked, console: Any, show: Any, started: Any) -> Patched:
         host = HostPlan("gpu1", PatchState("debian 13", "amd64", "6.12"), None, ("libc6",), (), (), ())
         when = schedule(fleet, ("gpu1",), SUNDAY, UTC, {})
         planned = Plan((host,), (), when, plan_document((), only_security=False))
         if self.hosts:
             show(planned)
             console.confirm("Patch gpu1?")
+            started(("gpu1",), "r1")
         self.asked.append(asked)
         if self.error:
             raise self.error
@@ -89,7 +95,7 @@ def test_the_plan_is_shown_before_the_question(site: Any, desk: Desk) -> None:
 
 def test_json_is_one_document(site: Any, desk: Desk) -> None:
     ran = rackwright("-f", site, "patch", "run", "--yes", "--json")
-    assert ran.document == {"patched": ["gpu1"]}
+    assert ran.document == {"patched": ["gpu1"], "not_notified": []}
     assert "reboots" not in ran.stderr
 
 
@@ -107,3 +113,70 @@ def test_a_host_that_is_not_proven_ends_with_12(site: Any, desk: Desk) -> None:
     desk.error = ProofError("not proven after 600 s: small.service has failed", where="gpu1")
     ran = rackwright("-f", site, "patch", "run", "--yes")
     assert (ran.exit_code, "gpu1: not proven after 600 s" in ran.stderr) == (12, True)
+
+
+@pytest.fixture
+def receiver(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A receiver of the fleet's notices."""
+    monkeypatch.setattr(deliver, "WAITS", ())
+    with webhook_receiver() as started:
+        site.write_text(f"{site.read_text()}notify: {{url: '{started.url}', ca: {bundle()}}}\n")
+        yield started
+
+
+def test_people_hear_that_a_run_starts_and_ends(site: Any, desk: Desk, receiver: Receiver) -> None:
+    assert rackwright("-f", site, "patch", "run", answers="y\n").exit_code == 0
+    assert [one.document["summary"] for one in receiver.posted] == [
+        "patch run started: gpu1",
+        "patch run ended: patched: gpu1",
+    ]
+    assert {one.document["run"] for one in receiver.posted} == {"r1"}
+
+
+def test_a_question_that_is_answered_with_no_is_no_news(site: Any, desk: Desk, receiver: Receiver) -> None:
+    assert rackwright("-f", site, "patch", "run", answers="n\n").exit_code == 1
+    assert receiver.posted == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "summary", "hosts"),
+    [
+        (ProofError("not proven after 600 s", where="gpu1"), 12, "gpu1: not proven after 600 s", ["gpu1"]),
+        (LeasedError("anna@desk holds the lease"), 11, "anna@desk holds the lease", []),
+        (HostError("can't be reached", where="gpu2"), 3, "gpu2: can't be reached", ["gpu2"]),
+        (KeyboardInterrupt(), 1, "interrupted", []),
+    ],
+)
+def test_people_hear_of_each_failure(
+    site: Any, desk: Desk, receiver: Receiver, error: Exception, code: int, summary: str, hosts: list[str]
+) -> None:
+    desk.error = error
+    assert rackwright("-f", site, "patch", "run", "--yes").exit_code == code
+    assert receiver.events == ["started", "failed"]
+    failed = receiver.posted[-1].document
+    assert (failed["summary"], failed["hosts"]) == (f"patch run failed: {summary}", hosts)
+
+
+def test_a_run_without_anything_to_do_ends(site: Any, desk: Desk, receiver: Receiver) -> None:
+    desk.hosts = ()
+    assert rackwright("-f", site, "patch", "run", "--yes").exit_code == 0
+    assert [one.document["summary"] for one in receiver.posted] == ["patch run ended: nothing to patch"]
+
+
+def test_a_host_that_cant_be_asked_at_the_start_is_heard_of(
+    site: Any, desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise HostError("can't be reached", where="gate1")
+
+    monkeypatch.setattr(session_module, "open_session", unreachable)
+    assert rackwright("-f", site, "patch", "run", "--yes").exit_code == 3
+    assert receiver.events == ["failed"]
+
+
+def test_a_receiver_that_takes_nothing_changes_nothing(site: Any, desk: Desk, receiver: Receiver) -> None:
+    receiver.codes[:] = [404] * 2
+    ran = rackwright("-f", site, "patch", "run", "--yes", "--json")
+    assert (ran.exit_code, ran.document["patched"]) == (0, ["gpu1"])
+    failed = {"receiver": f"webhook {receiver.place}", "why": "answers 404", "next": "check notify.url"}
+    assert ran.document["not_notified"] == [failed, failed]

@@ -8,6 +8,7 @@ import pytest
 from rackwright.cli.common import console as console_module
 from rackwright.errors import RackwrightError
 from rackwright.fleet.load import load_fleet
+from rackwright.lifecycle.notify import deliver
 from rackwright.lifecycle.reboot import resume as reboots
 from rackwright.lifecycle.reboot.procedure import reboots_of
 from rackwright.lifecycle.rollout import opened
@@ -20,7 +21,9 @@ from rackwright.state.lease_session import LeaseSession, now
 from rackwright.state.rollout import AnyRollout, HostPart, HostRollout, Rollout, write_rollout
 from rackwright.state.store import FileStore
 from tests.cli.command_line import rackwright
+from tests.loopback_tls import bundle
 from tests.shells import LocalShell
+from tests.webhook_receiver import webhook_receiver
 
 BEN = Owner(who="ben@desk", machine="desk", why="model update assistant", run="20261125T040501Z-ffff")
 
@@ -275,3 +278,35 @@ def test_a_rollout_of_hosts_can_be_left(site, store, tmp_path):
     assert rackwright("-f", site, "rollout", "abort", "--leave", "-y").stdout == "apply --reboot: aborted\n"
     assert store.entries()[-1].event is Event.CLOSED
     assert f"left the rollout {BEN.run} as it was" in (tmp_path / "var/audit.log").read_text()
+
+
+@pytest.fixture
+def receiver(site, monkeypatch):
+    """A receiver of the fleet's notices."""
+    monkeypatch.setattr(deliver, "WAITS", ())
+    with webhook_receiver() as started:
+        site.write_text(f"{site.read_text()}notify: {{url: '{started.url}', ca: {bundle()}}}\n")
+        yield started
+
+
+def test_people_hear_that_a_patch_run_is_resumed_and_how_it_ends(site, monkeypatch, done, receiver):
+    required(monkeypatch, REBOOT.model_copy(update={"procedure": "patch", "what": "patch run"}))
+    assert rackwright("-f", site, "rollout", "resume", "-y").exit_code == 0
+    assert [(one.document["summary"], one.document["run"]) for one in receiver.posted] == [
+        ("rollout resume started: patch run, gpu1, gpu2", BEN.run),
+        ("rollout resume ended: patch run: gpu1, gpu2", BEN.run),
+    ]
+
+    def fails(*_):
+        raise RackwrightError("not proven", where="gpu2")
+
+    monkeypatch.setattr(reboots, "resume", fails)
+    assert rackwright("-f", site, "rollout", "resume", "-y").exit_code == 1
+    assert receiver.posted[-1].document["summary"] == "rollout resume failed: gpu2: not proven"
+
+
+@pytest.mark.parametrize("rollout", [REBOOT, UPDATE])
+def test_other_rollouts_are_resumed_without_a_notice(site, monkeypatch, done, receiver, rollout):
+    required(monkeypatch, rollout)
+    assert rackwright("-f", site, "rollout", "resume", "-y").exit_code == 0
+    assert receiver.posted == []

@@ -21,7 +21,9 @@ from tests.lab.operator import Operator, operator
 from tests.lab.paced import paced
 from tests.lab.small_archive import SmallPackage, archive, failing, library, service
 from tests.lab.standard import standard_lab
+from tests.loopback_tls import bundle
 from tests.waiting import wait_until
+from tests.webhook_receiver import Receiver, webhook_receiver
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
@@ -30,6 +32,7 @@ COVERS = (
     "rackwright/gateway/leaving.py",
     "rackwright/gateway/leaving_scripts.py",
     "rackwright/lifecycle/drain/gateway_host.py",
+    "rackwright/lifecycle/notify",
     "rackwright/lifecycle/patch",
     "rackwright/lifecycle/reboot",
     "rackwright/lifecycle/rollout",
@@ -75,6 +78,14 @@ FIRST = (tool("1"), library("1"), service("1"), SmallPackage("small-failing", "1
 class Site:
     lab: Lab
     operator: Operator
+    receiver: Receiver
+    """Gets the fleet's notices."""
+
+    def heard(self) -> list[str]:
+        """Return the summaries of all notices since the last call."""
+        posted = list(self.receiver.posted)
+        self.receiver.posted.clear()
+        return [one.document["summary"] for one in posted]
 
     def tell(self, host: str, command: str) -> str:
         return self.lab.exec(host, command).out.strip()
@@ -141,15 +152,16 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with standard_lab("patch-run", *HOSTS) as lab:
+    with standard_lab("patch-run", *HOSTS) as lab, webhook_receiver() as receiver:
         folder = tmp_path_factory.mktemp("site") / "here"
         folder.mkdir()
         made = operator(folder, lab.fleet(), paced(folder / "paced", "load=1 pace=0.05"))
         text = made.path.read_text().replace("parallel: 2", "parallel: 64")
         text = text.replace("soak: 2s", "soak: 1s, start_timeout: 15s")
-        site = Site(lab, made)
+        site = Site(lab, made, receiver)
         text = text.replace("  on: [gate1]", f"  on: [{', '.join(GATEWAYS)}]\n  vip: {site.vip}")
-        made.path.write_text(f"{text}\npatch: {{}}\n")
+        notify = f"notify: {{url: '{receiver.url}', ca: {bundle()}}}"
+        made.path.write_text(f"{text}\npatch: {{}}\n{notify}\n")
         made("lock")
         made("apply", "--yes", "--allow-outage")
         site.publish(*FIRST, hosts=HOSTS)
@@ -179,6 +191,9 @@ def test_a_closed_gate_or_a_useless_canary_is_refused_before_anything_is_opened(
     assert "gpu1: gate freeze: patch.except has 2026-01-01/2036-12-31" in said
     site.operator.edit('patch: {except: ["2026-01-01/2036-12-31"]}', "patch: {}")
     assert "gate1 can't be the canary" in site.operator("patch", "run", "--yes", "--canary", "gate1", check=2).err
+    closed, useless = site.heard()
+    assert closed.startswith("patch run failed: gpu1: gate freeze: ")
+    assert useless.startswith("patch run failed: gate1 can't be the canary")
     assert site.versions("gpu1") == "1 1 1 1"
     assert "no rollout is open" in site.operator("rollout", "status").out
 
@@ -192,6 +207,10 @@ def test_a_package_that_fails_on_the_canary_is_reverted_and_the_next_host_is_not
     assert "small-failing is half-configured" in said
     assert "it was reverted, and its engines answer" in said
     assert site.phases("gpu2") == REVERTED
+    started, failed = site.receiver.posted
+    assert (started.document["event"], failed.document["event"]) == ("started", "failed")
+    assert "the postinst of small-failing fails" in failed.document["reason"]
+    assert (failed.document["hosts"], failed.document["run"]) == (["gpu2"], site.journal()[-1]["rollout"])
     assert site.phases("gpu1") == site.phases("gpu3") == []
     assert {site.versions(host) for host in SERVING} == {"1 1 1 1"}
     assert site.all_boots() == before
@@ -205,8 +224,13 @@ def test_hosts_are_patched_under_load_and_reboot_once(site: Site, plan: Plan) ->
     site.tell("gpu3", "systemctl restart small")
     before = site.all_boots()
     with loaded(plan) as load:
+        site.heard()
         said = site.operator("patch", "run", "--yes", timeout=500)
         counted = load.stop()
+    assert site.heard() == [
+        "patch run started: gpu1, gpu2, gate2, gate1",
+        "patch run ended: patched: gpu1, gpu2, gate2, gate1",
+    ]
     assert counted.failures == {}
     assert counted.whole == counted.asked >= 100
     lost = lost_by(accesses(site.lab, GATEWAYS, "load"), load.samples)

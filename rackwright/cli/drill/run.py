@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import click
 from rackwright.cli.common.context import Context, Json, hosts_needed
 from rackwright.cli.common.options import Command, common_options, pass_context, yes_option
 from rackwright.cli.drill.options import sign_with_option
-from rackwright.errors import ExitCode
+from rackwright.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
     from rackwright.cli.common.console import Console
@@ -21,8 +22,22 @@ if TYPE_CHECKING:
     from rackwright.lifecycle.drill.evidence.seal import Sealed
     from rackwright.lifecycle.drill.record import Record
     from rackwright.lifecycle.drill.scope import Scope
+    from rackwright.lifecycle.notify.notified import Notices
 
 SCENARIOS = ("gateway", "serving-host", "everything", "poisoned", "repository-lost", "wrong-password")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The command line, and who hears of what comes of it."""
+
+    context: Context
+    scenario: str
+    host: str | None
+    take_over: bool
+    sign_with: Path | None
+    console: Console
+    notices: Notices
 
 
 @click.command(cls=Command)
@@ -43,6 +58,25 @@ def run(context: Context, scenario: str, host: str | None, take_over: bool, sign
     """
     hosts_needed()
     from rackwright.cli.common.console import Console
+    from rackwright.cli.render.undelivered_document import undelivered_documents
+    from rackwright.lifecycle.notify.notified import notified
+
+    with (
+        Console(quiet=context.json, yes=yes) as console,
+        notified(context.fleet, "drill run", console, agreed=yes) as notices,
+    ):
+        sealed = _sealed(_Asked(context, scenario, host, take_over, sign_with, console, notices))
+        if sealed.doubts:
+            notices.fails(_problems(sealed))
+        else:
+            notices.ends(f"drill {sealed.report.facts.drill} passed: sha256 {sealed.sha256}")
+    document = _document(sealed) | {"not_notified": undelivered_documents(notices.undelivered)}
+    context.answer(document, *_lines(sealed))
+    return ExitCode.NOT_PROVEN if sealed.doubts else ExitCode.DONE
+
+
+def _sealed(asked: _Asked) -> Sealed:
+    """Carry the drill out, and return its signed report."""
     from rackwright.cli.render.drill_pages import drill_pages
     from rackwright.fleet.lock_file import read_lock, require_match
     from rackwright.lifecycle.drill.begin import new_record
@@ -54,38 +88,37 @@ def run(context: Context, scenario: str, host: str | None, take_over: bool, sign
     from rackwright.lifecycle.drill.scope import scenario_named, scope_of
     from rackwright.state.formats import utc_now
 
-    fleet = context.fleet
-    scope = scope_of(fleet, scenario_named(scenario), host=host)
+    fleet = asked.context.fleet
+    scope = scope_of(fleet, scenario_named(asked.scenario), host=asked.host)
     lock = read_lock(fleet.sibling("lock"))
     require_match(fleet, lock)
     folder, now = folder_of(fleet.path), utc_now()
     signers = keep_signers(fleet, now)
-    key = signing_key(signers, sign_with, now)
+    key = signing_key(signers, asked.sign_with, now)
     record = new_record(fleet, scope, examine(folder, signers, drill_pages))
-    with Console(quiet=context.json, yes=yes) as console:
-        facts = _carried_out(context, lock, scope, record, console, take_over=take_over)
-    sealed = seal(folder, facts, key, signers, drill_pages)
-    context.answer(_document(sealed), *_lines(sealed))
-    return ExitCode.NOT_PROVEN if sealed.doubts else ExitCode.DONE
+    facts = _carried_out(asked, lock, scope, record)
+    # ssh-keygen may ask for a passphrase.
+    asked.console.pause()
+    return seal(folder, facts, key, signers, drill_pages)
 
 
-def _carried_out(
-    context: Context, lock: Lock, scope: Scope, record: Record, console: Console, *, take_over: bool
-) -> Facts:
+def _carried_out(asked: _Asked, lock: Lock, scope: Scope, record: Record) -> Facts:
     from rackwright.cli.render.restore_plan import RestoreView
     from rackwright.lifecycle.drill.evidence.folder import running
     from rackwright.lifecycle.drill.procedure import planned
     from rackwright.lifecycle.session.session import open_session
 
-    view, opened = RestoreView(quiet=context.json), partial(open_session, progress=console.on_step)
+    fleet, console = asked.context.fleet, asked.console
+    view, opened = RestoreView(quiet=asked.context.json), partial(open_session, progress=console.on_step)
     with (
         running(record.folder, record.facts.drill),
-        planned(context.fleet, lock, scope, record, opened, console, view) as drill,
+        planned(fleet, lock, scope, record, opened, console, view) as drill,
     ):
-        proven = drill.guard.prove(take_over=take_over)
+        proven = drill.guard.prove(take_over=asked.take_over)
         for line in _plan(scope):
             console.say(line)
         console.confirm(f"Restore to {', '.join(scope.scratch.values())}, and wipe them afterwards?")
+        asked.notices.started(scope.scratch.values(), record.facts.drill, f"scenario {scope.scenario}")
         return drill.carry_out(record, proven)
 
 
@@ -95,7 +128,7 @@ def _plan(scope: Scope) -> Iterator[str]:
     yield from (f"  {host}: not covered: {why}" for host, why in scope.not_covered.items())
 
 
-def _document(sealed: Sealed) -> Json:
+def _document(sealed: Sealed) -> dict[str, Json]:
     report = sealed.report
     return {
         "drill": report.facts.drill,
@@ -134,3 +167,10 @@ def _lines(sealed: Sealed) -> Iterator[str]:
         yield "data may be left on scratch hosts, which stay isolated; next: rackwright drill clean"
     passed = "NOT PASSED" if sealed.doubts else "passed"
     yield f"drill {report.facts.drill} {passed}: {sealed.path}, sha256 {sealed.sha256}"
+
+
+def _problems(sealed: Sealed) -> Iterator[Problem]:
+    """Yield what a notice says about a drill that didn't pass."""
+    clean = "rackwright drill clean" if _may_be_left(sealed.report.facts) else None
+    yield Problem("", "not passed", listed=sealed.doubts, next=clean)
+    yield Problem("", f"the report is {sealed.path}, sha256 {sealed.sha256}")

@@ -44,7 +44,9 @@ def run(
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.cli.render.patch_text import patch_text
+    from rackwright.cli.render.undelivered_document import undelivered_documents
     from rackwright.fleet.naming import hosts_named
+    from rackwright.lifecycle.notify.notified import notified
     from rackwright.lifecycle.patch.asked import Asked
     from rackwright.lifecycle.patch.calendar_gates import zone_of
     from rackwright.lifecycle.patch.plan import Plan
@@ -67,8 +69,10 @@ def run(
     )
     with (
         Console(quiet=context.json, yes=yes) as console,
+        notified(context.fleet, "patch run", console, agreed=yes) as notices,
         open_session(context.fleet, progress=console.on_step) as session,
     ):
-        done = patch_run(session, asked, console, show)
-    said = f"patched: {', '.join(done.hosts)}" if done.hosts else "nothing to patch"
-    context.answer({"patched": list(done.hosts)}, said)
+        done = patch_run(session, asked, console, show, notices.started)
+        said = f"patched: {', '.join(done.hosts)}" if done.hosts else "nothing to patch"
+        notices.ends(said, done.hosts)
+    context.answer({"patched": list(done.hosts), "not_notified": undelivered_documents(notices.undelivered)}, said)

@@ -81,6 +81,10 @@ class Draft:
         """Yield each `driver` entry."""
         yield from _one_or_more(self.root.get("driver"))
 
+    def receivers(self) -> Iterator[Entries]:
+        """Yield each `notify` entry."""
+        yield from _one_or_more(self.root.get("notify"))
+
     def placed(self) -> Iterator[AnyNode]:
         for _, placement in self.placements():
             if (on := placement.get("on")) is not None:

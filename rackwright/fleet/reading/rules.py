@@ -54,6 +54,8 @@ def check_rules(root: Entries, folder: Path, findings: Findings, *, locked: bool
     check_p2p(draft, findings)
     check_drill(draft, findings)
     _check_people(root, findings)
+    for receiver in draft.receivers():
+        _check_path(receiver.get("ca"), folder, findings)
 
 
 def _check_names(draft: Draft, findings: Findings) -> None:

@@ -37,7 +37,17 @@ class Patched:
     plan: Plan
 
 
-def patch_run(session: Session, asked: Asked, console: Console, show: Callable[[Plan], None]) -> Patched:
+Started = Callable[[Sequence[str], str], None]
+"""Gets the hosts that will be changed and the run's id, when the operator has agreed."""
+
+
+def patch_run(
+    session: Session,
+    asked: Asked,
+    console: Console,
+    show: Callable[[Plan], None],
+    started: Started = lambda _hosts, _run: None,
+) -> Patched:
     """Patch the hosts that have changes; return which were changed.
 
     The session must have all hosts: their state is part of the gates. `show` gets the plan; then the operator is
@@ -56,6 +66,7 @@ def patch_run(session: Session, asked: Asked, console: Console, show: Callable[[
         order = tuple(one.host for one in due)
         show(replace(planned, schedule=replace(planned.schedule, order=order)))
         console.confirm(f"Patch {', '.join(order)}?")
+        started(order, lease_session.run)
         with stoppable(console.heard) as stopping:
             outages = tuple(session.fleet.file.models) if asked.allow_outage else ()
             rollout = _open(session, lease_session, planned, due, asked, outages)

@@ -11,19 +11,24 @@ from typing import Any
 
 import pytest
 
+from rackwright.cli.common.console import Console
 from rackwright.errors import LeasedError, ProofError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.drill import clean, procedure
+from rackwright.lifecycle.drill.evidence import seal
 from rackwright.lifecycle.drill.evidence.facts import Check, Facts
 from rackwright.lifecycle.drill.evidence.folder import is_running
 from rackwright.lifecycle.drill.record import Record
 from rackwright.lifecycle.drill.scope import Scope
+from rackwright.lifecycle.notify import deliver
 from rackwright.lifecycle.session import session as sessions
 from tests.cli.command_line import Ran, rackwright
 from tests.lifecycle.drill.conftest import keys as keys
 from tests.lifecycle.drill.drills import OWN, SCRATCH
 from tests.lifecycle.drill.passing import passing
+from tests.loopback_tls import bundle
+from tests.webhook_receiver import Receiver, webhook_receiver
 
 LOCK = Lock(fleet="acme", models={}, runtimes={}, ports={})
 QUESTION = "Restore to scratch1, scratch2, and wipe them afterwards?"
@@ -115,6 +120,77 @@ def test_the_plan_is_shown_and_the_drill_is_carried_out_after_a_yes(drills: Dril
     assert rackwright("drill", "verify", drills.folder).exit_code == 0
 
 
+def test_the_bars_are_gone_before_ssh_keygen_can_ask(drills: Drills, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    real = seal.seal
+
+    def sealed(*words: Any) -> Any:
+        calls.append("seal")
+        return real(*words)
+
+    monkeypatch.setattr(Console, "pause", lambda _: calls.append("pause"))
+    monkeypatch.setattr(seal, "seal", sealed)
+    assert drills("--yes").exit_code == 0
+    assert calls == ["pause", "pause", "seal"], "before the question, and before the report is signed"
+
+
+@pytest.fixture
+def receiver(drills: Drills, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A receiver of the fleet's notices."""
+    monkeypatch.setattr(deliver, "WAITS", ())
+    with webhook_receiver() as started:
+        text = drills.path.read_text()
+        drills.path.write_text(f"{text}notify: {{url: '{started.url}', ca: {bundle()}}}\n")
+        yield started
+
+
+def test_people_hear_that_a_drill_starts_and_ends(drills: Drills, receiver: Receiver) -> None:
+    assert drills(answers="y\n").exit_code == 0
+    (drill,) = drills.ran
+    started, ended = (one.document for one in receiver.posted)
+    assert started["summary"] == "drill run started: scenario everything, scratch1, scratch2"
+    assert (started["run"], started["hosts"], started["command"]) == (drill, ["scratch1", "scratch2"], "drill run")
+    digest = hashlib.sha256((drills.folder / f"{drill}.json").read_bytes()).hexdigest()
+    assert ended["summary"] == f"drill run ended: drill {drill} passed: sha256 {digest}"
+    assert (ended["event"], ended["hosts"]) == ("ended", ["scratch1", "scratch2"])
+
+
+def test_people_hear_why_a_drill_did_not_pass(drills: Drills, receiver: Receiver) -> None:
+    lost = tuple(one for one in passing().checks if one.name != "wiped")
+    drills.facts = replace(passing(), error="gpu1: no space", timing=None, checks=lost)
+    assert drills("--yes").exit_code == 12
+    failed = receiver.posted[-1].document
+    assert (receiver.events, failed["summary"]) == (["started", "failed"], "drill run failed: not passed")
+    assert "the drill stopped: gpu1: no space" in failed["reason"]
+    assert f"the report is {drills.folder}" in failed["reason"]
+    assert failed["next"] == "rackwright drill clean"
+
+
+def test_a_drill_that_cant_start_is_heard_of_if_no_one_is_at_the_terminal(drills: Drills, receiver: Receiver) -> None:
+    drills.refusal = ProofError("has the machine ID of gpu1, a host of the fleet", where="scratch1")
+    assert drills(answers="y\n").exit_code == 12
+    assert receiver.posted == []
+    assert drills("--yes").exit_code == 12
+    assert receiver.events == ["failed"]
+    drills.path.write_text(drills.path.read_text().replace(SCRATCH, ""))
+    assert drills("--yes").exit_code == 10
+    assert receiver.events == ["failed", "failed"]
+
+
+def test_a_receiver_that_takes_nothing_changes_nothing(drills: Drills, receiver: Receiver) -> None:
+    receiver.codes[:] = [404] * 4
+    ran = drills("--yes", "--json")
+    assert (ran.exit_code, ran.document["passed"]) == (0, True)
+    assert [one["why"] for one in ran.document["not_notified"]] == ["answers 404", "answers 404"]
+    ran = drills("--yes")
+    said = f"but not everyone knows: webhook {receiver.place}: answers 404; next: check notify.url"
+    assert (ran.exit_code, f"drill run started, {said}" in ran.stderr, f"drill run ended, {said}" in ran.stderr) == (
+        0,
+        True,
+        True,
+    )
+
+
 def test_nothing_happens_without_a_yes_and_nothing_is_left(drills: Drills) -> None:
     ran = drills(answers="n\n")
     assert (ran.exit_code, drills.carried_out) == (1, 0)
@@ -155,6 +231,7 @@ def test_the_answer_for_scripts_has_the_result_and_the_reports_hash(drills: Dril
         "rpo_s": 1860.0,
         "report": str(drills.folder / f"{drill}.json"),
         "sha256": digest,
+        "not_notified": [],
     }
     assert drills.scope
     assert drills.scope.scenario == "poisoned"

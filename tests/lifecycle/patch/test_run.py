@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -47,6 +47,8 @@ class Desk:
         self.shown: list[Plan] = []
         self.nexts: list[Lock] = []
         """What was written as NAME.lock.next."""
+        self.started: list[tuple[tuple[str, ...], str]] = []
+        """The hosts and the run of each start that was reported."""
         self.lease: LeaseSession
 
     def offer(self, *hosts: str, reboots: tuple[str, ...] = (), **state: Any) -> None:
@@ -76,7 +78,10 @@ class Desk:
         self.bench.lock = BEFORE
 
     def run(self, **asked: Any) -> Patched:
-        return patch_run(self.bench.session, Asked(**asked), self.bench.console, self.shown.append)
+        def started(hosts: Sequence[str], run: str) -> None:
+            self.started.append((tuple(hosts), run))
+
+        return patch_run(self.bench.session, Asked(**asked), self.bench.console, self.shown.append, started)
 
     @property
     def rollout(self) -> HostRollout:
@@ -126,6 +131,7 @@ def test_hosts_are_patched_in_the_order_of_the_plan(desk: Desk) -> None:
     assert (done.hosts, desk.order) == (("gpu1", "gpu2"), ["gpu1", "gpu2"])
     assert [plan.document for plan in desk.shown] == [done.plan.document]
     assert [part.before for part in desk.rollout.hosts] == [(UNIT,)] * 2
+    assert desk.started == [(("gpu1", "gpu2"), desk.lease.run)]
     assert not desk.bench.open
 
 
@@ -150,7 +156,7 @@ def test_a_host_that_needs_nothing_is_not_touched(desk: Desk) -> None:
 def test_where_no_host_needs_anything_nothing_is_opened(desk: Desk) -> None:
     desk.offer("gpu1", "gpu2", offered=())
     assert desk.run().hosts == ()
-    assert (desk.bench.journal(), desk.shown) == ([], [])
+    assert (desk.bench.journal(), desk.shown, desk.started) == ([], [], [])
 
 
 @pytest.mark.parametrize(("allowed", "hosts", "boots"), [(True, ("gpu1", "gpu2"), 1), (False, ("gpu2",), 0)])
@@ -228,6 +234,16 @@ def test_a_closed_gate_of_the_first_host(desk: Desk) -> None:
     desk.bench.looks = [seen(clocks=dict.fromkeys(("gate1", "gpu1", "gpu2"), clock(offset=301)))]
     error = refused(desk, RackwrightError, "gpu1: gate clock: it is 5 min 1 s ahead")
     assert len(error.problems) == 1
+
+
+def test_a_run_that_the_operator_refuses_has_not_started(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def confirm(_: str) -> None:
+        raise RackwrightError("not confirmed, nothing was changed")
+
+    monkeypatch.setattr(Bench, "console", SimpleNamespace(say=print, heard=print, confirm=confirm))
+    with pytest.raises(RackwrightError, match="not confirmed"):
+        desk.run()
+    assert desk.started == []
 
 
 def test_an_unknown_host(desk: Desk) -> None:

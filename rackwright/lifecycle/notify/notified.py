@@ -1,0 +1,154 @@
+"""People hear when a command starts, ends and fails, whatever the reason. Without receivers, nothing is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from rackwright.errors import Problem, RackwrightError
+from rackwright.fleet.fleet import Fleet
+from rackwright.lifecycle.session.console import Console
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.notify.deliver import Channel
+    from rackwright.lifecycle.notify.undelivered import Undelivered
+
+_within: ContextVar[bool] = ContextVar("notified", default=False)
+
+
+@dataclass
+class Notices:
+    """What a command reports of itself."""
+
+    fleet: Fleet
+    command: str
+    console: Console
+    channels: Sequence[Channel]
+    agreed: bool
+    """Whether the operator has agreed to the command. Before that, they are at the terminal and see what happens."""
+    undelivered: list[Undelivered] = field(default_factory=list)
+    """Each notice that a receiver didn't get."""
+    _run: str | None = None
+    _hosts: tuple[str, ...] = ()
+    _summary: str = ""
+    _problems: tuple[Problem, ...] = ()
+
+    def started(self, hosts: Iterable[str], run: str, what: str = "") -> None:
+        """Report that the operator agreed, and which hosts will be changed. Return when that is sent."""
+        self.agreed, self._run, self._hosts = True, run, tuple(hosts)
+        with self._harmless("started"):
+            self._send("started", what, self._hosts)
+
+    def ends(self, summary: str, hosts: Iterable[str] | None = None) -> None:
+        """Note how the command ends, and which hosts were changed; None: all that it started with."""
+        self._summary, self._hosts = summary, self._hosts if hosts is None else tuple(hosts)
+
+    def fails(self, problems: Iterable[Problem]) -> None:
+        """Note that the command fails, although it raises nothing."""
+        self._problems = tuple(problems)
+
+    def close(self, problems: Sequence[Problem] = ()) -> None:
+        """Report the end: a failure if there are problems. Nothing that goes wrong here changes the command's end."""
+        if not self.agreed or not self.channels:
+            return
+        failed = tuple(problems) or self._problems
+        with self._harmless("failed" if failed else "ended"):
+            try:
+                if failed:
+                    self._send_failure(failed)
+                else:
+                    self._send("ended", self._summary, self._hosts)
+            except KeyboardInterrupt:
+                self._say("failed" if failed else "ended", "interrupted")
+
+    @contextmanager
+    def _harmless(self, event: str) -> Iterator[None]:
+        """Report a bug in the block, and go on: a notice must not stop the command."""
+        try:
+            yield
+        except Exception as error:
+            self._say(event, _bug(error))
+
+    def _say(self, event: str, why: str) -> None:
+        self.console.say(f"{self.command} {event}, but not everyone knows: {why}")
+
+    def _send_failure(self, problems: Sequence[Problem]) -> None:
+        from rackwright.lifecycle.notify.notice import hosts_of, reason_of
+
+        first = problems[0]
+        what = ": ".join(filter(None, (first.where, first.what)))
+        hosts = hosts_of(problems, (*self.fleet.file.hosts, *self._hosts))
+        then = next((one.next for one in problems if one.next), None)
+        self._send("failed", what, hosts, reason=reason_of(problems), then=then)
+
+    def _send(
+        self,
+        event: Literal["started", "ended", "failed"],
+        what: str,
+        hosts: tuple[str, ...],
+        *,
+        reason: str | None = None,
+        then: str | None = None,
+    ) -> None:
+        asked = [channel for channel in self.channels if event in channel.events]
+        if not asked:
+            return
+        from rackwright.lifecycle.notify.deliver import deliver
+        from rackwright.lifecycle.notify.notice import names, notice_of
+
+        if event == "started":
+            what = ", ".join(filter(None, (what, names(hosts))))
+        summary = ": ".join(filter(None, (f"{self.command} {event}", what)))
+        notice = notice_of(
+            self.fleet, self.command, event, summary, run=self._run, hosts=hosts, reason=reason, then=then
+        )
+        for failure in (one.failure for one in deliver(notice, asked) if one.failure):
+            self.undelivered.append(failure)
+            self._say(event, failure.said)
+
+
+@contextmanager
+def notified(fleet: Fleet, command: str, console: Console, *, agreed: bool, wanted: bool = True) -> Iterator[Notices]:
+    """Report the start, the end and any failure of the block to the receivers of `notify`.
+
+    The block says when it started and how it ends. `agreed`: the operator passed --yes, so that failures before the
+    start are reported, too. A block within another one, or that isn't `wanted`, reports nothing of its own.
+    """
+    silent = _within.get() or not wanted or not fleet.file.receivers
+    notices = Notices(fleet, command, console, () if silent else _channels(fleet), agreed and not silent)
+    if silent:
+        yield notices
+        return
+    token = _within.set(True)
+    try:
+        yield notices
+    except RackwrightError as error:
+        notices.close(error.problems)
+        raise
+    except KeyboardInterrupt:
+        notices.close((Problem("", "interrupted"),))
+        raise
+    except OSError as error:
+        notices.close((Problem(str(error.filename or ""), error.strerror or type(error).__name__),))
+        raise
+    except Exception as error:
+        notices.close((Problem("", _bug(error)),))
+        raise
+    else:
+        notices.close()
+    finally:
+        _within.reset(token)
+
+
+def _bug(error: Exception) -> str:
+    """Return what a notice says about it: its text may have anything in it, and the command itself shows it."""
+    return f"unexpected {type(error).__name__}; this is a bug in rackwright"
+
+
+def _channels(fleet: Fleet) -> Sequence[Channel]:
+    from rackwright.lifecycle.notify.channels import channels_of
+
+    return channels_of(fleet)
