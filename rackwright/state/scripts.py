@@ -1,4 +1,4 @@
-"""The shell scripts that keep lease and journal on a control host; $1 is their folder.
+"""The shell scripts that keep lease, journal and documents on a control host; $1 is their folder.
 
 Scripts that change something keep one flock while they read and write, so that exactly one of several runs wins. A
 file is replaced by a synced rename, so that a crash leaves either the old or the new one. The lease file is a line
@@ -150,4 +150,46 @@ echo "kept $now"
 KEPT = """set -eu
 cd -- "$1" 2>/dev/null || exit 0
 if [ -s "$2" ]; then cat -- "$2"; fi
+"""
+
+# $1: folder of all documents, $2: folder below it, $3: name, $4: how many stay there, or nothing; stdin: the content.
+# Names sort by a controller's time. Its clock may be behind, so the new file always stays.
+PUT = """set -eu
+umask 022
+mkdir -p -- "$1/$2"
+cd -- "$1/$2"
+trap 'rm -f -- ".$3.$$"' EXIT
+cat >".$3.$$"
+sync ".$3.$$"
+mv -fT -- ".$3.$$" "$3"
+sync .
+[ -n "$4" ] || exit 0
+ls | grep -vxF -e "$3" | sort | head -n "-$(($4 - 1))" | while IFS= read -r old; do rm -f -- "$old"; done
+"""
+
+# The same words without $4. ln never replaces a file: if two runs write at once, one of them is first, and its file
+# is complete.
+PUT_FIRST = """set -eu
+umask 022
+mkdir -p -- "$1/$2"
+cd -- "$1/$2"
+trap 'rm -f -- ".$3.$$"' EXIT
+cat >".$3.$$"
+sync ".$3.$$"
+ln -T -- ".$3.$$" "$3" 2>/dev/null || [ -e "$3" ]
+sync .
+cat -- "$3"
+"""
+
+# Prints a line to tell an empty document from none.
+READ_DOCUMENT = """set -eu
+file=$1/$2/$3
+[ ! -e "$file" ] || { echo found; cat -- "$file"; }
+"""
+
+READ_FOLDER = """set -eu
+cd -- "$1/$2" 2>/dev/null || exit 0
+for file in *.json; do
+    [ ! -f "$file" ] || { printf '%s\\n' "$file"; cat -- "$file"; printf '\\036'; }
+done
 """

@@ -4,10 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.state.store import FileStore
+from rackwright.state.store import ControlStore, FileStore
 from tests.shells import LocalShell
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FileStore:
+def file_store(tmp_path: Path) -> FileStore:
     return FileStore(LocalShell(), str(tmp_path / "var lib" / "control"))
+
+
+@pytest.fixture
+def store(file_store: FileStore) -> ControlStore:
+    return file_store
