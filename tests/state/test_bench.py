@@ -48,7 +48,7 @@ def test_one_of_a_newer_rackwright_is_refused_and_unknown_keys_are_not(file_stor
     path.write_text(path.read_text().replace("bench/1", "bench/9"))
     with pytest.raises(
         RackwrightError,
-        match=r"Z-3949\.json: was written by a newer rackwright \(bench/9\); this rackwright reads up to bench/1",
+        match=r"Z-3949\.json on gate1: was written by a newer rackwright \(bench/9\); this rackwright reads up",
     ):
         read_benches(file_store, "assistant")
 
