@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rackwright.errors import HostError, RackwrightError
-from rackwright.state.etcd import commands
+from rackwright.state.etcd import ctl_scripts
 from rackwright.state.etcd.held import LEASE_KEY
 from rackwright.state.etcd.lease_keys import held_by, refuse_lost
 from rackwright.state.etcd.members import Members
@@ -35,8 +35,8 @@ def put_first(members: Members, key: str, content: str) -> str:
     """Store the value unless there is one; return what is stored afterwards."""
     _refuse_large(key, content)
     storing = Transaction(when=(created(key, 0),), then=(put(key, content),), otherwise=(get(key),))
-    told = members.ask(commands.COMMIT, stdin=storing.text, what=f"storing {key}")
-    found = committed(told).found.named(key)
+    reply = members.ask(ctl_scripts.COMMIT, stdin=storing.text, what=f"storing {key}")
+    found = committed(reply).found.named(key)
     return found.value if found else content
 
 
@@ -57,13 +57,13 @@ def replace(
             then=(put(key, content), *map(delete, _old(present.kvs, key, kept))),
             otherwise=(get(LEASE_KEY), get(key)),
         )
-        told = members.ask(commands.COMMIT, stdin=storing.text, what=f"storing {key}")
-        done = committed(told)
+        reply = members.ask(ctl_scripts.COMMIT, stdin=storing.text, what=f"storing {key}")
+        done = committed(reply)
         now = done.found.named(key)
         if done.succeeded or (now and now.mod_revision > revision and now.value == content):
             return
         if lease:
-            refuse_lost(told, done, lease)
+            refuse_lost(reply, done, lease)
     raise HostError(
         f"{key} was replaced by others {_TRIES} times while it was to be stored",
         where=members.names,
@@ -79,7 +79,7 @@ def _old(pairs: tuple[Pair, ...], key: str, kept: int | None) -> list[str]:
 
 
 def _found(members: Members, *words: str) -> Range:
-    return range_of(members.ask(commands.GET, *words, what=f"reading {words[-1]}"))
+    return range_of(members.ask(ctl_scripts.GET, *words, what=f"reading {words[-1]}"))
 
 
 def _refuse_large(key: str, content: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from rackwright.state.etcd import commands
+from rackwright.state.etcd import ctl_scripts
 from rackwright.state.etcd.held import LEASE_KEY
 from rackwright.state.etcd.lease_keys import held_by, refuse_lost
 from rackwright.state.etcd.members import Members
@@ -32,11 +32,11 @@ def append(members: Members, lease: Lease, line: str) -> None:
         then=(put(key, line),),
         otherwise=(get(LEASE_KEY), get(key, "--keys-only")),
     )
-    told = members.ask(commands.COMMIT, stdin=writing.text, what="writing the journal")
-    done = committed(told)
+    reply = members.ask(ctl_scripts.COMMIT, stdin=writing.text, what="writing the journal")
+    done = committed(reply)
     # If the first answer was lost, the entry is there already, whatever happened to the lease since.
     if not done.succeeded and done.found.named(key) is None:
-        refuse_lost(told, done, lease)
+        refuse_lost(reply, done, lease)
 
 
 def read(members: Members) -> tuple[Entry, ...]:
@@ -60,10 +60,10 @@ def remove(members: Members, lease: Lease, keys: Iterable[str]) -> None:
     rest = iter(keys)
     while some := tuple(islice(rest, MOST_OPERATIONS)):
         removing = Transaction(when=(held_by(lease),), then=tuple(map(delete, some)), otherwise=(get(LEASE_KEY),))
-        told = members.ask(commands.COMMIT, stdin=removing.text, what="trimming the journal")
-        done = committed(told)
+        reply = members.ask(ctl_scripts.COMMIT, stdin=removing.text, what="trimming the journal")
+        done = committed(reply)
         if not done.succeeded:
-            refuse_lost(told, done, lease)
+            refuse_lost(reply, done, lease)
 
 
 def in_order(pairs: Iterable[Pair]) -> list[Pair]:
@@ -81,9 +81,9 @@ class _Judged:
 
 def _judged(members: Members) -> list[_Judged]:
     """Judge as the file store does: the last entries stay, and all entries of rollouts that may be open."""
-    told = members.ask(commands.GET, "--prefix", "--", JOURNAL, what="reading the journal")
-    pairs = in_order(range_of(told).kvs)
-    entries = [(pair, entry) for pair in pairs for entry in parse_journal(pair.value, f"etcd on {told.host}")]
+    reply = members.ask(ctl_scripts.GET, "--prefix", "--", JOURNAL, what="reading the journal")
+    pairs = in_order(range_of(reply).kvs)
+    entries = [(pair, entry) for pair in pairs for entry in parse_journal(pair.value, f"etcd on {reply.host}")]
     still_open: set[str] = set()
     for _, entry in entries:
         if entry.event is Event.OPENED:

@@ -6,9 +6,9 @@ import secrets
 from dataclasses import dataclass, replace
 
 from rackwright.errors import LeasedError
-from rackwright.state.etcd import commands
+from rackwright.state.etcd import ctl_scripts
 from rackwright.state.etcd.held import HOLDER_KEY, LEASE_KEY, attempt_of, expired, live, value_of
-from rackwright.state.etcd.members import Members, Told, unexpected
+from rackwright.state.etcd.members import Members, Reply, unexpected
 from rackwright.state.etcd.output import Committed, Pair, committed, kept_alive, range_of, remaining, seconds
 from rackwright.state.etcd.transaction import (
     LEASE,
@@ -48,14 +48,14 @@ def take(members: Members, owner: Owner, lasts: int, journal: str) -> Taken:
         ),
         otherwise=(get(LEASE_KEY),),
     )
-    told = members.ask(commands.GRANT_AND_COMMIT, lasts, stdin=taking.text, what="taking the lease")
-    done = committed(told)
-    pair = _there(told, done)
+    reply = members.ask(ctl_scripts.GRANT_AND_COMMIT, lasts, stdin=taking.text, what="taking the lease")
+    done = committed(reply)
+    pair = _there(reply, done)
     if done.succeeded:
-        lease = live(pair, seconds(told), lasts, told.host)
-        previous = expired(done.found.named(HOLDER_KEY), seconds(told), told.host)
+        lease = live(pair, seconds(reply), lasts, reply.host)
+        previous = expired(done.found.named(HOLDER_KEY), seconds(reply), reply.host)
         return Taken(replace(lease, previous=previous), done.found.count)
-    lease = _with_time_left(members, pair, unneeded=told.line(0).partition(" ")[2])
+    lease = _with_time_left(members, pair, unneeded=reply.line(0).partition(" ")[2])
     # If the first answer was lost, this very call has taken it.
     if attempt_of(pair) != attempt:
         raise leased(lease)
@@ -64,13 +64,13 @@ def take(members: Members, owner: Owner, lasts: int, journal: str) -> Taken:
 
 def renew(members: Members, lease: Lease, lasts: int) -> Lease:
     """Renew the lease's etcd lease, which lasts this long. Raise LeasedError if the lease has ended."""
-    told = members.ask(commands.KEEP_ALIVE, _hex(lease.etcd), LEASE_KEY, what="renewing the lease")
-    now, left, pair = seconds(told), kept_alive(told), range_of(told, 2).named(LEASE_KEY)
+    reply = members.ask(ctl_scripts.KEEP_ALIVE, _hex(lease.etcd), LEASE_KEY, what="renewing the lease")
+    now, left, pair = seconds(reply), kept_alive(reply), range_of(reply, 2).named(LEASE_KEY)
     if pair is None or pair.create_revision != lease.token:
-        raise _lost(pair, now, told.host)
+        raise _lost(pair, now, reply.host)
     if left is None or not lasts <= left <= lasts + _MORE_SECONDS or pair.lease != lease.etcd:
         return renew_for(members, lease, lasts)
-    return replace(live(pair, now, left, told.host), previous=lease.previous)
+    return replace(live(pair, now, left, reply.host), previous=lease.previous)
 
 
 def renew_for(members: Members, lease: Lease, lasts: int) -> Lease:
@@ -78,13 +78,13 @@ def renew_for(members: Members, lease: Lease, lasts: int) -> Lease:
     binding = Transaction(
         when=(created(LEASE_KEY, lease.token),), then=(get(LEASE_KEY), attach(LEASE_KEY)), otherwise=(get(LEASE_KEY),)
     )
-    told = members.ask(commands.GRANT_AND_COMMIT, lasts, stdin=binding.text, what="renewing the lease")
-    now, done, granted = seconds(told), committed(told), told.line(0).partition(" ")[2]
+    reply = members.ask(ctl_scripts.GRANT_AND_COMMIT, lasts, stdin=binding.text, what="renewing the lease")
+    now, done, granted = seconds(reply), committed(reply), reply.line(0).partition(" ")[2]
     former = done.found.named(LEASE_KEY)
-    members.ask(commands.REVOKE, _hex(former.lease) if former and done.succeeded else granted, what="revoking")
+    members.ask(ctl_scripts.REVOKE, _hex(former.lease) if former and done.succeeded else granted, what="revoking")
     if former is None or not done.succeeded:
-        raise _lost(former, now, told.host)
-    renewed = live(former, now, lasts, told.host)
+        raise _lost(former, now, reply.host)
+    renewed = live(former, now, lasts, reply.host)
     return replace(renewed, previous=lease.previous, etcd=int(granted, 16))
 
 
@@ -95,21 +95,21 @@ def remove(members: Members, lease: Lease) -> Lease | None:
         then=(delete(LEASE_KEY), delete(HOLDER_KEY)),
         otherwise=(get(LEASE_KEY),),
     )
-    script, what = commands.COMMIT_AND_REVOKE, "removing the lease"
-    told = members.ask(script, _hex(lease.etcd), stdin=removing.text, what=what)
-    other = committed(told).found.named(LEASE_KEY)
+    script, what = ctl_scripts.COMMIT_AND_REVOKE, "removing the lease"
+    reply = members.ask(script, _hex(lease.etcd), stdin=removing.text, what=what)
+    other = committed(reply).found.named(LEASE_KEY)
     return _with_time_left(members, other) if other else None
 
 
 def look(members: Members) -> Lease | None:
     """Return the present lease, live or expired. Change nothing."""
     looking = Transaction(then=(get(LEASE_KEY), get(HOLDER_KEY)))
-    told = members.ask(commands.COMMIT, stdin=looking.text, what="reading the lease")
-    found = committed(told).found
+    reply = members.ask(ctl_scripts.COMMIT, stdin=looking.text, what="reading the lease")
+    found = committed(reply).found
     pair = found.named(LEASE_KEY)
     if pair:
         return _with_time_left(members, pair)
-    return expired(found.named(HOLDER_KEY), seconds(told), told.host)
+    return expired(found.named(HOLDER_KEY), seconds(reply), reply.host)
 
 
 def held_by(lease: Lease) -> str:
@@ -117,11 +117,11 @@ def held_by(lease: Lease) -> str:
     return created(LEASE_KEY, lease.token)
 
 
-def refuse_lost(told: Told, done: Committed, lease: Lease) -> None:
+def refuse_lost(reply: Reply, done: Committed, lease: Lease) -> None:
     """Given the answer to a refused write with `get(LEASE_KEY)`, raise LeasedError unless the lease is this one."""
     pair = done.found.named(LEASE_KEY)
     if pair is None or pair.create_revision != lease.token:
-        raise _lost(pair, seconds(told), told.host)
+        raise _lost(pair, seconds(reply), reply.host)
 
 
 def _lost(pair: Pair | None, now: int, where: str) -> LeasedError:
@@ -129,15 +129,15 @@ def _lost(pair: Pair | None, now: int, where: str) -> LeasedError:
 
 
 def _with_time_left(members: Members, pair: Pair, unneeded: str = "") -> Lease:
-    told = members.ask(commands.LEFT, _hex(pair.lease), unneeded, what="reading the lease")
+    reply = members.ask(ctl_scripts.LEFT, _hex(pair.lease), unneeded, what="reading the lease")
     # While there is the key, the lease isn't over.
-    return live(pair, seconds(told), max(1, remaining(told)), told.host)
+    return live(pair, seconds(reply), max(1, remaining(reply)), reply.host)
 
 
-def _there(told: Told, done: Committed) -> Pair:
+def _there(reply: Reply, done: Committed) -> Pair:
     pair = done.found.named(LEASE_KEY)
     if pair is None:
-        raise unexpected(told)
+        raise unexpected(reply)
     return pair
 
 

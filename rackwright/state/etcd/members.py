@@ -23,7 +23,7 @@ _PASSING = ("no leader", "leader changed", "proposal dropped", "timed out", "dea
 
 
 @dataclass(frozen=True)
-class Told:
+class Reply:
     """What a command printed on a control host."""
 
     host: str
@@ -48,7 +48,7 @@ class Members:
     def names(self) -> str:
         return ", ".join(shell.name for shell in self.shells)
 
-    def ask(self, script: str, *words: object, stdin: str | None = None, what: str) -> Told:
+    def ask(self, script: str, *words: object, stdin: str | None = None, what: str) -> Reply:
         """Return the answer of the first member that gives one. The script gets the wrapper, a limit, and the words.
 
         A script may have run on several hosts, and on one of them later than this returns: it must be safe to repeat.
@@ -59,22 +59,22 @@ class Members:
         while True:
             refusals: dict[str, str] = {}
             for number in self._order():
-                told = self._told(number, script, (limit, *words), stdin, refusals)
-                if told:
+                reply = self._reply(number, script, (limit, *words), stdin, refusals)
+                if reply:
                     self._used = number
-                    return told
+                    return reply
             if not any(word in why for why in refusals.values() for word in _PASSING) or time.monotonic() > until:
                 raise _none_answered(what, refusals)
             limit = 2 * self.limit
             time.sleep(_PAUSE)
 
-    def ask_each(self, script: str, *words: object, what: str) -> tuple[Told, ...]:
+    def ask_each(self, script: str, *words: object, what: str) -> tuple[Reply, ...]:
         """Return the answers of all members that give one. Raise HostError if none does."""
         refusals: dict[str, str] = {}
         asked = (
-            self._told(number, script, (self.limit, *words), None, refusals) for number in range(len(self.shells))
+            self._reply(number, script, (self.limit, *words), None, refusals) for number in range(len(self.shells))
         )
-        found = tuple(told for told in asked if told)
+        found = tuple(reply for reply in asked if reply)
         if not found:
             raise _none_answered(what, refusals)
         return found
@@ -84,9 +84,9 @@ class Members:
         yield first
         yield from (number for number in range(len(self.shells)) if number != first)
 
-    def _told(
+    def _reply(
         self, number: int, script: str, words: tuple[object, ...], stdin: str | None, refusals: dict[str, str]
-    ) -> Told | None:
+    ) -> Reply | None:
         """Return the member's answer, or note why there is none."""
         shell = self.shells[number]
         try:
@@ -95,7 +95,7 @@ class Members:
             refusals[shell.name] = error.problems[0].what
             return None
         if done.ok:
-            return Told(shell.name, done.stdout)
+            return Reply(shell.name, done.stdout)
         refusals[shell.name] = " ".join(done.last_lines(1)) or f"exit status {done.exit_status}"
         return None
 
@@ -110,5 +110,5 @@ def _none_answered(what: str, refusals: dict[str, str]) -> HostError:
     )
 
 
-def unexpected(told: Told) -> RackwrightError:
-    return RackwrightError(f"unexpected answer of etcd: {told.text[:200]}", where=told.host)
+def unexpected(reply: Reply) -> RackwrightError:
+    return RackwrightError(f"unexpected answer of etcd: {reply.text[:200]}", where=reply.host)

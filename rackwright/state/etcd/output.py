@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AliasPath, BeforeValidator, Field, ValidationError
 
-from rackwright.state.etcd.members import Told, unexpected
+from rackwright.state.etcd.members import Reply, unexpected
 from rackwright.values.base import Stored
 
 Answer = TypeVar("Answer", bound=Stored)
@@ -81,32 +81,32 @@ class KeptAlive(Stored):
     ttl: int | None = Field(None, validation_alias="TTL")
 
 
-def range_of(told: Told, line: int = 0) -> Range:
-    return _parsed(Range, told, line)
+def range_of(reply: Reply, line: int = 0) -> Range:
+    return _parsed(Range, reply, line)
 
 
-def committed(told: Told, line: int = 1) -> Committed:
-    return _parsed(Committed, told, line)
+def committed(reply: Reply, line: int = 1) -> Committed:
+    return _parsed(Committed, reply, line)
 
 
-def remaining(told: Told, line: int = 1) -> int:
-    return _parsed(Remaining, told, line).ttl
+def remaining(reply: Reply, line: int = 1) -> int:
+    return _parsed(Remaining, reply, line).ttl
 
 
-def kept_alive(told: Told, line: int = 1) -> int | None:
-    return _parsed(KeptAlive, told, line).ttl
+def kept_alive(reply: Reply, line: int = 1) -> int | None:
+    return _parsed(KeptAlive, reply, line).ttl
 
 
-def seconds(told: Told) -> int:
+def seconds(reply: Reply) -> int:
     """Return the control host's time, which its answer begins with."""
-    word = told.line(0).split(" ")[0]
+    word = reply.line(0).split(" ")[0]
     if not word.isdecimal() or len(word) > 11:
-        raise unexpected(told)
+        raise unexpected(reply)
     return int(word)
 
 
-def _parsed(model: type[Answer], told: Told, line: int) -> Answer:
+def _parsed(model: type[Answer], reply: Reply, line: int) -> Answer:
     try:
-        return model.model_validate_json(told.line(line))
+        return model.model_validate_json(reply.line(line))
     except ValidationError:
-        raise unexpected(told) from None
+        raise unexpected(reply) from None

@@ -28,7 +28,7 @@ class Transaction:
 
 
 def quoted(text: str) -> str:
-    """Return the text as a Go string that stands on one line."""
+    """Return the text as a Go string on one line."""
     escaped = _ESCAPED.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
     return f'"{escaped}"'
 

@@ -82,14 +82,14 @@ KEEP_ALIVE = (
     _CTL
     + """
 now=$(date +%s)
-if ! told=$(ctl lease keep-alive --once "$1" -w json 2>&1); then
-    case $told in
-        *'requested lease not found'*) told='{}' ;;
-        *) printf '%s\\n' "$told" >&2; exit 1 ;;
+if ! reply=$(ctl lease keep-alive --once "$1" -w json 2>&1); then
+    case $reply in
+        *'requested lease not found'*) reply='{}' ;;
+        *) printf '%s\\n' "$reply" >&2; exit 1 ;;
     esac
 fi
 echo "$now"
-printf '%s\\n' "$told" | tail -n 1
+printf '%s\\n' "$reply" | tail -n 1
 ctl get -w json -- "$2"
 """
 )
