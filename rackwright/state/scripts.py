@@ -193,3 +193,44 @@ for file in *.json; do
     [ ! -f "$file" ] || { printf '%s\\n' "$file"; cat -- "$file"; printf '\\036'; }
 done
 """
+
+# $1: folder of all documents, $2: the folder for the lease, below it.
+DUMP = """set -eu
+cd -- "$1" 2>/dev/null || exit 0
+control=$2
+set --
+for one in "$control/journal" "$control/token" "$control"/*.json golden bench canaries; do
+    [ ! -e "$one" ] || set -- "$@" "$one"
+done
+[ $# -eq 0 ] || tar -c -z -f - -- "$@"
+"""
+
+# $2: token, $3: the token that the next one must exceed; stdin: the archive. This host's own journal is kept as
+# journal.before. The greater token is kept, so that no earlier lease of this host can pass for a new one.
+LOAD = (
+    _LOCKED
+    + _MINE
+    + """
+umask 022
+rm -rf loaded
+trap 'rm -rf loaded' EXIT
+mkdir -p loaded/control loaded/first loaded/rest
+tar -x -z -p --no-same-owner -f - -C loaded
+find loaded -exec sync -- {} +
+[ "$3" -le "$(cat token 2>/dev/null || echo 0)" ] || echo "$3" | (umask 077; replace token)
+placed() {
+    (cd "loaded/$1" && find . -type d) | while IFS= read -r folder; do mkdir -p -- "../$folder"; done
+    (cd "loaded/$1" && find . -type f) | while IFS= read -r file; do "$2" "loaded/$1/$file" "../$file"; done
+    (cd "loaded/$1" && find . -type d) | while IFS= read -r folder; do sync -- "../$folder"; done
+}
+unless_there() { ln -T -- "$1" "$2" 2>/dev/null || [ -e "$2" ]; }
+instead() { mv -fT -- "$1" "$2"; }
+placed first unless_there
+placed rest instead
+find loaded/control -type f -exec mv -f -t . -- {} +
+[ ! -e journal ] || cmp -s journal loaded/journal || ln -f journal journal.before
+if [ -e loaded/journal ]; then mv -fT loaded/journal journal; else rm -f journal; fi
+sync .
+echo "loaded $now"
+"""
+)

@@ -10,9 +10,10 @@ from typing import Protocol
 
 from rackwright.errors import RackwrightError
 from rackwright.state import scripts
+from rackwright.state.contents import Contents, packed, unpacked
 from rackwright.state.journal import Entry, parse_journal
 from rackwright.state.lease import SECONDS, Lease, Owner, damaged, leased, lost, parse_lease
-from rackwright.state.shell import FOLDER, Shell, call
+from rackwright.state.shell import FOLDER, Shell, call, command
 
 _SECONDS = re.compile("[0-9]{1,11}")
 KEPT = 10
@@ -73,6 +74,17 @@ class ControlStore(Protocol):
 
     def place(self, path: str) -> str:
         """Return where the document is, for people."""
+
+    def dump(self, *, quorum: bool = True) -> Contents:
+        """Return everything but the lease. Without `quorum`, a store on several hosts returns what the one that knows
+        most has, even if it isn't all. Change nothing."""
+
+    def load(self, lease: Lease, contents: Contents) -> None:
+        """Store these contents: this journal instead of the present one, and all documents. A document that is never
+        replaced stays. Empty contents change nothing. Can be repeated after a crash at any point.
+
+        Raise LeasedError if the lease has ended.
+        """
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,19 @@ class FileStore:
 
     def place(self, path: str) -> str:
         return f"{self._documents}/{path} on {self.shell.name}"
+
+    def dump(self, *, quorum: bool = True) -> Contents:
+        folder, control = posixpath.split(self.folder)
+        done = self.shell.run(command(scripts.DUMP, folder, control)).check("reading the control host's state")
+        return unpacked(done.stdout_bytes, control, self.shell.name)
+
+    def load(self, lease: Lease, contents: Contents) -> None:
+        if contents == Contents():
+            return
+        words, what = (self.folder, lease.token, contents.token), "storing the control host's state"
+        verdict, now, lines = self._parsed(call(self.shell, scripts.LOAD, *words, stdin=packed(contents), what=what))
+        if verdict == "lost":
+            raise lost(parse_lease(lines, now, self.shell.name), self.shell.name)
 
     @property
     def _documents(self) -> str:

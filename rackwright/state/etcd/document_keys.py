@@ -33,7 +33,7 @@ def read_below(members: Members, prefix: str) -> Mapping[str, str]:
 
 def put_first(members: Members, key: str, content: str) -> str:
     """Store the value unless there is one; return what is stored afterwards."""
-    _refuse_large(key, content)
+    refuse_large(key, content)
     storing = Transaction(when=(created(key, 0),), then=(put(key, content),), otherwise=(get(key),))
     reply = members.ask(ctl_scripts.COMMIT, stdin=storing.text, what=f"storing {key}")
     found = committed(reply).found.named(key)
@@ -47,7 +47,7 @@ def replace(
 
     The revision that is replaced is named in the transaction, so an attempt that arrives late replaces nothing newer.
     """
-    _refuse_large(key, content)
+    refuse_large(key, content)
     for _ in range(_TRIES):
         present = _found(members, "--prefix", "--keys-only", "--", alike)
         before = present.named(key)
@@ -82,7 +82,7 @@ def _found(members: Members, *words: str) -> Range:
     return range_of(members.ask(ctl_scripts.GET, *words, what=f"reading {words[-1]}"))
 
 
-def _refuse_large(key: str, content: str) -> None:
+def refuse_large(key: str, content: str) -> None:
     size = len(content.encode())
     if size > LARGEST:
         raise RackwrightError(f"{key} is too large: {size} bytes", should=f"should be at most {LARGEST}")

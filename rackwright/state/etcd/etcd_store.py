@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rackwright.errors import RackwrightError
-from rackwright.state.etcd import document_keys, journal_keys, lease_keys
+from rackwright.state.contents import Contents
+from rackwright.state.etcd import contents_keys, document_keys, journal_keys, lease_keys
 from rackwright.state.etcd.journal_keys import JOURNAL
 from rackwright.state.etcd.members import CTL, LIMIT, PATIENCE, Members
 from rackwright.state.journal import Entry
@@ -88,6 +89,13 @@ class EtcdStore:
 
     def place(self, path: str) -> str:
         return f"{_key(path)} in etcd on {self._members.names}"
+
+    def dump(self, *, quorum: bool = True) -> Contents:
+        return contents_keys.dump(self._members, quorum=quorum)
+
+    def load(self, lease: Lease, contents: Contents) -> None:
+        if contents != Contents():
+            contents_keys.load(self._members, lease, contents)
 
 
 def _key(path: str) -> str:
