@@ -92,6 +92,8 @@ class Cluster:
         peers = ",".join(f"{one.name}=http://127.0.0.1:{one.peer}" for one in self.members)
         client, peer = (f"http://127.0.0.1:{port}" for port in (member.client, member.peer))
         command = ["setpriv", "--pdeathsig", "KILL", "etcd", "--name", member.name, "--log-level", "error"]
+        # As on control hosts.
+        command += ["--max-request-bytes", str(2**23)]
         command += ["--data-dir", str(self.folder / member.name), "--initial-cluster", peers]
         command += ["--listen-client-urls", client, "--advertise-client-urls", client]
         command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]

@@ -14,7 +14,7 @@ from rackwright.state.etcd.transaction import Transaction, created, delete, get,
 from rackwright.state.lease import Lease
 
 LARGEST = 3 * 2**19
-"""Bytes: etcdctl sends at most 2 MiB at once, whatever the server takes."""
+"""Bytes: etcdctl sends at most 2 MiB at once. The servers' max-request-bytes, 1.5 MiB by default, must be as many."""
 _TRIES = 20
 _MOST_DROPPED = 100
 """A transaction of etcd has at most 128 operations."""

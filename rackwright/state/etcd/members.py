@@ -101,9 +101,9 @@ class Members:
 
 
 def _none_answered(what: str, refusals: dict[str, str]) -> HostError:
+    reasons = "; ".join(f"{host}: {why}" for host, why in refusals.items())
     return HostError(
-        f"{what} failed: no member of etcd can answer\n    "
-        + "\n    ".join(f"{host}: {why}" for host, why in refusals.items()),
+        f"{what} failed: no member of etcd can answer ({reasons})",
         where=", ".join(refusals),
         should="more than half of the members should run and reach one another",
         next="systemctl status rackwright-etcd.service on these hosts",

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 LEASE, NOW = "@LEASE@", "@NOW@"
 """Placeholders that a script replaces on the control host: a new etcd lease's id, and its clock's time in seconds."""
-# etcdctl reads a word in quotes as a Go string. No line may end within it,
-# and no text may look like a placeholder.
+# etcdctl reads a word in quotes as a Go string. No line may end within it, and no
+# text may look like a placeholder.
 _ESCAPED = re.compile(r'[\x00-\x1f\x7f"\\@]')
+_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Transaction:
 
 def quoted(text: str) -> str:
     """Return the text as a Go string on one line."""
-    escaped = _ESCAPED.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    escaped = _ESCAPED.sub(lambda found: _SHORT.get(found[0]) or f"\\x{ord(found[0]):02x}", text)
     return f'"{escaped}"'
 
 
