@@ -237,6 +237,43 @@ def test_a_short_lease_is_kept_by_renewing_it(cluster: Cluster) -> None:
     assert store.show().token == lease.token
 
 
+def append(store: EtcdStore, lease: Lease) -> None:
+    store.append(lease, entry(detail="one"))
+
+
+def keep(store: EtcdStore, lease: Lease) -> None:
+    store.keep(lease, "rollout-1.json", "{}")
+
+
+@pytest.mark.parametrize("lands", [True, False])
+@pytest.mark.parametrize(("write", "commands_before"), [(append, 0), (keep, 1)])
+def test_what_was_written_before_the_lease_ended_is_not_refused_and_anything_else_is(
+    cluster: Cluster, write: Callable[[EtcdStore, Lease], None], commands_before: int, lands: bool
+) -> None:
+    """The answer to the first attempt is lost, and the lease ends before the second one."""
+    store = cluster.store()
+    lease = store.acquire(ANNA)
+    commands = [0]
+
+    def lost_with_the_lease(run: Run) -> Completed:
+        commands[0] += 1
+        if commands[0] <= commands_before:
+            return run()
+        if lands:
+            run()
+        expire(cluster.store())
+        raise gone()
+
+    store.shells[0].fault = lost_with_the_lease  # type: ignore[attr-defined]
+    if lands:
+        write(store, lease)
+    else:
+        with pytest.raises(LeasedError):
+            write(store, lease)
+    assert [one.detail for one in store.entries()] == (["one"] if lands and write is append else [])
+    assert store.kept("rollout-1.json") == ("{}" if lands and write is keep else None)
+
+
 def test_an_expired_lease_is_removed_by_its_own_run(cluster: Cluster) -> None:
     store = cluster.store()
     lease = store.acquire(ANNA)

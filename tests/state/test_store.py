@@ -101,6 +101,8 @@ def test_an_expired_lease_is_taken_over_and_its_owner_named(store):
     assert (lease.previous.owner, lease.previous.token) == (BEN, before.token)
     assert lease.token > before.token
     assert store.show().owner == ANNA
+    expire(store)
+    assert store.acquire(BEN).previous.token == lease.token
 
 
 def test_a_released_lease_leaves_none_and_the_token_grows_all_the_same(store):

@@ -12,7 +12,7 @@ from rackwright.state.etcd.held import LEASE_KEY
 from rackwright.state.etcd.lease_keys import held_by, refuse_lost
 from rackwright.state.etcd.members import Members
 from rackwright.state.etcd.output import Pair, committed, range_of
-from rackwright.state.etcd.transaction import Transaction, created, delete, get, put
+from rackwright.state.etcd.transaction import Transaction, delete, get, put
 from rackwright.state.journal import Entry, Event, parse_journal
 from rackwright.state.lease import Lease
 from rackwright.state.scripts import JOURNAL_KEPT
@@ -28,7 +28,7 @@ def append(members: Members, lease: Lease, line: str) -> None:
     """Add the line under a new key. Raise LeasedError, writing nothing, if the lease has ended."""
     key = f"{JOURNAL}{secrets.token_hex(16)}"
     writing = Transaction(
-        when=(held_by(lease), created(key, 0)),
+        when=(held_by(lease),),
         then=(put(key, line),),
         otherwise=(get(LEASE_KEY), get(key, "--keys-only")),
     )
