@@ -4,7 +4,8 @@ Each is safe to repeat on another host while the first may still run.
 """
 
 # Some commands of etcdctl have no time limit of their own. While a member doesn't know yet that the leader is gone,
-# what it was asked is lost: then another attempt is faster than waiting.
+# what it was asked is lost: then another attempt is faster than waiting. The limit is for etcd alone: what goes over
+# a slow connection is read before, and printed afterwards.
 _CTL = """set -eu
 ctl() {
     timeout -k 1 "$limit" "$wrapper" --dial-timeout=1s "$@" || {
@@ -13,30 +14,37 @@ ctl() {
         return "$status"
     }
 }
+commit() { found=$(printf %s "${text%.}" | ctl txn -w json) && printf '%s\\n' "$found"; }
 wrapper=$1 limit=$2
 shift 2
+"""
+_READ = """
+text=$(cat; echo .)
 """
 
 # Words: flags, key.
 GET = (
     _CTL
     + """
-ctl get -w json "$@"
+found=$(ctl get -w json "$@")
+printf '%s\\n' "$found"
 """
 )
 
 # stdin: the transaction. etcdctl exits with 0 when a comparison fails, too.
 COMMIT = (
     _CTL
+    + _READ
     + """
 date +%s
-ctl txn -w json
+commit
 """
 )
 
 # Words: seconds; stdin: the transaction, with placeholders.
 GRANT_AND_COMMIT = (
     _CTL
+    + _READ
     + """
 now=$(date +%s)
 granted=$(ctl lease grant "$1")
@@ -44,16 +52,18 @@ id=${granted#lease }
 id=${id%% *}
 case $id in ''|*[!0-9a-f]*) printf '%s\\n' "$granted" >&2; exit 65 ;; esac
 echo "$now $id"
-sed -e "s/@LEASE@/$id/g" -e "s/@NOW@/$now/g" | ctl txn -w json
+text=$(printf %s "$text" | sed -e "s/@LEASE@/$id/g" -e "s/@NOW@/$now/g")
+commit
 """
 )
 
 # Words: the etcd lease; stdin: the transaction. Without its key, an etcd lease is of no use.
 COMMIT_AND_REVOKE = (
     _CTL
+    + _READ
     + """
 date +%s
-ctl txn -w json
+commit
 ctl lease revoke "$1" >/dev/null 2>&1 || :
 """
 )
