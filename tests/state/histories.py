@@ -156,11 +156,11 @@ class Client:
             self.over.wait(0.05)
 
     def _write(self, lease: Lease) -> None:
-        kind = self.choices.choices(["append", "keep", "renew", "release", "pause"], [55, 15, 15, 10, 5])[0]
+        kind = self.choices.choices(["append", "keep", "renew", "release", "pause"], [50, 20, 10, 10, 10])[0]
         self.count += 1
         value = f"{self.name}-{self.count}"
         if kind == "pause":
-            self.over.wait(self.choices.uniform(0.5, 2))
+            self.over.wait(self.choices.uniform(1, 2))
             return
         acts: dict[str, Callable[[], object]] = {
             "append": lambda: self.store.append(lease, entry(Event.INTENT, detail=value)),
