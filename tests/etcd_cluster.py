@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,16 @@ class Cluster:
             else:
                 self.start(member)
         for member in self.members:
-            wait_until(lambda member=member: member.answers)
+            try:
+                wait_until(lambda member=member: self._answers(member))
+            except AssertionError as error:
+                log = (self.folder / f"{member.name}.log").read_text().splitlines()[-5:]
+                raise AssertionError("\n".join([f"{member.name} does not answer {error}", *log])) from None
+
+    def _answers(self, member: Member) -> bool:
+        if not member.alive:
+            self.start(member)
+        return member.answers
 
     def leader(self) -> Member:
         """Wait until there is a leader, and return it."""
@@ -157,8 +167,10 @@ def cluster_in(folder: Path, *, durable: bool = False) -> Iterator[Cluster]:
 
 
 def free_ports(count: int) -> list[int]:
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
+    """Return ports that no connection of another process gets while a member is down."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.choice([one for one in range(15000, 32000) if one not in found])  # noqa: S311
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+    return found

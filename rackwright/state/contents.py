@@ -10,17 +10,22 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from rackwright.errors import HostError
+from rackwright.errors import HostError, RackwrightError
 from rackwright.state.journal import whole_lines
 
 FIRST_STAYS = "golden/"
 """Paths that begin so belong to documents that are never replaced."""
 MOST_BYTES = 2**29
+_NAME = r"[^/.\x00-\x1f][^/\x00-\x1f]*"
+_KEPT = re.compile(rf"{_NAME}\.json")
+_DOCUMENT = re.compile(rf"(?!control/|journal/)(?:{_NAME}/)+{_NAME}\.json")
 _TOKEN = re.compile(r"[0-9]{1,11}\n?")
 
 
 @dataclass(frozen=True)
 class Contents:
+    """Raises RackwrightError if a path leads elsewhere: a control host that is broken into may send any."""
+
     journal: tuple[str, ...] = ()
     """Lines without their ends, oldest first."""
     kept: Mapping[str, str] = field(default_factory=dict)
@@ -29,6 +34,12 @@ class Contents:
     """Other documents, by path."""
     token: int = 0
     """The last lease's token, or a greater number."""
+
+    def __post_init__(self) -> None:
+        for pattern, paths in ((_KEPT, self.kept), (_DOCUMENT, self.documents)):
+            for path in paths:
+                if not pattern.fullmatch(path):
+                    raise RackwrightError(f"unexpected document among what a control host keeps: {path}")
 
 
 def packed(contents: Contents) -> bytes:

@@ -151,6 +151,27 @@ def test_a_link_is_not_taken(file_store: FileStore, tmp_path: Path) -> None:
         file_store.dump()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "control/lease",
+        "control/../x.json",
+        "control/.x.json",
+        "golden/../../x.json",
+        "x.json",
+        "golden/a/x",
+        "/golden/a.json",
+        "journal/a.json",
+    ],
+)
+def test_a_file_that_leads_elsewhere_is_refused(name: str) -> None:
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(RackwrightError, match="unexpected document among what a control host keeps: "):
+        unpacked(written.getvalue(), "control", "gate1")
+
+
 def test_what_is_no_archive_or_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(HostError, match="gate1: it sent no readable archive"):
         unpacked(b"welcome", "control", "gate1")

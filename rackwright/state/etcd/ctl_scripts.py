@@ -14,12 +14,12 @@ ctl() {
         return "$status"
     }
 }
-commit() { found=$(printf %s "${text%.}" | ctl txn -w json) && printf '%s\\n' "$found"; }
 wrapper=$1 limit=$2
 shift 2
 """
 _READ = """
 text=$(cat; echo .)
+commit() { found=$(printf %s "${text%.}" | ctl txn -w json) && printf '%s\\n' "$found"; }
 """
 
 # Words: flags, key.
