@@ -33,7 +33,7 @@ _ODD = st.sampled_from(
 _VALUES = st.lists(st.lists(_ODD | st.text(), max_size=4).map("".join), min_size=1, max_size=60)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(values=_VALUES)
 def test_any_value_comes_back_as_it_was(cluster: Cluster, etcd_store: EtcdStore, values: list[str]) -> None:
     cluster.empty()
@@ -43,7 +43,7 @@ def test_any_value_comes_back_as_it_was(cluster: Cluster, etcd_store: EtcdStore,
     assert list(etcd_store.read_all("any").values()) == values
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(name=st.text(min_size=1).filter(lambda text: "\0" not in text))
 def test_a_document_of_any_name_comes_back(etcd_store: EtcdStore, name: str) -> None:
     etcd_store.put(f"any/{name}", name)
