@@ -134,7 +134,7 @@ def _history(context: Context, model: str) -> int:
     from rackwright.state.bench import read_benches
 
     model_named(context.fleet, model)
-    with control_store(context.fleet) as (_, control):
-        kept = read_benches(control, model)
+    with control_store(context.fleet) as (store, _):
+        kept = read_benches(store, model)
     context.answer({"benches": [bench.model_dump(mode="json") for bench in kept]}, *history(kept))
     return ExitCode.DONE

@@ -1,4 +1,4 @@
-"""Measurements of a model, stored on the control host so that a later run can be compared with them."""
+"""Measurements of a model, stored on the control hosts so that a later run can be compared with them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rackwright.state.formats import Moment
 from rackwright.state.series import Series
-from rackwright.state.shell import FOLDER, Shell
+from rackwright.state.store import ControlStore
 from rackwright.values.base import Stored
 
 
@@ -103,14 +103,14 @@ class Bench(Stored):
         return self.knee or self.steps[0]
 
 
-_SERIES = Series("bench", Bench, "bench", "measurements")
+_SERIES = Series("bench", Bench, "bench")
 
 
-def write_bench(shell: Shell, bench: Bench, *, folder: str = FOLDER) -> None:
-    """Store the measurement on the control host. Raise as `Series.write` does."""
-    _SERIES.write(shell, bench, folder)
+def write_bench(store: ControlStore, bench: Bench) -> None:
+    """Store the measurement. Raise as `Series.write` does."""
+    _SERIES.write(store, bench)
 
 
-def read_benches(shell: Shell, model: str, *, folder: str = FOLDER) -> tuple[Bench, ...]:
+def read_benches(store: ControlStore, model: str) -> tuple[Bench, ...]:
     """Return the model's stored measurements, oldest first. Raise as `Series.read` does."""
-    return _SERIES.read(shell, model, folder)
+    return _SERIES.read(store, model)

@@ -1,4 +1,4 @@
-"""What the control host stores about canaries: the progress of an open rollout's canaries, and all verdicts."""
+"""What the control hosts store about canaries: the progress of an open rollout's canaries, and all verdicts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Literal
 from rackwright.state.formats import Moment, parse
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.series import Series
-from rackwright.state.shell import FOLDER, Shell
 from rackwright.state.store import ControlStore
 from rackwright.values.base import Stored
 from rackwright.values.text import Name, Sha256
@@ -68,7 +67,7 @@ class CanaryVerdict(Stored):
 
 
 def write_trial(lease_session: LeaseSession, trial: Trial) -> None:
-    """Store it on the control host's disk. Raise LeasedError if the lease has ended."""
+    """Store it on disk. Raise LeasedError if the lease has ended."""
     lease_session.keep(_name(trial.rollout), trial.model_dump_json(indent=1) + "\n")
 
 
@@ -78,17 +77,17 @@ def read_trial(store: ControlStore, rollout: str) -> Trial:
     return parse(Trial, "trial", text, f"rollout {rollout}") if text else Trial(rollout=rollout)
 
 
-_SERIES = Series("canaries", CanaryVerdict, "canary", "verdicts")
+_SERIES = Series("canaries", CanaryVerdict, "canary")
 
 
-def write_verdict(shell: Shell, verdict: CanaryVerdict, *, folder: str = FOLDER) -> None:
-    """Store the verdict on the control host, in place of this run's earlier one. Raise as `Series.write` does."""
-    _SERIES.write(shell, verdict, folder)
+def write_verdict(store: ControlStore, verdict: CanaryVerdict) -> None:
+    """Store the verdict, in place of this run's earlier one. Raise as `Series.write` does."""
+    _SERIES.write(store, verdict)
 
 
-def read_verdicts(shell: Shell, model: str, *, folder: str = FOLDER) -> tuple[CanaryVerdict, ...]:
+def read_verdicts(store: ControlStore, model: str) -> tuple[CanaryVerdict, ...]:
     """Return the verdicts on the model's canaries, oldest first. Raise as `Series.read` does."""
-    return _SERIES.read(shell, model, folder)
+    return _SERIES.read(store, model)
 
 
 def _name(rollout: str) -> str:

@@ -10,9 +10,8 @@ from rackwright.values.base import Stored
 
 NAME = "control-host.json"
 
-# Data from another host is limited in size, and may contain neither links nor devices. This host's own journal is
-# kept as journal.before. The greater token is kept, so that no earlier lease of this host can pass for a new one.
-# This host may have changes of API keys that the former one lacks, so they are merged.
+# Data from another host is limited in size, and may contain neither links nor devices. This host may have changes of
+# API keys that the former one lacks, so they are merged.
 _RECEIVE = (
     MERGE
     + """set -eu
@@ -26,15 +25,8 @@ trap 'rm -rf moved' EXIT
 mkdir moved
 gzip -dc | head -c 536870912 | tar -x --no-same-owner -f - -C moved
 [ -z "$(find moved ! -type f ! -type d)" ] || { echo 'the other host sent something other than files' >&2; exit 65; }
-token() { cat "$1" 2>/dev/null || echo 0; }
-here=$(token control/token)
-[ "$here" -le "$(token moved/control/token)" ] || echo "$here" >moved/control/token
 find moved -exec sync -- {} +
-[ ! -e control/journal ] || mv -fT control/journal control/journal.before
-[ ! -d moved/fleet ] || rm -rf fleet fleet.old
-for one in control fleet golden bench canaries; do
-    [ ! -d "moved/$one" ] || cp -a "moved/$one" .
-done
+if [ -d moved/fleet ]; then rm -rf fleet fleet.old; cp -a moved/fleet .; fi
 [ ! -f moved/kit.json ] || cp -a moved/kit.json .
 if [ -f moved/keys.pushed ]; then grep ' @ ' moved/keys.pushed | merge_keys; fi
 sync .
@@ -43,7 +35,7 @@ sync .
 _SEND = """set -eu
 cd -- "$1"
 set --
-for one in control/journal control/token control/*.json fleet keys.pushed golden bench canaries kit.json; do
+for one in fleet keys.pushed kit.json; do
     [ ! -e "$one" ] || set -- "$@" "$one"
 done
 [ $# -eq 0 ] || tar -c -z -f - -- "$@"
@@ -84,10 +76,10 @@ def write_control(shell: Shell, record: ControlRecord, *, folder: str = FOLDER) 
 
 
 def copy_state(source: Shell, target: Shell, *, folder: str = FOLDER) -> None:
-    """Copy the control host's state from source to target: journal, applied fleet, changes of API keys, answers,
-    measurements, verdicts, the record of the kit.
+    """Copy what a ControlStore doesn't hold from source to target.
 
-    Everything except the lease. Raise HostError if a host can't read or write it.
+    That is the applied fleet, changes of API keys, the record of the kit. Raise HostError if a host can't read or
+    write it.
     """
     packed = source.run(command(_SEND, folder)).check("reading the control host's state").stdout_bytes
     if packed:

@@ -1,4 +1,4 @@
-"""Engines' answers to the fixed prompt, stored on the control host: the first answer of each kind of engine."""
+"""Engines' answers to the fixed prompt, stored on the control hosts: the first answer of each kind of engine."""
 
 from __future__ import annotations
 
@@ -6,25 +6,8 @@ import hashlib
 
 from rackwright.roles.replica.question import GoldenAnswer
 from rackwright.state.formats import Moment, parse
-from rackwright.state.shell import FOLDER, Shell, call
+from rackwright.state.store import ControlStore
 from rackwright.values.base import Stored
-
-_READ = """set -eu
-file=$1/golden/$2/$3.json
-[ ! -e "$file" ] || cat -- "$file"
-"""
-# ln never replaces a file: if two runs write at once, one of them is first, and its file is complete.
-_KEEP = """set -eu
-umask 022
-mkdir -p -- "$1/golden/$2"
-cd -- "$1/golden/$2"
-trap 'rm -f -- ".$3.$$"' EXIT
-cat >".$3.$$"
-sync ".$3.$$"
-ln -T -- ".$3.$$" "$3.json" 2>/dev/null || [ -e "$3.json" ]
-sync .
-cat -- "$3.json"
-"""
 
 
 class Kind(Stored):
@@ -63,23 +46,22 @@ class Golden(Stored):
     who: str
 
 
-def golden_path(kind: Kind, folder: str = FOLDER) -> str:
-    """Return the answer's path on a control host."""
-    return f"{folder}/golden/{kind.model}/{kind.key}.json"
+def golden_path(kind: Kind) -> str:
+    """Return the answer's path among the documents of a ControlStore."""
+    return f"golden/{kind.model}/{kind.key}.json"
 
 
-def read_golden(shell: Shell, kind: Kind, *, folder: str = FOLDER) -> Golden | None:
+def read_golden(store: ControlStore, kind: Kind) -> Golden | None:
     """Return the stored answer, None if there is none yet. Raise RackwrightError if it is damaged or too new."""
-    text = call(shell, _READ, folder, kind.model, kind.key, what="reading the golden answer")
-    return _parsed(shell, kind, text, folder) if text else None
+    text = store.read(golden_path(kind))
+    return _parsed(store, kind, text) if text else None
 
 
-def write_golden(shell: Shell, golden: Golden, *, folder: str = FOLDER) -> Golden:
-    """Store the answer unless there is one already; return the one that the control host has on disk afterwards."""
+def write_golden(store: ControlStore, golden: Golden) -> Golden:
+    """Store the answer unless there is one already; return the one that is stored afterwards."""
     kind, content = golden.kind, golden.model_dump_json(indent=1) + "\n"
-    text = call(shell, _KEEP, folder, kind.model, kind.key, stdin=content, what="storing the golden answer")
-    return _parsed(shell, kind, text, folder)
+    return _parsed(store, kind, store.put_first(golden_path(kind), content))
 
 
-def _parsed(shell: Shell, kind: Kind, text: str, folder: str) -> Golden:
-    return parse(Golden, "golden", text, f"{shell.name}: {golden_path(kind, folder)}")
+def _parsed(store: ControlStore, kind: Kind, text: str) -> Golden:
+    return parse(Golden, "golden", text, store.place(golden_path(kind)))

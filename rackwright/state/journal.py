@@ -49,8 +49,13 @@ def parse_journal(text: str, where: str) -> tuple[Entry, ...]:
 
     An incomplete line, written during a crash, is left out: its writer got no confirmation, so it didn't act on it.
     """
+    return tuple(parse(Entry, "journal", line, f"{where}: journal") for line in whole_lines(text))
+
+
+def whole_lines(text: str) -> tuple[str, ...]:
+    """Return the complete lines of a journal's text, without their ends."""
     # Not splitlines(): it also splits at characters that JSON strings may contain.
-    return tuple(parse(Entry, "journal", line, f"{where}: journal") for line in text.split("\n") if _whole(line))
+    return tuple(line for line in text.split("\n") if _whole(line))
 
 
 def open_rollout(entries: Iterable[Entry]) -> Entry | None:

@@ -44,6 +44,8 @@ class Lease:
     """The control host."""
     previous: Lease | None = None
     """The expired lease that this one replaced."""
+    etcd: int = 0
+    """Id of the etcd lease that its key is bound to; 0: none."""
 
     @property
     def live(self) -> bool:

@@ -1,4 +1,4 @@
-"""The shell scripts that keep lease and journal on a control host; $1 is their folder.
+"""The shell scripts that keep lease, journal and documents on a control host; $1 is their folder.
 
 Scripts that change something keep one flock while they read and write, so that exactly one of several runs wins. A
 file is replaced by a synced rename, so that a crash leaves either the old or the new one. The lease file is a line
@@ -151,3 +151,86 @@ KEPT = """set -eu
 cd -- "$1" 2>/dev/null || exit 0
 if [ -s "$2" ]; then cat -- "$2"; fi
 """
+
+# $1: folder of all documents, $2: folder below it, $3: name, $4: how many stay there, or nothing; stdin: the content.
+# Names sort by a controller's time. Its clock may be behind, so the new file always stays.
+PUT = """set -eu
+umask 022
+mkdir -p -- "$1/$2"
+cd -- "$1/$2"
+trap 'rm -f -- ".$3.$$"' EXIT
+cat >".$3.$$"
+sync ".$3.$$"
+mv -fT -- ".$3.$$" "$3"
+sync .
+[ -n "$4" ] || exit 0
+ls | grep -vxF -e "$3" | sort | head -n "-$(($4 - 1))" | while IFS= read -r old; do rm -f -- "$old"; done
+"""
+
+# The same words without $4. ln never replaces a file: if two runs write at once, one of them is first, and its file
+# is complete.
+PUT_FIRST = """set -eu
+umask 022
+mkdir -p -- "$1/$2"
+cd -- "$1/$2"
+trap 'rm -f -- ".$3.$$"' EXIT
+cat >".$3.$$"
+sync ".$3.$$"
+ln -T -- ".$3.$$" "$3" 2>/dev/null || [ -e "$3" ]
+sync .
+cat -- "$3"
+"""
+
+# Prints a line to tell an empty document from none.
+READ_DOCUMENT = """set -eu
+file=$1/$2/$3
+[ ! -e "$file" ] || { echo found; cat -- "$file"; }
+"""
+
+READ_FOLDER = """set -eu
+cd -- "$1/$2" 2>/dev/null || exit 0
+for file in *.json; do
+    [ ! -f "$file" ] || { printf '%s\\n' "$file"; cat -- "$file"; printf '\\036'; }
+done
+"""
+
+# $1: folder of all documents, $2: the folder for the lease, below it.
+DUMP = """set -eu
+cd -- "$1" 2>/dev/null || exit 0
+control=$2
+set --
+for one in "$control/journal" "$control/token" "$control"/*.json golden bench canaries; do
+    [ ! -e "$one" ] || set -- "$@" "$one"
+done
+[ $# -eq 0 ] || tar -c -z -f - -- "$@"
+"""
+
+# $2: token, $3: the token that the next one must exceed; stdin: the archive. This host's own journal is kept as
+# journal.before. The greater token is kept, so that no earlier lease of this host can pass for a new one.
+LOAD = (
+    _LOCKED
+    + _MINE
+    + """
+umask 022
+rm -rf loaded
+trap 'rm -rf loaded' EXIT
+mkdir -p loaded/control loaded/first loaded/rest
+tar -x -z -p --no-same-owner -f - -C loaded
+find loaded -exec sync -- {} +
+[ "$3" -le "$(cat token 2>/dev/null || echo 0)" ] || echo "$3" | (umask 077; replace token)
+placed() {
+    (cd "loaded/$1" && find . -type d) | while IFS= read -r folder; do mkdir -p -- "../$folder"; done
+    (cd "loaded/$1" && find . -type f) | while IFS= read -r file; do "$2" "loaded/$1/$file" "../$file"; done
+    (cd "loaded/$1" && find . -type d) | while IFS= read -r folder; do sync -- "../$folder"; done
+}
+unless_there() { ln -T -- "$1" "$2" 2>/dev/null || [ -e "$2" ]; }
+instead() { mv -fT -- "$1" "$2"; }
+placed first unless_there
+placed rest instead
+find loaded/control -type f -exec mv -f -t . -- {} +
+[ ! -e journal ] || cmp -s journal loaded/journal || ln -f journal journal.before
+if [ -e loaded/journal ]; then mv -fT loaded/journal journal; else rm -f journal; fi
+sync .
+echo "loaded $now"
+"""
+)

@@ -1,24 +1,32 @@
-"""Storage of lease and journal: an interface, and its implementation in synced files on one control host."""
+"""Storage of lease, journal and documents: an interface, and its implementation in synced files on one host."""
 
 from __future__ import annotations
 
+import posixpath
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rackwright.errors import RackwrightError
 from rackwright.state import scripts
+from rackwright.state.contents import Contents, packed, unpacked
 from rackwright.state.journal import Entry, parse_journal
 from rackwright.state.lease import SECONDS, Lease, Owner, damaged, leased, lost, parse_lease
-from rackwright.state.shell import FOLDER, Shell, call
+from rackwright.state.shell import FOLDER, Shell, call, command
 
 _SECONDS = re.compile("[0-9]{1,11}")
 KEPT = 10
 """How many documents of one kind are kept; older ones are removed."""
+_END = "\x1e"
+"""RECORD SEPARATOR: never occurs in JSON text (RFC 7464)."""
 
 
 class ControlStore(Protocol):
-    """Lease and journal of a fleet. Each method raises HostError if the control host is unreachable."""
+    """Lease, journal and documents of a fleet. Each method raises HostError if no control host can answer.
+
+    Documents are JSON. Those that need no lease have a path, like `bench/assistant/RUN.json`.
+    """
 
     def acquire(self, owner: Owner) -> Lease:
         """Take the lease for one minute. Its `previous` is an expired lease that it replaced. Raise LeasedError if
@@ -50,6 +58,33 @@ class ControlStore(Protocol):
 
     def kept(self, name: str) -> str | None:
         """Return the content under this name, None if there is none. Change nothing."""
+
+    def put(self, path: str, content: str, kept: int | None = None) -> None:
+        """Store the document on disk in place of an earlier one. With `kept`, only so many of its folder stay, the
+        last ones by name; the new one always stays."""
+
+    def put_first(self, path: str, content: str) -> str:
+        """Store the document on disk unless there is one; return what is stored afterwards."""
+
+    def read(self, path: str) -> str | None:
+        """Return the document, None if there is none. Change nothing."""
+
+    def read_all(self, folder: str) -> Mapping[str, str]:
+        """Return the folder's documents by file name, in the order of their names. Change nothing."""
+
+    def place(self, path: str) -> str:
+        """Return where the document is, for people."""
+
+    def dump(self, *, quorum: bool = True) -> Contents:
+        """Return everything but the lease. Without `quorum`, a store on several hosts returns what the one that knows
+        most has, even if it isn't all. Change nothing."""
+
+    def load(self, lease: Lease, contents: Contents) -> None:
+        """Store these contents: this journal instead of the present one, and all documents. A document that is never
+        replaced stays. Empty contents change nothing. Can be repeated after a crash at any point.
+
+        Raise LeasedError if the lease has ended.
+        """
 
 
 @dataclass(frozen=True)
@@ -108,6 +143,43 @@ class FileStore:
 
     def kept(self, name: str) -> str | None:
         return call(self.shell, scripts.KEPT, self.folder, name, what=f"reading {name}") or None
+
+    def put(self, path: str, content: str, kept: int | None = None) -> None:
+        call(self.shell, scripts.PUT, *self._words(path), kept or "", stdin=content, what=f"storing {path}")
+
+    def put_first(self, path: str, content: str) -> str:
+        return call(self.shell, scripts.PUT_FIRST, *self._words(path), stdin=content, what=f"storing {path}")
+
+    def read(self, path: str) -> str | None:
+        answer = call(self.shell, scripts.READ_DOCUMENT, *self._words(path), what=f"reading {path}")
+        return answer.partition("\n")[2] if answer else None
+
+    def read_all(self, folder: str) -> Mapping[str, str]:
+        text = call(self.shell, scripts.READ_FOLDER, self._documents, folder, what=f"reading {folder}")
+        return {name: content for name, _, content in (one.partition("\n") for one in text.split(_END)[:-1])}
+
+    def place(self, path: str) -> str:
+        return f"{self._documents}/{path} on {self.shell.name}"
+
+    def dump(self, *, quorum: bool = True) -> Contents:
+        folder, control = posixpath.split(self.folder)
+        done = self.shell.run(command(scripts.DUMP, folder, control)).check("reading the control host's state")
+        return unpacked(done.stdout_bytes, control, self.shell.name)
+
+    def load(self, lease: Lease, contents: Contents) -> None:
+        if contents == Contents():
+            return
+        words, what = (self.folder, lease.token, contents.token), "storing the control host's state"
+        verdict, now, lines = self._parsed(call(self.shell, scripts.LOAD, *words, stdin=packed(contents), what=what))
+        if verdict == "lost":
+            raise lost(parse_lease(lines, now, self.shell.name), self.shell.name)
+
+    @property
+    def _documents(self) -> str:
+        return posixpath.dirname(self.folder)
+
+    def _words(self, path: str) -> tuple[str, str, str]:
+        return (self._documents, *posixpath.split(path))
 
     def _ask(
         self, script: str, *arguments: object, stdin: str | None = None, what: str

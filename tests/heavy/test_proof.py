@@ -19,6 +19,7 @@ from rackwright.lifecycle.session.replica_units import unit_of
 from rackwright.lifecycle.session.session import Session, open_session
 from rackwright.roles.replica.answer import By
 from rackwright.state.golden import golden_path, read_golden
+from rackwright.state.shell import FOLDER
 from tests.lab.access import accesses
 from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab
@@ -86,15 +87,15 @@ def test_the_first_answer_is_recorded_and_the_next_engine_must_match_it(session:
     assert said == ["no answer of its kind is recorded yet"]
     assert prove(session, first, run="run-1", say=said.append) is None
     assert re.fullmatch(r"its answer is the first of its kind, and recorded: '.*orange.*'", said[1])
-    golden = read_golden(session.remote.connection("gate1"), kind_of(session, first))
+    golden = read_golden(session.store, kind_of(session, first))
     assert golden is not None
     assert (golden.replica, golden.run, golden.answer.by) == (first.address, "run-1", By.TOKENS)
     assert len(golden.answer.tokens) == 16
-    assert lab.exec("gate1", f"stat -c '%a %U' {golden_path(golden.kind)}").out.split() == ["644", "root"]
+    assert lab.exec("gate1", f"stat -c '%a %U' {FOLDER}/{golden_path(golden.kind)}").out.split() == ["644", "root"]
     for replica in (first, second):
         assert prove(session, replica, run="run-2", say=said.append) is None
     assert len(said) == 2
-    assert read_golden(session.remote.connection("gate1"), golden.kind) == golden
+    assert read_golden(session.store, golden.kind) == golden
 
 
 def test_an_engine_that_starts_is_not_proven_yet_and_not_refused(session: Session, lab: Lab) -> None:

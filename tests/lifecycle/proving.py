@@ -14,6 +14,7 @@ from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.lifecycle.proof.identity import Identity
 from rackwright.remote.completed import Completed
 from rackwright.state.shell import FOLDER
+from rackwright.state.store import FileStore
 from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
 from tests.shells import LocalShell
@@ -73,7 +74,10 @@ def site_of(shells: dict[str, Any], *, files: tuple[File, ...] = FILES, **sectio
     lock = lock_of(fleet, files)
     models = {host: serving_of(fleet, lock, host) for host in ("gpu1", "gpu2")}
     operator = SimpleNamespace(who="ada")
-    return SimpleNamespace(fleet=fleet, lock=lock, hosts=models, remote=Shells(shells), operator=operator)
+    store = FileStore(shells["gate1"]) if "gate1" in shells else None
+    return SimpleNamespace(
+        fleet=fleet, lock=lock, hosts=models, remote=Shells(shells), operator=operator, store=store
+    )
 
 
 def over_both(session: Any) -> Replica:

@@ -19,9 +19,7 @@ from rackwright.state.canaries import (
 )
 from rackwright.state.formats import utc_now
 from rackwright.state.lease_session import hold, owner
-from rackwright.state.store import FileStore
 from rackwright.verdict.decide import decide
-from tests.shells import LocalShell
 from tests.verdict.simulated import EQUAL, Size, evidence
 
 ROLLOUT = "20261127T031500Z-a1b2"
@@ -47,39 +45,38 @@ def verdict(**said: Any) -> CanaryVerdict:
     return CanaryVerdict(**{**told, **said})
 
 
-def test_verdicts_come_back_whole_in_the_order_of_time(tmp_path):
-    folder = str(tmp_path / "rack wright")
+def test_verdicts_come_back_whole_in_the_order_of_time(file_store):
     first, second = verdict(), verdict(run="20261128T010214Z-0000", outcome="FAIL", verdict=None, golden="f" * 64)
     for one in (second, first):
-        write_verdict(LocalShell(), one, folder=folder)
-    assert read_verdicts(LocalShell(), "assistant", folder=folder) == (first, second)
-    assert read_verdicts(LocalShell(), "other", folder=folder) == ()
-    assert [path.name for path in Path(folder, "canaries/assistant").iterdir() if path.name.startswith(".")] == []
+        write_verdict(file_store, one)
+    assert read_verdicts(file_store, "assistant") == (first, second)
+    assert read_verdicts(file_store, "other") == ()
+    files = (Path(file_store.folder).parent / "canaries/assistant").iterdir()
+    assert not [path.name for path in files if path.name.startswith(".")]
 
 
-def test_what_a_run_says_last_of_its_canary_stands(tmp_path):
+def test_what_a_run_says_last_of_its_canary_stands(store):
     for outcome in ("open", "INCONCLUSIVE"):
-        write_verdict(LocalShell(), verdict(outcome=outcome), folder=str(tmp_path))
-    assert [one.outcome for one in read_verdicts(LocalShell(), "assistant", folder=str(tmp_path))] == ["INCONCLUSIVE"]
+        write_verdict(store, verdict(outcome=outcome))
+    assert [one.outcome for one in read_verdicts(store, "assistant")] == ["INCONCLUSIVE"]
 
 
-def test_the_oldest_go_when_there_are_too_many(tmp_path, monkeypatch):
+def test_the_oldest_go_when_there_are_too_many(store, monkeypatch):
     monkeypatch.setattr(series, "KEPT", 2)
     for number in range(4):
-        write_verdict(LocalShell(), verdict(run=f"r{number}", verdict=None), folder=str(tmp_path))
-    assert [one.run for one in read_verdicts(LocalShell(), "assistant", folder=str(tmp_path))] == ["r2", "r3"]
+        write_verdict(store, verdict(run=f"r{number}", verdict=None))
+    assert [one.run for one in read_verdicts(store, "assistant")] == ["r2", "r3"]
 
 
-def test_one_of_a_newer_rackwright_is_refused(tmp_path):
-    write_verdict(LocalShell(), verdict(), folder=str(tmp_path))
-    (path,) = (tmp_path / "canaries/assistant").iterdir()
+def test_one_of_a_newer_rackwright_is_refused(file_store):
+    write_verdict(file_store, verdict())
+    (path,) = (Path(file_store.folder).parent / "canaries/assistant").iterdir()
     path.write_text(path.read_text().replace("canary/1", "canary/2"))
     with pytest.raises(RackwrightError, match=r"was written by a newer rackwright \(canary/2\)"):
-        read_verdicts(LocalShell(), "assistant", folder=str(tmp_path))
+        read_verdicts(file_store, "assistant")
 
 
-def test_how_far_it_is_stands_on_the_control_host(tmp_path):
-    store = FileStore(LocalShell(), folder=str(tmp_path))
+def test_how_far_it_is_stands_on_the_control_host(store):
     assert read_trial(store, ROLLOUT) == Trial(rollout=ROLLOUT)
     with hold(store, owner("ada", "laptop", "update")) as lease_session:
         models = {"assistant": Progress(replica="gpu1/assistant@1", step=1)}

@@ -39,35 +39,17 @@ def kept(shell: FolderShell) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in files}
 
 
-@pytest.mark.parametrize(("before", "here", "after"), [("7", "3", "7"), ("3", "7", "7"), ("3", None, "3")])
-def test_tokens_never_go_back(
-    source: FolderShell, target: FolderShell, before: str, here: str | None, after: str
-) -> None:
-    put(source, "control/token", before + "\n")
-    if here:
-        put(target, "control/token", here + "\n")
-    copy_state(source, target)
-    assert kept(target)["control/token"] == after + "\n"
-
-
 def test_what_belongs_to_the_fleet_goes_along_and_what_is_the_hosts_own_stays(
     source: FolderShell, target: FolderShell
 ) -> None:
-    own = {"record.json": "1", "audit.log": "1", "drains/gpu1": "1", "control/lease": "1"}
-    fleets = {"control/journal": "j", "control/rollout-1.json": "{}", "fleet/site.yml": "f", "golden/a/b.json": "{}"}
-    fleets["kit.json"] = "k"
-    for name, text in {**own, **fleets, "control/token": "1\n"}.items():
+    own = {"record.json": "1", "audit.log": "1", "drains/gpu1": "1", "control/lease": "1", "control/journal": "j"}
+    fleets = {"fleet/site.yml": "f", "kit.json": "k"}
+    for name, text in {**own, **fleets}.items():
         put(source, name, text)
-    put(target, "control/journal", "older")
     put(target, "fleet/gone.yml", "older")
     put(target, "audit.log", "its own")
     copy_state(source, target)
-    assert kept(target) == {
-        **fleets,
-        "control/token": "1\n",
-        "control/journal.before": "older",
-        "audit.log": "its own",
-    }
+    assert kept(target) == {**fleets, "audit.log": "its own"}
 
 
 def test_changes_of_api_keys_are_merged_and_no_revocation_is_lost(source: FolderShell, target: FolderShell) -> None:
@@ -98,8 +80,8 @@ def test_nothing_kept_is_nothing_to_copy(source: FolderShell, target: FolderShel
 
 def test_a_link_is_not_taken(source: FolderShell, target: FolderShell, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
-    Path(source.var, "golden").symlink_to(tmp_path / "elsewhere")
-    put(source, "control/journal", "j")
+    Path(source.var, "fleet").symlink_to(tmp_path / "elsewhere")
+    put(source, "kit.json", "k")
     with pytest.raises(HostError, match="the other host sent something other than files"):
         copy_state(source, target)
     assert kept(target) == {}

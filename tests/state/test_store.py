@@ -13,17 +13,30 @@ import pytest
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.remote.completed import Completed
+from rackwright.state.etcd.etcd_store import EtcdStore
+from rackwright.state.etcd.members import CTL
 from rackwright.state.journal import Entry, Event
 from rackwright.state.lease import Owner
 from rackwright.state.scripts import JOURNAL_KEPT
-from rackwright.state.store import KEPT, FileStore
+from rackwright.state.store import KEPT, ControlStore, FileStore
 from tests.shells import LocalShell
 
 ANNA = Owner(who="anna@laptop", machine="laptop", why="apply", run="20261125T040500Z-1a2b")
 BEN = Owner(who="ben@desk", machine="desk", why="restart 'gpu1'; rm -rf $HOME `id`", run="20261125T040501Z-ffff")
 
 
-def expire(store: FileStore) -> None:
+def expire(store: ControlStore) -> None:
+    """Let the lease end now, as if nobody had renewed it."""
+    if isinstance(store, EtcdStore):
+        lease = store.show()
+        assert lease
+        store.shells[0].run(f"{CTL} lease revoke {lease.etcd:x}").check("revoking")
+    else:
+        assert isinstance(store, FileStore)
+        _expire_file(store)
+
+
+def _expire_file(store: FileStore) -> None:
     lease = Path(store.folder, "lease")
     header, owner = lease.read_text().split("\n", 1)
     words = header.split()
@@ -51,14 +64,24 @@ def test_a_taken_lease_is_shown_with_its_owner(store):
     shown = store.show()
     assert shown.owner == ANNA
     assert shown.live
-    assert (taken.token, taken.previous, shown.token) == (1, None, 1)
+    assert (taken.previous, shown.token) == (None, taken.token)
     assert 55 <= shown.seconds_left <= 60
 
 
-def test_no_lease_is_none_and_looking_makes_no_folder(store):
-    assert store.show() is None
-    assert store.entries() == ()
-    assert not Path(store.folder).exists()
+def test_where_nothing_was_written_there_is_nothing(store):
+    assert (store.show(), store.entries(), store.kept("plan-1.json"), store.read("golden/a/b.json")) == (
+        None,
+        (),
+        None,
+        None,
+    )
+    assert store.read_all("bench/a") == {}
+
+
+def test_no_lease_is_none_and_looking_makes_no_folder(file_store):
+    assert file_store.show() is None
+    assert file_store.entries() == ()
+    assert not Path(file_store.folder).exists()
 
 
 def test_a_live_lease_refuses_everybody_naming_owner_since_and_why(store):
@@ -66,24 +89,29 @@ def test_a_live_lease_refuses_everybody_naming_owner_since_and_why(store):
     with pytest.raises(LeasedError) as caught:
         store.acquire(ANNA)
     text = str(caught.value)
-    assert "gate1: the fleet is leased by ben@desk on desk since 20" in text
+    assert ": the fleet is leased by ben@desk on desk since 20" in text
     assert f"for: {BEN.why} (run 20261125T040501Z-ffff)" in text
     assert "next: rackwright lease show" in text
 
 
 def test_an_expired_lease_is_taken_over_and_its_owner_named(store):
-    store.acquire(BEN)
+    before = store.acquire(BEN)
     expire(store)
     lease = store.acquire(ANNA)
-    assert lease.previous.owner == BEN
-    assert lease.token == 2
+    assert (lease.previous.owner, lease.previous.token) == (BEN, before.token)
+    assert lease.token > before.token
     assert store.show().owner == ANNA
+    expire(store)
+    assert store.acquire(BEN).previous.token == lease.token
 
 
 def test_a_released_lease_leaves_none_and_the_token_grows_all_the_same(store):
-    store.release(store.acquire(ANNA))
+    before = store.acquire(ANNA)
+    store.release(before)
     assert store.show() is None
-    assert store.acquire(ANNA).token == 2
+    lease = store.acquire(ANNA)
+    assert lease.token > before.token
+    assert lease.previous is None
 
 
 def test_renewing_moves_the_expiry_and_keeps_owner_and_beginning(store):
@@ -137,21 +165,21 @@ def test_breaking_a_lease_that_changed_hands_breaks_nothing(store):
     assert store.show().owner == BEN
 
 
-def test_the_token_grows_also_when_its_file_is_lost(store):
+def test_the_token_grows_also_when_its_file_is_lost(file_store):
     for _ in range(3):
-        store.release(store.acquire(ANNA))
-    lost = store.acquire(ANNA)
-    Path(store.folder, "token").unlink()
-    expire(store)
-    assert store.acquire(BEN).token > lost.token
+        file_store.release(file_store.acquire(ANNA))
+    lost = file_store.acquire(ANNA)
+    Path(file_store.folder, "token").unlink()
+    expire(file_store)
+    assert file_store.acquire(BEN).token > lost.token
     with pytest.raises(LeasedError):
-        store.append(lost, entry())
+        file_store.append(lost, entry())
 
 
-def test_a_lease_ends_in_the_second_that_it_lasts_until(store):
-    over = replace(store, seconds=0).acquire(ANNA)
+def test_a_lease_ends_in_the_second_that_it_lasts_until(file_store):
+    over = replace(file_store, seconds=0).acquire(ANNA)
     assert not over.live
-    assert store.acquire(BEN).previous.owner == ANNA
+    assert file_store.acquire(BEN).previous.owner == ANNA
 
 
 def test_of_an_expired_lease_no_time_is_left(store):
@@ -170,28 +198,28 @@ class Prefixed(LocalShell):
         return super().run(f"{self.words}\n{command}", **more)
 
 
-def test_a_command_that_does_not_get_the_lock_changes_nothing(store):
-    lease = store.acquire(ANNA)
+def test_a_command_that_does_not_get_the_lock_changes_nothing(file_store):
+    lease = file_store.acquire(ANNA)
     shell = Prefixed()
     shell.words = "flock() { return 1; }"
     with pytest.raises(HostError, match="the lease file stayed locked for 20 s"):
-        replace(store, shell=shell).release(lease)
-    assert store.show().owner == ANNA
+        replace(file_store, shell=shell).release(lease)
+    assert file_store.show().owner == ANNA
 
 
-def test_an_answer_that_is_none_is_an_error_and_no_lease(store):
+def test_an_answer_that_is_none_is_an_error_and_no_lease(file_store):
     shell = Prefixed()
     shell.words = "echo welcome"
     with pytest.raises(RackwrightError, match="gate1: unexpected answer about the lease: welcome"):
-        replace(store, shell=shell).acquire(ANNA)
+        replace(file_store, shell=shell).acquire(ANNA)
 
 
-def test_where_nothing_was_written_nothing_is_read_wherever_the_shell_stands(store, monkeypatch, tmp_path):
+def test_where_nothing_was_written_nothing_is_read_wherever_the_shell_stands(file_store, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in ("lease", "journal", "plan-1.json"):
         Path(name).write_text("lease/1 1 1 1\nof somebody else\n")
     Path("journal").write_text(entry().line())
-    assert (store.show(), store.entries(), store.kept("plan-1.json")) == (None, (), None)
+    assert (file_store.show(), file_store.entries(), file_store.kept("plan-1.json")) == (None, (), None)
 
 
 def test_what_is_kept_comes_back_and_of_a_kind_the_last_few_stay(store):
@@ -272,39 +300,39 @@ def test_sixteen_contenders_have_one_winner(store):
     assert all(f"leased by {winners[0]}" in answer for answer in answers if answer.startswith("refused"))
 
 
-def test_the_folder_is_for_root_only(store):
-    store.append(store.acquire(ANNA), entry())
-    for path in [Path(store.folder), *Path(store.folder).iterdir()]:
+def test_the_folder_is_for_root_only(file_store):
+    file_store.append(file_store.acquire(ANNA), entry())
+    for path in [Path(file_store.folder), *Path(file_store.folder).iterdir()]:
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_a_newer_lease_is_neither_read_nor_overwritten(store):
-    store.acquire(ANNA)
-    lease = Path(store.folder, "lease")
+def test_a_newer_lease_is_neither_read_nor_overwritten(file_store):
+    file_store.acquire(ANNA)
+    lease = Path(file_store.folder, "lease")
     lease.write_text("lease/2 whatever\n")
-    for act in (store.show, lambda: store.acquire(BEN)):
+    for act in (file_store.show, lambda: file_store.acquire(BEN)):
         with pytest.raises(HostError, match=r"newer rackwright \(lease/2\)"):
             act()
     assert lease.read_text() == "lease/2 whatever\n"
 
 
-def test_a_damaged_lease_says_what_to_do(store):
-    store.acquire(ANNA)
+def test_a_damaged_lease_says_what_to_do(file_store):
+    file_store.acquire(ANNA)
     for damaged in ("lease/1 3 1 1\n", "lease/1 3 1 1 1\n{}\n", "lease/1 3 x 1\n{}\n"):
-        Path(store.folder, "lease").write_text(damaged)
+        Path(file_store.folder, "lease").write_text(damaged)
         with pytest.raises(RackwrightError, match="lease file is damaged"):
-            store.show()
+            file_store.show()
 
 
-def test_a_killed_holder_leaves_a_lease_that_expires(store):
+def test_a_killed_holder_leaves_a_lease_that_expires(file_store):
     holder = f"""
 import os, signal
 from tests.state.test_store import ANNA, FileStore, LocalShell
-FileStore(LocalShell(), {store.folder!r}, seconds=-1).acquire(ANNA)
+FileStore(LocalShell(), {file_store.folder!r}, seconds=-1).acquire(ANNA)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", holder], check=False).returncode == -9
-    assert store.acquire(BEN).previous.owner == ANNA
+    assert file_store.acquire(BEN).previous.owner == ANNA
 
 
 @pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])

@@ -110,7 +110,7 @@ def load_of(
 
 
 def bench(session: Session, asker: Asker, wanted: Wanted, listener: Listener) -> Benched:
-    """Measure, and store the result on the control host. Leave no API key behind and change nothing else.
+    """Measure, and store the result on the control hosts. Leave no API key behind and change nothing else.
 
     Raise ProofError if nothing answers at all, UsageError if the model has no such replica, RackwrightError if it
     can't be measured from here.
@@ -120,16 +120,15 @@ def bench(session: Session, asker: Asker, wanted: Wanted, listener: Listener) ->
         require_controller(asker)
     else:
         replica_named(session, wanted.model, wanted.replica)
-    control = session.remote.connection(session.fleet.control[0])
-    earlier = read_benches(control, wanted.model)
+    earlier = read_benches(session.store, wanted.model)
     replicas = _replicas(session, wanted, listener)
     tool = ensure(index_of(session.fleet), listener.say)
     objectives = model_named(session.fleet, wanted.model).objectives
     with _way(session, asker, wanted) as way:
         found = _measured(session, tool, way, wanted, objectives, listener)
     kept = _kept(session, tool, way, asker, wanted, replicas, found)
-    write_bench(control, kept)
-    note_act(session, control.name, run=kept.run, command="bench", what=_what(kept), outcome="kept")
+    write_bench(session.store, kept)
+    note_act(session, session.fleet.control[0], run=kept.run, command="bench", what=_what(kept), outcome="kept")
     return Benched(kept, verdicts(kept.judged, objectives), earlier)
 
 

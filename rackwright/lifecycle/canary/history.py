@@ -1,4 +1,4 @@
-"""The verdicts on a model's canaries that the control host keeps."""
+"""The verdicts on a model's canaries that the control hosts keep."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def canary_verdicts(fleet: Fleet, model: str) -> tuple[CanaryVerdict, ...]:
     """Return the verdicts, oldest first. Raise UsageError if there is no such model. Change nothing."""
     if model not in fleet.file.models:
         raise unknown(model, tuple(fleet.file.models), "model")
-    with control_store(fleet) as (_, control):
-        return read_verdicts(control, model)
+    with control_store(fleet) as (store, _):
+        return read_verdicts(store, model)

@@ -81,7 +81,7 @@ class Keeper:
             verdict=verdict,
         )
         try:
-            write_verdict(self.session.remote.connection(self.session.fleet.control[0]), kept)
+            write_verdict(self.lease_session.store, kept)
         except HostError as error:
             # The verdict is valid even without its report.
             self.console.say(f"{self.replica.address}: its report could not be stored: {error.problems[0]}")

@@ -60,10 +60,10 @@ def recorded_or_new(
 
     None: no answer is recorded.
     """
-    kind, control = kind_of(session, replica), session.remote.connection(session.fleet.control[0])
+    kind = kind_of(session, replica)
     with _one_at_a_time():
         if run is None:
-            return read_golden(control, kind)
+            return read_golden(session.store, kind)
         who = session.operator.who
         golden = Golden(kind=kind, answer=answer, replica=replica.address, run=run, when=utc_now(), who=who)
-        return write_golden(control, golden)
+        return write_golden(session.store, golden)

@@ -106,7 +106,7 @@ def _another_answer(
     session: Session, replica: Replica, golden: Golden, answer: GoldenAnswer, said: str
 ) -> ProofError:
     recorded = f"{golden.when:%Y-%m-%d}, {golden.replica}"
-    where = f"{golden_path(golden.kind)} on {session.fleet.control[0]}"
+    where = session.store.place(golden_path(golden.kind))
     return ProofError(
         f"answers {answer.short}, but {golden.answer.short} is recorded ({recorded}); {said}",
         where=replica.address,

@@ -127,6 +127,8 @@ def _move(
     """Write the record to the former host first: then no lease is granted there, and the move can be retried."""
     shell = remote.connection(record.host)
     if former:
+        lease_session.check()
+        lease_session.store.load(lease_session.lease, FileStore(former).dump())
         copy_state(former, shell)
         lease_session.check()
         write_control(former, record)

@@ -16,8 +16,7 @@ from rackwright.lifecycle.proof.golden_answers import kind_by
 from rackwright.remote import Remote
 from rackwright.state.golden import Golden, read_golden
 from rackwright.state.lease_session import refuse_open_rollout
-from rackwright.state.shell import Shell
-from rackwright.state.store import FileStore
+from rackwright.state.store import ControlStore, FileStore
 
 
 @dataclass(frozen=True)
@@ -39,20 +38,19 @@ def proven_by(path: Path, name: str) -> Proven:
         raise unknown(name, tuple(fleet.file.models), "model")
     lock = read_lock(fleet.sibling("lock"))
     require_match(fleet, lock)
-    control = fleet.control[0]
     with Remote(targets(fleet)) as remote:
-        return Proven(fleet, lock, recorded(fleet, lock, name, remote.connection(control)))
+        return Proven(fleet, lock, recorded(fleet, lock, name, FileStore(remote.connection(fleet.control[0]))))
 
 
-def recorded(fleet: Fleet, lock: Lock, name: str, control: Shell) -> Golden:
+def recorded(fleet: Fleet, lock: Lock, name: str, store: ControlStore) -> Golden:
     """Return the recorded answer of one of the model's replicas. Raise as `proven_by`."""
-    refuse_open_rollout(FileStore(control))
+    refuse_open_rollout(store)
     replicas = fleet.replicas_of(name)
     if not replicas:
         raise FleetError([Problem(f"{fleet.path} models.{name}", "isn't placed on any host in service")])
     kinds = dict.fromkeys(kind_by(fleet, lock, replica) for replica in replicas)
     for kind in kinds:
-        if golden := read_golden(control, kind):
+        if golden := read_golden(store, kind):
             return golden
     raise ProofError(
         f"{name} {lock.models[name].digest[:16]} was not proven on any replica of {fleet.file.fleet}",

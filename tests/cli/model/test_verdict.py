@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import pytest
 
 from rackwright.lifecycle.canary import history as kept
-from rackwright.state.canaries import CanaryVerdict, read_verdicts, write_verdict
+from rackwright.state.canaries import CanaryVerdict, write_verdict
+from rackwright.state.store import FileStore
 from tests.cli.command_line import rackwright
 from tests.shells import LocalShell
 from tests.state.test_canaries import verdict
@@ -18,18 +18,17 @@ EVIL = "<script>alert('x')</script>\x1b[2J"
 @pytest.fixture
 def keep(tmp_path, monkeypatch):
     """Keep verdicts on a control host that is a folder on this machine."""
-    folder = str(tmp_path / "state")
+    store = FileStore(LocalShell(), str(tmp_path / "control"))
 
     @contextmanager
-    def control_store(_: object) -> Iterator[tuple[None, LocalShell]]:
-        yield None, LocalShell()
+    def control_store(_: object) -> Iterator[tuple[FileStore, LocalShell]]:
+        yield store, LocalShell()
 
     monkeypatch.setattr(kept, "control_store", control_store)
-    monkeypatch.setattr(kept, "read_verdicts", partial(read_verdicts, folder=folder))
 
     def write(*verdicts: CanaryVerdict) -> None:
         for one in verdicts:
-            write_verdict(LocalShell(), one, folder=folder)
+            write_verdict(store, one)
 
     return write
 

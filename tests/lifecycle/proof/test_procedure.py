@@ -13,6 +13,7 @@ from rackwright.lifecycle.proof.identity import identity_of
 from rackwright.lifecycle.proof.procedure import answers, prove
 from rackwright.remote.completed import Completed
 from rackwright.state.golden import golden_path, read_golden
+from rackwright.state.shell import FOLDER
 from tests.lifecycle.proving import Moved, Told, over_both, shown, site_of
 
 
@@ -53,14 +54,14 @@ def proving(tmp_path: Path) -> Proving:
 def test_without_a_run_nothing_is_recorded_and_an_answer_is_enough(proving: Proving) -> None:
     assert proving.prove() is None
     assert proving.said == ["no answer of its kind is recorded yet"]
-    assert read_golden(proving.control, kind_of(proving.session, proving.first)) is None
+    assert read_golden(proving.session.store, kind_of(proving.session, proving.first)) is None
 
 
 def test_the_first_answer_of_a_run_is_recorded_and_the_same_one_is_proven(proving: Proving) -> None:
     assert proving.prove(run="r1") is None
     assert proving.prove(proving.second, run="r2") is None
     assert proving.said == ["its answer is the first of its kind, and recorded: 'orange'"]
-    golden = read_golden(proving.control, kind_of(proving.session, proving.first))
+    golden = read_golden(proving.session.store, kind_of(proving.session, proving.first))
     assert golden is not None
     assert (golden.who, golden.run, golden.replica) == ("ada", "r1", "gpu1/assistant@1")
 
@@ -96,7 +97,7 @@ def test_another_answer_is_refused_with_both(proving: Proving) -> None:
     assert problem.what.endswith(
         ", gpu1/assistant@1); differs from token 1 on: '7', but 'orange' is not among the likeliest"
     )
-    path = golden_path(kind_of(proving.session, proving.first))
+    path = f"{FOLDER}/{golden_path(kind_of(proving.session, proving.first))}"
     assert problem.should is not None
     assert problem.should.endswith(f"if the new answer is right, remove {path} on gate1")
 
@@ -114,7 +115,7 @@ def test_without_an_answer_there_is_a_reason_and_nothing_recorded(
 ) -> None:
     proving.shows("gpu1", output, errors=errors)
     assert proving.prove(run="r1") == reason
-    assert read_golden(proving.control, kind_of(proving.session, proving.first)) is None
+    assert read_golden(proving.session.store, kind_of(proving.session, proving.first)) is None
 
 
 def test_one_that_does_not_run_is_waited_for(proving: Proving) -> None:
@@ -136,7 +137,7 @@ def test_another_process_under_the_right_unit_is_refused_before_its_answer_count
     proving.shows("gpu1", completion("orange"), program="/opt/x (deleted)")
     with pytest.raises(ProofError, match="gpu1/assistant@1: its program /opt/x was replaced after it started"):
         proving.prove(run="r1")
-    assert read_golden(proving.control, kind_of(proving.session, proving.first)) is None
+    assert read_golden(proving.session.store, kind_of(proving.session, proving.first)) is None
 
 
 def test_of_a_replica_over_several_hosts_each_member_counts(proving: Proving) -> None:

@@ -14,6 +14,7 @@ from rackwright.roles.replica.answer import Answer, By
 from rackwright.state.formats import utc_now
 from rackwright.state.golden import Golden, write_golden
 from rackwright.state.journal import Entry, Event
+from rackwright.state.store import FileStore
 from rackwright.values.file import File
 from tests.lifecycle.proving import FILES, Moved, site_of
 
@@ -29,13 +30,13 @@ def record(session: Any, control: Moved) -> Golden:
     golden = Golden(
         kind=kind_of(session, replica), answer=answer, replica=replica.address, run="r", when=utc_now(), who="ada"
     )
-    return write_golden(control, golden)
+    return write_golden(FileStore(control), golden)
 
 
 def test_a_recorded_answer_of_these_weights_is_a_proof(control: Moved) -> None:
     session = site_of({})
     record(session, control)
-    found = recorded(session.fleet, session.lock, "assistant", control)
+    found = recorded(session.fleet, session.lock, "assistant", FileStore(control))
     assert (found.replica, found.who) == ("gpu2/assistant@1", "ada")
 
 
@@ -46,7 +47,7 @@ def test_other_weights_than_were_proven_are_none(control: Moved) -> None:
     with pytest.raises(
         ProofError, match=r"was not proven on any replica of acme.*\n  next: rackwright -f acme.yml apply"
     ):
-        recorded(session.fleet, session.lock, "assistant", control)
+        recorded(session.fleet, session.lock, "assistant", FileStore(control))
 
 
 def test_an_open_rollout_there_is_waited_for(control: Moved, tmp_path: Path) -> None:
@@ -58,4 +59,4 @@ def test_an_open_rollout_there_is_waited_for(control: Moved, tmp_path: Path) -> 
     (tmp_path / "control").mkdir()
     (tmp_path / "control" / "journal").write_text(opened.line())
     with pytest.raises(LeasedError, match="x1 of ben is open: model update assistant"):
-        recorded(session.fleet, session.lock, "assistant", control)
+        recorded(session.fleet, session.lock, "assistant", FileStore(control))

@@ -405,9 +405,6 @@ def moving(session: SimulatedSession) -> Iterator[None]:
 
     def copied(source: Any, target: Any) -> None:
         process.breathe()
-        kept, place = world.control_of(source.name), world.control_of(target.name)
-        place.journal, place.documents = [*kept.journal], {**kept.documents}
-        place.token = max(place.token, kept.token)
 
     with (
         patch("rackwright.remote.Remote", lambda targets: session.remote),

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rackwright.errors import HostError
-from rackwright.state.journal import Entry
+from rackwright.state.contents import Contents
+from rackwright.state.journal import Entry, parse_journal
 from rackwright.state.lease import SECONDS, Lease, Owner, leased, lost
 
 if TYPE_CHECKING:
@@ -107,6 +108,17 @@ class MemoryStore:
 
     def kept(self, name: str) -> str | None:
         return self._control().documents.get(name)
+
+    def dump(self, *, quorum: bool = True) -> Contents:
+        control = self._control()
+        lines = tuple(entry.line().rstrip("\n") for entry in control.journal)
+        return Contents(lines, {**control.documents}, token=control.token)
+
+    def load(self, lease: Lease, contents: Contents) -> None:
+        control = self._control()
+        control.journal = [*parse_journal("\n".join(contents.journal), self.host)]
+        control.documents = {**contents.kept}
+        control.token = max(control.token, contents.token)
 
     def _write(self, lease: Lease, write: Callable[[Control], None]) -> None:
         control = self._control()
