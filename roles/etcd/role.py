@@ -10,7 +10,14 @@ from rackwright.operations.packages import installed
 from rackwright.operations.unit import systemd_unit
 from rackwright.operations.user import system_user
 from rackwright.roles.etcd.configuration import ctl_text, etcd_env, unit_text
-from rackwright.roles.etcd.settings import CTL, FOLDER, SETTINGS, UNIT, USER, Settings
+from rackwright.roles.etcd.settings import CTL, FOLDER, OLDEST, SETTINGS, UNIT, USER, Settings
+
+NEW_ENOUGH = (
+    "{ found=$(dpkg-query -W -f '${Version}' etcd-server); "
+    f'dpkg --compare-versions "$found" ge {OLDEST} || {{ '
+    f'echo "etcd-server $found ignores settings; should be {OLDEST} or newer: control hosts run Debian 13" >&2; '
+    "false; }; }"
+)
 
 
 @deploy("etcd")
@@ -23,6 +30,6 @@ def etcd(*, settings: Settings) -> None:
     installed(name="Install etcd", packages=("etcd-server", "etcd-client"), unstarted=("etcd.service",))
     system_user(name=f"Make the user {USER}", user=USER)
     folder(name="Make the folder of etcd", path=FOLDER)
-    checked_file(name="Write etcd's settings", path=SETTINGS, content=etcd_env(settings))
+    checked_file(name="Write etcd's settings", path=SETTINGS, content=etcd_env(settings), check=NEW_ENOUGH)
     checked_file(name="Write the script for root", path=CTL, content=ctl_text(), mode="0700", check="sh -n {path}")
     systemd_unit(name=f"Write {UNIT}", unit=UNIT, content=unit_text(), verify=True)

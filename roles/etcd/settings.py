@@ -20,6 +20,8 @@ MEMBER = f"{FOLDER}/member.env"
 """What the member joins: ETCD_INITIAL_CLUSTER and the like. The role never writes it, and etcd doesn't start without
 it. While it exists, the host is a member."""
 CTL = f"{FOLDER}/ctl"
+OLDEST = "3.5.16"
+"""etcd ignores settings that it doesn't know, among them those that keep other clients out."""
 CERTIFICATE = "etcd"
 """Name of the certificate role's files, and of the unit's credentials."""
 CREDENTIALS = f"/run/credentials/{UNIT}"

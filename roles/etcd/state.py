@@ -23,15 +23,20 @@ Active = Literal["active", "activating", "deactivating", "failed", "inactive"]
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
-def _read(certificates: str) -> str:
-    """Return the words that name what a member is started from, its certificate and CA in this folder."""
+def _files(certificates: str) -> str:
+    """Return the files that a member is started from, with its certificate and CA in this folder, as words."""
     return f"{UNIT_FILE} {SETTINGS} {certificates}/{CERTIFICATE}.crt {certificates}/{CERTIFICATE}.ca.crt"
+
+
+def _digest_of(files: str) -> str:
+    # An update of the package leaves the old program running.
+    return f"{{ cat -- {files}; dpkg-query -W etcd-server; }} | sha256sum"
 
 
 def record_command() -> str:
     """Return the command, for the starting unit, that keeps the digest of what it is started from in STARTED."""
     folder = STARTED.rpartition("/")[0]
-    return f"umask 022; mkdir -p {folder} && cat -- {_read(CREDENTIALS)} | sha256sum >{STARTED}"
+    return f"umask 022; mkdir -p {folder} && {_digest_of(_files(CREDENTIALS))} >{STARTED}"
 
 
 COMMAND = f"""
@@ -39,9 +44,8 @@ COMMAND = f"""
 [ -f {MEMBER} ] && echo member
 echo "active $(systemctl show -p ActiveState --value -- {UNIT})"
 [ -f {STARTED} ] && echo "started $(head -c 64 {STARTED})"
-set -- {_read(CERTIFICATES)}
-for f; do [ -f "$f" ] || exit 0; done
-echo "present $(cat -- "$@" | sha256sum | head -c 64)"
+for f in {_files(CERTIFICATES)}; do [ -f "$f" ] || exit 0; done
+echo "present $({_digest_of(_files(CERTIFICATES))} | head -c 64)"
 """
 """For root. Its output is public."""
 
@@ -66,7 +70,7 @@ class EtcdState:
 
     @property
     def outdated(self) -> bool:
-        """Whether it runs with another unit, other settings, or another certificate or CA than are there now."""
+        """Whether it runs with another unit, settings, certificate, CA or package version than are there now."""
         return self.runs and (self.started is None or self.started != self.present)
 
 

@@ -74,8 +74,10 @@ def test_what_one_member_writes_another_reads(site: Operator, lab: Lab) -> None:
     assert lab.exec("gpu1", f"{CTL} put lease/test anna").out == "OK\n"
     assert lab.exec("gate1", f"{CTL} get --print-value-only lease/test").out == "anna\n"
     assert [state.outdated for state in states(lab)] == [False] * 3
-    status = lab.exec("gpu2", f"{CTL} endpoint health").out
-    assert "https://127.0.0.1:2379 is healthy" in status
+    conditions = site("check", "--json").json["conditions"]
+    ports = {one["where"]: (one["state"], one["found"]) for one in conditions if one["what"] == "ports"}
+    assert ports["gate1"] == ("ok", "443, 2379, 2380")
+    assert site("verify", "--json").json["failed"] == 0
 
 
 def test_members_are_closed_to_all_others(site: Operator, lab: Lab) -> None:
@@ -85,15 +87,15 @@ def test_members_are_closed_to_all_others(site: Operator, lab: Lab) -> None:
     assert lab.exec("gate1", private).out.splitlines() == ["700 rw_etcd", "700 root", "644 root"]
     as_nobody = f"setpriv --reuid nobody --clear-groups cat /run/credentials/{UNIT}/etcd.key"
     assert lab.exec("gate1", as_nobody, check=False).code != 0
-    # The host proxy's certificate is of the same CA.
+    # A gateway's own client certificate is of the same CA.
     others = "/etc/rackwright/certificates/gateway-client"
     key = f"systemd-creds decrypt --name=gateway-client.key {others}.key.cred -"
     own, ca = f"/run/credentials/{UNIT}", "--cacert /etc/rackwright/certificates/etcd.ca.crt"
     gpu = lab.fleet().hosts["gpu1"]
-    ask = f"curl -sf -m 5 {ca} --cert %s --key %s https://%s"
+    ask = f"curl -sf -m 5 --http1.1 {ca} --cert %s --key %s https://%s"
     for url in (f"{gpu}:2380/version", "127.0.0.1:2379/health"):
         assert lab.exec("gate1", ask % (f"{own}/etcd.crt", f"{own}/etcd.key", url)).out.startswith("{")
-        refused = f"umask 077; {key} >/run/other.key; {ask % (f'{others}.crt', '/run/other.key', url)}"
+        refused = f"umask 077; {key} >/run/other.key && {ask % (f'{others}.crt', '/run/other.key', url)}"
         assert lab.exec("gate1", refused, check=False).code == 56
 
 

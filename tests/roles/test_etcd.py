@@ -15,7 +15,7 @@ from rackwright.operations.facts.unit import OurUnitStates, Unit
 from rackwright.roles.certificate.settings import FOLDER as CERTIFICATES
 from rackwright.roles.etcd import settings as names
 from rackwright.roles.etcd.configuration import ctl_text, etcd_env, unit_text
-from rackwright.roles.etcd.role import etcd
+from rackwright.roles.etcd.role import NEW_ENOUGH, etcd
 from rackwright.roles.etcd.settings import Settings
 from rackwright.roles.etcd.state import COMMAND, EtcdState, parse, record_command
 from tests.fakes import commands, play
@@ -66,6 +66,24 @@ def test_other_settings_are_written_and_restart_nothing() -> None:
     assert not any("systemctl" in command for command in played.commands)
 
 
+@pytest.mark.parametrize(("version", "taken"), [("3.5.16-4+b5", True), ("3.6.1-1", True), ("3.4.30-1build1", False)])
+def test_an_etcd_that_would_ignore_who_may_connect_is_refused(tmp_path: Path, version: str, taken: bool) -> None:
+    played = play(etcd, settings=SETTINGS)
+    (placed,) = (text for text in played.commands if "dpkg --compare-versions" in text)
+    assert f"mv -fT -- {names.SETTINGS}.rackwright-new {names.SETTINGS}" in placed
+    (tmp_path / "dpkg-query").write_text(f"#!/bin/sh\necho {version}\n")
+    (tmp_path / "dpkg-query").chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", NEW_ENOUGH],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )
+    assert done.returncode == (0 if taken else 1)
+    assert ("should be 3.5.16 or newer" in done.stderr) is not taken
+
+
 def test_what_a_member_joins_is_never_written() -> None:
     played = play(etcd, settings=SETTINGS)
     assert names.MEMBER not in "".join((*played.commands, *played.uploads))
@@ -97,10 +115,11 @@ def test_the_unit_starts_only_a_member_and_has_its_key_as_a_credential(tmp_path:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def looked(folder: Path, command: str, active: str = "inactive") -> str:
+def looked(folder: Path, command: str, active: str = "inactive", version: str = "3.5.16-4") -> str:
     """Run a command of the state in a folder in the place of the host's."""
-    (folder / "systemctl").write_text(f"#!/bin/sh\necho {active}\n")
-    (folder / "systemctl").chmod(0o755)
+    for name, said in (("systemctl", active), ("dpkg-query", f"etcd-server {version}")):
+        (folder / name).write_text(f"#!/bin/sh\necho {said}\n")
+        (folder / name).chmod(0o755)
     for path in ("/etc/", "/run/"):
         command = command.replace(path, f"{folder}{path}")
     done = subprocess.run(
@@ -148,6 +167,7 @@ def test_a_member_is_outdated_if_what_it_was_started_from_has_changed(host: Path
     found = parse(looked(host, COMMAND, active))
     assert (found.started, found.runs, found.outdated) == (found.present, True, False)
     assert (host / names.STARTED[1:]).stat().st_mode & 0o777 == 0o644
+    assert parse(looked(host, COMMAND, active, version="3.5.21-1")).outdated
     with (host / changed[1:]).open("a") as file:
         file.write("more\n")
     assert parse(looked(host, COMMAND, active)).outdated

@@ -1,4 +1,4 @@
-"""A real cluster of etcd with the role's settings: what members and clients may do, faults, and a rotation of the CA."""
+"""A real cluster of etcd with the role's settings: what members and clients may do, faults, a rotation of the CA."""
 
 from __future__ import annotations
 
