@@ -5,6 +5,7 @@ from __future__ import annotations
 from rackwright.deploys.backup import backup
 from rackwright.deploys.baseline import baseline, entry
 from rackwright.deploys.confirm import confirm
+from rackwright.deploys.control import control
 from rackwright.deploys.gateway import gateway
 from rackwright.deploys.gpu import gpu
 from rackwright.deploys.retire import retire
@@ -20,6 +21,7 @@ def site() -> None:
     entry()
     confirm()
     baseline()
+    control()
     gpu()
     service()
     retire()

@@ -76,6 +76,12 @@ class Fleet:
         return tuple(name for name in self.named(self.file.control) if name in self.hosts) or self.gateways[:1]
 
     @property
+    def etcd_hosts(self) -> tuple[str, ...]:
+        """The control hosts that agree by etcd, those that are `disabled`, too; empty if there is only one."""
+        named = self.named(self.file.control)
+        return named if len(named) > 2 else ()
+
+    @property
     def gateways(self) -> tuple[str, ...]:
         return tuple(name for name in self.named(self.file.gateway.on) if name in self.hosts)
 

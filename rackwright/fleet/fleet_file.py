@@ -89,7 +89,7 @@ class FleetFile(Frozen):
     people: Mapping[PersonName, Person] = {}
     """Who may log in to the hosts."""
     control: tuple[Name, ...] = ()
-    """Hosts that store the lease, the journal and the applied fleet; the first gateway if absent."""
+    """One, three or five hosts that store lease, journal and applied fleet; the first gateway if absent."""
 
     @property
     def drivers(self) -> tuple[Driver, ...]:

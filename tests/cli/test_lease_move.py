@@ -45,7 +45,7 @@ firewall: {{admin_from: [10.20.0.0/24], clients_from: [10.0.0.0/8]}}
 AS_IT_WAS = {"out": "", "gateways": "gate1, gate2", "more": ""}
 OUT = {"out": ", disabled: power supply"}
 TURNED = {"gateways": "gate2, gate1"}
-FIRST_OF_CONTROL_OUT = {**OUT, "more": "control: [gate1, gate2]"}
+FIRST_OF_CONTROL_OUT = {**OUT, "more": "control: [gate1, gate2, gpu1]"}
 ON_GPU1 = {"more": "control: [gpu1]"}
 
 
@@ -243,7 +243,7 @@ def test_a_lost_one_that_must_be_the_control_host_again_says_what_it_had_open(fl
     with fleet.work() as lease_session:
         lease_session.write(Event.OPENED, "r7", detail="model update assistant")
     fleet.hosts["gate1"].gone = True
-    fleet.write(**{**OUT, "more": "control: [gpu1, gate2]"})
+    fleet.write(**{**OUT, "more": "control: [gpu1, gate2, gate1]"})
     fleet.move("--yes", "--former-gone")
     fleet.hosts["gate1"].gone, fleet.hosts["gpu1"].gone = False, True
     fleet.write()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rackwright.operations.facts.ours import OurBuilds, OurFiles, OurUnits, OurUsers
 from rackwright.operations.retired import retired_builds, retired_files, retired_units, retired_users
+from rackwright.roles.etcd.settings import FILES as ETCD
 from rackwright.roles.gpu_faults.settings import FILES as GPU_FAULTS
 from tests.fakes import commands
 from tests.roles.serving import PROBE
@@ -74,6 +75,15 @@ def test_every_file_of_probes_and_gpu_faults_is_known_as_ours(tmp_path: Path) ->
     command = OurFiles().command().replace("/etc/", f"{tmp_path}/etc/")
     found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.split()
     assert sorted(found) == sorted(f"{tmp_path}{path}" for path in files)
+
+
+def test_etcds_folder_and_certificate_are_known_as_ours(tmp_path: Path) -> None:
+    for path in (*ETCD[1:], f"{ETCD[0]}/member.env"):
+        (tmp_path / path.removeprefix("/")).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path.removeprefix("/")).write_text("")
+    command = OurFiles().command().replace("/etc/", f"{tmp_path}/etc/")
+    found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.split()
+    assert sorted(found) == sorted(f"{tmp_path}{path}" for path in ETCD)
 
 
 def test_builds_that_the_host_no_longer_keeps_are_removed_with_nothing_else(tmp_path: Path) -> None:

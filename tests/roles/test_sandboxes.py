@@ -13,6 +13,7 @@ from rackwright.launch import Reach
 from rackwright.lifecycle.p2p import unit as p2p
 from rackwright.operations import watch_units
 from rackwright.roles.backup import units as backup
+from rackwright.roles.etcd import configuration as etcd
 from rackwright.roles.firewall import role as firewall
 from rackwright.roles.gpu_faults import units as gpu_faults
 from rackwright.roles.probe import units as probe
@@ -76,6 +77,7 @@ def analyzed(unit: Path, *options: str) -> str:
         ("host-proxy", HOST_PROXY, SERVES | {"SupplementaryGroups"}),
         ("backup", backup.service(DISK, "run"), LOOKS | READS),
         ("check", backup.service(WEB, "check"), LOOKS | READS | NETWORK),
+        ("etcd", etcd.unit_text(), SERVES - {"MemoryDenyWriteExecute"}),
         ("vip", vip.unit_text(), LOOKS | MOVES | NETWORK | {NETLINK}),
     ],
 )
@@ -106,6 +108,7 @@ UNITS = {
     "rackwright/operations/haproxy/templates/unit.service.j2": [GATEWAY, HOST_PROXY],
     "rackwright/operations/watch_units.py": [watch_units.answer("", "", "/bin/true")],
     "roles/backup/units.py": [backup.service(DISK, "run"), backup.service(WEB, "check")],
+    "roles/etcd/templates/unit.service.j2": [etcd.unit_text()],
     "roles/firewall/templates/rackwright-firewall.service": [FIREWALL],
     "roles/gpu_faults/units.py": [gpu_faults.service()],
     "roles/probe/units.py": [probe.service(PROBE), probe.agent(PROBE)],

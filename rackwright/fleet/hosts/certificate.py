@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.etcd import etcd_certificate
 from rackwright.fleet.x509 import LONGEST_DAYS, MODERN_DAYS
 from rackwright.roles.certificate.settings import Settings
 
@@ -10,7 +11,8 @@ from rackwright.roles.certificate.settings import Settings
 def certificates_of(fleet: Fleet, host: str) -> tuple[Settings, ...]:
     """Return the certificates that the fleet's CA issues to this host."""
     serving = (_host_proxy(fleet, host),) if fleet.replicas_on(host) else ()
-    return (*serving, *(_gateway(fleet, host) if host in fleet.gateways else ()))
+    etcd = (etcd_certificate(fleet, host),) if host in fleet.etcd_hosts else ()
+    return (*serving, *(_gateway(fleet, host) if host in fleet.gateways else ()), *etcd)
 
 
 def _host_proxy(fleet: Fleet, host: str) -> Settings:

@@ -10,6 +10,7 @@ from rackwright.fleet.hosts.boot import boot_of
 from rackwright.fleet.hosts.certificate import certificates_of
 from rackwright.fleet.hosts.downloads import downloads_of
 from rackwright.fleet.hosts.driver import cuda_of, driver_settings, updates_beside
+from rackwright.fleet.hosts.etcd import etcd_of
 from rackwright.fleet.hosts.firewall import firewall_of
 from rackwright.fleet.hosts.gateway import Keys, gateway_of
 from rackwright.fleet.hosts.host_spec import Credentials, HostSpec
@@ -38,13 +39,14 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
     serving = serving_of(fleet, lock, name)
     gateway = gateway_of(fleet, lock, name, keys)
     vip = vip_of(fleet, name)
+    etcd = etcd_of(fleet, name)
     backup = backup_of(fleet, lock, name, tuple(runtime.kept for runtime in serving.runtimes if runtime.kept))
     p2p = p2p_of(fleet, name)
     driver = driver_settings(fleet, lock, name)
     boot = boot_of(fleet, driver)
     return HostSpec(
         name=name,
-        layout=layout_of(fleet, name, serving, gateway, vip, backup, driver, p2p, boot),
+        layout=layout_of(fleet, name, serving, gateway, vip, etcd, backup, driver, p2p, boot),
         downloads=downloads_of(fleet, name, credentials.download_files),
         firewall=firewall_of(fleet, lock, name, vip),
         baseline=updates_beside(driver, fleet.file.hosts[name].baseline.decided()),
@@ -60,6 +62,7 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
         host_proxy=serving.host_proxy,
         gateway=gateway,
         vip=vip,
+        etcd=etcd,
         backup=backup,
         driver=driver,
         boot=boot,

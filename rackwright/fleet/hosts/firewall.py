@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.etcd import openings_to_etcd
 from rackwright.fleet.hosts.members import confined_to_members, openings_between
 from rackwright.fleet.hosts.network import networks_of
 from rackwright.fleet.hosts.p2p import openings_to_p2p
@@ -38,6 +39,7 @@ def _openings(fleet: Fleet, lock: Lock, host: str) -> Iterator[Opening]:
     yield from _to_replicas(fleet, lock, host)
     yield from openings_between(fleet, lock, host)
     yield from openings_to_p2p(fleet, host)
+    yield from openings_to_etcd(fleet, host)
     for rule in fleet.file.firewall.allow:
         if host in fleet.named(rule.on):
             yield _allowed(rule)

@@ -15,6 +15,7 @@ from rackwright.roles.boot.settings import Settings as Boot
 from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.roles.cuda.settings import Settings as Cuda
 from rackwright.roles.downloads.settings import Settings as Downloads
+from rackwright.roles.etcd.settings import Settings as Etcd
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
@@ -79,6 +80,8 @@ class HostSpec:
     """The replica groups with a member here."""
     gpu_faults: GpuFaults | None = None
     vip: Vip | None = None
+    etcd: Etcd | None = None
+    """None unless the host is one of several control hosts."""
     backup: Backup | None = None
     credentials: Credentials = Credentials()
     people: People = field(default_factory=People)

@@ -10,6 +10,10 @@ from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.boot.settings import FILES as BOOT_FILES
 from rackwright.roles.boot.settings import Settings as Boot
 from rackwright.roles.certificate.settings import files as certificate_files
+from rackwright.roles.etcd.settings import FILES as ETCD_FILES
+from rackwright.roles.etcd.settings import UNIT as ETCD_UNIT
+from rackwright.roles.etcd.settings import USER as ETCD_USER
+from rackwright.roles.etcd.settings import Settings as Etcd
 from rackwright.roles.firewall.settings import UNIT as FIREWALL_UNIT
 from rackwright.roles.gateway.settings import FOLDER as GATEWAY
 from rackwright.roles.gateway.settings import Settings as Gateway
@@ -34,6 +38,7 @@ def layout_of(
     serving: Serving,
     gateway: Gateway | None,
     vip: Vip | None,
+    etcd: Etcd | None,
     backup: Backup | None,
     driver: Driver | None,
     p2p: PeerToPeer | None,
@@ -44,19 +49,25 @@ def layout_of(
         fleet=fleet.file.fleet,
         host=host,
         serves=bool(serving.replicas),
-        keep_units=tuple(sorted(_units(serving, gateway, vip, backup, driver))),
-        keep_files=tuple(sorted(_files(serving, gateway, vip, backup, driver, p2p, boot))),
-        keep_users=_users(serving, p2p),
+        keep_units=tuple(sorted(_units(serving, gateway, vip, etcd, backup, driver))),
+        keep_files=tuple(sorted(_files(serving, gateway, vip, etcd, backup, driver, p2p, boot))),
+        keep_users=_users(serving, etcd, p2p),
         keep_builds=tuple(sorted(runtime.kept for runtime in serving.runtimes if runtime.kept)),
     )
 
 
-def _users(serving: Serving, p2p: PeerToPeer | None) -> tuple[str, ...]:
-    return tuple(sorted({*(replica.user for replica in serving.replicas), *([P2P_USER] if p2p else [])}))
+def _users(serving: Serving, etcd: Etcd | None, p2p: PeerToPeer | None) -> tuple[str, ...]:
+    others = [*([ETCD_USER] if etcd else []), *([P2P_USER] if p2p else [])]
+    return tuple(sorted({*(replica.user for replica in serving.replicas), *others}))
 
 
 def _units(
-    serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: Backup | None, driver: Driver | None
+    serving: Serving,
+    gateway: Gateway | None,
+    vip: Vip | None,
+    etcd: Etcd | None,
+    backup: Backup | None,
+    driver: Driver | None,
 ) -> Iterator[str]:
     yield FIREWALL_UNIT
     if serving.replicas:
@@ -75,6 +86,8 @@ def _units(
         yield from gateway.units
     if vip:
         yield VIP_UNIT
+    if etcd:
+        yield ETCD_UNIT
     if backup:
         yield from backup.units
     if driver:
@@ -85,6 +98,7 @@ def _files(
     serving: Serving,
     gateway: Gateway | None,
     vip: Vip | None,
+    etcd: Etcd | None,
     backup: Backup | None,
     driver: Driver | None,
     p2p: PeerToPeer | None,
@@ -104,6 +118,8 @@ def _files(
             yield from certificate_files(name)
     if vip:
         yield VIP
+    if etcd:
+        yield from ETCD_FILES
     if backup:
         yield from backup.files
     if driver:

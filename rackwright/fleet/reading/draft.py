@@ -36,6 +36,10 @@ class Draft:
         return self.named(self.root.get("gateway", "on"))
 
     @cached_property
+    def control(self) -> tuple[str, ...]:
+        return self.named(self.root.get("control"))
+
+    @cached_property
     def serving(self) -> tuple[str, ...]:
         """Hosts on which a model is placed."""
         return tuple(host for node in self.placed() for host in self.named(node))

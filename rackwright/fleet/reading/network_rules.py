@@ -7,10 +7,11 @@ from typing import TypeVar
 
 from rackwright.fleet.reading.draft import Draft
 from rackwright.fleet.reading.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
-from rackwright.ports import FIRST_PORT, LAST_PORT, PEERS_PORT
+from rackwright.ports import ETCD_CLIENT_PORT, ETCD_PEER_PORT, FIRST_PORT, LAST_PORT, PEERS_PORT
 from rackwright.values.network import Address, Network, host_address, parse_address, parse_network
 
 T = TypeVar("T")
+_ETCD = (ETCD_CLIENT_PORT, ETCD_PEER_PORT)
 
 
 def check_addresses(draft: Draft, findings: Findings) -> None:
@@ -42,9 +43,14 @@ def check_vip(draft: Draft, findings: Findings) -> None:
     for name, host in draft.root.maps("hosts"):
         if vip in (_own(host, "address"), _own(host, "service"), _own(host, "fabric")):
             findings.add(node, f"{vip} is {name}'s own address", "name one that no machine has")
-        service = _own(host, "service") or _own(host, "address")
+        service = service_address(host)
         if name in draft.gateways and service and service.version != vip.version:
             findings.add(node, f"{name} has an IPv{service.version} address", f"name an IPv{service.version} address")
+
+
+def service_address(host: Entries) -> Address | None:
+    """Return the IP address where gateways, clients and control hosts reach the host; None if it isn't known."""
+    return _own(host, "service") or _own(host, "address")
 
 
 def _own(host: Entries, key: str) -> Address | None:
@@ -80,6 +86,8 @@ def _check_opening(draft: Draft, host: str, port: Scalar, number: int, findings:
         findings.add(port, f"the gateway uses port 443 on {host}", "use clients_from to open it")
     if number == PEERS_PORT and host in draft.gateways:
         findings.add(port, f"the gateways use port {number} between themselves on {host}", "choose another port")
+    if number in _ETCD and _agrees(draft, host):
+        findings.add(port, f"the control hosts use port {number} on {host}", "only control hosts may reach it")
     if FIRST_PORT <= number <= LAST_PORT and host in draft.serving:
         findings.add(
             port,
@@ -88,12 +96,18 @@ def _check_opening(draft: Draft, host: str, port: Scalar, number: int, findings:
         )
 
 
+def _agrees(draft: Draft, host: str) -> bool:
+    return len(draft.control) > 1 and host in draft.control
+
+
 def _check_ssh_port(draft: Draft, name: str, host: Entries, findings: Findings) -> None:
     number, node = _port(host), host.get("ssh", "port") or host
     if number == 443 and name in draft.gateways:
         findings.add(node, f"the gateway uses port 443 on {name}", "let sshd listen on another port")
     if number == PEERS_PORT and name in draft.gateways:
         findings.add(node, f"the gateways use port {number} between themselves on {name}", "choose another port")
+    if number in _ETCD and _agrees(draft, name):
+        findings.add(node, f"the control hosts use port {number} on {name}", "choose another port")
     if FIRST_PORT <= number <= LAST_PORT and name in draft.serving:
         findings.add(node, f"the replicas use ports {FIRST_PORT} to {LAST_PORT} on {name}", "choose another port")
 

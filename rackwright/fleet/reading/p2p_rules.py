@@ -7,7 +7,7 @@ from rackwright.fleet.reading.error_messages import did_you_mean
 from rackwright.fleet.reading.nodes import Entries, Findings, Scalar
 from rackwright.fleet.reading.placement_rules import reached
 from rackwright.fleet.sections.p2p import PeerToPeer
-from rackwright.ports import FIRST_PORT, LAST_PORT, PEERS_PORT
+from rackwright.ports import ETCD_CLIENT_PORT, ETCD_PEER_PORT, FIRST_PORT, LAST_PORT, PEERS_PORT
 
 
 def check_p2p(draft: Draft, findings: Findings) -> None:
@@ -49,6 +49,8 @@ def _check_port(draft: Draft, section: Entries, findings: Findings) -> None:
         findings.add(at, f"the replicas use ports {FIRST_PORT} to {LAST_PORT}", "choose another port")
     if port in (443, PEERS_PORT):
         findings.add(at, f"the gateways use port {port}", "choose another port")
+    if port in (ETCD_CLIENT_PORT, ETCD_PEER_PORT) and len(draft.control) > 1:
+        findings.add(at, f"the control hosts use port {port}", "choose another port")
     for host in draft.serving:
         ssh = draft.root.get("hosts", host, "ssh", "port")
         if port == (ssh.value if isinstance(ssh, Scalar) else 22):

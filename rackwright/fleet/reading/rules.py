@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from rackwright.fleet.reading.control_rules import check_control
 from rackwright.fleet.reading.draft import Draft
 from rackwright.fleet.reading.drill_rules import check_drill, stands_for
 from rackwright.fleet.reading.error_messages import did_you_mean
@@ -51,6 +52,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings, *, locked: bool
     check_addresses(draft, findings)
     check_firewall(draft, findings)
     check_vip(draft, findings)
+    check_control(draft, findings)
     check_p2p(draft, findings)
     check_drill(draft, findings)
     _check_people(root, findings)

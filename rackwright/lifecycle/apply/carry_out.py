@@ -111,13 +111,16 @@ def _finish(planned: Plan, work: Work, run: Run) -> Run:
 
 
 def set_up(work: Work, planned: Plan) -> Run:
-    """Set up what every host has: its folders, packet filter, sshd and base system. No engine or gateway starts."""
+    """Set up what every host has, and etcd on control hosts. No engine or gateway starts."""
     from rackwright.deploys.baseline import baseline
+    from rackwright.deploys.control import control
 
     begin(work.session, work.console, ENTRY)
     run = _entered(work, planned.run.failures)
     begin(work.session, work.console, HOSTS)
-    return then(work, run, baseline)
+    run = then(work, run, baseline)
+    agree = any(spec.etcd for spec in work.session.hosts.values())
+    return then(work, run, control) if agree else run
 
 
 def _entered(work: Work, run: Run) -> Run:

@@ -9,16 +9,18 @@ from rackwright.fleet.x509 import certificates_in, is_signed_by
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote.answers import read_answer
 from rackwright.roles.certificate.settings import FOLDER
+from rackwright.roles.etcd.settings import CREDENTIALS
 
 _ASKING = "asking for certificates"
 _MARK = "--- "
-COMMAND = f"""for file in {FOLDER}/*.ca.crt; do
+COMMAND = f"""for file in {FOLDER}/*.ca.crt {CREDENTIALS}/*.ca.crt; do
     [ -f "$file" ] || continue
     stem=${{file%.ca.crt}}
     echo "{_MARK}${{stem##*/}}"; cat -- "$stem.crt"; echo "{_MARK}trusts"; cat -- "$file"
 done
 """
-"""Prints each certificate of the fleet's own CA, and the CAs that are trusted with it."""
+"""Prints each certificate of the fleet's own CA, and the CAs that are trusted with it. A running member of etcd uses
+those with which it was started, until it restarts."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,10 @@ from rackwright.lifecycle.check.ca import questions as ca_questions
 from rackwright.lifecycle.check.gpus import judge_gpus
 from rackwright.lifecycle.check.result import Asked, Condition, State
 from rackwright.lifecycle.expiry import days, ending_certificates
+from rackwright.ports import ETCD_CLIENT_PORT, ETCD_PEER_PORT
 from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
 from rackwright.roles.certificate.ends import parse as parse_ends
+from rackwright.roles.etcd.settings import UNIT as ETCD_UNIT
 
 if TYPE_CHECKING:
     from rackwright.fleet.hosts.host_spec import HostSpec
@@ -76,6 +78,8 @@ def script(spec: HostSpec, asked: tuple[Asked, ...] = (), trials: tuple[Trial, .
         lines.append(
             "echo restic_offered $(apt-cache policy restic 2>/dev/null | awk '$1==\"Candidate:\"{print $2}')"
         )
+    if spec.etcd:
+        lines.append(f"echo etcd $(systemctl show -p ActiveState --value -- {ETCD_UNIT} 2>/dev/null)")
     if store:
         lines += [
             f"[ -d {shlex.quote(store.folder(stored))} ] && echo stored {shlex.quote(stored.digest)}"
@@ -173,15 +177,20 @@ def _ports(spec: HostSpec, answers: Answers) -> Condition:
     wanted = {proxied.port for proxied in spec.host_proxy.replicas} if spec.host_proxy else set()
     wanted |= {spec.gateway.port} if spec.gateway else set()
     wanted |= {spec.gateway.peers_port} if spec.gateway and spec.gateway.peers else set()
+    holders = dict.fromkeys(wanted, '"haproxy"')
+    if spec.etcd:
+        # Debian's etcd.service runs the same program.
+        own = answers.one("etcd") in ("active", "activating")
+        holders |= dict.fromkeys((ETCD_CLIENT_PORT, ETCD_PEER_PORT), '"etcd"' if own else "no process")
     taken = []
     for entry in answers.values.get("listen", ()):
         address, _, process = entry.partition(" ")
         port = address.rpartition(":")[2]
-        if port.isdigit() and int(port) in wanted and '"haproxy"' not in process:
+        if port.isdigit() and int(port) in holders and holders[int(port)] not in process:
             taken.append(f"{port} by {process or 'an unknown process'}")
     if taken:
         return Condition(spec.name, "ports", State.FAILED, "taken: " + ", ".join(taken), "stop that process")
-    return Condition(spec.name, "ports", State.OK, ", ".join(map(str, sorted(wanted))) or "none needed")
+    return Condition(spec.name, "ports", State.OK, ", ".join(map(str, sorted(holders))) or "none needed")
 
 
 def _restic(spec: HostSpec, answers: Answers) -> Condition:

@@ -149,7 +149,8 @@ def _settings(kit: FetchedKit, restored: Fleet, place: Place) -> Mapping[str, ob
     return {
         "extends": restored.path.name,
         "hosts": hosts,
-        "control": [host for host in restored.control if host in scope.scratch],
+        # One alone keeps its data in files, which a restore brings back; etcd's data are in no backup.
+        "control": [host for host in restored.control if host in scope.scratch][:1],
         "gateway": {"vip": None},
         "firewall": {"clients_from": list(place.controller), "allow": []},
         "backup": backup,

@@ -28,7 +28,7 @@ class OurUnits(_Names):
 
 
 class OurFiles(_Names):
-    """Return probe scripts, folders of proxies and p2p, and files of certificates, backups, GPU faults, driver, boot.
+    """Return probe scripts, folders of proxies, p2p, etcd, files of certificates, backups, GPU faults, driver, boot.
 
     Other files there are always needed, or not ours.
     """
@@ -39,7 +39,7 @@ class OurFiles(_Names):
             "'(' -type f -regex '/etc/rackwright/[^/]+@[0-9]+[.](probe|loading|unfit|evidence|ended|pause|agent)' "
             "-o -type f -regex '/etc/rackwright/certificates/[^/]+[.](crt|key[.]cred)' "
             "-o -type f -regex '/etc/rackwright/backup/[^/]+' "
-            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup|p2p)' ')' -print 2>/dev/null; "
+            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup|p2p|etcd)' ')' -print 2>/dev/null; "
             "ls -d /etc/rackwright/boot-guard /etc/rackwright/boot-kernel /etc/rackwright/gpus-ready "
             "/etc/rackwright/gpu-faults /etc/rackwright/gpu-faults.xids "
             "/etc/kernel/*.d/??-rackwright "

@@ -12,6 +12,7 @@ from rackwright.fleet.ca import CertificateAuthority, ca_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.remote.completed import Completed
 from rackwright.roles.certificate.settings import FOLDER
+from rackwright.roles.etcd.settings import CREDENTIALS
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.world.session import Quiet
 from tests.shells import LocalShell
@@ -34,7 +35,8 @@ class Host(LocalShell):
     folder: Path = Path()
 
     def run(self, command: str, **options: Any) -> Completed:
-        return super().run(command.replace(FOLDER, str(self.folder)), **options)
+        command = command.replace(FOLDER, str(self.folder)).replace(CREDENTIALS, f"{self.folder}/running")
+        return super().run(command, **options)
 
 
 class Site:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,31 @@ def test_the_old_ca_does_not_end_while_a_host_has_a_certificate_of_it(site: Site
     with pytest.raises(RackwrightError, match="these hosts still have certificates of the old CA") as caught:
         step(site)
     assert caught.value.problems[0].listed == ("gate1",)
+
+
+def test_a_member_of_etcd_must_have_restarted_before_each_step(site: Site) -> None:
+    """A running member has copies of its certificate and CA."""
+
+    def restart() -> None:
+        for path in site.hosts["gpu1"].folder.glob("*.crt"):
+            shutil.copy(path, running)
+
+    (running := site.hosts["gpu1"].folder / "running").mkdir()
+    restart()
+    step(site)
+    site.apply()
+    with pytest.raises(RackwrightError, match="these hosts don't trust the new CA yet") as caught:
+        step(site)
+    assert caught.value.problems[0].listed == ("gpu1",)
+    restart()
+    step(site)
+    site.apply()
+    with pytest.raises(RackwrightError, match="these hosts still have certificates of the old CA") as caught:
+        step(site)
+    assert caught.value.problems[0].listed == ("gpu1",)
+    restart()
+    step(site)
+    assert stage_of(site.ca) is Stage.SINGLE
 
 
 def test_each_step_can_be_undone(site: Site) -> None:

@@ -12,6 +12,7 @@ from rackwright.lifecycle.check.requirements import judge, parse, script
 from rackwright.lifecycle.check.result import Asked, State
 from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.downloads.settings import Settings as Downloads
+from rackwright.roles.etcd.settings import Settings as Etcd
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.layout.settings import Settings as Layout
@@ -120,6 +121,27 @@ def test_a_port_that_another_process_holds_is_named_with_it():
 def test_our_own_proxy_may_hold_the_port():
     line = 'listen 0.0.0.0:443 users:(("haproxy",pid=7,fd=6))\n'
     assert found(GOOD + line, replace(HOST, gateway=GATEWAY))["ports"][0] is State.OK
+
+
+ETCD = Etcd(host="gpu1", address="10.0.0.11", control="etcd.acme.rackwright.internal")
+ETCD_LISTENS = 'listen 127.0.0.1:2379 users:(("etcd",pid=7,fd=6))\n'
+
+
+def test_the_ports_of_etcd_are_needed_on_control_hosts():
+    spec = replace(HOST, etcd=ETCD)
+    assert "echo etcd $(systemctl show -p ActiveState --value -- rackwright-etcd.service" in script(spec)
+    assert found(GOOD, spec)["ports"] == (State.OK, "2379, 2380")
+    line = 'listen 10.0.0.11:2380 users:(("nginx",pid=7,fd=6))\n'
+    assert found(GOOD + line, spec)["ports"][0] is State.FAILED
+    assert found(GOOD + line, HOST)["ports"][0] is State.OK
+
+
+@pytest.mark.parametrize(
+    ("active", "state"), [("active", State.OK), ("activating", State.OK), ("inactive", State.FAILED)]
+)
+def test_only_our_own_etcd_may_hold_them(active, state):
+    spec = replace(HOST, etcd=ETCD)
+    assert found(f"{GOOD}{ETCD_LISTENS}etcd {active}\n", spec)["ports"][0] is state
 
 
 def test_weights_that_are_stored_already_need_no_room():

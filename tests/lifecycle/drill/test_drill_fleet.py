@@ -31,7 +31,7 @@ LOST = (
     .replace("on: gpu1", "on: [gpu1, gpu2]")
     .replace("[gate1], ", "[gate1, gate2], vip: 10.0.0.99, ")
     .replace("clients_from: [", "allow: [{on: gate1, port: 9100, from: 10.0.0.0/8, why: metrics}], clients_from: [")
-    + "p2p: {from: gpu2}\ncontrol: [gate1, gate2]\n"
+    + "p2p: {from: gpu2}\ncontrol: [gate1, gate2, gpu1]\n"
     + BACKUP
     + SCRATCH
 )

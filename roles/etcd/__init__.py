@@ -1,0 +1,1 @@
+"""One control host's member of etcd, which agrees with the others on lease and journal."""
