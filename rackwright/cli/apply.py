@@ -67,15 +67,18 @@ def apply(
         Console(quiet=context.json, yes=yes) as console,
         open_session(context.fleet, limit=limit, progress=console.on_step) as session,
     ):
-        session.connect_ahead(session.fleet.control[0])
+        session.connect_ahead(*session.fleet.control)
         from rackwright.lifecycle.apply.procedure import apply as carry_out
         from rackwright.lifecycle.apply.stages import Options
+        from rackwright.lifecycle.session.control_host import unmoved
 
         options = Options(only, close_ports, allow_outage, drop_names, reboot, not_stale)
         applied = carry_out(session, options, console, show)
     _answer(context, applied)
     if applied.run.totals().changed:
         remind_to_commit(context)
+    if found := unmoved(context.fleet):
+        context.note(found)
     if error := applied.failure or applied.unsaved:
         raise error
     if applied.run.interrupted:

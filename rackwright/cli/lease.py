@@ -10,6 +10,7 @@ from rackwright.cli.common.context import Context, Json, hosts_needed
 from rackwright.cli.common.options import Group, common_options, confirm, pass_context, yes_option
 
 if TYPE_CHECKING:
+    from rackwright.lifecycle.control.move import Moved
     from rackwright.state.journal import Entry
     from rackwright.state.lease import Lease
 
@@ -64,23 +65,35 @@ def break_(context: Context, reason: str, yes: bool) -> None:
 @common_options
 @pass_context
 def move(context: Context, former_gone: bool, yes: bool) -> None:
-    """Move the lease, the journal and all other control data to the control host that the fleet file names.
+    """Move the lease, the journal and all other control data to the control hosts that the fleet file names.
 
-    Refused while the fleet is leased or a rollout is open. Needed after `control:` or the first gateway has changed.
+    The lock records them afterwards: commit it. Refused while the fleet is leased or a rollout is open. Needed after
+    `control:` has changed, or after `apply` has set up further control hosts.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console
-    from rackwright.lifecycle.session.move_control_host import move_control
+    from rackwright.lifecycle.control.move import move_control
 
     with Console(quiet=context.json, yes=yes) as console:
         moved = move_control(context.fleet, console, former_gone=former_gone)
-    host = context.fleet.control[0]
-    if moved is None:
-        context.answer({"control_host": host, "former": None, "copied": False}, f"{host} is already the control host")
-        return
-    kept = "with its data" if moved.copied else "without its data"
-    document: Json = {"control_host": host, "former": moved.former, "copied": moved.copied}
-    context.answer(document, f"{host} is the control host now, instead of {moved.former}, {kept}")
+    document: Json = {
+        "control_hosts": list(moved.hosts),
+        "former": list(moved.former),
+        "copied": moved.copied,
+        "lock_changed": moved.locked,
+    }
+    context.answer(document, *_moved(moved, context.fleet.sibling("lock").name))
+
+
+def _moved(moved: Moved, lock: str) -> list[str]:
+    from rackwright.values.text import enumerated
+
+    are = "is the control host" if len(moved.hosts) == 1 else "are the control hosts"
+    said = f"{enumerated(moved.hosts)} {are}"
+    if moved.former:
+        kept = "with the data of" if moved.copied else "without the data of"
+        said += f" now, {kept} {enumerated(moved.former)}"
+    return [said, *([f"next: commit {lock}, which records this"] if moved.locked else [])]
 
 
 def _lines(found: Lease | None, opened: Entry | None) -> list[str]:

@@ -71,6 +71,7 @@ def plan_document(planned: Plan) -> dict[str, Json]:
         ],
         "doubts": list(planned.doubts),
         "overrides": list(planned.surveyed.overrides),
+        "members": [asdict(due) for due in planned.members],
         "first_snapshots": [{"host": host, "repository": name} for host, name in planned.first_snapshots],
     }
 

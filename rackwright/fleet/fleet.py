@@ -64,6 +64,8 @@ class Fleet:
     """The fleet file and the files that it extends."""
     origins: Mapping[str, Mapping[str, str]]
     """Host → setting (like ssh.user) → where it is set: defaults, group NAME or host NAME, then FILE:LINE."""
+    recorded: tuple[str, ...] = ()
+    """The control hosts that the lock records, whether or not they are in service; empty: it records none."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -72,18 +74,37 @@ class Fleet:
 
     @property
     def control(self) -> tuple[str, ...]:
-        """Hosts in service that store the applied files; the first is the control host, with lease and journal."""
-        return tuple(name for name in self.named(self.file.control) if name in self.hosts) or self.gateways[:1]
+        """The control hosts in service. One keeps lease and journal in files; several keep them together."""
+        return self._in_service(self.control_hosts)
+
+    @property
+    def control_hosts(self) -> tuple[str, ...]:
+        """All control hosts, also those out of service: those in the lock, else the first that the fleet file names.
+
+        If the lock's are all out of service, it is the fleet file's, too: then only `lease move` helps.
+        """
+        return self.recorded if self._in_service(self.recorded) else self.named_control[:1]
+
+    @property
+    def named_control(self) -> tuple[str, ...]:
+        """The hosts in service that the fleet file names as control hosts. Only `lease move` makes them that."""
+        return self._in_service(self.named(self.file.control)) or self.gateways[:1]
 
     @property
     def etcd_hosts(self) -> tuple[str, ...]:
-        """The control hosts that agree by etcd, those that are `disabled`, too; empty if there is only one."""
-        named = self.named(self.file.control)
-        return named if len(named) > 2 else ()
+        """The hosts that have etcd, also those out of service: several control hosts, in the lock or the fleet file.
+
+        Those that the fleet file no longer names stay until `lease move`.
+        """
+        several = (hosts for hosts in (self.recorded, self.named(self.file.control)) if len(hosts) > 1)
+        return tuple(dict.fromkeys(host for hosts in several for host in hosts if host in self.file.hosts))
 
     @property
     def gateways(self) -> tuple[str, ...]:
-        return tuple(name for name in self.named(self.file.gateway.on) if name in self.hosts)
+        return self._in_service(self.named(self.file.gateway.on))
+
+    def _in_service(self, names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(name for name in names if name in self.hosts)
 
     def gateways_beside(self, host: str) -> tuple[str, ...]:
         """Return all gateways except this host."""

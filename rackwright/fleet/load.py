@@ -12,6 +12,7 @@ from rackwright.fleet.reading.error_messages import validated
 from rackwright.fleet.reading.merge import read_extended, with_hosts_resolved
 from rackwright.fleet.reading.nodes import Entries, Findings, leaves
 from rackwright.fleet.reading.rules import check_rules
+from rackwright.fleet.recorded_control import recorded_control
 from rackwright.fleet.sections.hosts import Group, HostSettings
 from rackwright.fleet.sections.models import Placement
 
@@ -21,7 +22,8 @@ def load_fleet(path: Path) -> Fleet:
     findings = Findings()
     extended = read_extended(path, findings)
     resolved = with_hosts_resolved(extended.root, findings)
-    check_rules(resolved, path.parent, findings, locked=path.with_name(f"{path.stem}.lock").exists())
+    lock = path.with_name(f"{path.stem}.lock")
+    check_rules(resolved, path.parent, findings, locked=lock.exists())
     _check_settings(extended.root, findings)
     file = validated(FleetFile, resolved, findings, also=("defaults", "extends"))
     problems = findings.problems(tuple(str(source) for source in extended.paths))
@@ -33,6 +35,7 @@ def load_fleet(path: Path) -> Fleet:
         replicas=_replicas(file),
         sources=extended.paths,
         origins=_origins(resolved),
+        recorded=recorded_control(lock),
     )
 
 

@@ -163,6 +163,8 @@ class Lock(Stored):
     """`DriverLock.name` → driver. Left out if empty, so that locks without drivers don't change."""
     ports: Mapping[Name, Mapping[str, Port]]
     """Host → replica (<model>@<n>) → port, from 8100; a replica keeps its port."""
+    control: Annotated[tuple[Name, ...], Field(exclude_if=lambda hosts: not hosts)] = ()
+    """The control hosts, with lease and journal; only `lease move` changes them. Empty in an older lock."""
 
 
 def runtime_question(fleet: Fleet, runtime: Runtime) -> RuntimeLock:
@@ -192,9 +194,10 @@ def model_digest(files: Iterable[File]) -> str:
 def lock_digest(lock: Lock) -> str:
     """Return the sha256 of the lock's meaning; order, comments and unknown keys don't change it.
 
-    Shapes, templates, licenses and previous entries don't change it either: they have no effect on hosts.
+    Shapes, templates, licenses, previous entries and the control hosts don't change it either: they have no effect on
+    what hosts run.
     """
     models = {name: model.bare for name, model in lock.models.items()}
-    said = lock.model_copy(update={"models": models}).model_dump(mode="json", exclude_none=True)
+    said = lock.model_copy(update={"models": models, "control": ()}).model_dump(mode="json", exclude_none=True)
     content = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()

@@ -9,6 +9,7 @@ from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, SourceLock, driver_of, runtime_question
 from rackwright.fleet.lock_rules import faults
+from rackwright.fleet.recorded_control import recorded_control
 from rackwright.fleet.sections.licenses import is_allowed
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.source import FileSource, HubSource, parse_source
@@ -34,11 +35,16 @@ def read_lock(path: Path) -> Lock:
     if not path.exists():
         raise FleetError([Problem(str(path), "no lock yet", next=RUN)])
     lock = read_stored(path, "lock", Lock, restore=RESTORE)
-    if wrong := tuple(faults(lock)):
+    if wrong := (*faults(lock), *_misplaced(path, lock)):
         raise FleetError(
             Problem(f"{path} {place}", f"{what}: it was edited or merged", next=RESTORE) for place, what in wrong
         )
     return lock
+
+
+def _misplaced(path: Path, lock: Lock) -> Iterator[tuple[str, str]]:
+    if lock.control != recorded_control(path):
+        yield "control", "isn't written as rackwright writes it"
 
 
 def require_sound(path: Path, lock: Lock) -> None:

@@ -28,7 +28,7 @@ def resolve_lock(
 
     Settings that didn't change keep their entry (a branch keeps its commit) and need no network. With `upgrade`, all
     are resolved again, except those that define their bytes themselves (a released version, a URL with its sha256).
-    `drivers` are the driver sets that hosts reported.
+    `drivers` are the driver sets that hosts reported. The control hosts stay; a first lock records the fleet file's.
     Raise FleetError with every setting that can't be resolved and every license that isn't allowed; raise SecretError
     without the hub's token, RackwrightError if a server can't be reached.
     """
@@ -54,6 +54,7 @@ def resolve_lock(
         runtimes=runtimes,
         drivers=drivers,
         ports=assign_ports(fleet, previous),
+        control=(previous.control if previous else ()) or fleet.control,
     )
 
 

@@ -1,12 +1,17 @@
-"""Which host is the control host, recorded on every gateway and control host so that it can't move unnoticed."""
+"""Which hosts are the control hosts, recorded on every host so that they can't change unnoticed."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from rackwright.state.control_keys import MERGE
-from rackwright.state.formats import Moment, parse
+from rackwright.state.formats import Moment, kind_of, parse
 from rackwright.state.record import READ, WRITE
 from rackwright.state.shell import FOLDER, Shell, call, command
 from rackwright.values.base import Stored
+from rackwright.values.text import enumerated
 
 NAME = "control-host.json"
 
@@ -43,15 +48,32 @@ done
 
 
 class ControlRecord(Stored):
-    """Which host has lease and journal, as recorded on one host."""
+    """Which hosts have lease and journal, as recorded on one host."""
 
-    format: str = "control-host/1"
-    host: str
+    format: str = "control-hosts/1"
+    hosts: Annotated[tuple[str, ...], Field(min_length=1)]
+    """One keeps them in files, three or five in etcd."""
     number: int
     """Grows with each move: the record with the greater number is the newer one."""
     since: Moment
     who: str
-    """The operator who moved it there, or created the fleet."""
+    """The operator who moved them there, or created the fleet."""
+
+    def __str__(self) -> str:
+        """Return like `gate1 is the control host`."""
+        are = "is the control host" if len(self.hosts) == 1 else "are the control hosts"
+        return f"{enumerated(self.hosts)} {are}"
+
+
+class _OneHost(Stored):
+    """The record of before there could be several control hosts. This kind has another name, so that a rackwright of
+    that time refuses the present one instead of taking a lease in files."""
+
+    format: str
+    host: str
+    number: int
+    since: Moment
+    who: str
 
 
 def read_command(folder: str = FOLDER) -> str:
@@ -61,7 +83,13 @@ def read_command(folder: str = FOLDER) -> str:
 
 def parse_control(text: str, where: str) -> ControlRecord | None:
     """Given the command's output, return the record. Raise RackwrightError if it is damaged or of a newer format."""
-    return parse(ControlRecord, "control-host", text, f"{where}: {FOLDER}/{NAME}") if text else None
+    where = f"{where}: {FOLDER}/{NAME}"
+    if not text:
+        return None
+    if kind_of(text) == "control-host":
+        alone = parse(_OneHost, "control-host", text, where)
+        return ControlRecord(hosts=(alone.host,), number=alone.number, since=alone.since, who=alone.who)
+    return parse(ControlRecord, "control-hosts", text, where)
 
 
 def read_control(shell: Shell, *, folder: str = FOLDER) -> ControlRecord | None:
@@ -75,7 +103,7 @@ def write_control(shell: Shell, record: ControlRecord, *, folder: str = FOLDER) 
     call(shell, WRITE, folder, NAME, stdin=content, what="recording the control host")
 
 
-def copy_state(source: Shell, target: Shell, *, folder: str = FOLDER) -> None:
+def copy_files(source: Shell, target: Shell, *, folder: str = FOLDER) -> None:
     """Copy what a ControlStore doesn't hold from source to target.
 
     That is the applied fleet, changes of API keys, the record of the kit. Raise HostError if a host can't read or

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,12 @@ def one_line(text: str) -> str:
         if category in ("Cf", "Cs", "Co", "Zl", "Zp"):
             raise ValueError(f"has the invisible character {_called(character)}; remove it")
     return text
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Return the names as in a sentence: `a`, `a and b`, `a, b and c`."""
+    *others, last = names or ("",)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _called(character: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rackwright.roles.backup.settings import FOLDER, STATE, Repository, Settings
+from rackwright.roles.etcd.settings import EXPORT, MEMBER
 
 _SANDBOX = """\
 NoNewPrivileges=yes
@@ -51,6 +52,7 @@ After=network-online.target
 [Service]
 Type=oneshot
 {_place(repository)}\
+{_export(repository) if verb == "run" else ""}\
 ExecStart=/bin/sh {FOLDER}/{verb}.sh {repository.name}
 {credentials}\
 {_RUNTIME}\
@@ -121,6 +123,15 @@ def _place(repository: Repository) -> str:
         look = f"rm -f {seen}; ! nsenter -t 1 -m mountpoint -q {repository.mount} || touch {seen}"
         return f"ExecStartPre=+/bin/sh -c '{look}'\nReadWritePaths=-{repository.mount}\n"
     return f"ExecStartPre=+/bin/mkdir -p -m 0700 -- {repository.url}\nReadWritePaths=-{repository.url}\n"
+
+
+def _export(repository: Repository) -> str:
+    """Return how the files get what a control host has in etcd. run.sh reports a failure."""
+    done = f"/run/rackwright-backup/{repository.name}.exported"
+    # In a unit of its own: this one's limits on the network also hold for commands with +.
+    export = f"systemd-run --quiet --pipe --wait --collect -p RuntimeMaxSec=10min {EXPORT}"
+    run = f"rm -f {done}; [ ! -e {MEMBER} ] || ! {export} 2>{done}.said || touch {done}"
+    return f"ExecStartPre=+/bin/sh -c '{run}'\n"
 
 
 def _network(repository: Repository) -> str:

@@ -23,6 +23,11 @@ def ctl_text() -> str:
     return render(_TEMPLATES, "ctl.sh.j2", names=names)
 
 
+def export_text() -> str:
+    """Return the program that writes what etcd holds to files. It needs only python3-minimal."""
+    return (_TEMPLATES / "export.py").read_text(encoding="utf-8")
+
+
 def unit_text() -> str:
     return render(
         _TEMPLATES,

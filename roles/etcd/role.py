@@ -9,8 +9,8 @@ from rackwright.operations.filesystem.folder import folder
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import systemd_unit
 from rackwright.operations.user import system_user
-from rackwright.roles.etcd.configuration import ctl_text, etcd_env, unit_text
-from rackwright.roles.etcd.settings import CTL, FOLDER, OLDEST, SETTINGS, UNIT, USER, Settings
+from rackwright.roles.etcd.configuration import ctl_text, etcd_env, export_text, unit_text
+from rackwright.roles.etcd.settings import CTL, EXPORT, FOLDER, OLDEST, SETTINGS, UNIT, USER, Settings
 
 NEW_ENOUGH = (
     "{ found=$(dpkg-query -W -f '${Version}' etcd-server); "
@@ -27,9 +27,18 @@ def etcd(*, settings: Settings) -> None:
     If all members restarted at once, nothing could be written: who forms the cluster restarts one after the other.
     Installing the package doesn't start Debian's etcd.service; one that already runs is left alone.
     """
-    installed(name="Install etcd", packages=("etcd-server", "etcd-client"), unstarted=("etcd.service",))
+    installed(
+        name="Install etcd", packages=("etcd-server", "etcd-client", "python3-minimal"), unstarted=("etcd.service",)
+    )
     system_user(name=f"Make the user {USER}", user=USER)
     folder(name="Make the folder of etcd", path=FOLDER)
     checked_file(name="Write etcd's settings", path=SETTINGS, content=etcd_env(settings), check=NEW_ENOUGH)
     checked_file(name="Write the script for root", path=CTL, content=ctl_text(), mode="0700", check="sh -n {path}")
+    checked_file(
+        name="Write the program for backups",
+        path=EXPORT,
+        content=export_text(),
+        mode="0700",
+        check="python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' {path}",
+    )
     systemd_unit(name=f"Write {UNIT}", unit=UNIT, content=unit_text(), verify=True)

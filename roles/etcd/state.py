@@ -11,6 +11,7 @@ from rackwright.roles.certificate.settings import FOLDER as CERTIFICATES
 from rackwright.roles.etcd.settings import (
     CERTIFICATE,
     CREDENTIALS,
+    DATA,
     MEMBER,
     SETTINGS,
     STARTED,
@@ -42,7 +43,8 @@ def record_command() -> str:
 COMMAND = f"""
 [ -x /usr/bin/etcd ] && [ -f {UNIT_FILE} ] && echo installed
 [ -f {MEMBER} ] && echo member
-echo "active $(systemctl show -p ActiveState --value -- {UNIT})"
+[ -d {DATA}/member ] && echo data
+echo "active $(systemctl show -p ActiveState -p SubState --value -- {UNIT} | tr '\\n' ' ')"
 [ -f {STARTED} ] && echo "started $(head -c 64 {STARTED})"
 for f in {_files(CERTIFICATES)}; do [ -f "$f" ] || exit 0; done
 echo "present $({_digest_of(_files(CERTIFICATES))} | head -c 64)"
@@ -58,7 +60,11 @@ class EtcdState:
     """Whether the role has been there."""
     member: bool = False
     """Whether the host is a member: whether `member.env` says what it joins."""
+    data: bool = False
+    """Whether it has data. A member gets some when it starts for the first time."""
     active: Active = "inactive"
+    ends: bool = False
+    """Whether it has ended on its own, and systemd starts it again in a moment."""
     started: str | None = None
     """Digest of what the running member was started from; None: it doesn't run, or that isn't known."""
     present: str | None = None
@@ -78,10 +84,13 @@ def parse(output: str) -> EtcdState:
     """Parse COMMAND's output. What can't be read counts as not there."""
     lines = [line.partition(" ") for line in output.splitlines()]
     found = {key: value for key, _, value in reversed(lines)}
+    active, _, sub = found.get("active", "").partition(" ")
     return EtcdState(
         installed="installed" in found,
         member="member" in found,
-        active=_active(found.get("active", ""), get_args(Active)),
+        data="data" in found,
+        active=_active(active, get_args(Active)),
+        ends=sub.strip() == "auto-restart",
         started=_digest(found.get("started", "")),
         present=_digest(found.get("present", "")),
     )

@@ -5,19 +5,13 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from pyinfra.api.deploy import deploy
-from pyinfra.context import host
 
 from rackwright.launch import RUNTIMES
-from rackwright.operations.facts.path_state import PathState
 from rackwright.operations.filesystem.file import kept_file
 from rackwright.operations.filesystem.folder import folder
 from rackwright.operations.retired import retired_builds, retired_files, retired_units, retired_users
 from rackwright.operations.unit import systemd_unit
 from rackwright.operations.user import system_group
-from rackwright.roles.etcd.settings import FILES as ETCD_FILES
-from rackwright.roles.etcd.settings import MEMBER
-from rackwright.roles.etcd.settings import UNIT as ETCD_UNIT
-from rackwright.roles.etcd.settings import USER as ETCD_USER
 from rackwright.roles.layout.settings import SOCKETS_UNIT, Settings
 from rackwright.roles.layout.sockets import UNIT_TEXT
 
@@ -47,23 +41,9 @@ def layout(*, settings: Settings) -> None:
 def retire(*, settings: Settings) -> None:
     """Remove rackwright's units, files, users and kept builds that the fleet doesn't name; models and runtimes stay.
 
-    Run this when gateways and proxies no longer send anything to them. etcd stays as long as the host is a member.
+    Run this when gateways and proxies no longer send anything to them.
     """
-    settings = _with_membership(settings)
     retired_units(name="Remove units that the fleet no longer names", keep=settings.keep_units)
     retired_files(name="Remove files that the fleet no longer names", keep=settings.keep_files)
     retired_users(name="Remove users that the fleet no longer names", keep=settings.keep_users)
     retired_builds(name="Remove kept builds that the fleet no longer names", keep=settings.keep_builds)
-
-
-def _with_membership(settings: Settings) -> Settings:
-    """Return what to keep, with etcd if the host is a member: without it, the others could lose their majority."""
-    if host.get_fact(PathState, path=MEMBER) is None:
-        return settings
-    return settings.model_copy(
-        update={
-            "keep_units": (*settings.keep_units, ETCD_UNIT),
-            "keep_files": (*settings.keep_files, *ETCD_FILES),
-            "keep_users": (*settings.keep_users, ETCD_USER),
-        }
-    )

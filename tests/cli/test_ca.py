@@ -86,7 +86,7 @@ def test_a_rotation_is_asked_for(fleet, site):
 
 def test_a_lost_certificate_is_fetched(fleet, site, monkeypatch):
     applied = applied_from(checkout(fleet.fleet), who="anna", run="r1", when=utc_now())
-    monkeypatch.setattr(fetch, "read_applied", lambda shell: applied)
+    monkeypatch.setattr(fetch, "last_applied", lambda *_: applied)
     path = site.with_name("site.ca.crt")
     before = path.read_text()
     path.unlink()

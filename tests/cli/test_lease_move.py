@@ -11,11 +11,13 @@ import pytest
 
 from rackwright.errors import LeasedError
 from rackwright.fleet.load import load_fleet
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.lock_file import write_lock
 from rackwright.lifecycle.session import under_lease as leasing
 from rackwright.lifecycle.session.under_lease import leased
 from rackwright.state.applied import About, Applied, read_applied, write_applied
 from rackwright.state.audit import read_audit
-from rackwright.state.control import read_control
+from rackwright.state.control import NAME, read_control
 from rackwright.state.formats import utc_now
 from rackwright.state.journal import Event, open_rollout
 from rackwright.state.lease import Owner
@@ -83,7 +85,7 @@ class Fleet:
 
     def records(self) -> dict[str, str | None]:
         found = {name: read_control(shell) for name, shell in self.hosts.items()}
-        return {name: record.host if record else None for name, record in found.items()}
+        return {name: record.hosts[0] if record else None for name, record in found.items()}
 
     def move(self, *options: str, answers: str = "") -> Ran:
         return rackwright("-f", self.path, "lease", "move", *options, answers=answers)
@@ -131,7 +133,7 @@ def test_moved_it_has_what_the_former_one_kept(fleet: Fleet, changed: dict[str, 
     fleet.write(**changed)
     moved = fleet.move("--yes", "--json")
     host = load_fleet(fleet.path).control[0]
-    assert moved.document == {"control_host": host, "former": "gate1", "copied": True}
+    assert moved.document == {"control_hosts": [host], "former": ["gate1"], "copied": True, "lock_changed": False}
     store = fleet.store(host)
     assert [entry.rollout for entry in store.entries()] == ["r7", "r7"]
     assert store.kept("rollout-r7.json") == "{}"
@@ -161,7 +163,7 @@ def test_moving_asks(fleet: Fleet) -> None:
 
 def test_nothing_is_moved_that_is_there(fleet: Fleet) -> None:
     ran = fleet.move("--json")
-    assert ran.document == {"control_host": "gate1", "former": None, "copied": False}
+    assert ran.document == {"control_hosts": ["gate1"], "former": [], "copied": False, "lock_changed": False}
 
 
 def test_the_control_host_does_not_move_while_another_operator_has_the_lease(fleet: Fleet) -> None:
@@ -178,7 +180,7 @@ def test_with_an_open_rollout_it_stays(fleet: Fleet) -> None:
     fleet.write(**OUT)
     ran = fleet.move("--yes", "--former-gone")
     assert (ran.exit_code, "r7" in ran.stderr) == (11, True)
-    assert "list gate1 first in control:" in ran.stderr
+    assert "control: [gate1] again" in ran.stderr
 
 
 def test_a_former_one_out_of_reach_is_asked_about(fleet: Fleet) -> None:
@@ -188,11 +190,36 @@ def test_a_former_one_out_of_reach_is_asked_about(fleet: Fleet) -> None:
     assert (refused.exit_code, "--former-gone" in refused.stderr) == (3, True)
     asked = fleet.move(answers="y\nn\n")
     assert "Is gate1 out of use, and no operator at work?" in asked.stderr
-    assert read_control(fleet.hosts["gate2"]).host == "gate1"
+    assert read_control(fleet.hosts["gate2"]).hosts == ("gate1",)
     moved = fleet.move("--yes", "--former-gone", "--json")
-    assert moved.document == {"control_host": "gate2", "former": "gate1", "copied": False}
+    assert moved.document == {"control_hosts": ["gate2"], "former": ["gate1"], "copied": False, "lock_changed": False}
     with fleet.work():
         pass
+
+
+def test_if_all_control_hosts_were_lost_one_of_the_new_machines_goes_on_alone(fleet: Fleet, tmp_path: Path) -> None:
+    """No host has a record of them, only the lock. There is nothing to copy: a restore has it."""
+    everyone = ("gate1", "gate2", "gpu1")
+    lock = Lock(fleet="acme", control=everyone, models={}, runtimes={}, ports={})
+    write_lock(tmp_path / "site.lock", lock)
+    for name in everyone:
+        (tmp_path / name / NAME).unlink(missing_ok=True)
+    fleet.write(more="control: [gate2]")
+    assert load_fleet(fleet.path).control_hosts == everyone
+    refused = fleet.move("--yes")
+    assert (refused.exit_code, "--former-gone" in refused.stderr) == (3, True)
+    assert load_fleet(fleet.path).control_hosts == everyone
+    moved = fleet.move("--yes", "--former-gone", "--json")
+    assert moved.document == {
+        "control_hosts": ["gate2"],
+        "former": [*everyone],
+        "copied": False,
+        "lock_changed": True,
+    }
+    assert load_fleet(fleet.path).control_hosts == ("gate2",)
+    with fleet.work():
+        pass
+    assert fleet.records() == dict.fromkeys(everyone, "gate2")
 
 
 def test_a_rollout_that_a_lost_control_host_had_open_is_closed_when_it_comes_back(fleet: Fleet) -> None:
@@ -243,7 +270,7 @@ def test_a_lost_one_that_must_be_the_control_host_again_says_what_it_had_open(fl
     with fleet.work() as lease_session:
         lease_session.write(Event.OPENED, "r7", detail="model update assistant")
     fleet.hosts["gate1"].gone = True
-    fleet.write(**{**OUT, "more": "control: [gpu1, gate2, gate1]"})
+    fleet.write(**{**OUT, "more": "control: [gpu1]"})
     fleet.move("--yes", "--former-gone")
     fleet.hosts["gate1"].gone, fleet.hosts["gpu1"].gone = False, True
     fleet.write()

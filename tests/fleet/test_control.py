@@ -62,9 +62,33 @@ def test_two_and_four_are_refused_with_the_reason(tmp_path: Path, named: str, pr
     assert problems(tmp_path, text) == [f"fleet.yml:2 control: {problem}; name one, three or five"]
 
 
-@pytest.mark.parametrize("named", ["gpu2", "gate1, gpu1, gpu2", "gate1, gpu1, gpu2, gpu3, gpu4"])
-def test_one_three_and_five_are_taken(tmp_path: Path, named: str) -> None:
-    assert fleet(tmp_path, f"{FIVE}control: [{named}]\n").control == tuple(named.split(", "))
+@pytest.mark.parametrize("named", ["gate1, gpu1, gpu2", "gate1, gpu1, gpu2, gpu3, gpu4"])
+def test_three_and_five_have_etcd(tmp_path: Path, named: str) -> None:
+    assert fleet(tmp_path, f"{FIVE}control: [{named}]\n").etcd_hosts == tuple(named.split(", "))
+
+
+def test_one_alone_has_none(tmp_path: Path) -> None:
+    of = fleet(tmp_path, f"{FIVE}control: [gpu2]\n")
+    assert (of.control, of.etcd_hosts) == (("gpu2",), ())
+
+
+def test_those_in_the_lock_are_the_control_hosts_and_keep_etcd_until_they_move(tmp_path: Path) -> None:
+    (tmp_path / "fleet.lock").write_text("format: lock/1\ncontrol:\n  - gate1\n  - gpu1\n  - gpu2\nmodels: {}\n")
+    of = fleet(tmp_path, f"{FIVE}control: [gate1, gpu1, gpu3]\n")
+    assert (of.control, of.named_control) == (("gate1", "gpu1", "gpu2"), ("gate1", "gpu1", "gpu3"))
+    assert of.etcd_hosts == ("gate1", "gpu1", "gpu2", "gpu3")
+
+
+def test_one_out_of_service_stays_a_control_host(tmp_path: Path) -> None:
+    (tmp_path / "fleet.lock").write_text("format: lock/1\ncontrol:\n  - gate1\n  - gpu1\n  - gpu2\n")
+    of = fleet(tmp_path, THREE.replace("gpu2: {", "gpu2: {disabled: RMA 4711, "))
+    assert (of.control, of.control_hosts) == (("gate1", "gpu1"), ("gate1", "gpu1", "gpu2"))
+
+
+def test_if_all_in_the_lock_are_out_of_service_the_fleet_files_count(tmp_path: Path) -> None:
+    (tmp_path / "fleet.lock").write_text("format: lock/1\ncontrol:\n  - gpu2\n")
+    of = fleet(tmp_path, GOOD.replace("gpu2: {", "gpu2: {disabled: RMA 4711, "))
+    assert of.control_hosts == ("gate1",)
 
 
 def test_a_group_counts_as_its_hosts_and_a_disabled_host_still_counts(tmp_path: Path) -> None:
@@ -73,7 +97,7 @@ def test_a_group_counts_as_its_hosts_and_a_disabled_host_still_counts(tmp_path: 
     assert problem.startswith("fleet.yml:17 control: names 2 hosts")
     text = THREE.replace("gpu2: {", "gpu2: {disabled: RMA 4711, ")
     of = fleet(tmp_path, text)
-    assert (of.control, of.etcd_hosts) == (("gate1", "gpu1"), ("gate1", "gpu1", "gpu2"))
+    assert (of.named_control, of.etcd_hosts) == (("gate1", "gpu1"), ("gate1", "gpu1", "gpu2"))
     assert specs(tmp_path, text).keys() == {"gate1", "gpu1"}
 
 

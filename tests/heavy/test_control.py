@@ -1,32 +1,55 @@
-"""Three control hosts: apply makes them ready, and a cluster of their etcd agrees. The tests build on one another."""
+"""Three control hosts agree by etcd: set up, lost, moved, and back to one. The tests build on one another."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from rackwright.lab.hosts import Lab
-from rackwright.roles.etcd.settings import CTL, FOLDER, MEMBER, UNIT
+from rackwright.roles.etcd.settings import CTL, DATA, FOLDER, STARTED, UNIT
 from rackwright.roles.etcd.state import COMMAND, EtcdState, parse
 from tests.lab import exposure
-from tests.lab.operator import Operator, operator
+from tests.lab.operator import Operator, operator, read_until
 from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "deploys/control.py",
+    "rackwright/cli/lease.py",
     "rackwright/fleet/hosts/etcd.py",
     "rackwright/fleet/reading/control_rules.py",
+    "rackwright/fleet/recorded_control.py",
+    "rackwright/lifecycle/control",
+    "rackwright/lifecycle/session/control_host.py",
+    "rackwright/lifecycle/session/control_store.py",
+    "rackwright/lifecycle/session/last_applied.py",
+    "rackwright/state/control.py",
+    "rackwright/state/contents.py",
+    "rackwright/state/etcd",
+    "rackwright/state/store.py",
     "roles/etcd",
 )
 HOSTS = ("gate1", "gpu1", "gpu2")
+OTHER = "gpu3"
+LOST = f"systemctl stop {UNIT}; rm -rf {DATA} {FOLDER} /etc/systemd/system/{UNIT}; userdel rw_etcd"
+"""Leaves of etcd what a new machine has."""
+
+CUT = """nft -f - <<'END'
+table inet cut {
+    chain in { type filter hook input priority -300; tcp dport 2380 drop; tcp sport 2380 drop; }
+    chain out { type filter hook output priority -300; tcp dport 2380 drop; tcp sport 2380 drop; }
+}
+END"""
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with standard_lab("control", *HOSTS) as lab:
+    with standard_lab("control", *HOSTS, OTHER) as lab:
         yield lab
 
 
@@ -34,46 +57,63 @@ def lab() -> Iterator[Lab]:
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     site = operator(tmp_path_factory.mktemp("site"), lab.fleet())
     site.edit("gateway:\n", f"control: [{', '.join(HOSTS)}]\n\ngateway:\n")
-    site("apply", "--yes", "--close-ports")
+    said = site("apply", "--yes", "--close-ports")
+    assert "next: rackwright lease move" in said.err
     return site
 
 
-def states(lab: Lab) -> list[EtcdState]:
-    return [parse(lab.exec(host, COMMAND, check=False).out) for host in HOSTS]
+def state(lab: Lab, host: str) -> EtcdState:
+    return parse(lab.exec(host, COMMAND, check=False).out)
 
 
-def test_apply_installs_etcd_and_starts_none(site: Operator, lab: Lab) -> None:
-    for host, state in zip(HOSTS, states(lab), strict=True):
-        assert (state.installed, state.member, state.active, state.started) == (True, False, "inactive", None), host
-        assert state.present
+def states(lab: Lab, hosts: tuple[str, ...] = HOSTS) -> list[EtcdState]:
+    return [state(lab, host) for host in hosts]
+
+
+def member_names(lab: Lab, through: str) -> set[str]:
+    members = json.loads(lab.exec(through, f"{CTL} member list --write-out=json").out)["members"]
+    return {member.get("name", "") for member in members}
+
+
+def started(lab: Lab, host: str) -> str:
+    return lab.exec(host, f"systemctl show -p InvocationID --value {UNIT}").out
+
+
+def test_apply_sets_up_etcd_and_starts_none(site: Operator, lab: Lab) -> None:
+    for host in HOSTS:
+        found = state(lab, host)
+        assert (found.installed, found.member, found.active, found.started) == (True, False, "inactive", None), host
+        assert found.present
         enabled = "systemctl is-enabled rackwright-etcd.service etcd.service; true"
         assert lab.exec(host, enabled).out.split() == ["enabled", "disabled"]
         # Without member.env, a start does nothing.
         lab.exec(host, f"systemctl start {UNIT}")
         assert lab.exec(host, "pgrep -x etcd; true").out == ""
-        assert lab.exec(host, "ls -d /var/lib/rackwright-etcd", check=False).code != 0
+    assert not state(lab, OTHER).installed
 
 
-def test_a_second_apply_changes_nothing(site: Operator) -> None:
+def test_lease_move_carries_everything_to_all_of_them(site: Operator, lab: Lab) -> None:
+    golden = lab.exec("gate1", "cd /var/lib/rackwright && find golden -name '*.json'").out.split()
+    assert golden
+    older = site.path.with_name("older.lock")
+    shutil.copy(site.path.with_name("test.lock"), older)
+    said = site("lease", "move", "--yes", "--json").json
+    assert said == {"control_hosts": [*HOSTS], "former": ["gate1"], "copied": True, "lock_changed": True}
+    keys = lab.exec("gpu2", f"{CTL} get --prefix /rackwright/ --keys-only").out.split()
+    assert {f"/rackwright/{name}" for name in golden} <= set(keys)
+    assert [found.active for found in states(lab)] == ["active"] * 3
     assert site("apply", "--yes", "--json").json["changed"] == 0
+    assert site("lease", "show").out == "there is no lease\n"
+    # A colleague's checkout of before would take a lease in gate1's files.
+    shutil.copy(older, site.path.with_name("test.lock"))
+    refused = site("apply", "--yes", check=11)
+    assert "gate1, gpu1 and gpu2 are the control hosts" in refused.err
+    assert "git pull" in refused.err
+    again = site("lease", "move", "--yes", "--json").json
+    assert (again["former"], again["lock_changed"]) == ([], True)
 
 
-def become_members(lab: Lab) -> None:
-    addresses = lab.fleet().hosts
-    cluster = ",".join(f"{host}=https://{addresses[host]}:2380" for host in HOSTS)
-    member = f"ETCD_INITIAL_CLUSTER={cluster}\nETCD_INITIAL_CLUSTER_STATE=new\nETCD_INITIAL_CLUSTER_TOKEN=test\n"
-    for host in HOSTS:
-        lab.exec(host, f"cat >{MEMBER}", input=member)
-        # It is ready when a majority runs.
-        lab.exec(host, f"systemctl start --no-block {UNIT}")
-
-
-def test_what_one_member_writes_another_reads(site: Operator, lab: Lab) -> None:
-    become_members(lab)
-    wait_until(lambda: all(state.active == "active" for state in states(lab)))
-    assert lab.exec("gpu1", f"{CTL} put lease/test anna").out == "OK\n"
-    assert lab.exec("gate1", f"{CTL} get --print-value-only lease/test").out == "anna\n"
-    assert [state.outdated for state in states(lab)] == [False] * 3
+def test_check_and_verify_know_them(site: Operator) -> None:
     conditions = site("check", "--json").json["conditions"]
     ports = {one["where"]: (one["state"], one["found"]) for one in conditions if one["what"] == "ports"}
     assert ports["gate1"] == ("ok", "443, 2379, 2380")
@@ -81,9 +121,9 @@ def test_what_one_member_writes_another_reads(site: Operator, lab: Lab) -> None:
 
 
 def test_members_are_closed_to_all_others(site: Operator, lab: Lab) -> None:
-    assert "rackwright-etcd" in exposure.measured(lab, "gate1")
+    assert exposure.measured(lab, "gate1")["rackwright-etcd"] <= 1.3
     assert exposure.loose(lab, "gate1") == {}
-    private = f"stat -c '%a %U' /var/lib/rackwright-etcd {CTL} /run/rackwright-etcd/started"
+    private = f"stat -c '%a %U' {DATA} {CTL} /run/rackwright-etcd/started"
     assert lab.exec("gate1", private).out.splitlines() == ["700 rw_etcd", "700 root", "644 root"]
     as_nobody = f"setpriv --reuid nobody --clear-groups cat /run/credentials/{UNIT}/etcd.key"
     assert lab.exec("gate1", as_nobody, check=False).code != 0
@@ -99,35 +139,139 @@ def test_members_are_closed_to_all_others(site: Operator, lab: Lab) -> None:
         assert lab.exec("gate1", refused, check=False).code == 56
 
 
-def test_an_apply_restarts_no_member_and_a_changed_setting_is_seen(site: Operator, lab: Lab) -> None:
-    pid = "systemctl show -p MainPID --value rackwright-etcd.service"
-    before = [lab.exec(host, pid).out for host in HOSTS]
-    lab.exec("gpu1", f"echo >>{FOLDER}/etcd.env")
-    assert [state.outdated for state in states(lab)] == [False, True, False]
-    assert site("apply", "--yes", "--json").json["changed"] == 1
-    assert [state.outdated for state in states(lab)] == [False] * 3
-    assert [lab.exec(host, pid).out for host in HOSTS] == before
+def test_a_rollout_goes_on_while_members_are_killed(site: Operator, lab: Lab) -> None:
+    """The one that the command asks first, and then the others, one at a time."""
+    process = site.start("restart", "gpu1/assistant@1", "--yes")
+    for host, text in zip(HOSTS, ("draining", "restarting", "soaking"), strict=True):
+        read_until(process, text)
+        lab.exec(host, f"systemctl kill --signal=KILL {UNIT}")
+        wait_until(lambda host=host: lab.exec(host, f"{CTL} endpoint health", check=False).code == 0)
+    read_until(process, "restarted: gpu1/assistant@1")
+    assert process.wait(timeout=60) == 0
+
+
+def test_without_one_of_them_there_is_a_lease(site: Operator, lab: Lab) -> None:
+    lab.cut_network("gpu2")
+    try:
+        assert site("lease", "show").out == "there is no lease\n"
+        site("apply", "-l", "gpu1", "--yes")
+    finally:
+        lab.mend_network("gpu2")
+
+
+def lead(lab: Lab, host: str) -> None:
+    members = json.loads(lab.exec(host, f"{CTL} member list --write-out=json").out)["members"]
+    (number,) = (member["ID"] for member in members if member["name"] == host)
+    # Only the one that leads can pass that on.
+    for name in HOSTS:
+        lab.exec(name, f"{CTL} move-leader {number:x}", check=False)
+
+
+@pytest.mark.parametrize("leader", ["gate1", "gpu1"])
+def test_a_member_cut_off_from_the_others_writes_nothing_and_the_others_go_on(
+    site: Operator, lab: Lab, leader: str
+) -> None:
+    """On whichever side the leader is: only two of three take writes. Commands ask gate1 first."""
+    apart = "gate1"
+    lead(lab, leader)
+    lab.exec(apart, CUT)
+    try:
+        wait_until(lambda: lab.exec(apart, f"{CTL} endpoint health", check=False).code != 0)
+        site("restart", "gpu1/assistant@1", "--yes")
+        assert lab.exec(apart, f"{CTL} put /test/apart 1", check=False).code != 0
+    finally:
+        lab.exec(apart, "nft delete table inet cut")
+    wait_until(lambda: lab.exec(apart, f"{CTL} endpoint health", check=False).code == 0)
+    assert lab.exec(apart, f"{CTL} get --print-value-only /test/apart").out == ""
+
+
+def test_a_second_one_does_not_go_down_with_it(site: Operator, lab: Lab) -> None:
+    """apply restarts members with new settings one by one, and none while another can't be reached."""
+    lab.exec("gpu1", f"echo other >{STARTED}")
+    assert "gpu1: restart its etcd member: its settings or its certificate are new" in site("plan").out
+    before = started(lab, "gpu1")
+    lab.cut_network("gpu2")
+    try:
+        refused = site("apply", "--yes", check=None)
+    finally:
+        lab.mend_network("gpu2")
+    assert refused.code != 0
+    assert "too few of the control hosts gate1, gpu1 and gpu2 would work together" in refused.err
+    assert started(lab, "gpu1") == before
+    warned = site("status", check=None)
+    assert "gpu1: its etcd member should be restarted" in warned.out + warned.err
+    site("apply", "--yes")
+    assert started(lab, "gpu1") != before
+    assert [found.outdated for found in states(lab)] == [False] * 3
+
+
+def test_a_lost_one_is_replaced_by_apply(site: Operator, lab: Lab) -> None:
+    keys = f"{CTL} get --prefix /rackwright/ --keys-only"
+    before = lab.exec("gpu1", keys).out
+    lab.exec("gpu2", LOST)
+    site("apply", "--yes")
+    assert member_names(lab, "gpu2") == {*HOSTS}
+    assert lab.exec("gpu2", keys).out == before
+    assert site("apply", "--yes", "--json").json["changed"] == 0
 
 
 def test_a_member_that_reboots_comes_back(site: Operator, lab: Lab) -> None:
     lab.reboot("gpu2")
-    wait_until(lambda: states(lab)[2].active == "active")
-    assert lab.exec("gpu2", f"{CTL} get --print-value-only lease/test").out == "anna\n"
-    assert lab.exec("gpu1", f"{CTL} put lease/test ben").out == "OK\n"
-
-
-def test_etcd_stays_until_the_host_is_no_member(site: Operator, lab: Lab) -> None:
-    """The fleet file names one control host again. The members go on until a command ends that."""
-    site.edit(f"control: [{', '.join(HOSTS)}]", "control: [gate1]")
-    site("apply", "--yes", "--close-ports")
-    assert [(state.installed, state.member, state.active) for state in states(lab)] == [(True, True, "active")] * 3
-    for host in HOSTS:
-        lab.exec(host, f"systemctl stop {UNIT} && rm {MEMBER} && rm -r /var/lib/rackwright-etcd")
-    site("apply", "--yes")
-    assert [(state.installed, state.member, state.active) for state in states(lab)] == [
-        (False, False, "inactive")
-    ] * 3
-    for host in HOSTS:
-        left = f"ls -d {FOLDER} /etc/rackwright/certificates/etcd.*; getent passwd rw_etcd"
-        assert lab.exec(host, f"{left}; true").out == ""
+    wait_until(lambda: state(lab, "gpu2").active == "active")
     assert site("apply", "--yes", "--json").json["changed"] == 0
+
+
+def test_another_host_takes_the_place_of_a_dead_one(site: Operator, lab: Lab) -> None:
+    site.edit(f"control: [{', '.join(HOSTS)}]", "control: [gate1, gpu1, gpu3]")
+    refused = site("lease", "move", "--yes", check=None)
+    assert "etcd isn't set up on gpu3" in refused.err
+    site("apply", "--yes", "--close-ports")
+    lab.exec("gpu2", f"systemctl stop {UNIT}")
+    said = site("lease", "move", "--yes", "--json").json
+    assert said == {
+        "control_hosts": ["gate1", "gpu1", "gpu3"],
+        "former": [*HOSTS],
+        "copied": True,
+        "lock_changed": True,
+    }
+    assert member_names(lab, "gpu3") == {"gate1", "gpu1", "gpu3"}
+    site("apply", "--yes", "--close-ports")
+    assert state(lab, "gpu2") == EtcdState(present=state(lab, "gpu2").present)
+    left = f"ls -d {FOLDER} {DATA} /etc/rackwright/certificates/etcd.*; getent passwd rw_etcd"
+    assert lab.exec("gpu2", f"{left}; true").out == ""
+
+
+def test_what_an_interrupted_move_has_left_is_ended(site: Operator, lab: Lab) -> None:
+    address = lab.fleet().hosts["gpu2"]
+    lab.exec("gate1", f"{CTL} member add gpu2 --peer-urls=https://{address}:2380")
+    assert "" in member_names(lab, "gate1")
+    assert site("lease", "move", "--yes", "--json").json["former"] == []
+    assert member_names(lab, "gate1") == {"gate1", "gpu1", "gpu3"}
+
+
+def test_from_one_that_is_left_the_journal_comes_back(site: Operator, lab: Lab) -> None:
+    """Two of three are lost: nothing can be written, until one alone is the control host."""
+    for host in ("gpu1", "gpu3"):
+        lab.exec(host, f"systemctl stop {UNIT} && rm -r {DATA}")
+    # Alone, it doesn't even answer what it knows.
+    lab.exec("gate1", f"systemctl restart --no-block {UNIT}")
+    refused = site("apply", "--yes", check=None)
+    assert (refused.code, "no member of etcd can answer" in refused.err) == (3, True)
+    site.edit("control: [gate1, gpu1, gpu3]", "control: [gate1]")
+    asked = site("lease", "move", "--yes", check=None)
+    assert (asked.code, "--former-gone" in asked.err) == (3, True)
+    said = site("lease", "move", "--yes", "--former-gone", "--json").json
+    assert (said["control_hosts"], said["copied"]) == (["gate1"], True)
+    assert '"restart gpu1/assistant@1' in lab.exec("gate1", "cat /var/lib/rackwright/control/journal").out
+    site("apply", "--yes", "--close-ports")
+    for host in ("gate1", "gpu1", "gpu3"):
+        found = state(lab, host)
+        assert (found.installed, found.member, found.active) == (False, False, "inactive"), host
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+
+
+def test_the_files_are_not_the_ones_of_before(site: Operator, lab: Lab, tmp_path: Path) -> None:
+    """The lease's token never goes back: a lease from before the moves can't pass for a new one."""
+    token = int(lab.exec("gate1", "cat /var/lib/rackwright/control/token").out)
+    site("restart", "gpu1/assistant@1", "--yes")
+    assert int(lab.exec("gate1", "cat /var/lib/rackwright/control/token").out) > token > 2

@@ -11,7 +11,6 @@ LIMITS = {
     r"rackwright-gateway": 1.4,
     r"rackwright-host-proxy": 1.3,
     r"rackwright-backup(-check)?@[a-z][a-z0-9-]*": 1.8,
-    r"rackwright-etcd": 1.3,
     r"rackwright-vip": 2.6,
     r"rackwright-gpu-faults": 0.7,
     r"rackwright-[a-z0-9-]+@1": 0.5,

@@ -68,6 +68,7 @@ from rackwright.roles.backup import others
 from rackwright.roles.backup import state as backups
 from rackwright.roles.boot.one_boot import parse_one_boot
 from rackwright.roles.certificate import ends
+from rackwright.roles.etcd import state as etcd
 from rackwright.roles.patch import packages as patching
 from rackwright.roles.patch.parse_state import parse_state
 from rackwright.roles.patch.replaced import parse_replaced
@@ -90,7 +91,9 @@ from tests.lifecycle.hostile import HOSTILE, Lost, session_with
 from tests.lifecycle.patch.states import STATE
 
 ROOT = Path(__file__).parents[2]
-RECORD = '{"format": "control-host/1", "host": "gate1", "number": 3, "since": "2026-11-01T08:00:00Z", "who": "anna"}'
+RECORD = (
+    '{"format": "control-hosts/1", "hosts": ["gate1"], "number": 3, "since": "2026-11-01T08:00:00Z", "who": "anna"}'
+)
 OWNER = '{"format": "lease/1", "who": "anna", "machine": "vm", "why": "apply", "run": "r1"}'
 ENTRY = (
     '{"format": "journal/1", "time": "2026-11-01T08:00:00Z", "rollout": "r", "run": "r", "operator": "anna",'
@@ -169,6 +172,7 @@ SURVEYED: dict[str, str] = {
     "kit": KIT,
     "overrides": OVERRIDES,
     "left": f"left {LEFT}\n",
+    "etcd": f"installed\nmember\nactive active\nstarted {'a' * 64}\npresent {'a' * 64}\n",
     "people": PEOPLE,
 }
 """What the parts of a survey print."""
@@ -243,6 +247,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_overrides: (parse_overrides, OVERRIDES),
     parse_count: (parse_count, "3\n"),
     parse_left: (parse_left, SURVEYED["left"]),
+    etcd.parse: (etcd.parse, SURVEYED["etcd"]),
     parse_people: (lambda text: parse_people(text.splitlines()), PEOPLE),
     parse_state: (parse_state, STATE),
     parse_replaced: (parse_replaced, "restarted small.service\nstays dbus.service\n"),

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -61,12 +61,10 @@ class Recorder:
 @pytest.fixture
 def fleet(tmp_path):
     hosts = {"gate1": {"address": "10.0.0.9"}, "gate2": {"address": "10.0.0.8"}, "gpu1": {"address": "10.0.0.10"}}
-    return make_fleet(
-        tmp_path / "site.yml",
-        hosts=hosts,
-        gateway={"on": ["gate1", "gate2"], "domain": "llm.acme.internal"},
-        control=["gate1", "gpu1"],
+    made = make_fleet(
+        tmp_path / "site.yml", hosts=hosts, gateway={"on": ["gate1", "gate2"], "domain": "llm.acme.internal"}
     )
+    return replace(made, recorded=("gate1", "gpu1"))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from rackwright.operations.facts.unit import OurUnitStates, Unit, WrittenAt
 from rackwright.roles.backup import scripts, units
 from rackwright.roles.backup.role import backup
 from rackwright.roles.backup.settings import PARTS, Access, Repository, Settings, is_old
+from rackwright.roles.etcd.settings import EXPORT, MEMBER
 from rackwright.route import Route
 from rackwright.values.secrets import Secret
 from tests.fakes import commands, play, systemctl
@@ -96,6 +97,34 @@ def test_timers_follow_the_fleets_time_zone_and_make_up_for_what_was_missed() ->
     for text in (daily, weekly):
         assert "Persistent=yes" in text
         assert "RandomizedDelaySec=" in text
+
+
+def test_a_control_hosts_unit_writes_what_etcd_holds_to_files_before_a_snapshot(tmp_path: Path) -> None:
+    """In a unit of its own, because this one has no network, and its files may not be written."""
+    for repository in SETTINGS.repositories:
+        assert EXPORT not in units.service(repository, "check")
+    (line,) = (line for line in units.service(DISK, "run").splitlines() if EXPORT in line)
+    script = line.removeprefix("ExecStartPre=+/bin/sh -c '").removesuffix("'").replace("/run/", f"{tmp_path}/run/")
+    script = script.replace(MEMBER, f"{tmp_path}/member.env")
+    (runtime := tmp_path / "run/rackwright-backup").mkdir(parents=True)
+    (program := tmp_path / "systemd-run").write_text(
+        f'#!/bin/sh\necho "$*" >{tmp_path}/asked\necho no >&2; exit $CODE\n'
+    )
+    program.chmod(0o755)
+
+    def played(code: int) -> set[str]:
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CODE": str(code)}
+        subprocess.run(["sh", "-c", script], check=True, env=environment)
+        return {path.name for path in runtime.iterdir()}
+
+    (runtime / "disk.exported").touch()
+    assert played(0) == set()
+    assert not (tmp_path / "asked").exists()
+    (tmp_path / "member.env").touch()
+    assert played(0) == {"disk.exported", "disk.exported.said"}
+    assert (tmp_path / "asked").read_text() == f"--quiet --pipe --wait --collect -p RuntimeMaxSec=10min {EXPORT}\n"
+    assert played(1) == {"disk.exported.said"}
+    assert (runtime / "disk.exported.said").read_text() == "no\n"
 
 
 def test_a_path_needs_no_network_and_only_a_path_without_a_mount_is_made() -> None:

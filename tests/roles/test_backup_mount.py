@@ -18,7 +18,7 @@ RUN = "/run/rackwright-backup"
 def looked(folder: Path, mount: str) -> bool:
     """Run the unit's check before a backup, and return whether it found the mount."""
     unit = units.service(Repository(name="disk", url=f"{mount}/gate1", mount=mount), "run")
-    (command,) = [line for line in unit.splitlines() if line.startswith("ExecStartPre=+/bin/sh -c '")]
+    (command,) = [line for line in unit.splitlines() if line.startswith("ExecStartPre=+") and "mountpoint" in line]
     (folder / "nsenter").write_text('#!/bin/sh\n[ "$1 $2 $3" = "-t 1 -m" ] || exit 0\nshift 3\nexec "$@"\n')
     (folder / "nsenter").chmod(0o755)
     program = command.partition("'")[2].removesuffix("'").replace(RUN, str(folder))

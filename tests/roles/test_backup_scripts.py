@@ -82,6 +82,19 @@ def test_a_check_that_fails_says_what_restic_said_last(bench: Bench) -> None:
     assert state["check_at"].endswith("Z")
 
 
+def test_a_control_host_makes_no_snapshot_of_files_that_lack_what_etcd_holds(bench: Bench) -> None:
+    script = bench.folder / "run.sh"
+    script.write_text(script.read_text().replace("/etc/rackwright/etcd", str(bench.folder)))
+    (bench.folder / "disk.exported.said").write_text("first\nthis host's etcd can't be read: it is down\n")
+    assert "run_failed" not in bench.play()
+    (bench.folder / "member.env").touch()
+    why = "what etcd holds could not be written to files: this host's etcd can't be read: it is down"
+    assert bench.play()["run_failed"] == why
+    assert bench.asked == []
+    (bench.folder / "disk.exported").touch()
+    assert "run_failed" not in bench.play()
+
+
 def test_a_file_counts_as_saved_only_under_its_whole_name(bench: Bench) -> None:
     bench.play()
     for other in (f"{bench.source}/file.old", f"/x{bench.source}/file", f"{bench.source}/fil"):

@@ -14,7 +14,7 @@ from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.unit import OurUnitStates, Unit
 from rackwright.roles.certificate.settings import FOLDER as CERTIFICATES
 from rackwright.roles.etcd import settings as names
-from rackwright.roles.etcd.configuration import ctl_text, etcd_env, unit_text
+from rackwright.roles.etcd.configuration import ctl_text, etcd_env, export_text, unit_text
 from rackwright.roles.etcd.role import NEW_ENOUGH, etcd
 from rackwright.roles.etcd.settings import Settings
 from rackwright.roles.etcd.state import COMMAND, EtcdState, parse, record_command
@@ -31,10 +31,11 @@ def there(settings: Settings, state: str = "active") -> dict[object, object]:
         (PathState, path): Found("regular file", 0o644, "root", "root", sha256(text.encode()).hexdigest())
         for path, text in texts.items()
     }
-    ctl = sha256(ctl_text().encode()).hexdigest()
-    facts[PathState, names.CTL] = Found("regular file", 0o700, "root", "root", ctl)
+    for path, text in {names.CTL: ctl_text(), names.EXPORT: export_text()}.items():
+        digest = sha256(text.encode()).hexdigest()
+        facts[PathState, path] = Found("regular file", 0o700, "root", "root", digest)
     facts[PathState, names.FOLDER] = Found("directory", 0o755, "root", "root")
-    facts[InstalledPackages] = frozenset({"etcd-server", "etcd-client"})
+    facts[InstalledPackages] = frozenset({"etcd-server", "etcd-client", "python3-minimal"})
     facts[UserAccount] = Account("/nonexistent", "/usr/sbin/nologin", frozenset())
     facts[OurUnitStates] = {names.UNIT: Unit("loaded", state, "enabled", started=2.0)}
     return facts
@@ -51,6 +52,7 @@ def test_a_fresh_host_gets_etcd_that_starts_at_boot_and_not_now() -> None:
     assert written == {
         names.SETTINGS: etcd_env(SETTINGS),
         names.CTL: ctl_text(),
+        names.EXPORT: export_text(),
         names.UNIT_FILE: unit_text(),
     }
 

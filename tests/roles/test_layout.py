@@ -3,10 +3,9 @@ from __future__ import annotations
 from hashlib import sha256
 
 from rackwright.operations.facts.account import GroupExists
-from rackwright.operations.facts.ours import OurFiles, OurUnits, OurUsers
+from rackwright.operations.facts.ours import OurUnits, OurUsers
 from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.unit import Unit, UnitState
-from rackwright.roles.etcd.settings import MEMBER
 from rackwright.roles.layout.role import layout, retire
 from rackwright.roles.layout.settings import SOCKETS, SOCKETS_UNIT, Settings
 from rackwright.roles.layout.sockets import UNIT_TEXT
@@ -68,23 +67,3 @@ def test_what_the_fleet_no_longer_names_is_removed() -> None:
     assert removed[0] == "systemctl --quiet disable --now -- rackwright-old.timer"
     assert removed[-1] == "userdel -- rw-old"
     assert "kept" not in " ".join(removed)
-
-
-def test_etcd_goes_only_from_a_host_that_is_no_member() -> None:
-    facts = {
-        OurUnits: ("rackwright-etcd.service", "rackwright-old.service"),
-        OurFiles: ("/etc/rackwright/certificates/etcd.crt", "/etc/rackwright/etcd", "/etc/rackwright/vip"),
-        OurUsers: ("rw-old", "rw_etcd"),
-    }
-    gone = commands(retire, settings=settings(), facts=facts)
-    assert gone[0] == "systemctl --quiet disable --now -- rackwright-etcd.service rackwright-old.service"
-    assert gone[-3:] == [
-        "rm -rf -- /etc/rackwright/certificates/etcd.crt /etc/rackwright/etcd /etc/rackwright/vip",
-        "userdel -- rw-old",
-        "userdel -- rw_etcd",
-    ]
-    facts[PathState, MEMBER] = Found("regular file", 0o644, "root", "root")
-    gone = commands(retire, settings=settings(), facts=facts)
-    assert not any("etcd" in command for command in gone)
-    assert [command for command in gone if "rm -rf -- /etc/rack" in command] == ["rm -rf -- /etc/rackwright/vip"]
-    assert gone[-1] == "userdel -- rw-old"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import HostError, RackwrightError
-from rackwright.state.control import ControlRecord, copy_state, parse_control, read_control, write_control
+from rackwright.state.control import ControlRecord, copy_files, parse_control, read_control, write_control
 from tests.shells import FolderShell
 
 
@@ -48,7 +48,7 @@ def test_what_belongs_to_the_fleet_goes_along_and_what_is_the_hosts_own_stays(
         put(source, name, text)
     put(target, "fleet/gone.yml", "older")
     put(target, "audit.log", "its own")
-    copy_state(source, target)
+    copy_files(source, target)
     assert kept(target) == {**fleets, "audit.log": "its own"}
 
 
@@ -56,7 +56,7 @@ def test_changes_of_api_keys_are_merged_and_no_revocation_is_lost(source: Folder
     first, second, third = (digit * 64 for digit in "123")
     put(source, "keys.pushed", f"{first} 7 @ {{}}\n{second} revoked @ {{}}\n")
     put(target, "keys.pushed", f"{first} revoked @ {{}}\n{second} 9 @ {{}}\n{third} 8 @ {{}}\n")
-    copy_state(source, target)
+    copy_files(source, target)
     assert sorted(kept(target)["keys.pushed"].splitlines()) == [
         f"{first} revoked @ {{}}",
         f"{second} revoked @ {{}}",
@@ -69,12 +69,12 @@ def test_a_former_control_host_cannot_make_the_next_one_drop_a_change(
 ) -> None:
     put(source, "keys.pushed", f"{'1' * 64} 9\n")
     put(target, "keys.pushed", f"{'1' * 64} 8 @ {{}}\n")
-    copy_state(source, target)
+    copy_files(source, target)
     assert kept(target)["keys.pushed"] == f"{'1' * 64} 8 @ {{}}\n"
 
 
 def test_nothing_kept_is_nothing_to_copy(source: FolderShell, target: FolderShell) -> None:
-    copy_state(source, target)
+    copy_files(source, target)
     assert kept(target) == {}
 
 
@@ -83,12 +83,12 @@ def test_a_link_is_not_taken(source: FolderShell, target: FolderShell, tmp_path:
     Path(source.var, "fleet").symlink_to(tmp_path / "elsewhere")
     put(source, "kit.json", "k")
     with pytest.raises(HostError, match="the other host sent something other than files"):
-        copy_state(source, target)
+        copy_files(source, target)
     assert kept(target) == {}
 
 
 def test_a_record_is_read_back(source: FolderShell) -> None:
-    record = ControlRecord(host="gate1", number=3, since=datetime(2026, 11, 28, tzinfo=UTC), who="anna")
+    record = ControlRecord(hosts=("gate1",), number=3, since=datetime(2026, 11, 28, tzinfo=UTC), who="anna")
     assert read_control(source) is None
     write_control(source, record)
     assert read_control(source) == record

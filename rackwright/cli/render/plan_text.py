@@ -39,6 +39,7 @@ def _parts(planned: Plan) -> Iterator[tuple[str, Iterable[str]]]:
     yield "ports that would close, with the program that listens there:", ports
     restarts = (f"{restart.replica.address}: {restart.why}" for restart in planned.restarts)
     yield "engines that would be drained and restarted:", restarts
+    yield "etcd members of control hosts, one after the other:", map(str, planned.members)
     waiting = (f"{waiting.replica.address}: {waiting.why}" for waiting in planned.deferred)
     yield "engines that wait for GPUs:", waiting
     yield "replicas that the fleet file no longer places:", _retiring(planned)

@@ -9,10 +9,11 @@ from functools import partial
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.apply.admission import shut_out
-from rackwright.lifecycle.apply.plan import Plan, Restart
+from rackwright.lifecycle.apply.plan import ETCD, Plan, Restart
 from rackwright.lifecycle.apply.reboot import Halted, drivers_act, swapped
 from rackwright.lifecycle.apply.settle import await_gateways, settle
 from rackwright.lifecycle.apply.stages import (
+    CONTROL,
     ENTRY,
     GPUS,
     HOSTS,
@@ -26,6 +27,7 @@ from rackwright.lifecycle.apply.stages import (
 )
 from rackwright.lifecycle.apply.take_out import room_made, take_out, with_replicas
 from rackwright.lifecycle.apply.work import Work
+from rackwright.lifecycle.control.settle import settle_members
 from rackwright.lifecycle.drain.missing import copy_drains
 from rackwright.lifecycle.gpus.assignment import Deferred, still_deferred
 from rackwright.lifecycle.p2p.prefetch import Prefetch, prefetch_weights
@@ -71,7 +73,7 @@ def _prepare(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
     from rackwright.deploys.gpu import gpu
     from rackwright.deploys.serve import prefetch as stored
 
-    run = set_up(work, planned)
+    run = _members_settled(work, set_up(work, planned))
     if _gpus_looked_at(work, planned):
         begin(work.session, work.console, GPUS)
         # Its engines run on the old driver: the new one is installed when they are drained.
@@ -121,6 +123,16 @@ def set_up(work: Work, planned: Plan) -> Run:
     run = then(work, run, baseline)
     agree = any(spec.etcd for spec in work.session.hosts.values())
     return then(work, run, control) if agree else run
+
+
+def _members_settled(work: Work, run: Run) -> Run:
+    """Replace or restart the members of the control hosts' etcd that are due."""
+    several = len(work.session.fleet.control_hosts) > 1
+    if several and includes(work.options.only, ETCD) and not run.interrupted:
+        begin(work.session, work.console, CONTROL)
+        with failure_audited(work.session, work.lease_session, run):
+            settle_members(work.session, work.lease_session, work.going(run), work.console)
+    return run
 
 
 def _entered(work: Work, run: Run) -> Run:

@@ -12,12 +12,14 @@ from rackwright.lifecycle.apply.effects import ModelRestart, model_restarts
 from rackwright.lifecycle.apply.retiring import Retirement, retirement
 from rackwright.lifecycle.apply.stages import includes
 from rackwright.lifecycle.check.fit import doubts, refuse_unfit
+from rackwright.lifecycle.control.due import DueMember, due_members
 from rackwright.lifecycle.drain.missing import MissingDrain, missing_drains
 from rackwright.lifecycle.gpus.assignment import Deferred, deferred, gpus_given, other_gpus, refuse_gpus
 from rackwright.lifecycle.session.replica_units import unit_of
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, Surveyed, survey
 from rackwright.roles.backup.settings import OLDEST_RESTIC
+from rackwright.roles.etcd.settings import CERTIFICATE
 from rackwright.roles.fail2ban.bans import bans_us
 from rackwright.roles.firewall.closing import Closing, closing, locks_out, refusals
 from rackwright.roles.firewall.settings import Settings as Firewall
@@ -26,8 +28,10 @@ from rackwright.roles.people.refusals import refusals as people_refusals
 from rackwright.roles.replica.gpus import Given
 from rackwright.roles.replica.unit import unit_digest
 from rackwright.roles.sshd.lockout import locks_out as sshd_locks_out
-from rackwright.run import Run
+from rackwright.run import Outcome, Run
 
+ETCD = "etcd"
+_CERTIFICATE = f"the certificate {CERTIFICATE} "
 _DEPLOYS = tuple(f"rackwright.deploys.{name}" for name in ("baseline", "gpu", "serve", "gateway", "backup", "site"))
 
 
@@ -68,11 +72,14 @@ class Plan:
     pace: str = ""
     """How many of a model's engines restart at the same time, in words."""
     gateways: tuple[str, ...] = ()
+    members: tuple[DueMember, ...] = ()
+    """Members of the control hosts' etcd to replace or restart, one after the other."""
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do."""
-        to_do = self.run.changes or self.restarts or self.returns or self.drains or self.first_snapshots
+        engines = self.restarts or self.returns or self.drains
+        to_do = self.run.changes or engines or self.first_snapshots or self.members
         return not (to_do or self.run.unreachable or self.run.failed_hosts)
 
 
@@ -112,7 +119,14 @@ def plan(session: Session, *, only: tuple[str, ...] = ()) -> Plan:
         dropped=dropped_names(session, surveyed, run),
         pace=session.fleet.file.rollout.pace,
         gateways=session.fleet.gateways,
+        members=_members(session, surveyed, run) if includes(only, ETCD) else (),
     )
+
+
+def _members(session: Session, surveyed: Survey, run: Run) -> tuple[DueMember, ...]:
+    changing = (step for step in run.steps if step.outcome is Outcome.WOULD_CHANGE)
+    rewritten = frozenset(step.host for step in changing if step.role == ETCD or _CERTIFICATE in step.operation)
+    return due_members(session.fleet, {name: host.etcd for name, host in surveyed.hosts.items()}, rewritten)
 
 
 def _whole_site() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SURVEY = "Survey the hosts"
 ENTRY = "Folders, packet filter and sshd"
 HOSTS = "Base system"
+CONTROL = "Control hosts, one after the other"
 GPUS = "GPUs: driver and kernel"
 WEIGHTS = "Weights, from host to host"
 SERVICE = "Engines and gateways"
@@ -26,9 +27,9 @@ SETTLE = "Wait until every engine answers"
 RESTART = "Restart engines"
 SAVE = "First snapshots"
 KIT = "The kit"
-STAGES = (SURVEY, ENTRY, HOSTS, GPUS, WEIGHTS, SERVICE, SETTLE, RESTART, SAVE, KIT)
-"""GPUS only if the fleet file has drivers, WEIGHTS only if hosts get weights from one another, KIT only if a
-repository has a kit."""
+STAGES = (SURVEY, ENTRY, HOSTS, CONTROL, GPUS, WEIGHTS, SERVICE, SETTLE, RESTART, SAVE, KIT)
+"""CONTROL only if there are several control hosts, GPUS only if the fleet file has drivers, WEIGHTS only if hosts get
+weights from one another, KIT only if a repository has a kit."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Applied:
 def begin(session: Session, console: Console, stage: str) -> None:
     """Print that this stage starts, if an apply of this fleet has it."""
     left_out = {
+        CONTROL: not session.fleet.etcd_hosts,
         GPUS: not session.fleet.file.drivers,
         WEIGHTS: not is_supplied(session, session.hosts),
         KIT: not kit_repositories(session.fleet),

@@ -21,9 +21,10 @@ from rackwright.lifecycle.backup.kit_content import Staged, staged_kit
 from rackwright.lifecycle.backup.kit_repository import Claim, save_kit
 from rackwright.lifecycle.backup.restic_here import restic_here
 from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.last_applied import last_applied
 from rackwright.lifecycle.session.operator import operator_of
 from rackwright.run import new_run_id
-from rackwright.state.applied import Applied, read_applied
+from rackwright.state.applied import Applied
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.checkout import checkout
 from rackwright.state.formats import NewerFormat, utc_now
@@ -112,12 +113,13 @@ def save_kits(fleet: Fleet, remote: Remote, wanted: Sequence[str], console: Cons
     Raise LeasedError if these files lack what was applied last, RackwrightError if they can't be read, or if this
     machine's clock isn't the control host's.
     """
-    known, unasked = _known(fleet, remote)
-    if not unasked:
-        _refuse_wrong_clock(remote.connection(fleet.control[0]))
-    run = None if unasked else held(_applied(fleet, remote), checkout(fleet), fleet)
-    who = operator_of(fleet, None if unasked else remote.connection(fleet.control[0])).who
-    claim = None if unasked else partial(claimed, remote.connection(fleet.control[0]))
+    known, asked = _known(fleet, remote)
+    controls = tuple(map(remote.connection, asked))
+    for control in controls[:1]:
+        _refuse_wrong_clock(control)
+    run = held(_applied(fleet, remote), checkout(fleet), fleet) if controls else None
+    who = operator_of(fleet, *controls).who
+    claim = partial(claimed, controls[0]) if controls else None
     with staged_kit(fleet, who) as staged, stoppable(console.heard) as stopping:
         made = tuple(
             Made(name, None, Problem(f"kit at {name}", "interrupted", next="rackwright backup kit"))
@@ -146,15 +148,15 @@ def _refuse_wrong_clock(control: Shell) -> None:
 def _applied(fleet: Fleet, remote: Remote) -> Applied | None:
     """Return what was applied last; None: nothing, or its record is damaged. A kit can be saved all the same."""
     try:
-        return read_applied(remote.connection(fleet.control[0]))
+        return last_applied(remote, fleet)
     except NewerFormat:
         raise
     except RackwrightError:
         return None
 
 
-def _known(fleet: Fleet, remote: Remote) -> tuple[KnownKit, bool]:
-    """Return what the control hosts know, and whether the first of them can't be asked."""
+def _known(fleet: Fleet, remote: Remote) -> tuple[KnownKit, tuple[str, ...]]:
+    """Return what the control hosts know, and those that could be asked."""
     found: dict[str, KnownKit] = {}
 
     def ask(name: str) -> None:
@@ -164,8 +166,8 @@ def _known(fleet: Fleet, remote: Remote) -> tuple[KnownKit, bool]:
             return
 
     remote.each(fleet.control, ask)
-    ordered = [found[name] for name in fleet.control if name in found]
-    return newest(ordered), fleet.control[0] not in found
+    asked = tuple(name for name in fleet.control if name in found)
+    return newest([found[name] for name in asked]), asked
 
 
 def _made(

@@ -24,7 +24,7 @@ from rackwright.lifecycle.restore.arrived import PLAIN
 from rackwright.lifecycle.restore.contents import NOT_READ, read_contents, refuses_damage
 from rackwright.lifecycle.restore.first_hashes import first_hashes, stays
 from rackwright.lifecycle.restore.in_place import Restored
-from rackwright.lifecycle.restore.items import FLEET, ITEMS, Combined
+from rackwright.lifecycle.restore.items import CONTROL_HOST, FLEET, ITEMS, Combined
 from rackwright.lifecycle.restore.plan import Files, HostPlan, present_files
 from rackwright.lifecycle.restore.weights import saved_weights
 from rackwright.lifecycle.session.session import Session
@@ -168,9 +168,12 @@ def _integrity(found: _Found) -> Integrity:
 
 
 def _must_be_here(name: str) -> bool:
-    """Return whether a restore brings the file back, and no apply replaces it: the applied fleet is the drill's."""
-    applied = name.startswith(f"{FLEET.name}/")
-    return PLAIN.fullmatch(name) is not None and not NOT_READ.fullmatch(name) and not applied
+    """Return whether a restore brings the file back as it was, or with more.
+
+    The applied fleet and the record of the control hosts are the drill's.
+    """
+    of_drill = name == CONTROL_HOST.name or name.startswith(f"{FLEET.name}/")
+    return PLAIN.fullmatch(name) is not None and not NOT_READ.fullmatch(name) and not of_drill
 
 
 def _is_whole(name: str, found: _Found) -> bool:

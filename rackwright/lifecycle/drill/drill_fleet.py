@@ -17,6 +17,7 @@ from rackwright.errors import FleetError, Problem, ProofError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.public_files import named_files
+from rackwright.fleet.recorded_control import without_recorded_control
 from rackwright.fleet.references import secret_references
 from rackwright.fleet.sections.backup import Repository
 from rackwright.fleet.sections.drill import ScratchHost
@@ -60,10 +61,16 @@ def write_drill_fleet(kit: FetchedKit, place: Place) -> Fleet:
     _create(path, json.dumps(_settings(kit, restored, place), indent=1).encode())
     for suffix in _COPIED:
         if (source := restored.sibling(suffix)).is_file() and not source.is_symlink():
-            _create(path.with_name(f"{path.stem}.{suffix}"), source.read_bytes())
+            _create(path.with_name(f"{path.stem}.{suffix}"), _copied(source))
     pins = place.own.sibling("known_hosts")
     _create(path.with_name(f"{path.stem}.known_hosts"), pins.read_bytes() if pins.exists() else b"")
     return load_fleet(path)
+
+
+def _copied(source: Path) -> bytes:
+    """Return the file's content, of a lock without its control hosts: the drill has one that is here."""
+    content = source.read_bytes()
+    return without_recorded_control(content) if source.suffix == ".lock" else content
 
 
 def link_secrets(kit: FetchedKit, restored: Fleet, own: Fleet) -> None:
@@ -149,7 +156,7 @@ def _settings(kit: FetchedKit, restored: Fleet, place: Place) -> Mapping[str, ob
     return {
         "extends": restored.path.name,
         "hosts": hosts,
-        # One alone keeps its data in files, which a restore brings back; etcd's data are in no backup.
+        # One alone keeps its data in files, which a restore brings back. Each of several had them in its snapshot.
         "control": [host for host in restored.control if host in scope.scratch][:1],
         "gateway": {"vip": None},
         "firewall": {"clients_from": list(place.controller), "allow": []},

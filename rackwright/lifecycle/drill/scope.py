@@ -85,7 +85,7 @@ def scope_of(fleet: Fleet, scenario: Scenario, *, host: str | None = None) -> Sc
     # The control host has lease and journal: without it, nothing can be changed.
     gateways = [] if any(name in scratch for name in fleet.gateways) else fleet.gateways[:1]
     about = wanted if scenario in ("gateway", "serving-host") else ()
-    needed = dict.fromkeys((fleet.control[0], *gateways, *about))
+    needed = dict.fromkeys((wanted[0], *gateways, *about))
     if missing := [name for name in needed if name not in scratch]:
         raise UsageError(
             f"no scratch host is left that stands for {', '.join(missing)}",
@@ -99,7 +99,7 @@ def scope_of(fleet: Fleet, scenario: Scenario, *, host: str | None = None) -> Sc
 
 def _wanted(fleet: Fleet, scenario: Scenario, host: str | None) -> tuple[str, ...]:
     """Return the hosts that the scenario is about, the control host first: it is needed in each of them."""
-    control = fleet.control[0]
+    control = next((name for name in fleet.control if _has_scratch(fleet, name)), fleet.control[0])
     if scenario == "gateway":
         if host not in (None, *fleet.gateways):
             raise UsageError("is no gateway", where=f"--host {host}", should=f"one of {', '.join(fleet.gateways)}")
@@ -112,6 +112,10 @@ def _wanted(fleet: Fleet, scenario: Scenario, host: str | None) -> tuple[str, ..
     if host is not None:
         raise UsageError("restores all hosts", where=f"--scenario {scenario}", should="leave out --host")
     return tuple(dict.fromkeys((control, *fleet.hosts)))
+
+
+def _has_scratch(fleet: Fleet, host: str) -> bool:
+    return any(host in scratch.stands_for for scratch in drill_of(fleet).hosts.values())
 
 
 def _matched(able: Mapping[str, Iterable[str]]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from rackwright.errors import Problem, RackwrightError
@@ -26,7 +27,8 @@ class Notices:
     fleet: Fleet
     command: str
     console: Console
-    channels: Sequence[Channel]
+    silent: bool
+    """Whether nobody hears of this command, or a command around it reports."""
     agreed: bool
     """Whether the operator has agreed to the command. Before that, they are at the terminal and see what happens."""
     undelivered: list[Undelivered] = field(default_factory=list)
@@ -52,7 +54,7 @@ class Notices:
 
     def close(self, problems: Sequence[Problem] = ()) -> None:
         """Report the end: a failure if there are problems. Nothing that goes wrong here changes the command's end."""
-        if not self.agreed or not self.channels:
+        if not self.agreed or self.silent:
             return
         failed = tuple(problems) or self._problems
         with self._harmless("failed" if failed else "ended"):
@@ -63,6 +65,13 @@ class Notices:
                     self._send("ended", self._summary, self._hosts)
             except KeyboardInterrupt:
                 self._say("failed" if failed else "ended", "interrupted")
+
+    @cached_property
+    def _channels(self) -> Sequence[Channel]:
+        """The receivers, with their secrets, which are resolved when the first notice is sent."""
+        from rackwright.lifecycle.notify.channels import channels_of
+
+        return channels_of(self.fleet)
 
     @contextmanager
     def _harmless(self, event: str) -> Iterator[None]:
@@ -93,7 +102,7 @@ class Notices:
         reason: str | None = None,
         then: str | None = None,
     ) -> None:
-        asked = [channel for channel in self.channels if event in channel.events]
+        asked = [] if self.silent else [channel for channel in self._channels if event in channel.events]
         if not asked:
             return
         from rackwright.lifecycle.notify.deliver import deliver
@@ -118,7 +127,7 @@ def notified(fleet: Fleet, command: str, console: Console, *, agreed: bool, want
     start are reported, too. A block within another one, or that isn't `wanted`, reports nothing of its own.
     """
     silent = _within.get() or not wanted or not fleet.file.receivers
-    notices = Notices(fleet, command, console, () if silent else _channels(fleet), agreed and not silent)
+    notices = Notices(fleet, command, console, silent, agreed and not silent)
     if silent:
         yield notices
         return
@@ -146,9 +155,3 @@ def notified(fleet: Fleet, command: str, console: Console, *, agreed: bool, want
 def _bug(error: Exception) -> str:
     """Return what a notice says about it: its text may have anything in it, and the command itself shows it."""
     return f"unexpected {type(error).__name__}; this is a bug in rackwright"
-
-
-def _channels(fleet: Fleet) -> Sequence[Channel]:
-    from rackwright.lifecycle.notify.channels import channels_of
-
-    return channels_of(fleet)

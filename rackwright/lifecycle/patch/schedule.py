@@ -41,10 +41,10 @@ class Schedule:
 
 
 def in_order(fleet: Fleet, hosts: Iterable[str]) -> tuple[str, ...]:
-    """Return the hosts in the order of a run: serving hosts, then gateways, at last the first control host."""
+    """Return the hosts in the order of a run: serving hosts, then gateways, at last the control hosts."""
     wanted = set(hosts)
     named = [name for name in fleet.hosts if name in wanted]
-    last = fleet.control[:1]
+    last = fleet.control
     return tuple(sorted(named, key=lambda name: (name in last, name in fleet.gateways)))
 
 

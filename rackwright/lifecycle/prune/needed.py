@@ -11,8 +11,8 @@ from rackwright.fleet.lock import Lock, ModelLock
 from rackwright.fleet.lock_file import NEXT, read_lock
 from rackwright.fleet.yaml_file import read_stored
 from rackwright.lifecycle.prune.scripts import Weights
+from rackwright.lifecycle.session.last_applied import last_applied
 from rackwright.lifecycle.session.session import Session
-from rackwright.state.applied import read_applied
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _need(why: str, models: Iterable[ModelLock]) -> Need:
 
 
 def _applied(session: Session) -> Iterator[Lock]:
-    applied = read_applied(session.remote.connection(session.fleet.control[0]))
+    applied = last_applied(session.remote, session.fleet)
     content = applied and applied.files.get(str(Path(applied.about.fleet_file).with_suffix(".lock")))
     if not content:
         return

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.control.quorum import etcd_fails, refuse_needed
 from rackwright.lifecycle.reboot.boot_identity import BOOT_SECONDS, reboot
 from rackwright.lifecycle.rollout.change import Act, Change, Proof, Revert, nothing
 from rackwright.lifecycle.rollout.engine_changes import Engines
@@ -69,7 +70,12 @@ class HostEngines:
         return replace(change, series="")
 
     def answer(self, part: HostPart) -> str | None:
-        """Return why one of its engines doesn't answer at its socket yet; those that were idle need not."""
+        """Return why one of its engines doesn't answer at its socket yet; those that were idle need not.
+
+        On a control host, its part in etcd must work, too: no other control host may change before.
+        """
+        if why := etcd_fails(self.session, part.name):
+            return why
         return self._all(part, lambda replica: self._engines.answering(replica, "").prove())
 
     def serve(self, part: HostPart) -> str | None:
@@ -79,11 +85,13 @@ class HostEngines:
     def boot(self, name: str, boot: str) -> None:
         """Reboot the host unless it is in another boot than this one already; return when it has booted.
 
-        Raise LeasedError if the lease has ended: then the host isn't rebooted.
+        Raise LeasedError if the lease has ended, RackwrightError if the other control hosts couldn't go on without
+        this one: then the host isn't rebooted.
         """
         self.lease_session.check()
-        control = name == self.session.fleet.control[0]
-        # Its lease can't be renewed while it boots.
+        refuse_needed(self.session, name)
+        control = (name,) == self.session.fleet.control_hosts
+        # It keeps the lease alone, which can't be renewed while it boots.
         with self.lease_session.lasting(BOOT_SECONDS) if control else nullcontext():
             reboot(self.session, name, boot)
 

@@ -35,7 +35,7 @@ class Contents:
     about: About | None = None
     """Of the applied fleet; None: the snapshot has none."""
     control: ControlRecord | None = None
-    """None also if it names a host that this fleet has no lease on."""
+    """None also if it names other control hosts than this fleet has: those of the snapshot may be gone."""
     opened: Entry | None = None
     """What opened the rollout that was open when the snapshot was made."""
     keys: tuple[PushedKey, ...] = ()
@@ -134,11 +134,15 @@ def _contents(
         tuple(problems),
         tuple(unknown),
         about,
-        control if isinstance(control, ControlRecord) and control.host in fleet.control else None,
+        control if isinstance(control, ControlRecord) and _ours(control, fleet) else None,
         open_rollout(journal) if isinstance(journal, tuple) else None,
         keys if isinstance(keys, tuple) else (),
         {name.removeprefix("drains/"): one for name, one in found.items() if isinstance(one, DrainRecord)},
     )
+
+
+def _ours(record: ControlRecord, fleet: Fleet) -> bool:
+    return set(record.hosts) == set(fleet.control_hosts)
 
 
 def _applied(files: Mapping[str, bytes], fleet: Fleet, where: str) -> About:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from rackwright.errors import HostsFailed, RackwrightError
 from rackwright.lifecycle.restore.asked import Asked
 from rackwright.lifecycle.session.console import Console
-from rackwright.state.applied import read_applied
+from rackwright.lifecycle.session.last_applied import last_applied
 from rackwright.state.checkout import checkout
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _differ_as_expected(session: Session) -> bool:
 
     The merged keys lack nothing: an apply refuses keys that lack a change.
     """
-    applied = read_applied(session.remote.connection(session.fleet.control[0]))
+    applied = last_applied(session.remote, session.fleet)
     local = checkout(session.fleet).files
     changed = {
         name

@@ -221,7 +221,7 @@ def _close_rollout(
     session: Session, lease_session: LeaseSession, shell: Connection, contents: Contents
 ) -> str | None:
     """Close the rollout that was open when the snapshot was made: what it led to isn't known any more."""
-    if contents.opened is None or shell.name != session.fleet.control[0]:
+    if contents.opened is None or (shell.name,) != session.fleet.control_hosts:
         return None
     # Lines that only the host has come after the snapshot's; together they could open another one.
     opened = open_rollout(session.store.entries())

@@ -1,4 +1,4 @@
-"""The control host keeps the fleet's lease and journal. Only an operator moves that role to another host."""
+"""Control hosts keep the fleet's lease and journal. Only `lease move` moves them to other hosts."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from rackwright.state.formats import NewerFormat, stamp, utc_now
 from rackwright.state.journal import Event, open_rollout
 from rackwright.state.lease_session import LeaseSession, hold
 from rackwright.state.store import FileStore
+from rackwright.values.text import enumerated
 
 if TYPE_CHECKING:
     from rackwright.lifecycle.session.console import Console
-    from rackwright.remote import Remote
+    from rackwright.remote import Connection, Remote
 
 _READING = "reading the record of the control host"
 
 
 @dataclass(frozen=True)
 class ControlReport:
-    """Which host is the control host, according to each host that was asked."""
+    """Which hosts are the control hosts, according to each host that was asked."""
 
     records: Mapping[str, ControlRecord | None]
     """By host, for each that answered; None: it has no record."""
@@ -43,8 +44,11 @@ def latest(records: Iterable[ControlRecord | None]) -> ControlRecord | None:
 
 
 def record_hosts(fleet: Fleet) -> tuple[str, ...]:
-    """Return the hosts that every command asks for the record, the control host first."""
-    return tuple(dict.fromkeys((*fleet.control, *fleet.gateways)))
+    """Return the hosts that every command asks for the record, the control hosts first.
+
+    Those that the fleet file names as control hosts may be that already, after a move that this checkout lacks.
+    """
+    return tuple(dict.fromkeys((*fleet.control, *fleet.named_control, *fleet.gateways)))
 
 
 def ask_control_hosts(remote: Remote, fleet: Fleet) -> ControlReport:
@@ -73,16 +77,47 @@ def _ask(remote: Remote, hosts: Iterable[str], *, needed: bool) -> ControlReport
     return ControlReport(report)
 
 
+def any_control_host(remote: Remote, fleet: Fleet) -> Connection:
+    """Return the first control host that can be reached. Raise the last one's HostError if none can be."""
+    *others, last = (remote.connection(name) for name in fleet.control)
+    for connection in others:
+        with suppress(HostError):
+            connection.open()
+            return connection
+    last.open()
+    return last
+
+
 def refuse_moved(fleet: Fleet, record: ControlRecord | None) -> None:
-    """Raise LeasedError if the fleet file and the record name different control hosts."""
-    if record is None or record.host == fleet.control[0]:
+    """Raise LeasedError if the record names other control hosts than this checkout, or if too few are in service."""
+    if record is None:
         return
-    raise LeasedError(
-        f"{record.host} is the control host (since {stamp(record.since)}, {record.who});"
-        f" this fleet file names {fleet.control[0]}",
-        where=str(fleet.path),
-        should="with lease and journal in two places, two operators could work at once and a rollout be forgotten",
-        next=f"git pull if a colleague moved it; else list {record.host} first in control:, or rackwright lease move",
+    here = fleet.control_hosts
+    if set(record.hosts) != set(here):
+        raise LeasedError(
+            f"{record} (since {stamp(record.since)}, {record.who}); this checkout names {enumerated(here)}",
+            where=str(fleet.sibling("lock") if fleet.recorded else fleet.path),
+            should="with lease and journal in two places, two operators could work at once and forget a rollout",
+            next="git pull if a colleague moved them; else rackwright lease move",
+        )
+    if len(fleet.control) * 2 <= len(here):
+        raise LeasedError(
+            f"only {len(fleet.control)} of the control hosts {enumerated(here)} are in service in the fleet file",
+            where=str(fleet.path),
+            should="more than half of them must be, or nothing can be written",
+            next="put them back in service, or name others in control: and rackwright lease move",
+        )
+
+
+def unmoved(fleet: Fleet) -> str | None:
+    """Return what to do if the fleet file names other control hosts than keep lease and journal; None: it doesn't."""
+    named = fleet.named(fleet.file.control) or fleet.named_control
+    if set(named) == set(fleet.control_hosts) or set(fleet.named_control) == set(fleet.control_hosts):
+        return None
+    keep = "keeps" if len(fleet.control_hosts) == 1 else "keep"
+    return (
+        f"{enumerated(fleet.control_hosts)} {keep} lease and journal, the fleet file names"
+        f" {enumerated(fleet.named_control)}; next: rackwright lease move, once these are applied"
     )
 
 
@@ -91,28 +126,28 @@ def record_control_host(
 ) -> None:
     """Write the record to all gateways and control hosts that can be reached. Needs the lease.
 
-    Raise LeasedError, changing nothing, if the fleet file and the record name different control hosts. If a former
+    Raise LeasedError, changing nothing, if this checkout and the record name different control hosts. If a former
     control host is reachable again and still has an open rollout, close it: it can't be resumed there any more.
     """
     refuse_moved(fleet, report.latest)
     record = report.latest or ControlRecord(
-        host=fleet.control[0], number=1, since=utc_now(), who=lease_session.lease.owner.who
+        hosts=fleet.control_hosts, number=1, since=utc_now(), who=lease_session.lease.owner.who
     )
     behind = {name: report.records[name] for name in record_hosts(fleet) if name in report.records}
     for name, found in behind.items():
-        if found and found.host == name != record.host:
+        if found and found.hosts == (name,) != record.hosts:
             _close_forgotten(remote, name, record, lease_session, console)
     copy_record(remote, record, [name for name, found in behind.items() if found != record])
 
 
 def copy_record(remote: Remote, record: ControlRecord, hosts: Iterable[str]) -> None:
-    """Write the record to these hosts, skipping unreachable ones. Raise HostError if the control host is one."""
+    """Write the record to these hosts, skipping unreachable ones. Raise HostError if the only control host is one."""
 
     def write(name: str) -> None:
         try:
             write_control(remote.connection(name), record)
         except HostError:
-            if name == record.host:
+            if record.hosts == (name,):
                 raise
 
     remote.each(hosts, write)
@@ -131,14 +166,14 @@ def _close_forgotten(
         old.write(
             Event.CLOSED,
             opened.rollout,
-            detail=f"{record.host} has been the control host since {stamp(record.since)}",
+            detail=f"{record} since {stamp(record.since)}",
         )
     console.say(
         f"{former} was the control host and still had {what} open: it is closed now."
         " `rackwright plan` shows what runs."
     )
     with suppress(HostError):
-        write_audit(shell, control_act(lease_session, f"closed {what}: {record.host} is the control host now"))
+        write_audit(shell, control_act(lease_session, f"closed {what}: {record} now"))
 
 
 def control_act(lease_session: LeaseSession, what: str) -> Act:

@@ -6,6 +6,7 @@ from rackwright.errors import SecretError
 from rackwright.fleet.backup_access import kit_repositories
 from rackwright.fleet.ca import ca_of
 from rackwright.fleet.fleet import Fleet
+from rackwright.lifecycle.session.control_host import any_control_host
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.state.kit import KnownKit, SavedKit, kit_digest, newest, read_kit
@@ -24,13 +25,13 @@ def due_kits(session: Session, surveyed: Survey, applied: str | None) -> tuple[s
     """Return the repositories whose kit lacks something that this machine has.
 
     `applied`: the run that has just been recorded as the last apply; None: the last one is still the last one. Raise
-    HostError if the control host must be asked and can't be, OSError if a file of the fleet can't be read.
+    HostError if a control host must be asked and none can be, OSError if a file of the fleet can't be read.
     """
     fleet = session.fleet
     names = kit_repositories(fleet)
     if not names:
         return ()
-    known = surveyed_kit(fleet, surveyed) or read_kit(session.remote.connection(fleet.control[0]))
+    known = surveyed_kit(fleet, surveyed) or read_kit(any_control_host(session.remote, fleet))
     digest, last = kit_digest(fleet), applied or known.applied
     return tuple(name for name in names if _lacks(fleet, known.record.at.get(name), digest, last))
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.targets import target
-from rackwright.lifecycle.session.control_host import refuse_moved
+from rackwright.fleet.targets import targets
+from rackwright.lifecycle.session.control_host import any_control_host, refuse_moved
+from rackwright.lifecycle.session.control_store import store_of
 from rackwright.lifecycle.session.operator import operator_of
 from rackwright.run import new_run_id
 from rackwright.state.audit import Act, write_audit
@@ -15,22 +16,21 @@ from rackwright.state.control import read_control
 from rackwright.state.formats import utc_now
 from rackwright.state.lease import Lease
 from rackwright.state.shell import Shell
-from rackwright.state.store import ControlStore, FileStore
+from rackwright.state.store import ControlStore
 
 
 @contextmanager
 def control_store(fleet: Fleet) -> Iterator[tuple[ControlStore, Shell]]:
-    """Yield the store of the fleet's lease and journal, and a shell on the control host that keeps them.
+    """Yield the store of lease and journal, and a shell on a control host.
 
-    Raise LeasedError if that host's record names another control host.
+    Raise LeasedError if that host's record names other control hosts, HostError if no control host can be reached.
     """
     from rackwright.remote import Remote
 
-    host = fleet.control[0]
-    with Remote((target(fleet, host),)) as remote:
-        connection = remote.connection(host)
+    with Remote(targets(fleet, fleet.control)) as remote:
+        connection = any_control_host(remote, fleet)
         refuse_moved(fleet, read_control(connection))
-        yield FileStore(connection), connection
+        yield store_of(fleet, remote), connection
 
 
 def break_lease(fleet: Fleet, store: ControlStore, shell: Shell, lease: Lease, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Which operator runs this command, identified by the SSH key for the fleet's control host."""
+"""Which operator runs this command, identified by the SSH key for the fleet's control hosts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from rackwright.remote import Connection
 
 
-def operator_of(fleet: Fleet, connection: Connection | None = None) -> Operator:
-    """Return the operator, identified by the key file in the fleet file, or else by the connection's key."""
+def operator_of(fleet: Fleet, *connections: Connection) -> Operator:
+    """Return the operator, identified by the key file in the fleet file, or else by the key of a connection."""
     key = target(fleet, fleet.control[0]).key
     fingerprint = fingerprint_of(key.with_name(f"{key.name}.pub")) if key else None
-    if fingerprint is None and connection:
-        with suppress(HostError):
-            fingerprint = connection.login_key
+    for connection in connections:
+        if fingerprint is None:
+            with suppress(HostError):
+                fingerprint = connection.login_key
     return operator(fingerprint, fleet.person_of(fingerprint) if fingerprint else None)

@@ -12,10 +12,11 @@ from rackwright.fleet.keys_file import read_keys_file
 from rackwright.fleet.lock import lock_digest
 from rackwright.lifecycle.key import hosts_with_keys, pushed_keys, refuse_unknown_keys
 from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.last_applied import last_applied
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.run import Run, new_run_id
-from rackwright.state.applied import applied_from, read_applied, stale_checkout, write_applied
+from rackwright.state.applied import applied_from, stale_checkout, write_applied
 from rackwright.state.applied_ca import refuse_other_ca
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.checkout import checkout
@@ -39,14 +40,14 @@ class Compared:
 
 
 def compared(session: Session) -> Compared:
-    """Compare the local files with those of the last apply, which the control host keeps.
+    """Compare the local files with those of the last apply, which the control hosts keep.
 
-    Raise LeasedError if they would undo a colleague's work, HostError if the control host can't be asked.
+    Raise LeasedError if they would undo a colleague's work, HostError if no control host can be asked.
     """
     from rackwright.remote import Background
 
     asking = Background(lambda: pushed_keys(session.remote, hosts_with_keys(session.fleet)))
-    applied = read_applied(session.remote.connection(session.fleet.control[0]))
+    applied = last_applied(session.remote, session.fleet)
     local = checkout(session.fleet)
     refuse_other_ca(applied, local)
     refuse_unknown_keys(session.fleet, asking.result())
@@ -121,25 +122,30 @@ def remember(session: Session, lease_session: LeaseSession, run: Run, surveyed: 
 def _keep_applied(session: Session, lease_session: LeaseSession, when: datetime, hosts: list[str]) -> None:
     """Write the applied fleet to the control hosts, even if the work was limited to other hosts.
 
-    The one with the lease is reachable. Any other that is unreachable gets the files with the next apply.
+    One that is unreachable gets the files with the next apply; more than half must have them.
     """
     who = lease_session.lease.owner.who
     # Read before the checkout: a key command in between must not make the control hosts drop what the checkout lacks.
     keys = read_keys_file(session.fleet.sibling("keys.yml"))
     applied = applied_from(checkout(session.fleet), who=who, run=lease_session.run, when=when)
 
-    def keep(name: str) -> None:
+    def keep(name: str) -> HostError | None:
         try:
             shell = session.remote.connection(name)
             write_applied(shell, applied)
             keep_applied_keys(shell, keys, who=who)
-        except HostError:
-            if name in session.hosts or name == session.fleet.control[0]:
+        except HostError as error:
+            if name in session.hosts:
                 raise
+            return error
+        return None
 
-    session.remote.each(hosts, keep)
-    # The next comparison reads the first control host's copy; if that host failed, its copy is from an earlier run.
-    if session.fleet.control[0] in hosts:
+    missing = [error for error in session.remote.each(hosts, keep).values() if error]
+    # The next comparison goes by what more than half of them have.
+    if missing and (len(hosts) - len(missing)) * 2 <= len(session.fleet.control_hosts):
+        raise missing[0]
+    # The next comparison reads their copies; if all failed, those are from an earlier run.
+    if hosts:
         note_applied_from(session.fleet.path, lease_session.run)
 
 

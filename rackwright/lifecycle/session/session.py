@@ -16,10 +16,11 @@ from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import read_lock, require_match
 from rackwright.fleet.naming import hosts_named
 from rackwright.fleet.targets import targets
+from rackwright.lifecycle.session.control_store import store_of
 from rackwright.lifecycle.session.operator import operator_of
 from rackwright.roles.gateway.settings import longest_connection
 from rackwright.state.operator import Operator
-from rackwright.state.store import FileStore
+from rackwright.state.store import ControlStore
 
 if TYPE_CHECKING:
     from rackwright.gateway import Gateways, Leaving
@@ -57,7 +58,7 @@ class Session:
 
     @cached_property
     def operator(self) -> Operator:
-        return operator_of(self.fleet, self.remote.connection(self.fleet.control[0]))
+        return operator_of(self.fleet, *map(self.remote.connection, self.fleet.control))
 
     @cached_property
     def gateways(self) -> Gateways:
@@ -90,10 +91,10 @@ class Session:
         self.remote.open_ahead(dict.fromkeys((*others, *self.hosts)))
         import_gently(*PLAN_MODULES)
 
-    @property
-    def store(self) -> FileStore:
-        """Lease and journal."""
-        return FileStore(self.remote.connection(self.fleet.control[0]))
+    @cached_property
+    def store(self) -> ControlStore:
+        """Lease, journal and documents."""
+        return store_of(self.fleet, self.remote)
 
 
 @contextmanager

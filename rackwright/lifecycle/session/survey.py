@@ -25,6 +25,9 @@ from rackwright.remote.completed import Completed
 from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
 from rackwright.roles.backup.state import BackupState
 from rackwright.roles.backup.state import parse as parse_backup
+from rackwright.roles.etcd.state import COMMAND as ETCD_COMMAND
+from rackwright.roles.etcd.state import EtcdState
+from rackwright.roles.etcd.state import parse as parse_etcd
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import ReplicaState
 from rackwright.roles.replica.state import parse as parse_replicas
@@ -72,6 +75,7 @@ _PARTS = {
     "kit": KIT_COMMAND,
     "overrides": OVERRIDES_COMMAND,
     "left": LEFT_COMMAND,
+    "etcd": ETCD_COMMAND,
 }
 
 
@@ -113,6 +117,7 @@ class Surveyed:
     """Files that change our units and that rackwright didn't write."""
     left: LeftRecord | None = None
     """Of a gateway that takes no connections: why."""
+    etcd: EtcdState = field(default_factory=EtcdState)
 
 
 @dataclass(frozen=True)
@@ -196,6 +201,7 @@ def surveyed_of(parts: list[Completed], name: str) -> Surveyed:
         kit=read("kit", lambda text: parse_kit(text, name)),
         overrides=read("overrides", parse_overrides),
         left=read("left", parse_left),
+        etcd=read("etcd", parse_etcd),
     )
 
 

@@ -18,7 +18,7 @@ from rackwright.stopping import Stopping
 def leased(session: Session, why: str, console: Console, *, rollout: bool = False) -> Iterator[LeaseSession]:
     """Keep the fleet leased during the block. Raise LeasedError if another operator has the lease.
 
-    Also raise it if the fleet file and the record name different control hosts, or if a rollout is open. `rollout`
+    Also raise it if this checkout and the record name different control hosts, or if a rollout is open. `rollout`
     allows an open rollout, for the commands that resume or abort it.
     """
     from rackwright.remote import Background
@@ -28,7 +28,7 @@ def leased(session: Session, why: str, console: Console, *, rollout: bool = Fals
         if lease_session.lease.previous:
             taken = f"took over an expired lease: {lease_session.lease.previous}"
             console.say(taken)
-            note_leased_act(session, lease_session, session.fleet.control[:1], taken)
+            note_leased_act(session, lease_session, session.fleet.control, taken)
         if not rollout:
             refuse_open_rollout(session.store)
         record_control_host(session.remote, session.fleet, lease_session, asking.result(), console)

@@ -11,6 +11,7 @@ from rackwright.lifecycle.apply.plan import restarts
 from rackwright.lifecycle.gpus.assignment import deferred
 from rackwright.lifecycle.gpus.status import driver_of, gpu_statuses
 from rackwright.lifecycle.session.control_host import refuse_moved
+from rackwright.lifecycle.session.last_applied import last_applied
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, survey
 from rackwright.lifecycle.status.parts import HostState, HostStatus, Status
@@ -21,7 +22,7 @@ from rackwright.lifecycle.status.warnings import drained_of, warnings
 from rackwright.remote.answers import read_each
 from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
 from rackwright.roles.certificate.ends import parse as parse_ends
-from rackwright.state.applied import read_applied, stale_checkout
+from rackwright.state.applied import stale_checkout
 from rackwright.state.checkout import checkout
 from rackwright.state.formats import utc_now
 from rackwright.state.journal import Entry, open_rollout
@@ -100,14 +101,14 @@ def _at_work(session: Session, surveyed: Survey, notes: list[str]) -> tuple[Leas
 def _behind(session: Session, surveyed: Survey) -> str | None:
     """Return which commit was applied that this checkout lacks, with what to do; None: git shows no such commit.
 
-    The control host is asked only if a host has another lock than this checkout.
+    The control hosts are asked only if a host has another lock than this checkout.
     """
-    control, digest = session.fleet.control[0], lock_digest(session.lock)
+    digest = lock_digest(session.lock)
     others = [name for name, host in surveyed.hosts.items() if host.applied_lock not in (None, digest)]
-    if not others or control not in surveyed.hosts:
+    if not others or not set(session.fleet.control) & set(surveyed.hosts):
         return None
     try:
-        stale_checkout(read_applied(session.remote.connection(control)), checkout(session.fleet))
+        stale_checkout(last_applied(session.remote, session.fleet), checkout(session.fleet))
     except LeasedError as error:
         return f"{error.problems[0].what}; next: {error.problems[0].next}"
     except RackwrightError:

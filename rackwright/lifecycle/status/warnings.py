@@ -8,12 +8,16 @@ from datetime import UTC, datetime
 from rackwright.fleet.ca import ca_of
 from rackwright.fleet.keys_file import read_keys
 from rackwright.gateway import DrainRecord, LeftRecord
+from rackwright.lifecycle.control.due import Act, due_members
 from rackwright.lifecycle.expiry import ending_cas, ending_certificates, ending_keys
 from rackwright.lifecycle.gpus.status import host_warnings
+from rackwright.lifecycle.session.control_host import unmoved
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.lifecycle.status.parts import Drained
 from rackwright.state.formats import stamp
+
+_DONE: dict[Act, str] = {"replace": "replaced", "restart": "restarted"}
 
 
 def warnings(
@@ -26,6 +30,15 @@ def warnings(
     for name, host in surveyed.hosts.items():
         yield from host_warnings(name, host.hardware)
     yield from surveyed.overrides
+    yield from _control(session, surveyed)
+
+
+def _control(session: Session, surveyed: Survey) -> Iterator[str]:
+    if found := unmoved(session.fleet):
+        yield found
+    states = {name: host.etcd for name, host in surveyed.hosts.items()}
+    for due in due_members(session.fleet, states, frozenset()):
+        yield f"{due.host}: its etcd member should be {_DONE[due.act]}: {due.why}; next: rackwright apply"
 
 
 def drained_of(record: DrainRecord | LeftRecord | None) -> Drained | None:

@@ -13,10 +13,11 @@ from rackwright.fleet.lock_file import read_lock, require_match
 from rackwright.fleet.naming import unknown
 from rackwright.fleet.targets import targets
 from rackwright.lifecycle.proof.golden_answers import kind_by
+from rackwright.lifecycle.session.control_store import store_of
 from rackwright.remote import Remote
 from rackwright.state.golden import Golden, read_golden
 from rackwright.state.lease_session import refuse_open_rollout
-from rackwright.state.store import ControlStore, FileStore
+from rackwright.state.store import ControlStore
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def proven_by(path: Path, name: str) -> Proven:
     lock = read_lock(fleet.sibling("lock"))
     require_match(fleet, lock)
     with Remote(targets(fleet)) as remote:
-        return Proven(fleet, lock, recorded(fleet, lock, name, FileStore(remote.connection(fleet.control[0]))))
+        return Proven(fleet, lock, recorded(fleet, lock, name, store_of(fleet, remote)))
 
 
 def recorded(fleet: Fleet, lock: Lock, name: str, store: ControlStore) -> Golden:

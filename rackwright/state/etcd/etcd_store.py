@@ -7,10 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rackwright.errors import RackwrightError
+from rackwright.roles.etcd.settings import CTL
 from rackwright.state.contents import Contents
 from rackwright.state.etcd import contents_keys, document_keys, journal_keys, lease_keys
 from rackwright.state.etcd.journal_keys import JOURNAL
-from rackwright.state.etcd.members import CTL, LIMIT, PATIENCE, Members
+from rackwright.state.etcd.members import LIMIT, PATIENCE, Members
 from rackwright.state.journal import Entry
 from rackwright.state.lease import SECONDS, Lease, Owner, leased
 from rackwright.state.shell import Shell

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rackwright.errors import HostError, RackwrightError
+from rackwright.roles.etcd.settings import CTL
 from rackwright.state.shell import Shell, command
 
-CTL = "/etc/rackwright/etcd/ctl"
-"""Root's wrapper on a control host: etcdctl with the address and the certificate of that host's member."""
 PATIENCE = 10.0
 """Seconds: how long members may fail to agree, because they elect a leader, until it is an error."""
 LIMIT = 2.0

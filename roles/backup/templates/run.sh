@@ -13,6 +13,9 @@ made() { # with -vv, restic names each file that is in the snapshot
   ask backup --json -vv --host "$host" --tag rackwright $excludes "$@" -- $sources
 }
 mounted
+# One of several control hosts has journal and documents in etcd. Its unit has written them to files before.
+[ ! -e /etc/rackwright/etcd/member.env ] || [ -e "$RUNTIME_DIRECTORY/$name.exported" ] ||
+  fail "what etcd holds could not be written to files: $(tail -n 1 "$RUNTIME_DIRECTORY/$name.exported.said")"
 code=none
 # Only the repository that was used before has the last snapshot: one call of restic proves it and makes the next one.
 if [ -n "$snapshot" ] && [ -z "$run_failed" ]; then made --parent "$snapshot" || :; fi

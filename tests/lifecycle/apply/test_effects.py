@@ -33,7 +33,7 @@ def noticed(
     lost: Collection[str] = (),
     waiting: Collection[str] = (),
 ) -> tuple[ModelRestart, ...]:
-    bare: Surveyed = surveyed_of([Completed(0, b"")] * 16, "gpu1")
+    bare: Surveyed = surveyed_of([Completed(0, b"")] * 17, "gpu1")
     hosts = {}
     for name in {"gpu1", "gpu2"} - {*lost}:
         state = ReplicaState("assistant@1", "active" if name in active else "failed", "ready", None, None, "")

@@ -281,6 +281,7 @@ def planned(*names: str, loaded: str | None = OLD, active: str = "active", role:
         restarts=(),
         drains=(),
         deferred=(),
+        members=(),
         retirement=Retirement(),
     )
 

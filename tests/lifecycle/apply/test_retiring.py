@@ -61,7 +61,7 @@ def looked(fleet: Fleet, *states: ServerState, ports: dict[str, dict[str, int]] 
 
 
 def surveyed(hosts: tuple[str, ...], seen: Hardware | None = None) -> Survey:
-    host: Surveyed = surveyed_of([Completed(0, b"")] * 16, "gpu1")
+    host: Surveyed = surveyed_of([Completed(0, b"")] * 17, "gpu1")
     state = cast("Any", type("State", (), {"gpus": ("GPU-0",)}))
     states = dict.fromkeys(("assistant@1", "assistant@2", "other@1"), state)
     one = replace(host, hardware=seen or hardware(gpu(0), nodes=()), replicas=states)

@@ -20,14 +20,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     made = Site(tmp_path)
     made.fleet.path.write_text("fleet: acme\n")
-    monkeypatch.setattr(module, "read_applied", lambda shell: None)
+    monkeypatch.setattr(module, "last_applied", lambda *_: None)
     return made
 
 
 def applied(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the files as they are on the control host."""
     kept: Applied = applied_from(checkout(site.fleet), who="anna", run="r1", when=utc_now())
-    monkeypatch.setattr(module, "read_applied", lambda shell: kept if shell.name == "gate1" else None)
+    monkeypatch.setattr(module, "last_applied", lambda *_: kept)
 
 
 def test_it_is_written_as_it_was_applied(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

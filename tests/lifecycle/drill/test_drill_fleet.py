@@ -12,15 +12,21 @@ from rackwright.errors import FleetError, ProofError
 from rackwright.fleet.backup_access import kit_repositories
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
+from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock
+from rackwright.fleet.lock_file import write_lock
 from rackwright.fleet.sections.backup import Repository
 from rackwright.lifecycle.backup.snapshots import Snapshot
 from rackwright.lifecycle.drill.drill_fleet import unreachable, write_drill_fleet
 from rackwright.lifecycle.restore.fetch_kit import FetchedKit
+from rackwright.lifecycle.session.control_store import store_of
 from rackwright.state.kit import KitContents
+from rackwright.state.store import FileStore
 from tests.fleet.test_load import GOOD, KEY
 from tests.lifecycle.drill.drills import BACKUP, NOON, OWN, SCRATCH, own_fleet, place_of
+from tests.lifecycle.proving import Shells
 from tests.lifecycle.restore.kit_vault import new_vault
+from tests.shells import LocalShell
 
 LOCK = Lock(fleet="acme", models={}, runtimes={}, ports={})
 PASSWORDS = "password: 'file:secrets/password'"
@@ -81,6 +87,17 @@ def test_a_real_kit_becomes_a_fleet_of_scratch_hosts_with_its_lock_and_keys(tmp_
     assert fleet.sibling("known_hosts").read_text() == own.sibling("known_hosts").read_text()
     assert {path.stat().st_mode & 0o777 for path in fleet.path.parent.glob("acme-drill.*")} == {0o600}
     assert Path(str(fleet.file.ca.key).removeprefix("file:")).read_text() == vault.ca_key.reveal()
+
+
+def test_a_fleet_with_several_control_hosts_is_restored_with_one(tmp_path: Path, own: Fleet) -> None:
+    """Its files have what the snapshot has of their etcd."""
+    lock = tmp_path / "acme.lock"
+    write_lock(lock, LOCK.model_copy(update={"control": ("gate2", "gate1", "gpu1")}))
+    fetched = kit(tmp_path / "kit", LOST, **{"acme.lock": lock.read_text()})
+    assert load_fleet(fetched.fleet_file).control_hosts == ("gate2", "gate1", "gpu1")
+    fleet = write_drill_fleet(fetched, place_of(own))
+    assert (fleet.control_hosts, fleet.named_control, fleet.etcd_hosts) == (("gate1",), ("gate1",), ())
+    assert isinstance(store_of(fleet, Shells({"gate1": LocalShell()})), FileStore)
 
 
 def test_what_other_machines_must_not_have_is_gone(tmp_path: Path, own: Fleet) -> None:

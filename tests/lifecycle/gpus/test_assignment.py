@@ -62,7 +62,7 @@ def running(session: Session, number: int, *gpus: int, in_use: tuple[int, ...] |
 
 def survey(seen: Hardware, *states: ReplicaState) -> Survey:
     host: Surveyed = replace(
-        surveyed_of([Completed(0, b"")] * 16, "gpu1"),
+        surveyed_of([Completed(0, b"")] * 17, "gpu1"),
         hardware=seen,
         replicas={state.replica: state for state in states},
     )

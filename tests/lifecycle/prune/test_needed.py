@@ -29,7 +29,7 @@ def lock_of(**files: str) -> Lock:
 def test_weights_of_the_lock_the_next_one_and_the_applied_one_are_needed(tmp_path, monkeypatch):
     now, following, colleagues = lock_of(assistant="now"), lock_of(assistant="next"), lock_of(coder="a colleague's")
     applied = None
-    monkeypatch.setattr(module, "read_applied", lambda shell: applied)
+    monkeypatch.setattr(module, "last_applied", lambda *_: applied)
     fleet = SimpleNamespace(sibling=lambda suffix: tmp_path / f"site.{suffix}", control=("gate1",))
     session: Any = SimpleNamespace(lock=now, fleet=fleet, remote=SimpleNamespace(connection=lambda host: None))
 

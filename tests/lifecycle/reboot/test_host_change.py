@@ -46,7 +46,7 @@ def test_a_change_is_one_of_the_host_with_the_replicas_that_ran(tmp_path: Path, 
 def test_while_a_gateway_or_control_host_changes_nothing_else_does(
     tmp_path: Path, bench: Bench, name: str, gateway: bool
 ) -> None:
-    made = session(tmp_path, gateways=("gate1", "gpu1"), control=["gate1", "gpu2"])
+    made = session(tmp_path, gateways=("gate1", "gpu1"), control=["gpu2"])
     change = reboots(bench, made).changed(rebooted=False, part=part_of(made, name))
     assert (change.gateway, change.exclusive) == (gateway, True)
 

@@ -117,9 +117,7 @@ def test_a_host_that_can_not_be_asked_opens_nothing(made: Session, bench: Bench)
 
 def test_hosts_that_do_not_serve_come_first_and_gateways_and_control_hosts_last(tmp_path: Path, bench: Bench) -> None:
     names = ("gpu1", "gpu2", "gpu3", "gpu4", "gpu5")
-    made = session(
-        tmp_path, [(name, "assistant@1") for name in names], gateways=("gate1", "gpu2"), control=["gate1", "gpu1"]
-    )
+    made = session(tmp_path, [(name, "assistant@1") for name in names], gateways=("gate1", "gpu2"), control=["gpu1"])
     made.traffic.up -= {"gpu4/assistant@1", "gpu2/assistant@1"}
     made.machines["gpu5"].engines = ()
     rollout = bench.opened(made, *names).rollout

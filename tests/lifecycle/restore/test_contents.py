@@ -23,7 +23,7 @@ OPENED = Entry(time=utc_now(), rollout="r1", run="r1", operator="ada", event=Eve
 GOOD = {
     f"drains/{DRAINED}": DRAIN.model_dump_json(),
     f"golden/assistant/{golden().kind.key}.json": golden().model_dump_json(),
-    "control-host.json": ControlRecord(host="gate1", number=2, since=utc_now(), who="ada").model_dump_json(),
+    "control-host.json": ControlRecord(hosts=("gate1",), number=2, since=utc_now(), who="ada").model_dump_json(),
     "control/journal": OPENED.line(),
     "control/token": "7",
     "control/lease": "lease/1 7 0 0\n{}",
@@ -128,9 +128,19 @@ def test_a_drain_of_no_server_is_left_out_because_gateways_could_not_read_it(fle
 
 
 def test_a_record_of_a_control_host_that_is_not_the_fleets_is_not_taken(fleet: Fleet) -> None:
-    record = ControlRecord(host="evil", number=3, since=utc_now(), who="eve").model_dump_json()
+    record = ControlRecord(hosts=("evil",), number=3, since=utc_now(), who="eve").model_dump_json()
     found = contents(fleet, {"control-host.json": record})
     assert (found.control, found.problems) == (None, ())
+
+
+@pytest.mark.parametrize("hosts", [("gate1", "gpu1", "gpu2"), ("gpu1",)])
+def test_a_record_of_control_hosts_that_may_be_gone_is_not_taken(tmp_path: Path, hosts: tuple[str, ...]) -> None:
+    """Also if the fleet file names them: with it, every command would look for lease and journal there."""
+    fleet = make_fleet(tmp_path / "acme.yml", control=["gate1", "gpu1", "gpu2"])
+    assert fleet.control_hosts == ("gate1",)
+    record = ControlRecord(hosts=hosts, number=3, since=utc_now(), who="ada").model_dump_json()
+    assert contents(fleet, {"control-host.json": record}).control is None
+    assert contents(fleet, {}).control
 
 
 def test_a_parser_that_fails_in_an_unexpected_way_finds_a_problem(

@@ -39,7 +39,7 @@ LOCAL = {"acme.yml": b"a", "acme.lock": b"l", "acme.keys.yml": b"merged", "acme.
 def test_only_merged_keys_and_new_pins_differ_as_expected(
     monkeypatch: pytest.MonkeyPatch, applied: dict[str, bytes], *, expected: bool
 ) -> None:
-    monkeypatch.setattr(everything, "read_applied", lambda _: SimpleNamespace(files=applied))
+    monkeypatch.setattr(everything, "last_applied", lambda *_: SimpleNamespace(files=applied))
     monkeypatch.setattr(everything, "checkout", lambda _: SimpleNamespace(files=LOCAL))
     fleet = SimpleNamespace(control=("gate1",), sibling=lambda suffix: SimpleNamespace(name=f"acme.{suffix}"))
     session = cast(Session, SimpleNamespace(fleet=fleet, remote=SimpleNamespace(connection=lambda _: None)))

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +19,15 @@ from rackwright.lifecycle.backup.at import At
 from rackwright.lifecycle.backup.choose import Chosen
 from rackwright.lifecycle.restore import in_place, procedure, scripts
 from rackwright.lifecycle.restore.plan import Files
-from tests.lifecycle.backup.saved import PASSWORD, corrupt
+from rackwright.lifecycle.session.control_host import refuse_moved
+from rackwright.state.control import ControlRecord, parse_control
+from rackwright.state.formats import utc_now
+from rackwright.state.journal import open_rollout, parse_journal
+from rackwright.state.store import FileStore
+from tests.lifecycle.backup.saved import HOST, PASSWORD, corrupt
 from tests.lifecycle.restore.conftest import AUDIT, HERE, KEY, SAVED
 from tests.lifecycle.restore.host import STATE, Bench, Machine, refused
+from tests.shells import FolderShell
 from tests.waiting import wait_until
 
 
@@ -38,6 +45,52 @@ def test_a_restored_host_has_the_snapshots_files_its_own_and_no_open_rollout(ben
     assert not list(bench.machine.run_folder.glob("one-*"))
     assert bench.undo() == ["evidence", "golden"]
     assert bench.machine.files[f"golden/assistant/{KEY}.json"] == "overwritten since"
+
+
+EVERYONE = (HOST, "gpu1", "gpu2")
+
+
+def saved_from_etcd(bench: Bench) -> None:
+    """Make a snapshot of one of several control hosts, with what its unit wrote from etcd."""
+    record = ControlRecord(hosts=EVERYONE, number=5, since=utc_now(), who="ada").model_dump_json()
+    bench.machine.put({**dict.fromkeys(HERE), **SAVED, "control-host.json": record})
+    bench.saved.save("one")
+    bench.machine.put({**HERE, "control-host.json": None})
+
+
+def test_one_control_host_goes_on_from_a_snapshot_of_several(bench: Bench) -> None:
+    """All of them were lost, and `lease move` has recorded this one alone."""
+    saved_from_etcd(bench)
+    present = ControlRecord(hosts=(HOST,), number=1, since=utc_now(), who="ada")
+    bench.machine.put({"control-host.json": present.model_dump_json()})
+    done = bench.restore()
+    found = parse_control(bench.machine.files["control-host.json"], HOST)
+    assert (done.closed, found) == ("r1", present)
+    refuse_moved(bench.saved.fleet, found)
+    store = FileStore(FolderShell(HOST, var=str(bench.saved.var)))
+    assert open_rollout(store.entries()) is None
+    assert store.dump().documents[f"golden/assistant/{KEY}.json"] == SAVED[f"golden/assistant/{KEY}.json"]
+    assert store.dump().token > int(SAVED["control/token"])
+
+
+def test_restored_files_of_several_control_hosts_change_nothing_in_their_etcd(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved_from_etcd(bench)
+    monkeypatch.setattr(Bench, "session", property(in_etcd(Bench.session.fget)))
+    assert bench.restore().closed is None
+    assert open_rollout(parse_journal(bench.machine.files["control/journal"], HOST)) is None
+
+
+def in_etcd(session: Callable[[Bench], Any]) -> Callable[[Bench], Any]:
+    """Return a session of a fleet whose control hosts have their store in etcd, which isn't asked."""
+
+    def found(bench: Bench) -> Any:
+        made = session(bench)
+        made.fleet, made.store = replace(made.fleet, recorded=EVERYONE), None
+        return made
+
+    return found
 
 
 def packs(repository: Path) -> list[Path]:

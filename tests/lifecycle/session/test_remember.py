@@ -14,7 +14,10 @@ from rackwright.lifecycle.session import remember as module
 from rackwright.run import Outcome, Run, Step
 from rackwright.state.control import ControlRecord
 
-RECORD = ControlRecord(host="gate1", number=2, since=datetime(2026, 11, 28, tzinfo=UTC), who="anna")
+RECORD = ControlRecord(hosts=("gate1",), number=2, since=datetime(2026, 11, 28, tzinfo=UTC), who="anna")
+
+
+CONTROL = ("gate1", "gate2", "gate3")
 
 
 class Session:
@@ -24,7 +27,11 @@ class Session:
         self.hosts, self.gone = dict.fromkeys(models), gone
         self.lock = SimpleNamespace(models={}, runtimes={})
         self.fleet = SimpleNamespace(
-            control=("gate1", "gate2"), path=Path("site.yml"), sibling=str, file=SimpleNamespace(fleet="acme")
+            control=CONTROL,
+            control_hosts=CONTROL,
+            path=Path("site.yml"),
+            sibling=str,
+            file=SimpleNamespace(fleet="acme"),
         )
         self.remote = self
         self.recorded: list[str] = []
@@ -67,14 +74,14 @@ class Session:
 def test_every_control_host_has_what_was_applied(monkeypatch):
     session = Session(monkeypatch, "gate1", "gate2", "gpu1")
     session.remember()
-    assert (session.recorded, session.applied) == (["gate1", "gate2", "gpu1"], ["gate1", "gate2"])
+    assert (session.recorded, session.applied) == (["gate1", "gate2", "gpu1"], [*CONTROL])
 
 
 def test_the_keys_file_is_read_before_the_checkout_that_the_control_hosts_store(monkeypatch):
     """A key command in between must not make them drop a change that the stored file lacks."""
     session = Session(monkeypatch, "gate1", "gate2", "gpu1")
     session.remember()
-    assert session.acts == ["read keys.yml", "checkout", "keep gate1", "keep gate2"]
+    assert session.acts == ["read keys.yml", "checkout", "keep gate1", "keep gate2", "keep gate3"]
 
 
 def test_every_host_knows_the_control_host(monkeypatch):
@@ -87,7 +94,7 @@ def test_every_host_knows_the_control_host(monkeypatch):
 def test_also_when_the_apply_was_limited_to_others(monkeypatch):
     session = Session(monkeypatch, "gpu1")
     session.remember()
-    assert (session.recorded, session.applied) == (["gpu1"], ["gate1", "gate2"])
+    assert (session.recorded, session.applied) == (["gpu1"], [*CONTROL])
 
 
 def test_nothing_is_written_there_where_it_is_known_already(monkeypatch):
@@ -99,18 +106,18 @@ def test_nothing_is_written_there_where_it_is_known_already(monkeypatch):
 def test_one_that_failed_is_not_told_and_one_out_of_reach_is_no_failure_of_what_was_limited_to_others(monkeypatch):
     session = Session(monkeypatch, "gate1", "gpu1", gone=("gate2",))
     session.remember(failed=("gpu1",))
-    assert (session.recorded, session.applied) == (["gate1"], ["gate1"])
+    assert (session.recorded, session.applied) == (["gate1"], ["gate1", "gate3"])
 
 
-def test_the_host_that_keeps_the_lease_must_be_reached(monkeypatch):
-    session = Session(monkeypatch, "gpu1", gone=("gate1",))
+def test_one_of_the_control_hosts_must_be_reached(monkeypatch):
+    session = Session(monkeypatch, "gpu1", gone=("gate1", "gate2"))
     with pytest.raises(HostError):
         session.remember()
 
 
 def test_an_apply_that_the_control_host_does_not_keep_is_not_the_one_that_went_out_last_from_here(monkeypatch):
     session = Session(monkeypatch, "gate1")
-    session.remember(failed=("gate1", "gate2"))
+    session.remember(failed=CONTROL)
     assert (session.applied, session.went_out_from_here) == ([], [])
 
 

@@ -88,7 +88,7 @@ def test_a_host_that_was_looked_at_to_the_end_is_known():
 
 @pytest.mark.parametrize(
     ("parts", "missing"),
-    [(0, "ours before"), (4, "replicas"), (7, "drains"), (11, "control"), (12, "kit"), (14, "left"), (15, "people")],
+    [(0, "ours before"), (4, "replicas"), (7, "drains"), (11, "control"), (12, "kit"), (14, "left"), (16, "people")],
 )
 def test_a_look_that_was_killed_midway_is_not_taken_for_a_host_that_has_nothing(parts, missing):
     found = surveyed(Remote(killed_after=parts))

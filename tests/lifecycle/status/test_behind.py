@@ -43,13 +43,13 @@ def behind(
     """Return what is said, and how often the control host was asked."""
     asked = []
 
-    def read(_: object) -> Applied | None:
+    def read(*_: object) -> Applied | None:
         asked.append(1)
         if isinstance(applied, Exception):
             raise applied
         return applied
 
-    monkeypatch.setattr(procedure, "read_applied", read)
+    monkeypatch.setattr(procedure, "last_applied", read)
     files.control = ("gate1",)  # type: ignore[attr-defined]
     session: Any = SimpleNamespace(fleet=files, lock=LOCK, remote=SimpleNamespace(connection=lambda _: None))
     return _behind(session, Survey(hosts or {"gate1": seen()}, {})), len(asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -20,6 +20,9 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle import restart
 from rackwright.lifecycle.canary import choose, trial
 from rackwright.lifecycle.canary import keeper as keep
+from rackwright.lifecycle.control import arrival
+from rackwright.lifecycle.control import move as move_control
+from rackwright.lifecycle.control import moving as moves
 from rackwright.lifecycle.patch.asked import Asked as AskedPatch
 from rackwright.lifecycle.patch.run import patch_run, patches_of
 from rackwright.lifecycle.reboot import boot_identity
@@ -27,7 +30,6 @@ from rackwright.lifecycle.reboot import procedure as reboots
 from rackwright.lifecycle.reboot import resume as resume_reboots
 from rackwright.lifecycle.rollout import engine_changes as engines
 from rackwright.lifecycle.session import control_host as control
-from rackwright.lifecycle.session import move_control_host as move_control
 from rackwright.lifecycle.session.remember import Compared
 from rackwright.lifecycle.session.replica_units import hosts_of, unit_of
 from rackwright.lifecycle.session.survey import Survey
@@ -179,7 +181,7 @@ def make_world(
     fleet = replace(made, file=file, replicas=replicas)
     lock = make_lock(fleet, {})
     write_lock(fleet.sibling("lock"), lock)
-    record = ControlRecord(host="gate1", number=1, since=moment(0), who="anna").model_dump_json()
+    record = ControlRecord(hosts=("gate1",), number=1, since=moment(0), who="anna").model_dump_json()
     world = World(fleet, {name: Host(name) for name in names}, {name: Gate(name, control=record) for name in gates})
     for name, model in models_of(fleet, lock).items():
         for unit in model.replicas:
@@ -400,16 +402,18 @@ class Desk:
 
 @contextmanager
 def moving(session: SimulatedSession) -> Iterator[None]:
-    """Let `move_control` reach and copy the simulated control hosts."""
+    """Let `move_control` reach the simulated control hosts."""
     world, process = session.world, session.process
 
-    def copied(source: Any, target: Any) -> None:
-        process.breathe()
+    def store_on(_: object, hosts: Iterable[str], *, several: bool) -> MemoryStore:
+        assert not several
+        return MemoryStore(world, process, *hosts)
 
     with (
         patch("rackwright.remote.Remote", lambda targets: session.remote),
-        patch.object(move_control, "FileStore", lambda shell: MemoryStore(world, process, shell.name)),
-        patch.object(move_control, "copy_state", copied),
+        patch.object(moves, "store_on", store_on),
+        patch.object(arrival, "copy_files", lambda *_: process.breathe()),
+        patch.object(arrival, "read_applied", lambda _: None),
         patch.object(move_control, "operator_of", lambda *_: session.operator),
     ):
         yield

@@ -232,7 +232,7 @@ class World:
         records = (parse_control(gate.control, gate.name) for gate in self.gates.values())
         newest = latest(records)
         assert newest
-        return newest.host
+        return newest.hosts[0]
 
     def refuse_unleased(self, process: Process, what: str) -> None:
         leased = self.control_of(self.control_host).held_by(process, self.now)
