@@ -146,6 +146,8 @@ def test_what_waited_in_planned_downtime_keeps_no_other_key_waiting(own: Stack) 
         eventually(lambda: "conn_cur=20" in own.gateway.ask("show table running"))
         own.gateway.ask(f"set server {server} state ready")
         eventually(lambda: sending.queued == 18)
+        # The two that don't wait must have arrived: only then is the third one of those that waited, or the other.
+        eventually(lambda: len(sending.engine.requests) == 2)
         gateways.close_downtime("assistant")
         sending.send(OTHER)
         sending.engine.let_go()
