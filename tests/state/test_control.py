@@ -97,3 +97,18 @@ def test_a_record_is_read_back(source: FolderShell) -> None:
 def test_a_newer_record_is_refused() -> None:
     with pytest.raises(RackwrightError, match="newer rackwright"):
         parse_control('{"format": "control-host/2"}', "gate1")
+
+
+def test_a_record_of_one_host_from_before_is_read() -> None:
+    text = (
+        '{"format": "control-host/1", "host": "gate1", "number": 3, "since": "2026-11-28T00:00:00Z", "who": "anna"}'
+    )
+    since = datetime(2026, 11, 28, tzinfo=UTC)
+    assert parse_control(text, "gate1") == ControlRecord(hosts=("gate1",), number=3, since=since, who="anna")
+
+
+def test_a_record_says_who_they_are() -> None:
+    record = ControlRecord(hosts=("gate1",), number=3, since=datetime(2026, 11, 28, tzinfo=UTC), who="anna")
+    assert str(record) == "gate1 is the control host"
+    several = record.model_copy(update={"hosts": ("gate1", "gpu1", "gpu2")})
+    assert str(several) == "gate1, gpu1 and gpu2 are the control hosts"

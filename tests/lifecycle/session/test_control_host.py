@@ -13,7 +13,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.targets import targets
 from rackwright.lifecycle.session.control_host import ask_control_hosts, refuse_moved, unmoved
 from rackwright.remote import Completed, Remote
-from rackwright.state.control import ControlRecord, parse_control
+from rackwright.state.control import ControlRecord
 from rackwright.values.targets import Target
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.hostile import Transport
@@ -87,13 +87,6 @@ def test_with_one_of_three_out_of_service_everything_works(tmp_path: Path) -> No
 def test_with_two_of_three_out_of_service_nothing_is_started(tmp_path: Path) -> None:
     with pytest.raises(LeasedError, match="only 1 of the control hosts gate1, gpu1 and gpu2 are in service"):
         refuse_moved(several(tmp_path, "gpu1", "gpu2"), recorded(*HOSTS))
-
-
-def test_a_record_of_one_host_from_before_is_read(tmp_path: Path) -> None:
-    text = (
-        '{"format": "control-host/1", "host": "gate1", "number": 2, "since": "2026-12-01T00:00:00Z", "who": "anna"}'
-    )
-    assert parse_control(text, "gate1") == recorded("gate1")
 
 
 @pytest.mark.parametrize(
