@@ -65,7 +65,10 @@ def move_control(fleet: Fleet, console: Console, *, former_gone: bool) -> Moved:
                 copied = _load(moving, former, lease_session)
                 copy_other_files(moving)
                 record_move(moving, lease_session, former)
-        _leave(moving)
+                if moving.within_etcd:
+                    moving.membership.keep_only(wanted, moving.through)
+        if not moving.within_etcd and len(moving.former.hosts) > 1:
+            moving.membership.clear(moving.former.hosts)
     return Moved(wanted, moving.former.hosts, copied, record_in_lock(fleet, wanted))
 
 
@@ -161,11 +164,3 @@ def _load(moving: Moving, former: LeaseSession | None, lease_session: LeaseSessi
         return False
     lease_session.store.load(lease_session.lease, contents)
     return True
-
-
-def _leave(moving: Moving) -> None:
-    """End the part in etcd of those that are no longer control hosts."""
-    if moving.within_etcd:
-        moving.membership.keep_only(moving.record.hosts, moving.through)
-    elif len(moving.former.hosts) > 1:
-        moving.membership.clear(moving.former.hosts)
