@@ -119,13 +119,16 @@ def test_prune(site: Operator, model: Versions, lab: Lab) -> None:
 
 
 def test_move(site: Operator, model: Versions, lab: Lab) -> None:
-    before = site.path.read_text()
+    lock = site.path.with_suffix(".lock")
+    before = {path: path.read_text() for path in (site.path, lock)}
     site.edit("gateway:", "control: [gpu1]\ngateway:")
     with asked(site, "lease", "move") as terminal:
         answer_late(site, lab, terminal, MOVE)
         assert terminal.end() == 0, terminal.shown
     assert site("apply", "--yes", "--json").json["changed"] == 0
-    site.path.write_text(before)
+    # As in a checkout from before the move.
+    for path, text in before.items():
+        path.write_text(text)
     assert "gpu1 is the control host" in site("restart", "gpu1/assistant@1", "--yes", check=11).err
 
 
