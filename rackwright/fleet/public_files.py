@@ -47,6 +47,9 @@ def _named(fleet: Fleet) -> Iterator[str]:
         yield file.gateway.certificate.certificate
     if file.backup:
         yield from (repository.ca for repository in file.backup.to if repository.ca)
+    if file.patch and file.patch.prometheus and file.patch.prometheus.ca:
+        yield file.patch.prometheus.ca
+    yield from (receiver.ca for receiver in file.receivers if receiver.ca)
 
 
 def named_texts(fleet: Fleet) -> tuple[Text, ...]:

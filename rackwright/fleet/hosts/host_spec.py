@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from rackwright.fleet.downloads import DownloadFiles
@@ -58,6 +58,8 @@ class Credentials:
     backup: Mapping[str, Mapping[str, Access]] = field(default_factory=dict)
     """Host → repository name → the host's own access to it."""
     download_files: DownloadFiles = field(default_factory=DownloadFiles)
+    tool: Callable[[], Mapping[str, Secret]] = field(default=dict)
+    """Resolves the secrets of hosts with the tool, by name: only an apply to one of them needs these."""
 
 
 @dataclass(frozen=True)
