@@ -89,6 +89,10 @@ class Draft:
         """Yield each `notify` entry."""
         yield from _one_or_more(self.root.get("notify"))
 
+    def repositories(self) -> Iterator[Entries]:
+        """Yield each repository of `backup`, whether it is a mapping or a list of mappings."""
+        yield from _one_or_more(self.root.get("backup", "to"))
+
     def placed(self) -> Iterator[AnyNode]:
         for _, placement in self.placements():
             if (on := placement.get("on")) is not None:
