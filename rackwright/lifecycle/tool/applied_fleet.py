@@ -9,8 +9,10 @@ from pathlib import Path, PurePosixPath
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
+from rackwright.fleet.lock_file import read_lock
 from rackwright.fleet.targets import targets
 from rackwright.lifecycle.session.last_applied import last_applied
+from rackwright.lifecycle.tool.version import require_version
 from rackwright.roles.tool.settings import COMMAND, HANDED
 from rackwright.state.applied import Applied, applied_of
 
@@ -21,7 +23,8 @@ def applied_fleet(handed: Path = Path(HANDED), folder: Path | None = None) -> Fl
     """Return the fleet that most control hosts have as the applied one, from a new copy in `folder`.
 
     Without `folder`, it is in the folder for temporary files, which is the unit's own and goes with it. Raise
-    RackwrightError if root handed over no fleet, or a damaged one; raise HostError if no control host can be asked.
+    RackwrightError if root handed over no fleet, or a damaged one, or if another version belongs to it; raise
+    HostError if no control host can be asked.
     """
     folder = folder or Path(tempfile.gettempdir()) / _FOLDER
     own = _handed_over(handed)
@@ -59,7 +62,10 @@ def _asked(fleet: Fleet) -> Applied | None:
 
 
 def _unpacked(applied: Applied, folder: Path) -> Fleet:
-    """Write these files to the folder, in place of all others there, and return the fleet that they describe."""
+    """Write these files to the folder, in place of all others there, and return the fleet that they describe.
+
+    The version is checked first: another one may not be able to read the fleet file.
+    """
     _refuse_strange_names(applied)
     if folder.exists():
         shutil.rmtree(folder)
@@ -67,7 +73,9 @@ def _unpacked(applied: Applied, folder: Path) -> Fleet:
         path = folder / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.write_bytes(content)
-    return load_fleet(folder / applied.about.fleet_file)
+    path = folder / applied.about.fleet_file
+    require_version(read_lock(path.with_name(f"{path.stem}.lock")))
+    return load_fleet(path)
 
 
 def _refuse_strange_names(applied: Applied) -> None:
