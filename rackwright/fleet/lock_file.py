@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, SourceLock, driver_of, runtime_question
+from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, SourceLock, driver_of, runtime_question, tool_question
 from rackwright.fleet.lock_rules import faults
 from rackwright.fleet.recorded_control import recorded_control
 from rackwright.fleet.sections.licenses import is_allowed
@@ -72,7 +72,13 @@ def mismatches(fleet: Fleet, lock: Lock, *, ignoring: Collection[Place] = ()) ->
     where = str(fleet.sibling("lock"))
     if lock.fleet != fleet.file.fleet:
         return (Problem(where, f"is of fleet {lock.fleet}, not {fleet.file.fleet}", next=RUN),)
-    found = (*_models(fleet, lock), *_runtimes(fleet, lock), *_drivers(fleet, lock), *_ports(fleet, lock))
+    found = (
+        *_models(fleet, lock),
+        *_runtimes(fleet, lock),
+        *_drivers(fleet, lock),
+        *_tool(fleet, lock),
+        *_ports(fleet, lock),
+    )
     left = [(place, what) for place, what in dict.fromkeys(found) if not _below(place, ignoring)]
     return tuple(Problem(f"{where} {'.'.join(place)}", what, next=RUN) for place, what in left)
 
@@ -179,6 +185,24 @@ def _drivers(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
                 ("drivers", locked.name),
                 f"is for {locked.question}, but the fleet file asks for {driver.question}",
             )
+
+
+def _tool(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
+    """Compare the tool with the rackwright that runs here. An entry that no host needs does no harm."""
+    question, locked = tool_question(fleet), lock.tool
+    if question is None:
+        return
+    if locked is None:
+        yield ("tool",), "is in the fleet file only"
+    elif locked.digest != question.digest:
+        yield ("tool", "version"), f"is {locked.version}, but this rackwright is {question.version}"
+    elif locked.python != question.python:
+        yield ("tool", "python"), f"is {locked.python}, but this rackwright needs {question.python}"
+    elif locked.index != question.index:
+        yield (
+            ("tool", "index"),
+            f"is {locked.index}, but downloads.package_index in the fleet file is {question.index}",
+        )
 
 
 def _ports(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:

@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping
 
 from rackwright.operations.credential import Credential, credentials
 from rackwright.operations.filesystem.file import checked_file
-from rackwright.operations.filesystem.folder import folder
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import UNITS, running, systemd_unit
 from rackwright.roles.tool import units
 from rackwright.roles.tool.settings import (
     CHECK_TIMER,
     COMMAND,
-    FOLDER,
     HAND_OVER,
     TIMER,
     UNIT,
@@ -31,7 +29,6 @@ def runs(settings: Settings, secrets: Callable[[], Mapping[str, Secret]]) -> Non
     # Without tzdata, systemd accepts only UTC as a time zone. ssh-keygen signs reports, git pushes the lock.
     needed = ("openssh-client", "git", "ca-certificates", "tzdata", *(["restic"] if settings.drills else []))
     installed(name="Install what the tool runs", packages=needed)
-    folder(name="Make the folder of the tool", path=FOLDER)
     kept = secrets()
     credentials(
         name="Keep the tool's secrets",

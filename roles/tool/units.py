@@ -77,7 +77,9 @@ def check_timer_text() -> str:
 
 def command_text(settings: Settings) -> str:
     """Return the script with which root runs the tool by hand."""
-    return render(_TEMPLATES, "rackwright.sh.j2", settings=settings, names=names, properties=[*properties(settings)])
+    # Of a transient unit, systemd writes `yes` as an empty list when units are reloaded: no restriction.
+    lines = [line.replace("RestrictNamespaces=yes", "RestrictNamespaces=cgroup") for line in properties(settings)]
+    return render(_TEMPLATES, "rackwright.sh.j2", settings=settings, names=names, properties=lines)
 
 
 def hand_over_text() -> str:

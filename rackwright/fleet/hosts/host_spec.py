@@ -29,8 +29,10 @@ from rackwright.roles.people.settings import Settings as People
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
 from rackwright.roles.replica_group.settings import Settings as ReplicaGroup
+from rackwright.roles.tool.settings import Settings as Tool
 from rackwright.roles.vip.settings import Settings as Vip
 from rackwright.values.certificate import Issued, Issuer
+from rackwright.values.file import File
 from rackwright.values.network import Network
 from rackwright.values.paths import HostPath
 from rackwright.values.secrets import Secret
@@ -44,6 +46,15 @@ class InstalledRuntime:
     """Whether one of its engines on this host uses GPUs."""
     kept: HostPath | None = None
     """The folder in which the host keeps this build for its backups; None if the build can be downloaded again."""
+
+
+@dataclass(frozen=True)
+class InstalledTool:
+    settings: Tool
+    wheels: tuple[File, ...]
+    """Those of all that it needs, and its own, a file on the controller."""
+    digest: str
+    """Identifies all of them."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,8 @@ class HostSpec:
     vip: Vip | None = None
     etcd: Etcd | None = None
     """None unless the host is one of several control hosts."""
+    tool: InstalledTool | None = None
+    """None unless the host works when nobody watches."""
     backup: Backup | None = None
     credentials: Credentials = Credentials()
     people: People = field(default_factory=People)

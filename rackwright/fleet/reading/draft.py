@@ -29,7 +29,7 @@ class Draft:
 
     @cached_property
     def in_service(self) -> tuple[str, ...]:
-        return tuple(name for name, host in self.root.maps("hosts") if _is_absent(host.get("disabled")))
+        return tuple(name for name, host in self.root.maps("hosts") if is_absent(host.get("disabled")))
 
     @cached_property
     def gateways(self) -> tuple[str, ...]:
@@ -110,5 +110,6 @@ def _one_or_more(node: AnyNode | None) -> Iterator[Entries]:
             yield entry
 
 
-def _is_absent(node: AnyNode | None) -> bool:
+def is_absent(node: AnyNode | None) -> bool:
+    """Return whether a key is missing, or has no value: so a file that extends another removes it."""
     return node is None or (isinstance(node, Scalar) and node.value is None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rackwright.fleet.reading.draft import Draft
+from rackwright.fleet.reading.draft import Draft, is_absent
 from rackwright.fleet.reading.error_messages import did_you_mean
 from rackwright.fleet.reading.network_rules import addresses_of
 from rackwright.fleet.reading.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
@@ -20,7 +20,7 @@ def check_unattended(draft: Draft, findings: Findings) -> None:
     for key in ("outage", "downtime"):
         _check_models(draft, key, unattended.get("allow", key), findings)
     on = unattended.get("on")
-    if on is None:
+    if on is None or is_absent(on):
         return
     for host in draft.named(on):
         if host in draft.hosts:

@@ -62,12 +62,13 @@ def name_of(fleet: Fleet) -> str:
 
 
 def test_it_is_what_root_handed_over_in_a_folder_of_its_own(tmp_path: Path) -> None:
-    given = applied(**{"certs/ca.pem": b"pem\n", "site/fleet.keys.yml": b""})
+    text = f"{WHOLE}downloads: {{ca_bundle: ../certs/ca.pem}}\n"
+    given = applied(text, **{"certs/ca.pem": b"pem\n", "site/fleet.keys.yml": b""})
     path = handed(tmp_path, given)
     made = applied_fleet(path, tmp_path / "own")
     assert made.path == tmp_path / "own/site/fleet.yml"
     assert (tmp_path / "own/certs/ca.pem").read_bytes() == b"pem\n"
-    assert checkout(made).files.items() <= given.files.items()
+    assert checkout(made).files == given.files
     # A next run finds nothing of the one before.
     (tmp_path / "own/site/fleet.lock.next").write_text("")
     applied_fleet(path, tmp_path / "own")
@@ -86,8 +87,8 @@ def test_another_version_is_refused_before_the_fleet_file_is_read(tmp_path: Path
     with pytest.raises(RackwrightError) as raised:
         applied_fleet(path, tmp_path / "own")
     assert str(raised.value) == (
-        "the applied lock: has the tool 0.2.0+1111bbbb, and 0.1.0+0000aaaa runs here; another version could undo what "
-        "that one did\n  next: rackwright apply, from a controller with 0.2.0+1111bbbb"
+        "the applied lock: has the tool 0.2.0+1111bbbb, and 0.1.0+0000aaaa runs here; another version could undo "
+        "what that one did\n  next: rackwright apply, from a controller with 0.2.0+1111bbbb"
     )
     # This host was down when another version was applied.
     others.append(applied("key-of-tomorrow: 1\n", hours=1, version="0.2.0+1111bbbb"))
