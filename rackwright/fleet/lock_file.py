@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -166,7 +167,7 @@ def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
 def _not_in_folder(fleet: Fleet, locked: RuntimeLock) -> str | None:
     """Return what is wrong if wheels are downloaded although the build isn't a requirements file."""
     source = parse_source(locked.build) if locked.build else None
-    if not isinstance(source, FileSource) or fleet.at(source.path).is_file():
+    if not isinstance(source, FileSource) or os.path.isfile(fleet.at(source.path)):  # noqa: PTH113 — False without permission
         return None
     file = next((file for file in locked.files if file.local is None), None)
     return f"are not all in {source.path}: {file.path} has {file.url}" if file else None

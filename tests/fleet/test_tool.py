@@ -167,3 +167,19 @@ def test_each_windows_start_is_a_line_that_systemd_understands(tmp_path: Path) -
     elapses = [line.split(": ", 1)[1] for line in said.splitlines() if "Next elapse" in line]
     assert elapses == ["Sun 2026-12-06 01:00:00 UTC", "Fri 2026-12-04 21:30:00 UTC", "Fri 2026-12-04 23:00:00 UTC"]
     assert calendar_of(fleet(tmp_path, WHOLE)) == ()
+
+
+def test_a_fleet_file_whose_weights_lie_in_a_home_can_be_read_with_a_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: object) -> bool:
+        if "private" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return True
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    text = WHOLE.replace("hf:acme/tiny", "file:/root/private/model.gguf")
+    assert fleet(tmp_path, text).tool_hosts == ("ctl1",)
+    monkeypatch.setattr(Path, "exists", lambda path, **_: path.suffix != ".lock" and refuse(path))
+    with pytest.raises(FleetError, match="can't be read: Permission denied"):
+        fleet(tmp_path, text)

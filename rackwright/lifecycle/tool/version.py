@@ -7,7 +7,7 @@ from rackwright.fleet.lock import Lock
 from rackwright.own_wheel import own_version
 
 _WHERE = "the applied lock"
-_NEXT = "rackwright lock and rackwright apply, from a controller"
+_NEXT = "rackwright lock and then apply, without --only, from a controller"
 
 
 def require_version(lock: Lock) -> None:
@@ -22,5 +22,5 @@ def require_version(lock: Lock) -> None:
             f"has the tool {lock.tool.version}, and {own} runs here",
             where=_WHERE,
             should="another version could undo what that one did",
-            next=f"rackwright apply, from a controller with {lock.tool.version}",
+            next=_NEXT,
         )

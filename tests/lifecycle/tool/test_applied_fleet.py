@@ -88,7 +88,7 @@ def test_another_version_is_refused_before_the_fleet_file_is_read(tmp_path: Path
         applied_fleet(path, tmp_path / "own")
     assert str(raised.value) == (
         "the applied lock: has the tool 0.2.0+1111bbbb, and 0.1.0+0000aaaa runs here; another version could undo "
-        "what that one did\n  next: rackwright apply, from a controller with 0.2.0+1111bbbb"
+        "what that one did\n  next: rackwright lock and then apply, without --only, from a controller"
     )
     # This host was down when another version was applied.
     others.append(applied("key-of-tomorrow: 1\n", hours=1, version="0.2.0+1111bbbb"))
