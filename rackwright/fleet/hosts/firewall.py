@@ -49,7 +49,8 @@ def _to_sshd(fleet: Fleet, host: str) -> Iterator[Opening]:
     firewall, port = fleet.file.firewall, fleet.file.hosts[host].ssh.port
     at = None if firewall.admin_at == "any" else firewall.admin_at
     yield Opening(port=port, sources=firewall.admin_from, at=at, why="ssh from admins")
-    tools = all_networks_of(fleet, (name for name in fleet.tool_hosts if name != host))
+    # Also on such a host itself: the checks of who would be locked out look at the rules, not at loopback.
+    tools = all_networks_of(fleet, fleet.tool_hosts)
     yield Opening(port=port, sources=tools, at=at, why="ssh from hosts with the tool")
 
 
