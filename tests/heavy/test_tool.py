@@ -33,7 +33,7 @@ COVERS = (
     "roles/tool",
 )
 CTL = "spare1"
-"""The lab's fleet file gives a host with this name no role."""
+"""The lab's own fleet file leaves a host with this name out."""
 ROLES = ("--only", "tool", "--only", "layout")
 AS_TOOL = f"cd / && setpriv --reuid {USER} --regid {USER} --clear-groups env -i HOME={STATE} PATH=/usr/bin:/bin "
 
@@ -43,6 +43,11 @@ class Other(Operator):
     """An operator with another rackwright."""
 
     checkout: Path
+
+    def argv(self, *words: str) -> list[str]:
+        # Without -P, Python takes rackwright from the current folder.
+        python, *others = super().argv(*words)
+        return [python, "-P", *others]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -62,6 +67,7 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     fleet = lab.fleet()
     text = site.path.read_text().replace("/32]", f"/32, {fleet.hosts[CTL]}/32]")
+    text = text.replace("\nhosts:\n", f"\nhosts:\n  {CTL}: {{address: {fleet.hosts[CTL]}}}\n")
     text += (
         f"people: {{nightly: {{role: operator, keys: ['{key.with_suffix('.pub').read_text().strip()}']}}}}\n"
         f"control: [{CTL}]\n"
@@ -76,6 +82,11 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
 
 def versions(lab: Lab) -> list[str]:
     return lab.exec(CTL, "ls -d /opt/rackwright/tool-*", check=False).out.split()
+
+
+def traces(lab: Lab, host: str) -> str:
+    """Return all that the host has of the tool."""
+    return lab.exec(host, f"ls -d /opt/rackwright/tool-* {FOLDER} {STATE}; getent passwd {USER}", check=False).out
 
 
 def changed(path: Path, text: str) -> Path:
@@ -97,23 +108,18 @@ def test_apply_puts_this_rackwright_on_the_control_host_alone(site: Operator, la
     site("apply", "--yes", timeout=600)
     assert versions(lab) == [folder_of(own_version())]
     for host in ("gate1", "gpu1"):
-        assert (
-            lab.exec(host, f"ls -d /opt/rackwright/tool-* {FOLDER} {STATE}; getent passwd {USER}", check=False).out
-            == ""
-        )
+        assert traces(lab, host) == ""
 
 
 def test_its_user_runs_it_and_it_is_the_same_rackwright(site: Operator, lab: Lab) -> None:
-    python = f"{folder_of(own_version())}/bin/python"
-    assert lab.exec(CTL, f"{AS_TOOL} {python} -m rackwright --version").out.split()[-1] == rackwright.__version__
-    assert lab.exec(CTL, f"{AS_TOOL} {folder_of(own_version())}/bin/rackwright --version").out.startswith(
-        "rackwright"
-    )
+    programs = f"{folder_of(own_version())}/bin"
+    for program in (f"{programs}/python -m rackwright", f"{programs}/rackwright"):
+        assert lab.exec(CTL, f"{AS_TOOL} {program} --version").out.split()[-1] == rackwright.__version__
     ask = "from rackwright.own_wheel import own_wheel; made = own_wheel(); print(made.path, made.sha256)"
     here = subprocess.run(
         [*site.argv()[:1], "-c", ask], capture_output=True, text=True, check=True, env=site.environment
     ).stdout
-    assert lab.exec(CTL, f"{AS_TOOL} {python} -I -c '{ask}'").out == here
+    assert lab.exec(CTL, f"{AS_TOOL} {programs}/python -I -c '{ask}'").out == here
     assert f"rackwright-{own_version()}-py3-none-any.whl" in here
 
 
@@ -162,7 +168,5 @@ def test_a_host_that_is_no_longer_named_loses_all_of_it(site: Operator, lab: Lab
     site("lock")
     assert read_lock(site.path.with_suffix(".lock")).tool is None
     site("apply", "--yes", *ROLES)
-    assert (
-        lab.exec(CTL, f"ls -d /opt/rackwright/tool-* {FOLDER} {STATE}; getent passwd {USER}", check=False).out == ""
-    )
+    assert traces(lab, CTL) == ""
     assert os.path.lexists(site.path.with_name("nightly"))
