@@ -60,7 +60,7 @@ class Draft:
 
     def named_places(self) -> Iterator[AnyNode]:
         """Yield every node that names single hosts or groups, except in placements and in the groups themselves."""
-        for node in (self.root.get("gateway", "on"), self.root.get("control")):
+        for node in (self.root.get("gateway", "on"), self.root.get("control"), self.root.get("unattended", "on")):
             if node is not None:
                 yield node
         for mirror in self.apt_mirrors():
