@@ -48,7 +48,7 @@ def run(
     from rackwright.fleet.naming import hosts_named
     from rackwright.lifecycle.notify.notified import notified
     from rackwright.lifecycle.patch.asked import Asked
-    from rackwright.lifecycle.patch.calendar_gates import zone_of
+    from rackwright.fleet.zone import zone_of
     from rackwright.lifecycle.patch.plan import Plan
     from rackwright.lifecycle.patch.run import patch_run
     from rackwright.lifecycle.session.session import open_session
