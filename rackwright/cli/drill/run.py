@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.common.context import Context, Json, hosts_needed
-from rackwright.cli.common.options import Command, common_options, pass_context, yes_option
+from rackwright.cli.common.options import (
+    Command,
+    common_options,
+    pass_context,
+    refuse_with_unattended,
+    unattended_option,
+    yes_option,
+)
 from rackwright.cli.drill.options import sign_with_option
 from rackwright.errors import ExitCode, Problem
 
@@ -48,22 +55,32 @@ class _Asked:
 @click.option("--take-over", is_flag=True, help="Take scratch hosts from a drill whose controller is gone.")
 @sign_with_option
 @yes_option
+@unattended_option
 @common_options
 @pass_context
-def run(context: Context, scenario: str, host: str | None, take_over: bool, sign_with: Path | None, yes: bool) -> int:
+def run(
+    context: Context,
+    scenario: str,
+    host: str | None,
+    take_over: bool,
+    sign_with: Path | None,
+    yes: bool,
+    unattended: bool,
+) -> int:
     """Restore the backups to scratch hosts, prove that the service comes back, and wipe them.
 
     Shows the plan and asks. Nothing that serves is changed, and no lease is taken. The scratch hosts are isolated
     first. The signed report is in NAME.drills. Exit code 12: an objective was missed, or something wasn't proven.
     """
+    refuse_with_unattended(unattended=unattended, yes=yes)
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.cli.render.undelivered_document import undelivered_documents
     from rackwright.lifecycle.notify.notified import notified
 
     with (
-        Console(quiet=context.json, yes=yes) as console,
-        notified(context.fleet, "drill run", console, agreed=yes) as notices,
+        Console(quiet=context.json, yes=yes or unattended) as console,
+        notified(context.fleet, "drill run", console, agreed=yes or unattended) as notices,
     ):
         sealed = _sealed(_Asked(context, scenario, host, take_over, sign_with, console, notices))
         if sealed.doubts:
