@@ -28,6 +28,8 @@ class Process(Stored):
     machine: str
     boot: str
     """Which boot of the machine; empty: not known."""
+    user: int
+    """Whose it is: others may be hidden."""
     pid: int
     started: str
     """When it started, in the system's own units; empty: not known."""

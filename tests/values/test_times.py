@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rackwright.values.times import MONTHS, ORDINALS, PATTERN, Recurring, parse_recurring
-from rackwright.values.windows import DAYS, Opening, is_open, openings, parse_freeze, parse_window
+from rackwright.values.windows import DAYS, Freeze, Opening, Window, is_open, openings, parse_freeze, parse_window
 from tests.values.test_windows import BERLIN, HOUR, MINUTE, TURNS, ZONES, berlin, situations, windows
 from tests.values.test_windows import days as window_days
 from tests.values.test_windows import times as clocks
@@ -114,8 +115,17 @@ def test_what_is_parsed_already_stays() -> None:
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd")
 @pytest.mark.parametrize(
     "text",
-    ["sun 04:00", "daily 00:00", "mon-fri 23:59", "fri-mon 12:00", "first sun 04:00", "fourth wed of feb 05:00"]
-    + ["last fri 22:00", "first sun of jan,apr,jul,oct 04:00", "last thu of feb,mar 04:00"],
+    [
+        "sun 04:00",
+        "daily 00:00",
+        "mon-fri 23:59",
+        "fri-mon 12:00",
+        "first sun 04:00",
+        "fourth wed of feb 05:00",
+        "last fri 22:00",
+        "first sun of jan,apr,jul,oct 04:00",
+        "last thu of feb,mar 04:00",
+    ],
 )
 def test_systemd_finds_the_same_times_on_ordinary_days(text: str) -> None:
     asked, base = parse_recurring(text), berlin("2026-11-01T06:30")
@@ -158,11 +168,11 @@ def test_openings_are_the_times_when_windows_are_open(
         at += MINUTE * 7
 
 
-def _always(made: tuple[object, ...], freezes: list[object], zone: ZoneInfo, moment: datetime) -> bool:
+def _always(made: Sequence[Window], freezes: Sequence[Freeze], zone: ZoneInfo, moment: datetime) -> bool:
     hours = (moment + MINUTE * 10 * number for number in range(-9 * 144, 9 * 144))
     run = longest = 0
     for at in hours:
-        run = run + 1 if is_open(at, made, freezes, zone) else 0  # type: ignore[arg-type]
+        run = run + 1 if is_open(at, made, freezes, zone) else 0
         longest = max(longest, run)
     return longest > 7 * 144
 

@@ -51,9 +51,9 @@ def run(
     from rackwright.cli.render.patch_text import patch_text
     from rackwright.cli.render.undelivered_document import undelivered_documents
     from rackwright.fleet.naming import hosts_named
+    from rackwright.fleet.zone import zone_of
     from rackwright.lifecycle.notify.notified import notified
     from rackwright.lifecycle.patch.asked import Asked
-    from rackwright.fleet.zone import zone_of
     from rackwright.lifecycle.patch.plan import Plan
     from rackwright.lifecycle.patch.run import patch_run
     from rackwright.lifecycle.session.agreements import Agreements

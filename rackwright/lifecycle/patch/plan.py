@@ -20,6 +20,7 @@ from rackwright.lifecycle.patch.findings import (
 )
 from rackwright.lifecycle.patch.kinds import Wanted, kinds_of
 from rackwright.lifecycle.patch.last_times import measured_seconds
+from rackwright.lifecycle.patch.own_host import own_host
 from rackwright.lifecycle.patch.schedule import Schedule, in_order, schedule
 from rackwright.lifecycle.patch.try_build import Tried
 from rackwright.lifecycle.session.session import Session
@@ -98,7 +99,7 @@ def patch_plan(
     zone = zone_of(session.fleet)
     measured = _measured(session)
     states, failed = states_of(session, only_security=only_security)
-    order = in_order(session.fleet, states)
+    order = in_order(session.fleet, states, own_host(session.fleet))
     coming = _coming(session, order, say) if drivers and not only_security else Coming()
     plans = tuple(_planned(session, host, states[host], coming.sets.get(host)) for host in order)
     if any(plan.new_set for plan in plans):

@@ -22,6 +22,7 @@ STALE = timedelta(minutes=3)
 """A try whose machine has said nothing for this long has lost it."""
 MOST_MISSED = 20
 """How many missed occasions are recorded, the last ones: the tool may have been off for a year."""
+_SECOND = timedelta(seconds=1)
 
 What = Literal["start", "resume", "missed", "skipped", "lost"]
 
@@ -91,12 +92,10 @@ def following(schedule: Schedule, known: Known, now: datetime, ahead: timedelta)
 
 def _new(schedule: Schedule, known: Known, now: datetime) -> tuple[Due, ...]:
     """Return what is due about occasions that nobody has tried."""
-    handled = [one.start for one in known.tries if not one.asked]
-    since = max((known.seen.since, *handled))
-    # `between` includes what goes on at that time; it was handled, or began before the schedule was known.
-    open_ = [one for one in schedule.between(since, now + timedelta(seconds=1)) if one.start > max(handled, default=since)]
-    open_ = [one for one in open_ if known.seen.since <= one.start <= now]
-    found = [_of_new(one, known, now) for one in open_]
+    since = max((known.seen.since - _SECOND, *(one.start for one in known.tries if not one.asked)))
+    # `between` includes what began before: that was handled, or wasn't known yet.
+    begun = (one for one in schedule.between(since, now + _SECOND) if since < one.start <= now)
+    found = [_of_new(one, known, now) for one in begun]
     late = [one for one in found if one.what == "missed"][-MOST_MISSED:]
     return tuple(one for one in found if one.what != "missed" or one in late)
 
