@@ -94,9 +94,11 @@ def test_they_move_with_the_control_host(store: ControlStore) -> None:
     see(store, "patch", "sun", NIGHT)
     put_pause(store, Pause(schedule="patch", since=NIGHT, until=NIGHT, who="anna"))
     found = store.dump()
-    assert {"schedules/patch/20261206T010000Z-01.json", "schedules/seen/patch.json", "schedules/pauses/patch.json"} == {
-        *found.documents
-    }
+    assert {
+        "schedules/patch/20261206T010000Z-01.json",
+        "schedules/seen/patch.json",
+        "schedules/pauses/patch.json",
+    } == {*found.documents}
     store.load(store.acquire(ANNA), Contents(documents=found.documents))
     assert tries_of(store, "patch") == (attempt(),)
 

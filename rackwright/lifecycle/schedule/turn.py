@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.lifecycle.notify.notice import one_line
@@ -22,8 +22,9 @@ BEAT_SECONDS = 30.0
 LEASE_WAIT = timedelta(minutes=15)
 """How long a try waits for the lease of somebody else."""
 POLL_SECONDS = 15.0
+END_WAIT = 2.0
 _END_TRIES = 6
-"""How often its end is written, a few seconds apart: the run may just have rebooted the control host."""
+"""How often its end is written, some seconds apart: the run may just have rebooted the control host."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Kept:
             with suppress(HostError):
                 self.change(state=state, summary=one_line(summary), ended=utc_now())
                 return True
-            wait.wait(number * 2.0)
+            wait.wait(number * END_WAIT)
         return False
 
 
@@ -108,13 +109,13 @@ def beating(kept: Kept, every: float = BEAT_SECONDS) -> Iterator[None]:
         thread.join()
 
 
-def carried_out(turn: Turn, job: Job, now: Callable[[], datetime] = utc_now, every: float = POLL_SECONDS) -> Result:
+def carried_out(turn: Turn, job: Job) -> Result:
     """Carry out the job, and store how it ended. Raise what it raises.
 
     If another run has the lease, wait for it: for LEASE_WAIT, and not beyond the end of the occasion.
     """
     try:
-        result = _patient(turn, job, now, every)
+        result = _patient(turn, job)
     except RackwrightError as error:
         _end(turn, "failed", _said(error.problems))
         raise
@@ -133,7 +134,7 @@ def carried_out(turn: Turn, job: Job, now: Callable[[], datetime] = utc_now, eve
     return result
 
 
-def _patient(turn: Turn, job: Job, now: Callable[[], datetime], every: float) -> Result:
+def _patient(turn: Turn, job: Job) -> Result:
     last = min(turn.kept.one.claimed + LEASE_WAIT, turn.kept.one.end)
     wait, waited = threading.Event(), False
     while True:
@@ -141,12 +142,12 @@ def _patient(turn: Turn, job: Job, now: Callable[[], datetime], every: float) ->
             return job(turn)
         except LeaseTaken as error:
             # A run that lost its lease raises another error.
-            if now() >= last:
+            if utc_now() >= last:
                 raise
             if not waited:
                 turn.console.say(f"waiting for the lease: {error.problems[0].what}")
             waited = True
-        wait.wait(every)
+        wait.wait(POLL_SECONDS)
 
 
 def _end(turn: Turn, state: State, summary: str) -> None:
