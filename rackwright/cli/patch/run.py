@@ -51,7 +51,7 @@ def run(
     from rackwright.cli.render.patch_text import patch_text
     from rackwright.cli.render.undelivered_document import undelivered_documents
     from rackwright.fleet.naming import hosts_named
-    from rackwright.fleet.zone import zone_of
+    from rackwright.fleet.times.zone import zone_of
     from rackwright.lifecycle.notify.notified import notified
     from rackwright.lifecycle.patch.asked import Asked
     from rackwright.lifecycle.patch.plan import Plan

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rackwright.cli.common.console import Console
 from rackwright.cli.common.context import Context
-from rackwright.fleet.schedules import ScheduleName
+from rackwright.fleet.times.occasions import ScheduleName
 
 if TYPE_CHECKING:
     from rackwright.lifecycle.patch.plan import Plan
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def jobs_of(context: Context, console: Console) -> Mapping[ScheduleName, Job]:
     """Return the job of each schedule."""
     from rackwright.cli.render.patch_text import patch_text
-    from rackwright.fleet.zone import zone_of
+    from rackwright.fleet.times.zone import zone_of
     from rackwright.lifecycle.schedule.patch_job import PatchJob
 
     def show(planned: Plan) -> None:

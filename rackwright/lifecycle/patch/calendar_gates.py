@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, tzinfo
 
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.zone import zone_of
+from rackwright.fleet.times.zone import zone_of
 from rackwright.lifecycle.patch.gate_state import Gate, GateState
 from rackwright.report.words import duration
 from rackwright.values.windows import HORIZON, next_opening, open_until

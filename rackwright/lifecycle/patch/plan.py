@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rackwright.errors import FleetError, HostError, Problem
-from rackwright.fleet.zone import zone_of
+from rackwright.fleet.times.zone import zone_of
 from rackwright.lifecycle.patch.coming_drivers import Coming, coming_drivers, trial_builds
 from rackwright.lifecycle.patch.document import PatchPlan, plan_document
 from rackwright.lifecycle.patch.findings import (

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Literal
 
-from rackwright.fleet.schedules import Occasion, Schedule
+from rackwright.fleet.times.occasions import Occasion, Schedule
 from rackwright.state.formats import stamp
 from rackwright.state.lease import Lease
 from rackwright.state.schedule import FirstSeen, Pause, Process, Try

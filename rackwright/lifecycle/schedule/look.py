@@ -8,7 +8,7 @@ from datetime import datetime
 
 from rackwright.errors import UsageError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.schedules import Occasion, Schedule, schedules_of
+from rackwright.fleet.times.occasions import Occasion, Schedule, schedules_of
 from rackwright.lifecycle.schedule.due import Known, following, missed
 from rackwright.lifecycle.schedule.missed import LIST, said_of
 from rackwright.lifecycle.session.lease import control_store

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rackwright.errors import Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.schedules import Occasion, Schedule
+from rackwright.fleet.times.occasions import Occasion, Schedule
 from rackwright.lifecycle.notify.notified import notified
 from rackwright.lifecycle.session.console import Console
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.schedules import DRILL_STARTS_WITHIN, Occasion, Schedule, ScheduleName, schedules_of
+from rackwright.fleet.times.occasions import DRILL_STARTS_WITHIN, Occasion, Schedule, ScheduleName, schedules_of
 from rackwright.lifecycle.notify.notified import notified
 from rackwright.lifecycle.schedule.due import Due, Here, Known, due, lost, ours
 from rackwright.lifecycle.schedule.look import named

@@ -119,6 +119,18 @@ def remember(session: Session, lease_session: LeaseSession, run: Run, surveyed: 
             record.when,
             [name for name in session.fleet.control if name not in run.failed_hosts],
         )
+        _see_schedules(session, record.when)
+
+
+def _see_schedules(session: Session, when: datetime) -> None:
+    """Let the control hosts know which schedules there are, so that what nobody starts is missed from now on."""
+    from rackwright.fleet.times.occasions import schedules_of
+    from rackwright.state.schedule import see
+
+    # The first run of a schedule does the same; it must not fail an apply.
+    with suppress(RackwrightError):
+        for one in schedules_of(session.fleet):
+            see(session.store, one.name, one.said, when)
 
 
 def _keep_applied(session: Session, lease_session: LeaseSession, when: datetime, hosts: list[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rackwright.fleet.schedules import Occasion
+from rackwright.fleet.times.occasions import Occasion
 from rackwright.lifecycle.schedule.due import MOST_MISSED, MOST_TRIES, STALE, Due, Known, due, following, missed
 from rackwright.state.schedule import FirstSeen, Pause, Try
 from tests.lifecycle.schedule.world import (

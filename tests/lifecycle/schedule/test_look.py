@@ -11,7 +11,7 @@ import pytest
 
 from rackwright.errors import UsageError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.schedules import schedules_of
+from rackwright.fleet.times.occasions import schedules_of
 from rackwright.lifecycle.schedule import look, pause
 from rackwright.lifecycle.schedule.look import Looked, looked, warnings_of
 from rackwright.lifecycle.schedule.pause import pause as pause_until

@@ -13,7 +13,7 @@ import pytest
 
 from rackwright.errors import HostError, LeasedError, Problem, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.schedules import schedules_of
+from rackwright.fleet.times.occasions import schedules_of
 from rackwright.lifecycle.notify import deliver
 from rackwright.lifecycle.schedule import procedure, turn
 from rackwright.lifecycle.schedule.due import Here

@@ -12,7 +12,7 @@ from typing import Any
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
-from rackwright.fleet.schedules import Schedule, schedules_of
+from rackwright.fleet.times.occasions import Schedule, schedules_of
 from rackwright.lifecycle.schedule.due import Here
 from rackwright.state.lease import Lease, Owner
 from rackwright.state.schedule import Process, Try

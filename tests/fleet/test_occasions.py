@@ -10,7 +10,7 @@ import pytest
 from rackwright.errors import FleetError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
-from rackwright.fleet.schedules import Occasion, calendar_of, schedules_of
+from rackwright.fleet.times.occasions import Occasion, calendar_of, schedules_of
 from tests.fleet.test_unattended import WHOLE
 from tests.lifecycle.drill.drills import BACKUP, SCRATCH
 

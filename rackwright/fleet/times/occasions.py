@@ -14,7 +14,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.fleet_file import FleetFile
 from rackwright.fleet.sections.drill import Drill
 from rackwright.fleet.sections.patch import Patch
-from rackwright.fleet.zone import zone_of
+from rackwright.fleet.times.zone import zone_of
 from rackwright.values.windows import openings
 
 ScheduleName = Literal["patch", "drill"]
