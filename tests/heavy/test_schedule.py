@@ -6,6 +6,7 @@ The controller takes the place of the tool on a control host; roles/tool has its
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def _text(text: str, lab: Lab, folder: Path, receiver: Receiver) -> str:
     fleet, public = lab.fleet(), (folder / "nightly.pub").read_text().strip()
-    text = text.replace("on: [gpu1, ctl1], replicas", "on: [gpu1], replicas")
+    text = re.sub(r"on: \[[^]]*\], replicas", "on: [gpu1], replicas", text)
     text = text.replace(f"admin_from: [{fleet.controller}/32]", f"admin_from: [{fleet.subnet}]")
     return f"""{text}
 people: {{nightly: {{role: operator, keys: ["{public}"]}}}}

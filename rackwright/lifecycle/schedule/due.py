@@ -55,7 +55,7 @@ class Here:
 
     process: Process
     gone: Callable[[Process], bool | None]
-    """Whether a process has ended; None: it can't be told here."""
+    """Whether a process has ended; None: nothing here shows it."""
 
 
 @dataclass(frozen=True)

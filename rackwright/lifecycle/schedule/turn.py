@@ -20,7 +20,7 @@ from rackwright.state.store import ControlStore
 BEAT_SECONDS = 30.0
 """How often a try says that it works."""
 LEASE_WAIT = timedelta(minutes=15)
-"""How long a try waits for the lease of somebody else."""
+"""How long a try waits for another operator's lease."""
 POLL_SECONDS = 15.0
 END_WAIT = 2.0
 _END_TRIES = 6
@@ -73,7 +73,7 @@ class Turn:
     notices: Notices
     kept: Kept
     ours: frozenset[str]
-    """The ids of all runs that the schedule opened: a rollout of another id is somebody else's."""
+    """The ids of all runs that the schedule opened: a rollout of another id is an operator's."""
 
     @property
     def resumed(self) -> bool:
