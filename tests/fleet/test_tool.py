@@ -9,7 +9,6 @@ import pytest
 
 from rackwright.errors import FleetError, SecretError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.hosts.calendar import calendar_of
 from rackwright.fleet.hosts.firewall import firewall_of
 from rackwright.fleet.hosts.tool_secrets import names_of_secrets, references_of_tool, secrets_of_tool
 from rackwright.fleet.load import load_fleet
@@ -60,10 +59,14 @@ def test_the_tool_gets_what_a_run_needs_that_nobody_watches(tmp_path: Path) -> N
 def test_the_kits_own_secrets_go_only_where_drills_are_made(tmp_path: Path) -> None:
     backup = "backup: {to: [{name: far, url: 'rest:https://10.0.0.22', user: '{host}', "
     backup += "login: 'file:login-{host}', password: 'env:PASS'}]}\n"
-    plain = references_of_tool(fleet(tmp_path, WHOLE + backup))
-    assert "file:login-gpu1" in plain.values()
-    assert "file:login-kit" not in plain.values()
-    assert "file:login-kit" in references_of_tool(fleet(tmp_path, WHOLE + backup + SCRATCH)).values()
+    drill = SCRATCH.replace("  objectives", "  key: file:drill\n  objectives")
+    for plain in (WHOLE + backup, WHOLE + backup + drill):
+        found = references_of_tool(fleet(tmp_path, plain)).values()
+        assert "file:login-gpu1" in found
+        assert not {"file:login-kit", "file:drill"} & {*found}
+    drill = drill.replace("  objectives", "  at: 'first sun 04:00'\n  objectives")
+    found = references_of_tool(fleet(tmp_path, WHOLE + backup + drill)).values()
+    assert {"file:login-kit", "file:drill"} <= {*found}
 
 
 def test_without_a_host_there_are_no_secrets(tmp_path: Path) -> None:
@@ -145,27 +148,6 @@ def test_scratch_hosts_have_their_own_login_and_the_tools_key(tmp_path: Path) ->
 def test_in_tool_mode_a_fleet_without_the_tool_admits_nobody(tmp_path: Path) -> None:
     with pytest.raises(FleetError, match="the tool may log in as nobody"):
         target(fleet(tmp_path, GOOD), "gpu1")
-
-
-WINDOWS = (
-    "timezone: Europe/Berlin\npatch: {window: ['sun 02:00-05:00', 'fri-mon 22:30-04:00', 'daily 00:00-24:00']}\n"
-)
-
-
-def test_each_windows_start_is_a_line_that_systemd_understands(tmp_path: Path) -> None:
-    lines = calendar_of(fleet(tmp_path, WHOLE + WINDOWS))
-    assert lines == (
-        "Sun *-*-* 02:00:00 Europe/Berlin",
-        "Mon,Fri,Sat,Sun *-*-* 22:30:00 Europe/Berlin",
-        "*-*-* 00:00:00 Europe/Berlin",
-    )
-    ask = ["systemd-analyze", "calendar", "--base-time=2026-12-04 12:00:00 UTC", *lines]
-    said = subprocess.run(
-        ask, capture_output=True, text=True, check=True, env={"TZ": "UTC", "PATH": "/usr/bin"}
-    ).stdout
-    elapses = [line.split(": ", 1)[1] for line in said.splitlines() if "Next elapse" in line]
-    assert elapses == ["Sun 2026-12-06 01:00:00 UTC", "Fri 2026-12-04 21:30:00 UTC", "Fri 2026-12-04 23:00:00 UTC"]
-    assert calendar_of(fleet(tmp_path, WHOLE)) == ()
 
 
 def test_a_fleet_file_whose_weights_lie_in_a_home_can_be_read_with_a_lock(

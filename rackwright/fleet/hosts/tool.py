@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.hosts.calendar import calendar_of
 from rackwright.fleet.hosts.host_spec import InstalledTool
 from rackwright.fleet.hosts.tool_secrets import names_of_secrets
 from rackwright.fleet.lock import Lock, model_digest
+from rackwright.fleet.times.occasions import calendar_of
 from rackwright.own_wheel import own_version, own_wheel
 from rackwright.roles.tool.settings import Settings
 
@@ -26,7 +26,7 @@ def tool_of(fleet: Fleet, lock: Lock, host: str) -> InstalledTool | None:
     settings = Settings(
         version=lock.tool.version,
         secrets=names_of_secrets(fleet),
-        calendar=calendar_of(fleet),
-        drills=fleet.file.drill is not None,
+        calendar=calendar_of(fleet.file),
+        drills=fleet.file.drill is not None and fleet.file.drill.at is not None,
     )
     return InstalledTool(settings, wheels, model_digest(wheels))

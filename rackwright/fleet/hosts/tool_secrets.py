@@ -21,7 +21,8 @@ ToolSecrets = Callable[[], Mapping[str, Secret]]
 def references_of_tool(fleet: Fleet) -> Mapping[str, str]:
     """Return place in the fleet file → reference, for the hosts with the tool; empty if there are none.
 
-    The CA's key isn't among them, nor are the kit's own secrets without drills. The tool needs no sudo password.
+    The CA's key isn't among them, nor are the kit's own secrets and those of drills, unless drills are due at times.
+    The tool needs no sudo password.
     """
     if not fleet.tool_hosts:
         return {}
@@ -31,7 +32,10 @@ def references_of_tool(fleet: Fleet) -> Mapping[str, str]:
 def _is_needed(fleet: Fleet, place: str) -> bool:
     if place == "ca.key" or (place.startswith("hosts.") and place.endswith(".sudo.password")):
         return False
-    return fleet.file.drill is not None or not place.endswith(f" of {KIT}")
+    drill = fleet.file.drill
+    if drill is not None and drill.at is not None:
+        return True
+    return not place.startswith("drill.") and not place.endswith(f" of {KIT}")
 
 
 def names_of_secrets(fleet: Fleet) -> tuple[str, ...]:
