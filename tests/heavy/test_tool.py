@@ -3,11 +3,14 @@ another."""
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,17 +18,24 @@ import pytest
 import rackwright
 from rackwright.fleet.lock_file import read_lock
 from rackwright.lab.hosts import Lab
+from rackwright.lab.podman import Done
 from rackwright.own_wheel import own_version
-from rackwright.roles.tool.settings import FOLDER, STATE, USER, folder_of
+from rackwright.roles.tool.settings import CHECK_TIMER, COMMAND, FOLDER, STATE, TIMER, UNIT, USER, folder_of
+from rackwright.state.operator import fingerprint_of
+from rackwright.values.tool_mode import credential_name
+from rackwright.values.windows import DAYS
 from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "deploys/tool.py",
     "rackwright/fleet/hosts/tool.py",
+    "rackwright/fleet/hosts/tool_secrets.py",
     "rackwright/fleet/reading/unattended_rules.py",
     "rackwright/fleet/sections/unattended.py",
+    "rackwright/lifecycle/tool",
     "rackwright/operations/filesystem/wheels.sh",
     "rackwright/operations/retired.py",
     "rackwright/own_wheel.py",
@@ -33,6 +43,7 @@ COVERS = (
     "roles/tool",
 )
 CTL = "spare1"
+HOSTS = (CTL, "gate1", "gpu1")
 """The lab's own fleet file leaves a host with this name out."""
 ROLES = ("--only", "tool", "--only", "layout")
 AS_TOOL = f"cd / && setpriv --reuid {USER} --regid {USER} --clear-groups env -i HOME={STATE} PATH=/usr/bin:/bin "
@@ -66,18 +77,33 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     key = site.path.with_name("nightly")
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     fleet = lab.fleet()
-    text = site.path.read_text().replace("/32]", f"/32, {fleet.hosts[CTL]}/32]")
-    text = text.replace("\nhosts:\n", f"\nhosts:\n  {CTL}: {{address: {fleet.hosts[CTL]}}}\n")
+    text = site.path.read_text().replace("\nhosts:\n", f"\nhosts:\n  {CTL}: {{address: {fleet.hosts[CTL]}}}\n")
     text += (
         f"people: {{nightly: {{role: operator, keys: ['{key.with_suffix('.pub').read_text().strip()}']}}}}\n"
         f"control: [{CTL}]\n"
         f"unattended: {{on: [{CTL}], person: nightly, key: 'file:nightly'}}\n"
+        f"patch: {{window: '{_far_away()} 02:00-05:00'}}\n"
     )
     site.path.write_text(text)
     refused = site("apply", "--yes", check=10)
     assert "test.lock tool: is in the fleet file only" in refused.err
     site("lock")
     return site
+
+
+def _far_away() -> str:
+    """Return a weekday on which no test runs, because it is neither today nor tomorrow."""
+    return DAYS[(datetime.now(UTC).weekday() + 3) % len(DAYS)]
+
+
+def by_hand(lab: Lab, *words: str, check: bool = True) -> Done:
+    """Run the tool as its unit does."""
+    return lab.exec(CTL, f"{COMMAND} {shlex.join(words)}", check=check)
+
+
+def needle(site: Operator) -> str:
+    """Return a piece of the tool's private key that is in no other key."""
+    return site.path.with_name("nightly").read_text().splitlines()[3]
 
 
 def versions(lab: Lab) -> list[str]:
@@ -140,6 +166,57 @@ def test_a_second_apply_changes_nothing(site: Operator) -> None:
     assert site("apply", "--yes", "--json").json["changed"] == 0
 
 
+def test_it_reaches_all_hosts_as_its_person_with_its_own_key(site: Operator, lab: Lab) -> None:
+    found = json.loads(by_hand(lab, "status", "--json").out)
+    assert {name: host["state"] for name, host in found["hosts"].items()} == dict.fromkeys(HOSTS, "ok")
+    by_hand(lab, "restart", "gpu1/assistant@1", "--yes", "--allow-outage")
+    public = fingerprint_of(site.path.with_name("nightly.pub"))
+    acts = [one for one in site("audit", "--json").json["acts"] if one["host"] == "gpu1"]
+    assert [one["operator"] for one in acts if "restart" in one["what"]] == [f"{USER}@{CTL} (nightly, {public})"]
+    login = f"Accepted publickey for nightly from {lab.fleet().hosts[CTL]} "
+    for host in HOSTS:
+        assert login in lab.exec(host, f"journalctl -q -t sshd -t sshd-session -g '{login}'").out
+    rows = [line.split() for line in site("access", "review").out.splitlines() if " nightly " in line]
+    assert [row[:5] for row in rows] == [[host, "nightly", "operator,", "the", "tool"] for host in HOSTS]
+
+
+def test_a_whole_apply_by_the_tool_changes_nothing(lab: Lab) -> None:
+    assert json.loads(by_hand(lab, "apply", "--yes", "--json").out)["changed"] == 0
+    refused = by_hand(lab, "-f", "site.yml", "status", check=False)
+    assert "the tool on a control host works on the applied fleet" in refused.err
+
+
+def test_its_secrets_are_nowhere_but_in_its_credentials(site: Operator, lab: Lab) -> None:
+    key = needle(site)
+    running = lab.exec(CTL, f"{COMMAND} logs gate1 --follow >/dev/null 2>&1 </dev/null & echo $!").out.strip()
+    seen = f"pgrep -u {USER} -f 'rackwright logs'"
+    wait_until(lambda: lab.exec(CTL, seen, check=False).code == 0)
+    try:
+        (process, *_) = lab.exec(CTL, seen).out.split()
+        told = lab.exec(CTL, f"tr '\\0' '\\n' </proc/{process}/environ; tr '\\0' '\\n' </proc/{process}/cmdline").out
+        assert "CREDENTIALS_DIRECTORY=/run/credentials/" in told
+        assert key not in told
+        folder = next(line.split("=")[1] for line in told.splitlines() if line.startswith("CREDENTIALS_DIRECTORY="))
+        # What the test looks for is there, and only the unit's user can read it.
+        inside = f"nsenter -t {process} -m -- "
+        assert key in lab.exec(CTL, f"{inside} cat {folder}/{credential_name('file:nightly')}").out
+        as_nobody = f"{inside} setpriv --reuid nobody --clear-groups cat {folder}/{credential_name('file:nightly')}"
+        assert lab.exec(CTL, as_nobody, check=False).code != 0
+    finally:
+        lab.exec(CTL, f"kill -KILL $({seen}); kill {running}", check=False)
+    places = "/etc /opt/rackwright /run/systemd /run/rackwright-tool /var/lib /var/log"
+    assert lab.exec(CTL, f"grep -rlaF -e '{key}' {places}", check=False).out == ""
+    assert lab.exec(CTL, f"journalctl -q --grep '{key[:20]}'", check=False).out == ""
+
+
+def test_its_timers_start_it(lab: Lab) -> None:
+    timers = lab.exec(CTL, "systemctl list-timers --no-legend 'rackwright-schedule*'").out
+    assert {line.split()[-2] for line in timers.splitlines()} == {TIMER, CHECK_TIMER}
+    assert all(line.split()[-1] == UNIT for line in timers.splitlines())
+    lab.exec(CTL, f"systemctl start {UNIT}")
+    assert "nothing is due" in lab.exec(CTL, f"journalctl -q -o cat -u {UNIT}").out
+
+
 def test_another_rackwright_must_lock_first_and_the_version_before_stays(
     site: Operator, lab: Lab, tmp_path: Path
 ) -> None:
@@ -153,6 +230,10 @@ def test_another_rackwright_must_lock_first_and_the_version_before_stays(
     second = {*versions(lab)} - {first}
     assert len(second) == 1
     assert {*versions(lab)} == {first, *second}
+    # The lock that was applied is of before.
+    stopped = by_hand(lab, "status", check=False)
+    assert f"the applied lock: has the tool {own_version()}, and " in stopped.err
+    assert "next: rackwright lock and then apply, without --only, from a controller" in stopped.err
     third = Other(site.path, changed(tmp_path / "third", "a third"))
     third("lock")
     third("apply", "--yes", *ROLES)
