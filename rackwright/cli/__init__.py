@@ -25,6 +25,7 @@ COMMANDS = {
     "runtime": "Update the runtimes that engines use.",
     "rollout": "Show, resume or abort the open rollout.",
     "patch": "Plan, run and report the patching of hosts.",
+    "schedule": "Show, run, pause and resume what runs on a schedule.",
     "notify": "Test who hears of patch runs and drills.",
     "restart": "Restart replicas under traffic.",
     "drain": "Take a replica, a host or a gateway out of service.",

@@ -16,6 +16,8 @@ from rackwright.cli.common.options import (
     not_stale_option,
     only_option,
     pass_context,
+    refuse_with_unattended,
+    unattended_option,
     yes_option,
 )
 from rackwright.cli.render.p2p import transferred_documents
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--drop-names", is_flag=True, help="Drop names of models that clients used lately, without asking.")
 @not_stale_option
 @yes_option
+@unattended_option
 @limit_option
 @common_options
 @pass_context
@@ -47,6 +50,7 @@ def apply(
     drop_names: bool,
     not_stale: bool,
     yes: bool,
+    unattended: bool,
     limit: tuple[str, ...],
 ) -> int:
     """Make the hosts match the fleet file and the lock.
@@ -54,6 +58,14 @@ def apply(
     Shows the plan and asks. A second apply changes nothing. Engines that must restart are drained, restarted and
     proven with real answers, up to `rollout.max_unavailable` at a time. Ctrl-C stops after the running operation.
     """
+    refuse_with_unattended(
+        unattended=unattended,
+        yes=yes,
+        close_ports=close_ports,
+        allow_outage=allow_outage,
+        drop_names=drop_names,
+        not_stale=not_stale,
+    )
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.cli.render.plan_text import plan_view
@@ -64,15 +76,17 @@ def apply(
             echo(*plan_view(planned))
 
     with (
-        Console(quiet=context.json, yes=yes) as console,
+        Console(quiet=context.json, yes=yes or unattended) as console,
         open_session(context.fleet, limit=limit, progress=console.on_step) as session,
     ):
         session.connect_ahead(*session.fleet.control)
         from rackwright.lifecycle.apply.procedure import apply as carry_out
         from rackwright.lifecycle.apply.stages import Options
+        from rackwright.lifecycle.session.agreements import Agreements
         from rackwright.lifecycle.session.control_host import unmoved
 
-        options = Options(only, close_ports, allow_outage, drop_names, reboot, not_stale)
+        agreements = Agreements(context.fleet) if unattended else None
+        options = Options(only, close_ports, allow_outage, drop_names, reboot, not_stale, agreements)
         applied = carry_out(session, options, console, show)
     _answer(context, applied)
     if applied.run.totals().changed:

@@ -14,6 +14,8 @@ from rackwright.cli.common.options import (
     confirm,
     no_canary_option,
     pass_context,
+    refuse_with_unattended,
+    unattended_option,
     yes_option,
 )
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from rackwright.fleet.lock import Lock
     from rackwright.lifecycle.reboot.procedure import ChangesOf
     from rackwright.lifecycle.rollout.opened import OpenRollout
+    from rackwright.lifecycle.session.agreements import Agreements
     from rackwright.lifecycle.session.session import Session
     from rackwright.state.journal import Entry
     from rackwright.state.rollout import AnyRollout, HostRollout
@@ -53,32 +56,36 @@ def status(context: Context) -> None:
 @no_canary_option
 @allow_outage_option
 @yes_option
+@unattended_option
 @common_options
 @pass_context
-def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> None:
+def resume(context: Context, canary: bool, allow_outage: bool, yes: bool, unattended: bool) -> None:
     """Continue the open rollout. It goes by what the hosts run now, not by the journal.
 
     An update needs the fleet file that it was started with. A canary continues with the step that it had reached.
     With --no-canary, you accept the new version without a verdict. A host that has rebooted is not rebooted again.
     """
+    refuse_with_unattended(unattended=unattended, yes=yes, allow_outage=allow_outage)
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.cli.render.undelivered_document import undelivered_documents
     from rackwright.lifecycle.notify.notified import notified
     from rackwright.lifecycle.rollout.opened import required
+    from rackwright.lifecycle.session.agreements import Agreements
     from rackwright.lifecycle.session.session import open_session
     from rackwright.lifecycle.update.after import refreshed_kit
 
+    agreements = Agreements(context.fleet) if unattended else None
     found = _agreed(context, required(context.fleet).rollout, allow_outage)
-    patched = _patched(found)
+    patched, agreed = _patched(found), yes or unattended
     with (
-        Console(quiet=context.json, yes=yes) as console,
-        notified(context.fleet, "rollout resume", console, agreed=yes, wanted=bool(patched)) as notices,
+        Console(quiet=context.json, yes=agreed) as console,
+        notified(context.fleet, "rollout resume", console, agreed=agreed, wanted=bool(patched)) as notices,
         open_session(context.fleet, progress=console.on_step, lock=_leads_to(found)) as session,
     ):
         console.confirm(f"Resume {found.what}, started by {found.who}?")
         notices.started(patched, found.id, found.what)
-        done = _resumed(session, found, console, canary)
+        done = _resumed(session, found, console, agreements, canary=canary)
         said = f"{found.what}: {', '.join(done) or 'nothing was left to change'}"
         notices.ends(said, done)
         failure = refreshed_kit(context.fleet, session, console)
@@ -102,16 +109,18 @@ def _patched(found: AnyRollout) -> tuple[str, ...]:
     return ()
 
 
-def _resumed(session: Session, found: AnyRollout, console: Console, canary: bool) -> list[str]:
+def _resumed(
+    session: Session, found: AnyRollout, console: Console, unattended: Agreements | None, *, canary: bool
+) -> list[str]:
     """Return what was changed: hosts, or replicas as HOST/MODEL@N."""
     from rackwright.lifecycle.reboot.resume import resume as resume_hosts
     from rackwright.lifecycle.update.resume import resume as resume_update
     from rackwright.state.rollout import HostRollout
 
     if isinstance(found, HostRollout):
-        return list(resume_hosts(session, found, console, _changes_of(found)))
+        return list(resume_hosts(session, found, console, _changes_of(found), unattended))
     wanted = found if canary else found.model_copy(update={"canaries": ()})
-    return [replica.address for replica in resume_update(session, wanted, console)]
+    return [replica.address for replica in resume_update(session, wanted, console, unattended)]
 
 
 def _changes_of(found: HostRollout) -> ChangesOf:

@@ -56,6 +56,7 @@ def _show(context: Context, session: Session, *, clear: bool) -> Status:
         "gpus": [asdict(gpu) for gpu in found.gpus],
         "backups": [asdict(backup) for backup in found.backups],
         "kits": [asdict(kit) for kit in found.kits],
+        "schedules": [asdict(one) for one in found.schedules],
         "lease": str(found.lease) if found.lease else None,
         "rollout": found.rollout.detail if found.rollout else None,
         "notes": list(found.notes),
@@ -113,6 +114,7 @@ def _lines(found: Status) -> list[str]:
     lines += [f"gpu {gpu.host}/{gpu.index}: {gpu}" for gpu in found.gpus]
     lines += _backups(found)
     lines += _kits(found)
+    lines += [f"schedule {one.text}" for one in found.schedules]
     if found.lease:
         lines.append(f"{'leased by' if found.lease.live else 'expired lease of'} {found.lease}")
     if found.rollout:

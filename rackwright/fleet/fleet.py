@@ -100,6 +100,11 @@ class Fleet:
         return tuple(dict.fromkeys(host for hosts in several for host in hosts if host in self.file.hosts))
 
     @property
+    def tool_hosts(self) -> tuple[str, ...]:
+        """The control hosts in service that have the tool."""
+        return self._in_service(self.file.named(self.file.unattended.hosts))
+
+    @property
     def gateways(self) -> tuple[str, ...]:
         return self._in_service(self.named(self.file.gateway.on))
 

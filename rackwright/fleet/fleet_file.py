@@ -25,6 +25,7 @@ from rackwright.fleet.sections.p2p import PeerToPeer
 from rackwright.fleet.sections.patch import Patch
 from rackwright.fleet.sections.people import Person, PersonName
 from rackwright.fleet.sections.rollout import Rollout
+from rackwright.fleet.sections.unattended import Unattended
 from rackwright.values.base import Frozen
 from rackwright.values.text import Name
 
@@ -90,6 +91,8 @@ class FleetFile(Frozen):
     """Who may log in to the hosts."""
     control: tuple[Name, ...] = ()
     """One, three or five hosts that store lease, journal and applied fleet; the first gateway if absent."""
+    unattended: Unattended = Unattended.model_construct()
+    """What runs when nobody watches, and what it may do; if absent, nothing does."""
 
     @property
     def drivers(self) -> tuple[Driver, ...]:

@@ -31,6 +31,9 @@ def _all(fleet: Fleet) -> Iterator[tuple[str, str | None]]:
     if file.patch and file.patch.prometheus:
         yield "patch.prometheus.token", file.patch.prometheus.token
     yield from _of_receivers(fleet)
+    yield "unattended.key", file.unattended.key
+    if file.unattended.repository:
+        yield "unattended.repository.key", file.unattended.repository.key
     if file.drill:
         yield "drill.key", file.drill.key
         yield "drill.revoked_key", file.drill.revoked_key

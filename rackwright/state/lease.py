@@ -17,6 +17,10 @@ RENEW_SECONDS = 20
 _NUMBER = re.compile("[0-9]{1,11}")
 
 
+class LeaseTaken(LeasedError):
+    """Another run has a live lease: a later try may succeed."""
+
+
 class Owner(Stored):
     """Who has a lease, and for which command."""
 
@@ -81,9 +85,9 @@ def damaged(where: str) -> RackwrightError:
     )
 
 
-def leased(lease: Lease) -> LeasedError:
+def leased(lease: Lease) -> LeaseTaken:
     """Return the error for a run that finds this live lease."""
-    return LeasedError(
+    return LeaseTaken(
         f"the fleet is leased by {lease}",
         where=lease.where,
         should=f"wait until it ends; it expires in {lease.seconds_left} s unless it is renewed",

@@ -42,6 +42,8 @@ class Rollout(Stored):
     """HOST/MODEL@N of the replicas that did not serve when it was opened: after a revert they need not serve."""
     canaries: tuple[Name, ...] = ()
     """Models whose first replica is tried as a canary before the others are updated."""
+    unattended: tuple[Line, ...] | None = None
+    """The settings in `unattended.allow` that answered for the run which opened it; None: a person opened it."""
     files: Sha256
     """Digest of the fleet file and what it extends."""
     commit: str | None = None
@@ -88,6 +90,8 @@ class HostRollout(Stored):
     """In the order in which they change."""
     outages: tuple[Name, ...] = ()
     """Models for which downtime is allowed."""
+    unattended: tuple[Line, ...] | None = None
+    """The settings in `unattended.allow` that answered for the run which opened it; None: a person opened it."""
     before: Lock | None = None
     """The lock when it was opened; None: the lock stays."""
     after: Lock | None = None

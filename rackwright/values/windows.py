@@ -13,8 +13,12 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAILY = "daily"
+EVERY_DATE = "*-*-*"
+"""Every date of the calendar, as systemd writes it."""
 HORIZON = timedelta(days=400)
 """How far ahead this module looks: every date comes once, and after it any weekday."""
+LONGEST = timedelta(days=8)
+"""The longest time that windows may be open without a break to be a start for a schedule."""
 _DAY = 24 * 60
 _WINDOW = re.compile(r"(\S{1,20}) ([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00))")
 _SHOULD = "should be days and a time like 'sun 02:00-05:00', 'mon-fri 22:00-04:00' or 'daily 01:00-03:00'"
@@ -45,6 +49,10 @@ class Window:
         today = weekday in self.days and self.start <= minute < self.end
         return today or ((weekday - 1) % 7 in self.days and minute + _DAY < self.end)
 
+    def calendar(self, zone: str) -> str:
+        """Return when it opens, as systemd writes it in `OnCalendar=`."""
+        return calendar_line(self.days, EVERY_DATE, self.start, zone)
+
 
 @dataclass(frozen=True)
 class Freeze:
@@ -74,10 +82,11 @@ def parse_window(value: object) -> Window:
     start, end = int(match[2]) * 60 + int(match[3]), int(match[4] or match[6]) * 60 + int(match[5] or match[7])
     if start == end:
         raise ValueError("starts and ends at the same time; write 00:00-24:00 for whole days")
-    return Window(_days(match[1]), start, end if end > start else end + _DAY, match[0])
+    return Window(days_of(match[1]), start, end if end > start else end + _DAY, match[0])
 
 
-def _days(word: str) -> frozenset[int]:
+def days_of(word: str) -> frozenset[int]:
+    """Given "sun", "mon-fri" or "daily", return the weekdays (0: Monday). Raise ValueError for other words."""
     if word == DAILY:
         return frozenset(range(7))
     first, dash, last = word.partition("-")
@@ -116,6 +125,44 @@ def parse_freeze(value: object) -> Freeze:
     if last < first:
         raise ValueError(f"ends before it begins; write {last}/{first}")
     return Freeze(first, last)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A time (UTC) during which windows are open without a break, and no freeze is in force."""
+
+    start: datetime
+    end: datetime
+    """Not part of it."""
+
+
+def openings(
+    since: datetime, until: datetime, windows: Collection[Window], freezes: Collection[Freeze], zone: tzinfo
+) -> Iterator[Opening]:
+    """Yield the openings that end after `since` and start before `until`, in order.
+
+    One that is longer than LONGEST is left out: a window that never closes never opens either.
+    """
+    begin = since.astimezone(UTC) - LONGEST
+    opened: datetime | None = None
+    known = not is_open(begin, windows, freezes, zone)
+    for edge in _edges(begin, windows, zone):
+        if opened is None and edge >= until:
+            return
+        if not is_open(edge, windows, freezes, zone):
+            if opened and edge > since:
+                yield Opening(opened, edge)
+            opened, known = None, True
+        elif opened is None and known:
+            opened = edge
+        if opened and edge - opened > LONGEST:
+            opened, known = None, False
+
+
+def calendar_line(days: Collection[int], dates: str, minute: int, zone: str) -> str:
+    """Return a time on these weekdays (0: Monday), if these dates allow it, as systemd writes it in `OnCalendar=`."""
+    names = "" if len(days) == len(DAYS) else ",".join(DAYS[day].capitalize() for day in sorted(days)) + " "
+    return f"{names}{dates} {minute // 60:02}:{minute % 60:02}:00 {zone}"
 
 
 def is_open(moment: datetime, windows: Collection[Window], freezes: Collection[Freeze], zone: tzinfo) -> bool:
@@ -169,7 +216,7 @@ def _edges(moment: datetime, windows: Collection[Window], zone: tzinfo) -> Itera
     low = moment.astimezone(UTC)
     last = low + HORIZON
     while low < last:
-        high = _same_offset_until(low, min(low + _STEP, last), zone)
+        high = same_offset_until(low, min(low + _STEP, last), zone)
         wall, offset = low.astimezone(zone).replace(tzinfo=None), low.astimezone(zone).utcoffset() or timedelta()
         midnight = datetime.combine(wall.date(), datetime.min.time())
         for minute in (*minutes, *(minute + _DAY for minute in minutes)):
@@ -180,7 +227,7 @@ def _edges(moment: datetime, windows: Collection[Window], zone: tzinfo) -> Itera
         low = high
 
 
-def _same_offset_until(low: datetime, high: datetime, zone: tzinfo) -> datetime:
+def same_offset_until(low: datetime, high: datetime, zone: tzinfo) -> datetime:
     """Return when the clock is set between two times; the later one if it isn't."""
     offset = low.astimezone(zone).utcoffset()
     if high.astimezone(zone).utcoffset() == offset:

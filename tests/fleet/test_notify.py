@@ -28,7 +28,7 @@ notify:
     password: env:PASSWORD
 """
 ADDRESS = "should be an address like ops@acme.example"
-EVENT = "should be 'started', 'ended' or 'failed'"
+EVENT = "should be 'started', 'ended', 'failed' or 'missed'"
 
 
 def fleet(folder: Path, text: str) -> Fleet:

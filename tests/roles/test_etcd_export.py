@@ -43,6 +43,7 @@ FULL = Contents(
         "golden/assistant/1.json": "",
         "bench/coder-2/20261125T040500Z-1a2b.json": "{}\n",
         "canaries/assistant/1.json": "{ü}",
+        "schedules/patch/20261206T010000Z-01.json": "{}",
     },
 )
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import refuse_with_unattended
 from rackwright.cli.render.p2p import transferred_documents
 from rackwright.terminal import echo
 
 if TYPE_CHECKING:
-    from rackwright.cli.common.console import Console
     from rackwright.fleet.fleet import Fleet
     from rackwright.fleet.lock import Lock
     from rackwright.fleet.sections.canary import Canary
     from rackwright.lifecycle.update.differences import Difference
-    from rackwright.lifecycle.update.procedure import Downtime, Look
+    from rackwright.lifecycle.update.procedure import Look
     from rackwright.resolve.web import Progress
 
 Next = Callable[["Lock", "Progress"], "Lock"]
@@ -30,22 +30,29 @@ class Agreed:
     yes: bool
     allow_outage: bool
     not_stale: bool
+    unattended: bool = False
     canary: bool = True
 
 
 def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next, agreed: Agreed) -> None:
     """Bring the models' replicas to the lock that `find` returns, and make it NAME.lock; or raise."""
+    refuse_with_unattended(
+        unattended=agreed.unattended, yes=agreed.yes, allow_outage=agreed.allow_outage, not_stale=agreed.not_stale
+    )
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.fleet.lock_file import mismatches, read_lock, require_sound
+    from rackwright.lifecycle.session.agreements import Agreements
     from rackwright.lifecycle.session.session import open_session
     from rackwright.lifecycle.update.after import refreshed_kit
+    from rackwright.lifecycle.update.agree import agree_to_downtimes
     from rackwright.lifecycle.update.differences import difference
     from rackwright.lifecycle.update.procedure import Asked, update
 
     fleet = context.fleet
     before = read_lock(fleet.sibling("lock"))
-    with Console(quiet=context.json, yes=agreed.yes) as console:
+    unattended = Agreements(fleet) if agreed.unattended else None
+    with Console(quiet=context.json, yes=agreed.yes or agreed.unattended) as console:
         after = find(before, console.transfer)
         require_sound(fleet.sibling("lock"), after)
         found = tuple(difference(fleet, before.models[name], after.models[name], name) for name in models)
@@ -54,13 +61,14 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
             if not context.json:
                 echo(*_lines(fleet, found, before, after, look))
             outages = (
-                models if agreed.allow_outage else _agree_to_downtimes(look.downtimes, console, ask=not agreed.yes)
+                models if agreed.allow_outage else agree_to_downtimes(fleet, look.downtimes, console, unattended)
             )
             console.confirm(f"Update these replicas, {fleet.file.rollout.pace}?")
             return outages
 
         with open_session(fleet, progress=console.on_step, lock=after) as session:
-            done = update(session, Asked(what, before, models, agreed.canary, agreed.not_stale), console, ask)
+            asked = Asked(what, before, models, agreed.canary, agreed.not_stale, unattended)
+            done = update(session, asked, console, ask)
             failure = refreshed_kit(fleet, session, console)
     for problem in mismatches(fleet, after):
         context.note(f"{problem.where}: {problem.what}: change the fleet file, too, or the next apply refuses")
@@ -76,23 +84,6 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
     )
     if failure:
         raise failure
-
-
-def _agree_to_downtimes(downtimes: tuple[Downtime, ...], console: Console, *, ask: bool) -> tuple[str, ...]:
-    """Return the models that may be down. An operator at a terminal is asked; a script must pass --allow-outage."""
-    from rackwright.errors import RackwrightError
-
-    if not downtimes:
-        return ()
-    said = "; ".join(downtime.said for downtime in downtimes)
-    if ask:
-        console.confirm(f"{said}. Accept that?")
-        return tuple(downtime.model for downtime in downtimes)
-    raise RackwrightError(
-        said,
-        should="planned downtime must be allowed; gateways then do what rollout.downtime says",
-        next="the same command with --allow-outage",
-    )
 
 
 def _lines(fleet: Fleet, found: tuple[Difference, ...], before: Lock, after: Lock, look: Look) -> list[str]:

@@ -14,6 +14,7 @@ from rackwright.cli.common.context import Context
 from rackwright.cli.common.names import HOST
 from rackwright.errors import ExitCode, RackwrightError, UsageError
 from rackwright.terminal import agreed, answer_to
+from rackwright.values.tool_mode import in_tool_mode
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Answer = TypeVar("Answer")
@@ -67,8 +68,12 @@ def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 def _remember_fleet(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
-    if value is not None:
-        ctx.ensure_object(Context).path = value
+    if value is None:
+        return
+    if in_tool_mode():
+        what, should = "the tool on a control host works on the applied fleet", "should be without -f"
+        raise UsageError(what, where=f"-f {value}", should=should)
+    ctx.ensure_object(Context).path = value
 
 
 def json_option(function: Function) -> Function:
@@ -99,6 +104,26 @@ def common_options(function: Function) -> Function:
 def yes_option(function: Function) -> Function:
     """Add -y/--yes as the keyword `yes`."""
     return click.option("-y", "--yes", is_flag=True, help="Don't ask; for scripts.")(function)
+
+
+def unattended_option(function: Function) -> Function:
+    """Add --unattended as the keyword `unattended`."""
+    return click.option(
+        "--unattended", is_flag=True, help="Ask no one: do only what unattended.allow in the fleet file permits."
+    )(function)
+
+
+def refuse_with_unattended(*, unattended: bool, **others: bool) -> None:
+    """Raise UsageError if --unattended comes with an option that agrees to something on somebody's behalf.
+
+    `others`: whether each of these options was passed, by its keyword.
+    """
+    passed = [f"--{name.replace('_', '-')}" for name, there in others.items() if there]
+    if unattended and passed:
+        raise UsageError(
+            f"--unattended can't be combined with {' and '.join(passed)}",
+            should="what an unattended run may do is in unattended.allow of the fleet file",
+        )
 
 
 def allow_outage_option(function: Function) -> Function:
@@ -143,8 +168,8 @@ def not_stale_option(function: Function) -> Function:
 
 
 def change_options(function: Function) -> Function:
-    """Add the options that all commands that change the lock take: `allow_outage`, `not_stale`, `yes`."""
-    return allow_outage_option(not_stale_option(yes_option(function)))
+    """Add the options of all commands that change the lock: `allow_outage`, `not_stale`, `yes`, `unattended`."""
+    return allow_outage_option(not_stale_option(yes_option(unattended_option(function))))
 
 
 def no_canary_option(function: Function) -> Function:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.common.context import Context, Json, hosts_needed
-from rackwright.cli.common.options import Command, common_options, pass_context, yes_option
+from rackwright.cli.common.options import (
+    Command,
+    common_options,
+    pass_context,
+    refuse_with_unattended,
+    unattended_option,
+    yes_option,
+)
 from rackwright.cli.drill.options import sign_with_option
 from rackwright.errors import ExitCode, Problem
 
@@ -22,14 +29,13 @@ if TYPE_CHECKING:
     from rackwright.lifecycle.drill.evidence.seal import Sealed
     from rackwright.lifecycle.drill.record import Record
     from rackwright.lifecycle.drill.scope import Scope
-    from rackwright.lifecycle.notify.notified import Notices
 
 SCENARIOS = ("gateway", "serving-host", "everything", "poisoned", "repository-lost", "wrong-password")
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """The command line, and who hears of what comes of it."""
+class Asked:
+    """What is asked of a drill, and who hears that it begins."""
 
     context: Context
     scenario: str
@@ -37,7 +43,8 @@ class _Asked:
     take_over: bool
     sign_with: Path | None
     console: Console
-    notices: Notices
+    started: Callable[[Iterable[str], str, str], None]
+    """Hears of the scratch hosts, the drill's id and its scenario, when the drill begins."""
 
 
 @click.command(cls=Command)
@@ -48,34 +55,44 @@ class _Asked:
 @click.option("--take-over", is_flag=True, help="Take scratch hosts from a drill whose controller is gone.")
 @sign_with_option
 @yes_option
+@unattended_option
 @common_options
 @pass_context
-def run(context: Context, scenario: str, host: str | None, take_over: bool, sign_with: Path | None, yes: bool) -> int:
+def run(
+    context: Context,
+    scenario: str,
+    host: str | None,
+    take_over: bool,
+    sign_with: Path | None,
+    yes: bool,
+    unattended: bool,
+) -> int:
     """Restore the backups to scratch hosts, prove that the service comes back, and wipe them.
 
     Shows the plan and asks. Nothing that serves is changed, and no lease is taken. The scratch hosts are isolated
     first. The signed report is in NAME.drills. Exit code 12: an objective was missed, or something wasn't proven.
     """
+    refuse_with_unattended(unattended=unattended, yes=yes)
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.cli.render.undelivered_document import undelivered_documents
     from rackwright.lifecycle.notify.notified import notified
 
     with (
-        Console(quiet=context.json, yes=yes) as console,
-        notified(context.fleet, "drill run", console, agreed=yes) as notices,
+        Console(quiet=context.json, yes=yes or unattended) as console,
+        notified(context.fleet, "drill run", console, agreed=yes or unattended) as notices,
     ):
-        sealed = _sealed(_Asked(context, scenario, host, take_over, sign_with, console, notices))
-        if sealed.doubts:
-            notices.fails(_problems(sealed))
+        done = sealed(Asked(context, scenario, host, take_over, sign_with, console, notices.started))
+        if done.doubts:
+            notices.fails(problems_of(done))
         else:
-            notices.ends(f"drill {sealed.report.facts.drill} passed: sha256 {sealed.sha256}")
-    document = _document(sealed) | {"not_notified": undelivered_documents(notices.undelivered)}
-    context.answer(document, *_lines(sealed))
-    return ExitCode.NOT_PROVEN if sealed.doubts else ExitCode.DONE
+            notices.ends(f"drill {done.report.facts.drill} passed: sha256 {done.sha256}")
+    document = _document(done) | {"not_notified": undelivered_documents(notices.undelivered)}
+    context.answer(document, *_lines(done))
+    return ExitCode.NOT_PROVEN if done.doubts else ExitCode.DONE
 
 
-def _sealed(asked: _Asked) -> Sealed:
+def sealed(asked: Asked) -> Sealed:
     """Carry the drill out, and return its signed report."""
     from rackwright.cli.render.drill_pages import drill_pages
     from rackwright.fleet.lock_file import read_lock, require_match
@@ -102,7 +119,7 @@ def _sealed(asked: _Asked) -> Sealed:
     return seal(folder, facts, key, signers, drill_pages)
 
 
-def _carried_out(asked: _Asked, lock: Lock, scope: Scope, record: Record) -> Facts:
+def _carried_out(asked: Asked, lock: Lock, scope: Scope, record: Record) -> Facts:
     from rackwright.cli.render.restore_plan import RestoreView
     from rackwright.lifecycle.drill.evidence.folder import running
     from rackwright.lifecycle.drill.procedure import planned
@@ -118,7 +135,7 @@ def _carried_out(asked: _Asked, lock: Lock, scope: Scope, record: Record) -> Fac
         for line in _plan(scope):
             console.say(line)
         console.confirm(f"Restore to {', '.join(scope.scratch.values())}, and wipe them afterwards?")
-        asked.notices.started(scope.scratch.values(), record.facts.drill, f"scenario {scope.scenario}")
+        asked.started(scope.scratch.values(), record.facts.drill, f"scenario {scope.scenario}")
         return drill.carry_out(record, proven)
 
 
@@ -169,7 +186,7 @@ def _lines(sealed: Sealed) -> Iterator[str]:
     yield f"drill {report.facts.drill} {passed}: {sealed.path}, sha256 {sealed.sha256}"
 
 
-def _problems(sealed: Sealed) -> Iterator[Problem]:
+def problems_of(sealed: Sealed) -> Iterator[Problem]:
     """Yield what a notice says about a drill that didn't pass."""
     clean = "rackwright drill clean" if _may_be_left(sealed.report.facts) else None
     yield Problem("", "not passed", listed=sealed.doubts, next=clean)

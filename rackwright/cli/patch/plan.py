@@ -26,7 +26,7 @@ def plan(context: Context, only: str | None, check: bool, limit: tuple[str, ...]
     hosts_needed()
     from rackwright.cli.render.patch_document import patch_document
     from rackwright.cli.render.patch_text import patch_text
-    from rackwright.lifecycle.patch.calendar_gates import zone_of
+    from rackwright.fleet.times.zone import zone_of
     from rackwright.lifecycle.patch.plan import patch_plan
     from rackwright.lifecycle.session.session import open_session
 

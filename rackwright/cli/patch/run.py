@@ -11,6 +11,8 @@ from rackwright.cli.common.options import (
     common_options,
     limit_option,
     pass_context,
+    refuse_with_unattended,
+    unattended_option,
     yes_option,
 )
 
@@ -23,6 +25,7 @@ from rackwright.cli.common.options import (
 @click.option("--canary", metavar="HOST", help="The host that goes first.")
 @allow_outage_option
 @yes_option
+@unattended_option
 @limit_option
 @common_options
 @pass_context
@@ -33,6 +36,7 @@ def run(
     canary: str | None,
     allow_outage: bool,
     yes: bool,
+    unattended: bool,
     limit: tuple[str, ...],
 ) -> None:
     """Patch hosts under traffic, each with a way back.
@@ -41,16 +45,18 @@ def run(
     undrained. The first host goes alone; then up to `patch.max_unavailable` at a time. A host that isn't proven gets
     back the packages and the kernel that it had before, and the run ends. A host that needs nothing isn't touched.
     """
+    refuse_with_unattended(unattended=unattended, yes=yes, allow_outage=allow_outage)
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.cli.render.patch_text import patch_text
     from rackwright.cli.render.undelivered_document import undelivered_documents
     from rackwright.fleet.naming import hosts_named
+    from rackwright.fleet.times.zone import zone_of
     from rackwright.lifecycle.notify.notified import notified
     from rackwright.lifecycle.patch.asked import Asked
-    from rackwright.lifecycle.patch.calendar_gates import zone_of
     from rackwright.lifecycle.patch.plan import Plan
     from rackwright.lifecycle.patch.run import patch_run
+    from rackwright.lifecycle.session.agreements import Agreements
     from rackwright.lifecycle.session.session import open_session
 
     def show(planned: Plan) -> None:
@@ -68,11 +74,12 @@ def run(
         yes=yes,
     )
     with (
-        Console(quiet=context.json, yes=yes) as console,
-        notified(context.fleet, "patch run", console, agreed=yes) as notices,
+        Console(quiet=context.json, yes=yes or unattended) as console,
+        notified(context.fleet, "patch run", console, agreed=yes or unattended) as notices,
         open_session(context.fleet, progress=console.on_step) as session,
     ):
-        done = patch_run(session, asked, console, show, notices.started)
+        agreements = Agreements(context.fleet) if unattended else None
+        done = patch_run(session, asked, console, show, notices.started, agreements)
         said = f"patched: {', '.join(done.hosts)}" if done.hosts else "nothing to patch"
         notices.ends(said, done.hosts)
     context.answer({"patched": list(done.hosts), "not_notified": undelivered_documents(notices.undelivered)}, said)

@@ -63,7 +63,7 @@ def _shortened(section: Section) -> Section:
 
 def _run(report: Report) -> Iterator[tuple[str, str]]:
     yield "approved by", report.who
-    yield "how", "with --yes" if report.asked.yes else "answered the question after the plan was shown"
+    yield "how", _how(report)
     yield "options", ", ".join(report.asked.options) or "none"
     yield "downtime allowed for", ", ".join(report.outages) or "none"
     yield "opened", stamp(report.opened)
@@ -72,6 +72,13 @@ def _run(report: Report) -> Iterator[tuple[str, str]]:
     yield "ended", report.how or "still open"
     for one in report.controllers:
         yield "worked on by", f"{one.who}, {stamp(one.since)} to {stamp(one.until)} (run {one.run})"
+
+
+def _how(report: Report) -> str:
+    if report.unattended is None:
+        return "with --yes" if report.asked.yes else "answered the question after the plan was shown"
+    allowed = ", ".join(report.unattended)
+    return f"unattended, allowed by {allowed}" if allowed else "unattended; no setting had to allow anything"
 
 
 _HOST = (

@@ -67,7 +67,7 @@ def check_firewall(draft: Draft, findings: Findings) -> None:
             "is empty, so that neither you nor rackwright could reach sshd",
             "name the networks of your admins",
         )
-    _check_jumps_are_admitted(draft, list(_networks(admins)), findings)
+    _check_jumps_are_admitted(draft, list(networks(admins)), findings)
     for rule in draft.allowed():
         port = rule.get("port")
         if isinstance(port, Scalar) and isinstance(port.value, int):
@@ -165,7 +165,7 @@ def _check_jumps_are_admitted(draft: Draft, admins: list[Network], findings: Fin
         node = jump.get("address") if isinstance(jump, Entries) else jump
         if not isinstance(node, Scalar) or node.text == name:
             continue
-        addresses = list(_addresses(draft, node.text))
+        addresses = list(addresses_of(draft, node.text))
         if addresses and not any(address in network for address in addresses for network in admins):
             findings.add(
                 node,
@@ -174,17 +174,18 @@ def _check_jumps_are_admitted(draft: Draft, admins: list[Network], findings: Fin
             )
 
 
-def _addresses(draft: Draft, jump: str) -> Iterator[Address]:
-    """Yield the addresses that a jump host may connect from, as far as the file names them."""
-    host = draft.hosts.get(jump)
-    written = [jump]
+def addresses_of(draft: Draft, name: str) -> Iterator[Address]:
+    """Given a host's name or an address, yield those that it may connect from, as far as the file names them."""
+    host = draft.hosts.get(name)
+    written = [name]
     if isinstance(host, Entries):
         nodes = [host.get(key) for key in ("address", "service", "fabric")]
         written = [node.text for node in nodes if isinstance(node, Scalar)]
     yield from (address for text in written if (address := _ip(text)))
 
 
-def _networks(node: AnyNode | None) -> Iterator[Network]:
+def networks(node: AnyNode | None) -> Iterator[Network]:
+    """Yield the networks of a list, without those that are malformed."""
     for item in texts(node):
         try:
             yield parse_network(item.value)

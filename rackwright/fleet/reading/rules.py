@@ -15,6 +15,7 @@ from rackwright.fleet.reading.network_rules import check_addresses, check_firewa
 from rackwright.fleet.reading.nodes import AnyNode, Entries, Entry, Findings, Items, Scalar, all_texts, texts
 from rackwright.fleet.reading.p2p_rules import check_p2p
 from rackwright.fleet.reading.placement_rules import check_placements
+from rackwright.fleet.reading.unattended_rules import check_unattended
 from rackwright.fleet.sections.backup import KIT
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import FileSource, HubSource, parse_source
@@ -53,6 +54,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings, *, locked: bool
     check_firewall(draft, findings)
     check_vip(draft, findings)
     check_control(draft, findings)
+    check_unattended(draft, findings)
     check_p2p(draft, findings)
     check_drill(draft, findings)
     _check_people(root, findings)
@@ -250,6 +252,9 @@ def _check_exists(
         if not may_be_missing:
             findings.add(node, f"no such file: {path}", "a relative path starts at the fleet file's folder")
     except (OSError, ValueError) as error:
+        # The tool on a control host may not even look into the home directory that such a path leads to.
+        if may_be_missing and isinstance(error, PermissionError):
+            return None
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         findings.add(node, f"can't be read: {reason}", "should be the path of a file")
     return None

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from rackwright.fleet.sections.forms import SYSTEM_FOLDERS
 from rackwright.values.amounts import Seconds
 from rackwright.values.base import Frozen
+from rackwright.values.host_key import HostKey
 from rackwright.values.paths import ControllerPath, HostPath
 from rackwright.values.secrets import SecretReference
 from rackwright.values.text import Line, Manage, Name, Shape
@@ -78,12 +79,7 @@ class Repository(Frozen):
     """For a path: its mount point. While it isn't mounted, backups fail instead of filling the disk below it."""
     key: SecretReference | None = None
     """For sftp: the user's private SSH key."""
-    host_key: (
-        Annotated[
-            Line, Shape(r"(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]{40,}={0,3}", "should be like ssh-ed25519 AAAA…")
-        ]
-        | None
-    ) = None
+    host_key: HostKey | None = None
     """For sftp: the server's public host key."""
     user: (
         Annotated[

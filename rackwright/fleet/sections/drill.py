@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from rackwright.fleet.sections.hosts import Ssh, Sudo
 from rackwright.values.amounts import Seconds
 from rackwright.values.base import Frozen
 from rackwright.values.network import AddressField, NetworkField
 from rackwright.values.secrets import SecretReference
-from rackwright.values.text import Line, Name
+from rackwright.values.text import Line, Name, plain
+from rackwright.values.times import PATTERN, Recurring, parse_recurring
+
+Scenario = Literal["gateway", "serving-host", "everything", "poisoned", "repository-lost", "wrong-password"]
+RecurringField = Annotated[
+    Recurring,
+    PlainValidator(parse_recurring),
+    PlainSerializer(plain, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": PATTERN}),
+]
 
 
 class ScratchHost(Frozen):
@@ -43,5 +52,9 @@ class Drill(Frozen):
     """An API key of the fleet. A drill proves that the restored gateways admit it."""
     revoked_key: SecretReference | None = None
     """A revoked API key of the fleet. A drill proves that the restored gateways refuse it."""
+    at: RecurringField | None = None
+    """When the tool makes a drill, in the fleet's time zone, like "first sun 04:00"; never if absent."""
+    scenario: Scenario = "everything"
+    """What is lost in that drill."""
     reach: tuple[NetworkField, ...] = ()
     """Networks that scratch hosts may reach in addition to the repositories and the download sources."""

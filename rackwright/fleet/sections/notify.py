@@ -12,9 +12,9 @@ from rackwright.values.paths import ControllerPath
 from rackwright.values.secrets import SecretReference
 from rackwright.values.text import Line, Shape, Url
 
-Event = Literal["started", "ended", "failed"]
+Event = Literal["started", "ended", "failed", "missed"]
 Events = Annotated[tuple[Event, ...], Field(min_length=1)]
-EVENTS: tuple[Event, ...] = ("started", "ended", "failed")
+EVENTS: tuple[Event, ...] = ("started", "ended", "failed", "missed")
 Tls = Literal["starttls", "implicit", "none"]
 _PORTS: dict[Tls, int] = {"starttls": 587, "implicit": 465, "none": 25}
 _REFERENCE = ("env:", "file:", "cmd:")

@@ -36,6 +36,7 @@ from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.p2p.relay import relay_lost_weights
 from rackwright.lifecycle.rollout.change import Change
 from rackwright.lifecycle.rollout.engine_changes import Engines, roll
+from rackwright.lifecycle.session.agreements import outages_of
 from rackwright.lifecycle.session.remember import failure_audited, note_changes, note_leased_act
 from rackwright.lifecycle.session.under_lease import apply_leased
 from rackwright.run import Outcome, Run
@@ -260,7 +261,7 @@ def _restart(work: Work, run: Run, restarts: tuple[Restart, ...], restarted: lis
 
     engines = Engines(work.session, work.lease_session, work.console)
     changes = [_change_of(engines, restart) for restart in _first_the_idle(work, restarts)]
-    outages = work.session.fleet.file.models if work.options.allow_outage else ()
+    outages = outages_of(work.session.fleet, work.options.unattended, allow_outage=work.options.allow_outage)
     roll(work.session, work.lease_session, changes, work.console, done, stopping=work.stopping, outages=outages)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from rackwright.errors import HostError, RackwrightError
+from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.apply.dropped_names import DAYS
 from rackwright.lifecycle.apply.plan import Plan, plan
 from rackwright.lifecycle.apply.stages import KIT, SAVE, SURVEY, Applied, Options, begin
+from rackwright.lifecycle.session.agreements import Need, Setting, agree, away, command
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.kit import due_kits
@@ -29,12 +31,13 @@ def apply(session: Session, options: Options, console: Console, show: Callable[[
     """
     from rackwright.remote import Background
 
-    with leased(session, "apply", console) as lease_session:
+    with leased(session, command("apply", options.unattended), console) as lease_session:
         begin(session, console, SURVEY)
         comparing = Background(lambda: compared(session))
         planned = plan(session, only=options.only)
         refuse_moved(session.fleet, planned.surveyed.control)
-        known = refuse_stale_checkout(comparing.result(), console, not_stale=options.not_stale)
+        found = comparing.result()
+        known = refuse_stale_checkout(found, console, not_stale=options.not_stale, unattended=options.unattended)
         if not planned.empty:
             _refuse_missing(session, options, planned)
         # The only thing left may be a reboot for what an earlier apply installed.
@@ -84,9 +87,21 @@ def _agree(
         console.say(f"{name}: will reboot: {why}")
     show(planned)
     agree_to_close(planned, options, console)
-    agree_to_outages(planned, options, console)
+    agree_to_outages(session.fleet, planned, options, console)
     agree_to_drop_names(planned, options, console)
+    _require_outages(session, options, console, planned, (*waiting, *later))
     console.confirm("Apply this?")
+
+
+def _require_outages(
+    session: Session, options: Options, console: Console, planned: Plan, reboots: Iterable[str]
+) -> None:
+    """Raise RackwrightError if an unattended run would have to stop before an engine that restarts."""
+    if options.unattended:
+        from rackwright.lifecycle.rollout.outage_needs import require_outages
+
+        restarts = (restart.replica for restart in planned.restarts)
+        require_outages(session, options.unattended, console, replicas=restarts, hosts=dict.fromkeys(reboots))
 
 
 def _carry_out(
@@ -157,10 +172,11 @@ def agree_to_close(planned: Plan, options: Options, console: Console) -> None:
         next="rackwright apply --close-ports",
         listed=listed,
     )
-    console.confirm("Ports that something listens on would close. Close them?", refusal=refusal)
+    question = "Ports that something listens on would close. Close them?"
+    agree(question, refusal, [Need(Setting.CLOSE_PORTS)], console, options.unattended)
 
 
-def agree_to_outages(planned: Plan, options: Options, console: Console) -> None:
+def agree_to_outages(fleet: Fleet, planned: Plan, options: Options, console: Console) -> None:
     """Ask about models that no replica serves while they move: --yes alone doesn't agree to that."""
     outages = planned.retirement.outages
     if options.allow_outage or not outages:
@@ -176,7 +192,8 @@ def agree_to_outages(planned: Plan, options: Options, console: Console) -> None:
         next="rackwright apply --allow-outage",
         listed=listed,
     )
-    console.confirm(f"No replica of {models} serves until another one answers. Allow that?", refusal=refusal)
+    question = f"No replica of {models} serves until another one answers. Allow that?"
+    agree(question, refusal, [away(fleet, model) for model in outages], console, options.unattended)
 
 
 def agree_to_drop_names(planned: Plan, options: Options, console: Console) -> None:
@@ -190,4 +207,5 @@ def agree_to_drop_names(planned: Plan, options: Options, console: Console) -> No
         next="rackwright apply --drop-names",
         listed=used,
     )
-    console.confirm("Names that clients used lately would no longer be served. Drop them?", refusal=refusal)
+    question = "Names that clients used lately would no longer be served. Drop them?"
+    agree(question, refusal, [Need(Setting.DROP_NAMES)], console, options.unattended)

@@ -11,6 +11,7 @@ from rackwright.lifecycle.apply.work import Work
 from rackwright.lifecycle.reboot.pending import pending
 from rackwright.lifecycle.reboot.procedure import Work as Reboots
 from rackwright.lifecycle.reboot.procedure import complete, open_reboots
+from rackwright.lifecycle.session.agreements import outages_of
 from rackwright.lifecycle.session.session import Session
 from rackwright.roles.nvidia_driver.settings import INSTALL, PENDING
 from rackwright.run import Outcome, Run, Step
@@ -97,10 +98,11 @@ def drivers_act(work: Work, run: Run, later: Mapping[str, str]) -> Run:
 
 def _rebooted(work: Work, run: Run, waiting: Mapping[str, str]) -> Run:
     session, lease_session, runs = work.session, work.lease_session, [run]
-    outages = tuple(session.fleet.file.models) if work.options.allow_outage else ()
+    unattended = work.options.unattended
+    outages = outages_of(session.fleet, unattended, allow_outage=work.options.allow_outage)
     done: list[str] = []
     try:
-        rollout = open_reboots(session, lease_session, WHAT, waiting, outages)
+        rollout = open_reboots(session, lease_session, WHAT, waiting, outages, unattended)
         reboots = Reboots(session, lease_session, rollout, work.console, work.stopping, runs.append, done.append)
         complete(reboots)
     except LeasedError:

@@ -9,6 +9,7 @@ from rackwright.errors import RackwrightError
 from rackwright.fleet.backup_access import kit_repositories
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.p2p.receivers import is_supplied
+from rackwright.lifecycle.session.agreements import Agreements
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
 from rackwright.run import Run
@@ -45,6 +46,8 @@ class Options:
     """Whether to reboot hosts whose new driver needs it."""
     not_stale: bool = False
     """Whether to apply files even if git can't show that they are newer than those applied last."""
+    unattended: Agreements | None = None
+    """None: a person is asked, or has agreed with options."""
 
 
 def includes(only: tuple[str, ...], role: str) -> bool:

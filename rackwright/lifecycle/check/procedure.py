@@ -303,12 +303,13 @@ def _sources(spec: HostSpec) -> tuple[Asked, ...]:
 
 
 def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
-    """Return the servers of weights and runtimes."""
+    """Return the servers of weights, runtimes and the tool."""
     sources = [source for model in fleet.file.models.values() for source in (model.source, *model.adapters.values())]
     hub = any(isinstance(parse_source(source), HubSource) for source in sources)
     stored = [one for model in lock.models.values() for one in model.whole]
     locked = [file.url for one in stored for file in one.files if not one.revision]
     locked += [file.url for runtime in lock.runtimes.values() for file in runtime.files]
+    locked += [file.url for file in lock.tool.files] if lock.tool and fleet.tool_hosts else []
     servers = {f"https://{urlsplit(url).netloc}" for url in locked if url.startswith("https:")}
     asked = [Asked(fleet.file.downloads.hub.rstrip("/"), "downloads.hub")] if hub else []
     return (*asked, *(Asked(url, "the lock") for url in sorted(servers - {server.url for server in asked})))

@@ -22,7 +22,7 @@ _MOST_LINE = 200
 _MOST_PROBLEMS = 20
 _MOST_NAMES = 10
 
-Event = Literal["started", "ended", "failed", "test"]
+Event = Literal["started", "ended", "failed", "missed", "test"]
 
 
 def _bounded(text: str, most: int) -> str:

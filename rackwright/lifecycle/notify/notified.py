@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rackwright.lifecycle.notify.deliver import Channel
     from rackwright.lifecycle.notify.undelivered import Undelivered
 
+_Event = Literal["started", "ended", "failed", "missed"]
 _within: ContextVar[bool] = ContextVar("notified", default=False)
 
 
@@ -37,6 +38,7 @@ class Notices:
     _hosts: tuple[str, ...] = ()
     _summary: str = ""
     _problems: tuple[Problem, ...] = ()
+    _missed: tuple[str, str] | None = None
 
     def started(self, hosts: Iterable[str], run: str, what: str = "") -> None:
         """Report that the operator agreed, and which hosts will be changed. Return when that is sent."""
@@ -52,19 +54,30 @@ class Notices:
         """Note that the command fails, although it raises nothing."""
         self._problems = tuple(problems)
 
+    def misses(self, reason: str, then: str) -> None:
+        """Note that nobody started the command in time, and the next command."""
+        self._missed = (reason, then)
+
     def close(self, problems: Sequence[Problem] = ()) -> None:
         """Report the end: a failure if there are problems. Nothing that goes wrong here changes the command's end."""
         if not self.agreed or self.silent:
             return
         failed = tuple(problems) or self._problems
-        with self._harmless("failed" if failed else "ended"):
+        event: _Event = "failed" if failed else "missed" if self._missed else "ended"
+        with self._harmless(event):
             try:
-                if failed:
-                    self._send_failure(failed)
-                else:
-                    self._send("ended", self._summary, self._hosts)
+                self._send_end(event, failed)
             except KeyboardInterrupt:
-                self._say("failed" if failed else "ended", "interrupted")
+                self._say(event, "interrupted")
+
+    def _send_end(self, event: _Event, failed: Sequence[Problem]) -> None:
+        if failed:
+            self._send_failure(failed)
+        elif self._missed:
+            reason, then = self._missed
+            self._send(event, reason, (), reason=reason, then=then)
+        else:
+            self._send(event, self._summary, self._hosts)
 
     @cached_property
     def _channels(self) -> Sequence[Channel]:
@@ -95,7 +108,7 @@ class Notices:
 
     def _send(
         self,
-        event: Literal["started", "ended", "failed"],
+        event: _Event,
         what: str,
         hosts: tuple[str, ...],
         *,

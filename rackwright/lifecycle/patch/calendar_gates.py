@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
-from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.times.zone import zone_of
 from rackwright.lifecycle.patch.gate_state import Gate, GateState
 from rackwright.report.words import duration
 from rackwright.values.windows import HORIZON, next_opening, open_until
 
 _TWO_WEEKS = timedelta(days=14)
 """A window that isn't long enough within this time is so only in the night in which an hour is repeated."""
-
-
-def zone_of(fleet: Fleet) -> tzinfo:
-    """Return the fleet's time zone. Raise RackwrightError if this machine doesn't know it."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    name = fleet.file.timezone
-    try:
-        return UTC if name == "UTC" else ZoneInfo(name)
-    except (OSError, ValueError, ZoneInfoNotFoundError):
-        raise RackwrightError(
-            f"this machine doesn't know the time zone {name}",
-            where=f"{fleet.path} timezone",
-            next="install the package tzdata on this machine",
-        ) from None
 
 
 def window_gate(fleet: Fleet, host: str, now: datetime, seconds: float) -> Gate:

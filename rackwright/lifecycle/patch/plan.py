@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rackwright.errors import FleetError, HostError, Problem
-from rackwright.lifecycle.patch.calendar_gates import zone_of
+from rackwright.fleet.times.zone import zone_of
 from rackwright.lifecycle.patch.coming_drivers import Coming, coming_drivers, trial_builds
 from rackwright.lifecycle.patch.document import PatchPlan, plan_document
 from rackwright.lifecycle.patch.findings import (
@@ -20,6 +20,7 @@ from rackwright.lifecycle.patch.findings import (
 )
 from rackwright.lifecycle.patch.kinds import Wanted, kinds_of
 from rackwright.lifecycle.patch.last_times import measured_seconds
+from rackwright.lifecycle.patch.own_host import own_host
 from rackwright.lifecycle.patch.schedule import Schedule, in_order, schedule
 from rackwright.lifecycle.patch.try_build import Tried
 from rackwright.lifecycle.session.session import Session
@@ -98,7 +99,7 @@ def patch_plan(
     zone = zone_of(session.fleet)
     measured = _measured(session)
     states, failed = states_of(session, only_security=only_security)
-    order = in_order(session.fleet, states)
+    order = in_order(session.fleet, states, own_host(session.fleet))
     coming = _coming(session, order, say) if drivers and not only_security else Coming()
     plans = tuple(_planned(session, host, states[host], coming.sets.get(host)) for host in order)
     if any(plan.new_set for plan in plans):

@@ -18,6 +18,8 @@ from rackwright.lifecycle.patch.plan import HostPlan, Plan, patch_plan
 from rackwright.lifecycle.patch.prometheus import prometheus_of
 from rackwright.lifecycle.patch.well_hosts import well
 from rackwright.lifecycle.reboot.procedure import Work, complete, host_parts, open_hosts, rollout_over
+from rackwright.lifecycle.rollout.outage_needs import require_outages
+from rackwright.lifecycle.session.agreements import Agreements, command, outages_of
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.session import Session
@@ -47,14 +49,16 @@ def patch_run(
     console: Console,
     show: Callable[[Plan], None],
     started: Started = lambda _hosts, _run: None,
+    unattended: Agreements | None = None,
 ) -> Patched:
     """Patch the hosts that have changes; return which were changed.
 
     The session must have all hosts: their state is part of the gates. `show` gets the plan; then the operator is
     asked. A host that needs nothing isn't touched. Raise as `complete` does, HostsFailed if a host can't be asked,
-    Paused before anything is changed if a gate of the first host is closed.
+    Paused before anything is changed if a gate of the first host is closed. In an unattended run, the fleet file must
+    allow what would be asked for: raise RackwrightError before anything is changed if it doesn't.
     """
-    with leased(session, WHAT, console) as lease_session:
+    with leased(session, command(WHAT, unattended), console) as lease_session:
         refuse_moved(session.fleet, survey(session).control)
         drivers = asked.reboot and not asked.only_security
         planned = patch_plan(session, only_security=asked.only_security, drivers=drivers, say=console.say)
@@ -65,11 +69,11 @@ def patch_run(
         _refuse_closed(session, due[0])
         order = tuple(one.host for one in due)
         show(replace(planned, schedule=replace(planned.schedule, order=order)))
+        require_outages(session, unattended, console, hosts=order)
         console.confirm(f"Patch {', '.join(order)}?")
         started(order, lease_session.run)
         with stoppable(console.heard) as stopping:
-            outages = tuple(session.fleet.file.models) if asked.allow_outage else ()
-            rollout = _open(session, lease_session, planned, due, asked, outages)
+            rollout = _open(session, lease_session, planned, due, asked, unattended)
             leading = under(session, rollout.after) if rollout.after else session
             work = Work(leading, lease_session, rollout, console, stopping, changes_of=patches_of)
             return Patched(complete(work), planned)
@@ -105,13 +109,14 @@ def _open(
     planned: Plan,
     due: Sequence[HostPlan],
     asked: Asked,
-    outages: tuple[str, ...],
+    unattended: Agreements | None,
 ) -> HostRollout:
     parts = host_parts(session, {one.host: "" for one in due})
     before = session.remote.each(parts, lambda name: well(session, name).facts)
     hosts = [_part(parts[one.host], one, asked, tuple(sorted(before[one.host]))) for one in due]
     locks = _locks(session, due)
-    rollout = rollout_over(lease_session, "patch", WHAT, hosts, outages, locks)
+    outages = outages_of(session.fleet, unattended, allow_outage=asked.allow_outage)
+    rollout = rollout_over(lease_session, "patch", WHAT, hosts, outages, locks, unattended=unattended)
     keep_plan(lease_session, _document(planned, asked, rollout))
     if locks:
         write_next(session.fleet, locks[1])

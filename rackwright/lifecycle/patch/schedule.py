@@ -40,12 +40,15 @@ class Schedule:
         return None if self.seconds is None else self.opens + timedelta(seconds=self.seconds) <= self.closes
 
 
-def in_order(fleet: Fleet, hosts: Iterable[str]) -> tuple[str, ...]:
-    """Return the hosts in the order of a run: serving hosts, then gateways, at last the control hosts."""
+def in_order(fleet: Fleet, hosts: Iterable[str], own: str | None = None) -> tuple[str, ...]:
+    """Return the hosts in the order of a run: serving hosts, then gateways, at last the control hosts.
+
+    `own`: the host that the run works on; it comes after all others, because its reboot ends the run's process.
+    """
     wanted = set(hosts)
     named = [name for name in fleet.hosts if name in wanted]
     last = fleet.control
-    return tuple(sorted(named, key=lambda name: (name in last, name in fleet.gateways)))
+    return tuple(sorted(named, key=lambda name: (name == own, name in last, name in fleet.gateways)))
 
 
 def schedule(

@@ -19,6 +19,7 @@ from rackwright.lifecycle.reboot.host_change import Reboots
 from rackwright.lifecycle.rollout.change import Change, Paused, Phase
 from rackwright.lifecycle.rollout.engine_changes import roll
 from rackwright.lifecycle.rollout.opened import RESUME
+from rackwright.lifecycle.session.agreements import Agreements
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
@@ -101,7 +102,12 @@ class HostProgress:
 
 
 def open_reboots(
-    session: Session, lease_session: LeaseSession, what: str, waiting: Mapping[str, str], outages: tuple[str, ...]
+    session: Session,
+    lease_session: LeaseSession,
+    what: str,
+    waiting: Mapping[str, str],
+    outages: tuple[str, ...],
+    unattended: Agreements | None = None,
 ) -> HostRollout:
     """Open a rollout that reboots these hosts, each with the reason. Raise HostError if one can't be asked.
 
@@ -111,7 +117,7 @@ def open_reboots(
     parts = list(host_parts(session, waiting).values())
     last = {*session.fleet.gateways, *session.fleet.control}
     parts.sort(key=lambda one: (one.name in last, len(one.idle) < len(one.replicas)))
-    rollout = rollout_over(lease_session, "reboot", what, parts, outages)
+    rollout = rollout_over(lease_session, "reboot", what, parts, outages, unattended=unattended)
     open_hosts(lease_session, rollout)
     return rollout
 
@@ -123,10 +129,12 @@ def rollout_over(
     parts: Sequence[HostPart],
     outages: tuple[str, ...],
     locks: tuple[Lock, Lock] | None = None,
+    *,
+    unattended: Agreements | None = None,
 ) -> HostRollout:
     """Return a rollout over these hosts, which change in this order. Nothing is written yet.
 
-    `locks`: that of now and that to which it leads; None: the lock stays.
+    `locks`: that of now and that to which it leads; None: the lock stays. `unattended`: None if a person opens it.
     """
     return HostRollout(
         procedure=procedure,
@@ -136,6 +144,7 @@ def rollout_over(
         when=utc_now(),
         hosts=tuple(parts),
         outages=outages,
+        unattended=unattended.settings if unattended else None,
         before=locks[0] if locks else None,
         after=locks[1] if locks else None,
     )

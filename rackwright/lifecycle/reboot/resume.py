@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rackwright.errors import HostError, LeasedError, ProofError
 from rackwright.fleet.lock_file import require_match
-from rackwright.lifecycle.reboot.procedure import ChangesOf, Work, complete, reboots_of, serve_as_they_run
+from rackwright.lifecycle.reboot.procedure import ChangesOf, Work, complete, look, reboots_of, serve_as_they_run
 from rackwright.lifecycle.rollout.change import Paused
 from rackwright.lifecycle.rollout.opened import still_open, taken_over
+from rackwright.lifecycle.rollout.outage_needs import require_outages
+from rackwright.lifecycle.session.agreements import Agreements, command
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_changes
 from rackwright.lifecycle.session.session import Session
@@ -16,23 +20,36 @@ from rackwright.stopping import stoppable
 
 
 def resume(
-    session: Session, rollout: HostRollout, console: Console, changes_of: ChangesOf = reboots_of
+    session: Session,
+    rollout: HostRollout,
+    console: Console,
+    changes_of: ChangesOf = reboots_of,
+    unattended: Agreements | None = None,
 ) -> tuple[str, ...]:
     """Complete the rollout as if it had not been interrupted; return the hosts that it changed now.
 
     A host that has rebooted is not rebooted again. The session's lock is the one that the rollout leads to, if it
     leads to one. Raise as `complete` does, LeasedError if the fleet file lacks one of its hosts, FleetError if it
-    doesn't match that lock.
+    doesn't match that lock, RackwrightError if an unattended run may not take down what is left to change.
     """
     _refuse_other_hosts(session, rollout)
     if rollout.after:
         require_match(session.fleet, rollout.after)
-    with taken_over(session, rollout, "resume", console) as lease_session, stoppable(console.heard) as stopping:
+    with (
+        taken_over(session, rollout, command("resume", unattended), console) as lease_session,
+        stoppable(console.heard) as stopping,
+    ):
 
         def ran(run: Run) -> None:
             note_changes(session, lease_session, run, session.hosts)
 
-        return complete(Work(session, lease_session, rollout, console, stopping, ran, changes_of=changes_of))
+        work = Work(session, lease_session, rollout, console, stopping, ran, changes_of=changes_of)
+        if unattended:
+            left = [one.part.name for one in look(work) if not one.done]
+            require_outages(session, unattended, console, hosts=left, agreed=rollout.outages)
+            widened = rollout.model_copy(update={"outages": unattended.widened(rollout.outages)})
+            work = replace(work, rollout=widened)
+        return complete(work)
 
 
 def abort(

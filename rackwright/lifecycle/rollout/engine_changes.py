@@ -82,7 +82,8 @@ def roll(
             session,
             lease_session.lease.owner.who,
             f"{lease_session.lease.owner.why} (run {lease_session.run})",
-            allow_outage=bool(allowed),
+            # Without its only gateway, the fleet serves no model.
+            allow_outage=bool(allowed) and allowed >= set(session.fleet.file.models),
         ),
         rules=Rules(
             file.max_unavailable,

@@ -11,6 +11,7 @@ from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.fleet.keys_file import read_keys_file
 from rackwright.fleet.lock import lock_digest
 from rackwright.lifecycle.key import hosts_with_keys, pushed_keys, refuse_unknown_keys
+from rackwright.lifecycle.session.agreements import Agreements, Need, Setting, agree
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.last_applied import last_applied
 from rackwright.lifecycle.session.session import Session
@@ -62,10 +63,13 @@ def compared(session: Session) -> Compared:
     return Compared(same, None if ours else difference, applied.about.who)
 
 
-def refuse_stale_checkout(found: Compared, console: Console, *, not_stale: bool) -> bool:
+def refuse_stale_checkout(
+    found: Compared, console: Console, *, not_stale: bool, unattended: Agreements | None = None
+) -> bool:
     """Return whether these files are the ones that were applied last.
 
-    If they could be older, raise LeasedError unless the operator agrees. `not_stale` agrees; --yes doesn't.
+    If they could be older, raise LeasedError unless the operator agrees. `not_stale` agrees, and so does the fleet
+    file's `unattended.allow.not_stale` in an unattended run; --yes doesn't.
     """
     if found.difference and not not_stale:
         for line in found.difference.split("\n"):
@@ -75,10 +79,8 @@ def refuse_stale_checkout(found: Compared, console: Console, *, not_stale: bool)
             should="older ones would undo that work",
             next="if they are newer: the same command with --not-stale",
         )
-        console.confirm(
-            "These files differ from what was applied last, and git can't tell which are newer. Apply them?",
-            refusal=refusal,
-        )
+        question = "These files differ from what was applied last, and git can't tell which are newer. Apply them?"
+        agree(question, refusal, [Need(Setting.NOT_STALE)], console, unattended)
     return found.same
 
 
@@ -117,6 +119,18 @@ def remember(session: Session, lease_session: LeaseSession, run: Run, surveyed: 
             record.when,
             [name for name in session.fleet.control if name not in run.failed_hosts],
         )
+        _see_schedules(session, record.when)
+
+
+def _see_schedules(session: Session, when: datetime) -> None:
+    """Let the control hosts know which schedules there are, so that what nobody starts is missed from now on."""
+    from rackwright.fleet.times.occasions import schedules_of
+    from rackwright.state.schedule import see
+
+    # The first run of a schedule does the same; it must not fail an apply.
+    with suppress(RackwrightError):
+        for one in schedules_of(session.fleet):
+            see(session.store, one.name, one.said, when)
 
 
 def _keep_applied(session: Session, lease_session: LeaseSession, when: datetime, hosts: list[str]) -> None:

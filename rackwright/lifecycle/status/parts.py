@@ -161,6 +161,25 @@ class KitStatus:
 
 
 @dataclass(frozen=True)
+class ScheduleStatus:
+    name: str
+    when: str
+    """As in the fleet file, with the time zone."""
+    next: str | None
+    """When it starts next (UTC); None: not within a year."""
+    paused_until: str | None
+    running_on: str | None
+    """The machine that works on it; None: none does."""
+
+    @property
+    def text(self) -> str:
+        if self.running_on:
+            return f"{self.name}: runs on {self.running_on}"
+        paused = f"; paused until {self.paused_until}" if self.paused_until else ""
+        return f"{self.name}: {self.when}; next {self.next or 'never'}{paused}"
+
+
+@dataclass(frozen=True)
 class Status:
     hosts: tuple[HostStatus, ...]
     replicas: tuple[ReplicaStatus, ...]
@@ -176,6 +195,8 @@ class Status:
     """The journal entry that opened the open rollout; None: no rollout is open."""
     kits: tuple[KitStatus, ...] = ()
     """Empty if no control host was asked."""
+    schedules: tuple[ScheduleStatus, ...] = ()
+    """What runs on a schedule; empty if no control host could be asked."""
 
     @property
     def healthy(self) -> bool:

@@ -10,10 +10,12 @@ from rackwright.fleet.lock import lock_digest
 from rackwright.lifecycle.apply.plan import restarts
 from rackwright.lifecycle.gpus.assignment import deferred
 from rackwright.lifecycle.gpus.status import driver_of, gpu_statuses
+from rackwright.lifecycle.schedule.look import warnings_of
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.last_applied import last_applied
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, survey
+from rackwright.lifecycle.status.occasions import ask_schedules, schedule_statuses
 from rackwright.lifecycle.status.parts import HostState, HostStatus, Status
 from rackwright.lifecycle.status.replicas import ask_engines, replica_status
 from rackwright.lifecycle.status.saved import backups, kits
@@ -41,6 +43,7 @@ def status(session: Session) -> Status:
     asking_engines = Background(lambda: ask_engines(session, surveyed))
     ends = _certificate_ends(session, surveyed)
     lease, rollout = _at_work(session, surveyed, notes)
+    scheduled = () if notes else ask_schedules(session, now, notes)
     behind = _behind(session, surveyed)
     traffic, engines = asking.result(), asking_engines.result()
     notes += (f"gateway {name}: {why}" for name, why in traffic.silent.items() if name not in surveyed.unreachable)
@@ -66,8 +69,10 @@ def status(session: Session) -> Status:
             *warnings(session, surveyed, ends, now),
             *(kit.warning for kit in saved if kit.warning),
             *traffic.warnings(),
+            *(text for one in scheduled for text in warnings_of(one)),
         ),
         kits=saved,
+        schedules=tuple(schedule_statuses(scheduled)),
         gpus=tuple(gpu for name, host in surveyed.hosts.items() for gpu in gpu_statuses(name, host.hardware)),
     )
 

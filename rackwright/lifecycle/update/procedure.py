@@ -15,6 +15,8 @@ from rackwright.lifecycle.p2p.prefetch import Prefetch, prefetch_weights
 from rackwright.lifecycle.p2p.procedure import Transferred
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.p2p.relay import relay_lost_weights
+from rackwright.lifecycle.rollout.outage_needs import require_outages
+from rackwright.lifecycle.session.agreements import Agreements, command
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.remember import compared, refuse_stale_checkout
@@ -52,6 +54,8 @@ class Asked:
     """Whether models with a `canary` in the fleet file are tried on a canary first."""
     not_stale: bool = False
     """As in the options of an apply."""
+    unattended: Agreements | None = None
+    """None: a person is asked, or has agreed with options."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def update(session: Session, asked: Asked, console: Console, confirm: Callable[[
     running service unchanged. Raise as `complete` does, HostsFailed if weights or runtimes can't be fetched,
     LeasedError if another operator has the lease.
     """
-    with leased(session, asked.what, console) as lease_session:
+    with leased(session, command(asked.what, asked.unattended), console) as lease_session:
         console.stage(SURVEY, STAGES)
         look = _look(session, asked, console)
         if not look.replicas:
@@ -107,6 +111,7 @@ def update(session: Session, asked: Asked, console: Console, confirm: Callable[[
             remove_next(session.fleet)
             return Updated()
         outages = confirm(look)
+        require_outages(session, asked.unattended, console, replicas=look.replicas)
         write_next(session.fleet, session.lock)
         with stoppable(console.heard) as stopping:
             console.stage(PREFETCH, STAGES)
@@ -121,7 +126,7 @@ def update(session: Session, asked: Asked, console: Console, confirm: Callable[[
 def _look(session: Session, asked: Asked, console: Console) -> Look:
     planned = plan(session)
     refuse_moved(session.fleet, planned.surveyed.control)
-    refuse_stale_checkout(compared(session), console, not_stale=asked.not_stale)
+    refuse_stale_checkout(compared(session), console, not_stale=asked.not_stale, unattended=asked.unattended)
     _refuse_same_version(asked.before, session.lock)
     _refuse_lost(planned)
     _refuse_other_changes(planned, _other_engines(session, planned, asked.models))
@@ -275,6 +280,7 @@ def _open(
         when=utc_now(),
         models=asked.models,
         outages=outages,
+        unattended=asked.unattended.settings if asked.unattended else None,
         units=units_of(session, replicas),
         due=tuple(one.address for one in look.replicas),
         taken=tuple(one.address for one in look.replicas if not _written(session, look.plan, one)),

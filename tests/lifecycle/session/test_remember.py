@@ -13,9 +13,9 @@ from rackwright.errors import HostError, ProofError
 from rackwright.lifecycle.session import remember as module
 from rackwright.run import Outcome, Run, Step
 from rackwright.state.control import ControlRecord
+from tests.lifecycle.schedule.world import Memory, fleet
 
 RECORD = ControlRecord(hosts=("gate1",), number=2, since=datetime(2026, 11, 28, tzinfo=UTC), who="anna")
-
 
 CONTROL = ("gate1", "gate2", "gate3")
 
@@ -29,6 +29,7 @@ class Session:
         self.fleet = SimpleNamespace(
             control=CONTROL,
             control_hosts=CONTROL,
+            tool_hosts=(),
             path=Path("site.yml"),
             sibling=str,
             file=SimpleNamespace(fleet="acme"),
@@ -125,3 +126,17 @@ def test_a_failure_is_recorded_with_what_it_lists() -> None:
     assert (
         module._end(ProofError("not ready", listed=["gpu1/a@1: HTTP 500"])) == "failed: not ready; gpu1/a@1: HTTP 500"
     )
+
+
+def test_an_apply_lets_the_control_hosts_know_the_schedules(monkeypatch, tmp_path):
+    session = Session(monkeypatch, "gate1", "gate2", "gpu1")
+    known, store = fleet(tmp_path), Memory()
+    session.fleet.tool_hosts, session.fleet.path = known.tool_hosts, known.path
+    session.fleet.file, session.store = known.file, store
+    session.remember(known=True)
+    assert store.documents == {}
+    session.remember()
+    assert sorted(store.documents) == ["schedules/seen/drill.json", "schedules/seen/patch.json"]
+    # The first run of a schedule does the same.
+    store.silent = 1
+    session.remember()

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
+from rackwright.fleet.sections.drill import Scenario
 from rackwright.lifecycle.drill.evidence.timeline import Timing
 from rackwright.state.formats import Moment
 
-Scenario = Literal["gateway", "serving-host", "everything", "poisoned", "repository-lost", "wrong-password"]
 Outcome = Literal["passed", "failed", "not run"]
 
 

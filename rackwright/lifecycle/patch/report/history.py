@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rackwright.errors import UsageError
 from rackwright.fleet.fleet import Fleet
-from rackwright.lifecycle.patch.calendar_gates import zone_of
+from rackwright.fleet.times.zone import zone_of
 from rackwright.lifecycle.patch.document import WHAT, PatchPlan, find_plan
 from rackwright.lifecycle.patch.report.deviations import Calendar, Deviation, deviations
 from rackwright.lifecycle.patch.report.run_report import Report, report

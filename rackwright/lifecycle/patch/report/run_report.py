@@ -104,8 +104,10 @@ class Report:
     fleet: str
     run: str
     who: str
-    """Who approved it: they were shown the plan and agreed."""
+    """Who approved it: they were shown the plan and agreed; of an unattended run, whom it logged in as."""
     asked: Asked
+    unattended: tuple[str, ...] | None
+    """The settings in `unattended.allow` that answered in an unattended run; None: a person started it."""
     outages: tuple[str, ...]
     """Models for which downtime was allowed."""
     opened: datetime
@@ -130,6 +132,7 @@ def report(fleet: str, rollout: HostRollout, plan: PatchPlan, entries: Sequence[
         run=rollout.id,
         who=rollout.who,
         asked=plan.asked or Asked(),
+        unattended=rollout.unattended,
         outages=rollout.outages,
         opened=rollout.when,
         closed=closing.time if closing else None,

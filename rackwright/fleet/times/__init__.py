@@ -1,0 +1,1 @@
+"""When things are due, by the clock of the fleet's time zone."""

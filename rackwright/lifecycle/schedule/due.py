@@ -1,0 +1,150 @@
+"""What is due now, decided from the schedule and what the control hosts know of it. Pure.
+
+Timers only wake the tool: a timer that elapses late, twice or never can't start anything twice or at another time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Literal
+
+from rackwright.fleet.times.occasions import Occasion, Schedule
+from rackwright.state.formats import stamp
+from rackwright.state.lease import Lease
+from rackwright.state.schedule import FirstSeen, Pause, Process, Try
+
+MOST_TRIES = 5
+"""How often an occasion is tried, if the machine that works on it is lost again and again."""
+STALE = timedelta(minutes=3)
+"""A try whose machine has said nothing for this long has lost it."""
+MOST_MISSED = 20
+"""How many missed occasions are recorded, the last ones: the tool may have been off for a year."""
+_SECOND = timedelta(seconds=1)
+
+What = Literal["start", "resume", "missed", "skipped", "lost"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the control hosts know of a schedule."""
+
+    seen: FirstSeen
+    tries: tuple[Try, ...] = ()
+    """In the order of occasions and numbers."""
+    pause: Pause | None = None
+    lease: Lease | None = None
+
+    @property
+    def latest(self) -> tuple[Try, ...]:
+        """The last try at each occasion."""
+        return tuple(list(tries)[-1] for _, tries in groupby(self.tries, key=lambda one: one.start))
+
+    def at(self, occasion: Occasion) -> tuple[Try, ...]:
+        return tuple(one for one in self.tries if one.start == occasion.start)
+
+    def paused(self, moment: datetime) -> bool:
+        return self.pause is not None and self.pause.has(moment)
+
+
+@dataclass(frozen=True)
+class Here:
+    """This process, and what it knows about others on its machine."""
+
+    process: Process
+    gone: Callable[[Process], bool | None]
+    """Whether a process has ended; None: nothing here shows it."""
+
+
+@dataclass(frozen=True)
+class Due:
+    what: What
+    occasion: Occasion
+    number: int = 1
+    """The number of the try that this is."""
+    why: str = ""
+    breaks: Lease | None = None
+    """The lease of this machine before it rebooted: nobody works under it."""
+
+
+def due(schedule: Schedule, known: Known, now: datetime, here: Here) -> tuple[Due, ...]:
+    """Return what is due, the oldest first; at most one of it is a start or a resumption."""
+    unfinished = (one for last in known.latest for one in _unfinished(known, last, now, here))
+    return (*unfinished, *_new(schedule, known, now))
+
+
+def missed(schedule: Schedule, known: Known, now: datetime) -> tuple[Occasion, ...]:
+    """Return the occasions that nobody started in time, recorded or not, the oldest first."""
+    recorded = (Occasion(one.start, one.end) for one in known.latest if one.state == "missed")
+    return (*recorded, *(one.occasion for one in _new(schedule, known, now) if one.what == "missed"))
+
+
+def following(schedule: Schedule, known: Known, now: datetime, ahead: timedelta) -> Occasion | None:
+    """Return the next occasion that will start, or the present one if it hasn't; None: there is none."""
+    started = {one.start for one in known.tries}
+    for one in schedule.between(now, now + ahead):
+        if one.start not in started and one.start >= known.seen.since and not known.paused(max(one.start, now)):
+            return one
+    return None
+
+
+def _new(schedule: Schedule, known: Known, now: datetime) -> tuple[Due, ...]:
+    """Return what is due about occasions that nobody has tried."""
+    since = max((known.seen.since - _SECOND, *(one.start for one in known.tries if not one.asked)))
+    # `between` includes what began before: that was handled, or wasn't known yet.
+    begun = (one for one in schedule.between(since, now + _SECOND) if since < one.start <= now)
+    found = [_of_new(one, known, now) for one in begun]
+    late = [one for one in found if one.what == "missed"][-MOST_MISSED:]
+    return tuple(one for one in found if one.what != "missed" or one in late)
+
+
+def _of_new(occasion: Occasion, known: Known, now: datetime) -> Due:
+    if known.paused(occasion.start) or (now < occasion.end and known.paused(now)):
+        return Due("skipped", occasion, why="the schedule was paused")
+    if now < occasion.end:
+        return Due("start", occasion)
+    return Due("missed", occasion, why="nobody started it in time")
+
+
+def _unfinished(known: Known, last: Try, now: datetime, here: Here) -> Iterator[Due]:
+    """Yield what is due about an occasion whose last try hasn't ended."""
+    if last.state != "running" or not lost(last, now, here):
+        return
+    left = left_over(known.lease, last, here)
+    occasion, number = Occasion(last.start, last.end), last.number + 1
+    if known.lease and known.lease.live and not left:
+        return
+    if now >= last.end:
+        yield Due("lost", occasion, number, f"{_whose(last)} was lost, and it was too late to resume", left)
+    elif last.number >= MOST_TRIES:
+        yield Due("lost", occasion, number, f"{_whose(last)} was lost, as in {last.number - 1} tries before", left)
+    elif not known.paused(now):
+        yield Due("resume", occasion, number, f"{_whose(last)} was lost", left)
+
+
+def lost(one: Try, now: datetime, here: Here) -> bool:
+    """Return whether the process of a try has ended without saying so."""
+    gone = here.gone(one.process)
+    return now - one.alive > STALE if gone is None else gone
+
+
+def left_over(lease: Lease | None, one: Try, here: Here) -> Lease | None:
+    """Return the lease if this try took it, and this machine has rebooted since; else None.
+
+    A run that reboots the only control host has its lease for half an hour.
+    """
+    same = lease is not None and (lease.owner.machine, lease.owner.who) == (here.process.machine, one.who)
+    rebooted = one.process.machine == here.process.machine and "" not in (one.process.boot, here.process.boot)
+    rebooted = rebooted and one.process.boot != here.process.boot
+    return lease if lease and same and rebooted and lease.since <= one.alive else None
+
+
+def ours(tries: Sequence[Try]) -> frozenset[str]:
+    """Return the ids of all runs that the schedule opened."""
+    return frozenset(one.run for one in tries if one.run)
+
+
+def _whose(one: Try) -> str:
+    return f"the run on {one.process.machine} since {stamp(one.claimed)}"

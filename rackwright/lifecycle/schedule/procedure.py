@@ -1,0 +1,191 @@
+"""Carry out what is due. Every machine that has the tool may do so at any time; the first to claim it works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rackwright.errors import LeasedError, RackwrightError, UsageError
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.times.occasions import DRILL_STARTS_WITHIN, Occasion, Schedule, ScheduleName, schedules_of
+from rackwright.lifecycle.notify.notified import notified
+from rackwright.lifecycle.schedule.due import Due, Here, Known, due, lost, ours
+from rackwright.lifecycle.schedule.look import named
+from rackwright.lifecycle.schedule.missed import LIST, report_lost, report_missed
+from rackwright.lifecycle.schedule.turn import Job, Kept, Result, Turn, beating, carried_out
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.lease import break_lease, control_store
+from rackwright.lifecycle.session.operator import operator_of
+from rackwright.state.formats import stamp, utc_now
+from rackwright.state.lease import Lease
+from rackwright.state.schedule import FirstSeen, State, Try, claim, pause_of, see, tries_of
+from rackwright.state.shell import Shell
+from rackwright.state.store import ControlStore
+from rackwright.values.windows import open_until
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of an occasion in this run."""
+
+    schedule: ScheduleName
+    start: datetime
+    state: State
+    summary: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this runs, and what it asks."""
+
+    fleet: Fleet
+    store: ControlStore
+    shell: Shell
+    here: Here
+    console: Console
+    jobs: Mapping[ScheduleName, Job]
+
+    def claimed(self, schedule: Schedule, one: Due, state: State, *, asked: bool = False) -> Try | None:
+        """Claim the try; return None if another machine was first."""
+        now = utc_now()
+        wanted = Try(
+            schedule=schedule.name,
+            start=one.occasion.start,
+            end=one.occasion.end,
+            number=one.number,
+            asked=asked,
+            state=state,
+            who=operator_of(self.fleet).who,
+            process=self.here.process,
+            claimed=now,
+            alive=now,
+            ended=None if state == "running" else now,
+            summary=one.why,
+        )
+        return wanted if claim(self.store, wanted) else None
+
+
+def run_due(fleet: Fleet, jobs: Mapping[ScheduleName, Job], here: Here, console: Console) -> tuple[Ended, ...]:
+    """Carry out what is due now, and report what was missed; return what became of it.
+
+    Several machines may do this at the same time. Raise the first error of a job when all have had their turn.
+    """
+    schedules = schedules_of(fleet)
+    if not schedules:
+        return ()
+    ended, errors = list[Ended](), list[RackwrightError]()
+    with control_store(fleet) as (store, shell):
+        place = Place(fleet, store, shell, here, console, jobs)
+        for schedule in schedules:
+            try:
+                ended += _carry_out(place, schedule)
+            except RackwrightError as error:
+                errors.append(error)
+    if errors:
+        raise errors[0]
+    return tuple(ended)
+
+
+def run_now(fleet: Fleet, name: str, jobs: Mapping[ScheduleName, Job], here: Here, console: Console) -> Ended:
+    """Carry out one schedule now, because a person asks for it; return what became of it.
+
+    In its time this is the run that was due. Raise LeasedError if it runs elsewhere, UsageError if no window is open,
+    and what the job raises.
+    """
+    (schedule,) = named(fleet, name)
+    with control_store(fleet) as (store, shell):
+        place = Place(fleet, store, shell, here, console, jobs)
+        now = utc_now()
+        known = known_of(store, schedule, see(store, schedule.name, schedule.said, now))
+        found = due(schedule, known, now, here)
+        for ended in _reported(place, schedule, found):
+            console.say(f"{ended.schedule} at {stamp(ended.start)}: {ended.state}: {ended.summary}")
+        for one in found:
+            if one.what in ("start", "resume") and (claimed := place.claimed(schedule, one, "running")):
+                return _worked(place, schedule, known, one, claimed)
+        _refuse_running(known, now, here)
+        one = Due("start", _asked_for(schedule, now))
+        claimed = place.claimed(schedule, one, "running", asked=True)
+        if claimed is None:
+            raise _elsewhere(schedule)
+        return _worked(place, schedule, known, one, claimed)
+
+
+def known_of(store: ControlStore, schedule: Schedule, seen: FirstSeen) -> Known:
+    """Return what the control hosts know of the schedule. Change nothing."""
+    return Known(seen, tries_of(store, schedule.name), pause_of(store, schedule.name), store.show())
+
+
+def _carry_out(place: Place, schedule: Schedule) -> Iterator[Ended]:
+    now = utc_now()
+    seen = see(place.store, schedule.name, schedule.said, now)
+    known = known_of(place.store, schedule, seen)
+    found = due(schedule, known, now, place.here)
+    yield from _reported(place, schedule, found)
+    for one in found:
+        if one.what in ("start", "resume") and (claimed := place.claimed(schedule, one, "running")):
+            yield _worked(place, schedule, known, one, claimed)
+
+
+def _reported(place: Place, schedule: Schedule, found: Sequence[Due]) -> Iterator[Ended]:
+    """Record and report what isn't carried out."""
+    late = list[Occasion]()
+    for one in found:
+        if one.what == "missed" and place.claimed(schedule, one, "missed"):
+            late.append(one.occasion)
+            yield Ended(schedule.name, one.occasion.start, "missed", one.why)
+        elif one.what == "skipped" and place.claimed(schedule, one, "skipped"):
+            yield Ended(schedule.name, one.occasion.start, "skipped", one.why)
+        elif one.what == "lost" and place.claimed(schedule, one, "failed"):
+            _break(place, one.breaks)
+            report_lost(place.fleet, schedule, one.why, place.console)
+            yield Ended(schedule.name, one.occasion.start, "failed", one.why)
+    if late:
+        report_missed(place.fleet, schedule, late, place.console)
+
+
+def _worked(place: Place, schedule: Schedule, known: Known, one: Due, claimed: Try) -> Ended:
+    """Carry out what this machine has claimed."""
+    console = place.console
+    if one.why:
+        console.say(f"{schedule.command}: {one.why}; try {one.number}")
+    _break(place, one.breaks)
+    kept = Kept(place.store, claimed)
+    with notified(place.fleet, schedule.command, console, agreed=True) as notices, beating(kept):
+        result = carried_out(Turn(console, notices, kept, ours(known.tries)), place.jobs[schedule.name])
+    return Ended(schedule.name, claimed.start, kept.one.state, _summary(result))
+
+
+def _summary(result: Result) -> str:
+    return "; ".join(one.line() for one in result.problems) or result.summary
+
+
+def _break(place: Place, lease: Lease | None) -> None:
+    if lease:
+        reason = f"{lease.owner.machine} has rebooted, so nothing works under it"
+        break_lease(place.fleet, place.store, place.shell, lease, reason)
+
+
+def _refuse_running(known: Known, now: datetime, here: Here) -> None:
+    for one in known.latest:
+        if one.state == "running" and not lost(one, now, here):
+            raise LeasedError(
+                f"it runs on {one.process.machine} since {stamp(one.claimed)}",
+                where=f"schedule {one.schedule}",
+                next=LIST,
+            )
+
+
+def _elsewhere(schedule: Schedule) -> LeasedError:
+    return LeasedError("another machine was first", where=f"schedule {schedule.name}", next=LIST)
+
+
+def _asked_for(schedule: Schedule, now: datetime) -> Occasion:
+    """Return the occasion of a run outside the schedule's times. Raise UsageError if no window is open."""
+    if schedule.patch is None:
+        return Occasion(now, now + DRILL_STARTS_WITHIN)
+    end = open_until(now, schedule.patch.windows, schedule.patch.freezes, schedule.zone)
+    if end is None:
+        raise UsageError(f"no window is open: {schedule.said}", where="patch.window", next=LIST)
+    return Occasion(now, end)
