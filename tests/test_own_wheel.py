@@ -78,6 +78,16 @@ def test_the_same_files_make_the_same_bytes_anywhere(program: Path, tmp_path: Pa
     assert second.url != first.url
 
 
+def test_the_order_of_a_folder_changes_nothing(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, scan = own_wheel().sha256, os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: reversed(sorted(scan(path), key=lambda entry: entry.name)))
+    again()
+    assert own_wheel().sha256 == before
+    monkeypatch.setattr(os, "scandir", lambda path: sorted(scan(path), key=lambda entry: entry.name))
+    again()
+    assert own_wheel().sha256 == before
+
+
 @pytest.mark.parametrize(
     ("path", "text"), [("__init__.py", "one = 2\n"), ("cli/text.j2", "{{ three }}\n"), ("cli/new.py", "")]
 )
