@@ -80,7 +80,7 @@ def test_the_same_files_make_the_same_bytes_anywhere(program: Path, tmp_path: Pa
 
 def test_the_order_of_a_folder_changes_nothing(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, scan = own_wheel().sha256, os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: reversed(sorted(scan(path), key=lambda entry: entry.name)))
+    monkeypatch.setattr(os, "scandir", lambda path: sorted(scan(path), key=lambda entry: entry.name, reverse=True))
     again()
     assert own_wheel().sha256 == before
     monkeypatch.setattr(os, "scandir", lambda path: sorted(scan(path), key=lambda entry: entry.name))
