@@ -47,6 +47,13 @@ class Checkout:
         # Computed only when needed, because starting git takes longer than comparing the files.
         return _kept(self.committed)
 
+    @cached_property
+    def inside(self) -> str | None:
+        """The fleet file's path inside its git repository; None if it isn't in one."""
+        fleet_file = self.folder / self.fleet_file
+        prefix = _git(fleet_file.parent, "rev-parse", "--show-prefix")
+        return None if prefix is None else f"{prefix}{fleet_file.name}"
+
     def contains(self, commit: str) -> bool:
         """Return whether this checkout contains the commit with this id."""
         folder = (self.folder / self.fleet_file).parent

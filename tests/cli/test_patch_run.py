@@ -19,6 +19,7 @@ from rackwright.lifecycle.patch.plan import HostPlan, Plan
 from rackwright.lifecycle.patch.run import Patched
 from rackwright.lifecycle.patch.schedule import schedule
 from rackwright.lifecycle.session import session as session_module
+from rackwright.lifecycle.session.agreements import Agreements
 from rackwright.roles.patch.state import PatchState
 from tests.cli.command_line import rackwright
 from tests.loopback_tls import bundle
@@ -35,8 +36,12 @@ class Desk:
         self.limits: list[object] = []
         self.hosts: tuple[str, ...] = ("gpu1",)
         self.error: Exception | None = None
+        self.unattended: Agreements | None = None
 
-    def patch_run(self, fleet: Any, asked: Asked, console: Any, show: Any, started: Any) -> Patched:
+    def patch_run(
+        self, fleet: Any, asked: Asked, console: Any, show: Any, started: Any, unattended: Agreements | None
+    ) -> Patched:
+        self.unattended = unattended
         host = HostPlan("gpu1", PatchState("debian 13", "amd64", "6.12"), None, ("libc6",), (), (), ())
         when = schedule(fleet, ("gpu1",), SUNDAY, UTC, {})
         planned = Plan((host,), (), when, plan_document((), only_security=False))

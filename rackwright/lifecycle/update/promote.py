@@ -31,4 +31,4 @@ def promote(session: Session, lease_session: LeaseSession, console: Console) -> 
     write_lock(session.fleet.sibling("lock"), session.lock)
     remove_next(session.fleet)
     console.say(f"{session.fleet.sibling('lock')} is the new lock: commit it")
-    remember(session, lease_session, run, survey(session), known=False)
+    remember(session, lease_session, run, survey(session), known=False, promotes=True)
