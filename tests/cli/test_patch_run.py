@@ -78,12 +78,41 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
         (("--canary", "gpu1"), Asked(canary="gpu1")),
         (("-l", "gpu1"), Asked(hosts=("gpu1",))),
         (("--allow-outage",), Asked(allow_outage=True)),
+        (("--not-stale",), Asked(not_stale=True)),
     ],
 )
 def test_each_option_arrives(site: Any, desk: Desk, words: tuple[str, ...], asked: Asked) -> None:
     ran = rackwright("-f", site, "patch", "run", "--yes", *words)
     assert ran.exit_code == 0, ran.stderr
     assert (desk.asked, desk.limits) == ([asked.model_copy(update={"yes": True})], [None])
+
+
+def test_unattended_asks_nobody_whatever_a_terminal_would_answer(site: Any, desk: Desk) -> None:
+    ran = rackwright("-f", site, "patch", "run", "--unattended", answers="n\n")
+    assert (ran.exit_code, ran.stdout) == (0, "patched: gpu1\n"), ran.stderr
+    assert "Patch gpu1?" not in ran.stderr
+    assert desk.unattended
+    assert (desk.unattended.fleet.path, desk.asked) == (site, [Asked()])
+
+
+def test_without_unattended_no_setting_answers(site: Any, desk: Desk) -> None:
+    assert rackwright("-f", site, "patch", "run", "--yes").exit_code == 0
+    assert desk.unattended is None
+
+
+@pytest.mark.parametrize("word", ["--yes", "--allow-outage", "--not-stale"])
+def test_unattended_allows_no_option_that_agrees(site: Any, desk: Desk, word: str) -> None:
+    ran = rackwright("-f", site, "patch", "run", "--unattended", word)
+    assert (ran.exit_code, desk.asked) == (2, [])
+    assert f"--unattended can't be combined with {word}" in ran.stderr
+
+
+def test_people_hear_of_an_unattended_run_that_fails_before_its_start(
+    site: Any, desk: Desk, receiver: Receiver
+) -> None:
+    desk.hosts, desk.error = (), LeasedError("anna@desk holds the lease")
+    assert rackwright("-f", site, "patch", "run", "--unattended").exit_code == 11
+    assert receiver.events == ["failed"]
 
 
 def test_a_host_that_the_fleet_file_lacks_is_refused(site: Any, desk: Desk) -> None:

@@ -21,7 +21,7 @@ from rackwright.stopping import stoppable
 
 
 def resume(
-    session: Session, rollout: Rollout, console: Console, unattended: Agreements | None = None
+    session: Session, rollout: Rollout, console: Console, *, unattended: Agreements | None = None
 ) -> tuple[Replica, ...]:
     """Complete the rollout as if it had not been interrupted; return the replicas that it changed.
 
