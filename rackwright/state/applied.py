@@ -162,7 +162,9 @@ def _has_had_lock(applied: Applied, local: Checkout) -> bool:
     commit, lock = applied.about.commit, lock_in(applied)
     if lock is None or not commit or not local.commit:
         return False
-    return local.committed_since(commit, {_lock_name(applied.about.fleet_file): lock})
+    # A run that promoted the lock didn't commit it, and after a rollback the commit's own lock is the applied one.
+    itself = not applied.about.dirty
+    return local.committed_since(commit, {_lock_name(applied.about.fleet_file): lock}, itself=itself)
 
 
 def difference(applied: Applied, local: Checkout) -> str:
