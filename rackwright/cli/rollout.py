@@ -90,11 +90,14 @@ def resume(context: Context, canary: bool, allow_outage: bool, not_stale: bool, 
         done = _resumed(session, found, console, agreements, canary=canary, not_stale=not_stale)
         said = f"{found.what}: {', '.join(done) or 'nothing was left to change'}"
         notices.ends(said, done)
+        unpublished = agreements.unpublished if agreements else None
+        if unpublished:
+            notices.fails(unpublished.problems)
         failure = refreshed_kit(context.fleet, session, console)
     document = {"rollout": found.id, "what": found.what, "changed": done}
     context.answer({**document, "not_notified": undelivered_documents(notices.undelivered)}, said)
-    if failure:
-        raise failure
+    if error := failure or unpublished:
+        raise error
 
 
 def _leads_to(found: AnyRollout) -> Lock | None:

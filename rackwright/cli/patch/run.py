@@ -86,4 +86,9 @@ def run(
         done = patch_run(session, asked, console, show, notices.started, agreements)
         said = f"patched: {', '.join(done.hosts)}" if done.hosts else "nothing to patch"
         notices.ends(said, done.hosts)
+        unpublished = agreements.unpublished if agreements else None
+        if unpublished:
+            notices.fails(unpublished.problems)
     context.answer({"patched": list(done.hosts), "not_notified": undelivered_documents(notices.undelivered)}, said)
+    if unpublished:
+        raise unpublished

@@ -67,9 +67,9 @@ def compare_lock(fleet: Fleet, applied: Applied) -> AppliedLock:
     """
     path, content = fleet.sibling("lock"), lock_in(applied) or b""
     here = path.read_bytes() if path.exists() else None
-    lock = _parsed(content, path)
+    lock = _usable(content, path)
     _refuse_other_fleet_file(fleet, applied.about, lock)
-    before = None if here is None else _readable(here, path)
+    before = None if here is None else _readable(here)
     if before and here != content:
         _refuse_lost(path, applied.about, here or b"", before, lock)
     return AppliedLock(path, applied.about, content, lock, before, tuple(_difference(here or b"", content)))
@@ -89,26 +89,30 @@ def changed_entries(before: Lock, after: Lock) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name))
 
 
-def _parsed(content: bytes, path: Path) -> Lock:
+def parsed_lock(content: bytes) -> Lock:
+    """Return the lock with this content. Raise FleetError if `read_lock` would refuse it."""
     if len(content) > LIMIT:
-        raise _unusable(path, (f"has more than {LIMIT} bytes",))
+        raise FleetError([Problem("", f"has more than {LIMIT} bytes")])
     with TemporaryDirectory() as folder:
-        file = Path(folder) / path.name
+        file = Path(folder) / "applied.lock"
         file.write_bytes(content)
-        try:
-            return read_lock(file)
-        except FleetError as error:
-            raise _unusable(path, tuple(problem.what for problem in error.problems)) from None
+        return read_lock(file)
 
 
-def _unusable(path: Path, listed: tuple[str, ...]) -> FleetError:
-    what = "the applied lock, as the control hosts keep it, can't be used"
-    return FleetError([Problem(str(path), what, "the lock here is unchanged", "rackwright status", listed)])
-
-
-def _readable(content: bytes, path: Path) -> Lock | None:
+def _usable(content: bytes, path: Path) -> Lock:
     try:
-        return _parsed(content, path)
+        return parsed_lock(content)
+    except FleetError as error:
+        what = "the applied lock, as the control hosts keep it, can't be used"
+        listed = tuple(problem.what for problem in error.problems)
+        raise FleetError(
+            [Problem(str(path), what, "the lock here is unchanged", "rackwright status", listed)]
+        ) from None
+
+
+def _readable(content: bytes) -> Lock | None:
+    try:
+        return parsed_lock(content)
     except FleetError:
         return None
 
@@ -137,7 +141,7 @@ def _refuse_lost(path: Path, about: About, here: bytes, before: Lock, after: Loc
         return
     committed = in_head(path)
     known = committed is not None and digest(committed) in about.replaced
-    base = dict(_entries(_readable(committed, path))) if known and committed else {}
+    base = dict(_entries(_readable(committed))) if known and committed else {}
     mine = dict(_entries(before))
     lost = [name for name in changed_entries(before, after) if name in mine and mine[name] != base.get(name)]
     if lost:

@@ -78,7 +78,9 @@ def patch_run(
         with stoppable(console.heard) as stopping:
             rollout = _open(session, lease_session, planned, due, asked, unattended)
             leading = under(session, rollout.after) if rollout.after else session
-            work = Work(leading, lease_session, rollout, console, stopping, changes_of=patches_of)
+            work = Work(
+                leading, lease_session, rollout, console, stopping, changes_of=patches_of, unattended=unattended
+            )
             return Patched(complete(work), planned)
 
 
@@ -95,6 +97,7 @@ def patches_of(work: Work) -> Patches:
         work.console,
         work.stopping,
         work.ran,
+        work.unattended,
     )
 
 

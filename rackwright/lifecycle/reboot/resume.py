@@ -24,8 +24,8 @@ def resume(
     rollout: HostRollout,
     console: Console,
     changes_of: ChangesOf = reboots_of,
-    *,
     unattended: Agreements | None = None,
+    *,
     not_stale: bool = False,
 ) -> tuple[str, ...]:
     """Complete the rollout as if it had not been interrupted; return the hosts that it changed now.
@@ -49,7 +49,9 @@ def resume(
         if rollout.after:
             # It ends with these files as the applied ones.
             refuse_stale_checkout(compared(session), console, not_stale=not_stale, unattended=unattended)
-        work = Work(session, lease_session, rollout, console, stopping, ran, changes_of=changes_of)
+        work = Work(
+            session, lease_session, rollout, console, stopping, ran, changes_of=changes_of, unattended=unattended
+        )
         if unattended:
             left = [one.part.name for one in look(work) if not one.done]
             require_outages(session, unattended, console, hosts=left, agreed=rollout.outages)
