@@ -25,6 +25,12 @@ _MOST = 2**20
 """Bytes of an answer."""
 _LINES, _WIDTH = 3, 200
 """How much of git's words an error has."""
+_ALWAYS = (
+    "fatal: Could not read from remote repository.",
+    "Please make sure you have the correct access rights",
+    "and the repository exists.",
+)
+"""What git says after ssh has failed, whatever the reason."""
 _ALIAS = "rackwright-git-server"
 _SETTINGS = {
     "core.hooksPath": "/dev/null",
@@ -144,14 +150,14 @@ def _environment(folder: Path) -> dict[str, str]:
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_SSH_COMMAND": shlex.join(_ssh(folder)),
+        "GIT_SSH_COMMAND": shlex.join(_ssh()),
         "GIT_SSH_VARIANT": "ssh",
     }
 
 
-def _ssh(folder: Path) -> Iterator[str]:
-    yield from ("ssh", "-F", "/dev/null", "-i", str(folder / "key"))
-    known = str(folder / "known_hosts").replace("%", "%%")
+def _ssh() -> Iterator[str]:
+    # Relative to git's folder: ssh would expand percent signs in the path of that folder.
+    yield from ("ssh", "-F", "/dev/null", "-i", "./key")
     options = {
         "BatchMode": "yes",
         "ConnectTimeout": "15",
@@ -163,7 +169,7 @@ def _ssh(folder: Path) -> Iterator[str]:
         "ServerAliveInterval": "10",
         "StrictHostKeyChecking": "yes",
         "UpdateHostKeys": "no",
-        "UserKnownHostsFile": f'"{known}"',
+        "UserKnownHostsFile": "./known_hosts",
     }
     for name, value in options.items():
         yield from ("-o", f"{name}={value}")
@@ -179,7 +185,8 @@ class _Done:
     def check(self, where: str, doing: str) -> None:
         """Raise RackwrightError with git's last words if it failed."""
         if not self.ok:
-            lines = [visible(line.strip())[:_WIDTH] for line in self.said.splitlines() if line.strip()]
+            said = (line.strip() for line in self.said.splitlines())
+            lines = [visible(line)[:_WIDTH] for line in said if line and line not in _ALWAYS]
             raise RackwrightError(f"{doing} failed: {'; '.join(lines[-_LINES:]) or 'git said nothing'}", where=where)
 
 
