@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rackwright.errors import HostError, LeasedError, ProofError
+from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
 from rackwright.lifecycle.notify import deliver
 from rackwright.lifecycle.patch import run
 from rackwright.lifecycle.patch.asked import Asked
@@ -37,6 +37,7 @@ class Desk:
         self.hosts: tuple[str, ...] = ("gpu1",)
         self.error: Exception | None = None
         self.unattended: Agreements | None = None
+        self.unpublished: RackwrightError | None = None
 
     def patch_run(
         self, fleet: Any, asked: Asked, console: Any, show: Any, started: Any, unattended: Agreements | None
@@ -50,6 +51,8 @@ class Desk:
             console.confirm("Patch gpu1?")
             started(("gpu1",), "r1")
         self.asked.append(asked)
+        if unattended:
+            unattended.unpublished = self.unpublished
         if self.error:
             raise self.error
         return Patched(self.hosts, planned)
@@ -113,6 +116,17 @@ def test_people_hear_of_an_unattended_run_that_fails_before_its_start(
     desk.hosts, desk.error = (), LeasedError("anna@desk holds the lease")
     assert rackwright("-f", site, "patch", "run", "--unattended").exit_code == 11
     assert receiver.events == ["failed"]
+
+
+def test_a_lock_that_could_not_be_pushed_fails_the_command_after_its_answer(
+    site: Any, desk: Desk, receiver: Receiver
+) -> None:
+    desk.unpublished = RackwrightError("the promoted lock isn't on branch x", next="rackwright lock --applied")
+    ran = rackwright("-f", site, "patch", "run", "--unattended")
+    assert (ran.exit_code, ran.stdout) == (1, "patched: gpu1\n")
+    assert "the promoted lock isn't on branch x\n  next: rackwright lock --applied" in ran.stderr
+    assert receiver.events == ["started", "failed"]
+    assert receiver.posted[-1].document["next"] == "rackwright lock --applied"
 
 
 def test_a_host_that_the_fleet_file_lacks_is_refused(site: Any, desk: Desk) -> None:

@@ -38,6 +38,6 @@ def promote(
     remember(session, lease_session, run, survey(session), known=False, promotes=True)
     if unattended and session.fleet.file.unattended.repository:
         # Imports git's part of it only where it is needed.
-        from rackwright.lifecycle.lock.publish import publish_promoted
+        from rackwright.lifecycle.lock.lock_branch import publish_promoted
 
         unattended.unpublished = publish_promoted(session, console, lease_session.lease.owner.why)

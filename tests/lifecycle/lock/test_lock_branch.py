@@ -17,8 +17,8 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock_file import read_lock, write_lock
 from rackwright.fleet.sections.unattended import LockRepository, Unattended
-from rackwright.lifecycle.lock import git_server, publish
-from rackwright.lifecycle.lock.publish import publish_lock, publish_promoted
+from rackwright.lifecycle.lock import git_server, lock_branch
+from rackwright.lifecycle.lock.lock_branch import publish_lock, publish_promoted
 from rackwright.resolve.lock import resolve_lock
 from rackwright.state.applied import About, applied_from, write_applied
 from rackwright.state.checkout import checkout
@@ -375,4 +375,4 @@ def test_a_secret_that_is_not_there_is_reported(place: Place, tmp_path: Path) ->
 def test_without_a_repository_nothing_is_pushed(place: Place) -> None:
     fleet = load_fleet(place.path)
     assert publish_promoted(SimpleNamespace(fleet=fleet), Said(), "patch run") is None  # type: ignore[arg-type]
-    assert publish.publish_lock(fleet, place.about, b"", "patch run") is None
+    assert lock_branch.publish_lock(fleet, place.about, b"", "patch run") is None
