@@ -82,7 +82,7 @@ def publish_lock(fleet: Fleet, about: About, content: bytes, what: str) -> str |
         try:
             return push()
         except Rejected:
-            # Somebody was faster: once more from what the branch has now.
+            # Another push was faster: once more from what the branch has now.
             return push()
 
 

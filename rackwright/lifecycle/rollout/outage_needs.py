@@ -42,7 +42,7 @@ def require_outages(
 def outage_needs(
     fleet: Fleet, states: dict[str, ServerState], changes: Sequence[Sequence[Replica]], hosts: Collection[str]
 ) -> tuple[Need, ...]:
-    """Return what must allow these changes, each of replicas that are away at the same time.
+    """Return what must allow these changes, each of replicas that are unavailable at the same time.
 
     `states`: every replica at the gateways. `hosts`: those that change as a whole.
     """
