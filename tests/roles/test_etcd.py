@@ -176,6 +176,29 @@ def test_a_member_is_outdated_if_what_it_was_started_from_has_changed(host: Path
     assert not parse(looked(host, COMMAND, "failed")).outdated
 
 
+def test_a_member_says_what_its_disk_has_left_and_how_often_it_was_slow(host: Path) -> None:
+    (host / names.DATA[1:]).mkdir(parents=True)
+    (host / "df").write_text("#!/bin/sh\necho Filesystem 1M-blocks Used Available\necho /dev/vda1 900 89 811 11% /\n")
+    (host / "journalctl").write_text("#!/bin/sh\necho slow fdatasync\necho slow fdatasync\n")
+    for name in ("df", "journalctl"):
+        (host / name).chmod(0o755)
+    command = COMMAND.replace(names.DATA, f"{host}{names.DATA}")
+    found = parse(looked(host, command))
+    assert (found.left, found.low, found.slow) == (811, False, 0)
+    (host / names.MEMBER[1:]).write_text("ETCD_INITIAL_CLUSTER=\n")
+    assert parse(looked(host, command)).slow == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "left", "low"), [("left 511", 511, True), ("left -", None, False), ("", None, False)]
+)
+def test_a_disk_with_little_left_is_low_and_one_that_is_not_known_is_not(
+    said: str, left: int | None, low: bool
+) -> None:
+    found = parse(f"{said}\nslow many\n")
+    assert (found.left, found.low, found.slow) == (left, low, 0)
+
+
 def test_what_no_host_says_counts_as_not_there() -> None:
     digest = "a" * 64
     garbled = f"active \x1b[31mroot\nstarted {digest}x\npresent {'g' * 64}\nmember\nmember of\n\n"
