@@ -1,11 +1,8 @@
-"""Members whose disks are slow: real etcd, and strace delays each return of fsync and fdatasync."""
+"""Members of etcd whose disks are slow: writes go on, and the lease stays."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +10,8 @@ from rackwright.errors import LeasedError
 from rackwright.lab import programs
 from rackwright.state.etcd.etcd_store import EtcdStore
 from rackwright.state.lease_session import hold
-from tests.etcd_cluster import Cluster, Member, cluster_in
+from tests.etcd_cluster import Cluster, cluster_in
+from tests.slow_disk import slow_disk
 from tests.state.test_store import ANNA, BEN, entry
 from tests.waiting import wait_until
 
@@ -30,29 +28,6 @@ def durable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-@contextmanager
-def slow(cluster: Cluster, member: Member, seconds: float) -> Iterator[None]:
-    """Let each sync of the member's disk take longer by this much during the block."""
-    assert member.process
-    notes = cluster.folder / "strace"
-    notes.unlink(missing_ok=True)
-    syncs = "fsync,fdatasync"
-    delay = f"inject={syncs}:delay_exit={int(seconds * 1e6)}"
-    words = ["strace", "-f", "-qq", "-o", str(notes), "-e", f"trace={syncs}", "-e", delay, "-p"]
-    tracer = subprocess.Popen([*words, str(member.process.pid)])
-    try:
-        # The first delayed sync is that of a write; a slow member may need long for it.
-        wait_until(lambda: member.run("put", "/test/slow", "1").returncode >= 0 and delayed(notes) > 0)
-        yield
-    finally:
-        tracer.terminate()
-        tracer.wait()
-
-
-def delayed(notes: Path) -> int:
-    return notes.read_text().count("(DELAYED)") if notes.exists() else 0
-
-
 @pytest.mark.parametrize("seconds", [0.3, 1.5])
 @pytest.mark.parametrize("which", ["follower", "leader"])
 def test_writes_go_on_once_each_and_the_lease_stays(durable: Cluster, which: str, seconds: float) -> None:
@@ -65,7 +40,19 @@ def test_writes_go_on_once_each_and_the_lease_stays(durable: Cluster, which: str
     shells = sorted(durable.shells(), key=lambda shell: shell.name != member.name)
     # Without renewals, the lease would end during the writes.
     store = EtcdStore(tuple(shells), seconds=5)
-    with slow(durable, member, seconds), hold(store, ANNA, every=0.5) as lease_session:
+    assert member.process
+    with slow_disk(member.process.pid, seconds, durable.folder) as disk:
+        wait_until(lambda: member.run("put", "/test/slow", "1").returncode >= 0 and disk.delayed > 0)
+        _work(durable, store)
+    durable.whole()
+    after = durable.store()
+    assert after.show() is None
+    assert after.kept("rollout-1.json") == "{}"
+    assert [one.detail for one in after.entries()] == [str(one) for one in range(WRITES)]
+
+
+def _work(durable: Cluster, store: EtcdStore) -> None:
+    with hold(store, ANNA, every=0.5) as lease_session:
         for number in range(WRITES):
             lease_session.write(event=entry().event, rollout="r1", detail=str(number))
             assert [one.detail for one in durable.store().entries()] == [str(one) for one in range(number + 1)]
@@ -73,8 +60,3 @@ def test_writes_go_on_once_each_and_the_lease_stays(durable: Cluster, which: str
         lease_session.check()
         with pytest.raises(LeasedError, match="leased by anna@laptop"):
             durable.store(limit=2.0).acquire(BEN)
-    durable.whole()
-    after = durable.store()
-    assert after.show() is None
-    assert after.kept("rollout-1.json") == "{}"
-    assert [one.detail for one in after.entries()] == [str(one) for one in range(WRITES)]
