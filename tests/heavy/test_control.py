@@ -345,7 +345,7 @@ def test_certificates_about_to_end_are_named_and_apply_renews_them_one_member_af
 def test_certificates_that_have_ended_are_renewed_without_the_lease_that_nobody_can_take(
     site: Operator, lab: Lab
 ) -> None:
-    give_certificates(site, lab, timedelta(seconds=20))
+    give_certificates(site, lab, timedelta(seconds=5))
     wait_until(lambda: all(ends_on(lab, host) < datetime.now(UTC) for host in HOSTS))
     refused = site("restart", "gpu1/assistant@1", "--yes", check=None)
     assert (refused.code, "no member of etcd can answer" in refused.err) == (3, True)
