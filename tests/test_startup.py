@@ -34,7 +34,7 @@ class Any:
     hosts = {}
     def __getattr__(self, name): return None if name == "backup" else Any()
     def __call__(self, *_, **__): return Any()
-for name in ("compared", "remember", "refuse_stale_checkout", "refuse_moved"):
+for name in ("compared", "remember", "refuse_stale_checkout", "refuse_moved", "renew_ended"):
     setattr(apply, name, Any())
 apply.leased, apply.plan = lambda *_: nullcontext(), lambda *_, **__: nothing
 assert apply.apply(Any(), Options(), Any(), Any()).run == Run()

@@ -99,6 +99,17 @@ ROLES = (
         ),
         20,
     ),
+    Role(
+        "etcd",
+        ("roles/etcd/templates/*", "roles/etcd/configuration.py", "roles/etcd/state.py"),
+        (
+            "tests/roles/test_sandboxes.py",
+            "tests/roles/test_etcd.py",
+            "tests/roles/test_etcd_export.py",
+            "tests/roles/test_etcd_cluster.py",
+        ),
+        30,
+    ),
     Role("boot", ("roles/boot/templates/*", "roles/boot/scripts.py"), ("tests/roles/test_boot.py",), 30),
     Role("canary", ("roles/gateway/templates/canary.cfg.j2",), (*_GATEWAY, "tests/gateway/test_canary.py"), 14),
     Role(

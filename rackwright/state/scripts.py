@@ -1,14 +1,28 @@
 """The shell scripts that keep lease, journal and documents on a control host; $1 is their folder.
 
 Scripts that change something keep one flock while they read and write, so that exactly one of several runs wins. A
-file is replaced by a synced rename, so that a crash leaves either the old or the new one. The lease file is a line
-`lease/1 TOKEN SINCE EXPIRES` (seconds of this host's clock) and a line of JSON about its owner.
+file is replaced by a synced rename, so that a crash leaves either the old or the new one.
+
+The lease file is a line `lease/1 TOKEN SINCE EXPIRES` (seconds of this host's clock), a line of JSON about its owner,
+and a line `BOOT UPTIME EXPIRES`: the uptime (1/100 s) at which the lease ends while this host has this boot id. The
+last line decides in that boot, so setting the clock neither ends a lease nor prolongs it. After a reboot the clock
+decides, and also if the two EXPIRES differ: an earlier rackwright, which doesn't know the last line, renewed it.
 """
 
 _HEADER = """
-now=$(date +%s) format='' token=0 since=0 expires=0
-if [ -s lease ]; then read -r format token since expires <lease; fi
+now=$(date +%s) format='' token=0 since=0 expires=0 owner='' booted='' until=0 of=''
+read -r boot </proc/sys/kernel/random/boot_id
+read -r uptime _ </proc/uptime
+uptime=${uptime%.*}${uptime#*.}
+if [ -s lease ]; then
+  { read -r format token since expires || :; IFS= read -r owner || :; read -r booted until of || :; } <lease
+fi
 case $format in ''|lease/1) ;; *) echo "the lease was written by a newer rackwright ($format)" >&2; exit 76 ;; esac
+if [ "$booted" = "$boot" ] && [ "$of" = "$expires" ]; then
+  expires=$((now + (until - uptime + 99) / 100))
+  [ "$expires" -ge 0 ] || expires=0
+fi
+shown() { [ -z "$format" ] || printf '%s\\n' "$format $token $since $expires" ${owner:+"$owner"}; }
 """
 
 _LOCKED = (
@@ -21,12 +35,18 @@ flock -w 20 9 || { echo 'the lease file stayed locked for 20 s' >&2; exit 75; }
 replace() { cat >"$1.new"; sync "$1.new"; mv -fT -- "$1.new" "$1"; sync .; }
 """
     + _HEADER
+    + """
+lasting() {
+  format=lease/1 expires=$((now + $1))
+  printf '%s\\n' "$format $token $since $expires" "$owner" "$boot $((uptime + 100 * $1)) $expires" | replace lease
+}
+"""
 )
 
 _MINE = """
 if [ "$token" != "$2" ] || [ "$expires" -le "$now" ]; then
   echo "lost $now"
-  if [ -s lease ]; then cat lease; fi
+  shown
   exit 0
 fi
 """
@@ -35,16 +55,15 @@ fi
 ACQUIRE = (
     _LOCKED
     + """
-if [ "$expires" -gt "$now" ]; then echo "leased $now"; cat lease; exit 0; fi
-previous=''
-if [ -s lease ]; then previous=$(cat lease); fi
+if [ "$expires" -gt "$now" ]; then echo "leased $now"; shown; exit 0; fi
+previous=$(shown)
 next=$(cat token 2>/dev/null || echo 0)
 if [ "$next" -lt "$token" ]; then next=$token; fi
-next=$((next + 1))
-echo "$next" | replace token
-{ echo "lease/1 $next $now $((now + $2))"; cat; } | replace lease
+token=$((next + 1)) since=$now owner=$(cat)
+echo "$token" | replace token
+lasting "$2"
 echo "taken $now"
-cat lease
+shown
 printf '%s\\n' "$previous"
 """
 )
@@ -54,10 +73,9 @@ RENEW = (
     _LOCKED
     + _MINE
     + """
-owner=$(tail -n +2 lease)
-printf '%s\\n' "lease/1 $token $since $((now + $3))" "$owner" | replace lease
+lasting "$3"
 echo "renewed $now"
-cat lease
+shown
 """
 )
 
@@ -65,7 +83,7 @@ cat lease
 REMOVE = (
     _LOCKED
     + """
-if [ "$token" != "$2" ]; then echo "lost $now"; if [ -s lease ]; then cat lease; fi; exit 0; fi
+if [ "$token" != "$2" ]; then echo "lost $now"; shown; exit 0; fi
 rm -f -- lease
 sync .
 echo "removed $now"
@@ -80,7 +98,7 @@ cd -- "$1" 2>/dev/null || exit 0
     + _HEADER
     + """
 echo "now $now"
-cat lease
+shown
 """
 )
 

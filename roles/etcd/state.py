@@ -22,6 +22,9 @@ from rackwright.roles.etcd.settings import (
 Active = Literal["active", "activating", "deactivating", "failed", "inactive"]
 """ActiveState of systemctl(1); `activating` also means that the member waits until most members run."""
 _DIGEST = re.compile("[0-9a-f]{64}")
+_NUMBER = re.compile("[0-9]{1,9}")
+LOW_MIB = 512
+"""With less left on its disk, a member may soon end: etcd allocates 64 MiB at a time for its log."""
 
 
 def _files(certificates: str) -> str:
@@ -40,10 +43,14 @@ def record_command() -> str:
     return f"umask 022; mkdir -p {folder} && {_digest_of(_files(CREDENTIALS))} >{STARTED}"
 
 
+_SLOW = "slow fdatasync"
+"""etcd logs this when the disk took over a second for a write."""
 COMMAND = f"""
 [ -x /usr/bin/etcd ] && [ -f {UNIT_FILE} ] && echo installed
 [ -f {MEMBER} ] && echo member
 [ -d {DATA}/member ] && echo data
+[ -d {DATA} ] && echo "left $(df -P -B 1M -- {DATA} | awk 'NR == 2 {{ print $4 }}')"
+[ -f {MEMBER} ] && echo "slow $(journalctl --quiet --unit={UNIT} --since=-1h --grep='{_SLOW}' 2>/dev/null | wc -l)"
 echo "active $(systemctl show -p ActiveState -p SubState --value -- {UNIT} | tr '\\n' ' ')"
 [ -f {STARTED} ] && echo "started $(head -c 64 {STARTED})"
 for f in {_files(CERTIFICATES)}; do [ -f "$f" ] || exit 0; done
@@ -69,10 +76,19 @@ class EtcdState:
     """Digest of what the running member was started from; None: it doesn't run, or that isn't known."""
     present: str | None = None
     """Digest of what a start would use now; None: something is missing."""
+    left: int | None = None
+    """MiB that its disk has left for data; None: there is no folder for data, or it isn't known."""
+    slow: int = 0
+    """Writes of the last hour for which the disk took over a second."""
 
     @property
     def runs(self) -> bool:
         return self.active in ("active", "activating")
+
+    @property
+    def low(self) -> bool:
+        """Whether its disk is full or almost full."""
+        return self.left is not None and self.left < LOW_MIB
 
     @property
     def outdated(self) -> bool:
@@ -93,6 +109,8 @@ def parse(output: str) -> EtcdState:
         ends=sub.strip() == "auto-restart",
         started=_digest(found.get("started", "")),
         present=_digest(found.get("present", "")),
+        left=_number(found.get("left", "")),
+        slow=_number(found.get("slow", "")) or 0,
     )
 
 
@@ -102,3 +120,7 @@ def _active(word: str, known: Iterable[Active]) -> Active:
 
 def _digest(text: str) -> str | None:
     return text if _DIGEST.fullmatch(text) else None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if _NUMBER.fullmatch(text) else None

@@ -5,16 +5,29 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from rackwright.fleet.ca import CertificateAuthority
+from rackwright.fleet.x509 import BACKDATED
+from rackwright.lab import programs
 from rackwright.lab.hosts import Lab
+from rackwright.roles.certificate.settings import FOLDER as CERTIFICATES
 from rackwright.roles.etcd.settings import CTL, DATA, FOLDER, STARTED, UNIT
 from rackwright.roles.etcd.state import COMMAND, EtcdState, parse
+from tests.heavy.attacks import etcd as attacks
+from tests.heavy.attacks import inside
+from tests.heavy.attacks.inside import LAST, in_the_unit
+from tests.heavy.attacks.outside import achieved
+from tests.heavy.attacks.site import Site
 from tests.lab import exposure
 from tests.lab.operator import Operator, operator, read_until
 from tests.lab.standard import standard_lab
+from tests.slow_disk import slow_disk
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
@@ -203,6 +216,166 @@ def test_a_second_one_does_not_go_down_with_it(site: Operator, lab: Lab) -> None
     site("apply", "--yes")
     assert started(lab, "gpu1") != before
     assert [found.outdated for found in states(lab)] == [False] * 3
+
+
+def answers(lab: Lab, host: str) -> bool:
+    return lab.exec(host, f"{CTL} endpoint health", check=False).code == 0
+
+
+def pid_here(lab: Lab, host: str) -> int:
+    """Return the process of the host's etcd as this machine sees it."""
+    url = f"ETCD_LISTEN_PEER_URLS=https://{lab.fleet().hosts[host]}:2380\0".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "comm").read_text() == "etcd\n" and url in (process / "environ").read_bytes():
+                return int(process.name)
+    raise AssertionError(f"no etcd of {host}")
+
+
+def test_status_names_a_member_whose_disk_is_slow(site: Operator, lab: Lab, tmp_path: Path) -> None:
+    programs.ensure({"strace": "strace"})
+    assert "its disk took over a second" not in warned(site)
+    with slow_disk(pid_here(lab, "gpu2"), 1.5, tmp_path) as disk:
+        lab.exec("gate1", f"for i in 1 2 3; do {CTL} put /test/slow $i || exit; done")
+        wait_until(lambda: disk.delayed > 2)
+        wait_until(lambda: state(lab, "gpu2").slow > 0)
+        said = warned(site)
+    assert "gpu2: its disk took over a second for a write of etcd" in said
+    assert said.count("its disk took over a second") == 1
+    lab.exec("gpu2", "journalctl --rotate; journalctl --vacuum-time=1s --quiet")
+
+
+def warned(site: Operator) -> str:
+    said = site("status", check=None)
+    return said.out + said.err
+
+
+SMALL = f"""
+systemctl stop {UNIT}
+mkdir -p /run/small
+mount -t tmpfs -o size=256m,mode=700 none /run/small
+cp -a {DATA}/. /run/small
+chown rw_etcd: /run/small
+mount --bind /run/small {DATA}
+systemctl start --no-block {UNIT}
+"""
+WIDE = f"""
+systemctl stop {UNIT}
+umount {DATA}
+rm -rf {DATA}/member
+cp -a /run/small/member {DATA}
+umount /run/small
+systemctl start --no-block {UNIT}
+"""
+WRITE = f"head -c 900000 /dev/zero | tr '\\0' x | {CTL} put /test/large"
+
+
+def test_a_member_whose_disk_is_full_is_named_and_comes_back_when_there_is_space(site: Operator, lab: Lab) -> None:
+    lab.exec("gpu2", SMALL)
+    wait_until(lambda: answers(lab, "gpu2"))
+    assert "gpu2: the disk of /var/lib/rackwright-etcd has" in warned(site)
+    lab.exec("gpu2", f"cat /dev/zero >{DATA}/fill; true", check=False)
+
+    def ends() -> bool:
+        lab.exec("gate1", WRITE)
+        return state(lab, "gpu2").ends
+
+    wait_until(ends)
+    site("restart", "gpu1/assistant@1", "--yes")
+    assert "gpu2: the disk of /var/lib/rackwright-etcd has 0 MiB left; without space its etcd member ends" in warned(
+        site
+    )
+    # Another start would end the same way, so an apply doesn't wait for one.
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+    lab.exec("gpu2", f"rm {DATA}/fill")
+    wait_until(lambda: answers(lab, "gpu2"))
+    lab.exec("gpu2", WIDE)
+    wait_until(lambda: answers(lab, "gpu2"))
+    lab.exec("gate1", f"{CTL} del /test/large")
+    assert "the disk of" not in warned(site)
+
+
+def give_certificates(site: Operator, lab: Lab, lasts: timedelta) -> None:
+    """Let the members have certificates of the fleet's CA from long ago that last for this time from now on."""
+    fleet = lab.fleet()
+    folder = site.path.parent / "config" / "rackwright" / fleet.name
+    life = timedelta(days=100)
+    then = datetime.now(UTC) + lasts + BACKDATED - life
+    ca = CertificateAuthority(fleet.name, site.path.with_name("test.ca.crt"), folder)
+    for host in HOSTS:
+        names = (f"etcd.{fleet.name}.rackwright.internal", host, fleet.hosts[host], "127.0.0.1", "localhost")
+        issued = replace(ca, clock=lambda: then).issue(names, client=True, days=life.days)
+        crt, key = f"{CERTIFICATES}/etcd.crt", f"{CERTIFICATES}/etcd.key.cred"
+        lab.exec(host, f"cat >{crt}", input=issued.certificate_pem)
+        encrypt = f"systemd-creds encrypt --with-key=host --name=etcd.key - {key}"
+        lab.exec(host, f"rm {key}; {encrypt}; chmod 0600 {key}", input=issued.key.reveal())
+        lab.exec(host, f"systemctl restart --no-block {UNIT}")
+
+
+def ends_on(lab: Lab, host: str) -> datetime:
+    asked = f"openssl x509 -noout -enddate -dateopt iso_8601 -in /run/credentials/{UNIT}/etcd.crt"
+    return datetime.strptime(lab.exec(host, asked).out.strip(), "notAfter=%Y-%m-%d %H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def starts(lab: Lab) -> list[tuple[int, int]]:
+    """Return when each member stopped and worked again, in microseconds of the clock that all lab hosts share."""
+    shown = f"systemctl show --value -p InactiveExitTimestampMonotonic -p ActiveEnterTimestampMonotonic {UNIT}"
+    return sorted(tuple(sorted(map(int, lab.exec(host, shown).out.split()))) for host in HOSTS)  # type: ignore[type-var]
+
+
+def test_certificates_about_to_end_are_named_and_apply_renews_them_one_member_after_the_other(
+    site: Operator, lab: Lab
+) -> None:
+    give_certificates(site, lab, timedelta(days=20, hours=1))
+    wait_until(lambda: all(answers(lab, host) for host in HOSTS))
+    said = warned(site)
+    for host in HOSTS:
+        assert f"{host}: certificate etcd ends on" in said
+    assert "in 20 days; next: rackwright apply" in said
+    found = [one for one in site("check", "--json", check=None).json["conditions"] if one["what"] == "lasts"]
+    assert {one["where"] for one in found if one["state"] == "warning"} >= {*HOSTS}
+    site("apply", "--yes")
+    assert all(ends_on(lab, host) > datetime.now(UTC) + timedelta(days=300) for host in HOSTS)
+    first, second, third = starts(lab)
+    assert first[1] <= second[0]
+    assert second[1] <= third[0]
+    assert "certificate etcd ends on" not in warned(site)
+
+
+def test_certificates_that_have_ended_are_renewed_without_the_lease_that_nobody_can_take(
+    site: Operator, lab: Lab
+) -> None:
+    give_certificates(site, lab, timedelta(seconds=5))
+    wait_until(lambda: all(ends_on(lab, host) < datetime.now(UTC) for host in HOSTS))
+    refused = site("restart", "gpu1/assistant@1", "--yes", check=None)
+    assert (refused.code, "no member of etcd can answer" in refused.err) == (3, True)
+    assert "certificate etcd ended on" in warned(site)
+    said = site("apply", "--yes")
+    assert "The certificates of etcd on gate1, gpu1 and gpu2 have ended" in said.out + said.err
+    assert all(answers(lab, host) for host in HOSTS)
+    assert [found.outdated for found in states(lab)] == [False] * 3
+    assert site("lease", "show").out == "there is no lease\n"
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+
+
+def test_nobody_else_gets_at_etcd(site: Operator, lab: Lab) -> None:
+    """Each attempt works for root, or for a member."""
+    place = Site(lab, lab.fleet(), site, {})
+    attempts = [*attacks.attempts(place)]
+    assert len(attempts) > 50
+    assert [str(one) for one in achieved(attempts, at_once=8)] == []
+    assert [what for what, got in attacks.controls(place).items() if not got] == []
+
+
+def test_whoever_takes_over_etcd_gets_no_further(site: Operator, lab: Lab) -> None:
+    """The program of the other attacks, as etcd's user in etcd's sandbox."""
+    place = Site(lab, lab.fleet(), site, {})
+    inside.plant(place, "gate1")
+    told = in_the_unit("gate1", "rackwright-etcd")(place)
+    assert LAST in told
+    may = inside.Place("etcd", lambda _: told, inside.SERVICE)
+    assert [str(one) for one in may.through(told)] == []
+    assert may.attempts(told) > 40
 
 
 def test_a_lost_one_is_replaced_by_apply(site: Operator, lab: Lab) -> None:

@@ -98,6 +98,7 @@ def test_the_unit_starts_only_a_member_and_has_its_key_as_a_credential(tmp_path:
         f"ConditionPathExists={names.MEMBER}",
         "Type=notify",
         "User=rw_etcd",
+        "Group=rw_etcd",
         "StateDirectory=rackwright-etcd",
         "StateDirectoryMode=0700",
         f"EnvironmentFile={names.SETTINGS}",
@@ -106,6 +107,9 @@ def test_the_unit_starts_only_a_member_and_has_its_key_as_a_credential(tmp_path:
         f"LoadCredential=etcd.crt:{CERTIFICATES}/etcd.crt",
         f"LoadCredential=etcd.ca.crt:{CERTIFICATES}/etcd.ca.crt",
         "Restart=always",
+        "RestartSec=1s",
+        "RestartMaxDelaySec=30s",
+        "TimeoutStartSec=180",
         "StartLimitIntervalSec=0",
         "LimitCORE=0",
         "WantedBy=multi-user.target",
@@ -115,6 +119,40 @@ def test_the_unit_starts_only_a_member_and_has_its_key_as_a_credential(tmp_path:
     verify = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(path)]
     done = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_a_healthy_cluster_does_not_show_is_set() -> None:
+    """It neither grows for months nor has slow disks, and the name in a certificate is checked before the rest."""
+    assert {
+        "ETCD_PEER_CLIENT_CERT_AUTH=true",
+        "ETCD_CLIENT_CERT_AUTH=true",
+        "ETCD_STRICT_RECONFIG_CHECK=true",
+        "ETCD_EXPERIMENTAL_INITIAL_CORRUPT_CHECK=true",
+        "ETCD_AUTO_COMPACTION_MODE=periodic",
+        "ETCD_AUTO_COMPACTION_RETENTION=1h",
+        "ETCD_QUOTA_BACKEND_BYTES=2147483648",
+        "ETCD_LOG_LEVEL=warn",
+    } <= {*etcd_env(SETTINGS).splitlines()}
+
+
+def test_roots_script_asks_its_own_member_as_a_member_and_not_for_long(tmp_path: Path) -> None:
+    (credentials := tmp_path / "credentials").mkdir()
+    text = ctl_text().replace(names.CREDENTIALS, str(credentials)).replace("/usr/bin/etcdctl", "printf '%s\\n'")
+    done = subprocess.run(["sh", "-c", text, "ctl", "get", "a b"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "--endpoints=https://127.0.0.1:2379",
+        *(
+            f"--{flag}={credentials}/etcd.{end}"
+            for flag, end in (("cacert", "ca.crt"), ("cert", "crt"), ("key", "key"))
+        ),
+        "--dial-timeout=2s",
+        "--command-timeout=5s",
+        "get",
+        "a b",
+    ]
+    credentials.rmdir()
+    done = subprocess.run(["sh", "-c", text, "ctl"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (69, "")
 
 
 def looked(folder: Path, command: str, active: str = "inactive", version: str = "3.5.16-4") -> str:
@@ -174,6 +212,29 @@ def test_a_member_is_outdated_if_what_it_was_started_from_has_changed(host: Path
         file.write("more\n")
     assert parse(looked(host, COMMAND, active)).outdated
     assert not parse(looked(host, COMMAND, "failed")).outdated
+
+
+def test_a_member_says_what_its_disk_has_left_and_how_often_it_was_slow(host: Path) -> None:
+    (host / names.DATA[1:]).mkdir(parents=True)
+    (host / "df").write_text("#!/bin/sh\necho Filesystem 1M-blocks Used Available\necho /dev/vda1 900 89 811 11% /\n")
+    (host / "journalctl").write_text("#!/bin/sh\necho slow fdatasync\necho slow fdatasync\n")
+    for name in ("df", "journalctl"):
+        (host / name).chmod(0o755)
+    command = COMMAND.replace(names.DATA, f"{host}{names.DATA}")
+    found = parse(looked(host, command))
+    assert (found.left, found.low, found.slow) == (811, False, 0)
+    (host / names.MEMBER[1:]).write_text("ETCD_INITIAL_CLUSTER=\n")
+    assert parse(looked(host, command)).slow == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "left", "low"), [("left 511", 511, True), ("left -", None, False), ("", None, False)]
+)
+def test_a_disk_with_little_left_is_low_and_one_that_is_not_known_is_not(
+    said: str, left: int | None, low: bool
+) -> None:
+    found = parse(f"{said}\nslow many\n")
+    assert (found.left, found.low, found.slow) == (left, low, 0)
 
 
 def test_what_no_host_says_counts_as_not_there() -> None:

@@ -9,6 +9,7 @@ from rackwright.errors import HostError, RackwrightError
 from rackwright.lifecycle.apply.dropped_names import DAYS
 from rackwright.lifecycle.apply.plan import Plan, plan
 from rackwright.lifecycle.apply.stages import KIT, SAVE, SURVEY, Applied, Options, begin
+from rackwright.lifecycle.control.ended import renew_ended
 from rackwright.lifecycle.session.agreements import Need, Setting, agree, away, command
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import refuse_moved
@@ -30,6 +31,7 @@ def apply(session: Session, options: Options, console: Console, show: Callable[[
     """
     from rackwright.remote import Background
 
+    renew_ended(session, console)
     with leased(session, command("apply", options.unattended), console) as lease_session:
         begin(session, console, SURVEY)
         comparing = Background(lambda: compared(session))

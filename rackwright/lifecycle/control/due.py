@@ -1,4 +1,4 @@
-"""Which members of the control hosts' etcd must be replaced or restarted. Reads only."""
+"""Which members of the control hosts' etcd must be replaced or restarted, and whose disks fail them. Reads only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rackwright.fleet.fleet import Fleet
-from rackwright.roles.etcd.settings import MEMBER
+from rackwright.roles.etcd.settings import DATA, MEMBER
 from rackwright.roles.etcd.state import EtcdState
 
 Act = Literal["replace", "restart"]
@@ -44,9 +44,29 @@ def _due(fleet: Fleet, states: Mapping[str, EtcdState], rewritten: frozenset[str
             continue
         if not (state.member and state.data):
             yield DueMember(host, "replace", "it has no data, as on a new machine")
+        elif state.ends and state.low:
+            # It starts on its own when there is space. `disk_warnings` names it.
+            continue
         elif state.ends:
             yield DueMember(host, "restart", f"it ends again and again; if that doesn't help: rm {MEMBER} there")
         elif not state.runs:
             yield DueMember(host, "restart", f"it is {state.active}")
         elif host in rewritten or state.outdated:
             yield DueMember(host, "restart", "its settings or its certificate are new", works=True)
+
+
+def disk_warnings(fleet: Fleet, states: Mapping[str, EtcdState]) -> Iterator[str]:
+    """Yield what the disks of members need attention for, given the states of hosts that answered."""
+    for host in fleet.control if len(fleet.control_hosts) > 1 else ():
+        state = states.get(host, EtcdState())
+        if state.low:
+            yield (
+                f"{host}: the disk of {DATA} has {state.left} MiB left; without space its etcd member ends, and "
+                f"starts again on its own when there is some; next: df -h {DATA} there"
+            )
+        if state.slow:
+            times = "once" if state.slow == 1 else f"{state.slow} times"
+            yield (
+                f"{host}: its disk took over a second for a write of etcd, {times} in the last hour; "
+                f"next: see what else uses the disk of {DATA}, which should be an SSD"
+            )

@@ -191,6 +191,12 @@ class Membership:
         self.remote.connection(host).run(command(_RESTART, UNIT)).check("restarting etcd")
         self._await(host)
 
+    def restart_together(self, hosts: tuple[str, ...]) -> None:
+        """Restart etcd on these hosts at the same time; return when each works. Raise HostError if one doesn't."""
+        restarting = command(_RESTART, UNIT)
+        self.remote.each(hosts, lambda name: self.remote.connection(name).run(restarting).check("restarting etcd"))
+        self.remote.each(hosts, self._await)
+
     def _url(self, host: str) -> str:
         return "" if (settings := etcd_of(self.fleet, host)) is None else settings.peer_url
 

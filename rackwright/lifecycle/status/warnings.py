@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from rackwright.fleet.ca import ca_of
 from rackwright.fleet.keys_file import read_keys
 from rackwright.gateway import DrainRecord, LeftRecord
-from rackwright.lifecycle.control.due import Act, due_members
+from rackwright.lifecycle.control.due import Act, disk_warnings, due_members
 from rackwright.lifecycle.expiry import ending_cas, ending_certificates, ending_keys
 from rackwright.lifecycle.gpus.status import host_warnings
 from rackwright.lifecycle.session.control_host import unmoved
@@ -39,6 +39,7 @@ def _control(session: Session, surveyed: Survey) -> Iterator[str]:
     states = {name: host.etcd for name, host in surveyed.hosts.items()}
     for due in due_members(session.fleet, states, frozenset()):
         yield f"{due.host}: its etcd member should be {_DONE[due.act]}: {due.why}; next: rackwright apply"
+    yield from disk_warnings(session.fleet, states)
 
 
 def drained_of(record: DrainRecord | LeftRecord | None) -> Drained | None:

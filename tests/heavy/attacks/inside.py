@@ -147,7 +147,8 @@ _SEEN_BY_ALL = (
     "connect: D-Bus",
 )
 """No secret is in them."""
-_PROXY = (*_SEEN_BY_ALL, "socket: IP", "memory: written and executed")
+SERVICE = (*_SEEN_BY_ALL, "socket: IP")
+_PROXY = (*SERVICE, "memory: written and executed")
 _LOGIN = (
     *(*_SEEN_BY_ALL, "socket: IP", "socket: netlink", "socket: virtual machines", "memory: written and executed"),
     *("read: the journal", "read: the audit log", "read: command line of another's process"),

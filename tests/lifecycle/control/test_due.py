@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.fleet.fleet import Fleet
-from rackwright.lifecycle.control.due import due_members
+from rackwright.lifecycle.control.due import disk_warnings, due_members
 from rackwright.roles.etcd.state import EtcdState
 from tests.fleet.fleets import make_fleet
 
@@ -74,3 +74,29 @@ def test_those_that_do_not_work_come_first(fleet: Fleet) -> None:
 
 def test_one_control_host_has_none(fleet: Fleet) -> None:
     assert due_members(replace(fleet, recorded=("gate1",)), {"gate1": EtcdState()}, frozenset()) == ()
+
+
+def test_one_that_ends_because_its_disk_is_full_starts_on_its_own_and_is_named(fleet: Fleet) -> None:
+    full = replace(WELL, active="activating", ends=True, left=0)
+    assert due(fleet, full) == []
+    (said,) = disk_warnings(fleet, {"gate1": WELL, "gpu2": full})
+    assert said.startswith("gpu2: the disk of /var/lib/rackwright-etcd has 0 MiB left; without space its etcd member")
+    assert said.endswith("next: df -h /var/lib/rackwright-etcd there")
+    assert due(fleet, replace(full, left=512)) != []
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (WELL, ""),
+        (replace(WELL, left=512), ""),
+        (replace(WELL, left=511), "gpu2: the disk of /var/lib/rackwright-etcd has 511 MiB left"),
+        (replace(WELL, slow=1), "gpu2: its disk took over a second for a write of etcd, once in the last hour"),
+        (replace(WELL, slow=7), "gpu2: its disk took over a second for a write of etcd, 7 times in the last hour"),
+    ],
+)
+def test_a_disk_that_is_slow_or_almost_full_is_named(fleet: Fleet, state: EtcdState, said: str) -> None:
+    found = [*disk_warnings(fleet, {"gpu2": state})]
+    assert [one.startswith(said) for one in found] == ([True] if said else [])
+    # A single control host has no etcd.
+    assert [*disk_warnings(replace(fleet, recorded=("gpu2",)), {"gpu2": state})] == []
