@@ -60,7 +60,9 @@ def test_the_version_has_the_beginning_of_the_digest(program: Path) -> None:
     assert own_version() == f"{rackwright.__version__}+{own_digest()[:8]}"
 
 
-def test_the_same_files_make_the_same_bytes_anywhere(program: Path, tmp_path: Path, monkeypatch) -> None:
+def test_the_same_files_make_the_same_bytes_anywhere(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = own_wheel()
     other = tmp_path / "elsewhere"
     other.mkdir()
@@ -76,6 +78,16 @@ def test_the_same_files_make_the_same_bytes_anywhere(program: Path, tmp_path: Pa
     second = own_wheel()
     assert (second.path, second.sha256, second.size) == (first.path, first.sha256, first.size)
     assert second.url != first.url
+
+
+def test_the_order_of_a_folder_changes_nothing(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, scan = own_wheel().sha256, os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: sorted(scan(path), key=lambda entry: entry.name, reverse=True))
+    again()
+    assert own_wheel().sha256 == before
+    monkeypatch.setattr(os, "scandir", lambda path: sorted(scan(path), key=lambda entry: entry.name))
+    again()
+    assert own_wheel().sha256 == before
 
 
 @pytest.mark.parametrize(
@@ -159,7 +171,9 @@ def test_a_damaged_copy_in_the_cache_is_replaced_and_an_old_one_removed(program:
     assert sorted(path.name for path in made.local.parent.iterdir()) == sorted([made.path, recent.name])
 
 
-def test_a_cache_that_cannot_be_written_is_an_error(program: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_cache_that_cannot_be_written_is_an_error(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(RackwrightError, match="can't be written: Not a directory"):

@@ -162,6 +162,17 @@ def test_its_user_has_no_shell_and_can_write_only_to_its_state(lab: Lab) -> None
     assert lab.exec(CTL, f"{AS_TOOL} touch {FOLDER}/x {folder_of(own_version())}/x", check=False).code != 0
 
 
+def test_check_asks_whether_the_host_reaches_the_servers_of_its_wheels(site: Operator) -> None:
+    tool = read_lock(site.path.with_suffix(".lock")).tool
+    assert tool
+    servers = {"/".join(file.url.split("/")[:3]) for file in tool.files}
+    conditions = site("check", "--json", check=None).json["conditions"]
+    asked = [(one["where"], one["found"], one["state"]) for one in conditions if one["what"] == "reaches"]
+    for server in servers:
+        answers = {where: state for where, found, state in asked if found.startswith(f"{server} ")}
+        assert answers == {CTL: "ok"}
+
+
 def test_a_second_apply_changes_nothing(site: Operator) -> None:
     assert site("apply", "--yes", "--json").json["changed"] == 0
 

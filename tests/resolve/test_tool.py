@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInIndex]:
         yield index
 
 
-def fleet(tmp_path: Path, **sections: object) -> Fleet:
+def fleet(tmp_path: Path, **sections: Any) -> Fleet:
     return make_fleet(tmp_path / "site.yml", **sections)
 
 
