@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import FleetError, SecretError
+from rackwright.fleet.backup_access import access_of, password_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.firewall import firewall_of
 from rackwright.fleet.hosts.tool_secrets import names_of_secrets, references_of_tool, secrets_of_tool
@@ -67,6 +68,33 @@ def test_the_kits_own_secrets_go_only_where_drills_are_made(tmp_path: Path) -> N
     drill = drill.replace("  objectives", "  at: 'first sun 04:00'\n  objectives")
     found = references_of_tool(fleet(tmp_path, WHOLE + backup + drill)).values()
     assert {"file:login-kit", "file:drill"} <= {*found}
+
+
+def test_the_password_of_all_backups_stays_with_operators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASS", "root of all")
+    backup = "backup: {to: [{name: far, url: 'rest:https://10.0.0.22', user: '{host}', "
+    backup += "login: 'file:login-{host}', password: 'env:PASS'}]}\n"
+    for host in ("gate1", "gpu1", "gpu2", "ctl1", "kit"):
+        (tmp_path / f"login-{host}").write_text(f"login of {host}")
+    made = fleet(tmp_path, WHOLE + backup)
+    expected = access_of(made)
+    monkeypatch.setattr("rackwright.fleet.hosts.tool_secrets._refuse_strange_key", lambda *_: None)
+    (tmp_path / "nightly").write_text("key")
+    found = secrets_of_tool(made)()
+    assert "root of all" not in {secret.reveal().strip() for secret in found.values()}
+    assert set(found) == set(names_of_secrets(made))
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    for name, secret in found.items():
+        (folder / name).write_text(secret.reveal())
+    monkeypatch.delenv("PASS")
+    monkeypatch.setenv("RACKWRIGHT_TOOL", "1")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    # The tool opens each host's backups, and finds on its own host what an operator would deliver.
+    assert access_of(made) == expected
+    assert secrets_of_tool(made)() == found
+    with pytest.raises(SecretError, match="isn't on this control host"):
+        password_of(made, "kit", None)
 
 
 def test_without_a_host_there_are_no_secrets(tmp_path: Path) -> None:
