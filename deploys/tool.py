@@ -9,9 +9,12 @@ from rackwright.roles.tool.role import tool as tool_role
 
 
 def tool() -> None:
-    """Ensure that the tool in the lock is installed on this host, and that its timers run."""
+    """Ensure that the tool in the lock is installed on this host, and that its timers run.
+
+    A rackwright of another version leaves it as it is.
+    """
     spec: HostSpec = host.data.spec
-    if spec.tool:
+    if spec.tool and spec.tool.wheels:
         tool_role(
             settings=spec.tool.settings,
             wheels=spec.tool.wheels,

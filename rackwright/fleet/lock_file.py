@@ -84,6 +84,18 @@ def mismatches(fleet: Fleet, lock: Lock, *, ignoring: Collection[Place] = ()) ->
     return tuple(Problem(f"{where} {'.'.join(place)}", what, next=RUN) for place, what in left)
 
 
+def other_tool(fleet: Fleet, lock: Lock) -> Problem | None:
+    """Return the problem if the lock has the tool in another version than the rackwright that runs here.
+
+    Only what installs the tool must refuse that: a colleague with another version may still look, restart and resume.
+    """
+    question, locked = tool_question(fleet), lock.tool
+    if question is None or locked is None or locked.digest == question.digest:
+        return None
+    what = f"is {locked.version}, but this rackwright is {question.version}"
+    return Problem(f"{fleet.sibling('lock')} tool.version", what, next=RUN)
+
+
 def _below(place: Place, places: Collection[Place]) -> bool:
     return any(place[: len(above)] == above for above in places)
 
@@ -189,14 +201,12 @@ def _drivers(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
 
 
 def _tool(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
-    """Compare the tool with the rackwright that runs here. An entry that no host needs does no harm."""
+    """Compare the tool's entry, except for its version. An entry that no host needs does no harm."""
     question, locked = tool_question(fleet), lock.tool
     if question is None:
         return
     if locked is None:
         yield ("tool",), "is in the fleet file only"
-    elif locked.digest != question.digest:
-        yield ("tool", "version"), f"is {locked.version}, but this rackwright is {question.version}"
     elif locked.python != question.python:
         yield ("tool", "python"), f"is {locked.python}, but this rackwright needs {question.python}"
     elif locked.index != question.index:

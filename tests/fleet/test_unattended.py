@@ -193,8 +193,11 @@ def test_a_fleet_without_it_makes_no_wheel(tmp_path: Path, cached: Path) -> None
 
 def test_a_lock_of_another_rackwright_puts_nothing_there(tmp_path: Path, cached: Path) -> None:
     of = fleet(tmp_path, WHOLE)
-    with pytest.raises(FleetError, match=r"tool.version: is 0.0.9\+1a2b3c4d, but this rackwright is"):
-        host_specs(of, locked(of, version="0.0.9+1a2b3c4d"))
+    specs = host_specs(of, locked(of, version="0.0.9+1a2b3c4d"))
+    assert specs["ctl1"].tool.wheels == ()
+    # The one that is there stays.
+    assert specs["ctl1"].layout.keep_tool == "/opt/rackwright/tool-0.0.9+1a2b3c4d"
+    assert not cached.exists()
 
 
 def test_its_wheels_are_a_need_of_its_hosts_that_no_backup_saves(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.host_spec import InstalledTool
 from rackwright.fleet.hosts.tool_secrets import names_of_secrets
@@ -15,14 +14,12 @@ from rackwright.roles.tool.settings import Settings
 def tool_of(fleet: Fleet, lock: Lock, host: str) -> InstalledTool | None:
     """Return the tool of this host; None if it has none. This rackwright's own wheel is then in the cache.
 
-    Raise FleetError if the lock isn't of this rackwright, RackwrightError if its wheel can't be made.
+    If the lock has another version, nothing can be installed from here: there are no wheels. Raise RackwrightError if
+    this rackwright's wheel can't be made.
     """
     if host not in fleet.tool_hosts or lock.tool is None:
         return None
-    if lock.tool.version != own_version():
-        what = f"is {lock.tool.version}, but this rackwright is {own_version()}"
-        raise FleetError([Problem(f"{fleet.sibling('lock')} tool.version", what, next="rackwright lock")])
-    wheels = (*lock.tool.files, own_wheel())
+    wheels = (*lock.tool.files, own_wheel()) if lock.tool.version == own_version() else ()
     settings = Settings(
         version=lock.tool.version,
         secrets=names_of_secrets(fleet),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Replica
+from rackwright.fleet.lock_file import other_tool
 from rackwright.lifecycle.apply.dropped_names import DroppedName, dropped_names
 from rackwright.lifecycle.apply.effects import ModelRestart, model_restarts
 from rackwright.lifecycle.apply.retiring import Retirement, retirement
@@ -87,6 +88,8 @@ def plan(session: Session, *, only: tuple[str, ...] = ()) -> Plan:
     """Return what would change. Raise FleetError if something must be decided in the fleet file first."""
     from rackwright.remote import Background, import_gently
 
+    if problem := other_tool(session.fleet, session.lock):
+        raise FleetError([problem])
     surveying = Background(lambda: survey(session))
     # Import this while the hosts answer.
     Background(lambda: import_gently("rackwright.runner._pyinfra", "pyinfra.api", *_DEPLOYS))

@@ -15,7 +15,7 @@ from rackwright.errors import FleetError, HostError, Problem, RackwrightError, S
 from rackwright.fleet.ca import ca_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
-from rackwright.fleet.lock_file import mismatches, read_lock
+from rackwright.fleet.lock_file import mismatches, other_tool, read_lock
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.lifecycle.check.result import Asked, Condition, State
 
@@ -57,7 +57,7 @@ def check_files(fleet: Fleet) -> Checked:
     if lock is None:
         conditions.append(Condition("controller", "lock", State.WARNING, "none yet", "rackwright lock"))
         return Checked(tuple(conditions))
-    if problems := mismatches(fleet, lock):
+    if problems := (*mismatches(fleet, lock), *filter(None, (other_tool(fleet, lock),))):
         raise FleetError(problems)
     conditions.append(Condition("controller", "lock", State.OK, f"{fleet.sibling('lock')} matches the fleet file"))
     return Checked(tuple(conditions))
