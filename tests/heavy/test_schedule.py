@@ -65,7 +65,7 @@ class Site:
 
     def plan_window(self, minutes: int = 360) -> datetime:
         """Plan a window that opens at the next full minute, and let the control host know; return when that is."""
-        start = (datetime.now(UTC) + timedelta(seconds=75)).replace(second=0, microsecond=0)
+        start = (datetime.now(UTC) + timedelta(seconds=90)).replace(second=0, microsecond=0)
         planned = f"daily {start:%H:%M}-{start + timedelta(minutes=minutes):%H:%M}"
         text = self.operator.path.read_text()
         assert self.window in text

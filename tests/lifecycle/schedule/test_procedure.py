@@ -155,10 +155,17 @@ def test_a_failure_is_kept_and_reported_and_the_other_schedule_still_has_its_tur
 
 
 def test_a_job_that_raises_nothing_can_fail(world: World) -> None:
-    world.job = lambda _: Result("drill not passed", problems=(Problem("", "not passed", listed=("rto",)),))
+    resumed: list[bool] = []
+
+    def fails(turn: Turn) -> Result:
+        resumed.append(turn.resumed)
+        return Result("drill not passed", problems=(Problem("", "not passed", listed=("rto",)),))
+
+    world.job = fails
     assert world.due() == (Ended("patch", SUNDAY, "failed", "not passed; rto"),)
     assert world.tries()[0].state == "failed"
     assert world.receiver.events == ["failed"]
+    assert resumed == [False]
 
 
 @pytest.mark.parametrize(
