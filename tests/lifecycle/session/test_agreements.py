@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -154,8 +155,10 @@ def test_an_outage_that_a_person_allowed_when_the_rollout_was_opened_counts() ->
         require_outages(session, unattended, console, hosts=["gpu1"])  # type: ignore[arg-type]
 
 
-def test_a_persons_run_is_not_checked_and_asks_no_gateway() -> None:
+def test_a_persons_run_and_one_that_changes_nothing_ask_no_gateway() -> None:
     require_outages(None, None, None, hosts=["gpu1"])  # type: ignore[arg-type]
+    session: Any = SimpleNamespace(fleet=two_hosts())
+    require_outages(session, Agreements(session.fleet), None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
