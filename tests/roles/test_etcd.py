@@ -111,6 +111,7 @@ def test_the_unit_starts_only_a_member_and_has_its_key_as_a_credential(tmp_path:
         "RestartMaxDelaySec=30s",
         "TimeoutStartSec=180",
         "StartLimitIntervalSec=0",
+        "LimitNOFILE=65536",
         "LimitCORE=0",
         "WantedBy=multi-user.target",
     } <= {*lines}
