@@ -1,4 +1,4 @@
-"""A real web server on loopback that keeps what is posted to it."""
+"""A real web server that keeps what is posted to it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Receiver:
 
     @property
     def place(self) -> str:
-        return f"127.0.0.1:{self.server.server_port}"
+        return f"{self.server.server_address[0]}:{self.server.server_port}"
 
     @property
     def url(self) -> str:
@@ -43,9 +43,11 @@ class Receiver:
 
 
 @contextmanager
-def webhook_receiver(*codes: int, tls: bool = True, location: str | None = None) -> Iterator[Receiver]:
-    """Yield a receiver with the loopback CA's certificate, or without TLS."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+def webhook_receiver(
+    *codes: int, tls: bool = True, location: str | None = None, address: str = "127.0.0.1"
+) -> Iterator[Receiver]:
+    """Yield a receiver on this address of the controller, with the loopback CA's certificate or without TLS."""
+    server = ThreadingHTTPServer((address, 0), _Handler)
     server.daemon_threads = True
     receiver = server.receiver = Receiver(server, list(codes), location)  # type: ignore[attr-defined]
     if tls:

@@ -84,7 +84,8 @@ def analyzed(unit: Path, *options: str) -> str:
         (
             "tool",
             tool.unit_text(TOOL),
-            {"RootDirectoryOrRootImage", "DeviceAllow"} | NETWORK | {"RestrictAddressFamilies_AF_UNIX"},
+            # It reads the boot's id, by which it knows that its host has rebooted.
+            {"RootDirectoryOrRootImage", "DeviceAllow", "ProcSubset", "RestrictAddressFamilies_AF_UNIX"} | NETWORK,
         ),
         ("vip", vip.unit_text(), LOOKS | MOVES | NETWORK | {NETLINK}),
     ],
