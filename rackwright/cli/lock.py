@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.common.context import Context, Json, hosts_needed
-from rackwright.cli.common.options import Command, common_options, pass_context
+from rackwright.cli.common.options import Command, common_options, confirm, pass_context, yes_option
+from rackwright.errors import UsageError
 
 if TYPE_CHECKING:
     from rackwright.fleet.lock import Lock
@@ -17,14 +18,55 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.option("--upgrade", is_flag=True, help="Also resolve again what is already locked: a branch may have moved.")
+@click.option("--applied", is_flag=True, help="Take the lock that was applied last, from the control hosts.")
+@yes_option
 @common_options
 @pass_context
-def lock(context: Context, upgrade: bool) -> None:
+def lock(context: Context, upgrade: bool, applied: bool, yes: bool) -> None:
     """Resolve models, runtimes, drivers and ports into the lock.
 
     Every file gets its URL, size and sha256, and every replica its port. Hosts are asked which packages their driver
     needs. Entries that still match the fleet file stay as they are. Commit the lock: apply uses nothing else.
+
+    With --applied, nothing is resolved: the command shows how the applied lock differs from yours, asks, and writes
+    it. A lock of yours with changes that the applied one lacks is refused.
     """
+    if applied:
+        _applied(context, upgrade, yes)
+    else:
+        _resolved(context, upgrade)
+
+
+def _applied(context: Context, upgrade: bool, yes: bool) -> None:
+    """Replace the lock by the one that was applied last."""
+    if upgrade:
+        raise UsageError("--applied resolves nothing, so it can't upgrade", should="give one of them")
+    hosts_needed()
+    from rackwright.cli.common.commit import remind_to_commit
+    from rackwright.lifecycle.lock.applied_lock import compare_lock, fetch_applied, write_applied_lock
+    from rackwright.state.formats import stamp
+
+    found = compare_lock(context.fleet, fetch_applied(context.fleet))
+    changed = bool(found.difference)
+    if changed:
+        context.note(*found.difference)
+        confirm(f"Write this lock to {found.path}, {found.said}?", yes=yes)
+        write_applied_lock(found)
+    document: Json = {
+        "lock": str(found.path),
+        "changed": changed,
+        "run": found.about.run,
+        "applied_by": found.about.who,
+        "applied": stamp(found.about.when),
+        "commit": found.about.commit,
+    }
+    context.answer(document, f"{found.path} {'written' if changed else 'is the applied lock'}: {found.said}")
+    if changed:
+        remind_to_commit(context)
+
+
+def _resolved(context: Context, upgrade: bool) -> None:
+    """Resolve what the fleet file leaves open, and write the lock."""
     if context.fleet.file.drivers:
         hosts_needed()
     from rackwright.fleet.lock_file import read_lock, require_sound, write_lock

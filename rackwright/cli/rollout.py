@@ -13,6 +13,7 @@ from rackwright.cli.common.options import (
     common_options,
     confirm,
     no_canary_option,
+    not_stale_option,
     pass_context,
     refuse_with_unattended,
     unattended_option,
@@ -55,17 +56,18 @@ def status(context: Context) -> None:
 @rollout.command()
 @no_canary_option
 @allow_outage_option
+@not_stale_option
 @yes_option
 @unattended_option
 @common_options
 @pass_context
-def resume(context: Context, canary: bool, allow_outage: bool, yes: bool, unattended: bool) -> None:
+def resume(context: Context, canary: bool, allow_outage: bool, not_stale: bool, yes: bool, unattended: bool) -> None:
     """Continue the open rollout. It goes by what the hosts run now, not by the journal.
 
     An update needs the fleet file that it was started with. A canary continues with the step that it had reached.
     With --no-canary, you accept the new version without a verdict. A host that has rebooted is not rebooted again.
     """
-    refuse_with_unattended(unattended=unattended, yes=yes, allow_outage=allow_outage)
+    refuse_with_unattended(unattended=unattended, yes=yes, allow_outage=allow_outage, not_stale=not_stale)
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.cli.render.undelivered_document import undelivered_documents
@@ -85,14 +87,17 @@ def resume(context: Context, canary: bool, allow_outage: bool, yes: bool, unatte
     ):
         console.confirm(f"Resume {found.what}, started by {found.who}?")
         notices.started(patched, found.id, found.what)
-        done = _resumed(session, found, console, agreements, canary=canary)
+        done = _resumed(session, found, console, agreements, canary=canary, not_stale=not_stale)
         said = f"{found.what}: {', '.join(done) or 'nothing was left to change'}"
         notices.ends(said, done)
+        unpublished = agreements.unpublished if agreements else None
+        if unpublished:
+            notices.fails(unpublished.problems)
         failure = refreshed_kit(context.fleet, session, console)
     document = {"rollout": found.id, "what": found.what, "changed": done}
     context.answer({**document, "not_notified": undelivered_documents(notices.undelivered)}, said)
-    if failure:
-        raise failure
+    if error := failure or unpublished:
+        raise error
 
 
 def _leads_to(found: AnyRollout) -> Lock | None:
@@ -110,7 +115,13 @@ def _patched(found: AnyRollout) -> tuple[str, ...]:
 
 
 def _resumed(
-    session: Session, found: AnyRollout, console: Console, unattended: Agreements | None, *, canary: bool
+    session: Session,
+    found: AnyRollout,
+    console: Console,
+    unattended: Agreements | None,
+    *,
+    canary: bool,
+    not_stale: bool,
 ) -> list[str]:
     """Return what was changed: hosts, or replicas as HOST/MODEL@N."""
     from rackwright.lifecycle.reboot.resume import resume as resume_hosts
@@ -118,9 +129,11 @@ def _resumed(
     from rackwright.state.rollout import HostRollout
 
     if isinstance(found, HostRollout):
-        return list(resume_hosts(session, found, console, _changes_of(found), unattended))
+        changes_of = _changes_of(found)
+        hosts = resume_hosts(session, found, console, changes_of, unattended=unattended, not_stale=not_stale)
+        return list(hosts)
     wanted = found if canary else found.model_copy(update={"canaries": ()})
-    return [replica.address for replica in resume_update(session, wanted, console, unattended)]
+    return [replica.address for replica in resume_update(session, wanted, console, unattended=unattended)]
 
 
 def _changes_of(found: HostRollout) -> ChangesOf:

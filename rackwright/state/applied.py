@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from difflib import unified_diff
 from hashlib import sha256
+from pathlib import PurePosixPath
 
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.state.checkout import Checkout
@@ -16,6 +17,7 @@ from rackwright.state.formats import Moment, parse, stamp
 from rackwright.state.shell import FOLDER, Shell, command
 from rackwright.values.base import Stored
 from rackwright.values.paths import RelativePath
+from rackwright.values.text import Sha256
 
 _ABOUT = "applied.json"
 
@@ -48,6 +50,13 @@ class About(Stored):
     fleet_file: RelativePath
     commit: str | None = None
     dirty: bool = False
+    """Whether the files differ from the commit."""
+    only_lock: bool = False
+    """Whether only the lock differs from it, because a run has promoted it."""
+    inside: RelativePath | None = None
+    """The fleet file's path inside its git repository; None: it isn't in one, or an earlier rackwright applied it."""
+    replaced: tuple[Sha256, ...] = ()
+    """sha256 of the lock files that runs have replaced, the latest last."""
     who: str
     run: str
     when: Moment
@@ -62,7 +71,13 @@ class Applied:
 def applied_from(checkout: Checkout, *, who: str, run: str, when: datetime) -> Applied:
     """Given the checkout that was applied, return what the control hosts must store."""
     about = About(
-        fleet_file=checkout.fleet_file, commit=checkout.commit, dirty=checkout.dirty, who=who, run=run, when=when
+        fleet_file=checkout.fleet_file,
+        commit=checkout.commit,
+        dirty=checkout.dirty,
+        inside=checkout.inside,
+        who=who,
+        run=run,
+        when=when,
     )
     return Applied(about, checkout.files)
 
@@ -92,26 +107,68 @@ def about_of(files: Mapping[str, bytes], where: str) -> About:
     return parse(About, "applied", files.get(_ABOUT, b"").decode(errors="replace"), f"{where}/{_ABOUT}")
 
 
-def stale_checkout(applied: Applied | None, local: Checkout) -> str | None:
+def lock_in(files: Applied | Checkout) -> bytes | None:
+    """Return the lock among the files, None if there is none."""
+    fleet_file = files.about.fleet_file if isinstance(files, Applied) else files.fleet_file
+    return files.files.get(_lock_name(fleet_file))
+
+
+def _lock_name(fleet_file: str) -> str:
+    return str(PurePosixPath(fleet_file).with_suffix(".lock"))
+
+
+def stale_checkout(applied: Applied | None, local: Checkout, *, ours: bool = False) -> str | None:
     """Return the difference from the applied fleet that the operator must accept, None if nothing needs acceptance.
 
-    Raise LeasedError if git shows that the checkout lacks the commit that was applied.
+    `ours`: these files were the applied ones, so that any difference is a later edit. Raise LeasedError if git shows
+    that the checkout lacks the commit that was applied, or if its lock is one that a run has replaced.
     """
     if applied is None or applied.files == local.files:
         return None
     about = applied.about
-    if not about.commit or not local.commit:
-        return difference(applied, local)
-    if not local.contains(about.commit):
+    if about.commit and local.commit and not local.contains(about.commit):
         raise LeasedError(
             f"this checkout lacks the commit {about.commit[:12]}, which {about.who} applied at {stamp(about.when)}",
             where=str(local.folder / local.fleet_file),
             should="applying this checkout would undo that change",
             next="git pull",
         )
-    if not about.dirty or local.committed_since(about.commit, applied.files):
-        return None
-    return difference(applied, local)
+    if not ours:
+        _refuse_former_lock(applied, local)
+    if not about.commit or not local.commit:
+        return difference(applied, local)
+    return None if _newer(applied, local, about.commit) else difference(applied, local)
+
+
+def _newer(applied: Applied, local: Checkout, commit: str) -> bool:
+    """Return whether git shows that the checkout, which contains the commit, has everything that was applied."""
+    if not applied.about.dirty:
+        return True
+    if applied.about.only_lock:
+        return lock_in(local) == lock_in(applied) or _has_had_lock(applied, local)
+    return local.committed_since(commit, applied.files)
+
+
+def _refuse_former_lock(applied: Applied, local: Checkout) -> None:
+    lock, about = lock_in(local), applied.about
+    if lock is None or sha256(lock).hexdigest() not in about.replaced or _has_had_lock(applied, local):
+        return
+    raise LeasedError(
+        f"this lock was replaced by one that {about.who} applied at {stamp(about.when)} (run {about.run})",
+        where=str(local.folder / _lock_name(local.fleet_file)),
+        should="applying this one would undo what the other brought",
+        next="rackwright lock --applied",
+    )
+
+
+def _has_had_lock(applied: Applied, local: Checkout) -> bool:
+    """Return whether a commit of the checkout has the applied lock: if it has another one now, that is newer."""
+    commit, lock = applied.about.commit, lock_in(applied)
+    if lock is None or not commit or not local.commit:
+        return False
+    # A run that promoted the lock didn't commit it, and after a rollback the commit's own lock is the applied one.
+    itself = not applied.about.dirty
+    return local.committed_since(commit, {_lock_name(applied.about.fleet_file): lock}, itself=itself)
 
 
 def difference(applied: Applied, local: Checkout) -> str:

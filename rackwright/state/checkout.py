@@ -47,13 +47,20 @@ class Checkout:
         # Computed only when needed, because starting git takes longer than comparing the files.
         return _kept(self.committed)
 
+    @cached_property
+    def inside(self) -> str | None:
+        """The fleet file's path inside its git repository; None if it isn't in one."""
+        fleet_file = self.folder / self.fleet_file
+        prefix = _git(fleet_file.parent, "rev-parse", "--show-prefix")
+        return None if prefix is None else f"{prefix}{fleet_file.name}"
+
     def contains(self, commit: str) -> bool:
         """Return whether this checkout contains the commit with this id."""
         folder = (self.folder / self.fleet_file).parent
         return _git(folder, "merge-base", "--is-ancestor", commit, "HEAD") is not None
 
-    def committed_since(self, commit: str, files: Mapping[str, bytes]) -> bool:
-        """Return whether this commit, or a later one up to HEAD, has these files as they are.
+    def committed_since(self, commit: str, files: Mapping[str, bytes], *, itself: bool = True) -> bool:
+        """Return whether a later commit up to HEAD, or the commit `itself`, has these files as they are.
 
         Only files that should be in git count, and the keys file doesn't: key commands change it at any time, and a
         checkout that lacks one of those changes is refused anyway.
@@ -65,7 +72,8 @@ class Checkout:
             if name not in beside and not name.startswith(f"{ELSEWHERE}/")
         }
         later = _git(self.folder, "rev-list", f"{commit}..HEAD", "--", *wanted) or ""
-        return any(_blobs(self.folder, one, wanted) == wanted for one in (commit, *later.split()))
+        first = (commit,) if itself else ()
+        return any(_blobs(self.folder, one, wanted) == wanted for one in (*first, *later.split()))
 
 
 def checkout(fleet: Fleet) -> Checkout:
@@ -97,6 +105,11 @@ def uncommitted(fleet: Fleet) -> tuple[Path, ...]:
     return tuple(
         path for path in paths if any(entry.endswith((f" {path.name}", f"/{path.name}")) for entry in entries)
     )
+
+
+def in_head(path: Path) -> bytes | None:
+    """Return the file's content in the commit that is checked out, None if git doesn't have it there."""
+    return _output(path.parent, "show", f"HEAD:./{path.name}")
 
 
 def head_of(folder: Path) -> str | None:
@@ -141,8 +154,13 @@ def _blobs(folder: Path, commit: str, names: Iterable[str]) -> dict[str, str]:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     """Return git's output, None if it failed or isn't installed."""
+    output = _output(folder, *arguments)
+    return None if output is None else output.decode(errors="replace").strip()
+
+
+def _output(folder: Path, *arguments: str) -> bytes | None:
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)
     except OSError:
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.stdout if done.returncode == 0 else None

@@ -241,14 +241,16 @@ def held(applied: Applied | None, local: Checkout, fleet: Fleet) -> str | None:
     run, keys = applied.about.run, f"{fleet.path.stem}.keys.yml"
     if _without(applied.files, keys) == _without(local.files, keys):
         return run
+    # The last apply ran on this machine: any difference is a later local edit.
+    ours = run == last_applied_from(fleet.path)
     try:
-        difference = stale_checkout(applied, local)
+        difference = stale_checkout(applied, local, ours=ours)
     except LeasedError as error:
         raise error.but(
-            should="a kit of these files would lack that change", next="git pull, then rackwright backup kit"
+            should="a kit of these files would lack that change",
+            next=f"{error.problems[0].next}, then rackwright backup kit",
         ) from None
-    # The last apply ran on this machine: any difference is a later local edit.
-    return run if difference is None or run == last_applied_from(fleet.path) else None
+    return run if difference is None or ours else None
 
 
 def _without(files: Mapping[str, bytes], keys: str) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rackwright.errors import HostError, LeasedError, ProofError
+from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
 from rackwright.lifecycle.notify import deliver
 from rackwright.lifecycle.patch import run
 from rackwright.lifecycle.patch.asked import Asked
@@ -19,6 +19,7 @@ from rackwright.lifecycle.patch.plan import HostPlan, Plan
 from rackwright.lifecycle.patch.run import Patched
 from rackwright.lifecycle.patch.schedule import schedule
 from rackwright.lifecycle.session import session as session_module
+from rackwright.lifecycle.session.agreements import Agreements
 from rackwright.roles.patch.state import PatchState
 from tests.cli.command_line import rackwright
 from tests.loopback_tls import bundle
@@ -35,8 +36,13 @@ class Desk:
         self.limits: list[object] = []
         self.hosts: tuple[str, ...] = ("gpu1",)
         self.error: Exception | None = None
+        self.unattended: Agreements | None = None
+        self.unpublished: RackwrightError | None = None
 
-    def patch_run(self, fleet: Any, asked: Asked, console: Any, show: Any, started: Any) -> Patched:
+    def patch_run(
+        self, fleet: Any, asked: Asked, console: Any, show: Any, started: Any, unattended: Agreements | None
+    ) -> Patched:
+        self.unattended = unattended
         host = HostPlan("gpu1", PatchState("debian 13", "amd64", "6.12"), None, ("libc6",), (), (), ())
         when = schedule(fleet, ("gpu1",), SUNDAY, UTC, {})
         planned = Plan((host,), (), when, plan_document((), only_security=False))
@@ -45,6 +51,8 @@ class Desk:
             console.confirm("Patch gpu1?")
             started(("gpu1",), "r1")
         self.asked.append(asked)
+        if unattended:
+            unattended.unpublished = self.unpublished
         if self.error:
             raise self.error
         return Patched(self.hosts, planned)
@@ -73,12 +81,52 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
         (("--canary", "gpu1"), Asked(canary="gpu1")),
         (("-l", "gpu1"), Asked(hosts=("gpu1",))),
         (("--allow-outage",), Asked(allow_outage=True)),
+        (("--not-stale",), Asked(not_stale=True)),
     ],
 )
 def test_each_option_arrives(site: Any, desk: Desk, words: tuple[str, ...], asked: Asked) -> None:
     ran = rackwright("-f", site, "patch", "run", "--yes", *words)
     assert ran.exit_code == 0, ran.stderr
     assert (desk.asked, desk.limits) == ([asked.model_copy(update={"yes": True})], [None])
+
+
+def test_unattended_asks_nobody_whatever_a_terminal_would_answer(site: Any, desk: Desk) -> None:
+    ran = rackwright("-f", site, "patch", "run", "--unattended", answers="n\n")
+    assert (ran.exit_code, ran.stdout) == (0, "patched: gpu1\n"), ran.stderr
+    assert "Patch gpu1?" not in ran.stderr
+    assert desk.unattended
+    assert (desk.unattended.fleet.path, desk.asked) == (site, [Asked()])
+
+
+def test_without_unattended_no_setting_answers(site: Any, desk: Desk) -> None:
+    assert rackwright("-f", site, "patch", "run", "--yes").exit_code == 0
+    assert desk.unattended is None
+
+
+@pytest.mark.parametrize("word", ["--yes", "--allow-outage", "--not-stale"])
+def test_unattended_allows_no_option_that_agrees(site: Any, desk: Desk, word: str) -> None:
+    ran = rackwright("-f", site, "patch", "run", "--unattended", word)
+    assert (ran.exit_code, desk.asked) == (2, [])
+    assert f"--unattended can't be combined with {word}" in ran.stderr
+
+
+def test_people_hear_of_an_unattended_run_that_fails_before_its_start(
+    site: Any, desk: Desk, receiver: Receiver
+) -> None:
+    desk.hosts, desk.error = (), LeasedError("anna@desk holds the lease")
+    assert rackwright("-f", site, "patch", "run", "--unattended").exit_code == 11
+    assert receiver.events == ["failed"]
+
+
+def test_a_lock_that_could_not_be_pushed_fails_the_command_after_its_answer(
+    site: Any, desk: Desk, receiver: Receiver
+) -> None:
+    desk.unpublished = RackwrightError("the promoted lock isn't on branch x", next="rackwright lock --applied")
+    ran = rackwright("-f", site, "patch", "run", "--unattended")
+    assert (ran.exit_code, ran.stdout) == (1, "patched: gpu1\n")
+    assert "the promoted lock isn't on branch x\n  next: rackwright lock --applied" in ran.stderr
+    assert receiver.events == ["started", "failed"]
+    assert receiver.posted[-1].document["next"] == "rackwright lock --applied"
 
 
 def test_a_host_that_the_fleet_file_lacks_is_refused(site: Any, desk: Desk) -> None:

@@ -77,7 +77,7 @@ def test_an_outage_can_be_agreed_to_when_it_is_ended(site, monkeypatch, verb, be
     )
     done = []
 
-    def carry_out(site, rollout, *_):
+    def carry_out(site, rollout, *_, **__):
         done.append(rollout.outages)
         return ()
 
@@ -186,8 +186,9 @@ def done(monkeypatch):
     calls = []
 
     def ended(what, result):
-        def end(session, rollout, console, *words):
-            calls.append((what, rollout, *(word for word in words if word is not reboots_of)))
+        def end(session, rollout, console, *words, unattended=None, not_stale=False):
+            unattended_run = ("unattended",) if unattended else ()
+            calls.append((what, rollout, *(word for word in words if word is not reboots_of), *unattended_run))
             return result
 
         return end
@@ -221,7 +222,7 @@ def test_a_rollout_of_hosts_is_resumed_with_the_fleets_lock(site, monkeypatch, d
 
 
 def test_a_resume_that_changed_nothing_more_says_so(site, monkeypatch, done):
-    monkeypatch.setattr(reboots, "resume", lambda *_: ())
+    monkeypatch.setattr(reboots, "resume", lambda *_, **__: ())
     required(monkeypatch, REBOOT)
     assert rackwright("-f", site, "rollout", "resume", "-y").stdout == "apply --reboot: nothing was left to change\n"
 
@@ -232,6 +233,21 @@ def test_an_update_is_resumed_with_its_own_lock(site, monkeypatch, done):
     ran = rackwright("-f", site, "--json", "rollout", "resume", "-y")
     assert ran.document["changed"] == ["gpu1/assistant@1"]
     assert done == ["the next lock", ("resume update", update)]
+
+
+@pytest.mark.parametrize("rollout", [REBOOT, UPDATE])
+def test_an_unattended_resume_asks_nobody(site, monkeypatch, done, rollout):
+    required(monkeypatch, rollout)
+    ran = rackwright("-f", site, "rollout", "resume", "--unattended", answers="n\n")
+    assert ran.exit_code == 0, ran.stderr
+    assert (done[1][2], "Resume" in ran.stderr) == ("unattended", False)
+
+
+@pytest.mark.parametrize("word", ["-y", "--allow-outage", "--not-stale"])
+def test_an_unattended_resume_allows_no_option_that_agrees(site, monkeypatch, done, word):
+    required(monkeypatch, REBOOT)
+    ran = rackwright("-f", site, "rollout", "resume", "--unattended", word)
+    assert (ran.exit_code, done) == (2, [])
 
 
 @pytest.mark.parametrize(("words", "outages"), [((), ()), (("--allow-outage",), True)])
@@ -297,7 +313,7 @@ def test_people_hear_that_a_patch_run_is_resumed_and_how_it_ends(site, monkeypat
         ("rollout resume ended: patch run: gpu1, gpu2", BEN.run),
     ]
 
-    def fails(*_):
+    def fails(*_, **__):
         raise RackwrightError("not proven", where="gpu2")
 
     monkeypatch.setattr(reboots, "resume", fails)

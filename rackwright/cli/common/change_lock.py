@@ -82,8 +82,8 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
     context.answer(
         document, f"{what}: {', '.join(names)}" if names else f"{what}: every replica already runs that version"
     )
-    if failure:
-        raise failure
+    if error := failure or (unattended.unpublished if unattended else None):
+        raise error
 
 
 def _lines(fleet: Fleet, found: tuple[Difference, ...], before: Lock, after: Lock, look: Look) -> list[str]:

@@ -114,7 +114,7 @@ def unattended_option(function: Function) -> Function:
 
 
 def refuse_with_unattended(*, unattended: bool, **others: bool) -> None:
-    """Raise UsageError if --unattended comes with an option that agrees to something on somebody's behalf.
+    """Raise UsageError if --unattended comes with an option that agrees to something for an operator.
 
     `others`: whether each of these options was passed, by its keyword.
     """

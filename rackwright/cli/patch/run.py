@@ -10,6 +10,7 @@ from rackwright.cli.common.options import (
     allow_outage_option,
     common_options,
     limit_option,
+    not_stale_option,
     pass_context,
     refuse_with_unattended,
     unattended_option,
@@ -24,6 +25,7 @@ from rackwright.cli.common.options import (
 @click.option("--reboot/--no-reboot", default=True, help="Reboot hosts whose packages need it (default).")
 @click.option("--canary", metavar="HOST", help="The host that goes first.")
 @allow_outage_option
+@not_stale_option
 @yes_option
 @unattended_option
 @limit_option
@@ -35,6 +37,7 @@ def run(
     reboot: bool,
     canary: str | None,
     allow_outage: bool,
+    not_stale: bool,
     yes: bool,
     unattended: bool,
     limit: tuple[str, ...],
@@ -45,7 +48,7 @@ def run(
     undrained. The first host goes alone; then up to `patch.max_unavailable` at a time. A host that isn't proven gets
     back the packages and the kernel that it had before, and the run ends. A host that needs nothing isn't touched.
     """
-    refuse_with_unattended(unattended=unattended, yes=yes, allow_outage=allow_outage)
+    refuse_with_unattended(unattended=unattended, yes=yes, allow_outage=allow_outage, not_stale=not_stale)
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.cli.render.patch_text import patch_text
@@ -71,6 +74,7 @@ def run(
         canary=canary,
         hosts=hosts,
         allow_outage=allow_outage,
+        not_stale=not_stale,
         yes=yes,
     )
     with (
@@ -82,4 +86,9 @@ def run(
         done = patch_run(session, asked, console, show, notices.started, agreements)
         said = f"patched: {', '.join(done.hosts)}" if done.hosts else "nothing to patch"
         notices.ends(said, done.hosts)
+        unpublished = agreements.unpublished if agreements else None
+        if unpublished:
+            notices.fails(unpublished.problems)
     context.answer({"patched": list(done.hosts), "not_notified": undelivered_documents(notices.undelivered)}, said)
+    if unpublished:
+        raise unpublished

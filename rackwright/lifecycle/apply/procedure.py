@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from rackwright.errors import HostError, RackwrightError
-from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.apply.dropped_names import DAYS
 from rackwright.lifecycle.apply.plan import Plan, plan
 from rackwright.lifecycle.apply.stages import KIT, SAVE, SURVEY, Applied, Options, begin
@@ -87,7 +86,7 @@ def _agree(
         console.say(f"{name}: will reboot: {why}")
     show(planned)
     agree_to_close(planned, options, console)
-    agree_to_outages(session.fleet, planned, options, console)
+    agree_to_outages(planned, options, console)
     agree_to_drop_names(planned, options, console)
     _require_outages(session, options, console, planned, (*waiting, *later))
     console.confirm("Apply this?")
@@ -176,7 +175,7 @@ def agree_to_close(planned: Plan, options: Options, console: Console) -> None:
     agree(question, refusal, [Need(Setting.CLOSE_PORTS)], console, options.unattended)
 
 
-def agree_to_outages(fleet: Fleet, planned: Plan, options: Options, console: Console) -> None:
+def agree_to_outages(planned: Plan, options: Options, console: Console) -> None:
     """Ask about models that no replica serves while they move: --yes alone doesn't agree to that."""
     outages = planned.retirement.outages
     if options.allow_outage or not outages:
@@ -193,7 +192,8 @@ def agree_to_outages(fleet: Fleet, planned: Plan, options: Options, console: Con
         listed=listed,
     )
     question = f"No replica of {models} serves until another one answers. Allow that?"
-    agree(question, refusal, [away(fleet, model) for model in outages], console, options.unattended)
+    needs = [away(options.unattended.fleet, model) for model in outages] if options.unattended else []
+    agree(question, refusal, needs, console, options.unattended)
 
 
 def agree_to_drop_names(planned: Plan, options: Options, console: Console) -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 from rackwright.errors import RackwrightError
 from rackwright.fleet.backup_access import kit_repositories, reached_from_here
 from rackwright.fleet.sections.backup import KIT
+from rackwright.fleet.sections.drill import Scenario
 from rackwright.lifecycle.drill.drill_fleet import Place
 from rackwright.lifecycle.drill.evidence.conclusion import (
     OTHER_REPOSITORY,
     POISON_PASSED_OVER,
     WRONG_PASSWORD_REFUSED,
 )
-from rackwright.lifecycle.drill.evidence.facts import Check, Outcome, Scenario
+from rackwright.lifecycle.drill.evidence.facts import Check, Outcome
 from rackwright.lifecycle.drill.recover import Recovered, Recovery
 from rackwright.lifecycle.restore.fetch_kit import KitPlace, fetch_kit
 from rackwright.state.formats import stamp

@@ -9,9 +9,9 @@ from rackwright.errors import FleetError, Problem, UsageError
 from rackwright.fleet.backup_access import kit_repositories
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.naming import unknown
-from rackwright.fleet.sections.drill import Drill
+from rackwright.fleet.sections.drill import Drill, Scenario
 from rackwright.lifecycle.drill.evidence.conclusion import REQUIRED
-from rackwright.lifecycle.drill.evidence.facts import Assets, Covered, NotCovered, Scenario
+from rackwright.lifecycle.drill.evidence.facts import Assets, Covered, NotCovered
 
 EVERYTHING: Scenario = "everything"
 SCENARIOS = tuple(REQUIRED)

@@ -17,6 +17,8 @@ class Asked(Stored):
     hosts: tuple[Name, ...] = ()
     """Only these; empty: all."""
     allow_outage: bool = False
+    not_stale: bool = False
+    """As in the options of an apply."""
     yes: bool = False
     """Whether the operator passed --yes, so that no one was asked after the plan was shown."""
 
@@ -35,5 +37,7 @@ class Asked(Stored):
         yield from (f"-l {host}" for host in self.hosts)
         if self.allow_outage:
             yield "--allow-outage"
+        if self.not_stale:
+            yield "--not-stale"
         if self.yes:
             yield "--yes"

@@ -33,6 +33,7 @@ from rackwright.lifecycle.reboot.new_kernel import (
 )
 from rackwright.lifecycle.reboot.pending import pending
 from rackwright.lifecycle.rollout.change import Change, Paused, Revert, nothing
+from rackwright.lifecycle.session.agreements import Agreements
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
@@ -64,6 +65,8 @@ class Patches:
     stopping: Stopping
     ran: Callable[[Run], None] = lambda _: None
     """Gets what was done to a host's driver."""
+    unattended: Agreements | None = None
+    """None: a person is at work."""
 
     def changed(self, part: HostPart, *, rebooted: bool) -> Change:
         """Return the change that brings the host to the plan. What is done already isn't done again."""
@@ -289,7 +292,7 @@ class Patches:
         if lock == before:
             remove_next(self.session.fleet)
         else:
-            promote(under(self.session, lock), self.lease_session, self.console)
+            promote(under(self.session, lock), self.lease_session, self.console, self.unattended)
 
     # Shared.
 

@@ -70,6 +70,8 @@ class Work:
     """Gets each host that was changed and proven."""
 
     changes_of: ChangesOf = field(default_factory=lambda: reboots_of)
+    unattended: Agreements | None = None
+    """None: a person is at work."""
 
     @cached_property
     def changes(self) -> HostChanges:

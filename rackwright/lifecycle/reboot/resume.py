@@ -12,7 +12,7 @@ from rackwright.lifecycle.rollout.opened import still_open, taken_over
 from rackwright.lifecycle.rollout.outage_needs import require_outages
 from rackwright.lifecycle.session.agreements import Agreements, command
 from rackwright.lifecycle.session.console import Console
-from rackwright.lifecycle.session.remember import note_changes
+from rackwright.lifecycle.session.remember import compared, note_changes, refuse_stale_checkout
 from rackwright.lifecycle.session.session import Session
 from rackwright.run import Run
 from rackwright.state.rollout import HostRollout
@@ -25,12 +25,15 @@ def resume(
     console: Console,
     changes_of: ChangesOf = reboots_of,
     unattended: Agreements | None = None,
+    *,
+    not_stale: bool = False,
 ) -> tuple[str, ...]:
     """Complete the rollout as if it had not been interrupted; return the hosts that it changed now.
 
     A host that has rebooted is not rebooted again. The session's lock is the one that the rollout leads to, if it
-    leads to one. Raise as `complete` does, LeasedError if the fleet file lacks one of its hosts, FleetError if it
-    doesn't match that lock, RackwrightError if an unattended run may not take down what is left to change.
+    leads to one. Raise as `complete` does, LeasedError if the fleet file lacks one of its hosts, or if these files
+    are older than the applied ones, FleetError if the fleet file doesn't match that lock, RackwrightError if an
+    unattended run may not take down what is left to change.
     """
     _refuse_other_hosts(session, rollout)
     if rollout.after:
@@ -43,7 +46,12 @@ def resume(
         def ran(run: Run) -> None:
             note_changes(session, lease_session, run, session.hosts)
 
-        work = Work(session, lease_session, rollout, console, stopping, ran, changes_of=changes_of)
+        if rollout.after:
+            # It ends with these files as the applied ones.
+            refuse_stale_checkout(compared(session), console, not_stale=not_stale, unattended=unattended)
+        work = Work(
+            session, lease_session, rollout, console, stopping, ran, changes_of=changes_of, unattended=unattended
+        )
         if unattended:
             left = [one.part.name for one in look(work) if not one.done]
             require_outages(session, unattended, console, hosts=left, agreed=rollout.outages)

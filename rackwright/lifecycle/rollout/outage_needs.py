@@ -26,8 +26,11 @@ def require_outages(
     `agreed`: models for which a person has allowed it. A run of a person isn't checked here: it is asked, or pauses
     before the replica.
     """
-    changes = (*((one,) for one in replicas), *map(session.fleet.parts_on, changed := tuple(hosts)))
-    if unattended is None or not (any(changes) or changed):
+    if unattended is None:
+        return
+    changed = tuple(hosts)
+    changes = (*((one,) for one in replicas), *map(session.fleet.parts_on, changed))
+    if not changes:
         return
     found = outage_needs(session.fleet, session.gateways.servers(), changes, changed)
     if needs := [need for need in found if need.model not in agreed]:
@@ -39,7 +42,7 @@ def require_outages(
 def outage_needs(
     fleet: Fleet, states: dict[str, ServerState], changes: Sequence[Sequence[Replica]], hosts: Collection[str]
 ) -> tuple[Need, ...]:
-    """Return what must allow these changes, each of replicas that are away at the same time.
+    """Return what must allow these changes, each of replicas that are unavailable at the same time.
 
     `states`: every replica at the gateways. `hosts`: those that change as a whole.
     """

@@ -54,6 +54,8 @@ class Agreements:
 
     fleet: Fleet
     answered: list[Need] = field(default_factory=list)
+    unpublished: RackwrightError | None = None
+    """Why the lock that the run promoted isn't in the git repository; None: it is, or nothing had to be pushed."""
 
     @property
     def settings(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from rackwright.state.formats import utc_now
 from rackwright.state.last_local_apply import last_applied_from, note_applied_from
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.record import Record, write_record
+from rackwright.state.replaced_locks import following
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,12 @@ def compared(session: Session) -> Compared:
     local = checkout(session.fleet)
     refuse_other_ca(applied, local)
     refuse_unknown_keys(session.fleet, asking.result())
-    difference = stale_checkout(applied, local)
     if applied is None:
         return Compared(same=False)
     same = applied.files == local.files
     # The last apply ran on this machine, or its files were seen here: any difference is a later local edit.
     ours = applied.about.run == last_applied_from(session.fleet.path)
+    difference = stale_checkout(applied, local, ours=ours)
     if same and not ours:
         note_applied_from(session.fleet.path, applied.about.run)
     return Compared(same, None if ours else difference, applied.about.who)
@@ -84,11 +85,19 @@ def refuse_stale_checkout(
     return found.same
 
 
-def remember(session: Session, lease_session: LeaseSession, run: Run, surveyed: Survey, *, known: bool) -> None:
+def remember(
+    session: Session,
+    lease_session: LeaseSession,
+    run: Run,
+    surveyed: Survey,
+    *,
+    known: bool,
+    promotes: bool = False,
+) -> None:
     """Write the record to each host that succeeded, and the applied fleet to the control hosts.
 
-    Nothing is written if nothing changed; `known`: the control hosts have these files already. A host that failed
-    keeps its old record, and its audit log lists what was changed.
+    Nothing is written if nothing changed; `known`: the control hosts have these files already; `promotes`: the run
+    itself has written the lock. A host that failed keeps its old record, and its audit log lists what was changed.
     """
     note_changes(session, lease_session, run, run.failed_hosts)
     digest = lock_digest(session.lock)
@@ -118,6 +127,7 @@ def remember(session: Session, lease_session: LeaseSession, run: Run, surveyed: 
             lease_session,
             record.when,
             [name for name in session.fleet.control if name not in run.failed_hosts],
+            promotes=promotes,
         )
         _see_schedules(session, record.when)
 
@@ -133,7 +143,9 @@ def _see_schedules(session: Session, when: datetime) -> None:
             see(session.store, one.name, one.said, when)
 
 
-def _keep_applied(session: Session, lease_session: LeaseSession, when: datetime, hosts: list[str]) -> None:
+def _keep_applied(
+    session: Session, lease_session: LeaseSession, when: datetime, hosts: list[str], *, promotes: bool = False
+) -> None:
     """Write the applied fleet to the control hosts, even if the work was limited to other hosts.
 
     One that is unreachable gets the files with the next apply; more than half must have them.
@@ -141,7 +153,8 @@ def _keep_applied(session: Session, lease_session: LeaseSession, when: datetime,
     who = lease_session.lease.owner.who
     # Read before the checkout: a key command in between must not make the control hosts drop what the checkout lacks.
     keys = read_keys_file(session.fleet.sibling("keys.yml"))
-    applied = applied_from(checkout(session.fleet), who=who, run=lease_session.run, when=when)
+    now = applied_from(checkout(session.fleet), who=who, run=lease_session.run, when=when)
+    applied = following(now, last_applied(session.remote, session.fleet), promotes=promotes)
 
     def keep(name: str) -> HostError | None:
         try:

@@ -107,7 +107,7 @@ def update(session: Session, asked: Asked, console: Console, confirm: Callable[[
         if not look.replicas:
             # A commit may change only files that no engine uses.
             if asked.before != session.lock:
-                promote(session, lease_session, console)
+                promote(session, lease_session, console, asked.unattended)
             remove_next(session.fleet)
             return Updated()
         outages = confirm(look)
@@ -117,9 +117,8 @@ def update(session: Session, asked: Asked, console: Console, confirm: Callable[[
             console.stage(PREFETCH, STAGES)
             transferred = _prefetch(session, lease_session, look, console, stopping)
             console.stage(ROLL, STAGES)
-            changed = complete(
-                Work(session, lease_session, _open(session, lease_session, asked, look, outages), console, stopping)
-            )
+            rollout = _open(session, lease_session, asked, look, outages)
+            changed = complete(Work(session, lease_session, rollout, console, stopping, asked.unattended))
             return Updated(changed, transferred)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rackwright.errors import HostsFailed
 from rackwright.fleet.lock_file import write_lock
+from rackwright.lifecycle.session.agreements import Agreements
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import remember
 from rackwright.lifecycle.session.session import Session
@@ -13,10 +14,13 @@ from rackwright.lifecycle.update.next_lock import remove_next
 from rackwright.state.lease_session import LeaseSession
 
 
-def promote(session: Session, lease_session: LeaseSession, console: Console) -> None:
+def promote(
+    session: Session, lease_session: LeaseSession, console: Console, unattended: Agreements | None = None
+) -> None:
     """Give gateways and backups the session's digests, make its lock NAME.lock, and record it on all hosts.
 
-    It is safe to repeat. Raise HostsFailed if a gateway or backup can't be changed: then the old lock stays.
+    An unattended run pushes it to the fleet's git repository, too; that this failed is in `unattended`. It is safe to
+    repeat. Raise HostsFailed if a gateway or backup can't be changed: then the old lock stays.
     """
     from rackwright.deploys.site import publish
 
@@ -31,4 +35,9 @@ def promote(session: Session, lease_session: LeaseSession, console: Console) -> 
     write_lock(session.fleet.sibling("lock"), session.lock)
     remove_next(session.fleet)
     console.say(f"{session.fleet.sibling('lock')} is the new lock: commit it")
-    remember(session, lease_session, run, survey(session), known=False)
+    remember(session, lease_session, run, survey(session), known=False, promotes=True)
+    if unattended and session.fleet.file.unattended.repository:
+        # Imports git's part of it only where it is needed.
+        from rackwright.lifecycle.lock.lock_branch import publish_promoted
+
+        unattended.unpublished = publish_promoted(session, console, lease_session.lease.owner.why)

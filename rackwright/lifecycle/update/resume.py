@@ -21,7 +21,7 @@ from rackwright.stopping import stoppable
 
 
 def resume(
-    session: Session, rollout: Rollout, console: Console, unattended: Agreements | None = None
+    session: Session, rollout: Rollout, console: Console, *, unattended: Agreements | None = None
 ) -> tuple[Replica, ...]:
     """Complete the rollout as if it had not been interrupted; return the replicas that it changed.
 
@@ -34,7 +34,7 @@ def resume(
         golden_set_of(session.fleet, model)
     verb = command("resume", unattended)
     with taken_over(session, rollout, verb, console) as lease_session, stoppable(console.heard) as stopping:
-        work = Work(session, lease_session, rollout, console, stopping)
+        work = Work(session, lease_session, rollout, console, stopping, unattended)
         if unattended:
             left = [one.replica for one in survey_replicas(work) if not (one.whole and one.serves)]
             require_outages(session, unattended, console, replicas=left, agreed=rollout.outages)

@@ -16,6 +16,7 @@ from rackwright.lifecycle.canary.trial import Tried, with_trial
 from rackwright.lifecycle.rollout.change import Change, Paused, Undecided
 from rackwright.lifecycle.rollout.engine_changes import Engines, roll
 from rackwright.lifecycle.rollout.opened import RESUME
+from rackwright.lifecycle.session.agreements import Agreements
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
@@ -39,6 +40,8 @@ class Work:
     rollout: Rollout
     console: Console
     stopping: Stopping
+    unattended: Agreements | None = None
+    """None: a person is at work."""
 
     @property
     def engines(self) -> Engines:
@@ -120,7 +123,7 @@ def complete(work: Work) -> tuple[Replica, ...]:
     work.lease_session.write(
         Event.INTENT, work.rollout.id, phase=PROMOTE, detail="every replica runs by the new lock"
     )
-    promote(work.session, work.lease_session, work.console)
+    promote(work.session, work.lease_session, work.console, work.unattended)
     _close(work, "done")
     work.console.say(f"{work.rollout.what}: done")
     return tuple(one for one in done if one.address in work.rollout.due)

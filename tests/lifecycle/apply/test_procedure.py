@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,7 +16,10 @@ from rackwright.lifecycle.apply.plan import Plan, Restart
 from rackwright.lifecycle.apply.retiring import Retirement, Retiring
 from rackwright.lifecycle.apply.stages import Options
 from rackwright.lifecycle.gpus.assignment import Deferred
+from rackwright.lifecycle.session.agreements import Agreements
 from rackwright.run import Run
+from tests.lifecycle.patch.seen import two_hosts
+from tests.lifecycle.session.test_agreements import allowing
 
 OLD, NEW, CROWDED, WITHOUT = (Replica("assistant", number, "gpu1", 1) for number in (1, 2, 3, 4))
 
@@ -134,6 +138,27 @@ def test_a_move_that_leaves_a_model_without_a_replica_is_asked_about_and_yes_is_
     planned, console = moving(outages=("assistant",)), Asked(there=True)
     apply.agree_to_outages(planned, Options(), cast("Any", console))
     assert console.said == ["No replica of assistant serves until another one answers. Allow that?"]
+
+
+@pytest.mark.parametrize(
+    ("allow", "answered"),
+    [
+        ({"close_ports": True, "outage": "all"}, "unattended.allow.close_ports"),
+        ({"close_ports": True}, None),
+        ({"outage": ["assistant"]}, None),
+    ],
+)
+def test_nobody_is_asked_in_an_unattended_apply_and_each_question_has_its_setting(
+    allow: dict[str, Any], answered: str | None
+) -> None:
+    options = Options(unattended=Agreements(allowing(two_hosts(), **allow)))
+    console: Any = Asked(there=True)
+    with nullcontext() if answered else pytest.raises(RackwrightError, match=r"needs unattended\.allow"):
+        apply.agree_to_close(CLOSING, options, console)
+        apply.agree_to_outages(moving(outages=("assistant",)), options, console)
+    assert not [line for line in console.said if line.endswith("?")]
+    if answered and options.unattended:
+        assert options.unattended.settings == (answered, "unattended.allow.outage (model assistant)")
 
 
 @pytest.mark.parametrize(("outages", "agreed"), [(("assistant",), True), ((), False)])

@@ -11,11 +11,12 @@ from typing import Any, cast
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
+from rackwright.fleet.sections.drill import Scenario
 from rackwright.lifecycle.backup.choose import Chosen, PassedOver
 from rackwright.lifecycle.backup.reader import Reader
 from rackwright.lifecycle.backup.snapshots import Snapshot
 from rackwright.lifecycle.drill.drill_fleet import Place
-from rackwright.lifecycle.drill.evidence.facts import Facts, Scenario
+from rackwright.lifecycle.drill.evidence.facts import Facts
 from rackwright.lifecycle.drill.record import Record
 from rackwright.lifecycle.drill.recover import Recovery
 from rackwright.lifecycle.drill.scope import scope_of

@@ -12,9 +12,10 @@ import pytest
 
 from rackwright.errors import HostError, HostsFailed, RackwrightError, together
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.sections.drill import Scenario
 from rackwright.lifecycle.drill import scenarios
 from rackwright.lifecycle.drill.drill_fleet import Place
-from rackwright.lifecycle.drill.evidence.facts import Check, Scenario
+from rackwright.lifecycle.drill.evidence.facts import Check
 from rackwright.lifecycle.drill.recover import Recovered, Recovery
 from rackwright.lifecycle.drill.scenarios import SCENARIOS
 from rackwright.lifecycle.restore.everything import Everything

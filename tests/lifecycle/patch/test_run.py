@@ -13,6 +13,7 @@ import pytest
 
 from rackwright.errors import HostsFailed, LeasedError, ProofError, RackwrightError, UsageError
 from rackwright.fleet.lock import Lock
+from rackwright.gateway import ServerState
 from rackwright.lifecycle.patch import due, run
 from rackwright.lifecycle.patch.asked import Asked
 from rackwright.lifecycle.patch.document import plan_document
@@ -22,6 +23,8 @@ from rackwright.lifecycle.patch.plan import HostPlan, Plan
 from rackwright.lifecycle.patch.run import Patched, patch_run
 from rackwright.lifecycle.patch.schedule import schedule
 from rackwright.lifecycle.patch.try_build import Tried
+from rackwright.lifecycle.session.agreements import Agreements
+from rackwright.lifecycle.session.remember import Compared
 from rackwright.roles.patch.state import Offered, PatchState
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import HostPart, HostRollout, read_rollout
@@ -29,6 +32,7 @@ from tests.lifecycle.patch.hosts import UNIT, Bench, Fakes, bench_of, change_of
 from tests.lifecycle.patch.seen import clock, seen
 from tests.lifecycle.patch.test_findings import COMING, NOW
 from tests.lifecycle.patch.test_patch_drivers import BEFORE, drivers
+from tests.lifecycle.session.test_agreements import allowing
 
 SUNDAY = datetime(2026, 11, 29, 1, 0, tzinfo=UTC)
 OFFERED = Offered(change_of(), security=False, origin="Debian", back="archive")
@@ -49,6 +53,7 @@ class Desk:
         """What was written as NAME.lock.next."""
         self.started: list[tuple[tuple[str, ...], str]] = []
         """The hosts and the run of each start that was reported."""
+        self.compared = Compared(same=True)
         self.lease: LeaseSession
 
     def offer(self, *hosts: str, reboots: tuple[str, ...] = (), **state: Any) -> None:
@@ -77,11 +82,14 @@ class Desk:
         self.builds = (Tried(hosts[0], COMING.version, COMING.kernel, builds, lines),)  # type: ignore[arg-type]
         self.bench.lock = BEFORE
 
+    unattended: Agreements | None = None
+
     def run(self, **asked: Any) -> Patched:
         def started(hosts: Sequence[str], run: str) -> None:
             self.started.append((tuple(hosts), run))
 
-        return patch_run(self.bench.session, Asked(**asked), self.bench.console, self.shown.append, started)
+        words = Asked(**asked), self.bench.console, self.shown.append, started
+        return patch_run(self.bench.session, *words, self.unattended)
 
     @property
     def rollout(self) -> HostRollout:
@@ -108,6 +116,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(run, "leased", leased)
     monkeypatch.setattr(run, "refuse_moved", lambda *_: None)
     monkeypatch.setattr(run, "survey", lambda _: SimpleNamespace(control=None))
+    monkeypatch.setattr(run, "compared", lambda _: made.compared)
     monkeypatch.setattr(run, "patch_plan", made.planned)
     monkeypatch.setattr(run, "look", bench.look)
     monkeypatch.setattr(run, "write_next", lambda _, lock: made.nexts.append(lock))
@@ -294,3 +303,68 @@ def test_an_outage_is_allowed_for_all_models_or_none(desk: Desk) -> None:
     assert desk.rollout.outages == ()
     desk.run(allow_outage=True)
     assert desk.rollout.outages == ("assistant",)
+
+
+# Nobody watches.
+
+
+def unattended(desk: Desk, monkeypatch: pytest.MonkeyPatch, *up: str, **allow: Any) -> None:
+    """Let the run be unattended, with these settings, while these replicas serve."""
+    fleet = allowing(desk.bench.fleet, **allow)
+    states = {
+        one.address: ServerState(one.host, one.name, False, one.address in up, 0, None) for one in fleet.replicas
+    }
+    session = SimpleNamespace(**vars(desk.bench.session) | {"fleet": fleet, "gateways": Servers(states)})
+    monkeypatch.setattr(Bench, "session", session)
+    desk.unattended = Agreements(fleet)
+
+
+class Servers(SimpleNamespace):
+    def __init__(self, states: dict[str, ServerState]) -> None:
+        super().__init__(servers=lambda: states)
+
+
+BOTH = ("gpu1/assistant@1", "gpu2/assistant@1")
+
+
+def test_an_unattended_run_that_needs_no_agreement_is_recorded_as_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unattended(desk, monkeypatch, *BOTH)
+    desk.run()
+    assert (desk.rollout.unattended, desk.rollout.outages) == ((), ())
+
+
+def test_the_last_healthy_replica_stops_an_unattended_run_before_anything_changes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unattended(desk, monkeypatch, BOTH[0], downtime="all", close_ports=True)
+    with pytest.raises(RackwrightError, match=r"needs unattended\.allow\.outage \(model assistant\)"):
+        desk.run()
+    assert (desk.bench.journal(), desk.started) == ([], [])
+    assert all(host.events == [] for host in desk.bench.hosts.values())
+
+
+def test_an_outage_that_the_fleet_file_allows_is_in_the_rollout(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    unattended(desk, monkeypatch, BOTH[0], outage=["assistant"])
+    desk.run()
+    assert desk.rollout.outages == ("assistant",)
+    assert desk.rollout.unattended == ("unattended.allow.outage (model assistant)",)
+
+
+def test_a_person_who_runs_it_is_recorded_as_one(desk: Desk) -> None:
+    desk.run()
+    assert desk.rollout.unattended is None
+
+
+@pytest.mark.parametrize("allow", [{}, {"not_stale": True}])
+def test_files_that_may_be_older_stop_a_run_unless_that_is_allowed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, allow: dict[str, Any]
+) -> None:
+    desk.compared = Compared(same=False, difference="-new", who="ben")
+    unattended(desk, monkeypatch, *BOTH, **allow)
+    if allow:
+        desk.run()
+        assert desk.rollout.unattended == ("unattended.allow.not_stale",)
+    else:
+        refused(desk, LeasedError, r"needs unattended\.allow\.not_stale")

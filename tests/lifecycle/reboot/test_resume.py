@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
-from rackwright.errors import HostError, LeasedError, ProofError
+from rackwright.cli.common.console import Console
+from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
 from rackwright.lifecycle.reboot import resume as module
 from rackwright.lifecycle.reboot.resume import abort, resume
 from rackwright.lifecycle.rollout import opened
 from rackwright.lifecycle.rollout.change import Paused
+from rackwright.lifecycle.session.agreements import Agreements
+from rackwright.lifecycle.session.remember import Compared
 from rackwright.run import Outcome, Run, Step
 from rackwright.state.journal import Event
 from rackwright.state.rollout import HostRollout
@@ -123,3 +126,64 @@ def test_one_that_can_not_be_ended_stays_open_with_the_way_out(
     with pytest.raises(kind, match=rf"the rollout {rollout.id} stays open(.|\n)*rackwright rollout abort --leave"):
         aborted(made, bench, rollout)
     assert is_open(made)
+
+
+# Nobody watches.
+
+
+@pytest.fixture
+def unattended(made: Session, monkeypatch: pytest.MonkeyPatch) -> Agreements:
+    """A resume that the fleet file allows to take down `small`, as the only model."""
+    monkeypatch.setattr(Agreements, "outages", ("small",))
+    return Agreements(made.fleet)
+
+
+def test_an_unattended_resume_must_be_allowed_what_is_left_to_change(
+    made: Session, bench: Bench, unattended: Agreements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def refuse(session: object, found: object, console: object, *, hosts: object, agreed: object) -> None:
+        asked.append((found, hosts, agreed))
+        raise RackwrightError("not allowed")
+
+    monkeypatch.setattr(module, "require_outages", refuse)
+    work = bench.opened(made, *HOSTS)
+    bench.acted(work, "gpu1")
+    made.machines["gpu1"].boots, made.machines["gpu1"].loaded = 1, NEW
+    rollout = work.rollout.model_copy(update={"outages": ("assistant",)})
+    with pytest.raises(RackwrightError, match="not allowed"):
+        resume(made, rollout, bench.console, unattended=unattended)  # type: ignore[arg-type]
+    assert asked == [(unattended, ["gpu2", "gpu3"], ("assistant",))]
+    assert [made.machines[name].boots for name in HOSTS] == [1, 0, 0]
+    assert is_open(made)
+
+
+def test_an_unattended_resume_may_do_what_was_allowed_at_the_start_and_what_is_allowed_now(
+    made: Session, bench: Bench, unattended: Agreements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works: list[Any] = []
+    monkeypatch.setattr(module, "require_outages", lambda *_, **__: None)
+    monkeypatch.setattr(module, "complete", lambda work: works.append(work) or ())
+    rollout = bench.opened(made, *HOSTS).rollout.model_copy(update={"outages": ("assistant",)})
+    resume(made, rollout, bench.console, unattended=unattended)  # type: ignore[arg-type]
+    resume(made, rollout, bench.console)  # type: ignore[arg-type]
+    assert [(one.rollout.outages, one.unattended) for one in works] == [
+        (("assistant", "small"), unattended),
+        (("assistant",), None),
+    ]
+
+
+def test_a_run_that_ends_with_another_lock_is_not_resumed_with_older_files(
+    made: Session, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "require_match", lambda *_: None)
+    monkeypatch.setattr(module, "compared", lambda _: Compared(same=False, difference="-new", who="ben"))
+    monkeypatch.setattr(module, "complete", lambda _: ("gpu1",))
+    rollout = bench.opened(made, *HOSTS).rollout
+    assert resume(made, rollout, bench.console) == ("gpu1",)  # type: ignore[arg-type]
+    leads = rollout.model_copy(update={"after": "the next lock"})
+    console = Console(quiet=True, yes=True)
+    with pytest.raises(LeasedError, match="differ from what ben applied last"):
+        resume(made, leads, console)  # type: ignore[arg-type]
+    assert resume(made, leads, console, not_stale=True) == ("gpu1",)  # type: ignore[arg-type]

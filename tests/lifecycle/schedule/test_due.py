@@ -179,6 +179,8 @@ def test_what_follows_is_the_next_that_will_start(folder: Path) -> None:
     assert following(plan, known(attempt()), SUNDAY + HOUR, 30 * DAY) == next_week
     assert following(plan, known(pause=paused(SUNDAY - DAY, END)), SUNDAY - HOUR, 30 * DAY) == next_week
     assert following(plan, known(), END, DAY) is None
+    # It opened before it was known.
+    assert following(plan, known(since=SUNDAY + MINUTE), SUNDAY + HOUR, 30 * DAY) == next_week
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

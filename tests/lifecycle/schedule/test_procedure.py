@@ -155,10 +155,17 @@ def test_a_failure_is_kept_and_reported_and_the_other_schedule_still_has_its_tur
 
 
 def test_a_job_that_raises_nothing_can_fail(world: World) -> None:
-    world.job = lambda _: Result("drill not passed", problems=(Problem("", "not passed", listed=("rto",)),))
+    resumed: list[bool] = []
+
+    def fails(turn: Turn) -> Result:
+        resumed.append(turn.resumed)
+        return Result("drill not passed", problems=(Problem("", "not passed", listed=("rto",)),))
+
+    world.job = fails
     assert world.due() == (Ended("patch", SUNDAY, "failed", "not passed; rto"),)
     assert world.tries()[0].state == "failed"
     assert world.receiver.events == ["failed"]
+    assert resumed == [False]
 
 
 @pytest.mark.parametrize(
@@ -372,3 +379,35 @@ def test_without_a_schedule_nothing_is_due(world: World, tmp_path: Path) -> None
     assert run_due(plain, world.jobs(), here(), cast(Any, world.said)) == ()
     with pytest.raises(UsageError, match=r"has no schedule for patch; needs unattended\.on and patch\.window"):
         run_now(plain, "patch", world.jobs(), here(), cast(Any, world.said))
+
+
+class Killed(BaseException):
+    """The machine lost power."""
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_wherever_a_machine_is_killed_another_one_brings_the_window_to_an_end(
+    world: World, number: int, *, after: bool
+) -> None:
+    """It writes three times: the claim, the run's id, the end."""
+
+    def opens(turn: Turn) -> Result:
+        turn.started(("gpu1",), f"r{len(world.ran)}")
+        return Result("patched: gpu1")
+
+    def fault(write: int, written: bool) -> None:
+        if (write, written) == (number, after):
+            raise Killed
+
+    world.job, world.store.writes, world.store.fault = opens, 0, fault
+    with pytest.raises(Killed):
+        world.due()
+    world.store.fault = lambda *_: None
+    for minutes in range(5, 60, 5):
+        world.clock.now = SUNDAY + minutes * MINUTE
+        world.due(here("ctl2"))
+    *lost, last = world.tries()
+    assert last.state == "done"
+    assert [one.state for one in lost] == ["running"] * (0 if (number, after) in ((1, False), (3, True)) else 1)
+    assert len(world.ran) == (1 if number == 1 or (number, after) == (3, True) else 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -87,6 +87,9 @@ class Memory:
     broken: list[Lease] = field(default_factory=list)
     silent: int = 0
     """How many further requests fail."""
+    writes: int = 0
+    fault: Callable[[int, bool], None] = lambda number, written: None
+    """Called before and after each write, with its number from 1."""
 
     def _ask(self) -> None:
         if self.silent:
@@ -94,12 +97,21 @@ class Memory:
             raise HostError("unreachable", where="ctl1")
 
     def put(self, path: str, content: str, kept: int | None = None) -> None:
-        self._ask()
-        self.documents[path] = content
+        with self._written():
+            self.documents[path] = content
 
     def put_first(self, path: str, content: str) -> str:
+        with self._written():
+            return self.documents.setdefault(path, content)
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
         self._ask()
-        return self.documents.setdefault(path, content)
+        self.writes += 1
+        number = self.writes
+        self.fault(number, False)
+        yield
+        self.fault(number, True)
 
     def read(self, path: str) -> str | None:
         self._ask()

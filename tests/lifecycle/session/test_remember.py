@@ -50,6 +50,7 @@ class Session:
         monkeypatch.setattr(module, "keep_applied_keys", lambda host, keys, who: self.acts.append(f"keep {host}"))
         monkeypatch.setattr(module, "checkout", lambda fleet: self.acts.append("checkout"))
         monkeypatch.setattr(module, "applied_from", lambda *_, **__: None)
+        monkeypatch.setattr(module, "last_applied", lambda *_: None)
         monkeypatch.setattr(module, "lock_digest", lambda lock: "d" * 64)
 
     def connection(self, name: str) -> str:

@@ -12,7 +12,9 @@ import pytest
 from rackwright.errors import HostsFailed, LeasedError, ProofError, RackwrightError
 from rackwright.fleet.lock_file import NEXT
 from rackwright.lifecycle.rollout.change import Paused
+from rackwright.lifecycle.session.agreements import Agreements
 from rackwright.lifecycle.update import procedure
+from tests.lifecycle.session.test_agreements import allowing
 from tests.lifecycle.world.engines import Behaviour, Engine, version_of
 from tests.lifecycle.world.faults import Fault, failing
 from tests.lifecycle.world.session import Desk, Quiet, make_lock, make_world, running, versions
@@ -325,3 +327,32 @@ def test_an_abort_says_which_replicas_its_fleet_file_lacks(world: World, monkeyp
     world.fleet = replace(world.fleet, replicas=tuple(one for one in world.fleet.replicas if one.host == "gpu1"))
     Desk(world, "ben").abort()
     assert f"not in this fleet file, so left unchanged: {TWO}" in said
+
+
+# Nobody watches.
+
+
+def test_an_unattended_resume_goes_on_while_another_replica_serves(world: World) -> None:
+    world.requests[TWO] = world.now + 1000
+    with pytest.raises(Paused):
+        update(world)
+    world.requests.clear()
+    unattended = Agreements(world.fleet)
+    Desk(world, "nightly").resume(unattended=unattended)
+    assert (on(world), unattended.settings) == ({"v2"}, ())
+
+
+def test_the_last_healthy_replica_stops_an_unattended_resume_before_it_changes_anything(world: World) -> None:
+    world.requests[TWO] = world.now + 1000
+    with pytest.raises(Paused):
+        update(world)
+    world.requests.clear()
+    Desk(world).drain(ONE)
+    before = len(world.control_of("gate1").journal)
+    with pytest.raises(RackwrightError, match=r"needs unattended\.allow\.outage \(model assistant\)"):
+        Desk(world, "nightly").resume(unattended=Agreements(world.fleet))
+    assert len(world.control_of("gate1").journal) == before
+    assert Desk(world).opened
+    allowed = Agreements(allowing(world.fleet, outage="all"))
+    Desk(world, "nightly").resume(unattended=allowed)
+    assert allowed.settings == ("unattended.allow.outage (model assistant)",)

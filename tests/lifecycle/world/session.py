@@ -30,6 +30,7 @@ from rackwright.lifecycle.reboot import procedure as reboots
 from rackwright.lifecycle.reboot import resume as resume_reboots
 from rackwright.lifecycle.rollout import engine_changes as engines
 from rackwright.lifecycle.session import control_host as control
+from rackwright.lifecycle.session.agreements import Agreements
 from rackwright.lifecycle.session.remember import Compared
 from rackwright.lifecycle.session.replica_units import hosts_of, unit_of
 from rackwright.lifecycle.session.survey import Survey
@@ -305,7 +306,7 @@ class Desk:
         with self._at_work(session), offering(offer):
             patch_run(session, asked, Quiet(), lambda _: None)
 
-    def resume(self, *, canary: bool = True) -> None:
+    def resume(self, *, canary: bool = True, unattended: Agreements | None = None) -> None:
         rollout = self._rollout()
         if isinstance(rollout, HostRollout):
             session, changes_of = self._over_hosts(rollout)
@@ -313,9 +314,10 @@ class Desk:
                 resume_reboots.resume(session, rollout, Quiet(), changes_of)
             return
         rollout = rollout if canary else rollout.model_copy(update={"canaries": ()})
-        session = self._session(rollout.after, allow_outage=bool(rollout.outages))
+        allowed = rollout.outages or (unattended.outages if unattended else ())
+        session = self._session(rollout.after, allow_outage=bool(allowed))
         with self._at_work(session):
-            resume.resume(session, rollout, Quiet())
+            resume.resume(session, rollout, Quiet(), unattended=unattended)
 
     def abort(self, lock: Lock | None = None) -> None:
         """`lock`: a lock that leads to other unit texts, like another fleet file."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import isfinite
 
-from rackwright.lifecycle.drill.evidence.facts import Assets, Check, Facts, Scenario
+from rackwright.fleet.sections.drill import Scenario
+from rackwright.lifecycle.drill.evidence.facts import Assets, Check, Facts
 
 NOT_PRODUCTION = "not production"
 """The scratch host is no machine of the fleet."""

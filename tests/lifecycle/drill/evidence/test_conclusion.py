@@ -7,8 +7,9 @@ from typing import get_args
 
 import pytest
 
+from rackwright.fleet.sections.drill import Scenario
 from rackwright.lifecycle.drill.evidence.conclusion import REQUIRED, conclude
-from rackwright.lifecycle.drill.evidence.facts import Assets, Check, Covered, Facts, NotCovered, Scenario
+from rackwright.lifecycle.drill.evidence.facts import Assets, Check, Covered, Facts, NotCovered
 from tests.lifecycle.drill.passing import HOSTS, START, minutes, passing
 
 SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
