@@ -63,9 +63,8 @@ class Site:
     def version(self) -> str:
         return self.lab.exec("gpu1", "dpkg-query -W -f '${Version}' small-tool").out.strip()
 
-    def plan_window(self, minutes: int = 360) -> datetime:
-        """Plan a window that opens at the next full minute, and let the control host know; return when that is."""
-        start = (datetime.now(UTC) + timedelta(seconds=90)).replace(second=0, microsecond=0)
+    def plan(self, start: datetime, minutes: int = 360) -> datetime:
+        """Plan a window from this minute on, and let the control host know; return when it opens."""
         planned = f"daily {start:%H:%M}-{start + timedelta(minutes=minutes):%H:%M}"
         text = self.operator.path.read_text()
         assert self.window in text
@@ -74,12 +73,26 @@ class Site:
         assert "nothing is due" in self.operator("schedule", "run").out
         return start
 
+    def plan_past(self, before: timedelta = timedelta(), minutes: int = 360) -> datetime:
+        """Plan a window that opened in this minute, or earlier, as if the last apply had named it an hour ago."""
+        last = datetime.fromisoformat(self.last_run()["start"])
+        reached(last + before + timedelta(minutes=1))
+        start = self.plan(minute(datetime.now(UTC)) - before, minutes)
+        hour_ago = f"{start - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+        seen = "/var/lib/rackwright/schedules/seen/patch.json"
+        self.lab.exec("ctl1", f"""sed -i 's/"since": ".*"/"since": "{hour_ago}"/' {seen}""")
+        return start
+
     def schedule(self) -> dict[str, Any]:
         (found,) = self.operator("schedule", "list", "--json").json["schedules"]
         return dict(found)
 
     def last_run(self) -> dict[str, Any]:
         return dict(self.schedule()["runs"][-1])
+
+
+def minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
 
 
 def reached(moment: datetime) -> None:
@@ -119,7 +132,7 @@ notify: {{url: '{receiver.url}', ca: ca.pem}}
 
 def test_a_window_that_opens_is_worked_on_once_by_two_who_wake_at_the_same_time(site: Site) -> None:
     site.publish("gpu1", tool("2"))
-    start = site.plan_window()
+    start = site.plan(minute(datetime.now(UTC) + timedelta(seconds=90)))
     assert site.schedule()["next"] == f"{start:%Y-%m-%dT%H:%M:%SZ}"
     reached(start)
     both = [site.operator.start("schedule", "run") for _ in range(2)]
@@ -135,7 +148,7 @@ def test_a_window_that_opens_is_worked_on_once_by_two_who_wake_at_the_same_time(
 
 def test_a_run_that_is_killed_is_resumed_by_the_next_one(site: Site) -> None:
     site.publish("gpu1", tool("3", SLOW))
-    reached(site.plan_window())
+    site.plan_past()
     first = site.operator.start("schedule", "run")
     wait_until(lambda: site.lab.exec("gpu1", "cat /var/lib/starts 2>/dev/null | wc -l").out.strip() == "1", 90)
     assert "it runs on" in site.operator("schedule", "run", "patch", check=11).err
@@ -164,8 +177,7 @@ def test_a_run_that_is_killed_is_resumed_by_the_next_one(site: Site) -> None:
 
 def test_a_missed_window_is_reported_once_and_status_says_so(site: Site) -> None:
     site.publish("gpu1", tool("4"))
-    start = site.plan_window(minutes=1)
-    reached(start + timedelta(minutes=1))
+    start = site.plan_past(timedelta(minutes=1), minutes=1)
     warning = f"patch run was missed: nothing started it at {start:%a %Y-%m-%d %H:%M} UTC"
     # From a laptop, before the tool has noticed.
     assert any(text.startswith(warning) for text in site.operator("status", "--json", check=None).json["warnings"])
@@ -178,9 +190,8 @@ def test_a_missed_window_is_reported_once_and_status_says_so(site: Site) -> None
 
 
 def test_a_pause_skips_the_window_and_by_hand_it_still_runs(site: Site) -> None:
-    start = site.plan_window()
+    start = site.plan_past()
     site.operator("schedule", "pause", "patch", "--until", f"{start + timedelta(days=1):%Y-%m-%d}")
-    reached(start)
     assert "skipped" in site.operator("schedule", "run").out
     assert (site.version(), site.last_run()["state"]) == ("3", "skipped")
     site.operator("schedule", "resume", "patch")

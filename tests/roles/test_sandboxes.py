@@ -84,8 +84,7 @@ def analyzed(unit: Path, *options: str) -> str:
         (
             "tool",
             tool.unit_text(TOOL),
-            # It reads the boot's id, by which it knows that its host has rebooted.
-            {"RootDirectoryOrRootImage", "DeviceAllow", "ProcSubset", "RestrictAddressFamilies_AF_UNIX"} | NETWORK,
+            {"RootDirectoryOrRootImage", "DeviceAllow"} | NETWORK | {"RestrictAddressFamilies_AF_UNIX"},
         ),
         ("vip", vip.unit_text(), LOOKS | MOVES | NETWORK | {NETLINK}),
     ],
