@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from rackwright.lifecycle.schedule.due import Here
-from rackwright.state.schedule import Process
+from rackwright.state.calendar.schedule import Process
 
 _PROC = Path("/proc")
 _STARTED = 18
