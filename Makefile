@@ -83,7 +83,9 @@ wheel-test: dist ## Check that the wheel runs and plans when installed elsewhere
 	"$$uv" pip install --quiet --python "$$folder/venv/bin/python" dist/*.whl; \
 	mkdir "$$folder/tests"; cp tests/fakes.py tests/wheel_plan.py "$$folder/tests"; \
 	cd /; "$$folder/venv/bin/rackwright" --help >/dev/null; \
-	PYTHONPATH="$$folder" "$$folder/venv/bin/python" -m tests.wheel_plan
+	PYTHONPATH="$$folder" "$$folder/venv/bin/python" -m tests.wheel_plan; \
+	own='from rackwright.own_wheel import own_version; print(own_version())'; \
+	test "$$("$$folder/venv/bin/python" -c "$$own")" = "$$("$(BIN)/python" -c "$$own")"
 
 bench: .venv/ready-molecule programs ## Measure the README's figures, compared with other tools (needs root; two hours)
 	@missed=''; for name in startup gateway_overhead first_token growth apply_vs_ansible rollout verdict p2p drill \

@@ -10,6 +10,7 @@ from rackwright.deploys.gateway import gateway
 from rackwright.deploys.gpu import gpu
 from rackwright.deploys.retire import retire
 from rackwright.deploys.serve import serve
+from rackwright.deploys.tool import tool
 
 
 def site() -> None:
@@ -28,10 +29,11 @@ def site() -> None:
 
 
 def service() -> None:
-    """Ensure that the host's engines, gateway and backups run."""
+    """Ensure that the host's engines, gateway and backups run, and that it has the tool that belongs there."""
     serve()
     gateway()
     backup()
+    tool()
 
 
 def publish() -> None:

@@ -130,7 +130,8 @@ def _digests(lock: Lock) -> dict[str, str]:
         f"driver {driver.version} with kernel {driver.kernel} of {', '.join(driver.hosts)}": driver.set.digest
         for driver in lock.drivers.values()
     }
-    return models | adapters | runtimes | drivers
+    tool = {"tool": lock.tool.version} if lock.tool else {}
+    return models | adapters | runtimes | drivers | tool
 
 
 def _bytes(lock: Lock) -> int:

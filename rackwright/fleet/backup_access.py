@@ -19,7 +19,10 @@ from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Repository as Settings
 from rackwright.route import DIRECT
 from rackwright.values.secrets import Secret
+from rackwright.values.tool_mode import delivered, in_tool_mode
 
+_DERIVED = "derived:"
+"""Begins references that no fleet file can have: a host's own password, in place of the one for all."""
 Resolve = Callable[[str, str], Secret]
 """Given a reference and its place, return the secret."""
 
@@ -173,7 +176,32 @@ def _access(fleet: Fleet, asked: Repository, host: str, place: str, resolve: Res
     )
 
 
+def passwords_to_deliver(fleet: Fleet) -> Iterator[tuple[str, str]]:
+    """Yield place and reference of each host's password that the tool on a control host gets in place of the one from
+    which they are derived. `password_delivered` resolves such a reference."""
+    for place, asked in _placed(fleet):
+        if HOST not in asked.password:
+            yield from ((f"{place}.password of {host}", _derived_reference(asked, host)) for host in fleet.hosts)
+
+
+def derives(asked: str) -> bool:
+    """Return whether `passwords_to_deliver` yields this reference."""
+    return asked.startswith(_DERIVED)
+
+
+def password_delivered(fleet: Fleet, reference: str) -> Secret:
+    """Return the host's password that a reference of `passwords_to_deliver` means. Raise SecretError as usual."""
+    repository, host = reference.removeprefix(_DERIVED).split("/")
+    return password_of(fleet, host, repository)[1]
+
+
+def _derived_reference(asked: Repository, host: str) -> str:
+    return f"{_DERIVED}{asked.name}/{host}"
+
+
 def _password(fleet: Fleet, asked: Repository, host: str, place: str, resolve: Resolve) -> Secret:
+    if in_tool_mode() and delivered(reference := _derived_reference(asked, host)).exists():
+        return resolve(reference, f"{place}.password")
     found = resolve(asked.of(host).password, f"{place}.password")
     return found if HOST in asked.password else derived(found, fleet.file.fleet, asked.name, host)
 

@@ -10,6 +10,7 @@ from rackwright.fleet.gateway_certificate import own_certificate_of
 from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.gateway import Keys
 from rackwright.fleet.hosts.host_spec import Credentials, HostSpec
+from rackwright.fleet.hosts.tool_secrets import secrets_of_tool
 from rackwright.fleet.keys_file import as_gateway_keys, as_revoked, read_keys_file
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.secrets import hub_token
@@ -32,4 +33,5 @@ def _resolved(fleet: Fleet) -> Credentials:
         hub_token=hub_token(fleet),
         backup=access_of(fleet),
         download_files=download_files(fleet),
+        tool=secrets_of_tool(fleet),
     )

@@ -13,7 +13,9 @@ from pydantic import Field, StringConstraints
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.sections.models import Runtime
 from rackwright.fleet.source import Source
+from rackwright.own_wheel import own_digest, own_version
 from rackwright.package_set import Package, PackageName, PackageSet
+from rackwright.roles.tool.settings import PYTHON_VERSION, Version
 from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.shape.shape import ModelShape
 from rackwright.values.amounts import Port
@@ -114,6 +116,26 @@ class RuntimeLock(Stored):
         return self.files[0].sha256 if len(self.files) == 1 else model_digest(self.files)
 
 
+class ToolLock(Stored):
+    """rackwright itself for control hosts, resolved to the wheels of what it needs."""
+
+    version: Version
+    """Of the rackwright that wrote the lock, the only one that may run on control hosts."""
+    digest: Sha256
+    """Over its files; `version` has the beginning."""
+    python: str
+    """The version of the hosts' Python that the wheels are for."""
+    index: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    """The package index in the fleet file."""
+    files: tuple[File, ...]
+    """The wheels of what it needs. Its own isn't among them: each controller makes it, with the same bytes."""
+
+    @property
+    def question(self) -> ToolLock:
+        """What doesn't come from the package index."""
+        return self.model_copy(update={"files": ()})
+
+
 class DriverLock(Stored):
     """Driver and kernel, resolved to packages, for hosts with the same release and kind of machine."""
 
@@ -161,6 +183,8 @@ class Lock(Stored):
     """<kind>-<version> → runtime."""
     drivers: Annotated[Mapping[str, DriverLock], Field(exclude_if=lambda drivers: not drivers)] = {}
     """`DriverLock.name` → driver. Left out if empty, so that locks without drivers don't change."""
+    tool: Annotated[ToolLock | None, Field(exclude_if=_is_none)] = None
+    """None if no host has the tool."""
     ports: Mapping[Name, Mapping[str, Port]]
     """Host → replica (<model>@<n>) → port, from 8100; a replica keeps its port."""
     control: Annotated[tuple[Name, ...], Field(exclude_if=lambda hosts: not hosts)] = ()
@@ -176,6 +200,22 @@ def runtime_question(fleet: Fleet, runtime: Runtime) -> RuntimeLock:
         build=runtime.build,
         python=vllm.python_version if vllm else None,
         index=fleet.file.downloads.package_index if vllm and not vllm.build else None,
+        files=(),
+    )
+
+
+def tool_question(fleet: Fleet) -> ToolLock | None:
+    """Return the unresolved entry of the rackwright that runs here; None if no host has the tool.
+
+    Raise RackwrightError if it isn't installed as a package.
+    """
+    if fleet.file.unattended.on is None:
+        return None
+    return ToolLock(
+        version=own_version(),
+        digest=own_digest(),
+        python=PYTHON_VERSION,
+        index=fleet.file.downloads.package_index,
         files=(),
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, SourceLock, driver_of, runtime_question
+from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, SourceLock, driver_of, runtime_question, tool_question
 from rackwright.fleet.lock_rules import faults
 from rackwright.fleet.recorded_control import recorded_control
 from rackwright.fleet.sections.licenses import is_allowed
@@ -72,7 +73,13 @@ def mismatches(fleet: Fleet, lock: Lock, *, ignoring: Collection[Place] = ()) ->
     where = str(fleet.sibling("lock"))
     if lock.fleet != fleet.file.fleet:
         return (Problem(where, f"is of fleet {lock.fleet}, not {fleet.file.fleet}", next=RUN),)
-    found = (*_models(fleet, lock), *_runtimes(fleet, lock), *_drivers(fleet, lock), *_ports(fleet, lock))
+    found = (
+        *_models(fleet, lock),
+        *_runtimes(fleet, lock),
+        *_drivers(fleet, lock),
+        *_tool(fleet, lock),
+        *_ports(fleet, lock),
+    )
     left = [(place, what) for place, what in dict.fromkeys(found) if not _below(place, ignoring)]
     return tuple(Problem(f"{where} {'.'.join(place)}", what, next=RUN) for place, what in left)
 
@@ -160,7 +167,7 @@ def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
 def _not_in_folder(fleet: Fleet, locked: RuntimeLock) -> str | None:
     """Return what is wrong if wheels are downloaded although the build isn't a requirements file."""
     source = parse_source(locked.build) if locked.build else None
-    if not isinstance(source, FileSource) or fleet.at(source.path).is_file():
+    if not isinstance(source, FileSource) or os.path.isfile(fleet.at(source.path)):  # noqa: PTH113 — False without permission
         return None
     file = next((file for file in locked.files if file.local is None), None)
     return f"are not all in {source.path}: {file.path} has {file.url}" if file else None
@@ -179,6 +186,24 @@ def _drivers(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
                 ("drivers", locked.name),
                 f"is for {locked.question}, but the fleet file asks for {driver.question}",
             )
+
+
+def _tool(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
+    """Compare the tool with the rackwright that runs here. An entry that no host needs does no harm."""
+    question, locked = tool_question(fleet), lock.tool
+    if question is None:
+        return
+    if locked is None:
+        yield ("tool",), "is in the fleet file only"
+    elif locked.digest != question.digest:
+        yield ("tool", "version"), f"is {locked.version}, but this rackwright is {question.version}"
+    elif locked.python != question.python:
+        yield ("tool", "python"), f"is {locked.python}, but this rackwright needs {question.python}"
+    elif locked.index != question.index:
+        yield (
+            ("tool", "index"),
+            f"is {locked.index}, but downloads.package_index in the fleet file is {question.index}",
+        )
 
 
 def _ports(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from rackwright.fleet.lock import DriverLock, Lock, ModelLock, RuntimeLock, SourceLock, model_digest
+from rackwright.fleet.lock import DriverLock, Lock, ModelLock, RuntimeLock, SourceLock, ToolLock, model_digest
 from rackwright.fleet.source import FileSource, HubSource, WebSource, name_in, parse_source
 from rackwright.roles.model_store.settings import PLAIN, is_plain, refusal
 from rackwright.values.file import LOCAL, File
@@ -43,6 +43,8 @@ def faults(lock: Lock) -> Iterator[Fault]:
         yield from _runtime(f"runtimes.{key}", key, runtime)
     for name, driver in lock.drivers.items():
         yield from _driver(f"drivers.{name}", name, driver)
+    if lock.tool:
+        yield from _tool("tool", lock.tool)
 
 
 def _sources(lock: Lock) -> Iterator[tuple[str, SourceLock]]:
@@ -141,6 +143,13 @@ def _wheel(place: str, source: object, file: File) -> Iterator[Fault]:
         yield from _url(place, file, source.url_below(file.path))
     elif not file.url.startswith(HTTPS) or name_in(file.url) != file.path:
         yield f"{place}.url", f"of {file.path} is {file.url}, should be https://… with {file.path} at its end"
+
+
+def _tool(place: str, tool: ToolLock) -> Iterator[Fault]:
+    if not tool.version.endswith(f"+{tool.digest[:8]}"):
+        yield f"{place}.digest", f"doesn't begin like that of {tool.version}"
+    for number, file in enumerate(tool.files):
+        yield from _wheel(f"{place}.files.{number}", None, file)
 
 
 def _driver(place: str, name: str, driver: DriverLock) -> Iterator[Fault]:

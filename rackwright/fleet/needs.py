@@ -32,13 +32,18 @@ class Need:
 
     @property
     def kind(self) -> str:
-        """models, runtimes or drivers."""
+        """models, runtimes, drivers or tool."""
         return self.place.partition(".")[0]
 
 
 def needs_of(fleet: Fleet, lock: Lock, hosts: tuple[str, ...]) -> tuple[Need, ...]:
     """Return everything in the lock that one of these hosts needs."""
-    return (*_weights(fleet, lock, hosts), *_runtimes(fleet, lock, hosts), *_drivers(fleet, lock, hosts))
+    return (
+        *_weights(fleet, lock, hosts),
+        *_runtimes(fleet, lock, hosts),
+        *_drivers(fleet, lock, hosts),
+        *_tool(fleet, lock, hosts),
+    )
 
 
 def _weights(fleet: Fleet, lock: Lock, hosts: tuple[str, ...]) -> Iterator[Need]:
@@ -89,6 +94,12 @@ def _drivers(fleet: Fleet, lock: Lock, hosts: tuple[str, ...]) -> Iterator[Need]
         if there:
             files = tuple(_file(package) for package in (*driver.packages, *driver.cuda))
             yield Need(f"drivers.{name}", there, files, "packages", _saves(fleet.file.backup, "packages"))
+
+
+def _tool(fleet: Fleet, lock: Lock, hosts: tuple[str, ...]) -> Iterator[Need]:
+    there = tuple(host for host in hosts if host in fleet.tool_hosts)
+    if there and lock.tool:
+        yield Need("tool", there, lock.tool.files, setting="", saved=False)
 
 
 def _installs(fleet: Fleet, lock: Lock, host: str, name: str) -> bool:

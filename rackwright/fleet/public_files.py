@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,6 +48,9 @@ def _named(fleet: Fleet) -> Iterator[str]:
         yield file.gateway.certificate.certificate
     if file.backup:
         yield from (repository.ca for repository in file.backup.to if repository.ca)
+    if file.patch and file.patch.prometheus and file.patch.prometheus.ca:
+        yield file.patch.prometheus.ca
+    yield from (receiver.ca for receiver in file.receivers if receiver.ca)
 
 
 def named_texts(fleet: Fleet) -> tuple[Text, ...]:
@@ -68,7 +72,7 @@ def _texts(fleet: Fleet) -> Iterator[tuple[str, str]]:
         build = model.runtime.build if isinstance(model.runtime, Vllm) else None
         source = parse_source(build) if build else None
         # A folder of wheels is no text: the hosts keep its wheels.
-        if isinstance(source, FileSource) and not fleet.at(source.path).is_dir():
+        if isinstance(source, FileSource) and not os.path.isdir(fleet.at(source.path)):  # noqa: PTH112 — False without permission
             yield f"models.{name}.runtime.build", source.path
 
 

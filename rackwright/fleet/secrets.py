@@ -10,6 +10,7 @@ from pathlib import Path
 from rackwright.errors import SecretError
 from rackwright.fleet.fleet import Fleet
 from rackwright.values.secrets import Secret
+from rackwright.values.tool_mode import delivered, in_tool_mode
 
 COMMAND_SECONDS = 30
 
@@ -18,9 +19,12 @@ def resolve(reference: str, *, where: str, folder: Path | None = None) -> Secret
     """Return the secret of env:NAME, file:PATH or cmd:COMMAND, without its last newline.
 
     A relative path starts at `folder` (the fleet file's). A command runs in it, without a shell, for 30 s at most.
+    In tool mode, return what was delivered for this reference, and look nowhere else.
     Raise SecretError, with `where`, if there is no secret or it is empty."""
     kind, _, rest = reference.partition(":")
-    if kind == "env":
+    if in_tool_mode():
+        text = _from_credentials(reference, where)
+    elif kind == "env":
         text = _from_environment(rest, where)
     elif kind == "file":
         text = _from_file((folder or Path()) / Path(rest).expanduser(), where)
@@ -42,6 +46,18 @@ def hub_token(fleet: Fleet) -> Secret | None:
     if reference is None:
         return None
     return resolve(reference, where=f"{fleet.path} downloads.hub_token", folder=fleet.path.parent)
+
+
+def _from_credentials(reference: str, where: str) -> str:
+    try:
+        return delivered(reference).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise SecretError(
+            "this secret isn't on this control host",
+            where=where,
+            should="an apply from a controller delivers the secrets that the tool needs",
+            next="rackwright apply, from a controller",
+        ) from None
 
 
 def _from_environment(name: str, where: str) -> str:

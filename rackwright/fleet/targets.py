@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
 from rackwright.fleet.sections.hosts import JumpHost, Ssh, Sudo
 from rackwright.values.secrets import Secret
 from rackwright.values.targets import Jump, Target
+from rackwright.values.tool_mode import delivered, in_tool_mode
 
 
 def target(fleet: Fleet, name: str) -> Target:
-    """Return how to reach a host. Raise SecretError if its sudo password can't be resolved."""
+    """Return how to reach a host; in tool mode, as the tool's person, who needs no sudo password.
+
+    Raise SecretError if its sudo password can't be resolved.
+    """
+    return _for_tool(fleet, name) if in_tool_mode() else _for_person(fleet, name)
+
+
+def _for_person(fleet: Fleet, name: str) -> Target:
     host = fleet.file.hosts[name]
     return Target(
         name=name,
@@ -27,8 +37,36 @@ def target(fleet: Fleet, name: str) -> Target:
     )
 
 
+def _for_tool(fleet: Fleet, name: str) -> Target:
+    host, (person, key) = fleet.file.hosts[name], _tools_login(fleet)
+    jump = _jump(fleet, host.ssh)
+    if jump:
+        inside = host.ssh.jump in fleet.file.hosts
+        jump = replace(jump, user=person if inside else jump.user, key=key)
+    return Target(
+        name=name,
+        address=host.address,
+        user=person,
+        port=host.ssh.port,
+        key=key,
+        jump=jump,
+        known_hosts=fleet.sibling("known_hosts"),
+    )
+
+
+def _tools_login(fleet: Fleet) -> tuple[str, Path]:
+    """Return the person whom the tool logs in as, and the file with their key. Raise FleetError if there is none."""
+    unattended = fleet.file.unattended
+    if unattended.person is None or unattended.key is None:
+        raise FleetError([Problem(f"{fleet.path} unattended", "the tool may log in as nobody: there is no person")])
+    return unattended.person, delivered(unattended.key)
+
+
 def scratch_targets(fleet: Fleet) -> tuple[Target, ...]:
-    """Return how to reach each scratch host of the fleet's drills. Raise SecretError as in `target`."""
+    """Return how to reach each scratch host of the fleet's drills; in tool mode, with the tool's key.
+
+    Raise SecretError as in `target`.
+    """
     hosts = fleet.file.drill.hosts if fleet.file.drill else {}
     return tuple(
         Target(
@@ -36,8 +74,8 @@ def scratch_targets(fleet: Fleet) -> tuple[Target, ...]:
             address=str(host.address),
             user=host.ssh.user,
             port=host.ssh.port,
-            key=_path(fleet, host.ssh.key),
-            certificate=_path(fleet, host.ssh.certificate),
+            key=_tools_login(fleet)[1] if in_tool_mode() else _path(fleet, host.ssh.key),
+            certificate=None if in_tool_mode() else _path(fleet, host.ssh.certificate),
             known_hosts=fleet.sibling("known_hosts"),
             sudo_password=_sudo_password(fleet, f"drill.hosts.{name}", host.sudo),
         )

@@ -10,12 +10,14 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diff import show
-from rackwright.operations.facts.ours import OurBuilds, OurFiles, OurUnits, OurUsers
+from rackwright.operations.facts.ours import OurBuilds, OurFiles, OurTools, OurUnits, OurUsers
 from rackwright.operations.unit import UNITS
 
 _LAST = (".service", ".slice", ".target", ".mount")
 """Types of units that other units start; stopped after these, so that they aren't started again."""
 _REPLICA = re.compile(r"rackwright-([a-z0-9-]+@[0-9]+)\.service")
+_TOOL = re.compile(r"/opt/rackwright/tool-[0-9A-Za-z.]+\+[0-9a-f]{8}")
+"""A whole version; an installation in progress has a further ending."""
 _CACHES = "/var/cache/rackwright"
 """Folder in which engines store compiled code, by replica."""
 
@@ -66,3 +68,17 @@ def retired_users(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
         show("\n".join(f"- {user}" for user in gone))
     for user in gone:
         yield StringCommand("userdel --", QuoteString(user))
+
+
+@operation()
+def retired_tools(*, keep: str | None) -> Generator[PyinfraCommand]:
+    """Remove each version of the tool but `keep` and the one that was installed before it; None: remove all.
+
+    What a canceled installation left is removed, too.
+    """
+    found = host.get_fact(OurTools)
+    others = [path for path in found if path != keep and _TOOL.fullmatch(path)]
+    gone = [path for path in found if keep is None or path not in (keep, *others[:1])]
+    if gone:
+        show("\n".join(f"- {path}" for path in gone))
+        yield StringCommand("rm -rf --one-file-system --", *(QuoteString(path) for path in gone))

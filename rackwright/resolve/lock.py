@@ -13,6 +13,7 @@ from rackwright.fleet.ports import assign_ports
 from rackwright.resolve.licenses import refused_licenses
 from rackwright.resolve.lock_entry import Resolver
 from rackwright.resolve.lookup import Sources
+from rackwright.resolve.tool import tool_of
 from rackwright.resolve.web import Progress, quiet
 
 
@@ -43,6 +44,10 @@ def resolve_lock(
             problems += error.problems
     problems += refused_licenses(fleet, models)
     try:
+        tool = tool_of(fleet, previous.tool if previous else None, again=upgrade)
+    except FleetError as error:
+        problems += error.problems
+    try:
         runtimes = resolver.runtimes(reread=kinds(fleet) if upgrade else ())
     except FleetError as error:
         problems += error.problems
@@ -53,6 +58,7 @@ def resolve_lock(
         models=models,
         runtimes=runtimes,
         drivers=drivers,
+        tool=tool,
         ports=assign_ports(fleet, previous),
         control=(previous.control if previous else ()) or fleet.control,
     )

@@ -33,16 +33,21 @@ def wheels_of_folder(folder: Path, source: FileSource, *, where: str, on_progres
     return files_of_folder(folder, source, names, where=where, on_progress=on_progress)
 
 
-def wheels_of_requirements(text: str, *, python: str, index: Index, where: str) -> tuple[File, ...]:
+def wheels_of_requirements(
+    text: str, *, python: str, index: Index, where: str, constraints: str = ""
+) -> tuple[File, ...]:
     """Given the text of a requirements file, return its wheels for hosts with this version of Python.
 
-    If the file has hashes, each wheel must match one of them. Raise FleetError with the resolver's message, or with
+    If the file has hashes, each wheel must match one of them. `constraints`, in the same form, only says which
+    versions may be taken. Raise FleetError with the resolver's message, or with
     the packages without a wheel.
     """
     with tempfile.TemporaryDirectory(prefix="rackwright-wheels-") as name:
         asked, answer = Path(name, "requirements.txt"), Path(name, "pylock.toml")
         asked.write_text(text)
-        _resolve(asked, answer, python, index, where)
+        limits = Path(name, "constraints.txt")
+        limits.write_text(constraints)
+        _resolve(asked, limits, answer, python, index, where)
         packages = tomllib.loads(answer.read_text()).get("packages", [])
     hashes = frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", text))
     wheels = tuple(_wheel(package, hashes, where) for package in packages)
@@ -54,11 +59,11 @@ def wheels_of_requirements(text: str, *, python: str, index: Index, where: str) 
     return wheels
 
 
-def _resolve(asked: Path, answer: Path, python: str, index: Index, where: str) -> None:
+def _resolve(asked: Path, limits: Path, answer: Path, python: str, index: Index, where: str) -> None:
     words = ["pip", "compile", "--no-header", "--format=pylock.toml", "--only-binary=:all:"]
     # Nothing is built, so any interpreter works, and with this one uv doesn't have to search.
     words += [f"--python={sys.executable}", f"--python-version={python}", f"--python-platform={PLATFORM}"]
-    words += [f"--output-file={answer}", str(asked)]
+    words += [f"--constraints={limits}", f"--output-file={answer}", str(asked)]
     if said := run_uv(words, index, seconds=_SECONDS):
         what = f"no wheels for Python {python}:\n    {said}"
         raise FleetError([Problem(where, what, "should be a version with wheels for it in the package index")])

@@ -92,7 +92,11 @@ def read_applied(shell: Shell, *, folder: str = FOLDER) -> Applied | None:
     packed = shell.run(command(_READ, folder)).check("reading the applied fleet").stdout_bytes
     if not packed:
         return None
-    where = f"{shell.name}: {folder}/fleet"
+    return applied_of(packed, f"{shell.name}: {folder}/fleet")
+
+
+def applied_of(packed: bytes, where: str) -> Applied:
+    """Return the fleet in a tar of a control host's folder. Raise RackwrightError if it is damaged or too new."""
     files = unpacked(packed, where)
     about = about_of(files, where)
     return Applied(about, {name: content for name, content in files.items() if name != _ABOUT})

@@ -9,7 +9,7 @@ from pyinfra.api.deploy import deploy
 from rackwright.launch import RUNTIMES
 from rackwright.operations.filesystem.file import kept_file
 from rackwright.operations.filesystem.folder import folder
-from rackwright.operations.retired import retired_builds, retired_files, retired_units, retired_users
+from rackwright.operations.retired import retired_builds, retired_files, retired_tools, retired_units, retired_users
 from rackwright.operations.unit import systemd_unit
 from rackwright.operations.user import system_group
 from rackwright.roles.layout.settings import SOCKETS_UNIT, Settings
@@ -41,9 +41,11 @@ def layout(*, settings: Settings) -> None:
 def retire(*, settings: Settings) -> None:
     """Remove rackwright's units, files, users and kept builds that the fleet doesn't name; models and runtimes stay.
 
-    Run this when gateways and proxies no longer send anything to them.
+    Of the tool, the version before the current one stays, too. Run this when gateways and proxies no longer send
+    anything to them.
     """
     retired_units(name="Remove units that the fleet no longer names", keep=settings.keep_units)
     retired_files(name="Remove files that the fleet no longer names", keep=settings.keep_files)
     retired_users(name="Remove users that the fleet no longer names", keep=settings.keep_users)
     retired_builds(name="Remove kept builds that the fleet no longer names", keep=settings.keep_builds)
+    retired_tools(name="Remove versions of the tool that are no longer needed", keep=settings.keep_tool)

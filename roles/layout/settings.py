@@ -25,3 +25,5 @@ class Settings(Frozen):
     """All rw-* users that belong on this host; others are removed."""
     keep_builds: tuple[HostPath, ...] = ()
     """The folders of all builds that this host keeps for its backups; others are removed."""
+    keep_tool: HostPath | None = None
+    """The folder of the version of the tool that belongs here. It and the one before stay; if None, none does."""

@@ -46,6 +46,12 @@ def test_each_key_is_a_line_with_its_last_use(site, found):
     assert end == "everything matches the fleet file"
 
 
+def test_the_account_of_the_tool_says_so(site, found):
+    found(replace(GOOD, accounts=(replace(ANNA, tool=True),)))
+    assert "operator, the tool  2027-03-31" in rackwright("-f", site, "access", "review").stdout
+    assert "operator, the tool" in rackwright("-f", site, "access", "review", "--markdown").stdout
+
+
 def test_findings_end_with_their_own_exit_code(site, found):
     found(BAD)
     ran = rackwright("-f", site, "access", "review")

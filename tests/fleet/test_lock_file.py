@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import ExitCode, FleetError, RackwrightError
-from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
+from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, ToolLock, model_digest
 from rackwright.fleet.lock_file import mismatches, read_lock, require_match, write_lock
 from rackwright.fleet.lock_rules import release_url
+from rackwright.own_wheel import own_digest, own_version
 from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
 
@@ -230,3 +231,41 @@ def test_what_wheels_were_chosen_for_is_part_of_the_question(tmp_path, runtime, 
     assert mismatches(make_fleet(tmp_path / "site.yml", runtime=VLLM), lock) == ()
     (problem,) = mismatches(make_fleet(tmp_path / "site.yml", runtime={**VLLM, **runtime}, downloads=site), lock)
     assert f"runtimes.vllm-0.32.0.{message}" in str(problem)
+
+
+UNATTENDED = {"on": ["ctl1"], "person": "nightly", "key": "file:nightly"}
+
+
+def of_tool(**changes: object) -> ToolLock:
+    return ToolLock(version=own_version(), digest=own_digest(), python="3.13", files=()).model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    ("tool", "message"),
+    [
+        (None, "site.lock tool: is in the fleet file only"),
+        (
+            of_tool(version="0.0.9+1a2b3c4d", digest="1a2b3c4d" * 8),
+            f"site.lock tool.version: is 0.0.9+1a2b3c4d, but this rackwright is {own_version()}",
+        ),
+        (of_tool(python="3.12"), "site.lock tool.python: is 3.12, but this rackwright needs 3.13"),
+        (
+            of_tool(index="https://a.lan"),
+            "site.lock tool.index: is https://a.lan, but downloads.package_index in the fleet file is None",
+        ),
+    ],
+)
+def test_a_lock_of_another_rackwright_does_not_answer_where_a_host_has_the_tool(tmp_path, tool, message):
+    lock = make_lock(tool=tool)
+    assert mismatches(make_fleet(tmp_path / "site.yml"), lock) == ()
+    (problem,) = mismatches(make_fleet(tmp_path / "site.yml", unattended=UNATTENDED), lock)
+    assert message in str(problem)
+    assert problem.next == "rackwright lock"
+
+
+def test_the_tool_is_in_the_lock_only_if_a_host_has_it(tmp_path):
+    path = tmp_path / "site.lock"
+    assert "tool" not in text_of(make_lock(), path)
+    text_of(make_lock(tool=of_tool()), path)
+    assert read_lock(path).tool == of_tool()
+    assert mismatches(make_fleet(tmp_path / "site.yml", unattended=UNATTENDED), read_lock(path)) == ()

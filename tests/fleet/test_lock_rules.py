@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import FleetError
-from rackwright.fleet.lock import AdapterLock, DriverLock, Lock, ModelLock, RuntimeLock, model_digest
+from rackwright.fleet.lock import AdapterLock, DriverLock, Lock, ModelLock, RuntimeLock, ToolLock, model_digest
 from rackwright.fleet.lock_file import HEADER, mismatches, read_lock, require_sound, write_lock
 from rackwright.fleet.lock_rules import release_url
 from rackwright.fleet.yaml_file import write_stored
@@ -37,6 +37,11 @@ def of_model(source: str, *files: File, revision: str | None = None) -> Lock:
 def of_runtime(kind: str, build: str | None, *files: File) -> Lock:
     runtime = RuntimeLock.model_construct(kind=kind, version="b1", build=build, files=files)
     return make_lock(runtimes={f"{kind}-b1": runtime})
+
+
+def of_tool(*files: File, **changes: str) -> Lock:
+    said = {"version": "0.1.0+aaaaaaaa", "digest": A, "python": "3.13", "files": files}
+    return make_lock(tool=ToolLock.model_construct(**{**said, **changes}))
 
 
 def of_driver(question: str, url: str, **changes: str) -> Lock:
@@ -234,6 +239,22 @@ ATTACKS = {
         of_driver("branch=580 path=/srv/driver source=path", "file:///srv/driver/%2e%2e/%2E%2e%2fetc/shadow"),
         "or file:///srv/driver/, without ..",
     ),
+    "a tool that is a path": (
+        of_tool(version="../../x+aaaaaaaa"),
+        "tool.version: Value error, should be a version and eight hexadecimal digits",
+    ),
+    "a tool with another digest": (
+        of_tool(digest="b" * 64),
+        "tool.digest: doesn't begin like that of 0.1.0+aaaaaaaa",
+    ),
+    "a wheel of the tool from the controller": (
+        of_tool(file("x-1-py3-none-any.whl", "file:../x-1-py3-none-any.whl")),
+        "should be https://… with x-1-py3-none-any.whl at its end",
+    ),
+    "a wheel of the tool that is none": (
+        of_tool(file("x.sh", "https://evil.org/x.sh")),
+        "x.sh is not the name of a wheel",
+    ),
     "a kernel that is a path": (
         of_driver("branch=580", "https://deb.org/x.deb", kernel="../x"),
         "kernel: String should match pattern",
@@ -264,6 +285,7 @@ def test_a_lock_that_was_changed_alone_is_refused(tmp_path: Path, lock: Lock, me
 
 
 HONEST = {
+    "a tool": of_tool(file("x-1-py3-none-any.whl", "https://pypi.org/x-1-py3-none-any.whl")),
     "a file": of_model("file:../models/m.gguf", file("m.gguf", "file:../models/m.gguf")),
     "a folder": of_model("file:~/models/", file("a/m.gguf", "file:~/models/a/m.gguf")),
     "a URL": of_model(WEB, file("m.gguf", "https://acme.org/m.gguf")),

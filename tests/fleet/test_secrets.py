@@ -8,6 +8,7 @@ from rackwright.errors import SecretError
 from rackwright.fleet import secrets
 from rackwright.fleet.secrets import resolve
 from rackwright.values.secrets import Secret
+from rackwright.values.tool_mode import credential_name
 
 WHERE = "fleet.yml:2 sudo.password"
 
@@ -83,3 +84,36 @@ def test_a_quote_that_is_not_closed_is_named():
 
 def test_a_bare_secret_is_not_a_reference_and_not_shown():
     assert refused("hunter2") == f"{WHERE}: not a secret reference; should be env:NAME, file:PATH or cmd:COMMAND"
+
+
+@pytest.fixture
+def tool(monkeypatch, tmp_path):
+    """Make this process the tool on a control host; return the folder with its credentials."""
+    monkeypatch.setenv("RACKWRIGHT_TOOL", "1")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    return tmp_path
+
+
+def test_in_tool_mode_a_secret_is_what_was_delivered(tool, monkeypatch):
+    for reference in ("env:ACME_SECRET", "file:secrets/acme", "cmd:pass show acme"):
+        (tool / credential_name(reference)).write_text(f"of {reference}\n")
+        assert resolve(reference, where=WHERE) == Secret(f"of {reference}")
+
+
+def test_in_tool_mode_nothing_else_counts(tool, monkeypatch):
+    monkeypatch.setenv("ACME_SECRET", "hunter2")
+    (tool / "secret").write_text("hunter2")
+    for reference in ("env:ACME_SECRET", f"file:{tool}/secret", "cmd:echo hunter2"):
+        assert refused(reference, folder=tool) == (
+            f"{WHERE}: this secret isn't on this control host; an apply from a controller delivers the secrets that "
+            "the tool needs\n  next: rackwright apply, from a controller"
+        )
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    assert "isn't on this control host" in refused("env:ACME_SECRET")
+
+
+def test_names_of_credentials_are_apart_and_show_nothing():
+    one, other = credential_name("env:ACME_SECRET"), credential_name("env:ACME_OTHER")
+    assert one != other
+    assert len(one) == 32
+    assert set(one) <= set("0123456789abcdef")

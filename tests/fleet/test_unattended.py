@@ -9,12 +9,20 @@ import pytest
 
 from rackwright.errors import FleetError
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.load import load_fleet
+from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, ToolLock, model_digest
+from rackwright.fleet.needs import needs_of
+from rackwright.fleet.ports import assign_ports
 from rackwright.fleet.references import secret_references
 from rackwright.fleet.sections.unattended import Unattended
+from rackwright.own_wheel import own_digest, own_version
+from rackwright.values.file import File
 from tests.fleet.test_load import GOOD, KEY
 
 HOST_KEY = " ".join(KEY.split()[:2])
+FILE = File(path="m.gguf", size=1, sha256="1" * 64, url="https://huggingface.co/acme/tiny/resolve/c/m.gguf")
+WHEEL = File(path="x-1-py3-none-any.whl", size=1, sha256="2" * 64, url="https://pypi.org/x-1-py3-none-any.whl")
 WHOLE = (
     GOOD.replace("  gpu2: {address: 10.0.0.12}\n", "  gpu2: {address: 10.0.0.12}\n  ctl1: {address: 10.0.0.13}\n")
     + f"people: {{nightly: {{role: operator, keys: [{KEY}]}}}}\n"
@@ -93,8 +101,10 @@ def test_its_keys_are_secrets(tmp_path: Path) -> None:
         ("on: [ctl1]", "on: [gpu2]", "unattended.on: gpu2 is no control host; add it to control, or name one of those"),
         ("on: [ctl1]", "on: [ctl7]", "unattended.on[0]: unknown host or group 'ctl7'; did you mean 'ctl1'?"),
         ("control: [ctl1]\n", "\n", "unattended.on: ctl1 is no control host; add it to control, or name one of those"),
-        ("ctl1: {address: 10.0.0.13}", "ctl1: {address: 10.0.9.13}",
-         "unattended.on: the firewall would lock the tool on ctl1 out of all hosts: it is not in admin_from; add 10.0.9.13 to firewall.admin_from"),
+        ("ctl1: {address: 10.0.0.13}", "ctl1: {address: ctl1.acme.internal, service: 10.0.0.13}",
+         "fleet.yml:6 hosts.ctl1.address: all hosts admit the tool on ctl1 by its address; write its IP address"),
+        ("people: {", "downloads: {ca_bundle: /dev/null}\npeople: {",
+         "fleet.yml:17 downloads.ca_bundle: the tool on a control host doesn't have this file; write a path relative to the fleet file; then the control hosts keep a copy"),
         ("gpu2: {address: 10.0.0.12}", "gpu2: {address: '@local', service: 10.0.0.12}",
          "fleet.yml:5 hosts.gpu2.address: the tool on a control host would take itself for gpu2; write its IP address"),
         ("person: nightly", "person: nightli", "unattended.person: 'nightli' is not in people; did you mean 'nightly'?"),
@@ -132,3 +142,63 @@ def test_branches_that_are_refused(tmp_path: Path, branch: str) -> None:
     repository = f"{{url: 'ssh://git.acme/o', key: 'file:d', host_key: {HOST_KEY}, branch: '{branch}'}}"
     (problem,) = problems(tmp_path, WHOLE.replace("{on: [ctl1]", f"{{repository: {repository}, on: [ctl1]"))
     assert problem.startswith("unattended.repository.branch: should be the name of a branch")
+
+
+def locked(of: Fleet, **changes: object) -> Lock:
+    tool = ToolLock(version=own_version(), digest=own_digest(), python="3.13", files=(WHEEL,))
+    return Lock(
+        fleet="acme",
+        models=dict.fromkeys(
+            of.file.models, ModelLock(source="hf:acme/tiny", digest=model_digest([FILE]), files=(FILE,))
+        ),
+        runtimes={"llama_cpp-b1": RuntimeLock(kind="llama_cpp", version="b1", files=(FILE,))},
+        ports=assign_ports(of, None),
+        tool=tool.model_copy(update=changes),
+    )
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_only_the_host_that_it_names_has_the_tool_with_its_own_wheel(tmp_path: Path, cached: Path) -> None:
+    of = fleet(tmp_path, WHOLE)
+    specs = host_specs(of, locked(of))
+    assert [name for name, spec in specs.items() if spec.tool] == ["ctl1"]
+    tool = specs["ctl1"].tool
+    assert tool
+    assert tool.settings.version == own_version()
+    assert tool.wheels[0] == WHEEL
+    (own,) = tool.wheels[1:]
+    assert own.local
+    assert own.local.is_relative_to(cached)
+    assert own.local.stat().st_size == own.size
+    assert tool.digest == model_digest([WHEEL, own])
+    layout = specs["ctl1"].layout
+    assert layout.keep_tool == f"/opt/rackwright/tool-{own_version()}"
+    assert "rw_tool" in layout.keep_users
+    assert set(layout.keep_files) >= {"/etc/rackwright/tool", "/var/lib/rackwright-tool"}
+    other = specs["gate1"].layout
+    assert (other.keep_tool, "rw_tool" in other.keep_users) == (None, False)
+    assert "/var/lib/rackwright-tool" not in other.keep_files
+
+
+def test_a_fleet_without_it_makes_no_wheel(tmp_path: Path, cached: Path) -> None:
+    of = fleet(tmp_path, GOOD)
+    assert not any(spec.tool for spec in host_specs(of, locked(of)).values())
+    assert not cached.exists()
+
+
+def test_a_lock_of_another_rackwright_puts_nothing_there(tmp_path: Path, cached: Path) -> None:
+    of = fleet(tmp_path, WHOLE)
+    with pytest.raises(FleetError, match=r"tool.version: is 0.0.9\+1a2b3c4d, but this rackwright is"):
+        host_specs(of, locked(of, version="0.0.9+1a2b3c4d"))
+
+
+def test_its_wheels_are_a_need_of_its_hosts_that_no_backup_saves(tmp_path: Path) -> None:
+    of = fleet(tmp_path, WHOLE)
+    (need,) = [one for one in needs_of(of, locked(of), of.hosts) if one.kind == "tool"]
+    assert (need.hosts, need.files, need.saved) == (("ctl1",), (WHEEL,), False)
+    assert not [one for one in needs_of(of, locked(of), ("gate1",)) if one.kind == "tool"]

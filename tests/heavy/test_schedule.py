@@ -7,6 +7,7 @@ The controller takes the place of the tool on a control host; roles/tool has its
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -119,6 +120,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def _text(text: str, lab: Lab, folder: Path, receiver: Receiver) -> str:
+    shutil.copy(bundle(), folder / "ca.pem")
     fleet, public = lab.fleet(), (folder / "nightly.pub").read_text().strip()
     text = re.sub(r"on: \[[^]]*\], replicas", "on: [gpu1], replicas", text)
     text = text.replace(f"admin_from: [{fleet.controller}/32]", f"admin_from: [{fleet.subnet}]")
@@ -127,7 +129,7 @@ people: {{nightly: {{role: operator, keys: ["{public}"]}}}}
 control: [ctl1]
 unattended: {{on: [ctl1], person: nightly, key: "file:nightly", allow: {{outage: all, downtime: all}}}}
 patch: {{window: "daily 00:00-00:01"}}
-notify: {{url: '{receiver.url}', ca: {bundle()}}}
+notify: {{url: '{receiver.url}', ca: ca.pem}}
 """
 
 

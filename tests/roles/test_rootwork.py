@@ -20,17 +20,25 @@ from rackwright.operations.haproxy.paths import DRAINS
 from rackwright.roles.backup.role import backup
 from rackwright.roles.gateway.configuration import PATHS
 from rackwright.roles.host_proxy.now import works_command
+from rackwright.roles.tool.role import tool
+from rackwright.values.secrets import Secret
 from tests.fakes import Played, play
 from tests.fleet import test_members as members
 from tests.roles.rootwork import roots_lines, trespasses, users_folders
 from tests.roles.test_backup import ACCESS
 from tests.roles.test_backup import SETTINGS as BACKUP
 from tests.roles.test_host_proxy import settings as host_proxy
+from tests.roles.test_tool import GIVEN as TOOL
+from tests.roles.test_tool_units import SETTINGS as SCHEDULED
 
 PLACED = members.PLACED.replace("gateway: {on: [gate1],", "p2p: {}\ngateway: {on: [gate1, gate2], vip: 10.0.0.9,")
 PLACED = PLACED.replace("hosts:\n", "hosts:\n  gate2: {address: 10.0.0.14}\n")
+SECRETS = dict.fromkeys(SCHEDULED.secrets, Secret("x"))
 EXCUSED = {
     ("/etc/rackwright/vip/check", "timeout 1 socat "): "keepalived runs it as haproxy (script_user)",
+    ("/etc/rackwright/tool/rackwright", "exec systemd-run "): "systemd changes to that folder as its user",
+    ("commands of roles", "install -d -m 0700 -o rw_tool "): "the folder above it is root's",
+    ("commands of roles", "useradd "): "it makes no home",
     ("rackwright.lifecycle.p2p.scripts.START", ""): "the unit has ended, and what leads elsewhere has been removed",
 }
 """Script and beginning of a command → why it may be there. The test fails if one is no longer needed."""
@@ -43,6 +51,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> list[Played]:
     specs = host_specs(of, members.lock(of))
     return [
         play(backup, settings=BACKUP, access=ACCESS),
+        play(
+            tool, **{**TOOL, "settings": SCHEDULED, "secrets": lambda: dict.fromkeys(SCHEDULED.secrets, Secret("x"))}
+        ),
         *(play(site, model=spec, facts={InterfaceOf: "eth0"}) for spec in specs.values()),
     ]
 
@@ -96,6 +107,7 @@ def test_every_user_of_a_unit_has_folders_that_are_watched(folders: set[str]) ->
         "/run/rackwright-gateway/sockets",
         "/run/rackwright-host-proxy/sockets",
         "/run/rackwright-p2p",
+        "/var/lib/rackwright-tool",
         *(f"/{parent}/rackwright/assistant@{number}" for parent in ("run", "var/cache") for number in (1, 2)),
     }
 

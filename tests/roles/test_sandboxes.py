@@ -18,12 +18,14 @@ from rackwright.roles.firewall import role as firewall
 from rackwright.roles.gpu_faults import units as gpu_faults
 from rackwright.roles.probe import units as probe
 from rackwright.roles.replica_group import units as replica_group
+from rackwright.roles.tool import units as tool
 from rackwright.roles.vip import configuration as vip
 from tests.roles.test_backup import DISK, WEB
 from tests.roles.test_probe import PROBE
 from tests.roles.test_proxy_units import GATEWAY, HOST_PROXY
 from tests.roles.test_replica import launched
 from tests.roles.test_replica_group import FIRST, of
+from tests.roles.test_tool_units import SETTINGS as TOOL
 
 SANDBOXED = re.compile(r"RestrictAddressFamilies=|[{]SANDBOX[}]")
 FIREWALL = (Path(firewall.__file__).parent / "templates/rackwright-firewall.service").read_text()
@@ -56,6 +58,7 @@ SERVES = {
     "DeviceAllow",
     "IPAddressDeny",
 }
+RUNS = {"RootDirectoryOrRootImage", "DeviceAllow", "RestrictAddressFamilies_AF_UNIX"}
 BINDS = {"AmbientCapabilities", "CapabilityBoundingSet_CAP_NET_BIND_SERVICE_BROADCAST_RAW"}
 NETLINK = "RestrictAddressFamilies_AF_NETLINK"
 NETWORK = {"PrivateNetwork", "IPAddressDeny", "RestrictAddressFamilies_AF_INET_INET6"}
@@ -78,6 +81,11 @@ def analyzed(unit: Path, *options: str) -> str:
         ("backup", backup.service(DISK, "run"), LOOKS | READS),
         ("check", backup.service(WEB, "check"), LOOKS | READS | NETWORK),
         ("etcd", etcd.unit_text(), SERVES - {"MemoryDenyWriteExecute"}),
+        (
+            "tool",
+            tool.unit_text(TOOL),
+            {"RootDirectoryOrRootImage", "DeviceAllow"} | NETWORK | {"RestrictAddressFamilies_AF_UNIX"},
+        ),
         ("vip", vip.unit_text(), LOOKS | MOVES | NETWORK | {NETLINK}),
     ],
 )
@@ -114,6 +122,7 @@ UNITS = {
     "roles/probe/units.py": [probe.service(PROBE), probe.agent(PROBE)],
     "roles/replica/unit.py": [launched(reach) for reach in Reach],
     "roles/replica_group/units.py": [replica_group.service(of(FIRST)), replica_group.member(of(FIRST))],
+    "roles/tool/units.py": [tool.unit_text(TOOL)],
     "roles/vip/templates/unit.service.j2": [vip.unit_text()],
 }
 """Source → the units that it renders, of all that have a sandbox."""

@@ -22,7 +22,8 @@ class FilesOnly:
         self.path, self.sources = path, (path, *sources)
         downloads = SimpleNamespace(ca_bundle=bundle, apt_mirrors=(SimpleNamespace(key=keyring),))
         nothing = SimpleNamespace(certificate=None)
-        self.file = SimpleNamespace(downloads=downloads, gateway=nothing, backup=None, drivers=(), models={})
+        without = {"backup": None, "patch": None, "drivers": (), "receivers": (), "models": {}}
+        self.file = SimpleNamespace(downloads=downloads, gateway=nothing, **without)
 
     def at(self, written: str) -> Path:
         return self.path.parent / written

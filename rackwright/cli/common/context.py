@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rackwright.terminal import echo, echo_json
+from rackwright.values.tool_mode import in_tool_mode
 
 if TYPE_CHECKING:
     from rackwright.fleet.fleet import Fleet
@@ -31,7 +32,9 @@ class Context:
 
     @cached_property
     def fleet(self) -> Fleet:
-        """The checked fleet, read once. Raise FleetError with every problem."""
+        """The checked fleet, read once; in tool mode, the applied one. Raise FleetError with every problem."""
+        if in_tool_mode():
+            return _fleet_of_tool()
         from rackwright.fleet.load import load_fleet
 
         return load_fleet(self.path)
@@ -47,6 +50,13 @@ class Context:
         """Print lines to standard error, in addition to the answer. With --json, only errors go there."""
         if not self.json:
             echo(*lines, err=True)
+
+
+def _fleet_of_tool() -> Fleet:
+    hosts_needed()
+    from rackwright.lifecycle.tool.applied_fleet import applied_fleet
+
+    return applied_fleet()
 
 
 def hosts_needed() -> None:

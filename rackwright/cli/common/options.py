@@ -14,6 +14,7 @@ from rackwright.cli.common.context import Context
 from rackwright.cli.common.names import HOST
 from rackwright.errors import ExitCode, RackwrightError, UsageError
 from rackwright.terminal import agreed, answer_to
+from rackwright.values.tool_mode import in_tool_mode
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Answer = TypeVar("Answer")
@@ -67,8 +68,12 @@ def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 def _remember_fleet(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
-    if value is not None:
-        ctx.ensure_object(Context).path = value
+    if value is None:
+        return
+    if in_tool_mode():
+        what, should = "the tool on a control host works on the applied fleet", "should be without -f"
+        raise UsageError(what, where=f"-f {value}", should=should)
+    ctx.ensure_object(Context).path = value
 
 
 def json_option(function: Function) -> Function:

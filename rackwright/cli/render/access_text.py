@@ -44,7 +44,7 @@ def _rows(found: Review) -> Iterator[tuple[str, ...]]:
     for account in found.accounts:
         for key in account.keys or (None,):
             yield (
-                *(account.host, account.user, account.role),
+                *(account.host, account.user, f"{account.role}, the tool" if account.tool else account.role),
                 account.until.isoformat() if account.until else "-",
                 *_key(key, account),
                 "; ".join(account.sudo) or "-",

@@ -19,6 +19,7 @@ from rackwright.fleet.hosts.network import never_shut_out
 from rackwright.fleet.hosts.p2p import p2p_of
 from rackwright.fleet.hosts.people import people_of
 from rackwright.fleet.hosts.serving import serving_of
+from rackwright.fleet.hosts.tool import tool_of
 from rackwright.fleet.hosts.vip import vip_of
 from rackwright.fleet.lock import Lock
 from rackwright.roles.patch.settings import Settings as Patch
@@ -40,13 +41,14 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
     gateway = gateway_of(fleet, lock, name, keys)
     vip = vip_of(fleet, name)
     etcd = etcd_of(fleet, name)
+    tool = tool_of(fleet, lock, name)
     backup = backup_of(fleet, lock, name, tuple(runtime.kept for runtime in serving.runtimes if runtime.kept))
     p2p = p2p_of(fleet, name)
     driver = driver_settings(fleet, lock, name)
     boot = boot_of(fleet, driver)
     return HostSpec(
         name=name,
-        layout=layout_of(fleet, name, serving, gateway, vip, etcd, backup, driver, p2p, boot),
+        layout=layout_of(fleet, name, serving, gateway, vip, etcd, tool, backup, driver, p2p, boot),
         downloads=downloads_of(fleet, name, credentials.download_files),
         firewall=firewall_of(fleet, lock, name, vip),
         baseline=updates_beside(driver, fleet.file.hosts[name].baseline.decided()),
@@ -63,6 +65,7 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
         gateway=gateway,
         vip=vip,
         etcd=etcd,
+        tool=tool,
         backup=backup,
         driver=driver,
         boot=boot,

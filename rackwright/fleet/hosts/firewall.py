@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.etcd import openings_to_etcd
 from rackwright.fleet.hosts.members import confined_to_members, openings_between
-from rackwright.fleet.hosts.network import networks_of
+from rackwright.fleet.hosts.network import all_networks_of, networks_of
 from rackwright.fleet.hosts.p2p import openings_to_p2p
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
@@ -33,7 +33,7 @@ def firewall_of(fleet: Fleet, lock: Lock, host: str, vip: Vip | None) -> Setting
 
 
 def _openings(fleet: Fleet, lock: Lock, host: str) -> Iterator[Opening]:
-    yield _to_sshd(fleet, host)
+    yield from _to_sshd(fleet, host)
     if host in fleet.gateways:
         yield from _to_gateway(fleet, host)
     yield from _to_replicas(fleet, lock, host)
@@ -45,14 +45,13 @@ def _openings(fleet: Fleet, lock: Lock, host: str) -> Iterator[Opening]:
             yield _allowed(rule)
 
 
-def _to_sshd(fleet: Fleet, host: str) -> Opening:
-    firewall = fleet.file.firewall
-    return Opening(
-        port=fleet.file.hosts[host].ssh.port,
-        sources=firewall.admin_from,
-        at=None if firewall.admin_at == "any" else firewall.admin_at,
-        why="ssh from admins",
-    )
+def _to_sshd(fleet: Fleet, host: str) -> Iterator[Opening]:
+    firewall, port = fleet.file.firewall, fleet.file.hosts[host].ssh.port
+    at = None if firewall.admin_at == "any" else firewall.admin_at
+    yield Opening(port=port, sources=firewall.admin_from, at=at, why="ssh from admins")
+    # Also on such a host itself: the checks of who would be locked out look at the rules, not at loopback.
+    tools = all_networks_of(fleet, fleet.tool_hosts)
+    yield Opening(port=port, sources=tools, at=at, why="ssh from hosts with the tool")
 
 
 def _to_gateway(fleet: Fleet, host: str) -> tuple[Opening, ...]:

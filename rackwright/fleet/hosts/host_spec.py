@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from rackwright.fleet.downloads import DownloadFiles
@@ -29,8 +29,10 @@ from rackwright.roles.people.settings import Settings as People
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
 from rackwright.roles.replica_group.settings import Settings as ReplicaGroup
+from rackwright.roles.tool.settings import Settings as Tool
 from rackwright.roles.vip.settings import Settings as Vip
 from rackwright.values.certificate import Issued, Issuer
+from rackwright.values.file import File
 from rackwright.values.network import Network
 from rackwright.values.paths import HostPath
 from rackwright.values.secrets import Secret
@@ -47,6 +49,15 @@ class InstalledRuntime:
 
 
 @dataclass(frozen=True)
+class InstalledTool:
+    settings: Tool
+    wheels: tuple[File, ...]
+    """Those of all that it needs, and its own, a file on the controller."""
+    digest: str
+    """Identifies all of them."""
+
+
+@dataclass(frozen=True)
 class Credentials:
     """Credentials that roles deliver, whatever their source."""
 
@@ -58,6 +69,8 @@ class Credentials:
     backup: Mapping[str, Mapping[str, Access]] = field(default_factory=dict)
     """Host → repository name → the host's own access to it."""
     download_files: DownloadFiles = field(default_factory=DownloadFiles)
+    tool: Callable[[], Mapping[str, Secret]] = field(default=dict)
+    """Resolves the secrets of hosts with the tool, by name: only an apply to one of them needs these."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,8 @@ class HostSpec:
     vip: Vip | None = None
     etcd: Etcd | None = None
     """None unless the host is one of several control hosts."""
+    tool: InstalledTool | None = None
+    """None unless the host works when nobody watches."""
     backup: Backup | None = None
     credentials: Credentials = Credentials()
     people: People = field(default_factory=People)

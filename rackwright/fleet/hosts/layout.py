@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.host_spec import InstalledTool
 from rackwright.fleet.hosts.serving import Serving
 from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.boot.settings import FILES as BOOT_FILES
@@ -27,6 +28,7 @@ from rackwright.roles.nvidia_driver.settings import Settings as Driver
 from rackwright.roles.p2p.settings import FOLDER as P2P
 from rackwright.roles.p2p.settings import USER as P2P_USER
 from rackwright.roles.p2p.settings import Settings as PeerToPeer
+from rackwright.roles.tool.settings import USER as TOOL_USER
 from rackwright.roles.vip.settings import FOLDER as VIP
 from rackwright.roles.vip.settings import UNIT as VIP_UNIT
 from rackwright.roles.vip.settings import Settings as Vip
@@ -39,6 +41,7 @@ def layout_of(
     gateway: Gateway | None,
     vip: Vip | None,
     etcd: Etcd | None,
+    tool: InstalledTool | None,
     backup: Backup | None,
     driver: Driver | None,
     p2p: PeerToPeer | None,
@@ -49,15 +52,18 @@ def layout_of(
         fleet=fleet.file.fleet,
         host=host,
         serves=bool(serving.replicas),
-        keep_units=tuple(sorted(_units(serving, gateway, vip, etcd, backup, driver))),
-        keep_files=tuple(sorted(_files(serving, gateway, vip, etcd, backup, driver, p2p, boot))),
-        keep_users=_users(serving, etcd, p2p),
+        keep_units=tuple(sorted(_units(serving, gateway, vip, etcd, tool, backup, driver))),
+        keep_files=tuple(sorted(_files(serving, gateway, vip, etcd, tool, backup, driver, p2p, boot))),
+        keep_users=_users(serving, etcd, tool, p2p),
         keep_builds=tuple(sorted(runtime.kept for runtime in serving.runtimes if runtime.kept)),
+        keep_tool=tool.settings.folder if tool else None,
     )
 
 
-def _users(serving: Serving, etcd: Etcd | None, p2p: PeerToPeer | None) -> tuple[str, ...]:
-    others = [*([ETCD_USER] if etcd else []), *([P2P_USER] if p2p else [])]
+def _users(
+    serving: Serving, etcd: Etcd | None, tool: InstalledTool | None, p2p: PeerToPeer | None
+) -> tuple[str, ...]:
+    others = [user for user, of in ((ETCD_USER, etcd), (TOOL_USER, tool), (P2P_USER, p2p)) if of]
     return tuple(sorted({*(replica.user for replica in serving.replicas), *others}))
 
 
@@ -66,6 +72,7 @@ def _units(
     gateway: Gateway | None,
     vip: Vip | None,
     etcd: Etcd | None,
+    tool: InstalledTool | None,
     backup: Backup | None,
     driver: Driver | None,
 ) -> Iterator[str]:
@@ -88,6 +95,8 @@ def _units(
         yield VIP_UNIT
     if etcd:
         yield ETCD_UNIT
+    if tool:
+        yield from tool.settings.units
     if backup:
         yield from backup.units
     if driver:
@@ -99,6 +108,7 @@ def _files(
     gateway: Gateway | None,
     vip: Vip | None,
     etcd: Etcd | None,
+    tool: InstalledTool | None,
     backup: Backup | None,
     driver: Driver | None,
     p2p: PeerToPeer | None,
@@ -120,6 +130,8 @@ def _files(
         yield VIP
     if etcd:
         yield from ETCD_FILES
+    if tool:
+        yield from tool.settings.files
     if backup:
         yield from backup.files
     if driver:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_network
 
 from rackwright.fleet.fleet import Fleet
@@ -12,6 +13,16 @@ from rackwright.values.network import Network
 def networks_of(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[Network, ...]:
     """Return each host's service address as a network."""
     return tuple(ip_network(fleet.service(host)) for host in hosts)
+
+
+def all_networks_of(fleet: Fleet, hosts: Iterable[str]) -> tuple[Network, ...]:
+    """Return every address of these hosts as a network, as far as the fleet file has them as IP addresses."""
+    found: dict[Network, None] = {}
+    for host in hosts:
+        settings = fleet.file.hosts[host]
+        written = (settings.address, settings.service, settings.fabric)
+        found |= {network: None for one in written if one and (network := _network(str(one)))}
+    return tuple(found)
 
 
 def network_of_fabric(fleet: Fleet, host: str) -> At:

@@ -29,7 +29,7 @@ class Draft:
 
     @cached_property
     def in_service(self) -> tuple[str, ...]:
-        return tuple(name for name, host in self.root.maps("hosts") if _is_absent(host.get("disabled")))
+        return tuple(name for name, host in self.root.maps("hosts") if is_absent(host.get("disabled")))
 
     @cached_property
     def gateways(self) -> tuple[str, ...]:
@@ -89,6 +89,10 @@ class Draft:
         """Yield each `notify` entry."""
         yield from _one_or_more(self.root.get("notify"))
 
+    def repositories(self) -> Iterator[Entries]:
+        """Yield each repository of `backup`, whether it is a mapping or a list of mappings."""
+        yield from _one_or_more(self.root.get("backup", "to"))
+
     def placed(self) -> Iterator[AnyNode]:
         for _, placement in self.placements():
             if (on := placement.get("on")) is not None:
@@ -106,5 +110,6 @@ def _one_or_more(node: AnyNode | None) -> Iterator[Entries]:
             yield entry
 
 
-def _is_absent(node: AnyNode | None) -> bool:
+def is_absent(node: AnyNode | None) -> bool:
+    """Return whether a key is missing, or has no value: so a file that extends another removes it."""
     return node is None or (isinstance(node, Scalar) and node.value is None)

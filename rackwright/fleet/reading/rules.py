@@ -252,6 +252,9 @@ def _check_exists(
         if not may_be_missing:
             findings.add(node, f"no such file: {path}", "a relative path starts at the fleet file's folder")
     except (OSError, ValueError) as error:
+        # The tool on a control host may not even look into the home directory that such a path leads to.
+        if may_be_missing and isinstance(error, PermissionError):
+            return None
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         findings.add(node, f"can't be read: {reason}", "should be the path of a file")
     return None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from rackwright.fleet.reading.draft import Draft
+from collections.abc import Iterator
+
+from rackwright.fleet.reading.draft import Draft, is_absent
 from rackwright.fleet.reading.error_messages import did_you_mean
-from rackwright.fleet.reading.network_rules import addresses_of, networks
+from rackwright.fleet.reading.network_rules import addresses_of
 from rackwright.fleet.reading.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
+
+_LOCAL = "@local"
 
 
 def check_unattended(draft: Draft, findings: Findings) -> None:
@@ -16,12 +20,16 @@ def check_unattended(draft: Draft, findings: Findings) -> None:
     for key in ("outage", "downtime"):
         _check_models(draft, key, unattended.get("allow", key), findings)
     on = unattended.get("on")
-    if on is None:
+    if on is None or is_absent(on):
         return
     for host in draft.named(on):
         if host in draft.hosts:
             _check_host(draft, on, host, findings)
     _check_local(draft, findings)
+    for node in _files(draft):
+        if isinstance(node, Scalar) and node.text.startswith(("/", "~")):
+            what = "the tool on a control host doesn't have this file"
+            findings.add(node, what, "write a path relative to the fleet file; then the control hosts keep a copy")
     _check_person(draft, unattended.get("person"), findings)
 
 
@@ -32,21 +40,30 @@ def _check_host(draft: Draft, on: AnyNode, host: str, findings: Findings) -> Non
         findings.add(on, f"{host} is a gateway, and the tool restarts gateways", "name a host that is no gateway")
     elif host not in draft.control:
         findings.add(on, f"{host} is no control host", "add it to control, or name one of those")
-    admins = list(networks(draft.root.get("firewall", "admin_from")))
-    addresses = list(addresses_of(draft, host))
-    if admins and addresses and not any(address in network for address in addresses for network in admins):
-        findings.add(
-            on,
-            f"the firewall would lock the tool on {host} out of all hosts: it is not in admin_from",
-            f"add {addresses[0]} to firewall.admin_from",
-        )
+    settings = draft.hosts.get(host)
+    address = settings.get("address") if isinstance(settings, Entries) else None
+    if isinstance(address, Scalar) and address.text != _LOCAL and not list(addresses_of(draft, address.text)):
+        findings.add(address, f"all hosts admit the tool on {host} by its address", "write its IP address")
 
 
 def _check_local(draft: Draft, findings: Findings) -> None:
     for name, host in draft.root.maps("hosts"):
         address = host.get("address")
-        if isinstance(address, Scalar) and address.text == "@local":
+        if isinstance(address, Scalar) and address.text == _LOCAL:
             findings.add(address, f"the tool on a control host would take itself for {name}", "write its IP address")
+
+
+def _files(draft: Draft) -> Iterator[AnyNode | None]:
+    """Yield what names a public file that must be readable wherever the fleet file is read."""
+    root = draft.root
+    yield root.get("downloads", "ca_bundle")
+    yield root.get("gateway", "certificate", "certificate")
+    yield root.get("patch", "prometheus", "ca")
+    yield from (mirror.get("key") for mirror in draft.apt_mirrors())
+    yield from (driver.get("key") for driver in draft.drivers())
+    yield from (repository.get("ca") for repository in draft.repositories())
+    yield from (receiver.get("ca") for receiver in draft.receivers())
+    yield from (model.get("canary", "golden") for _, model in root.maps("models"))
 
 
 def _check_person(draft: Draft, node: AnyNode | None, findings: Findings) -> None:

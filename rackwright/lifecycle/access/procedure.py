@@ -46,6 +46,8 @@ class Account:
     password: bool
     remarks: tuple[str, ...]
     """Differences from the fleet file."""
+    tool: bool = False
+    """Whether it is the account that the tool on control hosts logs in to."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def accounts(fleet: Fleet, host: str, access: HostAccess, own_key: str | None, t
             sudo=("everything: it is root",) if user and user.uid == 0 else user.sudo if user else (),
             password=user.password if user else False,
             remarks=tuple(_remarks(fleet, user, person, login, today)),
+            tool=name == fleet.file.unattended.person,
         )
 
 

@@ -187,5 +187,7 @@ def _next(fleet: Fleet, need: Need) -> str:
         return "put the file back and set backup (docs/backup.md), then rackwright apply"
     if need.kind == "runtimes":
         return f"set runtime.build to a copy (file:PATH) or choose another version, {lock}"
+    if need.kind == "tool":
+        return "rackwright lock --upgrade, then rackwright apply"
     at = fleet.file.hosts[need.hosts[0]].store.path
     return f"copy the weights from {need.hosts[0]}:{at} and set source: file:PATH, or choose another source; {lock}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -291,15 +291,21 @@ def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[C
 
 
 def _sources(spec: HostSpec) -> tuple[Asked, ...]:
-    """Return the servers of a host's own downloads."""
+    """Return the servers of a host's own downloads: packages, and wheels of the tool."""
     from rackwright.roles.downloads.settings import inrelease
 
     mirrors = [inrelease(mirror, suite) for mirror in spec.downloads.mirrors for suite in mirror.suites]
     index = [f"{spec.downloads.package_index.rstrip('/')}/"] if spec.downloads.package_index else []
+    wheels = _origins(wheel.url for wheel in spec.tool.wheels) if spec.tool else ()
     return (
         *(Asked(url, "downloads.apt_mirror", exact=True) for url in mirrors),
         *(Asked(url, "downloads.package_index", exact=True) for url in index),
+        *(Asked(url, "the lock") for url in sorted(wheels)),
     )
+
+
+def _origins(urls: Iterable[str]) -> set[str]:
+    return {f"https://{urlsplit(url).netloc}" for url in urls if url.startswith("https:")}
 
 
 def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
@@ -309,7 +315,7 @@ def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
     stored = [one for model in lock.models.values() for one in model.whole]
     locked = [file.url for one in stored for file in one.files if not one.revision]
     locked += [file.url for runtime in lock.runtimes.values() for file in runtime.files]
-    servers = {f"https://{urlsplit(url).netloc}" for url in locked if url.startswith("https:")}
+    servers = _origins(locked)
     asked = [Asked(fleet.file.downloads.hub.rstrip("/"), "downloads.hub")] if hub else []
     return (*asked, *(Asked(url, "the lock") for url in sorted(servers - {server.url for server in asked})))
 

@@ -155,7 +155,7 @@ def _system(spec: HostSpec, answers: Answers, controls: bool) -> Condition:
         return Condition(spec.name, "system", State.FAILED, f"{system}, without systemd", "install Debian 13")
     if system == "debian 13":
         return Condition(spec.name, "system", State.OK, "Debian 13")
-    if system == "ubuntu 24.04" and spec.gateway is None and not controls:
+    if system == "ubuntu 24.04" and spec.gateway is None and spec.tool is None and not controls:
         return Condition(spec.name, "system", State.WARNING, "Ubuntu 24.04: should work, but untested")
     should = "gateways and control hosts run Debian 13, serving hosts also Ubuntu 24.04"
     return Condition(spec.name, "system", State.FAILED, f"{system or 'unknown'}; {should}", "install Debian 13")

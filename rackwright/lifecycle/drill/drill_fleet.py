@@ -162,6 +162,8 @@ def _settings(kit: FetchedKit, restored: Fleet, place: Place) -> Mapping[str, ob
         "firewall": {"clients_from": list(place.controller), "allow": []},
         "backup": backup,
         "drill": None,
+        # A second tool would patch the same hosts.
+        "unattended": {"on": None, "person": None, "key": None, "repository": None},
         **({"p2p": {"from": None}} if peers else {}),
         **({"ca": {"key": f"{_FILE}{kit.folder / CA_KEY}"}} if kit.key_of else {}),
     }

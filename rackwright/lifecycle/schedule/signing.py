@@ -10,8 +10,7 @@ from pathlib import Path
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
 from rackwright.lifecycle.backup.private_folder import private_folder
-
-_TOOL_MODE = "RACKWRIGHT_TOOL"
+from rackwright.values.tool_mode import in_tool_mode
 
 
 @contextmanager
@@ -21,7 +20,7 @@ def tool_key(fleet: Fleet) -> Iterator[Path | None]:
     The file exists during the block, in a folder that nobody else can enter. Raise SecretError if there is no key.
     """
     reference = fleet.file.unattended.key
-    if os.environ.get(_TOOL_MODE) != "1" or reference is None:
+    if not in_tool_mode() or reference is None:
         yield None
         return
     key = resolve(reference, where=f"{fleet.path} unattended.key", folder=fleet.path.parent)

@@ -28,7 +28,8 @@ class OurUnits(_Names):
 
 
 class OurFiles(_Names):
-    """Return probe scripts, folders of proxies, p2p, etcd, files of certificates, backups, GPU faults, driver, boot.
+    """Return probe scripts, folders of proxies, p2p, etcd, tool, files of certificates, backups, GPU faults, driver,
+    boot.
 
     Other files there are always needed, or not ours.
     """
@@ -38,10 +39,11 @@ class OurFiles(_Names):
             "find /etc/rackwright -maxdepth 2 -regextype posix-extended "
             "'(' -type f -regex '/etc/rackwright/[^/]+@[0-9]+[.](probe|loading|unfit|evidence|ended|pause|agent)' "
             "-o -type f -regex '/etc/rackwright/certificates/[^/]+[.](crt|key[.]cred)' "
-            "-o -type f -regex '/etc/rackwright/backup/[^/]+' "
-            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup|p2p|etcd)' ')' -print 2>/dev/null; "
+            "-o -type f -regex '/etc/rackwright/(backup|tool)/[^/]+' "
+            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup|p2p|etcd|tool)' ')' "
+            "-print 2>/dev/null; "
             "ls -d /etc/rackwright/boot-guard /etc/rackwright/boot-kernel /etc/rackwright/gpus-ready "
-            "/etc/rackwright/gpu-faults /etc/rackwright/gpu-faults.xids "
+            "/var/lib/rackwright-tool /etc/rackwright/gpu-faults /etc/rackwright/gpu-faults.xids "
             "/etc/kernel/*.d/??-rackwright "
             "/etc/rackwright/one-boot /etc/rackwright/one-boot.menu /etc/rackwright/one-boot.arm "
             "/etc/default/grub.d/zzz-rackwright.cfg /etc/grub.d/01_rackwright "
@@ -56,6 +58,23 @@ class OurBuilds(_Names):
 
     def command(self) -> str:
         return f"find {BUILDS} -mindepth 1 -maxdepth 1 -type d ! -name '.*' 2>/dev/null || true"
+
+
+class OurTools(FactBase[tuple[str, ...]]):
+    """Return every folder of a version of the tool, the last installed first, and what installations left."""
+
+    def command(self) -> str:
+        return (
+            "find /opt/rackwright -mindepth 1 -maxdepth 1 -type d -name 'tool-*' -printf '%T@ %p\\n' 2>/dev/null"
+            " | sort -rn | cut -d ' ' -f 2-"
+        )
+
+    @staticmethod
+    def default() -> tuple[str, ...]:
+        return ()
+
+    def process(self, output: list[str]) -> tuple[str, ...]:
+        return tuple(output)
 
 
 class OurUsers(_Names):

@@ -119,3 +119,12 @@ def test_the_key_that_asks_is_no_finding_at_its_own_account(tmp_path):
 
 def test_accounts_that_nothing_opens_are_not_listed(tmp_path):
     assert reviewed(tmp_path, None, User("daemon", 1), ANNA).keys() == {"anna"}
+
+
+def test_the_account_of_the_tool_is_marked(tmp_path):
+    people = {"anna": PERSON, "nightly": {"role": "operator", "keys": [BENS]}}
+    unattended = {"on": ["gate1"], "person": "nightly", "key": "file:nightly"}
+    fleet = make_fleet(tmp_path / "site.yml", people=people, unattended=unattended)
+    access = HostAccess({"anna": ANNA}, WHEN, ())
+    found = {one.user: one.tool for one in accounts(fleet, "gpu1", access, None, TODAY)}
+    assert found == {"anna": False, "nightly": True}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.fleet.hosts.host_spec import HostSpec
+from rackwright.fleet.hosts.host_spec import HostSpec, InstalledTool
 from rackwright.fleet.sections.baseline import Baseline
 from rackwright.lifecycle.check.requirements import judge, parse, script
 from rackwright.lifecycle.check.result import Asked, State
@@ -18,6 +18,7 @@ from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
+from rackwright.roles.tool.settings import Settings as Tool
 from rackwright.route import Route
 from rackwright.values.file import File
 from tests.hardware.outputs import FOLDER, hardware
@@ -103,6 +104,12 @@ def test_certificates_are_told_with_what_is_left_of_them(end, state, says):
 def test_a_control_host_on_ubuntu_is_refused():
     (system, *_) = judge(HOST, parse(GOOD.replace("debian 13", "ubuntu 24.04")), 1000.0, controls=True)
     assert (system.what, system.state) == ("system", State.FAILED)
+
+
+def test_a_host_with_the_tool_on_ubuntu_is_refused():
+    """It need not be a control host yet."""
+    model = replace(HOST, tool=InstalledTool(Tool(version="0.1.0+1a2b3c4d"), (), "d" * 64))
+    assert found(GOOD.replace("debian 13", "ubuntu 24.04"), model)["system"][0] is State.FAILED
 
 
 def test_a_gateway_on_ubuntu_is_refused():

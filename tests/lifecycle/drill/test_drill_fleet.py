@@ -13,8 +13,8 @@ from rackwright.fleet.backup_access import kit_repositories
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
 from rackwright.fleet.load import load_fleet
-from rackwright.fleet.lock import Lock
-from rackwright.fleet.lock_file import write_lock
+from rackwright.fleet.lock import Lock, ToolLock
+from rackwright.fleet.lock_file import mismatches, write_lock
 from rackwright.fleet.sections.backup import Repository
 from rackwright.lifecycle.backup.snapshots import Snapshot
 from rackwright.lifecycle.drill.drill_fleet import unreachable, write_drill_fleet
@@ -98,6 +98,24 @@ def test_a_fleet_with_several_control_hosts_is_restored_with_one(tmp_path: Path,
     fleet = write_drill_fleet(fetched, place_of(own))
     assert (fleet.control_hosts, fleet.named_control, fleet.etcd_hosts) == (("gate1",), ("gate1",), ())
     assert isinstance(store_of(fleet, Shells({"gate1": LocalShell()})), FileStore)
+
+
+def test_no_scratch_host_has_the_tool(tmp_path: Path, own: Fleet) -> None:
+    """It would patch the real hosts, or the scratch hosts."""
+    person = f"people: {{nightly: {{role: operator, keys: [{KEY}]}}}}\n"
+    tool = "unattended: {on: [ctl1], person: nightly, key: 'file:secrets/password', allow: {outage: all}}\n"
+    text = (
+        OWN.replace("  gpu1: {", "  ctl1: {address: 10.0.0.13}\n  gpu1: {")
+        + person
+        + f"control: [gate1, ctl1, gpu1]\n{tool}"
+    )
+    real = own_fleet(own.path.parent, text)
+    assert real.tool_hosts == ("ctl1",)
+    fleet = write_drill_fleet(kit(tmp_path / "kit", text), place_of(real))
+    assert (fleet.tool_hosts, fleet.file.unattended.on, fleet.file.unattended.key) == ((), None, None)
+    # The lock of the real fleet answers, although it names another rackwright.
+    of_another = ToolLock(version="0.0.9+1a2b3c4d", digest="1a2b3c4d" * 8, python="3.13", files=())
+    assert not any("tool" in one.where for one in mismatches(fleet, LOCK.model_copy(update={"tool": of_another})))
 
 
 def test_what_other_machines_must_not_have_is_gone(tmp_path: Path, own: Fleet) -> None:

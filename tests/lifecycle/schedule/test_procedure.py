@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -87,7 +88,8 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(deliver, "WAITS", ())
     with webhook_receiver() as receiver:
-        text = TEXT + f"notify: {{url: '{receiver.url}', ca: {bundle()}}}\n"
+        shutil.copy(bundle(), tmp_path / "ca.pem")
+        text = TEXT + f"notify: {{url: '{receiver.url}', ca: ca.pem}}\n"
         made = World(fleet(tmp_path, text), receiver, Clock())
         for module in (procedure, turn):
             monkeypatch.setattr(module, "utc_now", made.clock)

@@ -12,6 +12,7 @@ from rackwright.lifecycle.drill.evidence.signers import signers_of
 from rackwright.lifecycle.drill.evidence.signing_key import signing_key
 from rackwright.lifecycle.schedule.signing import tool_key
 from rackwright.state.formats import utc_now
+from rackwright.values.tool_mode import credential_name
 from tests.fleet.test_load import KEY
 from tests.lifecycle.schedule.world import TEXT, fleet
 
@@ -21,6 +22,8 @@ def test_on_a_control_host_the_tool_s_person_signs(tmp_path: Path, monkeypatch: 
     public = (tmp_path / "nightly.pub").read_text().strip()
     site = fleet(tmp_path, TEXT.replace(KEY, public))
     monkeypatch.setenv("RACKWRIGHT_TOOL", "1")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "nightly").rename(tmp_path / credential_name("file:nightly"))
     with tool_key(site) as key:
         assert key
         assert (key.stat().st_mode & 0o777, key.parent.stat().st_mode & 0o777) == (0o600, 0o700)

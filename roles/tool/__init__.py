@@ -1,0 +1,1 @@
+"""The tool: rackwright itself on a control host, where it does what is due when nobody watches."""
