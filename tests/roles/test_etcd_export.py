@@ -348,6 +348,23 @@ def test_files_that_are_in_use_are_left_alone_while_lease_and_journal_move_to_et
 
 
 @pytest.mark.usefixtures("loaded")
+def test_a_clock_that_was_set_neither_ends_nor_prolongs_the_lease(host: Host) -> None:
+    """The clock was an hour ahead when it was taken, or an hour behind; in another boot, the clock decides."""
+    refused = "an operator has the lease in this host's files: try again later"
+    host.files.release(host.files.acquire(ANNA))
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    now, uptime = int(time.time()), int(100 * time.clock_gettime(time.CLOCK_BOOTTIME))
+    for expires, ends, said in ((now - 3600, uptime + 6000, refused), (now + 3600, uptime - 6000, "")):
+        lease = f"lease/1 1 1 {expires}\n{{}}\n"
+        (host.control / "lease").write_text(f"{lease}{boot} {ends} {expires}\n")
+        assert host.export() == said
+        (host.control / "lease").write_text(f"{lease}other {ends} {expires}\n")
+        assert host.export() == ("" if said else refused)
+        (host.control / "lease").write_text(f"{lease}{boot} {ends} {expires + 1}\n")
+        assert host.export() == ("" if said else refused)
+
+
+@pytest.mark.usefixtures("loaded")
 def test_files_are_left_alone_while_lease_and_journal_move_back_to_them(host: Host) -> None:
     lease = host.files.acquire(ANNA)
     host.files.load(lease, replace(FULL, journal=JOURNAL[:1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rackwright.errors import HostError, RackwrightError
+from rackwright.fleet.desired import desired
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import compared
 from rackwright.lifecycle.session.session import Session
@@ -53,7 +54,9 @@ def _ended(session: Session) -> tuple[str, ...]:
 def _renew(session: Session, hosts: tuple[str, ...]) -> None:
     from rackwright.deploys.control import control
 
-    run = session.runner.apply(control, {name: session.hosts[name] for name in hosts}, only=(_ROLE,))
+    # The command may be limited to other hosts.
+    specs = desired(session.fleet, session.lock)
+    run = session.runner.apply(control, {name: specs[name] for name in hosts}, only=(_ROLE,))
     if failed := run.failed_hosts:
         raise RackwrightError(
             "the certificate of etcd can't be renewed",

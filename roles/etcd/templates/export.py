@@ -82,9 +82,24 @@ def several_control_hosts(state: int) -> bool:
 
 def refuse_held(control: int) -> None:
     """Raise Refused while an operator works with the files, as when lease and journal move from etcd to them."""
-    words = (content_of(control, "lease") or b"").partition(b"\n")[0].split()
-    if len(words) == 4 and words[3].isdigit() and int(words[3]) > time.time():
+    if live((content_of(control, "lease") or b"").decode(errors="replace")):
         raise Refused("an operator has the lease in this host's files: try again later")
+
+
+def live(lease: str) -> bool:
+    """Return whether the lease in these lines lasts: by the uptime in this boot, else by the clock."""
+    first, _, third = (line.split() for line in (*lease.split("\n"), "", "", "")[:3])
+    if len(first) != 4 or not first[3].isdigit():
+        return False
+    if len(third) == 3 and third[1].isdigit() and (third[0], third[2]) == (boot(), first[3]):
+        # /proc/uptime counts on while the host is suspended.
+        return int(third[1]) > 100 * time.clock_gettime(time.CLOCK_BOOTTIME)
+    return int(first[3]) > time.time()
+
+
+def boot() -> str:
+    with os.fdopen(os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY)) as file:
+        return file.read().strip()
 
 
 def export(state: int, control: int) -> None:

@@ -66,7 +66,7 @@ class Site:
         return SimpleNamespace(
             fleet=fleet,
             remote=FolderHosts(self.shells),
-            hosts={name: name for name in HOSTS},
+            lock=None,
             runner=SimpleNamespace(apply=self._applied),
         )
 
@@ -87,6 +87,7 @@ class Site:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     site = Site(tmp_path)
     monkeypatch.setattr(ended, "compared", lambda _: site.done.append("compared"))
+    monkeypatch.setattr(ended, "desired", lambda *_: {name: name for name in HOSTS})
 
     def restarted(_: object, hosts: tuple[str, ...]) -> None:
         site.done.append(f"restarted {' '.join(hosts)}")
