@@ -31,11 +31,11 @@ from rackwright.fleet.targets import targets
 from rackwright.lifecycle.session.operator import operator_of
 from rackwright.remote.answers import read_answer
 from rackwright.run import new_run_id
+from rackwright.state.api_keys.control_keys import keep_keys
+from rackwright.state.api_keys.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, unknown_to, with_pushed
 from rackwright.state.audit import Act, write_audit
-from rackwright.state.control_keys import keep_keys
 from rackwright.state.formats import utc_now
 from rackwright.state.operator import Operator
-from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, unknown_to, with_pushed
 from rackwright.values.amounts import parse_duration
 from rackwright.values.secrets import Secret
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rackwright.state.control_keys import MERGE
+from rackwright.state.api_keys.control_keys import MERGE
 from rackwright.state.formats import Moment, kind_of, parse
 from rackwright.state.record import READ, WRITE
 from rackwright.state.shell import FOLDER, Shell, call, command

@@ -17,9 +17,9 @@ from rackwright.lifecycle.key import Terms, add_key, edit_key, revoke_key
 from rackwright.lifecycle.session.remember import Compared, compared
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.roles.gateway.settings import RevokedKey
-from rackwright.state.control_keys import keep_keys
+from rackwright.state.api_keys.control_keys import keep_keys
+from rackwright.state.api_keys.pushed_keys import PushedKey
 from rackwright.state.formats import utc_now
-from rackwright.state.pushed_keys import PushedKey
 from tests.cli.command_line import rackwright
 from tests.cli.test_lease_move import AS_IT_WAS, FLEET
 from tests.shells import FolderHosts, FolderShell

@@ -11,7 +11,7 @@ from rackwright.errors import RackwrightError
 from rackwright.lifecycle.schedule import look, pause, procedure, turn
 from rackwright.lifecycle.schedule.patch_job import PatchJob
 from rackwright.lifecycle.schedule.turn import Result
-from rackwright.state.calendar.schedule import see, update
+from rackwright.state.schedule import see, update
 from tests.cli.command_line import rackwright
 from tests.lifecycle.schedule.world import DAY, END, HOUR, PATCH_ONLY, SUNDAY, Clock, Memory, attempt, store_of
 

@@ -16,7 +16,7 @@ import pytest
 from rackwright.fleet.x509 import issue, load_key
 from rackwright.lab.fleet_file import DOMAIN
 from rackwright.lab.hosts import Lab
-from rackwright.state.merge_keys import parse_kept_keys
+from rackwright.state.api_keys.merge_keys import parse_kept_keys
 from rackwright.values.secrets import Secret
 from tests.lab import malformed, traces
 from tests.lab.operator import Operator, operator
@@ -32,8 +32,8 @@ COVERS = (
     "rackwright/lifecycle/verify",
     "rackwright/operations/certificate.py",
     "rackwright/operations/haproxy",
-    "rackwright/state/merge_keys.py",
-    "rackwright/state/pushed_keys.py",
+    "rackwright/state/api_keys/merge_keys.py",
+    "rackwright/state/api_keys/pushed_keys.py",
     "roles/certificate",
     "roles/gateway",
     "roles/host_proxy",

@@ -27,7 +27,7 @@ COVERS = (
     "rackwright/fleet/backup_access.py",
     "rackwright/lifecycle/backup/kit.py",
     "rackwright/lifecycle/restore",
-    "rackwright/state/merge_keys.py",
+    "rackwright/state/api_keys/merge_keys.py",
     "rackwright/state/switch_in.py",
     "roles/backup",
 )

@@ -31,7 +31,7 @@ COVERS = (
     "rackwright/fleet/times",
     "rackwright/lifecycle/schedule",
     "rackwright/lifecycle/status/occasions.py",
-    "rackwright/state/calendar/schedule.py",
+    "rackwright/state/schedule.py",
     "rackwright/values/times.py",
 )
 HOSTS = ("gate1", "gpu1", "ctl1")

@@ -1,5 +1,5 @@
-"""Nobody watches: a timer on a control host starts the patch run, which reboots the host that it works on; after the boot
-the run goes on and ends, and people hear of it. etcd, systemd's timers, apt, sshd and the reboot are real.
+"""Nobody watches: a timer on a control host starts the patch run, which reboots the host that it works on; after the
+boot the run goes on and ends, and people hear of it. etcd, systemd's timers, apt, sshd and the reboot are real.
 """
 
 from __future__ import annotations

@@ -78,12 +78,12 @@ from rackwright.roles.replica import state as replicas
 from rackwright.roles.replica.answer import parse_answer
 from rackwright.roles.replica.embedding import parse_embedding
 from rackwright.roles.replica.question import parse_golden
+from rackwright.state.api_keys.merge_keys import parse_kept_keys
+from rackwright.state.api_keys.pushed_keys import parse_pushed
 from rackwright.state.control import parse_control
 from rackwright.state.journal import parse_journal
 from rackwright.state.kit import parse_contents, parse_kit
 from rackwright.state.lease import parse_lease
-from rackwright.state.merge_keys import parse_kept_keys
-from rackwright.state.pushed_keys import parse_pushed
 from rackwright.state.record import parse_record
 from rackwright.state.rollout import HostPart, HostRollout, parse_rollout
 from tests.hardware.outputs import FOLDER, printed

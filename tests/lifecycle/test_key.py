@@ -11,8 +11,8 @@ from rackwright.errors import HostError, UsageError
 from rackwright.fleet.keys_file import ApiKey, RevokedKey, read_keys_file
 from rackwright.lifecycle.key import Terms, add_key, edit_key, find_key, push_key, pushed_keys, revoke_key
 from rackwright.remote.completed import Completed
-from rackwright.state.merge_keys import parse_kept_keys
-from rackwright.state.pushed_keys import PushedKey
+from rackwright.state.api_keys.merge_keys import parse_kept_keys
+from rackwright.state.api_keys.pushed_keys import PushedKey
 from rackwright.values.targets import Target
 from tests.fleet.fleets import make_fleet
 

@@ -52,7 +52,7 @@ class InstalledRuntime:
 class InstalledTool:
     settings: Tool
     wheels: tuple[File, ...]
-    """Those of all that it needs, and its own, a file on the controller. Empty: this rackwright isn't that version."""
+    """Those of all that it needs, and its own, a file on the controller. Empty: this rackwright isn't the version."""
     digest: str
     """Identifies all of them."""
 

@@ -12,6 +12,8 @@ from rackwright.errors import Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.gateway.server_states import DrainRecord
 from rackwright.lifecycle.patch.document import PatchPlan
+from rackwright.state.api_keys.merge_keys import parse_kept_keys
+from rackwright.state.api_keys.pushed_keys import PushedKey
 from rackwright.state.applied import About, about_of
 from rackwright.state.bench import Bench
 from rackwright.state.canaries import CanaryVerdict, Trial
@@ -19,8 +21,6 @@ from rackwright.state.control import ControlRecord, parse_control
 from rackwright.state.formats import parse
 from rackwright.state.golden import Golden
 from rackwright.state.journal import Entry, open_rollout, parse_journal
-from rackwright.state.merge_keys import parse_kept_keys
-from rackwright.state.pushed_keys import PushedKey
 from rackwright.state.rollout import parse_rollout
 from rackwright.state.switch_in import RAISABLE
 

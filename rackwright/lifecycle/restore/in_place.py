@@ -19,9 +19,9 @@ from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote import Connection
 from rackwright.roles.backup.settings import RESTORES
+from rackwright.state.api_keys.control_keys import keep_keys
 from rackwright.state.applied import read_applied, unpacked
 from rackwright.state.control import read_control, write_control
-from rackwright.state.control_keys import keep_keys
 from rackwright.state.formats import utc_now
 from rackwright.state.journal import Entry, Event, open_rollout
 from rackwright.state.lease_session import LeaseSession

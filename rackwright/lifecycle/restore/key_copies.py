@@ -19,9 +19,9 @@ from rackwright.lifecycle.backup.refusal import refusal
 from rackwright.lifecycle.key import hosts_with_keys
 from rackwright.lifecycle.session.session import Session
 from rackwright.roles.gateway.settings import FOLDER as GATEWAY
+from rackwright.state.api_keys.merge_keys import merge_keys, new_ids, parse_kept_keys
+from rackwright.state.api_keys.pushed_keys import PushedKey
 from rackwright.state.formats import stamp, utc_now
-from rackwright.state.merge_keys import merge_keys, new_ids, parse_kept_keys
-from rackwright.state.pushed_keys import PushedKey
 from rackwright.state.shell import FOLDER
 
 _PUSHED = (f"{FOLDER}/keys.pushed", f"{GATEWAY}/keys.pushed")

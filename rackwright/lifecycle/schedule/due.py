@@ -12,9 +12,9 @@ from itertools import groupby
 from typing import Literal
 
 from rackwright.fleet.times.occasions import Occasion, Schedule
-from rackwright.state.calendar.schedule import FirstSeen, Pause, Process, Try
 from rackwright.state.formats import stamp
 from rackwright.state.lease import Lease
+from rackwright.state.schedule import FirstSeen, Pause, Process, Try
 
 MOST_TRIES = 5
 """How often an occasion is tried, if the machine that works on it is lost again and again."""

@@ -11,8 +11,8 @@ from rackwright.lifecycle.session.lease import control_store
 from rackwright.lifecycle.session.operator import operator_of
 from rackwright.run import new_run_id
 from rackwright.state.audit import Act, write_audit
-from rackwright.state.calendar.schedule import Pause, pause_of, put_pause
 from rackwright.state.formats import stamp, utc_now
+from rackwright.state.schedule import Pause, pause_of, put_pause
 from rackwright.values.text import enumerated
 
 

@@ -17,9 +17,9 @@ from rackwright.lifecycle.schedule.turn import Job, Kept, Result, Turn, beating,
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.lease import break_lease, control_store
 from rackwright.lifecycle.session.operator import operator_of
-from rackwright.state.calendar.schedule import FirstSeen, State, Try, claim, pause_of, see, tries_of
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.lease import Lease
+from rackwright.state.schedule import FirstSeen, State, Try, claim, pause_of, see, tries_of
 from rackwright.state.shell import Shell
 from rackwright.state.store import ControlStore
 from rackwright.values.windows import open_until

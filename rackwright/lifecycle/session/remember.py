@@ -17,12 +17,12 @@ from rackwright.lifecycle.session.last_applied import last_applied
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.run import Run, new_run_id
+from rackwright.state.api_keys.control_keys import keep_applied_keys
 from rackwright.state.applied import applied_from, stale_checkout, write_applied
 from rackwright.state.applied_ca import refuse_other_ca
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.checkout import checkout
 from rackwright.state.control import write_control
-from rackwright.state.control_keys import keep_applied_keys
 from rackwright.state.formats import utc_now
 from rackwright.state.last_local_apply import last_applied_from, note_applied_from
 from rackwright.state.lease_session import LeaseSession
@@ -135,7 +135,7 @@ def remember(
 def _see_schedules(session: Session, when: datetime) -> None:
     """Let the control hosts know which schedules there are, so that what nobody starts is missed from now on."""
     from rackwright.fleet.times.occasions import schedules_of
-    from rackwright.state.calendar.schedule import see
+    from rackwright.state.schedule import see
 
     # The first run of a schedule does the same; it must not fail an apply.
     with suppress(RackwrightError):

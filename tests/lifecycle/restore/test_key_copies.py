@@ -12,8 +12,8 @@ import pytest
 from rackwright.fleet.keys_file import ApiKey
 from rackwright.lifecycle.backup.at import NEWEST, At
 from rackwright.lifecycle.restore import key_copies
+from rackwright.state.api_keys.pushed_keys import PushedKey
 from rackwright.state.formats import utc_now
-from rackwright.state.pushed_keys import PushedKey
 from tests.fleet.fleets import make_fleet
 
 NOW = utc_now()

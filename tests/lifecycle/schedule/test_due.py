@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rackwright.fleet.times.occasions import Occasion
 from rackwright.lifecycle.schedule.due import MOST_MISSED, MOST_TRIES, STALE, Due, Known, due, following, missed
-from rackwright.state.calendar.schedule import FirstSeen, Pause, Try
+from rackwright.state.schedule import FirstSeen, Pause, Try
 from tests.lifecycle.schedule.world import (
     DAY,
     DRILL,

@@ -17,7 +17,7 @@ from rackwright.lifecycle.schedule.look import Looked, looked, warnings_of
 from rackwright.lifecycle.schedule.pause import pause as pause_until
 from rackwright.lifecycle.schedule.pause import resume
 from rackwright.state.audit import Act
-from rackwright.state.calendar.schedule import Try, see, update
+from rackwright.state.schedule import Try, see, update
 from tests.lifecycle.schedule.world import DAY, END, HOUR, SUNDAY, TEXT, Clock, Memory, attempt, fleet, store_of
 
 BERLIN = TEXT + "timezone: Europe/Berlin\n"

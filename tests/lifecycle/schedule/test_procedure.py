@@ -20,9 +20,9 @@ from rackwright.lifecycle.schedule import procedure, turn
 from rackwright.lifecycle.schedule.due import Here
 from rackwright.lifecycle.schedule.procedure import Ended, run_due, run_now
 from rackwright.lifecycle.schedule.turn import Job, Result, Turn, beating
-from rackwright.state.calendar.schedule import Pause, Try, claim, put_pause, see, tries_of, update
 from rackwright.state.lease import leased
 from rackwright.state.operator import Operator
+from rackwright.state.schedule import Pause, Try, claim, put_pause, see, tries_of, update
 from tests.lifecycle.schedule.world import (
     DAY,
     DRILL,

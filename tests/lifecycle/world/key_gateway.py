@@ -14,8 +14,8 @@ from rackwright.operations.haproxy.paths import Paths
 from rackwright.operations.haproxy.proxy import Proxy
 from rackwright.remote.completed import Completed
 from rackwright.roles.gateway.settings import FOLDER as GATEWAY
-from rackwright.state.merge_keys import parse_kept_keys
-from rackwright.state.pushed_keys import PushedKey
+from rackwright.state.api_keys.merge_keys import parse_kept_keys
+from rackwright.state.api_keys.pushed_keys import PushedKey
 from rackwright.state.shell import FOLDER
 
 # There is no worker to update; the program answers from the file.

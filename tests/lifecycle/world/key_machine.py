@@ -24,9 +24,9 @@ from rackwright.fleet.keys_file import (
 )
 from rackwright.lifecycle import key as procedure
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
-from rackwright.state.control_keys import keep_applied_keys, keep_keys
-from rackwright.state.merge_keys import merge_keys
-from rackwright.state.pushed_keys import PushedKey
+from rackwright.state.api_keys.control_keys import keep_applied_keys, keep_keys
+from rackwright.state.api_keys.merge_keys import merge_keys
+from rackwright.state.api_keys.pushed_keys import PushedKey
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.world.key_gateway import KeyGateway, KeyGateways
 

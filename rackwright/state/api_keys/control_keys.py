@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rackwright.fleet.keys_file import ApiKey, KeysFile, RevokedKey
-from rackwright.state.pushed_keys import PushedKey
+from rackwright.state.api_keys.pushed_keys import PushedKey
 from rackwright.state.shell import FOLDER, Shell, call
 
 MERGE = """merge_keys() (

@@ -14,7 +14,7 @@ from rackwright.fleet.keys_file import ApiKey, KeysFile, RevokedKey, as_gateway_
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.roles.gateway.settings import FOLDER as GATEWAY
 from rackwright.roles.gateway.settings import RevokedKey as GoneAtGateway
-from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, unknown_to, with_pushed
+from rackwright.state.api_keys.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, unknown_to, with_pushed
 from rackwright.state.shell import FOLDER
 
 THEN = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)

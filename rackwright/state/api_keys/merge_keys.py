@@ -11,8 +11,8 @@ from itertools import count
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.keys_file import ApiKey, KeysFile, RevokedKey
-from rackwright.state.control_keys import tombstone
-from rackwright.state.pushed_keys import PushedKey, parse_pushed
+from rackwright.state.api_keys.control_keys import tombstone
+from rackwright.state.api_keys.pushed_keys import PushedKey, parse_pushed
 
 _ABOUT = re.compile(r"\A([a-z][a-z0-9-]*) of (.*): revoked (\d{4}-\d\d-\d\d)\Z")
 

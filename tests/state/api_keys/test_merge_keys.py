@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.keys_file import ApiKey, KeysFile, RevokedKey, read_keys_file, write_keys
-from rackwright.state.merge_keys import merge_keys, new_ids, parse_kept_keys
-from rackwright.state.pushed_keys import PushedKey
-from tests.state.test_pushed_keys import CI, EDITED, LATER, THEN, key, lines, noted, revoked, told
+from rackwright.state.api_keys.merge_keys import merge_keys, new_ids, parse_kept_keys
+from rackwright.state.api_keys.pushed_keys import PushedKey
+from tests.state.api_keys.test_pushed_keys import CI, EDITED, LATER, THEN, key, lines, noted, revoked, told
 
 # Few, so that they meet. The longest id has no room for a suffix.
 IDS = st.sampled_from(("ci", "ci-2", "x", "abcdefghijklmnopqrstuvwx", "abcdefghijklmno-pqrstuvw"))

@@ -14,11 +14,11 @@ from rackwright.errors import HostError
 from rackwright.fleet.hosts.backup import _EXCLUDED, _SAVED
 from rackwright.fleet.keys_file import ApiKey, KeysFile
 from rackwright.roles.gateway.settings import FOLDER as GATEWAY
-from rackwright.state.control_keys import keep_applied_keys, keep_keys
-from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed
+from rackwright.state.api_keys.control_keys import keep_applied_keys, keep_keys
+from rackwright.state.api_keys.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed
 from rackwright.state.shell import FOLDER
 from tests.shells import FolderShell
-from tests.state.test_pushed_keys import CI, EDITED, LATER, key, revoked, told
+from tests.state.api_keys.test_pushed_keys import CI, EDITED, LATER, key, revoked, told
 
 GONE = told(CI, revoked=True)
 

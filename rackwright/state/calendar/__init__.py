@@ -1,1 +1,0 @@
-"""What control hosts store about things that are due at certain times."""
