@@ -12,8 +12,9 @@ from rackwright.lifecycle.schedule import look, pause, procedure, turn
 from rackwright.lifecycle.schedule.patch_job import PatchJob
 from rackwright.lifecycle.schedule.turn import Result
 from rackwright.state.calendar.schedule import see, update
+from rackwright.state.operator import Operator
 from tests.cli.command_line import rackwright
-from tests.lifecycle.schedule.world import DAY, END, HOUR, PATCH_ONLY, SUNDAY, Clock, Memory, attempt, store_of
+from tests.lifecycle.schedule.world import DAY, END, HOUR, PATCH_ONLY, SUNDAY, WHO, Clock, Memory, attempt, store_of
 
 
 class Desk:
@@ -32,6 +33,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
         monkeypatch.setattr(module, "utc_now", made.clock)
     for module in (look, pause, procedure):
         monkeypatch.setattr(module, "control_store", lambda _: store_of(made.store))
+    for module in (pause, procedure):
+        monkeypatch.setattr(module, "operator_of", lambda *_: Operator(WHO, "ctl1"))
     monkeypatch.setattr(pause, "write_audit", lambda *_: None)
     monkeypatch.setattr(PatchJob, "__call__", lambda *_: Result("patched: gpu1", ("gpu1",)))
     see(cast(Any, made.store), "patch", "sun 02:00-05:00 (UTC)", SUNDAY - DAY)
