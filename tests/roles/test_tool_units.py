@@ -176,7 +176,12 @@ def test_root_hands_over_the_applied_fleet_as_one_file_that_only_the_tool_reads(
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         made = host / names.HANDED.lstrip("/")
         assert (made.stat().st_mode & 0o777, made.parent.stat().st_mode & 0o777) == (0o640, 0o750)
-        assert [path.name for path in made.parent.iterdir()] == [made.name]
+        boot = host / names.BOOT.lstrip("/")
+        assert sorted(path.name for path in made.parent.iterdir()) == ["boot", "fleet.tar"]
+        assert boot.stat().st_mode & 0o777 == 0o640
+        kernel, init = boot.read_text().split()
+        assert kernel == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        assert init == Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
         if not made.stat().st_size:
             return []
         with tarfile.open(made) as archive:

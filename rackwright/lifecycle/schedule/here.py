@@ -7,7 +7,9 @@ import socket
 from pathlib import Path
 
 from rackwright.lifecycle.schedule.due import Here
+from rackwright.roles.tool.settings import BOOT
 from rackwright.state.calendar.schedule import Process
+from rackwright.values.tool_mode import in_tool_mode
 
 _PROC = Path("/proc")
 _STARTED = 18
@@ -34,8 +36,10 @@ def here(proc: Path = _PROC) -> Here:
 
 
 def _boot(proc: Path) -> str:
+    # The tool on a control host sees only processes of its own user, and its host may be a container.
+    path = Path(BOOT) if in_tool_mode() else proc / "sys/kernel/random/boot_id"
     try:
-        return (proc / "sys/kernel/random/boot_id").read_text().strip()
+        return path.read_text(encoding="ascii").strip()
     except OSError:
         return ""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rackwright.lifecycle.schedule import here as module
 from rackwright.lifecycle.schedule.here import here
 from tests.waiting import wait_until
 
@@ -54,3 +55,20 @@ def test_without_proc_nothing_is_known(tmp_path: Path) -> None:
     assert (me.process.boot, me.process.started) == ("", "")
     assert me.gone(here().process) is None
     assert here().gone(me.process) is None
+
+
+def test_the_tool_on_a_control_host_learns_from_root_which_boot_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed = tmp_path / "boot"
+    handed.write_text("0f1e 4711 ")
+    monkeypatch.setattr(module, "BOOT", str(handed))
+    assert here().process.boot not in ("", "0f1e 4711")
+    monkeypatch.setenv("RACKWRIGHT_TOOL", "1")
+    before = here().process
+    assert before.boot == "0f1e 4711"
+    # A container's kernel has the same id as before.
+    handed.write_text("0f1e 4712 ")
+    assert here().gone(before) is True
+    handed.unlink()
+    assert here().process.boot == ""
