@@ -7,7 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from rackwright.cli.schedule.pause import SCHEDULES
 from rackwright.errors import RackwrightError
+from rackwright.fleet.times.occasions import NAMES
 from rackwright.lifecycle.schedule import look, pause, procedure, turn
 from rackwright.lifecycle.schedule.patch_job import PatchJob
 from rackwright.lifecycle.schedule.turn import Result
@@ -138,3 +140,7 @@ def test_a_pause_and_its_end(desk: Desk) -> None:
 @pytest.mark.parametrize("words", [("pause", "patch"), ("pause", "--until", "soon"), ("run", "backup")])
 def test_what_can_t_be_meant_is_refused(desk: Desk, words: tuple[str, ...]) -> None:
     assert desk(*words).exit_code == 2
+
+
+def test_every_schedule_can_be_named() -> None:
+    assert SCHEDULES == NAMES
