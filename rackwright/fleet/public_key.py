@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from rackwright.values.secrets import Secret
+
 SMALLEST_RSA = 3072
 """Bits. NIST SP 800-57 part 1, table 2: 128 bits of security, as ed25519 has."""
 _TYPES = (
@@ -96,3 +98,18 @@ def _parts(blob: str) -> list[bytes]:
         parts.append(rest[4 : 4 + size])
         rest = rest[4 + size :]
     return parts
+
+
+def fingerprint_of_private(key: Secret) -> str | None:
+    """Return the fingerprint of a private SSH key, None if it isn't one or has a passphrase."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization as form
+
+    text = f"{key.reveal()}\n".encode()
+    load = form.load_ssh_private_key if b"BEGIN OPENSSH PRIVATE KEY" in text else form.load_pem_private_key
+    try:
+        public = load(text, password=None).public_key()
+        line = public.public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
+        return parse_public_key(line).fingerprint
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None

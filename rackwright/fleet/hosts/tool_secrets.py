@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from rackwright.errors import SecretError
 from rackwright.fleet.backup_access import derives, password_delivered, passwords_to_deliver
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.public_key import parse_public_key
+from rackwright.fleet.public_key import fingerprint_of_private
 from rackwright.fleet.references import secret_references
 from rackwright.fleet.secrets import resolve
 from rackwright.fleet.sections.backup import KIT
@@ -89,7 +89,7 @@ def _secret(fleet: Fleet, place: str, reference: str) -> Secret:
 def _refuse_strange_key(fleet: Fleet, key: Secret) -> None:
     """Raise SecretError unless this is a private SSH key of the person whom the tool logs in as."""
     person, where = fleet.file.unattended.person or "", f"{fleet.path} unattended.key"
-    fingerprint = _fingerprint(key)
+    fingerprint = fingerprint_of_private(key)
     if fingerprint is None:
         should = "should be a private SSH key, as ssh-keygen makes it, without a passphrase: nobody could enter it"
         raise SecretError("isn't a private SSH key that can be used", where=where, should=should)
@@ -99,17 +99,3 @@ def _refuse_strange_key(fleet: Fleet, key: Secret) -> None:
             where=where,
             should=f"its public key should be in people.{person}.keys",
         )
-
-
-def _fingerprint(key: Secret) -> str | None:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization as form
-
-    text = f"{key.reveal()}\n".encode()
-    load = form.load_ssh_private_key if b"BEGIN OPENSSH PRIVATE KEY" in text else form.load_pem_private_key
-    try:
-        public = load(text, password=None).public_key()
-        line = public.public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
-        return parse_public_key(line).fingerprint
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return None

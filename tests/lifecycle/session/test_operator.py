@@ -8,6 +8,7 @@ from rackwright.errors import HostError
 from rackwright.lifecycle.session.operator import operator_of
 from rackwright.remote import Connection
 from rackwright.values.targets import Target
+from rackwright.values.tool_mode import credential_name
 from tests.fleet.fleets import make_fleet
 from tests.remote.scripted import Scripted
 
@@ -48,3 +49,17 @@ def test_the_fleet_files_key_is_known_without_a_connection(tmp_path):
     people = {"anna": {"role": "operator", "keys": [path.with_suffix(".pub").read_text().strip()]}}
     fleet = make_fleet(tmp_path / "site.yml", replicas={}, hosts=hosts, people=people)
     assert " (anna, SHA256:" in operator_of(fleet, connection("SHA256:else")).who
+
+
+def test_the_tool_is_its_person_with_and_without_a_connection(tmp_path, monkeypatch):
+    monkeypatch.setenv("RACKWRIGHT_TOOL", "1")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    path = tmp_path / credential_name("file:nightly")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    # Only the private key is delivered.
+    public = path.with_suffix(".pub").rename(tmp_path / "elsewhere").read_text().strip()
+    people = {"nightly": {"role": "operator", "keys": [public]}}
+    unattended = {"on": ["gate1"], "person": "nightly", "key": "file:nightly"}
+    fleet = make_fleet(tmp_path / "site.yml", people=people, unattended=unattended)
+    assert " (nightly, SHA256:" in operator_of(fleet).who
+    assert operator_of(fleet, connection("SHA256:else")).who == operator_of(fleet).who
