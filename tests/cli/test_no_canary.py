@@ -42,7 +42,7 @@ def test_a_resume_can_skip_the_canary(site, monkeypatch, words, canaries):
 
     monkeypatch.setattr(opening, "required", lambda _: SimpleNamespace(rollout=found))
     monkeypatch.setattr("rackwright.lifecycle.session.session.open_session", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(resuming, "resume", lambda site, rollout, console: seen.append(rollout.canaries) or ())
+    monkeypatch.setattr(resuming, "resume", lambda site, rollout, *_, **__: seen.append(rollout.canaries) or ())
     assert rackwright("rollout", "resume", "--yes", *words, "-f", site).exit_code == 0
     assert seen == [canaries]
 

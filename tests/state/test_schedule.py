@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.state import schedule as schedules
-from rackwright.state.contents import Contents
-from rackwright.state.schedule import (
+from rackwright.state.calendar import schedule as schedules
+from rackwright.state.calendar.schedule import (
     Pause,
     Process,
     Try,
@@ -22,6 +21,7 @@ from rackwright.state.schedule import (
     tries_of,
     update,
 )
+from rackwright.state.contents import Contents
 from rackwright.state.store import ControlStore
 from tests.state.test_store import ANNA
 

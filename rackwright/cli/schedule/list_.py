@@ -13,7 +13,7 @@ from rackwright.cli.common.options import Command, common_options, pass_context
 
 if TYPE_CHECKING:
     from rackwright.lifecycle.schedule.look import Looked
-    from rackwright.state.schedule import Try
+    from rackwright.state.calendar.schedule import Try
 
 _SHOWN = 10
 

@@ -12,7 +12,7 @@ from rackwright.cli.common.context import Context, Json, hosts_needed
 from rackwright.cli.common.options import Command, common_options, pass_context
 
 if TYPE_CHECKING:
-    from rackwright.state.schedule import Pause
+    from rackwright.state.calendar.schedule import Pause
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 SCHEDULES = ("patch", "drill")

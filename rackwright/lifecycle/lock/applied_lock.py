@@ -168,6 +168,8 @@ def _entries(lock: Lock | None) -> Iterator[tuple[str, object]]:
         yield from ((f"driver of {host}", driver.set.name) for host in driver.hosts)
     yield from ((f"ports of {host}", ports) for host, ports in lock.ports.items())
     yield "control hosts", lock.control
+    others = {*type(lock).model_fields} - {"format", "fleet", "models", "runtimes", "drivers", "ports", "control"}
+    yield from ((name, getattr(lock, name)) for name in sorted(others))
 
 
 def _difference(here: bytes, content: bytes) -> Iterator[str]:

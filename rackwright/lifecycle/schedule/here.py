@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rackwright.lifecycle.schedule.due import Here
 from rackwright.roles.tool.settings import BOOT
-from rackwright.state.schedule import Process
+from rackwright.state.calendar.schedule import Process
 from rackwright.values.tool_mode import in_tool_mode
 
 _PROC = Path("/proc")

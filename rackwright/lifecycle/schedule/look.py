@@ -12,8 +12,8 @@ from rackwright.fleet.times.occasions import Occasion, Schedule, schedules_of
 from rackwright.lifecycle.schedule.due import Known, following, missed
 from rackwright.lifecycle.schedule.missed import LIST, said_of
 from rackwright.lifecycle.session.lease import control_store
+from rackwright.state.calendar.schedule import FirstSeen, Try, first_seen, pause_of, tries_of
 from rackwright.state.formats import utc_now
-from rackwright.state.schedule import FirstSeen, Try, first_seen, pause_of, tries_of
 from rackwright.state.store import ControlStore
 from rackwright.values.windows import HORIZON
 

@@ -32,12 +32,14 @@ class PatchJob:
     def __call__(self, turn: Turn) -> Result:
         """Patch the fleet within what `unattended.allow` permits; return what was done.
 
+        A lock that couldn't be pushed is a problem of the result: the hosts are patched.
         Raise as `patch run --unattended` does: also for a rollout that a person has left open.
         """
-        left = self._left(turn)
+        left, agreements = self._left(turn), Agreements(self.fleet)
         with open_session(self.fleet, progress=self.progress, lock=left.after if left else None) as session:
-            done = self._resumed(session, left, turn) if left else self._run(session, turn)
-        return Result(f"patched: {', '.join(done)}" if done else "nothing to patch", done)
+            done = self._done(session, left, turn, agreements)
+        problems = agreements.unpublished.problems if agreements.unpublished else ()
+        return Result(f"patched: {', '.join(done)}" if done else "nothing to patch", done, tuple(problems))
 
     def _left(self, turn: Turn) -> HostRollout | None:
         """Return the open rollout if a schedule opened it."""
@@ -46,9 +48,11 @@ class PatchJob:
         ours = isinstance(rollout, HostRollout) and rollout.procedure == "patch" and rollout.id in turn.ours
         return rollout if ours and isinstance(rollout, HostRollout) else None
 
-    def _run(self, session: Session, turn: Turn) -> tuple[str, ...]:
-        return patch_run(session, Asked(), turn.console, self.show, turn.started, Agreements(self.fleet)).hosts
-
-    def _resumed(self, session: Session, rollout: HostRollout, turn: Turn) -> tuple[str, ...]:
-        turn.started([part.name for part in rollout.hosts], rollout.id, f"resumed, started by {rollout.who}")
-        return resume(session, rollout, turn.console, patches_of, Agreements(self.fleet))
+    def _done(
+        self, session: Session, left: HostRollout | None, turn: Turn, agreements: Agreements
+    ) -> tuple[str, ...]:
+        """Return the hosts that were changed."""
+        if left is None:
+            return patch_run(session, Asked(), turn.console, self.show, turn.started, agreements).hosts
+        turn.started([part.name for part in left.hosts], left.id, f"resumed, started by {left.who}")
+        return resume(session, left, turn.console, patches_of, agreements)

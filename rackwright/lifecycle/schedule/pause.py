@@ -11,8 +11,8 @@ from rackwright.lifecycle.session.lease import control_store
 from rackwright.lifecycle.session.operator import operator_of
 from rackwright.run import new_run_id
 from rackwright.state.audit import Act, write_audit
+from rackwright.state.calendar.schedule import Pause, pause_of, put_pause
 from rackwright.state.formats import stamp, utc_now
-from rackwright.state.schedule import Pause, pause_of, put_pause
 from rackwright.values.text import enumerated
 
 
@@ -39,9 +39,9 @@ def resume(fleet: Fleet, name: str | None) -> tuple[Pause, ...]:
 
 
 def _put(fleet: Fleet, names: list[str], now: datetime, until: datetime, what: str) -> tuple[Pause, ...]:
-    who = operator_of(fleet).who
     pauses = list[Pause]()
-    with control_store(fleet) as (store, shell):
+    with control_store(fleet) as (store, connection):
+        who = operator_of(fleet, connection).who
         for name in names:
             before = pause_of(store, name)
             # What was due since the earlier pause began was skipped, not missed.
@@ -56,5 +56,5 @@ def _put(fleet: Fleet, names: list[str], now: datetime, until: datetime, what: s
             what=f"schedule of {enumerated(names)}: {what}",
             outcome="done",
         )
-        write_audit(shell, act)
+        write_audit(connection, act)
     return tuple(pauses)

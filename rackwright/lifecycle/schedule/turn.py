@@ -12,9 +12,9 @@ from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.lifecycle.notify.notice import one_line
 from rackwright.lifecycle.notify.notified import Notices
 from rackwright.lifecycle.session.console import Console
+from rackwright.state.calendar.schedule import State, Try, update
 from rackwright.state.formats import utc_now
 from rackwright.state.lease import LeaseTaken
-from rackwright.state.schedule import State, Try, update
 from rackwright.state.store import ControlStore
 
 BEAT_SECONDS = 30.0

@@ -135,7 +135,7 @@ def remember(
 def _see_schedules(session: Session, when: datetime) -> None:
     """Let the control hosts know which schedules there are, so that what nobody starts is missed from now on."""
     from rackwright.fleet.times.occasions import schedules_of
-    from rackwright.state.schedule import see
+    from rackwright.state.calendar.schedule import see
 
     # The first run of a schedule does the same; it must not fail an apply.
     with suppress(RackwrightError):

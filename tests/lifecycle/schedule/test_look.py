@@ -17,7 +17,7 @@ from rackwright.lifecycle.schedule.look import Looked, looked, warnings_of
 from rackwright.lifecycle.schedule.pause import pause as pause_until
 from rackwright.lifecycle.schedule.pause import resume
 from rackwright.state.audit import Act
-from rackwright.state.schedule import Try, see, update
+from rackwright.state.calendar.schedule import Try, see, update
 from tests.lifecycle.schedule.world import DAY, END, HOUR, SUNDAY, TEXT, Clock, Memory, attempt, fleet, store_of
 
 BERLIN = TEXT + "timezone: Europe/Berlin\n"
@@ -43,7 +43,7 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Seen:
     for module in (look, pause):
         monkeypatch.setattr(module, "control_store", lambda _: store_of(made.store))
         monkeypatch.setattr(module, "utc_now", made.clock)
-    monkeypatch.setattr(pause, "operator_of", lambda _: SimpleNamespace(who="anna@desk"))
+    monkeypatch.setattr(pause, "operator_of", lambda *_: SimpleNamespace(who="anna@desk"))
     monkeypatch.setattr(pause, "write_audit", lambda _, act: made.acts.append(act))
     for one in schedules_of(made.fleet):
         see(cast(Any, made.store), one.name, one.said, SUNDAY - DAY)

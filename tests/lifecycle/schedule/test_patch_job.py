@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from rackwright.errors import LeasedError
+from rackwright.errors import LeasedError, RackwrightError
 from rackwright.lifecycle.patch.asked import Asked
 from rackwright.lifecycle.schedule import patch_job
 from rackwright.lifecycle.schedule.patch_job import PatchJob
@@ -33,6 +33,7 @@ class Desk:
     agreements: list[object] = field(default_factory=list)
     started: list[tuple[object, ...]] = field(default_factory=list)
     locks: list[object] = field(default_factory=list)
+    unpublished: RackwrightError | None = None
 
     def turn(self, *ours: str) -> Turn:
         words = {"ours": frozenset(ours), "console": None, "started": lambda *words: self.started.append(words)}
@@ -43,6 +44,7 @@ class Desk:
             raise LeasedError("a rollout is open")
         self.calls.append("run")
         self.agreements.append(words[-1])
+        words[-1].unpublished = self.unpublished
         assert asked == Asked()
         return SimpleNamespace(hosts=("gpu1",))
 
@@ -91,6 +93,12 @@ def test_what_a_schedule_left_open_is_resumed_and_reported(desk: Desk, tmp_path:
     assert desk.calls == [f"resume {RUN}"]
     assert desk.started == [(["gpu1"], RUN, "resumed, started by nightly")]
     assert isinstance(desk.agreements[0], Agreements)
+
+
+def test_a_lock_that_is_not_pushed_is_a_failure_of_a_run_that_patched(desk: Desk, tmp_path: Path) -> None:
+    desk.unpublished = RackwrightError("can't be pushed", where="branch rackwright-lock")
+    found = job(tmp_path)(desk.turn())
+    assert (found.hosts, [one.what for one in found.problems]) == (("gpu1",), ["can't be pushed"])
 
 
 @pytest.mark.parametrize("ours", [(), ("another",)])

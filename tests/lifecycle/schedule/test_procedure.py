@@ -20,9 +20,9 @@ from rackwright.lifecycle.schedule import procedure, turn
 from rackwright.lifecycle.schedule.due import Here
 from rackwright.lifecycle.schedule.procedure import Ended, run_due, run_now
 from rackwright.lifecycle.schedule.turn import Job, Result, Turn, beating
+from rackwright.state.calendar.schedule import Pause, Try, claim, put_pause, see, tries_of, update
 from rackwright.state.lease import leased
 from rackwright.state.operator import Operator
-from rackwright.state.schedule import Pause, Try, claim, put_pause, see, tries_of, update
 from tests.lifecycle.schedule.world import (
     DAY,
     DRILL,
@@ -94,7 +94,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         for module in (procedure, turn):
             monkeypatch.setattr(module, "utc_now", made.clock)
         monkeypatch.setattr(procedure, "control_store", lambda _: store_of(made.store))
-        monkeypatch.setattr(procedure, "operator_of", lambda _: Operator(WHO, "ctl1"))
+        monkeypatch.setattr(procedure, "operator_of", lambda *_: Operator(WHO, "ctl1"))
         made.see()
         yield made
 

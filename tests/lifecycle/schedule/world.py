@@ -14,8 +14,8 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.times.occasions import Schedule, schedules_of
 from rackwright.lifecycle.schedule.due import Here
+from rackwright.state.calendar.schedule import Process, Try
 from rackwright.state.lease import Lease, Owner
-from rackwright.state.schedule import Process, Try
 from tests.fleet.test_unattended import WHOLE
 from tests.lifecycle.drill.drills import BACKUP, SCRATCH
 

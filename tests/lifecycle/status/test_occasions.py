@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from rackwright.fleet.times.occasions import schedules_of
 from rackwright.lifecycle.status.occasions import ask_schedules, schedule_statuses
-from rackwright.state.schedule import Pause, put_pause, see, update
+from rackwright.state.calendar.schedule import Pause, put_pause, see, update
 from tests.lifecycle.schedule.world import DAY, DRILL, SUNDAY, Memory, attempt, fleet
 
 

@@ -1,0 +1,1 @@
+"""What control hosts store about things that are due at certain times."""
