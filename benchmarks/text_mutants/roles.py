@@ -111,6 +111,12 @@ ROLES = (
         30,
     ),
     Role("boot", ("roles/boot/templates/*", "roles/boot/scripts.py"), ("tests/roles/test_boot.py",), 30),
+    Role(
+        "tool",
+        ("roles/tool/templates/*", "roles/tool/units.py"),
+        ("tests/roles/test_sandboxes.py", "tests/roles/test_tool_units.py", "tests/roles/test_tool.py"),
+        24,
+    ),
     Role("canary", ("roles/gateway/templates/canary.cfg.j2",), (*_GATEWAY, "tests/gateway/test_canary.py"), 14),
     Role(
         "proxies",

@@ -13,6 +13,8 @@ VARIABLE = "RACKWRIGHT_TOOL"
 """The tool's units set it to 1."""
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 """Set by systemd: the folder with the unit's decrypted credentials, which only this unit can read."""
+_STATE = "STATE_DIRECTORY"
+"""Set by systemd: the folder that the unit keeps."""
 _NOWHERE = "/nonexistent"
 
 
@@ -28,3 +30,12 @@ def credential_name(reference: str) -> str:
 def delivered(reference: str) -> Path:
     """Return the file with the secret of this reference, in tool mode. It may not exist."""
     return Path(os.environ.get(_CREDENTIALS) or _NOWHERE) / credential_name(reference)
+
+
+def kept_beside(fleet_file: Path, name: str) -> Path:
+    """Return where a file is kept that belongs next to the fleet file.
+
+    In tool mode, that is the folder that outlasts the unit: its fleet file is a copy that goes with it.
+    """
+    folder = os.environ.get(_STATE) if in_tool_mode() else None
+    return Path(folder) / name if folder else fleet_file.with_name(name)

@@ -7,13 +7,16 @@ from typing import Any, cast
 
 import pytest
 
+from rackwright.cli.schedule.pause import SCHEDULES
 from rackwright.errors import RackwrightError
+from rackwright.fleet.times.occasions import NAMES
 from rackwright.lifecycle.schedule import look, pause, procedure, turn
 from rackwright.lifecycle.schedule.patch_job import PatchJob
 from rackwright.lifecycle.schedule.turn import Result
+from rackwright.state.operator import Operator
 from rackwright.state.schedule import see, update
 from tests.cli.command_line import rackwright
-from tests.lifecycle.schedule.world import DAY, END, HOUR, PATCH_ONLY, SUNDAY, Clock, Memory, attempt, store_of
+from tests.lifecycle.schedule.world import DAY, END, HOUR, PATCH_ONLY, SUNDAY, WHO, Clock, Memory, attempt, store_of
 
 
 class Desk:
@@ -32,6 +35,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
         monkeypatch.setattr(module, "utc_now", made.clock)
     for module in (look, pause, procedure):
         monkeypatch.setattr(module, "control_store", lambda _: store_of(made.store))
+    for module in (pause, procedure):
+        monkeypatch.setattr(module, "operator_of", lambda *_: Operator(WHO, "ctl1"))
     monkeypatch.setattr(pause, "write_audit", lambda *_: None)
     monkeypatch.setattr(PatchJob, "__call__", lambda *_: Result("patched: gpu1", ("gpu1",)))
     see(cast(Any, made.store), "patch", "sun 02:00-05:00 (UTC)", SUNDAY - DAY)
@@ -135,3 +140,7 @@ def test_a_pause_and_its_end(desk: Desk) -> None:
 @pytest.mark.parametrize("words", [("pause", "patch"), ("pause", "--until", "soon"), ("run", "backup")])
 def test_what_can_t_be_meant_is_refused(desk: Desk, words: tuple[str, ...]) -> None:
     assert desk(*words).exit_code == 2
+
+
+def test_every_schedule_can_be_named() -> None:
+    assert SCHEDULES == NAMES

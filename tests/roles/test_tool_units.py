@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import shutil
 import subprocess
 import tarfile
@@ -23,6 +25,7 @@ from rackwright.roles.tool.settings import Settings, credential_file
 from rackwright.roles.tool.units import check_timer_text, command_text, hand_over_text, timer_text, unit_text
 from rackwright.values.secrets import Secret
 from tests.fakes import commands, play
+from tests.waiting import wait_until
 
 NAME = "0123456789abcdef0123456789abcdef"
 SETTINGS = Settings(
@@ -128,9 +131,10 @@ def test_both_timers_start_that_unit() -> None:
         "OnCalendar=*-*-* 04:30:00 UTC",
     ]
     checks = TEXTS[names.CHECK_TIMER].splitlines()
-    assert {"OnBootSec=1min", "OnUnitInactiveSec=5min"} <= {*checks}
+    assert {"OnBootSec=1min", "OnUnitInactiveSec=5min", "AccuracySec=5s"} <= {*checks}
+    assert "AccuracySec=1s" in lines
     for one in (lines, checks):
-        assert {f"Unit={names.UNIT}", "WantedBy=timers.target", "AccuracySec=1s"} - {"AccuracySec=1s"} <= {*one}
+        assert {f"Unit={names.UNIT}", "WantedBy=timers.target"} <= {*one}
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
@@ -153,9 +157,12 @@ def ran(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProce
         script = script.replace(path, f"{folder}{path}")
     script = script.replace(f"-g {names.USER}", "-g root").replace(f"chgrp {names.USER}", "chgrp root")
     (folder / "script").write_text(script)
-    environment = {**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}"}
     command = ["sh", str(folder / "script"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment(folder), timeout=60)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}"}
 
 
 @pytest.fixture
@@ -188,12 +195,34 @@ def test_root_hands_over_the_applied_fleet_as_one_file_that_only_the_tool_reads(
             return sorted(member.name for member in archive if member.isfile())
 
     assert handed() == ["./site.yml"]
+    assert (host / "var/lib/rackwright/fleet.lock").stat().st_mode & 0o777 == 0o600
     folder = host / "var/lib/rackwright/fleet"
     # An apply was interrupted between its two renames.
     folder.rename(folder.with_name("fleet.old"))
     assert handed() == ["./site.yml"]
     shutil.rmtree(folder.with_name("fleet.old"))
     assert handed() == []
+
+
+def waits(process: subprocess.Popen[str]) -> bool:
+    """Return whether the script waits for a lock, or has ended."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if process.poll() is not None:
+        return True
+    found = [Path(f"/proc/{child}/cmdline") for child in children.read_text().split()]
+    return any(path.exists() and path.read_bytes().startswith(b"flock\0") for path in found)
+
+
+@needs_root
+def test_the_hand_over_waits_for_an_apply_that_writes_the_fleet(host: Path) -> None:
+    assert ran(host, hand_over_text()).returncode == 0
+    with (host / "var/lib/rackwright/fleet.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(["sh", host / "script"], text=True)
+        wait_until(lambda: waits(process))
+        assert process.poll() is None
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert process.wait(60) == 0
 
 
 @needs_root
@@ -219,4 +248,12 @@ def test_root_runs_the_tool_by_hand_with_the_units_properties(host: Path) -> Non
     }
     # Of a transient unit, systemd writes `yes` as an empty list when units are reloaded: no restriction.
     assert "RestrictNamespaces=cgroup" in given
-    assert {"[--pipe]", "[--wait]", "[--expand-environment=no]"} <= {*lines}
+    assert {"[--pipe]", "[--quiet]", "[--wait]", "[--collect]", "[--expand-environment=no]"} <= {*lines}
+    for both in (True, False):
+        ours, theirs = pty.openpty()
+        stdin = theirs if both else subprocess.DEVNULL
+        subprocess.run(["sh", host / "script"], stdin=stdin, stdout=theirs, check=True, env=environment(host))
+        said = os.read(ours, 65536)
+        assert (b"[--pty]" in said, b"[--pipe]" in said) == (both, not both)
+        os.close(ours)
+        os.close(theirs)

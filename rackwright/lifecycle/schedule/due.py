@@ -135,15 +135,21 @@ def left_over(lease: Lease | None, one: Try, here: Here) -> Lease | None:
 
     A run that reboots the only control host has its lease for half an hour.
     """
-    same = lease is not None and (lease.owner.machine, lease.owner.who) == (here.process.machine, one.who)
-    rebooted = one.process.machine == here.process.machine and "" not in (one.process.boot, here.process.boot)
-    rebooted = rebooted and one.process.boot != here.process.boot
-    return lease if lease and same and rebooted and lease.since <= one.alive else None
+    if lease is None or one.process.machine != here.process.machine:
+        return None
+    rebooted = "" not in (one.process.boot, here.process.boot) and one.process.boot != here.process.boot
+    same = lease.owner.machine == here.process.machine and _user(lease.owner.who) == _user(one.who)
+    return lease if rebooted and same and lease.since <= one.alive else None
 
 
 def ours(tries: Sequence[Try]) -> frozenset[str]:
     """Return the ids of all runs that the schedule opened."""
     return frozenset(one.run for one in tries if one.run)
+
+
+def _user(who: str) -> str:
+    """Return user@machine: whether the key is known, too, depends on the command."""
+    return who.partition(" ")[0]
 
 
 def _whose(one: Try) -> str:

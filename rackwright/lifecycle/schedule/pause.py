@@ -39,9 +39,9 @@ def resume(fleet: Fleet, name: str | None) -> tuple[Pause, ...]:
 
 
 def _put(fleet: Fleet, names: list[str], now: datetime, until: datetime, what: str) -> tuple[Pause, ...]:
-    who = operator_of(fleet).who
     pauses = list[Pause]()
-    with control_store(fleet) as (store, shell):
+    with control_store(fleet) as (store, connection):
+        who = operator_of(fleet, connection).who
         for name in names:
             before = pause_of(store, name)
             # What was due since the earlier pause began was skipped, not missed.
@@ -56,5 +56,5 @@ def _put(fleet: Fleet, names: list[str], now: datetime, until: datetime, what: s
             what=f"schedule of {enumerated(names)}: {what}",
             outcome="done",
         )
-        write_audit(shell, act)
+        write_audit(connection, act)
     return tuple(pauses)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
@@ -20,9 +21,11 @@ from rackwright.lifecycle.session.operator import operator_of
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.lease import Lease
 from rackwright.state.schedule import FirstSeen, State, Try, claim, pause_of, see, tries_of
-from rackwright.state.shell import Shell
 from rackwright.state.store import ControlStore
 from rackwright.values.windows import open_until
+
+if TYPE_CHECKING:
+    from rackwright.remote import Connection
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Place:
 
     fleet: Fleet
     store: ControlStore
-    shell: Shell
+    connection: Connection
+    """To a control host."""
     here: Here
     console: Console
     jobs: Mapping[ScheduleName, Job]
@@ -56,7 +60,7 @@ class Place:
             number=one.number,
             asked=asked,
             state=state,
-            who=operator_of(self.fleet).who,
+            who=operator_of(self.fleet, self.connection).who,
             process=self.here.process,
             claimed=now,
             alive=now,
@@ -75,8 +79,8 @@ def run_due(fleet: Fleet, jobs: Mapping[ScheduleName, Job], here: Here, console:
     if not schedules:
         return ()
     ended, errors = list[Ended](), list[RackwrightError]()
-    with control_store(fleet) as (store, shell):
-        place = Place(fleet, store, shell, here, console, jobs)
+    with control_store(fleet) as (store, connection):
+        place = Place(fleet, store, connection, here, console, jobs)
         for schedule in schedules:
             try:
                 ended += _carry_out(place, schedule)
@@ -94,8 +98,8 @@ def run_now(fleet: Fleet, name: str, jobs: Mapping[ScheduleName, Job], here: Her
     and what the job raises.
     """
     (schedule,) = named(fleet, name)
-    with control_store(fleet) as (store, shell):
-        place = Place(fleet, store, shell, here, console, jobs)
+    with control_store(fleet) as (store, connection):
+        place = Place(fleet, store, connection, here, console, jobs)
         now = utc_now()
         known = known_of(store, schedule, see(store, schedule.name, schedule.said, now))
         found = due(schedule, known, now, here)
@@ -164,7 +168,7 @@ def _summary(result: Result) -> str:
 def _break(place: Place, lease: Lease | None) -> None:
     if lease:
         reason = f"{lease.owner.machine} has rebooted, so nothing works under it"
-        break_lease(place.fleet, place.store, place.shell, lease, reason)
+        break_lease(place.fleet, place.store, place.connection, lease, reason)
 
 
 def _refuse_running(known: Known, now: datetime, here: Here) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.targets import targets
@@ -18,10 +19,13 @@ from rackwright.state.lease import Lease
 from rackwright.state.shell import Shell
 from rackwright.state.store import ControlStore
 
+if TYPE_CHECKING:
+    from rackwright.remote import Connection
+
 
 @contextmanager
-def control_store(fleet: Fleet) -> Iterator[tuple[ControlStore, Shell]]:
-    """Yield the store of lease and journal, and a shell on a control host.
+def control_store(fleet: Fleet) -> Iterator[tuple[ControlStore, Connection]]:
+    """Yield the store of lease and journal, and a connection to a control host.
 
     Raise LeasedError if that host's record names other control hosts, HostError if no control host can be reached.
     """

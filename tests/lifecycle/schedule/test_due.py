@@ -128,6 +128,9 @@ def test_after_its_own_reboot_the_lease_of_before_is_broken(folder: Path) -> Non
     before = lease(now, since=SUNDAY + MINUTE, seconds=1800)
     (one,) = found(folder, now, known(last, lease=before), boot="b2")
     assert (one.what, one.number, one.breaks) == ("resume", 2, before)
+    # The session of the lease knows the key, the one of the schedule may not.
+    keyed = lease(now, since=SUNDAY + MINUTE, seconds=1800, who="rw_tool@ctl1 (nightly, SHA256:abc)")
+    assert found(folder, now, known(last, lease=keyed), boot="b2")[0].breaks == keyed
     others = (
         lease(now, since=SUNDAY + 55 * MINUTE),  # Taken after the reboot.
         lease(now, since=SUNDAY + MINUTE, machine="ctl2"),

@@ -43,7 +43,7 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Seen:
     for module in (look, pause):
         monkeypatch.setattr(module, "control_store", lambda _: store_of(made.store))
         monkeypatch.setattr(module, "utc_now", made.clock)
-    monkeypatch.setattr(pause, "operator_of", lambda _: SimpleNamespace(who="anna@desk"))
+    monkeypatch.setattr(pause, "operator_of", lambda *_: SimpleNamespace(who="anna@desk"))
     monkeypatch.setattr(pause, "write_audit", lambda _, act: made.acts.append(act))
     for one in schedules_of(made.fleet):
         see(cast(Any, made.store), one.name, one.said, SUNDAY - DAY)

@@ -94,7 +94,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         for module in (procedure, turn):
             monkeypatch.setattr(module, "utc_now", made.clock)
         monkeypatch.setattr(procedure, "control_store", lambda _: store_of(made.store))
-        monkeypatch.setattr(procedure, "operator_of", lambda _: Operator(WHO, "ctl1"))
+        monkeypatch.setattr(procedure, "operator_of", lambda *_: Operator(WHO, "ctl1"))
         made.see()
         yield made
 

@@ -19,6 +19,7 @@ from typing import IO
 
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.yaml_file import replace_file
+from rackwright.values.tool_mode import kept_beside
 
 LIMIT = 16 << 20
 """Bytes. No report is larger."""
@@ -29,7 +30,7 @@ _MOST_FILES = 20_000
 
 def folder_of(fleet_file: Path) -> Path:
     """Return the folder of the reports of this fleet file: NAME.drills for NAME.yml."""
-    return fleet_file.with_name(f"{fleet_file.stem}.drills")
+    return kept_beside(fleet_file, f"{fleet_file.stem}.drills")
 
 
 def is_id(text: str) -> bool:

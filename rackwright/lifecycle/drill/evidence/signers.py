@@ -17,6 +17,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.public_key import PublicKey, parse_public_key
 from rackwright.fleet.sections.people import Person
 from rackwright.lifecycle.drill.evidence.folder import put, read
+from rackwright.values.tool_mode import kept_beside
 
 NAMESPACES = ("rackwright-drill", "rackwright-drill-review")
 _REVIEW = NAMESPACES[1:]
@@ -56,7 +57,7 @@ class Signer:
 
 def signers_path(fleet_file: Path) -> Path:
     """Return the file of signers of this fleet file: NAME.signers for NAME.yml."""
-    return fleet_file.with_name(f"{fleet_file.stem}.signers")
+    return kept_beside(fleet_file, f"{fleet_file.stem}.signers")
 
 
 def signers_in(path: Path) -> tuple[Signer, ...]:
