@@ -33,7 +33,6 @@ _ALWAYS = (
 """What git says after ssh has failed, whatever the reason."""
 _ALIAS = "rackwright-git-server"
 _SETTINGS = {
-    "core.hooksPath": "/dev/null",
     "credential.helper": "",
     "gc.auto": "0",
     "protocol.allow": "never",
@@ -72,7 +71,7 @@ class GitServer:
         """Return the file's content in a commit that was fetched, None if it isn't a file there."""
         listed = self._run("ls-tree", "-z", commit, "--", path).output.decode(errors="replace")
         about = listed.partition("\t")[0].split()
-        if len(about) != 3 or about[1] != "blob" or about[0] == "120000":
+        if len(about) != 3 or about[1] != "blob":
             return None
         return self._run("cat-file", "blob", about[2], most=64 * _MOST).output
 
