@@ -176,6 +176,17 @@ def test_the_document_of_an_update_names_its_models(site, monkeypatch):
     assert (found["procedure"], found["models"], found["hosts"]) == ("update", ["assistant"], [])
 
 
+def test_one_that_nobody_watches_is_shown_as_such(site, store):
+    lease = store.acquire(BEN)
+    lease_session = LeaseSession(store, lease, now())
+    setting = "unattended.allow.outage (model assistant)"
+    write_rollout(lease_session, REBOOT.model_copy(update={"unattended": (setting,)}))
+    lease_session.write(Event.OPENED, BEN.run, detail=REBOOT.what)
+    shown = rackwright("-f", site, "rollout", "status").stdout
+    assert shown.startswith("apply --reboot, unattended, started by ben@desk at ")
+    assert rackwright("-f", site, "--json", "rollout", "status").document["rollout"]["unattended"] == [setting]
+
+
 def test_where_none_is_open_the_document_is_empty(site, store):
     assert rackwright("-f", site, "--json", "rollout", "status").document["rollout"] is None
 
