@@ -159,6 +159,7 @@ def test_the_document_names_the_procedure_and_its_hosts(site, store):
         "what": "apply --reboot",
         "who": "ben@desk",
         "when": "2026-11-25T04:05:01Z",
+        "unattended": None,
         "procedure": "reboot",
         "models": [],
         "hosts": ["gpu1", "gpu2"],
