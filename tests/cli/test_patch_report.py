@@ -62,7 +62,7 @@ def test_the_last_run_as_markdown(site: Any, bench: Bench) -> None:
     ("settings", "how"),
     [
         ([], "unattended; no setting had to allow anything"),
-        (["unattended.allow.not_stale"], "unattended, allowed by unattended.allow.not_stale"),
+        (["unattended.allow.not_stale"], r"unattended, allowed by unattended.allow.not\_stale"),
     ],
 )
 def test_a_run_that_nobody_watched_names_the_settings_that_answered(
