@@ -13,14 +13,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 
 from rackwright.errors import RackwrightError
+from rackwright.lifecycle.backup.private_folder import private_folder
 from rackwright.terminal import visible
 from rackwright.values.secrets import Secret
 
 SECONDS = 120
 """For one question to the server. A hub of models isn't in such a repository."""
+_ROOM = 2**28
+"""Bytes that must be free in memory for the repository to be there."""
 _MOST = 2**20
 """Bytes of an answer."""
 _LINES, _WIDTH = 3, 200
@@ -118,8 +121,8 @@ def git_server(url: str, host_key: str, key: Secret) -> Iterator[GitServer]:
 
     Raise RackwrightError if git isn't installed.
     """
-    with TemporaryDirectory(prefix="rackwright-git-") as name:
-        folder = Path(name)
+    # The repository may be large, so it isn't in memory, unless there is room.
+    with private_folder(room=_ROOM) as folder:
         (folder / "known_hosts").write_text(f"{_ALIAS} {host_key}\n")
         # OpenSSH refuses a key without its last newline.
         _write_private(folder / "key", f"{key.reveal()}\n")
