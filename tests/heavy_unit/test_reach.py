@@ -38,7 +38,7 @@ ALL = {file.name.removeprefix("test_").removesuffix(".py") for file in heavy_fil
         pytest.param("tests/heavy/test_vip.py", {"vip"}, id="the test itself"),
         pytest.param(
             "tests/lab/load/__main__.py",
-            {"attacks", "canary", "month", "moves", "patch", "proof", "reboot", "under_load", "vip"},
+            {"attacks", "canary", "control", "month", "moves", "patch", "proof", "reboot", "under_load", "vip"},
             id="a program of a helper",
         ),
         pytest.param("tests/hardware/written/blackwell.xml", {"gpus", "vllm_states"}, id="what a helper reads"),

@@ -124,7 +124,8 @@ def asked(**more: object) -> argparse.Namespace:
 def test_without_a_base_all_run_and_machines_are_a_choice_of_their_own():
     assert all(choice.why for choice in program.chosen(asked(), record(4), None))
     machines = {choice.file.name for choice in program.chosen(asked(machines=True), record(4), None)}
-    assert machines == {"test_boot_vm.py", "test_driver_vm.py", "test_hardening.py", "test_patch_vm.py", "test_vm.py"}
+    named = ("boot_vm", "clock_vm", "driver_vm", "hardening", "patch_vm", "vm")
+    assert machines == {f"test_{name}.py" for name in named}
 
 
 def test_a_base_since_which_nothing_changed_is_the_wrong_one(monkeypatch: pytest.MonkeyPatch):
