@@ -188,7 +188,9 @@ def test_it_reaches_all_hosts_as_its_person_with_its_own_key(site: Operator, lab
     by_hand(lab, "restart", "gpu1/assistant@1", "--yes", "--allow-outage")
     public = fingerprint_of(site.path.with_name("nightly.pub"))
     acts = [one for one in site("audit", "--json").json["acts"] if one["host"] == "gpu1"]
-    assert [one["operator"] for one in acts if "restart" in one["what"]] == [f"{USER}@{CTL} (nightly, {public})"]
+    assert [one["operator"] for one in acts if one["command"].startswith("restart ")] == [
+        f"{USER}@{CTL} (nightly, {public})"
+    ]
     login = f"Accepted publickey for nightly from {lab.fleet().hosts[CTL]} "
     for host in HOSTS:
         assert login in lab.exec(host, f"journalctl -q -t sshd -t sshd-session -g '{login}'").out
