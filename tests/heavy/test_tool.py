@@ -184,11 +184,13 @@ def test_a_second_apply_changes_nothing(site: Operator) -> None:
 
 def test_it_reaches_all_hosts_as_its_person_with_its_own_key(site: Operator, lab: Lab) -> None:
     found = json.loads(by_hand(lab, "status", "--json").out)
-    assert {name: host["state"] for name, host in found["hosts"].items()} == dict.fromkeys(HOSTS, "ok")
+    assert {one["host"]: one["state"] for one in found["hosts"]} == dict.fromkeys(HOSTS, "ok")
     by_hand(lab, "restart", "gpu1/assistant@1", "--yes", "--allow-outage")
     public = fingerprint_of(site.path.with_name("nightly.pub"))
     acts = [one for one in site("audit", "--json").json["acts"] if one["host"] == "gpu1"]
-    assert [one["operator"] for one in acts if "restart" in one["what"]] == [f"{USER}@{CTL} (nightly, {public})"]
+    assert [one["operator"] for one in acts if one["command"].startswith("restart ")] == [
+        f"{USER}@{CTL} (nightly, {public})"
+    ]
     login = f"Accepted publickey for nightly from {lab.fleet().hosts[CTL]} "
     for host in HOSTS:
         assert login in lab.exec(host, f"journalctl -q -t sshd -t sshd-session -g '{login}'").out
