@@ -10,6 +10,7 @@ from rackwright.cli.common.context import Context, Json, hosts_needed
 from rackwright.cli.common.options import Group, common_options, confirm, pass_context, yes_option
 
 if TYPE_CHECKING:
+    from rackwright.fleet.fleet import Fleet
     from rackwright.lifecycle.control.move import Moved
     from rackwright.state.journal import Entry
     from rackwright.state.lease import Lease
@@ -82,10 +83,10 @@ def move(context: Context, former_gone: bool, yes: bool) -> None:
         "copied": moved.copied,
         "lock_changed": moved.locked,
     }
-    context.answer(document, *_moved(moved, context.fleet.sibling("lock").name))
+    context.answer(document, *_moved(moved, context.fleet))
 
 
-def _moved(moved: Moved, lock: str) -> list[str]:
+def _moved(moved: Moved, fleet: Fleet) -> list[str]:
     from rackwright.values.text import enumerated
 
     are = "is the control host" if len(moved.hosts) == 1 else "are the control hosts"
@@ -93,7 +94,12 @@ def _moved(moved: Moved, lock: str) -> list[str]:
     if moved.former:
         kept = "with the data of" if moved.copied else "without the data of"
         said += f" now, {kept} {enumerated(moved.former)}"
-    return [said, *([f"next: commit {lock}, which records this"] if moved.locked else [])]
+    if not moved.locked:
+        return [said]
+    then = f"next: commit {fleet.sibling('lock').name}, which records this"
+    if tools := fleet.tool_hosts:
+        then += f"; then rackwright apply, because the tool on {enumerated(tools)} works on the applied lock"
+    return [said, then]
 
 
 def _lines(found: Lease | None, opened: Entry | None) -> list[str]:

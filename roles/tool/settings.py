@@ -66,7 +66,7 @@ class Settings(Frozen):
     @property
     def files(self) -> tuple[str, ...]:
         """Files and folders that belong to the tool; others in its folder are removed."""
-        return (FOLDER, STATE, COMMAND, HAND_OVER, *map(credential_file, self.secrets))
+        return (FOLDER, STATE, RUN, COMMAND, HAND_OVER, *map(credential_file, self.secrets))
 
 
 def credential_file(name: str) -> str:

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from rackwright.cli.lease import _moved
 from rackwright.errors import LeasedError
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import write_lock
+from rackwright.lifecycle.control.move import Moved
 from rackwright.lifecycle.session import under_lease as leasing
 from rackwright.lifecycle.session.under_lease import leased
 from rackwright.state.applied import About, Applied, read_applied, write_applied
@@ -276,3 +279,14 @@ def test_a_lost_one_that_must_be_the_control_host_again_says_what_it_had_open(fl
     fleet.write()
     ran = fleet.move("--yes", "--former-gone")
     assert "gate1 has the rollout r7 (model update assistant) open" in ran.stderr
+
+
+def test_the_tool_on_a_control_host_works_on_the_lock_after_an_apply() -> None:
+    moved = Moved(hosts=("ctl1",), former=("gate1",), copied=True, locked=True)
+    site: Any = SimpleNamespace(sibling=lambda suffix: Path(f"site.{suffix}"), tool_hosts=("ctl1",))
+    assert _moved(moved, site)[1] == (
+        "next: commit site.lock, which records this; then rackwright apply, because the tool on ctl1 works on the "
+        "applied lock"
+    )
+    site.tool_hosts = ()
+    assert _moved(moved, site)[1] == "next: commit site.lock, which records this"

@@ -20,7 +20,7 @@ from rackwright.fleet.lock_file import read_lock
 from rackwright.lab.hosts import Lab
 from rackwright.lab.podman import Done
 from rackwright.own_wheel import own_version
-from rackwright.roles.tool.settings import CHECK_TIMER, COMMAND, FOLDER, STATE, TIMER, UNIT, USER, folder_of
+from rackwright.roles.tool.settings import CHECK_TIMER, COMMAND, FOLDER, RUN, STATE, TIMER, UNIT, USER, folder_of
 from rackwright.state.operator import fingerprint_of
 from rackwright.values.tool_mode import credential_name
 from rackwright.values.windows import DAYS
@@ -112,7 +112,9 @@ def versions(lab: Lab) -> list[str]:
 
 def traces(lab: Lab, host: str) -> str:
     """Return all that the host has of the tool."""
-    return lab.exec(host, f"ls -d /opt/rackwright/tool-* {FOLDER} {STATE}; getent passwd {USER}", check=False).out
+    return lab.exec(
+        host, f"ls -d /opt/rackwright/tool-* {FOLDER} {STATE} {RUN}; getent passwd {USER}", check=False
+    ).out
 
 
 def changed(path: Path, text: str) -> Path:
