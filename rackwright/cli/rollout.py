@@ -212,8 +212,9 @@ def _lines(found: OpenRollout | None) -> list[str]:
         return ["no rollout is open"]
     about = found.rollout
     live = found.lease and found.lease.live
+    how = "" if about.unattended is None else ", unattended"
     lines = [
-        f"{about.what}, started by {about.who} at {stamp(about.when)} (rollout {about.id})",
+        f"{about.what}{how}, started by {about.who} at {stamp(about.when)} (rollout {about.id})",
         f"{found.lease.owner.who} is working on it now" if found.lease and live else "no one is working on it now",
         *map(_line, found.entries),
     ]
@@ -238,6 +239,7 @@ def _document(found: OpenRollout | None) -> Json:
         "what": about.what,
         "who": about.who,
         "when": stamp(about.when),
+        "unattended": None if about.unattended is None else list(about.unattended),
         "procedure": "update" if isinstance(about, Rollout) else about.procedure,
         "models": list(about.models) if isinstance(about, Rollout) else [],
         "hosts": [] if isinstance(about, Rollout) else [part.name for part in about.hosts],

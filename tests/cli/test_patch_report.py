@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +56,27 @@ def test_the_last_run_as_markdown(site: Any, bench: Bench) -> None:
     assert "| CVE-2026-0001 | gpu1 |" in lines
     assert any(line.startswith("| gpu1 | patched |") and "| 6.12 → 6.13 |" in line for line in lines)
     assert r"| small | on hold \| \<script\>alert(1)\</script\> | gpu1 |" in lines
+
+
+@pytest.mark.parametrize(
+    ("settings", "how"),
+    [
+        ([], "unattended; no setting had to allow anything"),
+        (["unattended.allow.not_stale"], r"unattended, allowed by unattended.allow.not\_stale"),
+    ],
+)
+def test_a_run_that_nobody_watched_names_the_settings_that_answered(
+    site: Any, bench: Bench, settings: list[str], how: str
+) -> None:
+    patched(bench)
+    name = f"patch-{ADA.run}.json"
+    plan = json.loads(bench.store.documents[name])
+    plan["asked"]["yes"], plan["rollout"]["unattended"] = False, settings
+    bench.store.documents[name] = json.dumps(plan)
+    lines = rackwright("-f", site, "patch", "report").stdout.splitlines()
+    assert f"| how | {how} |" in lines
+    document = rackwright("-f", site, "patch", "report", "--json").document
+    assert (document["unattended"], document["confirmed"]) == (settings, False)
 
 
 def test_long_tables_are_whole_in_html_and_json(site: Any, bench: Bench, tmp_path: Path) -> None:

@@ -159,6 +159,7 @@ def test_the_document_names_the_procedure_and_its_hosts(site, store):
         "what": "apply --reboot",
         "who": "ben@desk",
         "when": "2026-11-25T04:05:01Z",
+        "unattended": None,
         "procedure": "reboot",
         "models": [],
         "hosts": ["gpu1", "gpu2"],
@@ -174,6 +175,17 @@ def test_the_document_of_an_update_names_its_models(site, monkeypatch):
     monkeypatch.setattr(opened, "opened", lambda _: opened.OpenRollout(UPDATE, (), None))
     found = rackwright("-f", site, "--json", "rollout", "status").document["rollout"]
     assert (found["procedure"], found["models"], found["hosts"]) == ("update", ["assistant"], [])
+
+
+def test_one_that_nobody_watches_is_shown_as_such(site, store):
+    lease = store.acquire(BEN)
+    lease_session = LeaseSession(store, lease, now())
+    setting = "unattended.allow.outage (model assistant)"
+    write_rollout(lease_session, REBOOT.model_copy(update={"unattended": (setting,)}))
+    lease_session.write(Event.OPENED, BEN.run, detail=REBOOT.what)
+    shown = rackwright("-f", site, "rollout", "status").stdout
+    assert shown.startswith("apply --reboot, unattended, started by ben@desk at ")
+    assert rackwright("-f", site, "--json", "rollout", "status").document["rollout"]["unattended"] == [setting]
 
 
 def test_where_none_is_open_the_document_is_empty(site, store):

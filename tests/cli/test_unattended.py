@@ -44,8 +44,9 @@ def test_no_option_that_agrees_goes_with_it(site: Path, words: tuple[str, ...], 
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A real terminal as standard input, on which nobody types. A question would wait for ever."""
+    """A real terminal as standard input. If a question is asked there, the answer is no."""
     leader, follower = pty.openpty()
+    os.write(leader, b"n\n" * 5)
     with os.fdopen(follower, "r") as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
         assert sys.stdin.isatty()

@@ -13,14 +13,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 
 from rackwright.errors import RackwrightError
+from rackwright.lifecycle.backup.private_folder import private_folder
 from rackwright.terminal import visible
 from rackwright.values.secrets import Secret
 
 SECONDS = 120
 """For one question to the server. A hub of models isn't in such a repository."""
+_ROOM = 2**28
+"""Bytes that must be free in memory for the repository to be there."""
 _MOST = 2**20
 """Bytes of an answer."""
 _LINES, _WIDTH = 3, 200
@@ -33,7 +36,6 @@ _ALWAYS = (
 """What git says after ssh has failed, whatever the reason."""
 _ALIAS = "rackwright-git-server"
 _SETTINGS = {
-    "core.hooksPath": "/dev/null",
     "credential.helper": "",
     "gc.auto": "0",
     "protocol.allow": "never",
@@ -72,7 +74,7 @@ class GitServer:
         """Return the file's content in a commit that was fetched, None if it isn't a file there."""
         listed = self._run("ls-tree", "-z", commit, "--", path).output.decode(errors="replace")
         about = listed.partition("\t")[0].split()
-        if len(about) != 3 or about[1] != "blob" or about[0] == "120000":
+        if len(about) != 3 or about[1] != "blob":
             return None
         return self._run("cat-file", "blob", about[2], most=64 * _MOST).output
 
@@ -119,8 +121,8 @@ def git_server(url: str, host_key: str, key: Secret) -> Iterator[GitServer]:
 
     Raise RackwrightError if git isn't installed.
     """
-    with TemporaryDirectory(prefix="rackwright-git-") as name:
-        folder = Path(name)
+    # The repository may be large, so it isn't in memory, unless there is room.
+    with private_folder(room=_ROOM) as folder:
         (folder / "known_hosts").write_text(f"{_ALIAS} {host_key}\n")
         # OpenSSH refuses a key without its last newline.
         _write_private(folder / "key", f"{key.reveal()}\n")
