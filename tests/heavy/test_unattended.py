@@ -98,9 +98,9 @@ def _text(text: str, lab: Lab, public: str, receiver: Receiver) -> str:
     return f"""{text}
 people: {{nightly: {{role: operator, keys: ["{public}"]}}}}
 control: [{", ".join(HOSTS)}]
-unattended: {{on: [{TOOL_HOST}], person: nightly, key: "file:nightly", allow: {{outage: [assistant]}}}}
+unattended: {{on: [{TOOL_HOST}], person: nightly, key: "file:nightly", allow: {{downtime: [assistant]}}}}
 patch: {{window: "{NEVER}"}}
-notify: {{url: '{receiver.url}'}}
+notify: {{url: 'http://{receiver.place}/'}}
 """
 
 
@@ -140,7 +140,7 @@ def test_people_heard_of_the_run_from_the_host_that_it_ran_on(site: Site) -> Non
 
 def test_what_the_host_did_is_in_its_journal_and_in_the_audit_logs(site: Site) -> None:
     said = site.lab.exec(TOOL_HOST, f"journalctl -q -o cat -u {UNIT}").out
-    assert "allowed by unattended.allow.outage (model assistant)" in said
+    assert "allowed by unattended.allow.downtime (model assistant)" in said
     assert "was lost; try 2" in said
     acts = [one for one in site.operator("audit", "--json").json["acts"] if "patch run" in one["command"]]
     assert {one["host"] for one in acts} >= {"gpu1", TOOL_HOST}
