@@ -149,7 +149,8 @@ def notified(fleet: Fleet, command: str, console: Console, *, agreed: bool, want
     try:
         yield notices
     except (Exception, KeyboardInterrupt) as error:
-        _reported.set((*_reported.get(), error))
+        if notices.agreed:
+            _reported.set((*_reported.get(), error))
         notices.close(_problems_of(error))
         raise
     else:
