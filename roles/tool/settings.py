@@ -13,7 +13,7 @@ USER = "rw_tool"
 ROOT = "/opt/rackwright"
 STATE_DIRECTORY = "rackwright-tool"
 STATE = f"/var/lib/{STATE_DIRECTORY}"
-"""What the tool keeps between its runs. Only its user may read it."""
+"""What the tool keeps between its runs. Only its user may read it. A host that loses the tool keeps it."""
 FOLDER = "/etc/rackwright/tool"
 """What root gives the tool; its user can't write there."""
 COMMAND = f"{FOLDER}/rackwright"
@@ -26,6 +26,8 @@ HANDED = f"{RUN}/fleet.tar"
 BOOT = f"{RUN}/boot"
 """Which boot of the host this is. The tool can't see for itself."""
 UNIT = "rackwright-schedule.service"
+BY_HAND = "rackwright-by-hand"
+"""The beginning of the transient unit of each run by hand; its process ID follows."""
 TIMER = "rackwright-schedule.timer"
 CHECK_TIMER = "rackwright-schedule-check.timer"
 PYTHON_VERSION = "3.13"
@@ -65,8 +67,8 @@ class Settings(Frozen):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Files and folders that belong to the tool; others in its folder are removed."""
-        return (FOLDER, STATE, RUN, COMMAND, HAND_OVER, *map(credential_file, self.secrets))
+        """Files and folders that a host without the tool doesn't have; others in its folder are removed."""
+        return (FOLDER, RUN, COMMAND, HAND_OVER, *map(credential_file, self.secrets))
 
 
 def credential_file(name: str) -> str:

@@ -13,6 +13,7 @@ from rackwright.fleet.times.occasions import NAMES
 from rackwright.lifecycle.schedule import look, pause, procedure, turn
 from rackwright.lifecycle.schedule.patch_job import PatchJob
 from rackwright.lifecycle.schedule.turn import Result
+from rackwright.lifecycle.tool import unable
 from rackwright.state.operator import Operator
 from rackwright.state.schedule import see, update
 from tests.cli.command_line import rackwright
@@ -77,6 +78,20 @@ def test_an_error_of_a_run_is_shown_with_its_exit_code(desk: Desk, monkeypatch: 
     monkeypatch.setattr(PatchJob, "__call__", fails)
     ran = desk("run", "patch")
     assert (ran.exit_code, ran.stderr.splitlines()) == (1, ["error: gpu1: a gate is closed", "  next: wait"])
+
+
+def test_what_fails_before_a_run_has_started_is_reported_unless_a_person_asked_for_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(unable, "in_tool_mode", lambda: True)
+    monkeypatch.setattr(unable, "_report", lambda error, *_: seen.append(type(error).__name__))
+    assert desk("run", "patch", text="fleet: 1").exit_code == 10
+    assert seen == []
+    assert desk("run", text="fleet: 1").exit_code == 10
+    desk.store.silent = 1
+    assert desk("run").exit_code == 3
+    assert seen == ["FleetError", "HostError"]
 
 
 def test_the_list_shows_what_comes_and_what_ran(desk: Desk) -> None:

@@ -179,10 +179,10 @@ def test_only_the_host_that_it_names_has_the_tool_with_its_own_wheel(tmp_path: P
     layout = specs["ctl1"].layout
     assert layout.keep_tool == f"/opt/rackwright/tool-{own_version()}"
     assert "rw_tool" in layout.keep_users
-    assert set(layout.keep_files) >= {"/etc/rackwright/tool", "/var/lib/rackwright-tool"}
+    assert set(layout.keep_files) >= {"/etc/rackwright/tool", "/run/rackwright-tool"}
     other = specs["gate1"].layout
     assert (other.keep_tool, "rw_tool" in other.keep_users) == (None, False)
-    assert "/var/lib/rackwright-tool" not in other.keep_files
+    assert "/run/rackwright-tool" not in other.keep_files
 
 
 def test_a_fleet_without_it_makes_no_wheel(tmp_path: Path, cached: Path) -> None:

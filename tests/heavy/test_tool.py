@@ -111,10 +111,8 @@ def versions(lab: Lab) -> list[str]:
 
 
 def traces(lab: Lab, host: str) -> str:
-    """Return all that the host has of the tool."""
-    return lab.exec(
-        host, f"ls -d /opt/rackwright/tool-* {FOLDER} {STATE} {RUN}; getent passwd {USER}", check=False
-    ).out
+    """Return all that the host has of the tool, but for what the tool made there."""
+    return lab.exec(host, f"ls -d /opt/rackwright/tool-* {FOLDER} {RUN}; getent passwd {USER}", check=False).out
 
 
 def changed(path: Path, text: str) -> Path:

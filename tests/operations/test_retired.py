@@ -7,8 +7,12 @@ from rackwright.operations.facts.ours import OurBuilds, OurFiles, OurUnits, OurU
 from rackwright.operations.retired import retired_builds, retired_files, retired_units, retired_users
 from rackwright.roles.etcd.settings import FILES as ETCD
 from rackwright.roles.gpu_faults.settings import FILES as GPU_FAULTS
+from rackwright.roles.tool.settings import FOLDER, RUN, STATE
+from rackwright.roles.tool.settings import Settings as Tool
 from tests.fakes import commands
 from tests.roles.serving import PROBE
+
+TOOL = Tool(version="0.1.0+1a2b3c4d")
 
 
 def units() -> None:
@@ -75,6 +79,25 @@ def test_every_file_of_probes_and_gpu_faults_is_known_as_ours(tmp_path: Path) ->
     command = OurFiles().command().replace("/etc/", f"{tmp_path}/etc/")
     found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.split()
     assert sorted(found) == sorted(f"{tmp_path}{path}" for path in files)
+
+
+def test_a_host_that_loses_the_tool_keeps_what_it_made_there(tmp_path: Path) -> None:
+    """Signed reports of drills can't be made again."""
+    for path in TOOL.files:
+        (tmp_path / path.removeprefix("/")).mkdir(parents=True, exist_ok=True)
+    report = tmp_path / STATE.removeprefix("/") / "acme.drills" / "1.json"
+    report.parent.mkdir(parents=True)
+    report.touch()
+    command = OurFiles().command()
+    for root in ("/etc/", "/run/", "/var/"):
+        command = command.replace(root, f"{tmp_path}{root}")
+    said = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
+    found = OurFiles().process(said.split())
+    assert found == (f"{tmp_path}{FOLDER}", f"{tmp_path}{RUN}")
+    (removal,) = commands(files, facts={OurFiles: found})
+    subprocess.run(["sh", "-c", removal], check=True)
+    assert report.exists()
+    assert not (tmp_path / FOLDER.removeprefix("/")).exists()
 
 
 def test_etcds_folder_and_certificate_are_known_as_ours(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import shutil
 import subprocess
 import tarfile
@@ -248,6 +249,7 @@ def test_root_runs_the_tool_by_hand_with_the_units_properties(host: Path) -> Non
     }
     # Of a transient unit, systemd writes `yes` as an empty list when units are reloaded: no restriction.
     assert "RestrictNamespaces=cgroup" in given
+    assert any(re.fullmatch(rf"\[--unit={names.BY_HAND}-[0-9]+\]", line) for line in lines)
     assert {"[--pipe]", "[--quiet]", "[--wait]", "[--collect]", "[--expand-environment=no]"} <= {*lines}
     for both in (True, False):
         ours, theirs = pty.openpty()

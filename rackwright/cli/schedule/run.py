@@ -30,13 +30,14 @@ def run(context: Context, name: str | None) -> int:
     from rackwright.cli.schedule.jobs import jobs_of
     from rackwright.lifecycle.schedule.here import here
     from rackwright.lifecycle.schedule.procedure import run_due, run_now
+    from rackwright.lifecycle.tool.unable import failures_reported
 
     with Console(quiet=context.json, yes=True) as console:
-        jobs = jobs_of(context, console)
         if name:
-            ended: tuple[Ended, ...] = (run_now(context.fleet, name, jobs, here(), console),)
+            ended: tuple[Ended, ...] = (run_now(context.fleet, name, jobs_of(context, console), here(), console),)
         else:
-            ended = run_due(context.fleet, jobs, here(), console)
+            with failures_reported(console):
+                ended = run_due(context.fleet, jobs_of(context, console), here(), console)
     context.answer({"ended": [_document(one) for one in ended]}, *map(_line, ended), *([] if ended else [_NOTHING]))
     return ExitCode.NOT_PROVEN if any(one.state == "failed" for one in ended) else ExitCode.DONE
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _Event = Literal["started", "ended", "failed", "missed"]
 _within: ContextVar[bool] = ContextVar("notified", default=False)
+_reported: ContextVar[tuple[BaseException, ...]] = ContextVar("reported", default=())
 
 
 @dataclass
@@ -147,22 +148,30 @@ def notified(fleet: Fleet, command: str, console: Console, *, agreed: bool, want
     token = _within.set(True)
     try:
         yield notices
-    except RackwrightError as error:
-        notices.close(error.problems)
-        raise
-    except KeyboardInterrupt:
-        notices.close((Problem("", "interrupted"),))
-        raise
-    except OSError as error:
-        notices.close((Problem(str(error.filename or ""), error.strerror or type(error).__name__),))
-        raise
-    except Exception as error:
-        notices.close((Problem("", _bug(error)),))
+    except (Exception, KeyboardInterrupt) as error:
+        if notices.agreed:
+            _reported.set((*_reported.get(), error))
+        notices.close(_problems_of(error))
         raise
     else:
         notices.close()
     finally:
         _within.reset(token)
+
+
+def reported(error: BaseException) -> bool:
+    """Return whether a block within `notified` ended with this error, so that its failure was reported."""
+    return any(one is error for one in _reported.get())
+
+
+def _problems_of(error: Exception | KeyboardInterrupt) -> tuple[Problem, ...]:
+    if isinstance(error, RackwrightError):
+        return tuple(error.problems)
+    if isinstance(error, KeyboardInterrupt):
+        return (Problem("", "interrupted"),)
+    if isinstance(error, OSError):
+        return (Problem(str(error.filename or ""), error.strerror or type(error).__name__),)
+    return (Problem("", _bug(error)),)
 
 
 def _bug(error: Exception) -> str:

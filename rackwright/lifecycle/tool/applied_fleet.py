@@ -17,6 +17,7 @@ from rackwright.roles.tool.settings import COMMAND, HANDED
 from rackwright.state.applied import Applied, applied_of
 
 _FOLDER = "applied"
+_HANDED_FOLDER = "handed"
 
 
 def applied_fleet(handed: Path = Path(HANDED), folder: Path | None = None) -> Fleet:
@@ -31,6 +32,15 @@ def applied_fleet(handed: Path = Path(HANDED), folder: Path | None = None) -> Fl
     fleet = _unpacked(own, folder)
     newest = _asked(fleet)
     return fleet if newest in (None, own) else _unpacked(newest, folder)
+
+
+def handed_fleet(handed: Path = Path(HANDED), folder: Path | None = None) -> Fleet:
+    """Return the fleet as root handed it over, whichever version belongs to it. It is only good to report to people.
+
+    It is in a new copy in `folder`, or in one that goes with the unit. Raise RackwrightError if there is none, or if
+    this version can't read it.
+    """
+    return load_fleet(_written(_handed_over(handed), folder or Path(tempfile.gettempdir()) / _HANDED_FOLDER))
 
 
 def _handed_over(path: Path) -> Applied:
@@ -62,10 +72,17 @@ def _asked(fleet: Fleet) -> Applied | None:
 
 
 def _unpacked(applied: Applied, folder: Path) -> Fleet:
-    """Write these files to the folder, in place of all others there, and return the fleet that they describe.
+    """Write these files to the folder, and return the fleet that they describe.
 
     The version is checked first: another one may not be able to read the fleet file.
     """
+    path = _written(applied, folder)
+    require_version(read_lock(path.with_name(f"{path.stem}.lock")))
+    return load_fleet(path)
+
+
+def _written(applied: Applied, folder: Path) -> Path:
+    """Write these files to the folder, in place of all others there, and return the path of the fleet file."""
     _refuse_strange_names(applied)
     if folder.exists():
         shutil.rmtree(folder)
@@ -73,9 +90,7 @@ def _unpacked(applied: Applied, folder: Path) -> Fleet:
         path = folder / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.write_bytes(content)
-    path = folder / applied.about.fleet_file
-    require_version(read_lock(path.with_name(f"{path.stem}.lock")))
-    return load_fleet(path)
+    return folder / applied.about.fleet_file
 
 
 def _refuse_strange_names(applied: Applied) -> None:

@@ -31,7 +31,7 @@ class OurFiles(_Names):
     """Return probe scripts, folders of proxies, p2p, etcd, tool, files of certificates, backups, GPU faults, driver,
     boot.
 
-    Other files there are always needed, or not ours.
+    Other files there are always needed, or not ours. The tool's state stays: it may have signed reports.
     """
 
     def command(self) -> str:
@@ -43,7 +43,7 @@ class OurFiles(_Names):
             "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup|p2p|etcd|tool)' ')' "
             "-print 2>/dev/null; "
             "ls -d /etc/rackwright/boot-guard /etc/rackwright/boot-kernel /etc/rackwright/gpus-ready "
-            "/var/lib/rackwright-tool /run/rackwright-tool "
+            "/run/rackwright-tool "
             "/etc/rackwright/gpu-faults /etc/rackwright/gpu-faults.xids "
             "/etc/kernel/*.d/??-rackwright "
             "/etc/rackwright/one-boot /etc/rackwright/one-boot.menu /etc/rackwright/one-boot.arm "
