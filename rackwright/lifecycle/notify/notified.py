@@ -54,6 +54,10 @@ class Notices:
         """Note that the command fails, although it raises nothing."""
         self._problems = tuple(problems)
 
+    def withdraw(self) -> None:
+        """Report nothing more: a later command goes on with this one, and reports its end."""
+        self.silent = True
+
     def misses(self, reason: str, then: str) -> None:
         """Note that nobody started the command in time, and the next command."""
         self._missed = (reason, then)

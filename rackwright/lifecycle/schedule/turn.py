@@ -12,6 +12,7 @@ from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.lifecycle.notify.notice import one_line
 from rackwright.lifecycle.notify.notified import Notices
 from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.remember import FleetChanged
 from rackwright.state.formats import utc_now
 from rackwright.state.lease import LeaseTaken
 from rackwright.state.schedule import State, Try, update
@@ -112,10 +113,14 @@ def beating(kept: Kept, every: float = BEAT_SECONDS) -> Iterator[None]:
 def carried_out(turn: Turn, job: Job) -> Result:
     """Carry out the job, and store how it ended. Raise what it raises.
 
-    If another run has the lease, wait for it: for LEASE_WAIT, and not beyond the end of the occasion.
+    If another run has the lease, wait for it: for LEASE_WAIT, and not beyond the end of the occasion. If that run has
+    changed the applied fleet, the try stays as it is: the next process, with the new fleet, resumes it.
     """
     try:
         result = _patient(turn, job)
+    except FleetChanged as error:
+        turn.notices.withdraw()
+        return Result(_said(error.problems))
     except RackwrightError as error:
         _end(turn, "failed", _said(error.problems))
         raise

@@ -20,6 +20,7 @@ from rackwright.lifecycle.schedule import procedure, turn
 from rackwright.lifecycle.schedule.due import Here
 from rackwright.lifecycle.schedule.procedure import Ended, run_due, run_now
 from rackwright.lifecycle.schedule.turn import Job, Result, Turn, beating
+from rackwright.lifecycle.session.remember import FleetChanged
 from rackwright.state.lease import leased
 from rackwright.state.operator import Operator
 from rackwright.state.schedule import Pause, Try, claim, put_pause, see, tries_of, update
@@ -296,6 +297,22 @@ def test_another_reason_of_the_same_kind_is_final(world: World) -> None:
     with pytest.raises(LeasedError):
         world.due()
     assert world.ran == ["patch"]
+
+
+def test_an_apply_in_the_meantime_does_not_cost_the_window(world: World) -> None:
+    """The run that waited for it has the older files; the next process has the new ones, and resumes the try."""
+
+    def too_old(_: Turn) -> Result:
+        raise FleetChanged("anna")
+
+    world.job = too_old
+    why = "anna applied in the meantime, so this copy of the applied fleet is too old"
+    assert world.due() == (Ended("patch", SUNDAY, "running", why),)
+    assert world.receiver.events == []
+    world.job, world.clock.now = None, SUNDAY + 5 * MINUTE
+    assert [one.state for one in world.due(here(gone=True))] == ["done"]
+    assert [(one.number, one.state) for one in world.tries()] == [(1, "running"), (2, "done")]
+    assert world.receiver.events == ["ended"]
 
 
 def test_it_says_that_it_works(world: World) -> None:
