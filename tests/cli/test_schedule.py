@@ -33,6 +33,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     made = Desk(tmp_path / "fleet.yml")
     for module in (look, pause, procedure, turn):
         monkeypatch.setattr(module, "utc_now", made.clock)
+    monkeypatch.setattr(procedure, "refuse_wrong_clock", lambda _: None)
     for module in (look, pause, procedure):
         monkeypatch.setattr(module, "control_store", lambda _: store_of(made.store))
     for module in (pause, procedure):

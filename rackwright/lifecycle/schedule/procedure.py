@@ -11,6 +11,7 @@ from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.times.occasions import DRILL_STARTS_WITHIN, Occasion, Schedule, ScheduleName, schedules_of
 from rackwright.lifecycle.notify.notified import notified
+from rackwright.lifecycle.schedule.clock import refuse_wrong_clock
 from rackwright.lifecycle.schedule.due import Due, Here, Known, due, lost, ours
 from rackwright.lifecycle.schedule.look import named
 from rackwright.lifecycle.schedule.missed import LIST, report_lost, report_missed
@@ -73,11 +74,13 @@ class Place:
 def run_due(fleet: Fleet, jobs: Mapping[ScheduleName, Job], here: Here, console: Console) -> tuple[Ended, ...]:
     """Carry out what is due now, and report what was missed; return what became of it.
 
-    Several machines may do this at the same time. Raise the first error of a job when all have had their turn.
+    Several machines may do this at the same time. Raise the first error of a job when all have had their turn, and
+    RackwrightError at once if this machine's clock is wrong.
     """
     schedules = schedules_of(fleet)
     if not schedules:
         return ()
+    refuse_wrong_clock(fleet)
     ended, errors = list[Ended](), list[RackwrightError]()
     with control_store(fleet) as (store, connection):
         place = Place(fleet, store, connection, here, console, jobs)
@@ -95,9 +98,10 @@ def run_now(fleet: Fleet, name: str, jobs: Mapping[ScheduleName, Job], here: Her
     """Carry out one schedule now, because a person asks for it; return what became of it.
 
     In its time this is the run that was due. Raise LeasedError if it runs elsewhere, UsageError if no window is open,
-    and what the job raises.
+    RackwrightError if this machine's clock is wrong, and what the job raises.
     """
     (schedule,) = named(fleet, name)
+    refuse_wrong_clock(fleet)
     with control_store(fleet) as (store, connection):
         place = Place(fleet, store, connection, here, console, jobs)
         now = utc_now()

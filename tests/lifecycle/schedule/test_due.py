@@ -84,6 +84,30 @@ def test_a_drill_is_due_for_an_hour(folder: Path) -> None:
     assert [one.what for one in found(folder, DRILL + HOUR, known(), "drill")] == ["missed"]
 
 
+def test_a_clock_that_was_a_year_ahead_costs_no_window(folder: Path) -> None:
+    """Its machine recorded windows as missed that hadn't come yet."""
+    wrong = SUNDAY + 52 * WEEK
+    ahead = [attempt(start=SUNDAY + week * WEEK, state="missed", claimed=wrong, alive=wrong) for week in range(1, 21)]
+    first = attempt(state="done")
+    about = known(first, *ahead)
+    assert found(folder, SUNDAY + DAY, about) == ()
+    assert missed(schedule(folder), about, SUNDAY + DAY) == ()
+    soon = Occasion(SUNDAY + WEEK, END + WEEK)
+    assert following(schedule(folder), about, SUNDAY + DAY, 30 * DAY) == soon
+    # It starts under the next number, and after that it counts.
+    assert found(folder, SUNDAY + WEEK, about) == (Due("start", soon, 2),)
+    done = attempt(start=SUNDAY + WEEK, number=2, state="done")
+    assert found(folder, SUNDAY + WEEK + HOUR, known(first, ahead[0], done, *ahead[1:])) == ()
+    # What nobody starts then is missed.
+    (late,) = found(folder, END + WEEK, about)
+    assert (late.what, late.occasion, late.number) == ("missed", soon, 2)
+
+
+def test_a_run_of_a_time_to_come_does_not_end_the_schedule_until_then(folder: Path) -> None:
+    done = attempt(start=SUNDAY + 30 * WEEK, state="done")
+    assert found(folder, SUNDAY, known(done)) == (Due("start", OCCASION),)
+
+
 def paused(since: datetime, until: datetime) -> Pause:
     return Pause(schedule="patch", since=since, until=until, who="anna")
 

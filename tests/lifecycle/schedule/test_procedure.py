@@ -17,6 +17,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.times.occasions import schedules_of
 from rackwright.lifecycle.notify import deliver
 from rackwright.lifecycle.schedule import procedure, turn
+from rackwright.lifecycle.schedule.clock import refuse_apart
 from rackwright.lifecycle.schedule.due import Here
 from rackwright.lifecycle.schedule.procedure import Ended, run_due, run_now
 from rackwright.lifecycle.schedule.turn import Job, Result, Turn, beating
@@ -55,6 +56,8 @@ class World:
     store: Memory = field(default_factory=Memory)
     said: Said = field(default_factory=Said)
     ran: list[str] = field(default_factory=list)
+    offsets: dict[str, float] = field(default_factory=dict)
+    """Each control host's clock, in seconds ahead of this machine's."""
     job: Job | None = None
 
     def see(self, since: datetime = SUNDAY - DAY) -> None:
@@ -95,6 +98,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         for module in (procedure, turn):
             monkeypatch.setattr(module, "utc_now", made.clock)
         monkeypatch.setattr(procedure, "control_store", lambda _: store_of(made.store))
+        monkeypatch.setattr(procedure, "refuse_wrong_clock", lambda _: refuse_apart(made.offsets))
         monkeypatch.setattr(procedure, "operator_of", lambda *_: Operator(WHO, "ctl1"))
         made.see()
         yield made
@@ -396,6 +400,16 @@ def test_without_a_schedule_nothing_is_due(world: World, tmp_path: Path) -> None
     assert run_due(plain, world.jobs(), here(), cast(Any, world.said)) == ()
     with pytest.raises(UsageError, match=r"has no schedule for patch; needs unattended\.on and patch\.window"):
         run_now(plain, "patch", world.jobs(), here(), cast(Any, world.said))
+
+
+def test_with_a_wrong_clock_nothing_starts_and_nothing_is_recorded(world: World) -> None:
+    world.clock.now = SUNDAY + 365 * DAY
+    world.offsets = {"ctl1": -365 * 86400.0}
+    before = dict(world.store.documents)
+    for run in (world.due, world.now):
+        with pytest.raises(RackwrightError, match="this machine's clock differs"):
+            run()
+    assert (world.ran, world.store.documents, world.receiver.events) == ([], before, [])
 
 
 class Killed(BaseException):
