@@ -74,6 +74,8 @@ class Due:
     why: str = ""
     breaks: Lease | None = None
     """The lease of this machine before it rebooted: nobody works under it."""
+    asked: bool = False
+    """Whether a person asked for it outside the schedule's times."""
 
 
 def due(schedule: Schedule, known: Known, now: datetime, here: Here) -> tuple[Due, ...]:
@@ -122,15 +124,21 @@ def _unfinished(known: Known, last: Try, now: datetime, here: Here) -> Iterator[
     if last.state != "running" or not lost(last, now, here):
         return
     left = left_over(known.lease, last, here)
-    occasion, number = Occasion(last.start, last.end), last.number + 1
     if known.lease and known.lease.live and not left:
         return
+    what, why = _next_step(last, now)
+    if what == "lost" or not known.paused(now):
+        occasion = Occasion(last.start, last.end)
+        yield Due(what, occasion, last.number + 1, f"{_whose(last)} was lost{why}", left, last.asked)
+
+
+def _next_step(last: Try, now: datetime) -> tuple[What, str]:
+    """Return what is due about an occasion whose last try was lost, and why it isn't resumed."""
     if now >= last.end:
-        yield Due("lost", occasion, number, f"{_whose(last)} was lost, and it was too late to resume", left)
-    elif last.number >= MOST_TRIES:
-        yield Due("lost", occasion, number, f"{_whose(last)} was lost, as in {last.number - 1} tries before", left)
-    elif not known.paused(now):
-        yield Due("resume", occasion, number, f"{_whose(last)} was lost", left)
+        return "lost", ", and it was too late to resume"
+    if last.number >= MOST_TRIES:
+        return "lost", f", as in {last.number - 1} tries before"
+    return "resume", ""
 
 
 def lost(one: Try, now: datetime, here: Here) -> bool:

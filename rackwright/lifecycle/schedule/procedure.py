@@ -21,8 +21,9 @@ from rackwright.lifecycle.session.lease import break_lease, control_store
 from rackwright.lifecycle.session.operator import operator_of
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.lease import Lease
-from rackwright.state.schedule import FirstSeen, State, Try, claim, pause_of, see, tries_of
+from rackwright.state.schedule import FirstSeen, State, Try, claim, first_seen, pause_of, see, tries_of
 from rackwright.state.store import ControlStore
+from rackwright.values.tool_mode import in_tool_mode
 from rackwright.values.windows import open_until
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Place:
     console: Console
     jobs: Mapping[ScheduleName, Job]
 
-    def claimed(self, schedule: Schedule, one: Due, state: State, *, asked: bool = False) -> Try | None:
+    def claimed(self, schedule: Schedule, one: Due, state: State) -> Try | None:
         """Claim the try; return None if another machine was first."""
         now = utc_now()
         wanted = Try(
@@ -59,7 +60,7 @@ class Place:
             start=one.occasion.start,
             end=one.occasion.end,
             number=one.number,
-            asked=asked,
+            asked=one.asked,
             state=state,
             who=operator_of(self.fleet, self.connection).who,
             process=self.here.process,
@@ -97,7 +98,8 @@ def run_due(fleet: Fleet, jobs: Mapping[ScheduleName, Job], here: Here, console:
 def run_now(fleet: Fleet, name: str, jobs: Mapping[ScheduleName, Job], here: Here, console: Console) -> Ended:
     """Carry out one schedule now, because a person asks for it; return what became of it.
 
-    In its time this is the run that was due. Raise LeasedError if it runs elsewhere, UsageError if no window is open,
+    In its time this is the run that was due. Raise LeasedError if it runs elsewhere, or if
+    these times aren't the applied ones, UsageError if no window is open,
     RackwrightError if this machine's clock is wrong, and what the job raises.
     """
     (schedule,) = named(fleet, name)
@@ -105,18 +107,14 @@ def run_now(fleet: Fleet, name: str, jobs: Mapping[ScheduleName, Job], here: Her
     with control_store(fleet) as (store, connection):
         place = Place(fleet, store, connection, here, console, jobs)
         now = utc_now()
-        known = known_of(store, schedule, see(store, schedule.name, schedule.said, now))
+        known = known_of(store, schedule, _seen(store, schedule, now))
         found = due(schedule, known, now, here)
         for ended in _reported(place, schedule, found):
             console.say(f"{ended.schedule} at {stamp(ended.start)}: {ended.state}: {ended.summary}")
-        for one in found:
-            if one.what in ("start", "resume") and (claimed := place.claimed(schedule, one, "running")):
-                return _worked(place, schedule, known, one, claimed)
-        _refuse_running(known, now, here)
-        one = Due("start", _asked_for(schedule, now))
-        claimed = place.claimed(schedule, one, "running", asked=True)
+        one = _wanted(found) or _additional(schedule, known, now, here)
+        claimed = place.claimed(schedule, one, "running")
         if claimed is None:
-            raise _elsewhere(schedule)
+            raise LeasedError("another machine was first", where=f"schedule {schedule.name}", next=LIST)
         return _worked(place, schedule, known, one, claimed)
 
 
@@ -125,15 +123,43 @@ def known_of(store: ControlStore, schedule: Schedule, seen: FirstSeen) -> Known:
     return Known(seen, tries_of(store, schedule.name), pause_of(store, schedule.name), store.show())
 
 
+def _seen(store: ControlStore, schedule: Schedule, now: datetime) -> FirstSeen:
+    """Return since when the control hosts know these times. Raise LeasedError if they aren't the applied ones.
+
+    Only the tool is sure to work on the applied fleet.
+    """
+    if in_tool_mode():
+        return see(store, schedule.name, schedule.said, now)
+    found = first_seen(store, schedule.name)
+    if found is None or found.said != schedule.said:
+        raise LeasedError(
+            f"these times aren't the applied ones: {schedule.said}",
+            where=f"schedule {schedule.name}",
+            should=f"the control hosts have {found.said if found else 'none'}",
+            next="rackwright apply, or the fleet file that was applied last",
+        )
+    return found
+
+
 def _carry_out(place: Place, schedule: Schedule) -> Iterator[Ended]:
     now = utc_now()
-    seen = see(place.store, schedule.name, schedule.said, now)
-    known = known_of(place.store, schedule, seen)
+    known = known_of(place.store, schedule, _seen(place.store, schedule, now))
     found = due(schedule, known, now, place.here)
     yield from _reported(place, schedule, found)
-    for one in found:
-        if one.what in ("start", "resume") and (claimed := place.claimed(schedule, one, "running")):
-            yield _worked(place, schedule, known, one, claimed)
+    one = _wanted(found)
+    if one and (claimed := place.claimed(schedule, one, "running")):
+        yield _worked(place, schedule, known, one, claimed)
+
+
+def _wanted(found: Sequence[Due]) -> Due | None:
+    """Return what is to be carried out now; there is at most one."""
+    return next((one for one in found if one.what in ("start", "resume")), None)
+
+
+def _additional(schedule: Schedule, known: Known, now: datetime, here: Here) -> Due:
+    """Return a run that isn't due. Raise LeasedError if one runs already, UsageError if no window is open."""
+    _refuse_running(known, now, here)
+    return Due("start", _asked_for(schedule, now), asked=True)
 
 
 def _reported(place: Place, schedule: Schedule, found: Sequence[Due]) -> Iterator[Ended]:
@@ -183,10 +209,6 @@ def _refuse_running(known: Known, now: datetime, here: Here) -> None:
                 where=f"schedule {one.schedule}",
                 next=LIST,
             )
-
-
-def _elsewhere(schedule: Schedule) -> LeasedError:
-    return LeasedError("another machine was first", where=f"schedule {schedule.name}", next=LIST)
 
 
 def _asked_for(schedule: Schedule, now: datetime) -> Occasion:

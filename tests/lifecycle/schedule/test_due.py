@@ -192,6 +192,14 @@ def test_what_a_person_asked_for_does_not_count_as_the_window(folder: Path) -> N
     assert [one.what for one in found(folder, SUNDAY + 2 * DAY, known(by_hand))] == ["missed"]
 
 
+@pytest.mark.parametrize("now", [SUNDAY + DAY + HOUR, SUNDAY + 2 * DAY])
+def test_what_a_person_asked_for_stays_that_when_it_is_lost(folder: Path, now: datetime) -> None:
+    """Otherwise the resumed try would count as the window of that time, and those before it would never be missed."""
+    lost = attempt("ctl2", start=SUNDAY + DAY, asked=True)
+    one = found(folder, now, known(lost, since=SUNDAY + MINUTE))[0]
+    assert (one.occasion.start, one.number, one.asked) == (SUNDAY + DAY, 2, True)
+
+
 def test_status_knows_what_was_missed_before_anyone_recorded_it(folder: Path) -> None:
     wanted = (OCCASION,)
     assert missed(schedule(folder), known(), END) == wanted

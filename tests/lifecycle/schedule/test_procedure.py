@@ -387,6 +387,48 @@ def test_by_name_two_persons_do_not_run_it_at_once(world: World) -> None:
     assert world.ran == ["drill"]
 
 
+def test_by_name_whoever_is_second_does_not_run_it_once_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one may have ended already."""
+    real = claim
+
+    def second(store: Any, wanted: Try) -> bool:
+        if not wanted.asked:
+            real(store, attempt("ctl2", state="done"))
+        return real(store, wanted)
+
+    monkeypatch.setattr(procedure, "claim", second)
+    with pytest.raises(LeasedError, match="schedule patch: another machine was first"):
+        world.now()
+    assert world.ran == []
+
+
+def test_times_that_are_not_applied_change_nothing(world: World, tmp_path: Path) -> None:
+    """They may be those of an older checkout, or of an edit: the tool goes on with the applied ones."""
+    world.fleet = fleet(tmp_path / "edited", TEXT.replace("sun 02:00", "sun 01:00"))
+    before = dict(world.store.documents)
+    for run in (world.due, world.now):
+        with pytest.raises(LeasedError) as raised:
+            run()
+        assert str(raised.value).splitlines() == [
+            "schedule patch: these times aren't the applied ones: sun 01:00-05:00 (UTC); "
+            "the control hosts have sun 02:00-05:00 (UTC)",
+            "  next: rackwright apply, or the fleet file that was applied last",
+        ]
+    assert (world.ran, world.store.documents) == ([], before)
+    world.store.documents.clear()
+    with pytest.raises(LeasedError, match="the control hosts have none"):
+        world.now()
+
+
+def test_the_tool_works_on_the_applied_times(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RACKWRIGHT_TOOL", "1")
+    world.store.documents.clear()
+    world.clock.now = SUNDAY - HOUR
+    assert world.due() == ()
+    world.clock.now = SUNDAY
+    assert [one.state for one in world.due()] == ["done"]
+
+
 def test_by_name_what_was_missed_is_reported_first(world: World) -> None:
     world.clock.now = SUNDAY + 7 * DAY
     assert world.now().start == SUNDAY + 7 * DAY
