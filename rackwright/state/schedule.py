@@ -60,6 +60,8 @@ class Try(Stored):
     ended: Moment | None = None
     summary: str = ""
     """How it ended, in one line."""
+    reported: bool = True
+    """False: a receiver should hear of it, and none has yet."""
 
     @property
     def name(self) -> str:

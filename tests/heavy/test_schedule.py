@@ -67,7 +67,7 @@ class Site:
         return self.lab.exec("gpu1", "dpkg-query -W -f '${Version}' small-tool").out.strip()
 
     def plan(self, start: datetime, minutes: int = 360) -> datetime:
-        """Plan a window from this minute on, and let the control host know, as an apply would; return when it opens."""
+        """Plan a window from this minute on, and let the control host know as an apply would; return that."""
         planned = f"daily {start:%H:%M}-{start + timedelta(minutes=minutes):%H:%M}"
         text = self.operator.path.read_text()
         assert self.window in text

@@ -34,6 +34,8 @@ class Notices:
     """Whether the operator has agreed to the command. Before that, they are at the terminal and see what happens."""
     undelivered: list[Undelivered] = field(default_factory=list)
     """Each notice that a receiver didn't get."""
+    reached: bool = True
+    """Whether a receiver got the last notice, or none wants such ones."""
     _run: str | None = None
     _hosts: tuple[str, ...] = ()
     _summary: str = ""
@@ -119,8 +121,12 @@ class Notices:
         reason: str | None = None,
         then: str | None = None,
     ) -> None:
-        asked = [] if self.silent else [channel for channel in self._channels if event in channel.events]
+        if self.silent:
+            return
+        self.reached = False
+        asked = [channel for channel in self._channels if event in channel.events]
         if not asked:
+            self.reached = True
             return
         from rackwright.lifecycle.notify.deliver import deliver
         from rackwright.lifecycle.notify.notice import names, notice_of
@@ -131,7 +137,9 @@ class Notices:
         notice = notice_of(
             self.fleet, self.command, event, summary, run=self._run, hosts=hosts, reason=reason, then=then
         )
-        for failure in (one.failure for one in deliver(notice, asked) if one.failure):
+        failures = [one.failure for one in deliver(notice, asked) if one.failure]
+        self.reached = len(failures) < len(asked)
+        for failure in failures:
             self.undelivered.append(failure)
             self._say(event, failure.said)
 

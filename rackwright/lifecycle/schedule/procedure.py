@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
@@ -14,62 +12,17 @@ from rackwright.lifecycle.notify.notified import notified
 from rackwright.lifecycle.schedule.clock import refuse_wrong_clock
 from rackwright.lifecycle.schedule.due import Due, Here, Known, due, lost, ours
 from rackwright.lifecycle.schedule.look import named
-from rackwright.lifecycle.schedule.missed import LIST, report_lost, report_missed
+from rackwright.lifecycle.schedule.missed import LIST
+from rackwright.lifecycle.schedule.place import Ended, Place
+from rackwright.lifecycle.schedule.settle import settled
 from rackwright.lifecycle.schedule.turn import Job, Kept, Result, Turn, beating, carried_out
 from rackwright.lifecycle.session.console import Console
-from rackwright.lifecycle.session.lease import break_lease, control_store
-from rackwright.lifecycle.session.operator import operator_of
+from rackwright.lifecycle.session.lease import control_store
 from rackwright.state.formats import stamp, utc_now
-from rackwright.state.lease import Lease
-from rackwright.state.schedule import FirstSeen, State, Try, claim, first_seen, pause_of, see, tries_of
+from rackwright.state.schedule import FirstSeen, Try, first_seen, pause_of, see, tries_of
 from rackwright.state.store import ControlStore
 from rackwright.values.tool_mode import in_tool_mode
 from rackwright.values.windows import open_until
-
-if TYPE_CHECKING:
-    from rackwright.remote import Connection
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What became of an occasion in this run."""
-
-    schedule: ScheduleName
-    start: datetime
-    state: State
-    summary: str
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where this runs, and what it asks."""
-
-    fleet: Fleet
-    store: ControlStore
-    connection: Connection
-    """To a control host."""
-    here: Here
-    console: Console
-    jobs: Mapping[ScheduleName, Job]
-
-    def claimed(self, schedule: Schedule, one: Due, state: State) -> Try | None:
-        """Claim the try; return None if another machine was first."""
-        now = utc_now()
-        wanted = Try(
-            schedule=schedule.name,
-            start=one.occasion.start,
-            end=one.occasion.end,
-            number=one.number,
-            asked=one.asked,
-            state=state,
-            who=operator_of(self.fleet, self.connection).who,
-            process=self.here.process,
-            claimed=now,
-            alive=now,
-            ended=None if state == "running" else now,
-            summary=one.why,
-        )
-        return wanted if claim(self.store, wanted) else None
 
 
 def run_due(fleet: Fleet, jobs: Mapping[ScheduleName, Job], here: Here, console: Console) -> tuple[Ended, ...]:
@@ -109,7 +62,7 @@ def run_now(fleet: Fleet, name: str, jobs: Mapping[ScheduleName, Job], here: Her
         now = utc_now()
         known = known_of(store, schedule, _seen(store, schedule, now))
         found = due(schedule, known, now, here)
-        for ended in _reported(place, schedule, found):
+        for ended in settled(place, schedule, known, found):
             console.say(f"{ended.schedule} at {stamp(ended.start)}: {ended.state}: {ended.summary}")
         one = _wanted(found) or _additional(schedule, known, now, here)
         claimed = place.claimed(schedule, one, "running")
@@ -145,7 +98,7 @@ def _carry_out(place: Place, schedule: Schedule) -> Iterator[Ended]:
     now = utc_now()
     known = known_of(place.store, schedule, _seen(place.store, schedule, now))
     found = due(schedule, known, now, place.here)
-    yield from _reported(place, schedule, found)
+    yield from settled(place, schedule, known, found)
     one = _wanted(found)
     if one and (claimed := place.claimed(schedule, one, "running")):
         yield _worked(place, schedule, known, one, claimed)
@@ -162,29 +115,12 @@ def _additional(schedule: Schedule, known: Known, now: datetime, here: Here) -> 
     return Due("start", _asked_for(schedule, now), asked=True)
 
 
-def _reported(place: Place, schedule: Schedule, found: Sequence[Due]) -> Iterator[Ended]:
-    """Record and report what isn't carried out."""
-    late = list[Occasion]()
-    for one in found:
-        if one.what == "missed" and place.claimed(schedule, one, "missed"):
-            late.append(one.occasion)
-            yield Ended(schedule.name, one.occasion.start, "missed", one.why)
-        elif one.what == "skipped" and place.claimed(schedule, one, "skipped"):
-            yield Ended(schedule.name, one.occasion.start, "skipped", one.why)
-        elif one.what == "lost" and place.claimed(schedule, one, "failed"):
-            _break(place, one.breaks)
-            report_lost(place.fleet, schedule, one.why, place.console)
-            yield Ended(schedule.name, one.occasion.start, "failed", one.why)
-    if late:
-        report_missed(place.fleet, schedule, late, place.console)
-
-
 def _worked(place: Place, schedule: Schedule, known: Known, one: Due, claimed: Try) -> Ended:
     """Carry out what this machine has claimed."""
     console = place.console
     if one.why:
         console.say(f"{schedule.command}: {one.why}; try {one.number}")
-    _break(place, one.breaks)
+    place.break_left(one.breaks)
     kept = Kept(place.store, claimed)
     with notified(place.fleet, schedule.command, console, agreed=True) as notices, beating(kept):
         result = carried_out(Turn(console, notices, kept, ours(known.tries)), place.jobs[schedule.name])
@@ -193,12 +129,6 @@ def _worked(place: Place, schedule: Schedule, known: Known, one: Due, claimed: T
 
 def _summary(result: Result) -> str:
     return "; ".join(one.line() for one in result.problems) or result.summary
-
-
-def _break(place: Place, lease: Lease | None) -> None:
-    if lease:
-        reason = f"{lease.owner.machine} has rebooted, so nothing works under it"
-        break_lease(place.fleet, place.store, place.connection, lease, reason)
 
 
 def _refuse_running(known: Known, now: datetime, here: Here) -> None:

@@ -16,10 +16,11 @@ from rackwright.errors import HostError, LeasedError, Problem, RackwrightError, 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.times.occasions import schedules_of
 from rackwright.lifecycle.notify import deliver
-from rackwright.lifecycle.schedule import procedure, turn
+from rackwright.lifecycle.schedule import place, procedure, settle, turn
 from rackwright.lifecycle.schedule.clock import refuse_apart
 from rackwright.lifecycle.schedule.due import Here
-from rackwright.lifecycle.schedule.procedure import Ended, run_due, run_now
+from rackwright.lifecycle.schedule.place import Ended
+from rackwright.lifecycle.schedule.procedure import run_due, run_now
 from rackwright.lifecycle.schedule.turn import Job, Result, Turn, beating
 from rackwright.lifecycle.session.remember import FleetChanged
 from rackwright.state.lease import leased
@@ -95,11 +96,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         shutil.copy(bundle(), tmp_path / "ca.pem")
         text = TEXT + f"notify: {{url: '{receiver.url}', ca: ca.pem}}\n"
         made = World(fleet(tmp_path, text), receiver, Clock())
-        for module in (procedure, turn):
+        for module in (procedure, place, settle, turn):
             monkeypatch.setattr(module, "utc_now", made.clock)
         monkeypatch.setattr(procedure, "control_store", lambda _: store_of(made.store))
         monkeypatch.setattr(procedure, "refuse_wrong_clock", lambda _: refuse_apart(made.offsets))
-        monkeypatch.setattr(procedure, "operator_of", lambda *_: Operator(WHO, "ctl1"))
+        monkeypatch.setattr(place, "operator_of", lambda *_: Operator(WHO, "ctl1"))
         made.see()
         yield made
 
@@ -132,7 +133,7 @@ def test_the_one_that_loses_the_race_does_nothing(world: World, monkeypatch: pyt
         assert real(store, attempt("ctl2"))
         return real(store, wanted)
 
-    monkeypatch.setattr(procedure, "claim", second)
+    monkeypatch.setattr(place, "claim", second)
     assert world.due() == ()
     with pytest.raises(LeasedError, match="schedule patch: it runs on ctl2 since 2026-12-06T02:00:00Z"):
         world.now()
@@ -243,6 +244,68 @@ def test_a_run_that_is_lost_for_good_is_reported_as_failed_once(world: World) ->
     assert world.ran == []
 
 
+def test_a_lost_drill_leaves_scratch_hosts(world: World) -> None:
+    world.clock.now = DRILL + 2 * HOUR
+    world.put(attempt(state="done"))
+    world.put(attempt("ctl2", schedule="drill", start=DRILL, end=DRILL + HOUR, alive=DRILL))
+    assert [(one.schedule, one.state) for one in world.due()] == [("drill", "failed")]
+    (failed,) = (one.document for one in world.receiver.posted)
+    assert failed["reason"].endswith("its scratch hosts may still have the fleet's data")
+    assert failed["next"] == "rackwright drill clean"
+
+
+def test_what_no_receiver_heard_is_reported_again(world: World) -> None:
+    world.clock.now = END + HOUR
+    world.put(attempt("ctl2", alive=SUNDAY))
+    world.receiver.codes = [500, 500]
+    assert [one.state for one in world.due()] == ["failed", "missed"]
+    assert [one.reported for one in (world.tries()[-1], *world.tries("drill"))] == [False, False]
+    world.receiver.posted.clear()
+    # The machine that recorded it may still be about to report it.
+    assert world.due(here("ctl2")) == ()
+    assert world.receiver.events == []
+    world.clock.now += 5 * MINUTE
+    assert world.due(here("ctl2")) == ()
+    assert world.receiver.events == ["failed", "missed"]
+    world.clock.now += 5 * MINUTE
+    assert world.due() == ()
+    assert world.receiver.events == ["failed", "missed"]
+
+
+def test_without_receivers_there_is_nothing_to_report(world: World, tmp_path: Path) -> None:
+    world.fleet = fleet(tmp_path / "silent")
+    world.clock.now = END
+    world.due()
+    assert [one.reported for one in world.tries()] == [True]
+
+
+def test_what_was_recorded_is_reported_even_if_the_rest_fails(world: World) -> None:
+    world.clock.now = SUNDAY + 8 * DAY
+
+    def gone(number: int, written: bool) -> None:
+        if number == 2:
+            raise HostError("unreachable", where="ctl1")
+
+    world.store.writes, world.store.fault = 0, gone
+    with pytest.raises(HostError):
+        world.due()
+    assert world.receiver.posted[0].document["summary"].endswith("nothing started it at Sun 2026-12-06 02:00 UTC")
+
+
+def test_a_lease_that_can_not_be_broken_hides_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.clock.now = END + HOUR
+    world.put(attempt(alive=SUNDAY + 50 * MINUTE))
+    world.store.lease = lease(world.clock.now, since=SUNDAY + MINUTE, seconds=7200)
+
+    def changed(*_: object) -> None:
+        raise LeasedError("the lease has changed hands")
+
+    monkeypatch.setattr(place, "break_lease", changed)
+    assert [one.state for one in world.due(here(boot="b2"))] == ["failed", "missed"]
+    assert world.receiver.events == ["failed", "missed"]
+    assert world.said.lines == ["the lease of before the reboot isn't broken: the lease has changed hands"]
+
+
 def test_after_its_reboot_it_breaks_the_lease_of_before(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.clock.now = SUNDAY + HOUR
     world.put(attempt(alive=SUNDAY + 50 * MINUTE))
@@ -253,7 +316,7 @@ def test_after_its_reboot_it_breaks_the_lease_of_before(world: World, monkeypatc
         store.break_(found)
         reasons.append(reason)
 
-    monkeypatch.setattr(procedure, "break_lease", broken)
+    monkeypatch.setattr(place, "break_lease", broken)
     assert [one.state for one in world.due(here(boot="b2"))] == ["done"]
     assert world.store.broken == [before]
     assert reasons == ["ctl1 has rebooted, so nothing works under it"]
@@ -396,7 +459,7 @@ def test_by_name_whoever_is_second_does_not_run_it_once_more(world: World, monke
             real(store, attempt("ctl2", state="done"))
         return real(store, wanted)
 
-    monkeypatch.setattr(procedure, "claim", second)
+    monkeypatch.setattr(place, "claim", second)
     with pytest.raises(LeasedError, match="schedule patch: another machine was first"):
         world.now()
     assert world.ran == []
