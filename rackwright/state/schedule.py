@@ -57,6 +57,8 @@ class Try(Stored):
     """When it last said that it works."""
     run: str | None = None
     """The id of the run that it opened."""
+    hosts: tuple[str, ...] = ()
+    """The hosts that this run was about to change."""
     ended: Moment | None = None
     summary: str = ""
     """How it ended, in one line."""

@@ -5,7 +5,7 @@ Timers only wake the tool: a timer that elapses late, twice or never can't start
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -159,9 +159,9 @@ def left_over(lease: Lease | None, one: Try, here: Here) -> Lease | None:
     return lease if rebooted and same and lease.since <= one.alive else None
 
 
-def ours(tries: Sequence[Try]) -> frozenset[str]:
-    """Return the ids of all runs that the schedule opened."""
-    return frozenset(one.run for one in tries if one.run)
+def ours(tries: Sequence[Try]) -> Mapping[str, frozenset[str]]:
+    """Return the runs that the schedule opened: each one's id and hosts."""
+    return {one.run: frozenset(one.hosts) for one in tries if one.run}
 
 
 def _user(who: str) -> str:

@@ -123,7 +123,8 @@ def _worked(place: Place, schedule: Schedule, known: Known, one: Due, claimed: T
     place.break_left(one.breaks)
     kept = Kept(place.store, claimed)
     with notified(place.fleet, schedule.command, console, agreed=True) as notices, beating(kept):
-        result = carried_out(Turn(console, notices, kept, ours(known.tries)), place.jobs[schedule.name])
+        turn = Turn(console, notices, kept, ours(known.tries), resumed=one.what == "resume")
+        result = carried_out(turn, place.jobs[schedule.name])
     return Ended(schedule.name, claimed.start, kept.one.state, _summary(result))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -73,19 +73,17 @@ class Turn:
     console: Console
     notices: Notices
     kept: Kept
-    ours: frozenset[str]
-    """The ids of all runs that the schedule opened: a rollout of another id is an operator's."""
-
-    @property
-    def resumed(self) -> bool:
-        """Whether an earlier try at the same occasion was lost."""
-        return self.kept.one.number > 1 and not self.kept.one.asked
+    ours: Mapping[str, frozenset[str]]
+    """The runs that the schedule opened, by id, with their hosts: a rollout of another id is an operator's."""
+    resumed: bool = False
+    """Whether an earlier try at the same occasion was lost."""
 
     def started(self, hosts: Iterable[str], run: str, what: str = "") -> None:
         """Note that these hosts will be changed by this run, and report it."""
+        known = tuple(hosts)
         # First: if this machine is lost, the next one must know the run.
-        self.kept.change(run=run)
-        self.notices.started(hosts, run, what)
+        self.kept.change(run=run, hosts=known)
+        self.notices.started(known, run, what)
 
 
 Job = Callable[[Turn], Result]

@@ -39,7 +39,11 @@ class Desk:
     """How often the lease is another operator's."""
 
     def turn(self, *ours: str) -> Turn:
-        words = {"ours": frozenset(ours), "console": None, "started": lambda *words: self.started.append(words)}
+        words = {
+            "ours": dict.fromkeys(ours, frozenset()),
+            "console": None,
+            "started": lambda *words: self.started.append(words),
+        }
         return cast(Turn, SimpleNamespace(**words))
 
     def patch_run(self, _: object, asked: Asked, *words: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -215,8 +215,8 @@ def test_what_is_paused_is_skipped_without_a_notice(world: World) -> None:
 
 def test_a_lost_run_is_resumed_and_knows_what_it_had_opened(world: World) -> None:
     world.clock.now = SUNDAY + HOUR
-    world.put(attempt("ctl2", alive=SUNDAY, run="r7"))
-    seen: list[tuple[bool, frozenset[str]]] = []
+    world.put(attempt("ctl2", alive=SUNDAY, run="r7", hosts=("gpu1", "gpu2")))
+    seen: list[tuple[bool, Mapping[str, frozenset[str]]]] = []
 
     def resumes(turn: Turn) -> Result:
         seen.append((turn.resumed, turn.ours))
@@ -225,9 +225,10 @@ def test_a_lost_run_is_resumed_and_knows_what_it_had_opened(world: World) -> Non
 
     world.job = resumes
     assert [one.state for one in world.due()] == ["done"]
-    assert seen == [(True, frozenset({"r7"}))]
+    assert seen == [(True, {"r7": frozenset({"gpu1", "gpu2"})})]
     first, second = world.tries()
     assert (first.state, second.state, second.number, second.run) == ("running", "done", 2, "r8")
+    assert second.hosts == ("gpu1",)
     assert world.receiver.events == ["started", "ended"]
     assert world.receiver.posted[0].document["run"] == "r8"
 
