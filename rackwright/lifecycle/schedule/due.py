@@ -79,7 +79,7 @@ class Due:
 
 
 def due(schedule: Schedule, known: Known, now: datetime, here: Here) -> tuple[Due, ...]:
-    """Return what is due, the oldest first; at most one of it is a start or a resumption."""
+    """Return what is due, the oldest first, after what was lost. At most one of it is a start."""
     unfinished = (one for last in known.latest for one in _unfinished(known, last, now, here))
     return (*unfinished, *_new(schedule, known, now))
 

@@ -9,11 +9,11 @@ from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.times.occasions import DRILL_STARTS_WITHIN, Occasion, Schedule, ScheduleName, schedules_of
 from rackwright.lifecycle.notify.notified import notified
+from rackwright.lifecycle.schedule.claiming import Ended, Place
 from rackwright.lifecycle.schedule.clock import refuse_wrong_clock
 from rackwright.lifecycle.schedule.due import Due, Here, Known, due, lost, ours
 from rackwright.lifecycle.schedule.look import named
 from rackwright.lifecycle.schedule.missed import LIST
-from rackwright.lifecycle.schedule.place import Ended, Place
 from rackwright.lifecycle.schedule.settle import settled
 from rackwright.lifecycle.schedule.turn import Job, Kept, Result, Turn, beating, carried_out
 from rackwright.lifecycle.session.console import Console
@@ -51,9 +51,9 @@ def run_due(fleet: Fleet, jobs: Mapping[ScheduleName, Job], here: Here, console:
 def run_now(fleet: Fleet, name: str, jobs: Mapping[ScheduleName, Job], here: Here, console: Console) -> Ended:
     """Carry out one schedule now, because a person asks for it; return what became of it.
 
-    In its time this is the run that was due. Raise LeasedError if it runs elsewhere, or if
-    these times aren't the applied ones, UsageError if no window is open,
-    RackwrightError if this machine's clock is wrong, and what the job raises.
+    In its time this is the run that was due. Raise LeasedError if it runs elsewhere, or if these times aren't the
+    applied ones, UsageError if no window is open, RackwrightError if this machine's clock is wrong, and what the job
+    raises.
     """
     (schedule,) = named(fleet, name)
     refuse_wrong_clock(fleet)
@@ -105,7 +105,7 @@ def _carry_out(place: Place, schedule: Schedule) -> Iterator[Ended]:
 
 
 def _wanted(found: Sequence[Due]) -> Due | None:
-    """Return what is to be carried out now; there is at most one."""
+    """Return what is to be carried out first. Anything else of this schedule is due again in the next run."""
     return next((one for one in found if one.what in ("start", "resume")), None)
 
 

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.times.occasions import Occasion, Schedule
+from rackwright.lifecycle.schedule.claiming import Ended, Place
 from rackwright.lifecycle.schedule.due import STALE, Due, Known, What
 from rackwright.lifecycle.schedule.missed import report_lost, report_missed
-from rackwright.lifecycle.schedule.place import Ended, Place
 from rackwright.state.formats import utc_now
 from rackwright.state.schedule import State, Try, update
 

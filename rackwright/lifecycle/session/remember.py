@@ -152,7 +152,7 @@ def _see_schedules(session: Session, when: datetime) -> None:
     from rackwright.fleet.times.occasions import schedules_of
     from rackwright.state.schedule import see
 
-    # The first run of a schedule does the same; it must not fail an apply.
+    # The tool's next run does the same; it must not fail an apply.
     with suppress(RackwrightError):
         for one in schedules_of(session.fleet):
             see(session.store, one.name, one.said, when)

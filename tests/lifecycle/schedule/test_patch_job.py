@@ -39,7 +39,7 @@ class Desk:
     """How often the lease is another operator's."""
 
     def turn(self, *ours: str) -> Turn:
-        words = {
+        words: dict[str, Any] = {
             "ours": dict.fromkeys(ours, frozenset()),
             "console": None,
             "started": lambda *words: self.started.append(words),

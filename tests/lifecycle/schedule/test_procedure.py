@@ -16,10 +16,10 @@ from rackwright.errors import HostError, LeasedError, Problem, RackwrightError, 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.times.occasions import schedules_of
 from rackwright.lifecycle.notify import deliver
-from rackwright.lifecycle.schedule import place, procedure, settle, turn
+from rackwright.lifecycle.schedule import claiming, procedure, settle, turn
+from rackwright.lifecycle.schedule.claiming import Ended
 from rackwright.lifecycle.schedule.clock import refuse_apart
 from rackwright.lifecycle.schedule.due import Here
-from rackwright.lifecycle.schedule.place import Ended
 from rackwright.lifecycle.schedule.procedure import run_due, run_now
 from rackwright.lifecycle.schedule.turn import Job, Result, Turn, beating
 from rackwright.lifecycle.session.remember import FleetChanged
@@ -96,11 +96,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         shutil.copy(bundle(), tmp_path / "ca.pem")
         text = TEXT + f"notify: {{url: '{receiver.url}', ca: ca.pem}}\n"
         made = World(fleet(tmp_path, text), receiver, Clock())
-        for module in (procedure, place, settle, turn):
+        for module in (claiming, procedure, settle, turn):
             monkeypatch.setattr(module, "utc_now", made.clock)
         monkeypatch.setattr(procedure, "control_store", lambda _: store_of(made.store))
         monkeypatch.setattr(procedure, "refuse_wrong_clock", lambda _: refuse_apart(made.offsets))
-        monkeypatch.setattr(place, "operator_of", lambda *_: Operator(WHO, "ctl1"))
+        monkeypatch.setattr(claiming, "operator_of", lambda *_: Operator(WHO, "ctl1"))
         made.see()
         yield made
 
@@ -133,7 +133,7 @@ def test_the_one_that_loses_the_race_does_nothing(world: World, monkeypatch: pyt
         assert real(store, attempt("ctl2"))
         return real(store, wanted)
 
-    monkeypatch.setattr(place, "claim", second)
+    monkeypatch.setattr(claiming, "claim", second)
     assert world.due() == ()
     with pytest.raises(LeasedError, match="schedule patch: it runs on ctl2 since 2026-12-06T02:00:00Z"):
         world.now()
@@ -301,7 +301,7 @@ def test_a_lease_that_can_not_be_broken_hides_nothing(world: World, monkeypatch:
     def changed(*_: object) -> None:
         raise LeasedError("the lease has changed hands")
 
-    monkeypatch.setattr(place, "break_lease", changed)
+    monkeypatch.setattr(claiming, "break_lease", changed)
     assert [one.state for one in world.due(here(boot="b2"))] == ["failed", "missed"]
     assert world.receiver.events == ["failed", "missed"]
     assert world.said.lines == ["the lease of before the reboot isn't broken: the lease has changed hands"]
@@ -317,7 +317,7 @@ def test_after_its_reboot_it_breaks_the_lease_of_before(world: World, monkeypatc
         store.break_(found)
         reasons.append(reason)
 
-    monkeypatch.setattr(place, "break_lease", broken)
+    monkeypatch.setattr(claiming, "break_lease", broken)
     assert [one.state for one in world.due(here(boot="b2"))] == ["done"]
     assert world.store.broken == [before]
     assert reasons == ["ctl1 has rebooted, so nothing works under it"]
@@ -460,7 +460,7 @@ def test_by_name_whoever_is_second_does_not_run_it_once_more(world: World, monke
             real(store, attempt("ctl2", state="done"))
         return real(store, wanted)
 
-    monkeypatch.setattr(place, "claim", second)
+    monkeypatch.setattr(claiming, "claim", second)
     with pytest.raises(LeasedError, match="schedule patch: another machine was first"):
         world.now()
     assert world.ran == []
