@@ -57,9 +57,13 @@ class Try(Stored):
     """When it last said that it works."""
     run: str | None = None
     """The id of the run that it opened."""
+    hosts: tuple[str, ...] = ()
+    """The hosts that this run was about to change."""
     ended: Moment | None = None
     summary: str = ""
     """How it ended, in one line."""
+    reported: bool = True
+    """False: a receiver should hear of it, and none has yet."""
 
     @property
     def name(self) -> str:

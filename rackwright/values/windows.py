@@ -159,6 +159,13 @@ def openings(
             opened, known = None, False
 
 
+def never_close(windows: Collection[Window]) -> bool:
+    """Return whether there are windows, and one is open at any time of the week. Freezes and clock changes aside."""
+    monday = datetime(2024, 1, 1)
+    ends = (monday + timedelta(days=day, minutes=one.end) for one in windows for day in one.days)
+    return bool(windows) and all(any(one.has(end) for one in windows) for end in ends)
+
+
 def calendar_line(days: Collection[int], dates: str, minute: int, zone: str) -> str:
     """Return a time on these weekdays (0: Monday), if these dates allow it, as systemd writes it in `OnCalendar=`."""
     names = "" if len(days) == len(DAYS) else ",".join(DAYS[day].capitalize() for day in sorted(days)) + " "

@@ -12,7 +12,7 @@ import pytest
 from rackwright.cli.common.console import Console
 from rackwright.errors import LeasedError
 from rackwright.fleet.load import load_fleet
-from rackwright.lifecycle.session.remember import _keep_applied, compared, refuse_stale_checkout
+from rackwright.lifecycle.session.remember import FleetChanged, _keep_applied, compared, refuse_stale_checkout
 from rackwright.state.formats import utc_now
 from tests.cli.test_lease_move import AS_IT_WAS, FLEET
 from tests.shells import FolderHosts, FolderShell
@@ -109,3 +109,16 @@ def test_a_cache_that_is_gone_only_asks(desks: tuple[Desk, Desk], tmp_path: Path
     anna.edit("10.1.0.0/16")
     with pytest.raises(LeasedError):
         anna.look()
+
+
+def test_the_tool_has_the_older_files_whatever_it_has_seen_and_nothing_answers_for_it(
+    desks: tuple[Desk, Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, ben = desks
+    anna.apply("r1")
+    monkeypatch.setenv("RACKWRIGHT_TOOL", "1")
+    assert anna.look()
+    ben.edit("10.2.0.0/16")
+    ben.apply("r2")
+    with pytest.raises(FleetChanged, match="anna@laptop applied in the meantime"):
+        anna.look(not_stale=True)

@@ -10,7 +10,7 @@ import pytest
 from rackwright.cli.schedule.pause import SCHEDULES
 from rackwright.errors import RackwrightError
 from rackwright.fleet.times.occasions import NAMES
-from rackwright.lifecycle.schedule import look, pause, procedure, turn
+from rackwright.lifecycle.schedule import claiming, look, pause, procedure, settle, turn
 from rackwright.lifecycle.schedule.patch_job import PatchJob
 from rackwright.lifecycle.schedule.turn import Result
 from rackwright.lifecycle.tool import unable
@@ -32,11 +32,12 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     made = Desk(tmp_path / "fleet.yml")
-    for module in (look, pause, procedure, turn):
+    for module in (claiming, look, pause, procedure, settle, turn):
         monkeypatch.setattr(module, "utc_now", made.clock)
+    monkeypatch.setattr(procedure, "refuse_wrong_clock", lambda _: None)
     for module in (look, pause, procedure):
         monkeypatch.setattr(module, "control_store", lambda _: store_of(made.store))
-    for module in (pause, procedure):
+    for module in (claiming, pause):
         monkeypatch.setattr(module, "operator_of", lambda *_: Operator(WHO, "ctl1"))
     monkeypatch.setattr(pause, "write_audit", lambda *_: None)
     monkeypatch.setattr(PatchJob, "__call__", lambda *_: Result("patched: gpu1", ("gpu1",)))

@@ -118,6 +118,8 @@ def test_its_keys_are_secrets(tmp_path: Path) -> None:
         ("on: [ctl1]", "allow: {downtime: [all]}, on: [ctl1]", "unattended.allow.downtime[0]: unknown model 'all'; write downtime: all, without brackets"),
         ("on: [ctl1]", "allow: {outage: assistant}, on: [ctl1]", "unattended.allow.outage: should be 'all'"),
         ("on: [ctl1]", "allow: {close_ports: 1}, on: [ctl1]", "unattended.allow.close_ports: should be true or false"),
+        ("people: {", "patch: {window: daily 00:00-24:00}\npeople: {",
+         "fleet.yml:17 patch.window: never closes, and the tool starts a patch run when a window opens; should have a break within the week, like daily 00:00-23:00"),
     ],
 )  # fmt: skip
 def test_refused(tmp_path: Path, part: str, other: str, problem: str) -> None:

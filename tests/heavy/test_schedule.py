@@ -6,7 +6,9 @@ The controller takes the place of the tool on a control host; roles/tool has its
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -65,14 +67,21 @@ class Site:
         return self.lab.exec("gpu1", "dpkg-query -W -f '${Version}' small-tool").out.strip()
 
     def plan(self, start: datetime, minutes: int = 360) -> datetime:
-        """Plan a window from this minute on, and let the control host know; return when it opens."""
+        """Plan a window from this minute on, and let the control host know as an apply would; return that."""
         planned = f"daily {start:%H:%M}-{start + timedelta(minutes=minutes):%H:%M}"
         text = self.operator.path.read_text()
         assert self.window in text
         self.operator.path.write_text(text.replace(self.window, planned))
         self.window = planned
-        assert "nothing is due" in self.operator("schedule", "run").out
+        self.applied(datetime.now(UTC))
         return start
+
+    def applied(self, since: datetime) -> None:
+        """Let the control host know the window since then. An apply would turn the tool on that host on again."""
+        known = {"schedule": "patch", "said": self.schedule()["when"], "since": f"{since:%Y-%m-%dT%H:%M:%SZ}"}
+        folder = "/var/lib/rackwright/schedules/seen"
+        text = json.dumps({"format": "schedule-seen/1", **known})
+        self.lab.exec("ctl1", f"mkdir -p {folder}; echo {shlex.quote(text)} >{folder}/patch.json")
 
     def plan_past(self, before: timedelta = timedelta(), minutes: int = 360) -> datetime:
         """Plan a window that opened in the last minute, or earlier, as if the last apply had named it an hour ago."""
@@ -80,9 +89,7 @@ class Site:
         # Not in this minute: the schedule would be known as soon as it opens, and would start.
         reached(last + before + timedelta(minutes=2))
         start = self.plan(minute(datetime.now(UTC)) - timedelta(minutes=1) - before, minutes)
-        hour_ago = f"{start - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
-        seen = "/var/lib/rackwright/schedules/seen/patch.json"
-        self.lab.exec("ctl1", f"""sed -i 's/"since": ".*"/"since": "{hour_ago}"/' {seen}""")
+        self.applied(start - timedelta(hours=1))
         return start
 
     def schedule(self) -> dict[str, Any]:

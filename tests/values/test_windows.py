@@ -18,6 +18,7 @@ from rackwright.values.windows import (
     Freeze,
     Window,
     is_open,
+    never_close,
     next_opening,
     open_until,
     parse_freeze,
@@ -184,6 +185,25 @@ def test_windows_that_follow_one_another_count_as_one() -> None:
     longest = next_opening(berlin("2026-11-27T22:00"), made, (), BERLIN, HOUR * 8)
     assert longest == berlin("2027-10-30T22:00")
     assert next_opening(berlin("2026-11-27T22:00"), made, (), BERLIN, HOUR * 8 + MINUTE) is None
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        (("daily 00:00-24:00",), True),
+        (("daily 12:00-11:59", "daily 11:00-13:00"), True),
+        (("mon-fri 00:00-24:00", "fri 22:00-21:00", "sat-sun 12:00-11:00"), False),
+        (("mon-fri 00:00-24:00", "fri 22:00-21:00", "sat-sun 12:00-11:00", "sun 10:00-13:00"), True),
+        (("daily 00:00-23:59",), False),
+        (("mon-sat 00:00-24:00", "sun 00:00-23:59"), False),
+        ((), False),
+    ],
+)
+def test_windows_that_leave_no_minute_of_the_week_never_close(made: Sequence[str], wanted: bool) -> None:
+    assert never_close(windows(*made)) is wanted
+    monday = datetime(2026, 11, 30, tzinfo=UTC)
+    always = all(is_open(monday + MINUTE * number, windows(*made), (), UTC) for number in range(7 * 24 * 60))
+    assert not made or always is wanted
 
 
 def test_a_freeze_that_begins_within_a_window_ends_it() -> None:

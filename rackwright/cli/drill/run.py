@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +45,8 @@ class Asked:
     console: Console
     started: Callable[[Iterable[str], str, str], None]
     """Hears of the scratch hosts, the drill's id and its scenario, when the drill begins."""
+    drills: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Drills of other machines, by id, with their scratch hosts: what they left is known, as that of drills here."""
 
 
 @click.command(cls=Command)
@@ -131,7 +133,7 @@ def _carried_out(asked: Asked, lock: Lock, scope: Scope, record: Record) -> Fact
         running(record.folder, record.facts.drill),
         planned(fleet, lock, scope, record, opened, console, view) as drill,
     ):
-        proven = drill.guard.prove(take_over=asked.take_over)
+        proven = drill.guard.prove(take_over=asked.take_over, drills=asked.drills)
         for line in _plan(scope):
             console.say(line)
         console.confirm(f"Restore to {', '.join(scope.scratch.values())}, and wipe them afterwards?")

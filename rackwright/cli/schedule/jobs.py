@@ -37,7 +37,8 @@ def _drill(context: Context, console: Console, turn: Turn) -> Result:
 
     with tool_key(context.fleet) as key:
         # A lost machine of ours left its drill's scratch hosts; nobody else's drill is disturbed.
-        asked = Asked(context, drill_of(context.fleet).scenario, None, turn.resumed, key, console, turn.started)
+        scenario = drill_of(context.fleet).scenario
+        asked = Asked(context, scenario, None, turn.resumed, key, console, turn.started, turn.ours)
         found = sealed(asked)
     from rackwright.lifecycle.schedule.turn import Result
 

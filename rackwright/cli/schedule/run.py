@@ -12,7 +12,7 @@ from rackwright.cli.schedule.pause import name_argument
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.schedule.procedure import Ended
+    from rackwright.lifecycle.schedule.claiming import Ended
 
 
 @click.command(cls=Command)

@@ -1,4 +1,4 @@
-"""Rules for `unattended`: which hosts may have the tool, whom it logs in as, and which models exist."""
+"""Rules for `unattended`: which hosts may have the tool, whom it logs in as, for which models, and when it starts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from rackwright.fleet.reading.draft import Draft, is_absent
 from rackwright.fleet.reading.error_messages import did_you_mean
 from rackwright.fleet.reading.network_rules import addresses_of
-from rackwright.fleet.reading.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
+from rackwright.fleet.reading.nodes import AnyNode, Entries, Findings, Items, Scalar, all_texts, texts
+from rackwright.values.windows import never_close, parse_window
 
 _LOCAL = "@local"
 
 
 def check_unattended(draft: Draft, findings: Findings) -> None:
-    """Add a problem for each host that can't have the tool, and for a person or a model that the tool can't use."""
+    """Add a problem for each host that can't have the tool, and for a person, model or window that it can't use."""
     unattended = draft.root.get("unattended")
     if not isinstance(unattended, Entries):
         return
@@ -31,6 +32,7 @@ def check_unattended(draft: Draft, findings: Findings) -> None:
             what = "the tool on a control host doesn't have this file"
             findings.add(node, what, "write a path relative to the fleet file; then the control hosts keep a copy")
     _check_person(draft, unattended.get("person"), findings)
+    _check_window(draft.root.get("patch", "window"), findings)
 
 
 def _check_host(draft: Draft, on: AnyNode, host: str, findings: Findings) -> None:
@@ -89,6 +91,16 @@ def _check_person(draft: Draft, node: AnyNode | None, findings: Findings) -> Non
             f"{node.text} can't log in to {missing[0]}",
             f"leave out {node.text}'s on:; the tool changes every host",
         )
+
+
+def _check_window(node: AnyNode | None, findings: Findings) -> None:
+    try:
+        windows = [parse_window(one.text) for one in all_texts(node)]
+    except ValueError:
+        return  # Another rule says so.
+    if node is not None and never_close(windows):
+        what = "never closes, and the tool starts a patch run when a window opens"
+        findings.add(node, what, "should have a break within the week, like daily 00:00-23:00")
 
 
 def _check_models(draft: Draft, key: str, node: AnyNode | None, findings: Findings) -> None:

@@ -53,6 +53,7 @@ def check_files(fleet: Fleet) -> Checked:
     conditions += people_ending(fleet, datetime.now(UTC).date())
     conditions += auditors_cut_off(fleet, datetime.now(UTC).date())
     conditions += texts_left_out(fleet)
+    conditions += tool_without_times(fleet)
     lock = _lock(fleet)
     if lock is None:
         conditions.append(Condition("controller", "lock", State.WARNING, "none yet", "rackwright lock"))
@@ -104,6 +105,17 @@ def texts_left_out(fleet: Fleet) -> Iterator[Condition]:
                 f"{text.place}: {fleet.at(text.written)} {text.unfit}; control hosts and their backups don't have it"
             )
             yield Condition("controller", "fleet file", State.WARNING, found, "put it there, or make it smaller")
+
+
+def tool_without_times(fleet: Fleet) -> Iterator[Condition]:
+    """Yield a warning if the tool on control hosts has nothing to run."""
+    from rackwright.fleet.times.occasions import calendar_of
+
+    if fleet.tool_hosts and not calendar_of(fleet.file):
+        found = f"unattended.on: the tool on {', '.join(fleet.tool_hosts)} never runs anything"
+        yield Condition(
+            "controller", "fleet file", State.WARNING, found, "set patch.window or drill.at, or remove it"
+        )
 
 
 def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:

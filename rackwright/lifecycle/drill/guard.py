@@ -59,10 +59,13 @@ class Guard:
         # A name that isn't known can take a resolver seconds.
         return cache(look_up)
 
-    def prove(self, *, take_over: bool) -> Proven:
-        """Return the proof that no scratch host is production. Nothing has been changed."""
+    def prove(self, *, take_over: bool, drills: Mapping[str, frozenset[str]]) -> Proven:
+        """Return the proof that no scratch host is production. Nothing has been changed.
+
+        `drills` are those of other machines that may have left something, with their scratch hosts.
+        """
         known = production_of(self.own, self.lock, self.production, self._servers, lookup=self._lookup)
-        return prove_not_production(self.scratch, known, take_over=take_over)
+        return prove_not_production(self.scratch, known.knowing(drills), take_over=take_over)
 
     @contextmanager
     def held(self, proven: Proven) -> Iterator[Signs]:

@@ -35,6 +35,8 @@ class Notices:
     """Whether the operator has agreed to the command. Before that, they are at the terminal and see what happens."""
     undelivered: list[Undelivered] = field(default_factory=list)
     """Each notice that a receiver didn't get."""
+    reached: bool = True
+    """Whether a receiver got the last notice, or none wants such ones."""
     _run: str | None = None
     _hosts: tuple[str, ...] = ()
     _summary: str = ""
@@ -54,6 +56,10 @@ class Notices:
     def fails(self, problems: Iterable[Problem]) -> None:
         """Note that the command fails, although it raises nothing."""
         self._problems = tuple(problems)
+
+    def withdraw(self) -> None:
+        """Report nothing more: a later command goes on with this one, and reports its end."""
+        self.silent = True
 
     def misses(self, reason: str, then: str) -> None:
         """Note that nobody started the command in time, and the next command."""
@@ -116,8 +122,12 @@ class Notices:
         reason: str | None = None,
         then: str | None = None,
     ) -> None:
-        asked = [] if self.silent else [channel for channel in self._channels if event in channel.events]
+        if self.silent:
+            return
+        self.reached = False
+        asked = [channel for channel in self._channels if event in channel.events]
         if not asked:
+            self.reached = True
             return
         from rackwright.lifecycle.notify.deliver import deliver
         from rackwright.lifecycle.notify.notice import names, notice_of
@@ -128,7 +138,9 @@ class Notices:
         notice = notice_of(
             self.fleet, self.command, event, summary, run=self._run, hosts=hosts, reason=reason, then=then
         )
-        for failure in (one.failure for one in deliver(notice, asked) if one.failure):
+        failures = [one.failure for one in deliver(notice, asked) if one.failure]
+        self.reached = len(failures) < len(asked)
+        for failure in failures:
             self.undelivered.append(failure)
             self._say(event, failure.said)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from rackwright.errors import HostError, LeasedError, ProofError
@@ -27,13 +28,14 @@ def resume(
     unattended: Agreements | None = None,
     *,
     not_stale: bool = False,
+    started: Callable[[], None] = lambda: None,
 ) -> tuple[str, ...]:
     """Complete the rollout as if it had not been interrupted; return the hosts that it changed now.
 
     A host that has rebooted is not rebooted again. The session's lock is the one that the rollout leads to, if it
-    leads to one. Raise as `complete` does, LeasedError if the fleet file lacks one of its hosts, or if these files
-    are older than the applied ones, FleetError if the fleet file doesn't match that lock, RackwrightError if an
-    unattended run may not take down what is left to change.
+    leads to one. `started` is called once, when only the work itself is left. Raise as `complete` does, LeasedError
+    if the fleet file lacks one of its hosts, or if these files are older than the applied ones, FleetError if the
+    fleet file doesn't match that lock, RackwrightError if an unattended run may not take down what is left to change.
     """
     _refuse_other_hosts(session, rollout)
     if rollout.after:
@@ -57,6 +59,7 @@ def resume(
             require_outages(session, unattended, console, hosts=left, agreed=rollout.outages)
             widened = rollout.model_copy(update={"outages": unattended.widened(rollout.outages)})
             work = replace(work, rollout=widened)
+        started()
         return complete(work)
 
 

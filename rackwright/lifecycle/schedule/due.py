@@ -5,8 +5,8 @@ Timers only wake the tool: a timer that elapses late, twice or never can't start
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Literal
@@ -20,6 +20,8 @@ MOST_TRIES = 5
 """How often an occasion is tried, if the machine that works on it is lost again and again."""
 STALE = timedelta(minutes=3)
 """A try whose machine has said nothing for this long has lost it."""
+AHEAD = timedelta(minutes=3)
+"""A record from further in the future is of a machine whose clock was wrong."""
 MOST_MISSED = 20
 """How many missed occasions are recorded, the last ones: the tool may have been off for a year."""
 _SECOND = timedelta(seconds=1)
@@ -42,8 +44,13 @@ class Known:
         """The last try at each occasion."""
         return tuple(list(tries)[-1] for _, tries in groupby(self.tries, key=lambda one: one.start))
 
-    def at(self, occasion: Occasion) -> tuple[Try, ...]:
-        return tuple(one for one in self.tries if one.start == occasion.start)
+    def next_number(self, occasion: Occasion) -> int:
+        return max((one.number for one in self.tries if one.start == occasion.start), default=0) + 1
+
+    def credible(self, now: datetime) -> Known:
+        """Return it without what a machine whose clock was ahead recorded as missed: that is still to come."""
+        tries = tuple(one for one in self.tries if one.state != "missed" or one.claimed <= now + AHEAD)
+        return replace(self, tries=tries)
 
     def paused(self, moment: datetime) -> bool:
         return self.pause is not None and self.pause.has(moment)
@@ -67,23 +74,25 @@ class Due:
     why: str = ""
     breaks: Lease | None = None
     """The lease of this machine before it rebooted: nobody works under it."""
+    asked: bool = False
+    """Whether a person asked for it outside the schedule's times."""
 
 
 def due(schedule: Schedule, known: Known, now: datetime, here: Here) -> tuple[Due, ...]:
-    """Return what is due, the oldest first; at most one of it is a start or a resumption."""
+    """Return what is due, the oldest first, after what was lost. At most one of it is a start."""
     unfinished = (one for last in known.latest for one in _unfinished(known, last, now, here))
     return (*unfinished, *_new(schedule, known, now))
 
 
 def missed(schedule: Schedule, known: Known, now: datetime) -> tuple[Occasion, ...]:
     """Return the occasions that nobody started in time, recorded or not, the oldest first."""
-    recorded = (Occasion(one.start, one.end) for one in known.latest if one.state == "missed")
+    recorded = (Occasion(one.start, one.end) for one in known.credible(now).latest if one.state == "missed")
     return (*recorded, *(one.occasion for one in _new(schedule, known, now) if one.what == "missed"))
 
 
 def following(schedule: Schedule, known: Known, now: datetime, ahead: timedelta) -> Occasion | None:
     """Return the next occasion that will start, or the present one if it hasn't; None: there is none."""
-    started = {one.start for one in known.tries}
+    started = {one.start for one in known.credible(now).tries}
     for one in schedule.between(now, now + ahead):
         if one.start not in started and one.start >= known.seen.since and not known.paused(max(one.start, now)):
             return one
@@ -92,7 +101,8 @@ def following(schedule: Schedule, known: Known, now: datetime, ahead: timedelta)
 
 def _new(schedule: Schedule, known: Known, now: datetime) -> tuple[Due, ...]:
     """Return what is due about occasions that nobody has tried."""
-    since = max((known.seen.since - _SECOND, *(one.start for one in known.tries if not one.asked)))
+    handled = (one.start for one in known.credible(now).tries if not one.asked and one.start <= now)
+    since = max((known.seen.since - _SECOND, *handled))
     # `between` includes what began before: that was handled, or wasn't known yet.
     begun = (one for one in schedule.between(since, now + _SECOND) if since < one.start <= now)
     found = [_of_new(one, known, now) for one in begun]
@@ -101,11 +111,12 @@ def _new(schedule: Schedule, known: Known, now: datetime) -> tuple[Due, ...]:
 
 
 def _of_new(occasion: Occasion, known: Known, now: datetime) -> Due:
+    number = known.next_number(occasion)
     if known.paused(occasion.start) or (now < occasion.end and known.paused(now)):
-        return Due("skipped", occasion, why="the schedule was paused")
+        return Due("skipped", occasion, number, "the schedule was paused")
     if now < occasion.end:
-        return Due("start", occasion)
-    return Due("missed", occasion, why="nobody started it in time")
+        return Due("start", occasion, number)
+    return Due("missed", occasion, number, "nobody started it in time")
 
 
 def _unfinished(known: Known, last: Try, now: datetime, here: Here) -> Iterator[Due]:
@@ -113,15 +124,21 @@ def _unfinished(known: Known, last: Try, now: datetime, here: Here) -> Iterator[
     if last.state != "running" or not lost(last, now, here):
         return
     left = left_over(known.lease, last, here)
-    occasion, number = Occasion(last.start, last.end), last.number + 1
     if known.lease and known.lease.live and not left:
         return
+    what, why = _next_step(last, now)
+    if what == "lost" or not known.paused(now):
+        occasion = Occasion(last.start, last.end)
+        yield Due(what, occasion, last.number + 1, f"{_whose(last)} was lost{why}", left, last.asked)
+
+
+def _next_step(last: Try, now: datetime) -> tuple[What, str]:
+    """Return what is due about an occasion whose last try was lost, and why it isn't resumed."""
     if now >= last.end:
-        yield Due("lost", occasion, number, f"{_whose(last)} was lost, and it was too late to resume", left)
-    elif last.number >= MOST_TRIES:
-        yield Due("lost", occasion, number, f"{_whose(last)} was lost, as in {last.number - 1} tries before", left)
-    elif not known.paused(now):
-        yield Due("resume", occasion, number, f"{_whose(last)} was lost", left)
+        return "lost", ", and it was too late to resume"
+    if last.number >= MOST_TRIES:
+        return "lost", f", as in {last.number - 1} tries before"
+    return "resume", ""
 
 
 def lost(one: Try, now: datetime, here: Here) -> bool:
@@ -142,9 +159,9 @@ def left_over(lease: Lease | None, one: Try, here: Here) -> Lease | None:
     return lease if rebooted and same and lease.since <= one.alive else None
 
 
-def ours(tries: Sequence[Try]) -> frozenset[str]:
-    """Return the ids of all runs that the schedule opened."""
-    return frozenset(one.run for one in tries if one.run)
+def ours(tries: Sequence[Try]) -> Mapping[str, frozenset[str]]:
+    """Return the runs that the schedule opened: each one's id and hosts."""
+    return {one.run: frozenset(one.hosts) for one in tries if one.run}
 
 
 def _user(who: str) -> str:

@@ -68,7 +68,7 @@ def look_at(store: ControlStore, schedule: Schedule, now: datetime) -> Looked:
     if seen is None or seen.said != schedule.said:
         # It isn't applied yet.
         seen = FirstSeen(schedule=schedule.name, said=schedule.said, since=now)
-    known = Known(seen, tries_of(store, schedule.name), pause_of(store, schedule.name))
+    known = Known(seen, tries_of(store, schedule.name), pause_of(store, schedule.name)).credible(now)
     last = known.latest
     worked = max((one.start for one in last if one.state in ("running", "done", "failed")), default=None)
     return Looked(

@@ -54,5 +54,8 @@ class PatchJob:
         """Return the hosts that were changed."""
         if left is None:
             return patch_run(session, Asked(), turn.console, self.show, turn.started, agreements).hosts
-        turn.started([part.name for part in left.hosts], left.id, f"resumed, started by {left.who}")
-        return resume(session, left, turn.console, patches_of, agreements)
+
+        def started() -> None:
+            turn.started([part.name for part in left.hosts], left.id, f"resumed, started by {left.who}")
+
+        return resume(session, left, turn.console, patches_of, agreements, started=started)

@@ -3,81 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.times.occasions import DRILL_STARTS_WITHIN, Occasion, Schedule, ScheduleName, schedules_of
 from rackwright.lifecycle.notify.notified import notified
+from rackwright.lifecycle.schedule.claiming import Ended, Place
+from rackwright.lifecycle.schedule.clock import refuse_wrong_clock
 from rackwright.lifecycle.schedule.due import Due, Here, Known, due, lost, ours
 from rackwright.lifecycle.schedule.look import named
-from rackwright.lifecycle.schedule.missed import LIST, report_lost, report_missed
+from rackwright.lifecycle.schedule.missed import LIST
+from rackwright.lifecycle.schedule.settle import settled
 from rackwright.lifecycle.schedule.turn import Job, Kept, Result, Turn, beating, carried_out
 from rackwright.lifecycle.session.console import Console
-from rackwright.lifecycle.session.lease import break_lease, control_store
-from rackwright.lifecycle.session.operator import operator_of
+from rackwright.lifecycle.session.lease import control_store
 from rackwright.state.formats import stamp, utc_now
-from rackwright.state.lease import Lease
-from rackwright.state.schedule import FirstSeen, State, Try, claim, pause_of, see, tries_of
+from rackwright.state.schedule import FirstSeen, Try, first_seen, pause_of, see, tries_of
 from rackwright.state.store import ControlStore
+from rackwright.values.tool_mode import in_tool_mode
 from rackwright.values.windows import open_until
-
-if TYPE_CHECKING:
-    from rackwright.remote import Connection
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What became of an occasion in this run."""
-
-    schedule: ScheduleName
-    start: datetime
-    state: State
-    summary: str
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where this runs, and what it asks."""
-
-    fleet: Fleet
-    store: ControlStore
-    connection: Connection
-    """To a control host."""
-    here: Here
-    console: Console
-    jobs: Mapping[ScheduleName, Job]
-
-    def claimed(self, schedule: Schedule, one: Due, state: State, *, asked: bool = False) -> Try | None:
-        """Claim the try; return None if another machine was first."""
-        now = utc_now()
-        wanted = Try(
-            schedule=schedule.name,
-            start=one.occasion.start,
-            end=one.occasion.end,
-            number=one.number,
-            asked=asked,
-            state=state,
-            who=operator_of(self.fleet, self.connection).who,
-            process=self.here.process,
-            claimed=now,
-            alive=now,
-            ended=None if state == "running" else now,
-            summary=one.why,
-        )
-        return wanted if claim(self.store, wanted) else None
 
 
 def run_due(fleet: Fleet, jobs: Mapping[ScheduleName, Job], here: Here, console: Console) -> tuple[Ended, ...]:
     """Carry out what is due now, and report what was missed; return what became of it.
 
-    Several machines may do this at the same time. Raise the first error of a job when all have had their turn.
+    Several machines may do this at the same time. Raise the first error of a job when all have had their turn, and
+    RackwrightError at once if this machine's clock is wrong.
     """
     schedules = schedules_of(fleet)
     if not schedules:
         return ()
+    refuse_wrong_clock(fleet)
     ended, errors = list[Ended](), list[RackwrightError]()
     with control_store(fleet) as (store, connection):
         place = Place(fleet, store, connection, here, console, jobs)
@@ -94,25 +51,23 @@ def run_due(fleet: Fleet, jobs: Mapping[ScheduleName, Job], here: Here, console:
 def run_now(fleet: Fleet, name: str, jobs: Mapping[ScheduleName, Job], here: Here, console: Console) -> Ended:
     """Carry out one schedule now, because a person asks for it; return what became of it.
 
-    In its time this is the run that was due. Raise LeasedError if it runs elsewhere, UsageError if no window is open,
-    and what the job raises.
+    In its time this is the run that was due. Raise LeasedError if it runs elsewhere, or if these times aren't the
+    applied ones, UsageError if no window is open, RackwrightError if this machine's clock is wrong, and what the job
+    raises.
     """
     (schedule,) = named(fleet, name)
+    refuse_wrong_clock(fleet)
     with control_store(fleet) as (store, connection):
         place = Place(fleet, store, connection, here, console, jobs)
         now = utc_now()
-        known = known_of(store, schedule, see(store, schedule.name, schedule.said, now))
+        known = known_of(store, schedule, _seen(store, schedule, now))
         found = due(schedule, known, now, here)
-        for ended in _reported(place, schedule, found):
+        for ended in settled(place, schedule, known, found):
             console.say(f"{ended.schedule} at {stamp(ended.start)}: {ended.state}: {ended.summary}")
-        for one in found:
-            if one.what in ("start", "resume") and (claimed := place.claimed(schedule, one, "running")):
-                return _worked(place, schedule, known, one, claimed)
-        _refuse_running(known, now, here)
-        one = Due("start", _asked_for(schedule, now))
-        claimed = place.claimed(schedule, one, "running", asked=True)
+        one = _wanted(found) or _additional(schedule, known, now, here)
+        claimed = place.claimed(schedule, one, "running")
         if claimed is None:
-            raise _elsewhere(schedule)
+            raise LeasedError("another machine was first", where=f"schedule {schedule.name}", next=LIST)
         return _worked(place, schedule, known, one, claimed)
 
 
@@ -121,32 +76,43 @@ def known_of(store: ControlStore, schedule: Schedule, seen: FirstSeen) -> Known:
     return Known(seen, tries_of(store, schedule.name), pause_of(store, schedule.name), store.show())
 
 
+def _seen(store: ControlStore, schedule: Schedule, now: datetime) -> FirstSeen:
+    """Return since when the control hosts know these times. Raise LeasedError if they aren't the applied ones.
+
+    Only the tool is sure to work on the applied fleet.
+    """
+    if in_tool_mode():
+        return see(store, schedule.name, schedule.said, now)
+    found = first_seen(store, schedule.name)
+    if found is None or found.said != schedule.said:
+        raise LeasedError(
+            f"these times aren't the applied ones: {schedule.said}",
+            where=f"schedule {schedule.name}",
+            should=f"the control hosts have {found.said if found else 'none'}",
+            next="rackwright apply, or the fleet file that was applied last",
+        )
+    return found
+
+
 def _carry_out(place: Place, schedule: Schedule) -> Iterator[Ended]:
     now = utc_now()
-    seen = see(place.store, schedule.name, schedule.said, now)
-    known = known_of(place.store, schedule, seen)
+    known = known_of(place.store, schedule, _seen(place.store, schedule, now))
     found = due(schedule, known, now, place.here)
-    yield from _reported(place, schedule, found)
-    for one in found:
-        if one.what in ("start", "resume") and (claimed := place.claimed(schedule, one, "running")):
-            yield _worked(place, schedule, known, one, claimed)
+    yield from settled(place, schedule, known, found)
+    one = _wanted(found)
+    if one and (claimed := place.claimed(schedule, one, "running")):
+        yield _worked(place, schedule, known, one, claimed)
 
 
-def _reported(place: Place, schedule: Schedule, found: Sequence[Due]) -> Iterator[Ended]:
-    """Record and report what isn't carried out."""
-    late = list[Occasion]()
-    for one in found:
-        if one.what == "missed" and place.claimed(schedule, one, "missed"):
-            late.append(one.occasion)
-            yield Ended(schedule.name, one.occasion.start, "missed", one.why)
-        elif one.what == "skipped" and place.claimed(schedule, one, "skipped"):
-            yield Ended(schedule.name, one.occasion.start, "skipped", one.why)
-        elif one.what == "lost" and place.claimed(schedule, one, "failed"):
-            _break(place, one.breaks)
-            report_lost(place.fleet, schedule, one.why, place.console)
-            yield Ended(schedule.name, one.occasion.start, "failed", one.why)
-    if late:
-        report_missed(place.fleet, schedule, late, place.console)
+def _wanted(found: Sequence[Due]) -> Due | None:
+    """Return what is to be carried out first. Anything else of this schedule is due again in the next run."""
+    return next((one for one in found if one.what in ("start", "resume")), None)
+
+
+def _additional(schedule: Schedule, known: Known, now: datetime, here: Here) -> Due:
+    """Return a run that isn't due. Raise LeasedError if one runs already, UsageError if no window is open."""
+    _refuse_running(known, now, here)
+    return Due("start", _asked_for(schedule, now), asked=True)
 
 
 def _worked(place: Place, schedule: Schedule, known: Known, one: Due, claimed: Try) -> Ended:
@@ -154,21 +120,16 @@ def _worked(place: Place, schedule: Schedule, known: Known, one: Due, claimed: T
     console = place.console
     if one.why:
         console.say(f"{schedule.command}: {one.why}; try {one.number}")
-    _break(place, one.breaks)
+    place.break_left(one.breaks)
     kept = Kept(place.store, claimed)
     with notified(place.fleet, schedule.command, console, agreed=True) as notices, beating(kept):
-        result = carried_out(Turn(console, notices, kept, ours(known.tries)), place.jobs[schedule.name])
+        turn = Turn(console, notices, kept, ours(known.tries), resumed=one.what == "resume")
+        result = carried_out(turn, place.jobs[schedule.name])
     return Ended(schedule.name, claimed.start, kept.one.state, _summary(result))
 
 
 def _summary(result: Result) -> str:
     return "; ".join(one.line() for one in result.problems) or result.summary
-
-
-def _break(place: Place, lease: Lease | None) -> None:
-    if lease:
-        reason = f"{lease.owner.machine} has rebooted, so nothing works under it"
-        break_lease(place.fleet, place.store, place.connection, lease, reason)
 
 
 def _refuse_running(known: Known, now: datetime, here: Here) -> None:
@@ -179,10 +140,6 @@ def _refuse_running(known: Known, now: datetime, here: Here) -> None:
                 where=f"schedule {one.schedule}",
                 next=LIST,
             )
-
-
-def _elsewhere(schedule: Schedule) -> LeasedError:
-    return LeasedError("another machine was first", where=f"schedule {schedule.name}", next=LIST)
 
 
 def _asked_for(schedule: Schedule, now: datetime) -> Occasion:

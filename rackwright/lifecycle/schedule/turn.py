@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +12,7 @@ from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.lifecycle.notify.notice import one_line
 from rackwright.lifecycle.notify.notified import Notices
 from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.remember import FleetChanged
 from rackwright.state.formats import utc_now
 from rackwright.state.lease import LeaseTaken
 from rackwright.state.schedule import State, Try, update
@@ -72,19 +73,17 @@ class Turn:
     console: Console
     notices: Notices
     kept: Kept
-    ours: frozenset[str]
-    """The ids of all runs that the schedule opened: a rollout of another id is an operator's."""
-
-    @property
-    def resumed(self) -> bool:
-        """Whether an earlier try at the same occasion was lost."""
-        return self.kept.one.number > 1 and not self.kept.one.asked
+    ours: Mapping[str, frozenset[str]]
+    """The runs that the schedule opened, by id, with their hosts: a rollout of another id is an operator's."""
+    resumed: bool = False
+    """Whether an earlier try at the same occasion was lost."""
 
     def started(self, hosts: Iterable[str], run: str, what: str = "") -> None:
         """Note that these hosts will be changed by this run, and report it."""
+        known = tuple(hosts)
         # First: if this machine is lost, the next one must know the run.
-        self.kept.change(run=run)
-        self.notices.started(hosts, run, what)
+        self.kept.change(run=run, hosts=known)
+        self.notices.started(known, run, what)
 
 
 Job = Callable[[Turn], Result]
@@ -112,10 +111,14 @@ def beating(kept: Kept, every: float = BEAT_SECONDS) -> Iterator[None]:
 def carried_out(turn: Turn, job: Job) -> Result:
     """Carry out the job, and store how it ended. Raise what it raises.
 
-    If another run has the lease, wait for it: for LEASE_WAIT, and not beyond the end of the occasion.
+    If another run has the lease, wait for it: for LEASE_WAIT, and not beyond the end of the occasion. If that run has
+    changed the applied fleet, the try stays as it is: the next process, with the new fleet, resumes it.
     """
     try:
         result = _patient(turn, job)
+    except FleetChanged as error:
+        turn.notices.withdraw()
+        return Result(_said(error.problems))
     except RackwrightError as error:
         _end(turn, "failed", _said(error.problems))
         raise

@@ -61,7 +61,7 @@ class Drills:
     def guard(self) -> Drills:
         return self
 
-    def prove(self, *, take_over: bool) -> str:
+    def prove(self, *, take_over: bool, drills: object) -> str:
         self.took_over.append(take_over)
         if self.refusal:
             raise self.refusal

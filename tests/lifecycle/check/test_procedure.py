@@ -11,10 +11,21 @@ from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import write_lock
-from rackwright.lifecycle.check.procedure import _ask, _restic, auditors_cut_off, check_hosts, people_ending
+from rackwright.lifecycle.check.procedure import (
+    _ask,
+    _restic,
+    auditors_cut_off,
+    check_hosts,
+    people_ending,
+    tool_without_times,
+)
 from rackwright.lifecycle.check.result import Condition, State
 from tests.fleet.fleets import make_fleet
 from tests.fleet.test_backup import DISK, SSH, fleet
+from tests.fleet.test_load import GOOD
+from tests.fleet.test_unattended import WHOLE
+from tests.lifecycle.schedule.world import PATCH_ONLY, TEXT
+from tests.lifecycle.schedule.world import fleet as scheduled
 from tests.loopback_tls import bundle
 from tests.stand_in_hub import StandInHub
 from tests.wheel_plan import FLEET, SHA256, lock
@@ -123,3 +134,18 @@ def test_restic_must_be_on_this_machine_if_a_repository_has_a_kit(
     (found,) = _restic(fleet(tmp_path, DISK, SSH))
     assert (found.state, found.next) == (State.FAILED, "apt-get install restic")
     assert found.found == "restic isn't installed on this machine; should be 0.17.0 or newer; it saves the kit to ssh"
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        (WHOLE, True),
+        (PATCH_ONLY, False),
+        (TEXT.replace("patch: {window: sun 02:00-05:00}\n", ""), False),
+        (WHOLE + "patch: {max_unavailable: 1}\n", True),
+        (GOOD, False),
+    ],
+)
+def test_a_tool_that_never_runs_anything_is_named(tmp_path: Path, text: str, *, warned: bool) -> None:
+    found = [one.found for one in tool_without_times(scheduled(tmp_path, text))]
+    assert found == ["unattended.on: the tool on ctl1 never runs anything"] * warned

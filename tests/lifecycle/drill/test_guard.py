@@ -99,7 +99,8 @@ def test_the_fleet_is_known_by_its_addresses_its_ports_and_its_models(
         return found()
 
     monkeypatch.setattr(guarding, "prove_not_production", prove)
-    assert guard.prove(take_over=take_over) == found()
+    assert guard.prove(take_over=take_over, drills={"d7": frozenset({"scratch1"})}) == found()
+    assert asked["production"].drills("d7") == {"scratch1"}
     assert (asked["scratch"], asked["take_over"]) == (guard.scratch, take_over)
     known = asked["production"]
     assert (known.fleet, known.connections) == ("acme", guard.production)
@@ -139,7 +140,7 @@ def test_names_of_the_fleet_file_are_looked_up_and_their_machines_are_production
     monkeypatch.setattr(guarding, "probe_inside", lambda *args: asked.update(places=args[2]) or ())
     monkeypatch.setattr(guarding, "close_off", lambda _, isolation: asked.update(isolation=isolation))
     made = Guard(own, LOCK, scope_of(own, "everything"), MARKER, cast(Any, hosts), {})
-    made.prove(take_over=False)
+    made.prove(take_over=False, drills={})
     made.isolate(found())
     made.probe_from_inside({})
     assert {"10.0.0.5", "10.0.0.60", "203.0.113.7"} <= set(map(str, asked["fleet"].addresses))

@@ -57,6 +57,17 @@ def test_it_is_completed_as_if_it_had_not_been_interrupted(made: Session, bench:
     assert not is_open(made)
 
 
+def test_it_says_once_that_it_has_started_before_a_host_changes(made: Session, bench: Bench) -> None:
+    rollout, booted = bench.opened(made, *HOSTS).rollout, list[list[int]]()
+
+    def started() -> None:
+        booted.append([made.machines[name].boots for name in HOSTS])
+
+    resume(made, rollout, bench.console, started=started)  # type: ignore[arg-type]
+    assert booted == [[0, 0, 0]]
+    assert [made.machines[name].boots for name in HOSTS] == [1, 1, 1]
+
+
 def test_a_host_that_it_left_drained_comes_before_those_that_serve(made: Session, bench: Bench) -> None:
     work = bench.opened(made, *HOSTS)
     bench.acted(work, "gpu3")
@@ -152,8 +163,10 @@ def test_an_unattended_resume_must_be_allowed_what_is_left_to_change(
     bench.acted(work, "gpu1")
     made.machines["gpu1"].boots, made.machines["gpu1"].loaded = 1, NEW
     rollout = work.rollout.model_copy(update={"outages": ("assistant",)})
+    started: list[bool] = []
     with pytest.raises(RackwrightError, match="not allowed"):
-        resume(made, rollout, bench.console, unattended=unattended)  # type: ignore[arg-type]
+        resume(made, rollout, bench.console, unattended=unattended, started=lambda: started.append(True))  # type: ignore[arg-type]
+    assert started == []
     assert asked == [(unattended, ["gpu2", "gpu3"], ("assistant",))]
     assert [made.machines[name].boots for name in HOSTS] == [1, 0, 0]
     assert is_open(made)

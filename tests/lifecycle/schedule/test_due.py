@@ -84,6 +84,30 @@ def test_a_drill_is_due_for_an_hour(folder: Path) -> None:
     assert [one.what for one in found(folder, DRILL + HOUR, known(), "drill")] == ["missed"]
 
 
+def test_a_clock_that_was_a_year_ahead_costs_no_window(folder: Path) -> None:
+    """Its machine recorded windows as missed that hadn't come yet."""
+    wrong = SUNDAY + 52 * WEEK
+    ahead = [attempt(start=SUNDAY + week * WEEK, state="missed", claimed=wrong, alive=wrong) for week in range(1, 21)]
+    first = attempt(state="done")
+    about = known(first, *ahead)
+    assert found(folder, SUNDAY + DAY, about) == ()
+    assert missed(schedule(folder), about, SUNDAY + DAY) == ()
+    soon = Occasion(SUNDAY + WEEK, END + WEEK)
+    assert following(schedule(folder), about, SUNDAY + DAY, 30 * DAY) == soon
+    # It starts under the next number, and after that it counts.
+    assert found(folder, SUNDAY + WEEK, about) == (Due("start", soon, 2),)
+    done = attempt(start=SUNDAY + WEEK, number=2, state="done")
+    assert found(folder, SUNDAY + WEEK + HOUR, known(first, ahead[0], done, *ahead[1:])) == ()
+    # What nobody starts then is missed.
+    (late,) = found(folder, END + WEEK, about)
+    assert (late.what, late.occasion, late.number) == ("missed", soon, 2)
+
+
+def test_a_run_of_a_time_to_come_does_not_end_the_schedule_until_then(folder: Path) -> None:
+    done = attempt(start=SUNDAY + 30 * WEEK, state="done")
+    assert found(folder, SUNDAY, known(done)) == (Due("start", OCCASION),)
+
+
 def paused(since: datetime, until: datetime) -> Pause:
     return Pause(schedule="patch", since=since, until=until, who="anna")
 
@@ -166,6 +190,14 @@ def test_a_pause_also_stops_a_resumption(folder: Path) -> None:
 def test_what_a_person_asked_for_does_not_count_as_the_window(folder: Path) -> None:
     by_hand = attempt(start=SUNDAY + DAY, state="done", asked=True)
     assert [one.what for one in found(folder, SUNDAY + 2 * DAY, known(by_hand))] == ["missed"]
+
+
+@pytest.mark.parametrize("now", [SUNDAY + DAY + HOUR, SUNDAY + 2 * DAY])
+def test_what_a_person_asked_for_stays_that_when_it_is_lost(folder: Path, now: datetime) -> None:
+    """Otherwise the resumed try would count as the window of that time, and those before it would never be missed."""
+    lost = attempt("ctl2", start=SUNDAY + DAY, asked=True)
+    one = found(folder, now, known(lost, since=SUNDAY + MINUTE))[0]
+    assert (one.occasion.start, one.number, one.asked) == (SUNDAY + DAY, 2, True)
 
 
 def test_status_knows_what_was_missed_before_anyone_recorded_it(folder: Path) -> None:

@@ -80,6 +80,13 @@ def test_what_was_missed_warns_until_a_run_works(seen: Seen) -> None:
     assert list(warnings_of(seen.patch())) == []
 
 
+def test_what_a_clock_that_was_ahead_recorded_is_not_shown(seen: Seen) -> None:
+    later = SUNDAY + 300 * DAY
+    seen.put(attempt(state="missed", claimed=later, alive=later))
+    found = seen.patch()
+    assert (found.last, found.missed, found.next and found.next.start) == ((), (), SUNDAY)
+
+
 def test_a_failure_warns_until_a_run_ends_well(seen: Seen) -> None:
     seen.put(attempt(state="failed", summary="gpu1: not proven"))
     assert list(warnings_of(seen.patch())) == [

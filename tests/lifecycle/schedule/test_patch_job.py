@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +18,9 @@ from rackwright.lifecycle.schedule.patch_job import PatchJob
 from rackwright.lifecycle.schedule.turn import Result, Turn
 from rackwright.lifecycle.session.agreements import Agreements
 from rackwright.state.formats import utc_now
+from rackwright.state.lease import LeaseTaken, leased
 from rackwright.state.rollout import AnyRollout, HostPart, HostRollout
-from tests.lifecycle.schedule.world import fleet
+from tests.lifecycle.schedule.world import fleet, lease
 
 RUN = "20261206T020000Z-aaaa"
 
@@ -34,9 +35,15 @@ class Desk:
     started: list[tuple[object, ...]] = field(default_factory=list)
     locks: list[object] = field(default_factory=list)
     unpublished: RackwrightError | None = None
+    taken: int = 0
+    """How often the lease is another operator's."""
 
     def turn(self, *ours: str) -> Turn:
-        words = {"ours": frozenset(ours), "console": None, "started": lambda *words: self.started.append(words)}
+        words: dict[str, Any] = {
+            "ours": dict.fromkeys(ours, frozenset()),
+            "console": None,
+            "started": lambda *words: self.started.append(words),
+        }
         return cast(Turn, SimpleNamespace(**words))
 
     def patch_run(self, _: object, asked: Asked, *words: Any) -> Any:
@@ -48,9 +55,13 @@ class Desk:
         assert asked == Asked()
         return SimpleNamespace(hosts=("gpu1",))
 
-    def resume(self, _: object, rollout: HostRollout, *words: Any) -> tuple[str, ...]:
+    def resume(self, _: object, rollout: HostRollout, *words: Any, started: Callable[[], None]) -> tuple[str, ...]:
         self.calls.append(f"resume {rollout.id}")
         self.agreements.append(words[-1])
+        if self.taken:
+            self.taken -= 1
+            raise leased(lease(utc_now()))
+        started()
         return ()
 
 
@@ -99,6 +110,16 @@ def test_a_lock_that_is_not_pushed_is_a_failure_of_a_run_that_patched(desk: Desk
     desk.unpublished = RackwrightError("can't be pushed", where="branch rackwright-lock")
     found = job(tmp_path)(desk.turn())
     assert (found.hosts, [one.what for one in found.problems]) == (("gpu1",), ["can't be pushed"])
+
+
+def test_it_has_started_only_when_the_lease_is_there(desk: Desk, tmp_path: Path) -> None:
+    """A turn tries again for a quarter of an hour."""
+    desk.open, desk.taken = rollout(), 1
+    with pytest.raises(LeaseTaken):
+        job(tmp_path)(desk.turn(RUN))
+    assert desk.started == []
+    job(tmp_path)(desk.turn(RUN))
+    assert len(desk.started) == 1
 
 
 @pytest.mark.parametrize("ours", [(), ("another",)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +16,13 @@ from rackwright.errors import HostError, LeasedError, Problem, RackwrightError, 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.times.occasions import schedules_of
 from rackwright.lifecycle.notify import deliver
-from rackwright.lifecycle.schedule import procedure, turn
+from rackwright.lifecycle.schedule import claiming, procedure, settle, turn
+from rackwright.lifecycle.schedule.claiming import Ended
+from rackwright.lifecycle.schedule.clock import refuse_apart
 from rackwright.lifecycle.schedule.due import Here
-from rackwright.lifecycle.schedule.procedure import Ended, run_due, run_now
+from rackwright.lifecycle.schedule.procedure import run_due, run_now
 from rackwright.lifecycle.schedule.turn import Job, Result, Turn, beating
+from rackwright.lifecycle.session.remember import FleetChanged
 from rackwright.state.lease import leased
 from rackwright.state.operator import Operator
 from rackwright.state.schedule import Pause, Try, claim, put_pause, see, tries_of, update
@@ -54,6 +57,8 @@ class World:
     store: Memory = field(default_factory=Memory)
     said: Said = field(default_factory=Said)
     ran: list[str] = field(default_factory=list)
+    offsets: dict[str, float] = field(default_factory=dict)
+    """Each control host's clock, in seconds ahead of this machine's."""
     job: Job | None = None
 
     def see(self, since: datetime = SUNDAY - DAY) -> None:
@@ -91,10 +96,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         shutil.copy(bundle(), tmp_path / "ca.pem")
         text = TEXT + f"notify: {{url: '{receiver.url}', ca: ca.pem}}\n"
         made = World(fleet(tmp_path, text), receiver, Clock())
-        for module in (procedure, turn):
+        for module in (claiming, procedure, settle, turn):
             monkeypatch.setattr(module, "utc_now", made.clock)
         monkeypatch.setattr(procedure, "control_store", lambda _: store_of(made.store))
-        monkeypatch.setattr(procedure, "operator_of", lambda *_: Operator(WHO, "ctl1"))
+        monkeypatch.setattr(procedure, "refuse_wrong_clock", lambda _: refuse_apart(made.offsets))
+        monkeypatch.setattr(claiming, "operator_of", lambda *_: Operator(WHO, "ctl1"))
         made.see()
         yield made
 
@@ -127,7 +133,7 @@ def test_the_one_that_loses_the_race_does_nothing(world: World, monkeypatch: pyt
         assert real(store, attempt("ctl2"))
         return real(store, wanted)
 
-    monkeypatch.setattr(procedure, "claim", second)
+    monkeypatch.setattr(claiming, "claim", second)
     assert world.due() == ()
     with pytest.raises(LeasedError, match="schedule patch: it runs on ctl2 since 2026-12-06T02:00:00Z"):
         world.now()
@@ -209,8 +215,8 @@ def test_what_is_paused_is_skipped_without_a_notice(world: World) -> None:
 
 def test_a_lost_run_is_resumed_and_knows_what_it_had_opened(world: World) -> None:
     world.clock.now = SUNDAY + HOUR
-    world.put(attempt("ctl2", alive=SUNDAY, run="r7"))
-    seen: list[tuple[bool, frozenset[str]]] = []
+    world.put(attempt("ctl2", alive=SUNDAY, run="r7", hosts=("gpu1", "gpu2")))
+    seen: list[tuple[bool, Mapping[str, frozenset[str]]]] = []
 
     def resumes(turn: Turn) -> Result:
         seen.append((turn.resumed, turn.ours))
@@ -219,9 +225,10 @@ def test_a_lost_run_is_resumed_and_knows_what_it_had_opened(world: World) -> Non
 
     world.job = resumes
     assert [one.state for one in world.due()] == ["done"]
-    assert seen == [(True, frozenset({"r7"}))]
+    assert seen == [(True, {"r7": frozenset({"gpu1", "gpu2"})})]
     first, second = world.tries()
     assert (first.state, second.state, second.number, second.run) == ("running", "done", 2, "r8")
+    assert second.hosts == ("gpu1",)
     assert world.receiver.events == ["started", "ended"]
     assert world.receiver.posted[0].document["run"] == "r8"
 
@@ -238,6 +245,68 @@ def test_a_run_that_is_lost_for_good_is_reported_as_failed_once(world: World) ->
     assert world.ran == []
 
 
+def test_a_lost_drill_leaves_scratch_hosts(world: World) -> None:
+    world.clock.now = DRILL + 2 * HOUR
+    world.put(attempt(state="done"))
+    world.put(attempt("ctl2", schedule="drill", start=DRILL, end=DRILL + HOUR, alive=DRILL))
+    assert [(one.schedule, one.state) for one in world.due()] == [("drill", "failed")]
+    (failed,) = (one.document for one in world.receiver.posted)
+    assert failed["reason"].endswith("its scratch hosts may still have the fleet's data")
+    assert failed["next"] == "rackwright drill clean"
+
+
+def test_what_no_receiver_heard_is_reported_again(world: World) -> None:
+    world.clock.now = END + HOUR
+    world.put(attempt("ctl2", alive=SUNDAY))
+    world.receiver.codes = [500, 500]
+    assert [one.state for one in world.due()] == ["failed", "missed"]
+    assert [one.reported for one in (world.tries()[-1], *world.tries("drill"))] == [False, False]
+    world.receiver.posted.clear()
+    # The machine that recorded it may still be about to report it.
+    assert world.due(here("ctl2")) == ()
+    assert world.receiver.events == []
+    world.clock.now += 5 * MINUTE
+    assert world.due(here("ctl2")) == ()
+    assert world.receiver.events == ["failed", "missed"]
+    world.clock.now += 5 * MINUTE
+    assert world.due() == ()
+    assert world.receiver.events == ["failed", "missed"]
+
+
+def test_without_receivers_there_is_nothing_to_report(world: World, tmp_path: Path) -> None:
+    world.fleet = fleet(tmp_path / "silent")
+    world.clock.now = END
+    world.due()
+    assert [one.reported for one in world.tries()] == [True]
+
+
+def test_what_was_recorded_is_reported_even_if_the_rest_fails(world: World) -> None:
+    world.clock.now = SUNDAY + 8 * DAY
+
+    def gone(number: int, written: bool) -> None:
+        if number == 2:
+            raise HostError("unreachable", where="ctl1")
+
+    world.store.writes, world.store.fault = 0, gone
+    with pytest.raises(HostError):
+        world.due()
+    assert world.receiver.posted[0].document["summary"].endswith("nothing started it at Sun 2026-12-06 02:00 UTC")
+
+
+def test_a_lease_that_can_not_be_broken_hides_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.clock.now = END + HOUR
+    world.put(attempt(alive=SUNDAY + 50 * MINUTE))
+    world.store.lease = lease(world.clock.now, since=SUNDAY + MINUTE, seconds=7200)
+
+    def changed(*_: object) -> None:
+        raise LeasedError("the lease has changed hands")
+
+    monkeypatch.setattr(claiming, "break_lease", changed)
+    assert [one.state for one in world.due(here(boot="b2"))] == ["failed", "missed"]
+    assert world.receiver.events == ["failed", "missed"]
+    assert world.said.lines == ["the lease of before the reboot isn't broken: the lease has changed hands"]
+
+
 def test_after_its_reboot_it_breaks_the_lease_of_before(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.clock.now = SUNDAY + HOUR
     world.put(attempt(alive=SUNDAY + 50 * MINUTE))
@@ -248,7 +317,7 @@ def test_after_its_reboot_it_breaks_the_lease_of_before(world: World, monkeypatc
         store.break_(found)
         reasons.append(reason)
 
-    monkeypatch.setattr(procedure, "break_lease", broken)
+    monkeypatch.setattr(claiming, "break_lease", broken)
     assert [one.state for one in world.due(here(boot="b2"))] == ["done"]
     assert world.store.broken == [before]
     assert reasons == ["ctl1 has rebooted, so nothing works under it"]
@@ -296,6 +365,22 @@ def test_another_reason_of_the_same_kind_is_final(world: World) -> None:
     with pytest.raises(LeasedError):
         world.due()
     assert world.ran == ["patch"]
+
+
+def test_an_apply_in_the_meantime_does_not_cost_the_window(world: World) -> None:
+    """The run that waited for it has the older files; the next process has the new ones, and resumes the try."""
+
+    def too_old(_: Turn) -> Result:
+        raise FleetChanged("anna")
+
+    world.job = too_old
+    why = "anna applied in the meantime, so this copy of the applied fleet is too old"
+    assert world.due() == (Ended("patch", SUNDAY, "running", why),)
+    assert world.receiver.events == []
+    world.job, world.clock.now = None, SUNDAY + 5 * MINUTE
+    assert [one.state for one in world.due(here(gone=True))] == ["done"]
+    assert [(one.number, one.state) for one in world.tries()] == [(1, "running"), (2, "done")]
+    assert world.receiver.events == ["ended"]
 
 
 def test_it_says_that_it_works(world: World) -> None:
@@ -366,6 +451,48 @@ def test_by_name_two_persons_do_not_run_it_at_once(world: World) -> None:
     assert world.ran == ["drill"]
 
 
+def test_by_name_whoever_is_second_does_not_run_it_once_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one may have ended already."""
+    real = claim
+
+    def second(store: Any, wanted: Try) -> bool:
+        if not wanted.asked:
+            real(store, attempt("ctl2", state="done"))
+        return real(store, wanted)
+
+    monkeypatch.setattr(claiming, "claim", second)
+    with pytest.raises(LeasedError, match="schedule patch: another machine was first"):
+        world.now()
+    assert world.ran == []
+
+
+def test_times_that_are_not_applied_change_nothing(world: World, tmp_path: Path) -> None:
+    """They may be those of an older checkout, or of an edit: the tool goes on with the applied ones."""
+    world.fleet = fleet(tmp_path / "edited", TEXT.replace("sun 02:00", "sun 01:00"))
+    before = dict(world.store.documents)
+    for run in (world.due, world.now):
+        with pytest.raises(LeasedError) as raised:
+            run()
+        assert str(raised.value).splitlines() == [
+            "schedule patch: these times aren't the applied ones: sun 01:00-05:00 (UTC); "
+            "the control hosts have sun 02:00-05:00 (UTC)",
+            "  next: rackwright apply, or the fleet file that was applied last",
+        ]
+    assert (world.ran, world.store.documents) == ([], before)
+    world.store.documents.clear()
+    with pytest.raises(LeasedError, match="the control hosts have none"):
+        world.now()
+
+
+def test_the_tool_works_on_the_applied_times(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RACKWRIGHT_TOOL", "1")
+    world.store.documents.clear()
+    world.clock.now = SUNDAY - HOUR
+    assert world.due() == ()
+    world.clock.now = SUNDAY
+    assert [one.state for one in world.due()] == ["done"]
+
+
 def test_by_name_what_was_missed_is_reported_first(world: World) -> None:
     world.clock.now = SUNDAY + 7 * DAY
     assert world.now().start == SUNDAY + 7 * DAY
@@ -379,6 +506,16 @@ def test_without_a_schedule_nothing_is_due(world: World, tmp_path: Path) -> None
     assert run_due(plain, world.jobs(), here(), cast(Any, world.said)) == ()
     with pytest.raises(UsageError, match=r"has no schedule for patch; needs unattended\.on and patch\.window"):
         run_now(plain, "patch", world.jobs(), here(), cast(Any, world.said))
+
+
+def test_with_a_wrong_clock_nothing_starts_and_nothing_is_recorded(world: World) -> None:
+    world.clock.now = SUNDAY + 365 * DAY
+    world.offsets = {"ctl1": -365 * 86400.0}
+    before = dict(world.store.documents)
+    for run in (world.due, world.now):
+        with pytest.raises(RackwrightError, match="this machine's clock differs"):
+            run()
+    assert (world.ran, world.store.documents, world.receiver.events) == ([], before, [])
 
 
 class Killed(BaseException):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rackwright.errors import Problem, ProofError, RackwrightError
@@ -39,6 +39,10 @@ class Production:
     """Folders with weights."""
     drills: Callable[[str], frozenset[str]] = lambda _: frozenset()
     """Given a drill's id, return the scratch hosts that it used, by this machine's records."""
+
+    def knowing(self, others: Mapping[str, frozenset[str]]) -> Production:
+        """Return the same with drills of other machines: each one's id and scratch hosts."""
+        return replace(self, drills=lambda drill: self.drills(drill) | others.get(drill, frozenset()))
 
 
 @dataclass(frozen=True)

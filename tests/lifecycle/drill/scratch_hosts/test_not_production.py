@@ -184,6 +184,18 @@ def test_a_drill_that_runs_is_taken_over_only_if_there_is_a_record_of_it() -> No
     assert "drill clean" not in said, "it would wipe the host of a drill that runs"
 
 
+@pytest.mark.parametrize(("seen", "take_over"), [(1, True), (10_000, False)])
+def test_the_record_may_be_another_machines(seen: int, take_over: bool) -> None:
+    there = {"s1": host("s1", isolated(says(1, *marked(seen=seen))))}
+    other = production(drills=()).knowing({"d1": frozenset({"s1"})})
+    assert prove_not_production(there, other, take_over=take_over).leftovers == ("s1",)
+    for useless in ({"d1": frozenset({"s2"})}, {"d2": frozenset({"s1"})}):
+        with pytest.raises(ProofError):
+            prove_not_production(there, production(drills=()).knowing(useless), take_over=take_over)
+    # What is known here stays known.
+    assert production().knowing({}).drills("d1") == production().drills("d1")
+
+
 def test_another_fleets_drill_is_not_taken_over() -> None:
     other = says(1, *marked(MARK.model_copy(update={"fleet": "other"}), 1))
     assert "another fleet" in refusal(other, take_over=True)
