@@ -12,7 +12,8 @@ import pytest
 from rackwright.cli.common.console import Console
 from rackwright.errors import LeasedError
 from rackwright.fleet.load import load_fleet
-from rackwright.lifecycle.session.remember import FleetChanged, _keep_applied, compared, refuse_stale_checkout
+from rackwright.lifecycle.session.own_copy import FleetChanged, compared_under_lease
+from rackwright.lifecycle.session.remember import _keep_applied, refuse_stale_checkout
 from rackwright.state.formats import utc_now
 from tests.cli.test_lease_move import AS_IT_WAS, FLEET
 from tests.shells import FolderHosts, FolderShell
@@ -38,7 +39,7 @@ class Desk:
 
     def look(self, *, yes: bool = True, not_stale: bool = False) -> bool:
         with Console(quiet=False, yes=yes) as console:
-            return refuse_stale_checkout(compared(self.session), console, not_stale=not_stale)
+            return refuse_stale_checkout(compared_under_lease(self.session), console, not_stale=not_stale)
 
 
 @pytest.fixture
@@ -120,5 +121,5 @@ def test_the_tool_has_the_older_files_whatever_it_has_seen_and_nothing_answers_f
     assert anna.look()
     ben.edit("10.2.0.0/16")
     ben.apply("r2")
-    with pytest.raises(FleetChanged, match="anna@laptop applied in the meantime"):
+    with pytest.raises(FleetChanged, match="applied in the meantime"):
         anna.look(not_stale=True)

@@ -22,7 +22,8 @@ from rackwright.lifecycle.rollout.outage_needs import require_outages
 from rackwright.lifecycle.session.agreements import Agreements, command, outages_of
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import refuse_moved
-from rackwright.lifecycle.session.remember import compared, refuse_stale_checkout
+from rackwright.lifecycle.session.own_copy import compared_under_lease
+from rackwright.lifecycle.session.remember import refuse_stale_checkout
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import survey
 from rackwright.lifecycle.session.under_lease import leased
@@ -62,7 +63,9 @@ def patch_run(
     with leased(session, command(WHAT, unattended), console) as lease_session:
         refuse_moved(session.fleet, survey(session).control)
         # A run that changes drivers ends with these files as the applied ones.
-        refuse_stale_checkout(compared(session), console, not_stale=asked.not_stale, unattended=unattended)
+        refuse_stale_checkout(
+            compared_under_lease(session), console, not_stale=asked.not_stale, unattended=unattended
+        )
         drivers = asked.reboot and not asked.only_security
         planned = patch_plan(session, only_security=asked.only_security, drivers=drivers, say=console.say)
         due = due_hosts(planned, asked, session.fleet)

@@ -13,7 +13,8 @@ from rackwright.lifecycle.rollout.opened import still_open, taken_over
 from rackwright.lifecycle.rollout.outage_needs import require_outages
 from rackwright.lifecycle.session.agreements import Agreements, command
 from rackwright.lifecycle.session.console import Console
-from rackwright.lifecycle.session.remember import compared, note_changes, refuse_stale_checkout
+from rackwright.lifecycle.session.own_copy import compared_under_lease
+from rackwright.lifecycle.session.remember import note_changes, refuse_stale_checkout
 from rackwright.lifecycle.session.session import Session
 from rackwright.run import Run
 from rackwright.state.rollout import HostRollout
@@ -50,7 +51,7 @@ def resume(
 
         if rollout.after:
             # It ends with these files as the applied ones.
-            refuse_stale_checkout(compared(session), console, not_stale=not_stale, unattended=unattended)
+            refuse_stale_checkout(compared_under_lease(session), console, not_stale=not_stale, unattended=unattended)
         work = Work(
             session, lease_session, rollout, console, stopping, ran, changes_of=changes_of, unattended=unattended
         )

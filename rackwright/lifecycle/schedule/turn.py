@@ -12,7 +12,7 @@ from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.lifecycle.notify.notice import one_line
 from rackwright.lifecycle.notify.notified import Notices
 from rackwright.lifecycle.session.console import Console
-from rackwright.lifecycle.session.remember import FleetChanged
+from rackwright.lifecycle.session.own_copy import FleetChanged
 from rackwright.state.formats import utc_now
 from rackwright.state.lease import LeaseTaken
 from rackwright.state.schedule import State, Try, update

@@ -28,18 +28,6 @@ from rackwright.state.last_local_apply import last_applied_from, note_applied_fr
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.record import Record, write_record
 from rackwright.state.replaced_locks import following
-from rackwright.values.tool_mode import in_tool_mode
-
-
-class FleetChanged(LeasedError):
-    """An apply has ended since the tool on a control host read the applied fleet: its own copy is the older one."""
-
-    def __init__(self, who: str) -> None:
-        super().__init__(
-            f"{who} applied in the meantime, so this copy of the applied fleet is too old",
-            should="the next run works on the new one",
-            next="rackwright schedule list",
-        )
 
 
 @dataclass(frozen=True)
@@ -56,16 +44,13 @@ class Compared:
 def compared(session: Session) -> Compared:
     """Compare the local files with those of the last apply, which the control hosts keep.
 
-    Raise LeasedError if they would undo a colleague's work, HostError if no control host can be asked. In tool mode,
-    raise FleetChanged if they differ.
+    Raise LeasedError if they would undo a colleague's work, HostError if no control host can be asked.
     """
     from rackwright.remote import Background
 
     asking = Background(lambda: pushed_keys(session.remote, hosts_with_keys(session.fleet)))
     applied = last_applied(session.remote, session.fleet)
     local = checkout(session.fleet)
-    if in_tool_mode() and applied and applied.files != local.files:
-        raise FleetChanged(applied.about.who)
     refuse_other_ca(applied, local)
     refuse_unknown_keys(session.fleet, asking.result())
     if applied is None:
@@ -152,7 +137,7 @@ def _see_schedules(session: Session, when: datetime) -> None:
     from rackwright.fleet.times.occasions import schedules_of
     from rackwright.state.schedule import see
 
-    # The tool's next run does the same; it must not fail an apply.
+    # The first run of a schedule does the same; it must not fail an apply.
     with suppress(RackwrightError):
         for one in schedules_of(session.fleet):
             see(session.store, one.name, one.said, when)

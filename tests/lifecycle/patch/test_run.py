@@ -116,7 +116,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(run, "leased", leased)
     monkeypatch.setattr(run, "refuse_moved", lambda *_: None)
     monkeypatch.setattr(run, "survey", lambda _: SimpleNamespace(control=None))
-    monkeypatch.setattr(run, "compared", lambda _: made.compared)
+    monkeypatch.setattr(run, "compared_under_lease", lambda _: made.compared)
     monkeypatch.setattr(run, "patch_plan", made.planned)
     monkeypatch.setattr(run, "look", bench.look)
     monkeypatch.setattr(run, "write_next", lambda _, lock: made.nexts.append(lock))

@@ -191,7 +191,7 @@ def test_a_run_that_ends_with_another_lock_is_not_resumed_with_older_files(
     made: Session, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "require_match", lambda *_: None)
-    monkeypatch.setattr(module, "compared", lambda _: Compared(same=False, difference="-new", who="ben"))
+    monkeypatch.setattr(module, "compared_under_lease", lambda _: Compared(same=False, difference="-new", who="ben"))
     monkeypatch.setattr(module, "complete", lambda _: ("gpu1",))
     rollout = bench.opened(made, *HOSTS).rollout
     assert resume(made, rollout, bench.console) == ("gpu1",)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from rackwright.lifecycle.schedule.clock import refuse_apart
 from rackwright.lifecycle.schedule.due import Here
 from rackwright.lifecycle.schedule.procedure import run_due, run_now
 from rackwright.lifecycle.schedule.turn import Job, Result, Turn, beating
-from rackwright.lifecycle.session.remember import FleetChanged
+from rackwright.lifecycle.session.own_copy import FleetChanged
 from rackwright.state.lease import leased
 from rackwright.state.operator import Operator
 from rackwright.state.schedule import Pause, Try, claim, put_pause, see, tries_of, update
@@ -371,7 +371,7 @@ def test_an_apply_in_the_meantime_does_not_cost_the_window(world: World) -> None
     """The run that waited for it has the older files; the next process has the new ones, and resumes the try."""
 
     def too_old(_: Turn) -> Result:
-        raise FleetChanged("anna")
+        raise FleetChanged
 
     world.job = too_old
     why = "anna applied in the meantime, so this copy of the applied fleet is too old"

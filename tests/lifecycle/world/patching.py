@@ -93,7 +93,7 @@ def patch_seams(world: World) -> Iterator[None]:
     clock = world.clock()
     time = SimpleNamespace(monotonic=clock.now, sleep=clock.sleep)
     replaced: list[tuple[Any, str, Any]] = [(packages, "time", time)]
-    replaced += [(module, "compared", lambda _: Compared(same=True)) for module in (run, resume)]
+    replaced += [(module, "compared_under_lease", lambda _: Compared(same=True)) for module in (run, resume)]
     for module in (run, host_change):
         replaced += [
             (module, "look", lambda *_: None),
