@@ -374,7 +374,7 @@ def test_an_apply_in_the_meantime_does_not_cost_the_window(world: World) -> None
         raise FleetChanged
 
     world.job = too_old
-    why = "anna applied in the meantime, so this copy of the applied fleet is too old"
+    why = "an operator applied in the meantime, so this copy of the applied fleet is too old"
     assert world.due() == (Ended("patch", SUNDAY, "running", why),)
     assert world.receiver.events == []
     world.job, world.clock.now = None, SUNDAY + 5 * MINUTE
