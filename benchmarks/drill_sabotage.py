@@ -276,7 +276,7 @@ def _recovered(site: DrillSite) -> Iterator[Bench]:
         planned(fleet, lock, scope, record, open_session, console, view) as drill,
     ):
         work = Work(drill, record, RecordedConsole(console, record))
-        proven = drill.guard.prove(take_over=True)
+        proven = drill.guard.prove(take_over=True, drills={})
         with drill.guard.held(proven), private_folder() as folder:
             try:
                 drill.guard.isolate(proven)
