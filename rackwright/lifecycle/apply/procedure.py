@@ -31,7 +31,7 @@ def apply(session: Session, options: Options, console: Console, show: Callable[[
     """
     from rackwright.remote import Background
 
-    renew_ended(session, console)
+    renew_ended(session, console, not_stale=options.not_stale, unattended=options.unattended)
     with leased(session, command("apply", options.unattended), console) as lease_session:
         begin(session, console, SURVEY)
         comparing = Background(lambda: compared(session))

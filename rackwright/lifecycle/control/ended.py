@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.desired import desired
+from rackwright.lifecycle.session.agreements import Agreements
 from rackwright.lifecycle.session.console import Console
-from rackwright.lifecycle.session.remember import compared
+from rackwright.lifecycle.session.remember import compared, refuse_stale_checkout
 from rackwright.lifecycle.session.session import Session
 from rackwright.roles.certificate.settings import FOLDER as CERTIFICATES
 from rackwright.roles.etcd.settings import CERTIFICATE, CREDENTIALS
@@ -21,24 +22,33 @@ file={CREDENTIALS}/{CERTIFICATE}.crt
 """
 
 
-def renew_ended(session: Session, console: Console) -> None:
+def renew_ended(session: Session, console: Console, *, not_stale: bool, unattended: Agreements | None) -> None:
     """Renew the certificates of etcd that have ended, and restart these members, if too few others can work together.
 
     It needs no lease: nobody can take one, and members keep the lease and their data during a restart. Raise
-    LeasedError if this checkout is older than what was applied last, RackwrightError if the operator doesn't agree or
-    a certificate can't be issued, HostError if a member doesn't work in time.
+    LeasedError if this checkout is or could be older than what was applied last, RackwrightError if the operator
+    doesn't agree, if the run is unattended or if a certificate can't be issued, HostError if a member doesn't work in
+    time.
     """
     everyone = session.fleet.control_hosts
     if len(everyone) == 1 or (len(everyone) - len(ended := _ended(session))) * 2 > len(everyone):
         return
-    compared(session)
-    names = enumerated(ended)
-    console.say(f"The certificates of etcd on {names} have ended, so nobody can take the lease.")
-    console.confirm(f"Renew them without a lease, and restart etcd on {names}?")
+    found = compared(session)
+    _agree(enumerated(ended), console, unattended)
+    refuse_stale_checkout(found, console, not_stale=not_stale, unattended=unattended)
     _renew(session, ended)
     from rackwright.lifecycle.control.membership import Membership
 
     Membership(session.fleet, session.remote).restart_together(ended)
+
+
+def _agree(names: str, console: Console, unattended: Agreements | None) -> None:
+    why = f"certificates of etcd on {names} have ended, so nobody can take the lease"
+    if unattended:
+        should = "a person should agree to renew them without one"
+        unattended.require((), RackwrightError(f"the {why}", should=should), console)
+    console.say(f"The {why}.")
+    console.confirm(f"Renew them without a lease, and restart etcd on {names}?")
 
 
 def _ended(session: Session) -> tuple[str, ...]:

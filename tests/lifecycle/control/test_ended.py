@@ -15,6 +15,8 @@ from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.fleet.ca import CertificateAuthority
 from rackwright.lifecycle.control import ended
 from rackwright.lifecycle.control.ended import renew_ended
+from rackwright.lifecycle.session.agreements import Agreements
+from rackwright.lifecycle.session.remember import Compared
 from rackwright.roles.certificate.settings import FOLDER as CERTIFICATES
 from rackwright.roles.etcd.settings import CREDENTIALS
 from rackwright.run import Outcome, Run, Step
@@ -39,6 +41,8 @@ class Site:
     folder: Path
     done: list[str] = field(default_factory=list)
     agrees: bool = True
+    difference: str | None = None
+    """How these files differ from the applied ones, if git can't tell which are newer."""
     outcome: Outcome = Outcome.CHANGED
     count: int = 3
 
@@ -75,8 +79,10 @@ class Site:
         step = Step("gpu1", "certificate", "Keep the certificate", self.outcome, output=("no key",))
         return Run((step,))
 
-    def confirm(self, question: str, **_: object) -> None:
+    def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
         self.done.append(question)
+        if refusal:
+            raise refusal
         if not self.agrees:
             raise RackwrightError("cancelled")
 
@@ -86,7 +92,12 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     site = Site(tmp_path)
-    monkeypatch.setattr(ended, "compared", lambda _: site.done.append("compared"))
+
+    def compared(_: object) -> Compared:
+        site.done.append("compared")
+        return Compared(same=site.difference is None, difference=site.difference, who="ben")
+
+    monkeypatch.setattr(ended, "compared", compared)
     monkeypatch.setattr(ended, "desired", lambda *_: {name: name for name in HOSTS})
 
     def restarted(_: object, hosts: tuple[str, ...]) -> None:
@@ -96,8 +107,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     return site
 
 
-def renew(site: Site) -> list[str]:
-    renew_ended(site.session(), site)  # type: ignore[arg-type]
+def renew(site: Site, *, not_stale: bool = False, unattended: bool = False) -> list[str]:
+    session: Any = site.session()
+    agreements = Agreements(session.fleet) if unattended else None
+    renew_ended(session, site, not_stale=not_stale, unattended=agreements)  # type: ignore[arg-type]
     return site.done
 
 
@@ -158,6 +171,26 @@ def test_an_older_checkout_and_one_who_does_not_agree_change_nothing(
     with pytest.raises(LeasedError):
         renew(site)
     assert len(site.done) == 2
+
+
+def test_an_unattended_run_never_acts_without_a_lease(site: Site) -> None:
+    site.end("gate1", "gpu1")
+    with pytest.raises(RackwrightError) as refused:
+        renew(site, unattended=True)
+    assert str(refused.value) == (
+        "the certificates of etcd on gate1 and gpu1 have ended, so nobody can take the lease; a person should agree "
+        "to renew them without one; an unattended run never does that\n  next: run the command without --unattended"
+    )
+    assert not any(one.startswith(("control", "restarted")) for one in site.done)
+
+
+def test_files_that_could_be_older_renew_nothing_unless_the_operator_says_they_are_newer(site: Site) -> None:
+    site.end(*HOSTS)
+    site.difference = "models: differs"
+    with pytest.raises(LeasedError, match="these files differ from what ben applied last"):
+        renew(site)
+    assert not any(one.startswith("restarted") for one in site.done)
+    assert renew(site, not_stale=True)[-1] == "restarted gate1 gpu1 gpu2"
 
 
 def test_a_certificate_that_cannot_be_renewed_restarts_nothing(site: Site) -> None:
