@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 def last_applied(remote: Remote, fleet: Fleet) -> Applied | None:
     """Return what was applied last, None if nothing was.
 
-    A control host that was down has older files. Every apply leaves its files on more than half of them, so the copy
-    that most have counts, and of two the newer one. Raise RackwrightError if there is no copy and a host can't be
-    asked or has a damaged one, or if a newer rackwright wrote one.
+    A control host that was down has older files. Raise RackwrightError if there is no copy and a host can't be asked
+    or has a damaged one, or if a newer rackwright wrote one.
     """
 
     def read(name: str) -> Applied | RackwrightError | None:
@@ -35,5 +34,18 @@ def last_applied(remote: Remote, fleet: Fleet) -> Applied | None:
     errors = [one for one in found if isinstance(one, RackwrightError)]
     if errors and not copies:
         raise errors[0]
+    unseen = len(fleet.control_hosts) - len(found) + len(errors)
+    return max(_on_most(copies, unseen, len(fleet.control_hosts)), key=lambda copy: copy.about.when, default=None)
+
+
+def _on_most(copies: list[Applied], unseen: int, hosts: int) -> list[Applied]:
+    """Return the copies that more than half of the control hosts have; if none, those that they could have; else all.
+
+    Every apply leaves its files on more than half. When it was says less: a controller's clock may be wrong. `unseen`
+    hosts could have any copy. If no copy can be on more than half, an apply was interrupted while it wrote its files.
+    """
     held = Counter(copy.about.run for copy in copies)
-    return max(copies, key=lambda copy: (held[copy.about.run], copy.about.when), default=None)
+    for others in (0, unseen):
+        if most := [copy for copy in copies if (held[copy.about.run] + others) * 2 > hosts]:
+            return most
+    return copies
