@@ -200,3 +200,8 @@ class Fleet:
 
     def replicas_of(self, model: str) -> tuple[Replica, ...]:
         return tuple(replica for replica in self.replicas if replica.model == model)
+
+    @property
+    def served_models(self) -> tuple[str, ...]:
+        """The models that have replicas: those that no client reaches without a gateway."""
+        return tuple(model for model in self.file.models if self.replicas_of(model))

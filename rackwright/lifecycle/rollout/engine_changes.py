@@ -83,7 +83,7 @@ def roll(
             lease_session.lease.owner.who,
             f"{lease_session.lease.owner.why} (run {lease_session.run})",
             # Without its only gateway, the fleet serves no model.
-            allow_outage=bool(allowed) and allowed >= set(session.fleet.file.models),
+            allow_outage=allowed >= set(session.fleet.served_models),
         ),
         rules=Rules(
             file.max_unavailable,

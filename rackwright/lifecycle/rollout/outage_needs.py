@@ -61,4 +61,4 @@ def _needs(
                 yield away(fleet, model)
     if set(fleet.gateways) <= set(hosts) and len(fleet.gateways) == 1:
         # Without its only gateway, the fleet serves no model.
-        yield from (away(fleet, model) for model in fleet.file.models if fleet.replicas_of(model))
+        yield from (away(fleet, model) for model in fleet.served_models)
