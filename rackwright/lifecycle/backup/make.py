@@ -36,9 +36,10 @@ systemctl show -P InvocationID -- {unit}
 systemctl is-active -q -- {unit} || systemctl reset-failed -q -- {unit}
 systemctl start --no-block -- {unit}
 """
-# One property per call, because systemctl chooses the order of several.
+# One property per call, because systemctl chooses the order of several. The state comes last: otherwise, a unit that
+# starts between the two calls would seem to have ended.
 _LOOK = """
-for p in ActiveState InvocationID; do systemctl show -P $p -- {unit}; done
+for p in InvocationID ActiveState; do systemctl show -P $p -- {unit}; done
 tail -n 50 {said} 2>/dev/null | grep '^{{"message_type":"status"' | tail -n 1 | tail -c 2000 | tr -d '\\n'; echo
 tail -n 1 {errors} 2>/dev/null | tail -c 400
 true
@@ -146,7 +147,7 @@ def _watched(session: Session, verb: Verb, place: Place, show: ResticProgress, s
     seen_busy = False
     while not stopping():
         asking = f"asking for the state of {unit}"
-        active, invocation, *said = read_answer(host, asking, _looked, connection.run(look).check(asking).stdout)
+        invocation, active, *said = read_answer(host, asking, _looked, connection.run(look).check(asking).stdout)
         seen_busy = seen_busy or active in _BUSY
         if active not in _BUSY and (seen_busy or invocation != before):
             return None

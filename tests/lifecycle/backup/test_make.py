@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -9,7 +12,7 @@ import pytest
 
 from rackwright.errors import FleetError, HostsFailed, UsageError
 from rackwright.lifecycle.apply.plan import first_snapshots, refuse_restic
-from rackwright.lifecycle.backup.make import Made, ResticProgress, Verb, _problem, make, make_first
+from rackwright.lifecycle.backup.make import Made, ResticProgress, Verb, _problem, _watched, make, make_first
 from rackwright.lifecycle.backup.places import places
 from rackwright.lifecycle.backup.snapshots import listed
 from rackwright.lifecycle.session.console import Console
@@ -137,6 +140,42 @@ def test_a_snapshot_is_listed_with_its_author_whoever_made_it() -> None:
         "user": ("nobody@gate1", True),
     }
     assert "--host" not in asked[0]
+
+
+_SYSTEMCTL = """#!/bin/sh
+# A stand-in: the unit starts after the first question that follows `start`, and has ended after the fifth.
+case $1 in
+  is-active) exit 3 ;;
+  start) echo 0 >asked ;;
+  show)
+    [ -e asked ] && echo $(($(cat asked) + 1)) >asked
+    asked=$(cat asked 2>/dev/null || echo 0)
+    if [ "$asked" -le 1 ]; then set -- "$3" inactive before
+    elif [ "$asked" -le 5 ]; then set -- "$3" activating after
+    else set -- "$3" inactive after; fi
+    case $1 in ActiveState) echo "$2" ;; *) echo "$3" ;; esac ;;
+esac
+"""
+
+
+def test_a_unit_that_starts_while_it_is_looked_at_is_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "systemctl"
+    program.write_text(_SYSTEMCTL)
+    program.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+
+    def run(command: str) -> Completed:
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=tmp_path, env={"PATH": path}, capture_output=True, check=True
+        )
+        return Completed(0, done.stdout)
+
+    reached = session(gate1=SETTINGS)
+    reached.remote = SimpleNamespace(connection=lambda _: SimpleNamespace(run=run))  # type: ignore[misc, assignment]
+    monkeypatch.setattr("rackwright.lifecycle.backup.make.POLL_SECONDS", 0)
+    show = ResticProgress(cast(Console, None), "gate1: snapshot at one")
+    assert _watched(reached, "run", ("gate1", "one"), show, lambda: False) is None
+    assert int((tmp_path / "asked").read_text()) > 5
 
 
 def test_progress_is_told_at_every_tenth() -> None:
