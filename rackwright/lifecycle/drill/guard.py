@@ -22,6 +22,7 @@ from rackwright.lifecycle.drill.scratch_hosts.fleet_addresses import (
     look_up,
     places_of,
     production_of,
+    tools_addresses,
 )
 from rackwright.lifecycle.drill.scratch_hosts.isolation import Closed, Isolation, close_off, lift, still_closed
 from rackwright.lifecycle.drill.scratch_hosts.marker import NONE, SIGN_SECONDS, Marker, claim, give_sign, leave
@@ -96,6 +97,7 @@ class Guard:
             scratch={name: one.addresses for name, one in proven.found.items()},
             production=tuple(hosts_addresses(self.own, lookup=self._lookup)),
             reach=drill.reach if drill else (),
+            tools=tools_addresses(self.own),
         )
         return close_off(self.scratch, isolation)
 
@@ -105,7 +107,10 @@ class Guard:
         return (*still_closed(self.scratch), *probe_inside(self.scratch, closed, forbidden))
 
     def probe_from_outside(self) -> tuple[Check, ...]:
-        """Return who could reach the scratch hosts: the fleet's hosts nothing, this machine only ssh and 443."""
+        """Return who could reach the scratch hosts.
+
+        This machine may reach only ssh and 443, hosts with the tool only ssh, and the fleet's other hosts nothing.
+        """
         places = {name: tuple(_ports(name, one)) for name, one in self.scratch.items()}
         # A host of the fleet may be this machine, which the isolation lets in.
         own = {own_address(one.target.address) for one in self.scratch.values()}
@@ -116,7 +121,9 @@ class Guard:
         }
         expected = {name: (one.target.port, _HTTPS) for name, one in self.scratch.items()}
         here = probe_here(places, expected=expected)
-        return (*still_closed(self.scratch), *probe_outside(places, others), *here)
+        ssh = {place for name, some in places.items() for place in some if place.port == expected[name][0]}
+        outside = probe_outside(places, others, dict.fromkeys(self.own.tool_hosts, ssh))
+        return (*still_closed(self.scratch), *outside, *here)
 
     def wiped(self, brought: Mapping[str, Brought]) -> tuple[Check, ...]:
         """Wipe all scratch hosts, and lift the isolation of those that are proven to be wiped.

@@ -23,6 +23,7 @@ from rackwright.lifecycle.drill.scratch_hosts.marker import Marker
 from rackwright.lifecycle.drill.scratch_hosts.not_production import Proven
 from rackwright.lifecycle.drill.scratch_hosts.wipe import Brought
 from rackwright.values.network import parse_address, parse_network
+from tests.fleet.test_people import KEY
 from tests.lifecycle.drill.drills import DRILL, NOON, OWN, new_facts, own_fleet
 from tests.lifecycle.drill.marked_host import MarkedHost
 from tests.lifecycle.drill.test_client_checks import keys
@@ -37,6 +38,12 @@ FLEET = (
     .replace("[gate1], ", "[gate1], vip: 10.0.0.99, ")
     + "  reach: [203.0.113.0/24]\n"
 )
+
+TOOL = f"""
+control: [ctl1]
+people: {{nightly: {{role: operator, keys: ['{KEY}']}}}}
+unattended: {{on: [ctl1], person: nightly, key: 'file:nightly'}}
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +165,7 @@ def test_a_host_of_the_fleet_that_is_this_machine_is_no_probe_from_outside(
     asked: list[Any] = []
     monkeypatch.setattr(guarding, "still_closed", lambda _: ())
     monkeypatch.setattr(guarding, "probe_here", lambda *_, **__: ())
-    monkeypatch.setattr(guarding, "probe_outside", lambda _, production: asked.append(sorted(production)) or ())
+    monkeypatch.setattr(guarding, "probe_outside", lambda _, production, __: asked.append(sorted(production)) or ())
     monkeypatch.setattr(guarding, "own_address", lambda towards: "10.0.0.77")
     made.probe_from_outside()
     monkeypatch.setattr(guarding, "own_address", lambda towards: "10.1.0.11")
@@ -226,8 +233,8 @@ def test_the_isolation_is_probed_from_inside(guard: Guard, monkeypatch: pytest.M
 def test_the_isolation_is_probed_from_outside(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
-    def outside(places: object, production: object) -> tuple[Check, ...]:
-        asked.update(places=places, production=production)
+    def outside(places: object, production: object, let_in: object) -> tuple[Check, ...]:
+        asked.update(places=places, production=production, let_in=let_in)
         return (Check("isolated", "passed", "scratch1", "outside"),)
 
     def here(places: Any, *, expected: Any) -> tuple[Check, ...]:
@@ -239,9 +246,28 @@ def test_the_isolation_is_probed_from_outside(guard: Guard, monkeypatch: pytest.
     monkeypatch.setattr(guarding, "probe_outside", outside)
     monkeypatch.setattr(guarding, "probe_here", here)
     assert [check.found for check in guard.probe_from_outside()] == ["in force", "outside", "here"]
-    assert asked["production"] == guard.production
+    assert (asked["production"], asked["let_in"]) == (guard.production, {})
     assert {str(place.address) for place in asked["places"]["scratch1"]} == {"10.0.0.91"}
     assert asked["scratch1"] == asked["scratch2"] == ((22, 443, 8100), (22, 443))
+
+
+def test_hosts_with_the_tool_get_in_by_ssh_alone(
+    tmp_path: Path, hosts: dict[str, MarkedHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = FLEET.replace("hosts:\n", "hosts:\n  ctl1: {address: 10.0.0.13}\n", 1) + TOOL
+    own = own_fleet(tmp_path, text.replace("[gpu1, gpu2]", "[gpu1, ctl1]"))
+    guard = Guard(own, LOCK, scope_of(own, "gateway"), MARKER, cast(Any, hosts), {})
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(guarding, "close_off", lambda _, isolation: asked.update(isolation=isolation))
+    monkeypatch.setattr(guarding, "still_closed", lambda _: ())
+    monkeypatch.setattr(guarding, "probe_here", lambda *_, **__: ())
+    monkeypatch.setattr(guarding, "probe_outside", lambda *args: asked.update(let_in=args[2]) or ())
+    guard.isolate(found())
+    guard.probe_from_outside()
+    assert asked["isolation"].tools == (parse_address("10.0.0.13"),)
+    assert set(asked["isolation"].tools) <= set(asked["isolation"].production)
+    reached = {(host, str(place.address), place.port) for host, some in asked["let_in"].items() for place in some}
+    assert reached == {("ctl1", "10.0.0.91", 22), ("ctl1", "10.0.0.92", 22)}
 
 
 def test_each_host_is_wiped_of_what_came_to_it_and_then_opened(guard: Guard, hosts: dict[str, MarkedHost]) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from ipaddress import ip_address
 
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.network import all_networks_of
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.sections.hosts import JumpHost
 from rackwright.lifecycle.drill.evidence.folder import folder_of
@@ -70,6 +71,11 @@ def hosts_addresses(fleet: Fleet, *, lookup: Lookup = look_up) -> dict[Address, 
             if not (address.is_loopback or address.is_link_local or address.is_unspecified):
                 found.setdefault(address, what)
     return found
+
+
+def tools_addresses(fleet: Fleet) -> tuple[Address, ...]:
+    """Return every address of the hosts with the tool. The fleet file has them as IP addresses."""
+    return tuple(network.network_address for network in all_networks_of(fleet, fleet.tool_hosts))
 
 
 def places_of(fleet: Fleet, *, lookup: Lookup = look_up) -> tuple[Place, ...]:

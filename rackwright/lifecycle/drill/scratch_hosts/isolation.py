@@ -36,6 +36,8 @@ class Isolation:
     production: tuple[Address, ...]
     """Addresses of the fleet's hosts, and its virtual address."""
     reach: tuple[Network, ...] = ()
+    tools: tuple[Address, ...] = ()
+    """Addresses of the hosts with the tool."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ def _closed(name: str, around: Surroundings, found: Opened, isolation: Isolation
     allowed = Allowed(
         controller=around.controller,
         ssh_port=around.ssh_port,
+        tools=isolation.tools,
         peers=tuple(others),
         resolvers=around.resolvers,
         servers=found.servers,

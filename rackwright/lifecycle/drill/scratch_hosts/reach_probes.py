@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from rackwright.errors import RackwrightError
@@ -70,20 +71,20 @@ def probe_inside(
     return tuple(check for name, one in done.items() for check in _checks(ISOLATED, name, one))
 
 
-def probe_outside(scratch: Mapping[str, Iterable[Place]], production: Mapping[str, Connection]) -> tuple[Check, ...]:
+def probe_outside(
+    scratch: Mapping[str, Iterable[Place]],
+    production: Mapping[str, Connection],
+    let_in: Mapping[str, Collection[Place]] = MappingProxyType({}),
+) -> tuple[Check, ...]:
     """Try from each production host the ports of each scratch host. None may answer or refuse.
 
-    Nothing is sent and nothing changes there. A production host that can't be asked gives a check `not run`.
+    `let_in` names what a production host may reach: this isn't tried. Nothing is sent and nothing changes there. A
+    production host that can't be asked gives a check `not run`.
     """
-    places = {name: tuple(named) for name, named in scratch.items()}
-    everything = tuple(place for named in places.values() for place in named)
-    done = each_outcome(production, lambda connection: _try(connection, everything, sudo=False))
-    return tuple(
-        _from_outside(name, host, place, one)
-        for host, one in done.items()
-        for name, named in places.items()
-        for place in named
-    )
+    named = {place: name for name, some in scratch.items() for place in some}
+    asked = {host: tuple(place for place in named if place not in let_in.get(host, ())) for host in production}
+    done = each_outcome(production, lambda connection: _try(connection, asked[connection.name], sudo=False))
+    return tuple(_from_outside(named[place], host, place, one) for host, one in done.items() for place in asked[host])
 
 
 def probe_here(places: Mapping[str, Iterable[Place]], *, expected: Mapping[str, Iterable[int]]) -> tuple[Check, ...]:

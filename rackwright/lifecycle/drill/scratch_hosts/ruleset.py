@@ -20,6 +20,8 @@ class Allowed:
     controller: Address
     """The address from which the controller connects, as the host sees it."""
     ssh_port: int = 22
+    tools: tuple[Address, ...] = ()
+    """The hosts with the tool. If the machine that makes the drill is lost, one of them cleans up, by ssh."""
     peers: tuple[Address, ...] = ()
     """The drill's other scratch hosts."""
     resolvers: tuple[Address, ...] = ()
@@ -58,6 +60,7 @@ def _sets(allowed: Allowed) -> Iterator[str]:
     for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
         own = (allowed.controller,) if allowed.controller.version == version else ()
         yield from _set(f"controller{version}", kind, own)
+        yield from _set(f"tools{version}", kind, _of(set(allowed.tools), version))
         yield from _set(f"peers{version}", kind, _of(peers, version))
         yield from _set(f"resolvers{version}", kind, _of(resolvers, version))
         yield from _set(f"production{version}", kind, _of(set(allowed.production), version))
@@ -93,6 +96,7 @@ def _input(allowed: Allowed) -> Iterator[str]:
     yield "ct state established,related ct direction reply accept"
     for version, family in ((4, "ip"), (6, "ip6")):
         yield f"{family} saddr @controller{version} tcp dport {{ {_ports(allowed)} }} accept"
+        yield f"{family} saddr @tools{version} tcp dport {allowed.ssh_port} accept"
         yield f"{family} saddr @peers{version} accept"
     yield "udp sport 67 udp dport 68 accept"
     yield "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept"
@@ -107,10 +111,9 @@ def _output(allowed: Allowed) -> Iterator[str]:
     yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } ip6 hoplimit 255 accept"
     for version, family in ((4, "ip"), (6, "ip6")):
         # Without connection tracking, which may not know the connection that loads these rules.
-        answers = (
-            f"{family} daddr @controller{version} tcp sport {{ {_ports(allowed)} }} tcp flags & (syn | ack) != syn"
-        )
-        yield f"{answers} accept"
+        answers = "tcp flags & (syn | ack) != syn accept"
+        yield f"{family} daddr @controller{version} tcp sport {{ {_ports(allowed)} }} {answers}"
+        yield f"{family} daddr @tools{version} tcp sport {allowed.ssh_port} {answers}"
         yield f"{family} daddr @peers{version} accept"
         yield f"{family} daddr @resolvers{version} meta l4proto {{ tcp, udp }} th dport 53 accept"
         yield f"{family} daddr . tcp dport @servers{version} accept"

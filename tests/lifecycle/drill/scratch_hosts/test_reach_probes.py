@@ -100,6 +100,19 @@ def test_from_outside_a_scratch_host_neither_answers_nor_refuses(result: str, ou
     assert (second.outcome, "from gpu2" in second.found) == ("not run", True)
 
 
+def test_what_a_host_of_the_fleet_may_reach_is_not_tried_from_there() -> None:
+    ssh, web = (Place(ip_address("10.9.0.1"), port, "s1") for port in (22, 443))
+    answer = "10.9.0.1 443 silent 0 0\nend\n"
+    checks = probe_outside(
+        {"gate1": (ssh, web)}, {"ctl1": host("ctl1", answer), "gpu1": host("gpu1", answer)}, {"ctl1": {ssh}}
+    )
+    assert [(check.outcome, check.found.partition(":")[0]) for check in checks] == [
+        ("passed", "from ctl1 to s1 (10.9.0.1 port 443)"),
+        ("not run", "from gpu1 to s1 (10.9.0.1 port 22)"),
+        ("passed", "from gpu1 to s1 (10.9.0.1 port 443)"),
+    ]
+
+
 def test_the_controller_reaches_what_it_needs_and_nothing_more() -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         places = [Place(ip_address("127.0.0.1"), server.getsockname()[1], "x") for server in (one, two)]

@@ -21,15 +21,24 @@ from tests.roles.walled import ADDRESS, ADMIN, BEHIND, Walled, subprocess_in, wa
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes network namespaces")
 
-PEER, PRODUCTION, RESOLVER, SERVER, REACHED, STRANGER = (f"10.20.0.{last}" for last in (12, 50, 53, 60, 90, 99))
+PEER, TOOL, PRODUCTION, RESOLVER, SERVER, REACHED, STRANGER = (
+    f"10.20.0.{last}" for last in (12, 51, 50, 53, 60, 90, 99)
+)
 VIP = "10.20.0.77"
 ALLOWED = Allowed(
     controller=ip_address(ADMIN),
+    tools=(ip_address(TOOL), ip_address("fd20::51")),
     peers=(ip_address(PEER), ip_address("fd20::12")),
     resolvers=(ip_address(RESOLVER),),
     servers=((ip_address(SERVER), 8000), (ip_address(PRODUCTION), 2022), (ip_address("fd20::60"), 8000)),
     reach=(ip_network("10.20.0.48/29"), ip_network(ADMIN), ip_network("10.20.0.88/30"), ip_network("fd20::/64")),
-    production=(ip_address(PRODUCTION), ip_address(VIP), ip_address("fd20::50"), ip_address("fd20::77")),
+    production=(
+        ip_address(PRODUCTION),
+        ip_address(VIP),
+        ip_address(TOOL),
+        ip_address("fd20::50"),
+        ip_address("fd20::77"),
+    ),
 )
 
 
@@ -44,7 +53,7 @@ def walled() -> Iterator[Walled]:
                 walled.network,
                 ["ip", "addr", "add", own, "dev", "in", *(["nodad", "preferred_lft", "0"] if ":" in own else [])],
             )
-        for last in (12, 50, 53, 60, 90, 99):
+        for last in (12, 50, 51, 53, 60, 90, 99):
             for family in ("10.20.0.", "fd20::"):
                 subprocess_in(
                     walled.network,
@@ -61,6 +70,8 @@ def walled() -> Iterator[Walled]:
         (tcp(8100), ADMIN, False),
         (udp(443), ADMIN, False),
         (tcp(8100), PEER, True),
+        (tcp(22), TOOL, True),
+        (tcp(443), TOOL, False),
         (tcp(22), PRODUCTION, False),
         (tcp(443), STRANGER, False),
         (tcp(443), SERVER, False),
@@ -68,7 +79,7 @@ def walled() -> Iterator[Walled]:
         (icmp(8), ADMIN, False),
     ],
 )
-def test_only_the_controller_and_other_scratch_hosts_get_in(
+def test_only_the_controller_the_tools_and_other_scratch_hosts_get_in(
     walled: Walled, packet: Packet, saddr: str, *, passes: bool
 ) -> None:
     assert walled.passes(packet, saddr, ADDRESS) is passes
@@ -96,6 +107,7 @@ def test_nothing_is_forwarded(walled: Walled) -> None:
         (socket.SOCK_STREAM, PRODUCTION, 8008, False),
         (socket.SOCK_DGRAM, PRODUCTION, 8009, False),
         (socket.SOCK_STREAM, "fd20::50", 8010, False),
+        (socket.SOCK_STREAM, TOOL, 22, False),
         (socket.SOCK_STREAM, ADMIN, 8011, False),
         (socket.SOCK_DGRAM, "192.0.2.1", 8012, False),
     ],
