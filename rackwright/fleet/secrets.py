@@ -19,7 +19,8 @@ def resolve(reference: str, *, where: str, folder: Path | None = None) -> Secret
     """Return the secret of env:NAME, file:PATH or cmd:COMMAND, without its last newline.
 
     A relative path starts at `folder` (the fleet file's). A command runs in it, without a shell, for 30 s at most.
-    In tool mode, return what was delivered for this reference, and look nowhere else.
+    In tool mode, return what was delivered for this reference, and look nowhere else but in rackwright's own private
+    folders, where a drill keeps what it restored.
     Raise SecretError, with `where`, if there is no secret or it is empty."""
     kind, _, rest = reference.partition(":")
     if in_tool_mode():

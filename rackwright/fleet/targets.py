@@ -8,6 +8,7 @@ from pathlib import Path
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
+from rackwright.fleet.sections.drill import ScratchHost
 from rackwright.fleet.sections.hosts import JumpHost, Ssh, Sudo
 from rackwright.values.secrets import Secret
 from rackwright.values.targets import Jump, Target
@@ -17,9 +18,11 @@ from rackwright.values.tool_mode import delivered, in_tool_mode
 def target(fleet: Fleet, name: str) -> Target:
     """Return how to reach a host; in tool mode, as the tool's person, who needs no sudo password.
 
-    Raise SecretError if its sudo password can't be resolved.
+    A drill's fleet has no tool: its hosts are reached as its file says. Raise SecretError if a sudo password can't be
+    resolved.
     """
-    return _for_tool(fleet, name) if in_tool_mode() else _for_person(fleet, name)
+    as_tool = in_tool_mode() and fleet.file.unattended.person is not None
+    return _for_tool(fleet, name) if as_tool else _for_person(fleet, name)
 
 
 def _for_person(fleet: Fleet, name: str) -> Target:
@@ -62,6 +65,14 @@ def _tools_login(fleet: Fleet) -> tuple[str, Path]:
     return unattended.person, delivered(unattended.key)
 
 
+def scratch_ssh(fleet: Fleet, scratch: ScratchHost) -> Ssh:
+    """Return how to log in to a scratch host, with absolute paths; in tool mode, with the tool's key."""
+    if in_tool_mode():
+        return scratch.ssh.model_copy(update={"key": str(_tools_login(fleet)[1]), "certificate": None})
+    paths = {"key": _path(fleet, scratch.ssh.key), "certificate": _path(fleet, scratch.ssh.certificate)}
+    return scratch.ssh.model_copy(update={key: path and str(path.absolute()) for key, path in paths.items()})
+
+
 def scratch_targets(fleet: Fleet) -> tuple[Target, ...]:
     """Return how to reach each scratch host of the fleet's drills; in tool mode, with the tool's key.
 
@@ -74,8 +85,8 @@ def scratch_targets(fleet: Fleet) -> tuple[Target, ...]:
             address=str(host.address),
             user=host.ssh.user,
             port=host.ssh.port,
-            key=_tools_login(fleet)[1] if in_tool_mode() else _path(fleet, host.ssh.key),
-            certificate=None if in_tool_mode() else _path(fleet, host.ssh.certificate),
+            key=_path(fleet, scratch_ssh(fleet, host).key),
+            certificate=_path(fleet, scratch_ssh(fleet, host).certificate),
             known_hosts=fleet.sibling("known_hosts"),
             sudo_password=_sudo_password(fleet, f"drill.hosts.{name}", host.sudo),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from hashlib import sha256
 from pathlib import Path
+from tempfile import gettempdir
 
 VARIABLE = "RACKWRIGHT_TOOL"
 """The tool's units set it to 1."""
@@ -16,6 +17,8 @@ _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _STATE = "STATE_DIRECTORY"
 """Set by systemd: the folder that the unit keeps."""
 _NOWHERE = "/nonexistent"
+PRIVATE = "rackwright-private-"
+"""Begins the names of folders for secrets that exist only during a command."""
 
 
 def in_tool_mode() -> bool:
@@ -28,7 +31,13 @@ def credential_name(reference: str) -> str:
 
 
 def delivered(reference: str) -> Path:
-    """Return the file with the secret of this reference, in tool mode. It may not exist."""
+    """Return the file with the secret of this reference, in tool mode. It may not exist.
+
+    It is the unit's credential; or a file in one of rackwright's own private folders, for a drill's fleet.
+    """
+    kind, _, path = reference.partition(":")
+    if kind == "file" and path.startswith(f"{gettempdir()}/{PRIVATE}") and ".." not in Path(path).parts:
+        return Path(path)
     return Path(os.environ.get(_CREDENTIALS) or _NOWHERE) / credential_name(reference)
 
 

@@ -112,6 +112,16 @@ def test_in_tool_mode_nothing_else_counts(tool, monkeypatch):
     assert "isn't on this control host" in refused("env:ACME_SECRET")
 
 
+def test_in_tool_mode_a_drill_reads_what_it_restored(tool, tmp_path, monkeypatch):
+    monkeypatch.setattr("rackwright.values.tool_mode.gettempdir", lambda: str(tmp_path))
+    for name in ("rackwright-private-7-x", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ca.key").write_text("hunter2\n")
+    assert resolve(f"file:{tmp_path}/rackwright-private-7-x/ca.key", where=WHERE) == Secret("hunter2")
+    for path in ("other/ca.key", "rackwright-private-7-x/../other/ca.key"):
+        assert "isn't on this control host" in refused(f"file:{tmp_path}/{path}")
+
+
 def test_names_of_credentials_are_apart_and_show_nothing():
     one, other = credential_name("env:ACME_SECRET"), credential_name("env:ACME_OTHER")
     assert one != other

@@ -13,7 +13,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.firewall import firewall_of
 from rackwright.fleet.hosts.tool_secrets import names_of_secrets, references_of_tool, secrets_of_tool
 from rackwright.fleet.load import load_fleet
-from rackwright.fleet.targets import scratch_targets, target, targets
+from rackwright.fleet.targets import scratch_ssh, scratch_targets, target, targets
 from rackwright.values.secrets import Secret
 from rackwright.values.tool_mode import credential_name
 from tests.fleet import test_members as members
@@ -173,9 +173,12 @@ def test_scratch_hosts_have_their_own_login_and_the_tools_key(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("tool")
-def test_in_tool_mode_a_fleet_without_the_tool_admits_nobody(tmp_path: Path) -> None:
-    with pytest.raises(FleetError, match="the tool may log in as nobody"):
-        target(fleet(tmp_path, GOOD), "gpu1")
+def test_in_tool_mode_the_hosts_of_a_drill_are_reached_as_its_fleet_file_says(tmp_path: Path) -> None:
+    ssh = scratch_ssh(fleet(tmp_path, WHOLE + SCRATCH), fleet(tmp_path, WHOLE + SCRATCH).file.drill.hosts["scratch1"])
+    key = Path("/run/credentials/x") / credential_name("file:nightly")
+    assert (ssh.user, ssh.key, ssh.certificate) == ("root", str(key), None)
+    one = target(fleet(tmp_path, GOOD.replace("gpu1: {", f"gpu1: {{ssh: {{user: root, key: {ssh.key}}}, ")), "gpu1")
+    assert (one.user, one.key) == ("root", key)
 
 
 def test_a_fleet_file_whose_weights_lie_in_a_home_can_be_read_with_a_lock(

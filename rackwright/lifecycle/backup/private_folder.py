@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_PREFIX = "rackwright-private-"
-_NAME = re.compile(rf"{_PREFIX}([0-9]{{1,10}})-[^/]+")
+from rackwright.values.tool_mode import PRIVATE
+
+_NAME = re.compile(rf"{PRIVATE}([0-9]{{1,10}})-[^/]+")
 _NEW_SECONDS = 60
 """A folder may be this old before its process has locked it."""
 
@@ -32,7 +33,7 @@ def private_folder(*, room: int = 0, for_others: bool = False) -> Iterator[Path]
         _remove_leftovers(place)
     fits = runtime and not for_others and (not room or shutil.disk_usage(runtime).free > room)
     with (
-        tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", dir=runtime if fits else None) as name,
+        tempfile.TemporaryDirectory(prefix=f"{PRIVATE}{os.getpid()}-", dir=runtime if fits else None) as name,
         _locked(name),
     ):
         yield Path(name)

@@ -11,19 +11,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rackwright.errors import FleetError, Problem, ProofError
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.network import all_networks_of
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.public_files import named_files
 from rackwright.fleet.recorded_control import without_recorded_control
 from rackwright.fleet.references import secret_references
 from rackwright.fleet.sections.backup import Repository
 from rackwright.fleet.sections.drill import ScratchHost
+from rackwright.fleet.targets import scratch_ssh
 from rackwright.lifecycle.backup.kit_content import CA_KEY
 from rackwright.lifecycle.drill.scope import Scope
 from rackwright.lifecycle.restore.fetch_kit import FetchedKit
+from rackwright.values.tool_mode import in_tool_mode
 
 _FILE = "file:"
 _COPIED = ("lock", "keys.yml", "ca.crt")
@@ -159,7 +161,7 @@ def _settings(kit: FetchedKit, restored: Fleet, place: Place) -> Mapping[str, ob
         # One alone keeps its data in files, which a restore brings back. Each of several had them in its snapshot.
         "control": [host for host in restored.control if host in scope.scratch][:1],
         "gateway": {"vip": None},
-        "firewall": {"clients_from": list(place.controller), "allow": []},
+        "firewall": {"admin_from": _admins(restored, place), "clients_from": list(place.controller), "allow": []},
         "backup": backup,
         "drill": None,
         # A second tool would patch the same hosts.
@@ -167,6 +169,12 @@ def _settings(kit: FetchedKit, restored: Fleet, place: Place) -> Mapping[str, ob
         **({"p2p": {"from": None}} if peers else {}),
         **({"ca": {"key": f"{_FILE}{kit.folder / CA_KEY}"}} if kit.key_of else {}),
     }
+
+
+def _admins(restored: Fleet, place: Place) -> list[str]:
+    """Return the networks of people, this machine, and the hosts with the tool: one of these may take over."""
+    tools = all_networks_of(place.own, place.own.tool_hosts)
+    return [*map(str, restored.file.firewall.admin_from), *place.controller, *map(str, tools)]
 
 
 def _repository(asked: Repository, place: Place) -> Repository:
@@ -187,23 +195,18 @@ def unreachable(asked: Repository) -> str:
 
 def _host(own: Fleet, scratch: ScratchHost) -> Mapping[str, object]:
     """Return how the host is reached. Each key is set, because the kit's file may set it for the lost machine."""
-    ssh = _absolute(own, scratch.ssh.model_dump(mode="json"))
     password = scratch.sudo.password
-    if password and password.startswith(_FILE):
+    # In tool mode, a secret has its name from how the fleet file refers to it.
+    if password and password.startswith(_FILE) and not in_tool_mode():
         password = f"{_FILE}{own.at(password.removeprefix(_FILE)).absolute()}"
     return {
         "address": str(scratch.address),
         "service": None,
         "fabric": None,
         "disabled": None,
-        "ssh": ssh,
+        "ssh": scratch_ssh(own, scratch).model_dump(mode="json"),
         "sudo": {"password": password},
     }
-
-
-def _absolute(own: Fleet, ssh: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with paths that are right in another folder, too."""
-    return {**ssh, **{key: str(own.at(ssh[key]).absolute()) for key in ("key", "certificate") if ssh.get(key)}}
 
 
 def _create(path: Path, content: bytes) -> None:

@@ -52,7 +52,8 @@ def take_over(folder: Path) -> None:
         for name in (*files, *folders):
             found = os.stat(name, dir_fd=here, follow_symlinks=False)
             if stat.S_ISLNK(found.st_mode):
-                os.chown(name, os.geteuid(), os.getegid(), dir_fd=here, follow_symlinks=False)
+                if not _is_ours(found):
+                    os.chown(name, os.geteuid(), os.getegid(), dir_fd=here, follow_symlinks=False)
             elif not stat.S_ISDIR(found.st_mode):
                 _take_file(name, here, Path(top, name).relative_to(folder))
 
@@ -70,9 +71,15 @@ def _take_file(name: str, folder: int, shown: Path) -> None:
 
 
 def _take(file: int) -> None:
-    os.fchown(file, os.geteuid(), os.getegid())
+    if not _is_ours(os.fstat(file)):
+        os.fchown(file, os.geteuid(), os.getegid())
     found = os.fstat(file).st_mode
     os.fchmod(file, found & 0o777 | (0o700 if stat.S_ISDIR(found) else 0o600))
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    # In the sandbox of the tool on a control host, no chown is allowed, not even one that changes nothing.
+    return (found.st_uid, found.st_gid) == (os.geteuid(), os.getegid())
 
 
 def read_plain(folder: Path, inside: str, limit: int) -> bytes:

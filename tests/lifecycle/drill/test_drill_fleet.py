@@ -16,12 +16,15 @@ from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ToolLock
 from rackwright.fleet.lock_file import mismatches, write_lock
 from rackwright.fleet.sections.backup import Repository
+from rackwright.fleet.targets import target
 from rackwright.lifecycle.backup.snapshots import Snapshot
 from rackwright.lifecycle.drill.drill_fleet import unreachable, write_drill_fleet
 from rackwright.lifecycle.restore.fetch_kit import FetchedKit
 from rackwright.lifecycle.session.control_store import store_of
 from rackwright.state.kit import KitContents
 from rackwright.state.store import FileStore
+from rackwright.values.secrets import Secret
+from rackwright.values.tool_mode import delivered
 from tests.fleet.test_load import GOOD, KEY
 from tests.lifecycle.drill.drills import BACKUP, NOON, OWN, SCRATCH, own_fleet, place_of
 from tests.lifecycle.proving import Shells
@@ -100,6 +103,23 @@ def test_a_fleet_with_several_control_hosts_is_restored_with_one(tmp_path: Path,
     assert isinstance(store_of(fleet, Shells({"gate1": LocalShell()})), FileStore)
 
 
+def test_the_tool_logs_in_to_scratch_hosts_with_its_key_and_reads_the_kits_secrets(
+    tmp_path: Path, own: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = f"people: {{nightly: {{role: operator, keys: [{KEY}]}}}}\n"
+    tool = "unattended: {on: [ctl1], person: nightly, key: 'file:nightly'}\ncontrol: [gate1, ctl1, gpu1]\n"
+    sudo = "scratch1: {sudo: {password: 'file:secrets/password'}, "
+    text = OWN.replace("  gpu1: {", "  ctl1: {address: 10.0.0.13}\n  gpu1: {").replace("scratch1: {", sudo)
+    real = own_fleet(own.path.parent, text + person + tool)
+    monkeypatch.setenv("RACKWRIGHT_TOOL", "1")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    for reference in ("file:nightly", "file:secrets/password"):
+        delivered(reference).write_text("hunter2")
+    fleet = write_drill_fleet(kit(tmp_path / "kit", text + person + tool), place_of(real))
+    one = target(fleet, "gate1")
+    assert (one.user, one.key, one.sudo_password) == ("root", delivered("file:nightly"), Secret("hunter2"))
+
+
 def test_no_scratch_host_has_the_tool(tmp_path: Path, own: Fleet) -> None:
     """It would patch the real hosts, or the scratch hosts."""
     person = f"people: {{nightly: {{role: operator, keys: [{KEY}]}}}}\n"
@@ -112,6 +132,9 @@ def test_no_scratch_host_has_the_tool(tmp_path: Path, own: Fleet) -> None:
     real = own_fleet(own.path.parent, text)
     assert real.tool_hosts == ("ctl1",)
     fleet = write_drill_fleet(kit(tmp_path / "kit", text), place_of(real))
+    # But the tool makes the drill, and if its machine is lost, the one on another host wipes the scratch hosts.
+    admins = {*map(str, fleet.file.firewall.admin_from)}
+    assert admins == {*map(str, real.file.firewall.admin_from), "10.0.0.5/32", "10.0.0.13/32"}
     assert (fleet.tool_hosts, fleet.file.unattended.on, fleet.file.unattended.key) == ((), None, None)
     # The lock of the real fleet answers, although it names another rackwright.
     of_another = ToolLock(version="0.0.9+1a2b3c4d", digest="1a2b3c4d" * 8, python="3.13", files=())
