@@ -56,11 +56,14 @@ def drill_site(name: str, folder: Path, *hosts: str) -> Iterator[DrillSite]:
         yield prepared(lab, folder, hosts)
 
 
-def prepared(lab: Lab, folder: Path, hosts: tuple[str, ...]) -> DrillSite:
-    """Apply the fleet, back it up, and pin the scratch hosts' keys. One API key is valid, and one is revoked."""
+def prepared(lab: Lab, folder: Path, hosts: tuple[str, ...], later: tuple[str, ...] = ()) -> DrillSite:
+    """Apply the fleet, back it up, and pin the scratch hosts' keys. One API key is valid, and one is revoked.
+
+    Hosts in `later` can be backed up, too, once they are in the fleet file.
+    """
     fleet = lab.fleet()
     vault = LabHost(lab, fleet, VAULT)
-    serve(vault, folder, (*hosts, "kit"))
+    serve(vault, folder, (*hosts, *later, "kit"))
     made = operator(folder, fleet)
     (folder / "password").write_text("correct horse battery staple\n")
     ssh = {"user": fleet.user, "key": str(fleet.key)}
