@@ -4,6 +4,7 @@ systemd's timers, sshd, restic and the loss of the host are real.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -63,6 +64,14 @@ class Site:
         """Return what the tool says of its reports."""
         folder = f"{STATE}/{self.drills.operator.path.stem}.drills"
         return self.drills.lab.exec(host, f"{COMMAND} drill verify {folder}", check=False).out
+
+    def seals_what_was_left(self, host: str) -> None:
+        """Start the host, and have its tool make a report of the drill that was lost with it."""
+        self.drills.lab.start(host)
+        history = self.drills.lab.exec(host, f"{COMMAND} drill history --json", check=False).out
+        (left,) = json.loads(history)["leftovers"]
+        sealed = self.drills.lab.exec(host, f"{COMMAND} drill seal {left}", check=False)
+        assert (sealed.code, "sealed as not passed" in sealed.out) == (12, True), sealed.err
 
     def heard(self) -> list[tuple[str, str]]:
         """Return the events since the last call, and the hosts that they are from."""
@@ -146,3 +155,4 @@ def test_one_of_two_tools_makes_what_is_due_and_if_its_host_is_lost_the_other_on
     assert not site.marked()
     assert "sound: all signatures" in site.verified(second)
     assert site.heard() == [("started", first), ("started", second), ("failed", second)]
+    site.seals_what_was_left(first)

@@ -104,6 +104,7 @@ def sealed(asked: Asked) -> Sealed:
     from rackwright.lifecycle.drill.evidence.seal import seal
     from rackwright.lifecycle.drill.evidence.signers import keep_signers
     from rackwright.lifecycle.drill.evidence.signing_key import signing_key
+    from rackwright.lifecycle.drill.evidence.tool_key import tool_key
     from rackwright.lifecycle.drill.scope import scenario_named, scope_of
     from rackwright.state.formats import utc_now
 
@@ -113,12 +114,13 @@ def sealed(asked: Asked) -> Sealed:
     require_match(fleet, lock)
     folder, now = folder_of(fleet.path), utc_now()
     signers = keep_signers(fleet, now)
-    key = signing_key(signers, asked.sign_with, now)
-    record = new_record(fleet, scope, examine(folder, signers, drill_pages))
-    facts = _carried_out(asked, lock, scope, record)
-    # ssh-keygen may ask for a passphrase.
-    asked.console.pause()
-    return seal(folder, facts, key, signers, drill_pages)
+    with tool_key(fleet) as own:
+        key = signing_key(signers, asked.sign_with or own, now)
+        record = new_record(fleet, scope, examine(folder, signers, drill_pages))
+        facts = _carried_out(asked, lock, scope, record)
+        # ssh-keygen may ask for a passphrase.
+        asked.console.pause()
+        return seal(folder, facts, key, signers, drill_pages)
 
 
 def _carried_out(asked: Asked, lock: Lock, scope: Scope, record: Record) -> Facts:

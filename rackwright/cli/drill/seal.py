@@ -28,6 +28,7 @@ def seal(context: Context, drill: str, sign_with: Path | None) -> int:
     from rackwright.lifecycle.drill.evidence.folder import folder_of
     from rackwright.lifecycle.drill.evidence.signers import keep_signers
     from rackwright.lifecycle.drill.evidence.signing_key import signing_key
+    from rackwright.lifecycle.drill.evidence.tool_key import tool_key
     from rackwright.state.formats import utc_now
 
     folder, now = folder_of(context.fleet.path), utc_now()
@@ -35,9 +36,10 @@ def seal(context: Context, drill: str, sign_with: Path | None) -> int:
     if left is None:
         raise UsageError("left nothing to seal", where=drill, next="rackwright drill history")
     signers = keep_signers(context.fleet, now)
-    key = signing_key(signers, sign_with, now)
     why = left.facts.error or "it was killed; its draft was sealed later"
-    done = sealing.seal(folder, replace(left.facts, error=why), key, signers, drill_pages)
+    with tool_key(context.fleet) as own:
+        key = signing_key(signers, sign_with or own, now)
+        done = sealing.seal(folder, replace(left.facts, error=why), key, signers, drill_pages)
     context.answer(
         {"path": str(done.path), "sha256": done.sha256, "doubts": list(done.doubts)},
         f"{done.path}: sealed as not passed, sha256 {done.sha256}",

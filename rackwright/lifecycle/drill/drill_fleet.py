@@ -8,23 +8,25 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rackwright.errors import FleetError, Problem, ProofError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.hosts.network import all_networks_of
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.public_files import named_files
 from rackwright.fleet.recorded_control import without_recorded_control
 from rackwright.fleet.references import secret_references
 from rackwright.fleet.sections.backup import Repository
 from rackwright.fleet.sections.drill import ScratchHost
+from rackwright.fleet.sections.hosts import Host
 from rackwright.fleet.targets import scratch_ssh
 from rackwright.lifecycle.backup.kit_content import CA_KEY
 from rackwright.lifecycle.drill.scope import Scope
+from rackwright.lifecycle.drill.scratch_hosts.fleet_addresses import addresses_of_makers
 from rackwright.lifecycle.restore.fetch_kit import FetchedKit
+from rackwright.values.network import Network
 from rackwright.values.tool_mode import in_tool_mode
 
 _FILE = "file:"
@@ -148,8 +150,8 @@ def _settings(kit: FetchedKit, restored: Fleet, place: Place) -> Mapping[str, ob
     drill = place.own.file.drill
     scratch = drill.hosts if drill else {}
     hosts = {
-        host: _host(place.own, scratch[scope.scratch[host]]) if host in scope.scratch else {"disabled": _NOT_HERE}
-        for host in file.hosts
+        host: _host(place, scratch[scope.scratch[host]], lost) if host in scope.scratch else {"disabled": _NOT_HERE}
+        for host, lost in file.hosts.items()
     }
     backup: dict[str, object] = {"snapshots": "no"}
     if file.backup and (place.lost or place.password):
@@ -161,7 +163,11 @@ def _settings(kit: FetchedKit, restored: Fleet, place: Place) -> Mapping[str, ob
         # One alone keeps its data in files, which a restore brings back. Each of several had them in its snapshot.
         "control": [host for host in restored.control if host in scope.scratch][:1],
         "gateway": {"vip": None},
-        "firewall": {"admin_from": _admins(restored, place), "clients_from": list(place.controller), "allow": []},
+        "firewall": {
+            "admin_from": _with_makers(file.firewall.admin_from, place),
+            "clients_from": list(place.controller),
+            "allow": [],
+        },
         "backup": backup,
         "drill": None,
         # A second tool would patch the same hosts.
@@ -171,10 +177,9 @@ def _settings(kit: FetchedKit, restored: Fleet, place: Place) -> Mapping[str, ob
     }
 
 
-def _admins(restored: Fleet, place: Place) -> list[str]:
-    """Return the networks of people, this machine, and the hosts with the tool: one of these may take over."""
-    tools = all_networks_of(place.own, place.own.tool_hosts)
-    return [*map(str, restored.file.firewall.admin_from), *place.controller, *map(str, tools)]
+def _with_makers(networks: Iterable[Network], place: Place) -> list[str]:
+    """Return the networks, this machine, and the hosts whose tool makes drills: one of these may take over."""
+    return [*map(str, networks), *place.controller, *map(str, addresses_of_makers(place.own))]
 
 
 def _repository(asked: Repository, place: Place) -> Repository:
@@ -193,8 +198,9 @@ def unreachable(asked: Repository) -> str:
     return f"{parts[1]}:{_NO_SERVER}{parts[2] or ''}" if parts else url
 
 
-def _host(own: Fleet, scratch: ScratchHost) -> Mapping[str, object]:
+def _host(place: Place, scratch: ScratchHost, lost: Host) -> Mapping[str, object]:
     """Return how the host is reached. Each key is set, because the kit's file may set it for the lost machine."""
+    own, never = place.own, lost.baseline.fail2ban.ignoreip
     password = scratch.sudo.password
     # In tool mode, a secret has its name from how the fleet file refers to it.
     if password and password.startswith(_FILE) and not in_tool_mode():
@@ -206,6 +212,8 @@ def _host(own: Fleet, scratch: ScratchHost) -> Mapping[str, object]:
         "disabled": None,
         "ssh": scratch_ssh(own, scratch).model_dump(mode="json"),
         "sudo": {"password": password},
+        # Without `ignoreip`, networks in `admin_from` are never banned.
+        "baseline": {"fail2ban": {} if never is None else {"ignoreip": _with_makers(never, place)}},
     }
 
 

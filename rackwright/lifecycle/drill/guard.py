@@ -18,11 +18,12 @@ from rackwright.lifecycle.drill.scope import Scope
 from rackwright.lifecycle.drill.scratch_hosts.destinations import Destination, destinations
 from rackwright.lifecycle.drill.scratch_hosts.fleet_addresses import (
     Lookup,
+    addresses_of_makers,
+    drill_makers,
     hosts_addresses,
     look_up,
     places_of,
     production_of,
-    tools_addresses,
 )
 from rackwright.lifecycle.drill.scratch_hosts.isolation import Closed, Isolation, close_off, lift, still_closed
 from rackwright.lifecycle.drill.scratch_hosts.marker import NONE, SIGN_SECONDS, Marker, claim, give_sign, leave
@@ -97,7 +98,7 @@ class Guard:
             scratch={name: one.addresses for name, one in proven.found.items()},
             production=tuple(hosts_addresses(self.own, lookup=self._lookup)),
             reach=drill.reach if drill else (),
-            tools=tools_addresses(self.own),
+            tools=addresses_of_makers(self.own),
         )
         return close_off(self.scratch, isolation)
 
@@ -109,7 +110,7 @@ class Guard:
     def probe_from_outside(self) -> tuple[Check, ...]:
         """Return who could reach the scratch hosts.
 
-        This machine may reach only ssh and 443, hosts with the tool only ssh, and the fleet's other hosts nothing.
+        This machine may reach only ssh and 443, hosts that make drills only ssh, and the other ones nothing.
         """
         places = {name: tuple(_ports(name, one)) for name, one in self.scratch.items()}
         # A host of the fleet may be this machine, which the isolation lets in.
@@ -122,7 +123,7 @@ class Guard:
         expected = {name: (one.target.port, _HTTPS) for name, one in self.scratch.items()}
         here = probe_here(places, expected=expected)
         ssh = {place for name, some in places.items() for place in some if place.port == expected[name][0]}
-        outside = probe_outside(places, others, dict.fromkeys(self.own.tool_hosts, ssh))
+        outside = probe_outside(places, others, dict.fromkeys(drill_makers(self.own), ssh))
         return (*still_closed(self.scratch), *outside, *here)
 
     def wiped(self, brought: Mapping[str, Brought]) -> tuple[Check, ...]:

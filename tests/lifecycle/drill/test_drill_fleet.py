@@ -23,6 +23,7 @@ from rackwright.lifecycle.restore.fetch_kit import FetchedKit
 from rackwright.lifecycle.session.control_store import store_of
 from rackwright.state.kit import KitContents
 from rackwright.state.store import FileStore
+from rackwright.values.network import parse_network
 from rackwright.values.secrets import Secret
 from rackwright.values.tool_mode import delivered
 from tests.fleet.test_load import GOOD, KEY
@@ -32,6 +33,7 @@ from tests.lifecycle.restore.kit_vault import new_vault
 from tests.shells import LocalShell
 
 LOCK = Lock(fleet="acme", models={}, runtimes={}, ports={})
+NEVER_BANNED = "baseline: {fail2ban: {ignoreip: [10.0.0.200]}}"
 PASSWORDS = "password: 'file:secrets/password'"
 # Everything that another machine must not have, and gpu1 out of service.
 LOST = (
@@ -129,12 +131,15 @@ def test_no_scratch_host_has_the_tool(tmp_path: Path, own: Fleet) -> None:
         + person
         + f"control: [gate1, ctl1, gpu1]\n{tool}"
     )
+    text = text.replace("rpo: 24h}", "rpo: 24h}\n  at: daily 04:00").replace("gate1: {", f"gate1: {{{NEVER_BANNED}, ")
     real = own_fleet(own.path.parent, text)
     assert real.tool_hosts == ("ctl1",)
     fleet = write_drill_fleet(kit(tmp_path / "kit", text), place_of(real))
     # But the tool makes the drill, and if its machine is lost, the one on another host wipes the scratch hosts.
     admins = {*map(str, fleet.file.firewall.admin_from)}
     assert admins == {*map(str, real.file.firewall.admin_from), "10.0.0.5/32", "10.0.0.13/32"}
+    never = [fleet.file.hosts[host].baseline.fail2ban.ignoreip for host in ("gate1", "gpu1")]
+    assert never == [tuple(map(parse_network, ("10.0.0.200/32", "10.0.0.5/32", "10.0.0.13/32"))), None]
     assert (fleet.tool_hosts, fleet.file.unattended.on, fleet.file.unattended.key) == ((), None, None)
     # The lock of the real fleet answers, although it names another rackwright.
     of_another = ToolLock(version="0.0.9+1a2b3c4d", digest="1a2b3c4d" * 8, python="3.13", files=())

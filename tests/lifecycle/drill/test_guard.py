@@ -40,6 +40,7 @@ FLEET = (
 )
 
 TOOL = f"""
+  at: daily 04:00
 control: [ctl1]
 people: {{nightly: {{role: operator, keys: ['{KEY}']}}}}
 unattended: {{on: [ctl1], person: nightly, key: 'file:nightly'}}

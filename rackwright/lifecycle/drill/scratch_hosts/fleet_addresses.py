@@ -73,9 +73,15 @@ def hosts_addresses(fleet: Fleet, *, lookup: Lookup = look_up) -> dict[Address, 
     return found
 
 
-def tools_addresses(fleet: Fleet) -> tuple[Address, ...]:
-    """Return every address of the hosts with the tool. The fleet file has them as IP addresses."""
-    return tuple(network.network_address for network in all_networks_of(fleet, fleet.tool_hosts))
+def drill_makers(fleet: Fleet) -> tuple[str, ...]:
+    """Return the hosts whose tool makes drills: only these have the secrets of drills."""
+    drill = fleet.file.drill
+    return fleet.tool_hosts if drill and drill.at else ()
+
+
+def addresses_of_makers(fleet: Fleet) -> tuple[Address, ...]:
+    """Return every address of the hosts whose tool makes drills. The fleet file has them as IP addresses."""
+    return tuple(network.network_address for network in all_networks_of(fleet, drill_makers(fleet)))
 
 
 def places_of(fleet: Fleet, *, lookup: Lookup = look_up) -> tuple[Place, ...]:

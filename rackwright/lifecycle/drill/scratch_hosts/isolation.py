@@ -37,7 +37,7 @@ class Isolation:
     """Addresses of the fleet's hosts, and its virtual address."""
     reach: tuple[Network, ...] = ()
     tools: tuple[Address, ...] = ()
-    """Addresses of the hosts with the tool."""
+    """Addresses of the hosts whose tool makes drills."""
 
 
 @dataclass(frozen=True)

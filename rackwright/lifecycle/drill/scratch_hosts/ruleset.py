@@ -21,7 +21,7 @@ class Allowed:
     """The address from which the controller connects, as the host sees it."""
     ssh_port: int = 22
     tools: tuple[Address, ...] = ()
-    """The hosts with the tool. If the machine that makes the drill is lost, one of them cleans up, by ssh."""
+    """The hosts whose tool makes drills: one of them cleans up, by ssh, if the machine that makes this one dies."""
     peers: tuple[Address, ...] = ()
     """The drill's other scratch hosts."""
     resolvers: tuple[Address, ...] = ()

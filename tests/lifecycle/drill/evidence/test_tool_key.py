@@ -1,4 +1,4 @@
-"""The key that signs a scheduled drill: the tool's on a control host, else the person's own."""
+"""The key that signs a drill: the tool's on a control host, else the person's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from rackwright.errors import SecretError
 from rackwright.lifecycle.drill.evidence.signers import signers_of
 from rackwright.lifecycle.drill.evidence.signing_key import signing_key
-from rackwright.lifecycle.schedule.signing import tool_key
+from rackwright.lifecycle.drill.evidence.tool_key import tool_key
 from rackwright.state.formats import utc_now
 from rackwright.values.tool_mode import credential_name
 from tests.fleet.test_load import KEY

@@ -1,4 +1,4 @@
-"""The key that signs the report of a scheduled drill."""
+"""The key with which the tool on a control host signs its drills' reports."""
 
 from __future__ import annotations
 
