@@ -174,7 +174,9 @@ def test_scratch_hosts_have_their_own_login_and_the_tools_key(tmp_path: Path) ->
 
 @pytest.mark.usefixtures("tool")
 def test_in_tool_mode_the_hosts_of_a_drill_are_reached_as_its_fleet_file_says(tmp_path: Path) -> None:
-    ssh = scratch_ssh(fleet(tmp_path, WHOLE + SCRATCH), fleet(tmp_path, WHOLE + SCRATCH).file.drill.hosts["scratch1"])
+    real = fleet(tmp_path, WHOLE + SCRATCH)
+    assert real.file.drill
+    ssh = scratch_ssh(real, real.file.drill.hosts["scratch1"])
     key = Path("/run/credentials/x") / credential_name("file:nightly")
     assert (ssh.user, ssh.key, ssh.certificate) == ("root", str(key), None)
     one = target(fleet(tmp_path, GOOD.replace("gpu1: {", f"gpu1: {{ssh: {{user: root, key: {ssh.key}}}, ")), "gpu1")
