@@ -79,18 +79,20 @@ def scratch_targets(fleet: Fleet) -> tuple[Target, ...]:
     Raise SecretError as in `target`.
     """
     hosts = fleet.file.drill.hosts if fleet.file.drill else {}
-    return tuple(
-        Target(
-            name=name,
-            address=str(host.address),
-            user=host.ssh.user,
-            port=host.ssh.port,
-            key=_path(fleet, scratch_ssh(fleet, host).key),
-            certificate=_path(fleet, scratch_ssh(fleet, host).certificate),
-            known_hosts=fleet.sibling("known_hosts"),
-            sudo_password=_sudo_password(fleet, f"drill.hosts.{name}", host.sudo),
-        )
-        for name, host in hosts.items()
+    return tuple(_scratch_target(fleet, name, host) for name, host in hosts.items())
+
+
+def _scratch_target(fleet: Fleet, name: str, host: ScratchHost) -> Target:
+    ssh = scratch_ssh(fleet, host)
+    return Target(
+        name=name,
+        address=str(host.address),
+        user=ssh.user,
+        port=ssh.port,
+        key=_path(fleet, ssh.key),
+        certificate=_path(fleet, ssh.certificate),
+        known_hosts=fleet.sibling("known_hosts"),
+        sudo_password=_sudo_password(fleet, f"drill.hosts.{name}", host.sudo),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
-from pathlib import Path
 
 from rackwright.lab import network, paths, podman
 
@@ -95,8 +95,4 @@ def remove(lab: str) -> None:
 
 def link_on_controller(lab: str, host: str) -> str:
     """Return the name of this machine's end of the host's virtual network cable."""
-    index = podman.run("exec", name_of(lab, host), "cat", "/sys/class/net/eth0/iflink").out.strip()
-    for link in Path("/sys/class/net").iterdir():
-        if (link / "ifindex").read_text().strip() == index:
-            return link.name
-    raise LookupError(f"no interface has index {index}")
+    return socket.if_indextoname(int(podman.run("exec", name_of(lab, host), "cat", "/sys/class/net/eth0/iflink").out))

@@ -38,6 +38,7 @@ from rackwright.values.targets import Target
 from tests.gateway.certificates import CertificateAuthority
 from tests.gateway.log_sink import LogSink
 from tests.stand_in_engine import StandInAgent, StandInEngine, stand_in_engine
+from tests.waiting import wait_until
 
 Value = TypeVar("Value")
 
@@ -110,6 +111,15 @@ class Running:
         """Return the process ids of the workers. The first one takes new connections."""
         rows = [line.split() for line in self.ask("show proc", "master").splitlines()]
         return [int(row[0]) for row in rows if len(row) > 1 and row[1] == "worker"]
+
+    def wait_for_replaced(self) -> None:
+        """Wait until each replaced worker has ended. Fail with the sessions and threads of those that haven't."""
+        try:
+            wait_until(lambda: len(self.workers) == 1)
+        except AssertionError as error:
+            asked = ("show info", "show sess all", "show fd", "show threads")
+            kept = [self.ask(f"@!{pid} {command}", "master") for pid in self.workers[1:] for command in asked]
+            raise AssertionError("\n".join([str(error), self.ask("show proc", "master"), *kept])) from error
 
     def merge_keys(self) -> None:
         """Let the script rebuild keys.map, as it does after an apply has written the files."""

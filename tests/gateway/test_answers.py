@@ -15,7 +15,7 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.gateway import Gateways
 from rackwright.roles.gateway.settings import Key
-from tests.gateway.stack import KEYS, Stack, alive, digest, eventually, gone
+from tests.gateway.stack import KEYS, Stack, alive, digest, gone
 from tests.gateway.test_runtime import ended_whole, held_stream
 
 ASSISTANT = "gpu1/assistant@1"
@@ -46,7 +46,7 @@ def gateways(stack: Stack) -> Iterator[Gateways]:
         gateways.close_downtime("assistant")
         gateways.end_canary("assistant")
         stack.gateway.forget_keys()
-        eventually(lambda: len(stack.gateway.workers) == 1)
+        stack.gateway.wait_for_replaced()
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_a_worker_that_an_earlier_version_started_is_left_to_end(
     )
     (folder / "downtime.lua").write_text(now["downtime.lua"].replace('{ "replaced" }', '{ "other" }'))
     stack.gateway.reload()
-    eventually(lambda: len(stack.gateway.workers) == 1)
+    stack.gateway.wait_for_replaced()
     response = held_stream(stack)
     for name, text in now.items():
         (folder / name).write_text(text)

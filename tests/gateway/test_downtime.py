@@ -26,7 +26,7 @@ def gateways(stack: Stack) -> Iterator[Gateways]:
         yield gateways
         gateways.undrain(ASSISTANT)
         gateways.close_downtime("assistant")
-        eventually(lambda: len(stack.gateway.workers) == 1)
+        stack.gateway.wait_for_replaced()
 
 
 @pytest.fixture

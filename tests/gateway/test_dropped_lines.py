@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.gateway.stack import Stack, eventually
+from tests.gateway.stack import Stack
 from tests.gateway.test_runtime import ended_whole, held_stream
 
 
@@ -19,7 +19,7 @@ def refused(stack: Stack) -> str:
 def test_a_line_that_journald_has_no_room_for_is_counted_until_its_worker_ends(stack: Stack) -> None:
     with stack.gateways() as gateways:
         stack.gateway.reload()
-        eventually(lambda: len(stack.gateway.workers) == 1)
+        stack.gateway.wait_for_replaced()
         assert gateways.dropped_lines() == {"gate1": 0}
         asked: list[str] = []
         response = held_stream(stack)

@@ -44,7 +44,7 @@ def gateways(pair: Stack) -> Iterator[Gateways]:
         for address in (FIRST, SECOND):
             gateways.undrain(address)
         eventually(lambda: all(state.up for state in gateways.servers().values()))
-        eventually(lambda: len(pair.gateway.workers) == 1)
+        pair.gateway.wait_for_replaced()
         yield gateways
         gateways.close_downtime("assistant")
         gateways.end_canary("assistant")

@@ -88,7 +88,7 @@ def test_a_stream_stays_whole_and_counted_over_reloads(stack: Stack, gateways: G
     assert stack.send("coder").status == 200
     assert ended_whole(stack, response)
     eventually(lambda: gateways.in_flight(ASSISTANT) == 0)
-    eventually(lambda: len(stack.gateway.workers) == 1)
+    stack.gateway.wait_for_replaced()
 
 
 def test_a_kept_connection_takes_one_more_request_after_a_reload(stack: Stack) -> None:
@@ -101,7 +101,7 @@ def test_a_kept_connection_takes_one_more_request_after_a_reload(stack: Stack) -
             assert (response.status, response.headers["connection"]) == (200, closes)
             stack.gateway.reload()
             assert kept.sock is None or set(before) < set(stack.gateway.workers)
-    eventually(lambda: len(stack.gateway.workers) == 1)
+    stack.gateway.wait_for_replaced()
 
 
 def test_a_drain_outlives_a_reload_even_without_a_record(stack: Stack, gateways: Gateways) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -9,6 +10,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -255,7 +257,14 @@ def test_root_runs_the_tool_by_hand_with_the_units_properties(host: Path) -> Non
         ours, theirs = pty.openpty()
         stdin = theirs if both else subprocess.DEVNULL
         subprocess.run(["sh", host / "script"], stdin=stdin, stdout=theirs, check=True, env=environment(host))
-        said = os.read(ours, 65536)
-        assert (b"[--pty]" in said, b"[--pipe]" in said) == (both, not both)
-        os.close(ours)
         os.close(theirs)
+        said = "".join(said_at(ours))
+        assert ("[--pty]" in said, "[--pipe]" in said) == (both, not both)
+        os.close(ours)
+
+
+def said_at(terminal: int) -> Iterator[str]:
+    """Yield what was written to the terminal, whose other side is closed. One read may return only a part."""
+    with contextlib.suppress(OSError):
+        while True:
+            yield os.read(terminal, 65536).decode()

@@ -33,12 +33,11 @@ def _drill(context: Context, console: Console, turn: Turn) -> Result:
     """Make the drill that the fleet file asks for."""
     from rackwright.cli.drill.run import Asked, problems_of, sealed
     from rackwright.lifecycle.drill.scope import drill_of
+    from rackwright.lifecycle.schedule.turn import Result
 
     # A lost machine of ours left its drill's scratch hosts; nobody else's drill is disturbed.
     scenario = drill_of(context.fleet).scenario
     found = sealed(Asked(context, scenario, None, turn.resumed, None, console, turn.started, turn.ours))
-    from rackwright.lifecycle.schedule.turn import Result
-
     if found.doubts:
         return Result(f"drill {found.report.facts.drill} not passed", problems=tuple(problems_of(found)))
     return Result(f"drill {found.report.facts.drill} passed: sha256 {found.sha256}")

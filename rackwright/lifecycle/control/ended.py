@@ -34,8 +34,8 @@ def renew_ended(session: Session, console: Console, *, not_stale: bool, unattend
     if len(everyone) == 1 or (len(everyone) - len(ended := _ended(session))) * 2 > len(everyone):
         return
     found = compared(session)
-    _agree(enumerated(ended), console, unattended)
     refuse_stale_checkout(found, console, not_stale=not_stale, unattended=unattended)
+    _agree(enumerated(ended), console, unattended)
     _renew(session, ended)
     from rackwright.lifecycle.control.membership import Membership
 

@@ -124,6 +124,7 @@ class Notices:
     ) -> None:
         if self.silent:
             return
+        # Nobody is reached if the receivers' secrets can't be read.
         self.reached = False
         asked = [channel for channel in self._channels if event in channel.events]
         if not asked:

@@ -168,12 +168,11 @@ def _keep_applied(
         return None
 
     missing = [error for error in session.remote.each(hosts, keep).values() if error]
-    # The next comparison goes by what more than half of them have.
-    if missing and (len(hosts) - len(missing)) * 2 <= len(session.fleet.control_hosts):
-        raise missing[0]
-    # The next comparison reads their copies; if all failed, those are from an earlier run.
-    if hosts:
+    # The next comparison goes by what more than half of them have. If fewer have these files, that is an earlier run's.
+    if (len(hosts) - len(missing)) * 2 > len(session.fleet.control_hosts):
         note_applied_from(session.fleet.path, lease_session.run)
+    elif missing:
+        raise missing[0]
 
 
 def note_changes(

@@ -117,10 +117,17 @@ def test_one_of_the_control_hosts_must_be_reached(monkeypatch):
         session.remember()
 
 
-def test_an_apply_that_the_control_host_does_not_keep_is_not_the_one_that_went_out_last_from_here(monkeypatch):
+@pytest.mark.parametrize("failed", [CONTROL, CONTROL[:2]])
+def test_an_apply_that_most_control_hosts_do_not_keep_is_not_the_one_that_went_out_last_from_here(monkeypatch, failed):
     session = Session(monkeypatch, "gate1")
-    session.remember(failed=CONTROL)
-    assert (session.applied, session.went_out_from_here) == ([], [])
+    session.remember(failed=failed)
+    assert (session.applied, session.went_out_from_here) == ([*CONTROL[len(failed) :]], [])
+
+
+def test_the_failure_of_one_control_host_leaves_the_files_on_most(monkeypatch):
+    session = Session(monkeypatch, "gate1")
+    session.remember(failed=CONTROL[:1])
+    assert (session.applied, len(session.went_out_from_here)) == ([*CONTROL[1:]], 1)
 
 
 def test_a_failure_is_recorded_with_what_it_lists() -> None:
