@@ -128,6 +128,17 @@ def test_what_is_not_http_is_answered_at_once(stack: Stack) -> None:
         assert json.loads(body)["error"]["code"] == "bad_request"
 
 
+@pytest.mark.parametrize("sent", [b"", b"GE", b"GARBAGE\r\n\r\n", REQUEST], ids=["nothing", "a part", "no HTTP", "half"])
+def test_a_client_that_closes_tls_leaves_no_connection_behind(stack: Stack, sent: bytes) -> None:
+    """So do port scanners and monitoring. What HAProxy kept until the next restart would be missing in `maxconn`."""
+    with contextlib.closing(opened(stack, sent)) as client:
+        its_session = f"src=127.0.0.1:{client.getsockname()[1]} "
+        client.setblocking(False)
+        with contextlib.suppress(OSError):
+            client.unwrap()
+    eventually(lambda: its_session not in stack.gateway.ask("show sess"))
+
+
 def test_one_address_leaves_connections_to_the_others(fresh: Stack) -> None:
     before = fresh.settings
     fresh.write(before.model_copy(update={"connections": 20}))
