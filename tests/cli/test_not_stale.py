@@ -12,8 +12,10 @@ import pytest
 from rackwright.cli.common.console import Console
 from rackwright.errors import LeasedError
 from rackwright.fleet.load import load_fleet
+from rackwright.lifecycle.key import Terms, add_key, note_of
 from rackwright.lifecycle.session.own_copy import FleetChanged, compared_under_lease
 from rackwright.lifecycle.session.remember import _keep_applied, refuse_stale_checkout
+from rackwright.state.api_keys.control_keys import keep_keys
 from rackwright.state.formats import utc_now
 from tests.cli.test_lease_move import AS_IT_WAS, FLEET
 from tests.shells import FolderHosts, FolderShell
@@ -123,3 +125,17 @@ def test_the_tool_has_the_older_files_whatever_it_has_seen_and_nothing_answers_f
     ben.apply("r2")
     with pytest.raises(FleetChanged, match="applied in the meantime"):
         anna.look(not_stale=True)
+
+
+def test_keys_that_were_pushed_since_the_apply_do_not_stop_the_tool(
+    desks: tuple[Desk, Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key may have to be revoked at any time, without an apply."""
+    anna, tool = desks
+    anna.apply("r1")
+    key, _ = add_key(anna.session.fleet, "app", Terms(owner="team"))
+    keep_keys(anna.remote.connection("gate1"), [note_of(key, None, "anna")])
+    with pytest.raises(LeasedError, match="API keys were changed with another copy"):
+        tool.look()
+    monkeypatch.setenv("RACKWRIGHT_TOOL", "1")
+    assert tool.look()

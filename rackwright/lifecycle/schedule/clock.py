@@ -12,14 +12,21 @@ from rackwright.lifecycle.patch.host_clocks import HostClock, ask_clocks
 
 TOLERATED = timedelta(minutes=2)
 """By how much clocks may differ. Less than the silence after which a try counts as lost."""
+_ASKED = 5
+"""How many hosts are asked for the time, control hosts first: a single one may be this machine itself."""
 
 
 def refuse_wrong_clock(fleet: Fleet) -> None:
-    """Ask the control hosts for the time, and raise as `refuse_apart` does. Those that don't answer don't count."""
+    """Ask some of the fleet's hosts for the time, and raise as `refuse_apart` does. One that doesn't answer doesn't count.
+
+    All control hosts in service are asked, and if they are few, others, too.
+    """
     from rackwright.remote import Remote
 
-    with Remote(targets(fleet, fleet.control)) as remote:
-        found = ask_clocks(remote, fleet.control)
+    others = [name for name in fleet.hosts if name not in fleet.control]
+    asked = (*fleet.control, *others[: max(0, _ASKED - len(fleet.control))])
+    with Remote(targets(fleet, asked)) as remote:
+        found = ask_clocks(remote, asked)
     refuse_apart({name: one.offset for name, one in found.items() if isinstance(one, HostClock)})
 
 
@@ -33,9 +40,9 @@ def refuse_apart(offsets: Mapping[str, float]) -> None:
     if len(apart) * 2 < max(1, len(offsets)):
         return
     raise RackwrightError(
-        "this machine's clock differs from that of control hosts, so it isn't known what is due",
+        "this machine's clock differs from those of other hosts, so it isn't known what is due",
         where="schedule",
         should=f"should differ by at most {most:.0f} s",
-        next="timedatectl, here and on the control hosts",
+        next="timedatectl, here and on these hosts",
         listed=[f"{name}: {abs(value):.0f} s {'ahead' if value > 0 else 'behind'}" for name, value in apart.items()],
     )

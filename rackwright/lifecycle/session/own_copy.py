@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rackwright.errors import LeasedError
-from rackwright.lifecycle.session.remember import Compared, compared
+from rackwright.lifecycle.session.remember import Compared, compared, compared_files
 from rackwright.lifecycle.session.session import Session
 from rackwright.values.tool_mode import in_tool_mode
 
@@ -20,11 +20,15 @@ class FleetChanged(LeasedError):
 
 
 def compared_under_lease(session: Session) -> Compared:
-    """Compare as `compared` does. In tool mode, raise FleetChanged if the files differ: no setting answers that."""
+    """Compare as `compared` does. In tool mode, raise FleetChanged if the files differ: no setting answers that.
+
+    `key add` and `key revoke` change gateways without an apply. The tool's copy lacks that until the next one, and the
+    tool doesn't undo it.
+    """
     if not in_tool_mode():
         return compared(session)
     try:
-        found = compared(session)
+        found = compared_files(session)
     except LeasedError:
         # Its lock is one that the other run has replaced.
         raise FleetChanged from None

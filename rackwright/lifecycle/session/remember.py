@@ -49,10 +49,16 @@ def compared(session: Session) -> Compared:
     from rackwright.remote import Background
 
     asking = Background(lambda: pushed_keys(session.remote, hosts_with_keys(session.fleet)))
+    found = compared_files(session)
+    refuse_unknown_keys(session.fleet, asking.result())
+    return found
+
+
+def compared_files(session: Session) -> Compared:
+    """Compare as `compared` does, but for the API keys that were pushed to gateways since."""
     applied = last_applied(session.remote, session.fleet)
     local = checkout(session.fleet)
     refuse_other_ca(applied, local)
-    refuse_unknown_keys(session.fleet, asking.result())
     if applied is None:
         return Compared(same=False)
     same = applied.files == local.files

@@ -39,13 +39,17 @@ def test_it_says_which_and_by_how_much() -> None:
     assert problem.listed == ("ctl1: 300 s behind", "ctl2: 86400 s ahead")
 
 
+def said(ahead: int) -> Completed:
+    return Completed(0, f"synchronized yes\ntime {int(time.time()) + ahead}.000000000\n".encode())
+
+
 @pytest.mark.parametrize(("ahead", "wrong"), [(0, False), (3600, True)])
-def test_the_control_hosts_are_asked(
+def test_a_lone_control_host_that_is_this_machine_is_not_the_only_one_that_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: int, *, wrong: bool
 ) -> None:
     class Hosts:
         def __init__(self, found: Any) -> None:
-            assert list(found) == ["ctl1"]
+            assert list(found) == ["ctl1", "gate1", "gpu1", "gpu2"]
 
         def __enter__(self) -> Hosts:
             return self
@@ -54,9 +58,9 @@ def test_the_control_hosts_are_asked(
             pass
 
         def run_on(self, names: tuple[str, ...], command: str) -> dict[str, Any]:
-            said = f"synchronized yes\ntime {int(time.time()) + ahead}.000000000\n"
-            silent = HostError("unreachable", where="ctl2")
-            return {names[0]: Completed(0, said.encode()), "ctl2": silent}
+            assert names == ("ctl1", "gate1", "gpu1", "gpu2")
+            silent = HostError("unreachable", where="gpu2")
+            return {"ctl1": said(0), "gate1": said(ahead), "gpu1": said(ahead), "gpu2": silent}
 
     monkeypatch.setattr("rackwright.remote.Remote", Hosts)
     monkeypatch.setattr(clock, "targets", lambda _, names: dict.fromkeys(names, SimpleNamespace()))
