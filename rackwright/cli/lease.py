@@ -68,8 +68,8 @@ def break_(context: Context, reason: str, yes: bool) -> None:
 def move(context: Context, former_gone: bool, yes: bool) -> None:
     """Move the lease, the journal and all other control data to the control hosts that the fleet file names.
 
-    The lock records them afterwards: commit it. Refused while the fleet is leased or a rollout is open. Needed after
-    `control:` has changed, or after `apply` has set up further control hosts.
+    The lock records them afterwards: commit it. Refused while the fleet is leased, a rollout is open or a scheduled
+    run works. Needed after `control:` has changed, or after `apply` has set up further control hosts.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,23 +13,25 @@ from typing import Any
 import pytest
 
 from rackwright.cli.lease import _moved
-from rackwright.errors import LeasedError
+from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import write_lock
-from rackwright.lifecycle.control.move import Moved
+from rackwright.lifecycle.control.move import Moved, move_control
 from rackwright.lifecycle.session import under_lease as leasing
 from rackwright.lifecycle.session.under_lease import leased
 from rackwright.state.applied import About, Applied, read_applied, write_applied
 from rackwright.state.audit import read_audit
 from rackwright.state.control import NAME, read_control
-from rackwright.state.formats import utc_now
+from rackwright.state.formats import stamp, utc_now
 from rackwright.state.journal import Event, open_rollout
 from rackwright.state.lease import Owner
 from rackwright.state.lease_session import LeaseSession, hold
 from rackwright.state.operator import Operator
+from rackwright.state.schedule import Try, claim
 from rackwright.state.store import FileStore
 from tests.cli.command_line import Ran, rackwright
+from tests.lifecycle.schedule.world import attempt
 from tests.shells import FolderHosts, FolderShell
 
 BEN = Owner(who="ben@desk", machine="desk", why="apply", run="20261125T040501Z-ffff")
@@ -184,6 +188,55 @@ def test_with_an_open_rollout_it_stays(fleet: Fleet) -> None:
     ran = fleet.move("--yes", "--former-gone")
     assert (ran.exit_code, "r7" in ran.stderr) == (11, True)
     assert "control: [gate1] again" in ran.stderr
+
+
+def drill(ago: timedelta = timedelta(0), **said: Any) -> Try:
+    """Return a drill on ctl1 that last said so long ago that it works."""
+    now = utc_now()
+    return attempt(schedule="drill", start=now - timedelta(minutes=9), claimed=now, alive=now - ago, **said)
+
+
+def test_while_a_scheduled_run_works_it_stays(fleet: Fleet) -> None:
+    """A drill takes no lease and opens no rollout, and would go on writing to the former control host."""
+    one = drill()
+    claim(fleet.store("gate1"), one)
+    fleet.write(**TURNED)
+    ran = fleet.move("--yes", "--former-gone")
+    assert (ran.exit_code, ran.stderr) == (
+        11,
+        f"error: schedule drill: it runs on ctl1 since {stamp(one.claimed)}, started by rw_tool@ctl1 (nightly); it"
+        " must have ended before the lease and the journal can move\n"
+        "  next: wait for it; rackwright schedule list shows its end\n",
+    )
+    assert fleet.records()["gate2"] == "gate1"
+    assert fleet.store("gate2").read_all("schedules/drill") == {}
+
+
+@pytest.mark.parametrize("one", [drill(timedelta(minutes=4)), drill(state="done", ended=utc_now())])
+def test_one_that_has_ended_or_was_lost_moves_with_the_rest(fleet: Fleet, one: Try) -> None:
+    claim(fleet.store("gate1"), one)
+    fleet.write(**TURNED)
+    assert fleet.move("--yes").exit_code == 0
+    assert [*fleet.store("gate2").read_all("schedules/drill")] == [one.name]
+
+
+def test_one_that_starts_while_the_operator_is_asked_counts_too(fleet: Fleet) -> None:
+    @dataclass
+    class Slow:
+        said: str = ""
+
+        def say(self, text: str) -> None: ...
+
+        def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
+            self.said = question
+            claim(fleet.store("gate1"), drill())
+
+    fleet.write(**TURNED)
+    console: Any = Slow()
+    with pytest.raises(LeasedError, match="schedule drill: it runs on ctl1"):
+        move_control(load_fleet(fleet.path), console, former_gone=False)
+    assert console.said == "Move lease and journal from gate1 to gate2?"
+    assert fleet.records()["gate2"] == "gate1"
 
 
 def test_a_former_one_out_of_reach_is_asked_about(fleet: Fleet) -> None:

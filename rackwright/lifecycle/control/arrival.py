@@ -22,8 +22,8 @@ _NEVER = datetime.fromtimestamp(0, UTC)
 def contents_of_survivors(moving: Moving) -> Contents | None:
     """Return what those former control hosts have that can be reached, too few to agree; None: none can be reached.
 
-    Each answers alone, and the one that knows most counts. Raise HostError if one has data and doesn't answer: they
-    must not be taken for lost.
+    Each answers alone, and the newest data among them is used. Raise HostError if one has data and doesn't answer:
+    they must not be taken for lost.
     """
     if len(moving.former.hosts) == 1:
         return None

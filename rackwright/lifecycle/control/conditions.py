@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.times.occasions import NAMES
+from rackwright.lifecycle.schedule.due import lost
+from rackwright.lifecycle.schedule.here import here
 from rackwright.lifecycle.session.console import Console
 from rackwright.roles.etcd.settings import UNIT
 from rackwright.state.control import ControlRecord
-from rackwright.state.formats import stamp
+from rackwright.state.formats import stamp, utc_now
 from rackwright.state.journal import open_rollout
 from rackwright.state.lease_session import LeaseSession, refuse_open_rollout
+from rackwright.state.schedule import tries_of
 from rackwright.state.shell import command
 from rackwright.state.store import ControlStore
 from rackwright.values.text import enumerated
@@ -56,6 +60,19 @@ def refuse_open(lease_session: LeaseSession, former: ControlRecord) -> None:
     except LeasedError as error:
         next_ = f"control: [{', '.join(former.hosts)}] again, then rackwright rollout resume or abort"
         raise error.but(should="it must be closed before the lease and the journal can move", next=next_) from None
+
+
+def refuse_scheduled(store: ControlStore) -> None:
+    """Raise LeasedError if a scheduled run works: it would write on to this store. A drill takes no lease."""
+    now, this = utc_now(), here()
+    for one in (one for name in NAMES for one in tries_of(store, name)):
+        if one.state == "running" and not lost(one, now, this):
+            raise LeasedError(
+                f"it runs on {one.process.machine} since {stamp(one.claimed)}, started by {one.who}",
+                where=f"schedule {one.schedule}",
+                should="it must have ended before the lease and the journal can move",
+                next="wait for it; rackwright schedule list shows its end",
+            )
 
 
 def agree_without(former: ControlRecord, console: Console, *, former_gone: bool) -> None:

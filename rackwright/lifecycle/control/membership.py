@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rackwright.remote import Remote
 
 _LISTING = "listing the members of etcd"
+_ASKING = "asking whether etcd was started alone"
 WAIT_SECONDS = 90
 """How long a member may take until it answers, and the others until they agree to a change."""
 
@@ -55,13 +56,18 @@ rm -rf -- "$3"
 rm -f -- "$2"
 [ ! -d "${2%/*}" ] || sync "${2%/*}"
 """
+_FORCED = "ETCD_FORCE_NEW_CLUSTER=true"
+"""Stays in member.env of a host that was started alone, until its data is removed."""
 # $1: unit, $2: member.env, $3: the data. etcd forgets all other members, and keeps its data.
-_ALONE = """set -eu
+_ALONE = f"""set -eu
 [ -e "$2" ] && [ -d "$3/member" ] || exit 66
 systemctl stop "$1"
-grep -qx ETCD_FORCE_NEW_CLUSTER=true "$2" || echo ETCD_FORCE_NEW_CLUSTER=true >>"$2"
+grep -qx {_FORCED} "$2" || echo {_FORCED} >>"$2"
 systemctl reset-failed "$1" 2>/dev/null || :
 systemctl start --no-block "$1"
+"""
+# $1: member.env.
+_STARTED_ALONE = f"""if [ -e "$1" ] && grep -qx {_FORCED} "$1"; then echo yes; fi
 """
 _RESTART = """set -eu
 systemctl reset-failed "$1" 2>/dev/null || :
@@ -181,6 +187,12 @@ class Membership:
         done.check("starting etcd alone")
         self._await(host)
         return True
+
+    def started_alone(self, hosts: Iterable[str]) -> tuple[str, ...]:
+        """Return those of the hosts that `alone` has started, as far as they can be reached."""
+        found = self.remote.run_on(tuple(hosts), command(_STARTED_ALONE, MEMBER))
+        answers = {name: answer for name, answer in found.items() if not isinstance(answer, HostError)}
+        return tuple(name for name, answer in answers.items() if answer.check(_ASKING).stdout.strip() == "yes")
 
     def restart(self, host: str, through: str) -> None:
         """Restart the host's etcd, at its present address; return when it works. Raise HostError if it doesn't."""

@@ -14,6 +14,7 @@ from rackwright.lifecycle.control.arrival import contents_of_survivors, copy_oth
 from rackwright.lifecycle.control.conditions import (
     agree_without,
     refuse_open,
+    refuse_scheduled,
     refuse_unready,
     say_open,
     wanted_hosts,
@@ -47,7 +48,8 @@ def move_control(fleet: Fleet, console: Console, *, former_gone: bool) -> Moved:
     """Move lease, journal and the rest of the former control hosts' data to the hosts that the fleet file names.
 
     If they are the control hosts already, do what a move that was interrupted has left. `former_gone` allows the move
-    if the former ones can't be reached. Raise LeasedError while another operator has the lease, or a rollout is open.
+    if the former ones can't be reached. Raise LeasedError while another operator has the lease, a rollout is open, or
+    a scheduled run works.
     """
     from rackwright.remote import Remote
 
@@ -61,6 +63,9 @@ def move_control(fleet: Fleet, console: Console, *, former_gone: bool) -> Moved:
             if former is None:
                 _agree_without(moving, console, former_gone=former_gone)
             console.confirm(f"Move lease and journal from {moving.from_} to {moving.to}?")
+            if former is not None:
+                # A run may have started while the operator was asked.
+                refuse_scheduled(former.store)
             with _new(moving, former) as lease_session:
                 copied = _load(moving, former, lease_session)
                 copy_other_files(moving)
@@ -98,9 +103,16 @@ def _ended(moving: Moving) -> Moved:
 
 @contextmanager
 def _former(moving: Moving, console: Console) -> Iterator[LeaseSession | None]:
-    """Yield the former control hosts' lease, with no rollout open; None if they can't be reached."""
+    """Yield the former control hosts' lease, while no rollout is open and no scheduled run works.
+
+    Yield None if they can't be reached, or if one was started alone: it may lack what another one has.
+    """
     if not moving.known:
         console.say(f"{moving.from_} isn't in the fleet file")
+        yield None
+        return
+    if alone := moving.started_alone:
+        console.say(f"a move that was interrupted has started {enumerated(alone)} alone")
         yield None
         return
     store = moving.former_store
@@ -112,6 +124,7 @@ def _former(moving: Moving, console: Console) -> Iterator[LeaseSession | None]:
         return
     with hold(store, moving.work) as lease_session:
         refuse_open(lease_session, moving.former)
+        refuse_scheduled(lease_session.store)
         yield lease_session
 
 

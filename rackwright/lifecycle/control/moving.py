@@ -69,6 +69,11 @@ class Moving:
         return Membership(self.fleet, self.remote)
 
     @property
+    def started_alone(self) -> tuple[str, ...]:
+        """The former control hosts that a move has started alone before it was interrupted."""
+        return self.membership.started_alone(self.known) if len(self.former.hosts) > 1 else ()
+
+    @property
     def through(self) -> str:
         """A member that works and stays one, if there is one; else one that works."""
         staying = [name for name in self.former.hosts if name in self.record.hosts]
