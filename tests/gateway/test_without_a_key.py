@@ -128,7 +128,9 @@ def test_what_is_not_http_is_answered_at_once(stack: Stack) -> None:
         assert json.loads(body)["error"]["code"] == "bad_request"
 
 
-@pytest.mark.parametrize("sent", [b"", b"GE", b"GARBAGE\r\n\r\n", REQUEST], ids=["nothing", "a part", "no HTTP", "half"])
+@pytest.mark.parametrize(
+    "sent", [b"", b"GE", b"GARBAGE\r\n\r\n", REQUEST], ids=["nothing", "a part", "no HTTP", "half"]
+)
 def test_a_client_that_closes_tls_leaves_no_connection_behind(stack: Stack, sent: bytes) -> None:
     """So do port scanners and monitoring. What HAProxy kept until the next restart would be missing in `maxconn`."""
     with contextlib.closing(opened(stack, sent)) as client:

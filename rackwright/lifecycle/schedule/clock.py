@@ -17,9 +17,9 @@ _ASKED = 5
 
 
 def refuse_wrong_clock(fleet: Fleet) -> None:
-    """Ask some of the fleet's hosts for the time, and raise as `refuse_apart` does. One that doesn't answer doesn't count.
+    """Ask the control hosts in service for the time, and if they are few, others, too. Raise as `refuse_apart` does.
 
-    All control hosts in service are asked, and if they are few, others, too.
+    A host that doesn't answer doesn't count.
     """
     from rackwright.remote import Remote
 

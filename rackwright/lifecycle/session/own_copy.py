@@ -22,8 +22,8 @@ class FleetChanged(LeasedError):
 def compared_under_lease(session: Session) -> Compared:
     """Compare as `compared` does. In tool mode, raise FleetChanged if the files differ: no setting answers that.
 
-    `key add` and `key revoke` change gateways without an apply. The tool's copy lacks that until the next one, and the
-    tool doesn't undo it.
+    `key add` and `key revoke` change gateways without an apply. The tool's copy lacks that until the next apply, and
+    the tool doesn't undo it.
     """
     if not in_tool_mode():
         return compared(session)

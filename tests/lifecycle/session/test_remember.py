@@ -118,7 +118,9 @@ def test_one_of_the_control_hosts_must_be_reached(monkeypatch):
 
 
 @pytest.mark.parametrize("failed", [CONTROL, CONTROL[:2]])
-def test_an_apply_that_most_control_hosts_do_not_keep_is_not_the_one_that_went_out_last_from_here(monkeypatch, failed):
+def test_an_apply_that_most_control_hosts_do_not_keep_is_not_the_one_that_went_out_last_from_here(
+    monkeypatch, failed
+):
     session = Session(monkeypatch, "gate1")
     session.remember(failed=failed)
     assert (session.applied, session.went_out_from_here) == ([*CONTROL[len(failed) :]], [])
