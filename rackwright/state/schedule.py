@@ -26,6 +26,9 @@ class Process(Stored):
     """The process of a try, so that the machine that it ran on can tell that it is gone."""
 
     machine: str
+    """Its name."""
+    machine_id: str = ""
+    """What else tells it from others: they may have the same name. Empty: not known."""
     boot: str
     """Which boot of the machine; empty: not known."""
     user: int
@@ -33,6 +36,11 @@ class Process(Stored):
     pid: int
     started: str
     """When it started, in the system's own units; empty: not known."""
+
+    def on_machine_of(self, other: Process) -> bool:
+        """Return whether both are known to be of one machine: name and ID are the same. A copy may have its ID."""
+        same = (self.machine, self.machine_id) == (other.machine, other.machine_id)
+        return same and self.machine_id != ""
 
 
 class Try(Stored):

@@ -31,6 +31,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made = Desk(tmp_path / "fleet.yml")
     for module in (claiming, look, pause, procedure, settle, turn):
         monkeypatch.setattr(module, "utc_now", made.clock)

@@ -32,12 +32,12 @@ def run(context: Context, name: str | None) -> int:
     from rackwright.lifecycle.schedule.procedure import run_due, run_now
     from rackwright.lifecycle.tool.unable import failures_reported
 
-    with Console(quiet=context.json, yes=True) as console:
+    with Console(quiet=context.json, yes=True) as console, here() as me:
         if name:
-            ended: tuple[Ended, ...] = (run_now(context.fleet, name, jobs_of(context, console), here(), console),)
+            ended: tuple[Ended, ...] = (run_now(context.fleet, name, jobs_of(context, console), me, console),)
         else:
             with failures_reported(console):
-                ended = run_due(context.fleet, jobs_of(context, console), here(), console)
+                ended = run_due(context.fleet, jobs_of(context, console), me, console)
     context.answer({"ended": [_document(one) for one in ended]}, *map(_line, ended), *([] if ended else [_NOTHING]))
     return ExitCode.NOT_PROVEN if any(one.state == "failed" for one in ended) else ExitCode.DONE
 

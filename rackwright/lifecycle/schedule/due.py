@@ -152,7 +152,7 @@ def left_over(lease: Lease | None, one: Try, here: Here) -> Lease | None:
 
     A run that reboots the only control host has its lease for half an hour.
     """
-    if lease is None or one.process.machine != here.process.machine:
+    if lease is None or not one.process.on_machine_of(here.process):
         return None
     rebooted = "" not in (one.process.boot, here.process.boot) and one.process.boot != here.process.boot
     same = lease.owner.machine == here.process.machine and _user(lease.owner.who) == _user(one.who)

@@ -168,6 +168,18 @@ def test_after_its_own_reboot_the_lease_of_before_is_broken(folder: Path) -> Non
     assert found(folder, now, known(last, lease=before), machine="ctl2", boot="b9") == ()
 
 
+@pytest.mark.parametrize(("theirs", "mine"), [("m2", "m1"), ("", "m1"), ("", "")])
+def test_a_machine_of_the_same_name_is_not_this_one_after_a_reboot(folder: Path, theirs: str, mine: str) -> None:
+    now, last = SUNDAY + HOUR, attempt(alive=SUNDAY + HOUR, process=process(machine_id=theirs))
+    at_work = lease(now, since=SUNDAY + MINUTE)
+    for about in (known(last, lease=at_work), known(last)):
+        assert found(folder, now, about, boot="b2", machine_id=mine) == ()
+    # Once it is silent, its lease is still awaited.
+    silent = now + STALE + SECOND
+    assert found(folder, silent, known(last, lease=at_work), boot="b2", machine_id=mine) == ()
+    assert [one.what for one in found(folder, silent, known(last), boot="b2", machine_id=mine)] == ["resume"]
+
+
 def test_it_is_not_resumed_without_end_nor_after_the_window(folder: Path) -> None:
     tries = [attempt("ctl2", number=number, alive=SUNDAY) for number in range(1, MOST_TRIES + 1)]
     (late,) = found(folder, END, known(tries[0]))

@@ -39,16 +39,18 @@ def schedule(folder: Path, name: str = "patch") -> Schedule:
     return next(one for one in schedules_of(fleet(folder)) if one.name == name)
 
 
-def process(machine: str = "ctl1", boot: str = "b1", pid: int = 7) -> Process:
-    return Process(machine=machine, boot=boot, user=990, pid=pid, started=f"{pid}0")
+def process(machine: str = "ctl1", boot: str = "b1", pid: int = 7, machine_id: str = "m1") -> Process:
+    return Process(machine=machine, machine_id=machine_id, boot=boot, user=990, pid=pid, started=f"{pid}0")
 
 
-def here(machine: str = "ctl1", boot: str = "b1", gone: bool | None = None, pid: int = 9) -> Here:
+def here(
+    machine: str = "ctl1", boot: str = "b1", gone: bool | None = None, pid: int = 9, machine_id: str = "m1"
+) -> Here:
     """Return a process that answers `gone` about others on its machine."""
-    me = process(machine, boot, pid)
+    me = process(machine, boot, pid, machine_id)
 
     def ask(other: Process) -> bool | None:
-        if other.machine != machine:
+        if not other.on_machine_of(me):
             return None
         return True if other.boot != boot else gone
 
