@@ -64,15 +64,16 @@ def refuse_open(lease_session: LeaseSession, former: ControlRecord) -> None:
 
 def refuse_scheduled(store: ControlStore) -> None:
     """Raise LeasedError if a scheduled run works: it would write on to this store. A drill takes no lease."""
-    now, this = utc_now(), here()
-    for one in (one for name in NAMES for one in tries_of(store, name)):
-        if one.state == "running" and not lost(one, now, this):
-            raise LeasedError(
-                f"it runs on {one.process.machine} since {stamp(one.claimed)}, started by {one.who}",
-                where=f"schedule {one.schedule}",
-                should="it must have ended before the lease and the journal can move",
-                next="wait for it; rackwright schedule list shows its end",
-            )
+    tries = [one for name in NAMES for one in tries_of(store, name) if one.state == "running"]
+    with here() as this:
+        working = next((one for one in tries if not lost(one, utc_now(), this)), None)
+    if working:
+        raise LeasedError(
+            f"it runs on {working.process.machine} since {stamp(working.claimed)}, started by {working.who}",
+            where=f"schedule {working.schedule}",
+            should="it must have ended before the lease and the journal can move",
+            next="wait for it; rackwright schedule list shows its end",
+        )
 
 
 def agree_without(former: ControlRecord, console: Console, *, former_gone: bool) -> None:

@@ -15,6 +15,7 @@ from rackwright.fleet.times.occasions import Occasion, Schedule
 from rackwright.state.formats import stamp
 from rackwright.state.lease import Lease
 from rackwright.state.schedule import FirstSeen, Pause, Process, Try
+from rackwright.values.windows import HORIZON
 
 MOST_TRIES = 5
 """How often an occasion is tried, if the machine that works on it is lost again and again."""
@@ -24,6 +25,8 @@ AHEAD = timedelta(minutes=3)
 """A record from further in the future is of a machine whose clock was wrong."""
 MOST_MISSED = 20
 """How many missed occasions are recorded, the last ones: the tool may have been off for a year."""
+_LATEST = HORIZON - timedelta(days=14)
+"""How long ago what is recorded as missed may be. Occasions are looked for from there on, and only so far ahead."""
 _SECOND = timedelta(seconds=1)
 
 What = Literal["start", "resume", "missed", "skipped", "lost"]
@@ -102,7 +105,7 @@ def following(schedule: Schedule, known: Known, now: datetime, ahead: timedelta)
 def _new(schedule: Schedule, known: Known, now: datetime) -> tuple[Due, ...]:
     """Return what is due about occasions that nobody has tried."""
     handled = (one.start for one in known.credible(now).tries if not one.asked and one.start <= now)
-    since = max((known.seen.since - _SECOND, *handled))
+    since = max((known.seen.since - _SECOND, now - _LATEST, *handled))
     # `between` includes what began before: that was handled, or wasn't known yet.
     begun = (one for one in schedule.between(since, now + _SECOND) if since < one.start <= now)
     found = [_of_new(one, known, now) for one in begun]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rackwright.fleet.times.occasions import Occasion
+from rackwright.fleet.times.occasions import Occasion, schedules_of
 from rackwright.lifecycle.schedule.due import MOST_MISSED, MOST_TRIES, STALE, Due, Known, due, following, missed
 from rackwright.state.schedule import FirstSeen, Pause, Try
 from tests.lifecycle.schedule.world import (
@@ -19,8 +19,10 @@ from tests.lifecycle.schedule.world import (
     END,
     HOUR,
     MINUTE,
+    PATCH_ONLY,
     SUNDAY,
     attempt,
+    fleet,
     here,
     lease,
     process,
@@ -76,6 +78,15 @@ def test_a_year_of_missed_windows_is_bounded(folder: Path) -> None:
 @pytest.mark.parametrize("state", ["done", "failed", "missed", "skipped"])
 def test_what_has_ended_is_not_started_again(folder: Path, state: str) -> None:
     assert found(folder, SUNDAY + HOUR, known(attempt(state=state))) == ()
+
+
+def test_windows_open_again_after_more_than_a_year_without_one(tmp_path: Path) -> None:
+    frozen = PATCH_ONLY.replace("02:00-05:00", "02:00-05:00, except: [2026-12-15/2028-01-31]")
+    (patch,) = schedules_of(fleet(tmp_path, frozen))
+    now = datetime(2028, 2, 6, 2, tzinfo=UTC)
+    last = attempt(state="done")
+    assert due(patch, known(last), now, here()) == (Due("start", Occasion(now, now + 3 * HOUR)),)
+    assert due(patch, known(last), now + DAY, here())[0].what == "missed"
 
 
 def test_a_drill_is_due_for_an_hour(folder: Path) -> None:
