@@ -83,7 +83,10 @@ def _start(folder: str) -> None:
 
 
 def _check(seed: int) -> Checked:
-    history = lived(_cluster[0], seed)
+    try:
+        history = lived(_cluster[0], seed)
+    except AssertionError as error:
+        raise AssertionError(f"seed {seed}: {error}") from error
     seen = Counter(f"{one.kind} {one.end}" for one in history.operations)
     return Checked(seed, seen, tuple(wrong(history)))
 

@@ -43,6 +43,19 @@ def attempt(machine: str = "ctl1", **said: Any) -> Try:
     return Try(**first | said)
 
 
+@pytest.mark.parametrize(
+    ("theirs", "same"), [(("ctl1", "a"), True), (("ctl2", "a"), False), (("ctl1", "b"), False), (("ctl1", ""), False)]
+)
+def test_a_machine_is_the_one_with_the_same_name_and_id(theirs: tuple[str, str], same: bool) -> None:
+    """A clone may have the ID of another machine, and two machines may have one name."""
+    mine, other = (
+        Process(machine=name, machine_id=number, boot="b1", user=0, pid=7, started="70")
+        for name, number in (("ctl1", "a"), theirs)
+    )
+    assert other.on_machine_of(mine) is mine.on_machine_of(other) is same
+    assert not other.model_copy(update={"machine_id": ""}).on_machine_of(other.model_copy(update={"machine_id": ""}))
+
+
 def test_the_first_to_claim_a_try_has_it(store: ControlStore) -> None:
     assert claim(store, attempt())
     assert claim(store, attempt())  # The same one, if its first answer was lost.
