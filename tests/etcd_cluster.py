@@ -16,7 +16,7 @@ from rackwright.remote.completed import Completed
 from rackwright.state.etcd.etcd_store import EtcdStore
 from rackwright.state.etcd.members import CTL
 from tests.shells import LocalShell
-from tests.waiting import wait_until
+from tests.waiting import state, wait_until
 
 
 @dataclass
@@ -114,8 +114,14 @@ class Cluster:
             try:
                 wait_until(lambda member=member: self._answers(member))
             except AssertionError as error:
-                log = (self.folder / f"{member.name}.log").read_text().splitlines()[-5:]
-                raise AssertionError("\n".join([f"{member.name} does not answer {error}", *log])) from None
+                seen = (self._seen(one) for one in self.members)
+                raise AssertionError("\n".join([f"{member.name} does not answer {error}", *seen])) from None
+
+    def _seen(self, member: Member) -> str:
+        """Return what there is to see of a member: its process, its own view of the cluster, its log."""
+        process = f"process {state(member.process.pid)}" if member.process and member.alive else "no process"
+        status, log = member.run("endpoint", "status"), (self.folder / f"{member.name}.log").read_text()
+        return "\n".join([f"{member.name}: {process}", status.stdout + status.stderr, *log.splitlines()[-5:]])
 
     def _answers(self, member: Member) -> bool:
         if not member.alive:
