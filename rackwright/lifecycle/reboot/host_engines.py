@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
+from rackwright.errors import HostError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.control.quorum import etcd_fails, refuse_needed
 from rackwright.lifecycle.reboot.boot_identity import BOOT_SECONDS, reboot
@@ -14,12 +15,15 @@ from rackwright.lifecycle.rollout.change import Act, Change, Proof, Revert, noth
 from rackwright.lifecycle.rollout.engine_changes import Engines
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
+from rackwright.roles.gateway.settings import FOLDER as GATEWAY
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import HostPart
 
 SERIES = "hosts"
 """The first host of a rollout goes before the others."""
 ANSWERS = "real answers at its engines' sockets, then through every gateway"
+GATEWAY_COMMAND = f"[ -e {GATEWAY}/haproxy.cfg ]"
+"""Whether a gateway is set up on the host."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,18 @@ class HostEngines:
             idle=frozenset(part.idle),
             doing=doing,
             host=part.name,
-            gateway=part.name in fleet.gateways,
+            gateway=part.name in fleet.gateways and self._has_gateway(part.name),
             exclusive=part.name in (*fleet.gateways, *fleet.control),
             proves=proves,
             restored="its engines answer",
             series=SERIES,
         )
+
+    def _has_gateway(self, name: str) -> bool:
+        """Return whether a gateway is set up on the host, as far as is known. A new fleet has none yet."""
+        with suppress(HostError):
+            return self.session.remote.connection(name).run(GATEWAY_COMMAND).ok
+        return True
 
     def left(self, part: HostPart, act: Act) -> Change:
         """Return the change of a host that stays as it is: its engines only have to answer, and it is undrained."""

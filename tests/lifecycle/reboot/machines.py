@@ -11,6 +11,7 @@ from typing import Any
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.reboot.boot_identity import BOOT_COMMAND, reboot_command
+from rackwright.lifecycle.reboot.host_engines import GATEWAY_COMMAND
 from rackwright.remote.completed import Completed
 from rackwright.roles.boot.one_boot import arm_command, commit_command, disarm_command, hold_command, look_command
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
@@ -73,6 +74,8 @@ class Machine:
     """Those that run."""
     stopped: tuple[str, ...] = ()
     """Those that have a unit and don't run."""
+    gateway: bool = True
+    """Whether a gateway that the fleet file names here is set up."""
     gone: bool = False
     stays_away: bool = False
     boots: int = 0
@@ -108,6 +111,8 @@ class Machine:
     def _reply(self, command: str) -> Completed:
         if command == "true":
             return self._said("")
+        if command == GATEWAY_COMMAND:
+            return Completed(0 if self.gateway else 1, b"", b"", self.name)
         if command == BOOT_COMMAND:
             if self.kills:
                 self.kills -= 1

@@ -330,6 +330,16 @@ def test_a_gateway_is_taken_out_of_service_and_back(tmp_path: Path, bench: Bench
     assert made.traffic.left == []
 
 
+def test_a_gateway_that_is_not_set_up_yet_is_not_taken_out_of_service(tmp_path: Path, bench: Bench) -> None:
+    """The first apply of a new fleet may have to reboot the host of its only gateway."""
+    made = session(tmp_path, gateways=("gpu1",), **SOON)
+    made.machines["gpu1"].gateway, made.machines["gpu1"].engines = False, ()
+    seen: list[list[str]] = []
+    bench.installed = lambda name: seen.append([*made.traffic.left])
+    assert complete(bench.opened(made, "gpu1")) == ("gpu1",)
+    assert (seen, boots(made)[0]) == ([[]], 1)
+
+
 def test_nothing_is_rebooted_while_one_is_unknown(made: Session, bench: Bench) -> None:
     work = bench.opened(made, "gpu1", "gpu2")
     made.machines["gpu2"].cut = True
