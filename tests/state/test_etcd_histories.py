@@ -71,5 +71,4 @@ def test_a_refused_document_is_named() -> None:
 
 def test_a_random_history_fits(cluster: Cluster) -> None:
     history = lived(cluster, 1)
-    assert {one.end for one in history.operations} >= {End.DONE}
     assert wrong(history) == []
