@@ -124,8 +124,10 @@ class Cluster:
         return "\n".join([f"{member.name}: {process}", status.stdout + status.stderr, *log.splitlines()[-5:]])
 
     def _answers(self, member: Member) -> bool:
-        if not member.alive:
-            self.start(member)
+        # A member that a thread has started ends with that thread, a moment after the thread was joined.
+        for one in self.members:
+            if not one.alive:
+                self.start(one)
         return member.answers
 
     def leader(self) -> Member:
