@@ -16,6 +16,8 @@ from rackwright.state.store import ControlStore
 
 FRESH_SECONDS = 2.0
 """Seconds: a lease that was renewed within this time isn't renewed again before a change."""
+RETRY_SECONDS = 2.0
+"""Seconds until a renewal in the background that got no answer is tried again."""
 
 
 def now() -> float:
@@ -37,6 +39,7 @@ class LeaseSession:
         self._renewed = asked
         self._good_until = asked + SECONDS
         self._lasts = False
+        self._unanswered = False
 
     @property
     def run(self) -> str:
@@ -69,13 +72,18 @@ class LeaseSession:
         asked = now()
         try:
             self.lease = self.store.renew(self.lease)
-            self._renewed, self._good_until = asked, asked + SECONDS
+            self._renewed, self._good_until, self._unanswered = asked, asked + SECONDS, False
         except LeasedError as error:
             self._lost = error
         except HostError:
+            self._unanswered = True
             if not self.holds():
                 self._lost = lost(None, self.lease.where)
         return self._lost is None
+
+    def pause(self, every: float) -> float:
+        """Return how many seconds to wait for the next renewal, which is due in `every` seconds if all is well."""
+        return min(every, RETRY_SECONDS) if self._unanswered else every
 
     def keep(self, name: str, content: str) -> None:
         """Store this document on the control host's disk. Raise LeasedError if the lease has ended."""
@@ -145,7 +153,7 @@ def hold(store: ControlStore, owner: Owner, *, every: float = RENEW_SECONDS) -> 
 
 
 def _keep(lease_session: LeaseSession, ended: threading.Event, every: float) -> None:
-    while not ended.wait(every):
+    while not ended.wait(lease_session.pause(every)):
         if not lease_session.renew():
             return
 

@@ -8,8 +8,8 @@ import pytest
 from rackwright.errors import HostError, LeasedError
 from rackwright.state import lease_session as holding
 from rackwright.state.journal import Event
-from rackwright.state.lease import Owner
-from rackwright.state.lease_session import hold, refuse_open_rollout
+from rackwright.state.lease import RENEW_SECONDS, Owner
+from rackwright.state.lease_session import RETRY_SECONDS, hold, refuse_open_rollout
 from rackwright.state.store import FileStore
 from tests.shells import LocalShell
 
@@ -60,6 +60,21 @@ def test_the_lease_is_renewed_in_the_background_again_and_again(store):
     with hold(Watched(store.shell, store.folder), ANNA, every=0.001):
         for _ in range(3):
             assert renewals.acquire(timeout=60)
+
+
+def test_a_renewal_without_an_answer_is_tried_again_soon(store):
+    """Else two or three that fail are the end of a lease that lasts only three times as long as their pause."""
+    waited = []
+
+    class Ended:
+        def wait(self, seconds):
+            waited.append(seconds)
+            store.shell.gone = len(waited) in (2, 3)
+            return len(waited) == 5
+
+    with hold(store, ANNA) as lease_session:
+        holding._keep(lease_session, Ended(), RENEW_SECONDS)
+    assert waited == [RENEW_SECONDS, RENEW_SECONDS, RETRY_SECONDS, RETRY_SECONDS, RENEW_SECONDS]
 
 
 def test_a_lease_that_was_broken_stops_every_further_change(store):
