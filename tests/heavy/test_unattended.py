@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from rackwright.lab.hosts import Lab
+from rackwright.lab.podman import Done
 from rackwright.roles.etcd.settings import CTL
 from rackwright.roles.tool.settings import STATE, TIMER, UNIT
 from tests.lab.operator import Operator, operator
@@ -39,6 +40,8 @@ HOSTS = ("gate1", "gpu1", TOOL_HOST)
 ASKS = "touch /run/reboot-required; echo small-tool >>/run/reboot-required.pkgs"
 STARTED = "cut -d ' ' -f 22 /proc/1/stat"
 """Another number after each reboot."""
+SLOW = "touch /run/started; while [ ! -e /run/go ]; do sleep 0.1; done"
+"""A postinst that waits for the test."""
 AHEAD = timedelta(seconds=100)
 """An apply that changes the window must end before it opens."""
 NEVER = "daily 00:00-00:01"
@@ -60,6 +63,12 @@ class Site:
     def versions(self) -> list[str]:
         ask = "dpkg-query -W -f '${Version}' small-tool"
         return [self.lab.exec(host, ask).out.strip() for host in ("gpu1", TOOL_HOST)]
+
+    def tool(self, words: str, code: int = 0) -> Done:
+        """Run the tool's rackwright by hand on its host."""
+        ran = self.lab.exec(TOOL_HOST, f"/etc/rackwright/tool/rackwright {words}", check=False)
+        assert ran.code == code, ran
+        return ran
 
     def runs(self) -> list[dict[str, Any]]:
         """Return what the control hosts know of the schedule's runs; empty while a control host goes down."""
@@ -105,15 +114,22 @@ notify: {{url: 'http://{receiver.place}/'}}
 
 
 def test_a_timer_starts_a_patch_run_that_survives_the_reboot_of_its_own_host(site: Site) -> None:
-    site.publish("gpu1", package("2"))
+    site.publish("gpu1", package("2", SLOW))
     site.publish(TOOL_HOST, package("2", ASKS))
     before = site.lab.exec(TOOL_HOST, STARTED).out
     opens = (datetime.now(UTC) + AHEAD).replace(second=0, microsecond=0) + timedelta(minutes=1)
     window = f"daily {opens:%H:%M}-{opens + timedelta(hours=2):%H:%M}"
     site.operator.path.write_text(site.operator.path.read_text().replace(NEVER, window))
     site.operator("apply", "--yes")
+    # The gateways now have more keys than the tool's fleet, which stays the one that was applied last.
+    site.operator("key", "add", "late", "--owner", "tests")
     assert f"{opens:%H:%M:%S}" in site.lab.exec(TOOL_HOST, f"systemctl list-timers {TIMER}").out
     assert datetime.now(UTC) < opens, "the apply took too long"
+    wait_until(lambda: site.lab.exec("gpu1", "test -e /run/started", check=False).code == 0, 400)
+    # By hand, beside the timer's run, which has a user namespace of its own: neither takes the other for lost.
+    assert "nothing is due" in site.tool("schedule run").out
+    assert "it runs on" in site.tool("schedule run patch", code=11).err
+    site.lab.exec("gpu1", "touch /run/go")
     wait_until(lambda: site.lab.exec(TOOL_HOST, STARTED, check=False).out not in ("", before), 400)
     wait_until(lambda: any(one["state"] == "done" for one in site.runs()), 420)
 
