@@ -33,7 +33,7 @@ def durable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def test_writes_go_on_once_each_and_the_lease_stays(durable: Cluster, which: str, seconds: float, lasts: int) -> None:
     """With 1.5 s, etcd itself complains, and the slow member gives no answer in time.
 
-    If it stays the leader, a renewal then takes up to 9 s. A lease of real commands lasts 60 s.
+    If it stays the leader, renewals take several seconds: too long for a lease of 5 s. Real commands have 60 s.
     """
     durable.whole()
     durable.empty()

@@ -63,7 +63,7 @@ def test_the_lease_is_renewed_in_the_background_again_and_again(store):
 
 
 def test_a_renewal_without_an_answer_is_tried_again_soon(store):
-    """Else two or three that fail are the end of a lease that lasts only three times as long as their pause."""
+    """Otherwise, three failed renewals end the lease, which lasts only three times as long as their pause."""
     waited = []
 
     class Ended:
