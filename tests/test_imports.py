@@ -18,6 +18,7 @@ ORDER = (
     r"rackwright\.resolve",
     r"rackwright\.fit",
     r"rackwright\.verdict",
+    r"rackwright\.migrate",
     r"rackwright\.operations",
     r"rackwright\.roles",
     r"rackwright\.deploys",
@@ -35,7 +36,7 @@ MOST_MODULES = 27
 """Modules directly in one package. With more, a reader loses track."""
 LAB = ("rackwright", "rackwright.errors", "rackwright.terminal")
 WITHOUT_PYINFRA = re.compile(
-    r"rackwright\.(errors|cache|own_wheel|values|route|ports|package_set|launch|stopping|terminal|hardware|shape|fleet|resolve|fit|verdict|run|report|state|lab|roles\.\w+\.(settings|log_lines))\b"
+    r"rackwright\.(errors|cache|own_wheel|values|route|ports|package_set|launch|stopping|terminal|hardware|shape|fleet|resolve|fit|verdict|migrate|run|report|state|lab|roles\.\w+\.(settings|log_lines))\b"
 )
 
 

@@ -1,0 +1,1 @@
+"""The procedures of a migration from a cloud endpoint to the fleet."""

@@ -1,0 +1,192 @@
+"""A migration's folder of recorded requests and answers: encrypted files of JSON lines, each with its sha256.
+
+A file has at most CHUNK bytes of text, so reading and writing need the same memory for any number of records. A file
+is complete or absent: `files.json` names it after it is on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from rackwright.errors import Problem, RackwrightError
+from rackwright.fleet.yaml_file import replace_file
+from rackwright.values.base import Stored
+from rackwright.values.secrets import Secret
+
+CHUNK = 16 * 2**20
+MOST_LINE = 8 * 2**20
+"""The longest line, in bytes."""
+MANIFEST = "files.json"
+MOST_MANIFEST = 16 * 2**20
+_NAME = re.compile(r"([a-z-]{1,30})-([0-9]{6})\.jsonl\.age")
+
+
+class StoredFile(Stored):
+    """One encrypted file."""
+
+    sha256: str
+    bytes: int
+    lines: int
+
+
+class Manifest(Stored):
+    format: str = "migration-files/1"
+    files: Mapping[str, StoredFile] = {}
+    """Name, like requests-000001.jsonl.age → what it contains."""
+
+
+@dataclass
+class Folder:
+    """The folder at `path`. Writing needs the public key (`recipient`), reading the private one (`identity`)."""
+
+    path: Path
+    recipient: str
+    identity: Secret | None = field(default=None, repr=False)
+
+    def manifest(self) -> Manifest:
+        """Return the folder's list of files; an empty one if there is none yet. Raise RackwrightError if damaged."""
+        place = self.path / MANIFEST
+        try:
+            if place.exists():
+                with place.open("rb") as stream:
+                    return Manifest.model_validate_json(stream.read(MOST_MANIFEST))
+        except OSError as error:
+            raise RackwrightError(f"can't be read: {error.strerror}", where=str(place)) from None
+        except ValidationError:
+            raise RackwrightError("is damaged", where=str(place), should="restore it from a copy") from None
+        return Manifest()
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return each listed file that is missing or changed."""
+        return tuple(
+            Problem(str(self.path / name), what, "restore it from a copy, or ask again")
+            for name, one in self.manifest().files.items()
+            if (what := _wrong(self.path / name, one))
+        )
+
+    def write(self, kind: str, lines: Iterable[str]) -> tuple[str, ...]:
+        """Add the lines in new files of this kind; return the files' names.
+
+        What was written before an exception of `lines` stays. Raise RackwrightError if a file can't be written.
+        """
+        written: list[str] = []
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for chunk, count in _chunks(lines):
+            written.append(self._add(kind, chunk, count))
+        return tuple(written)
+
+    def read(self, kind: str) -> Iterator[str]:
+        """Yield the lines of this kind, in the order in which they were written.
+
+        Raise RackwrightError if a file is missing, was changed, or isn't for this private key.
+        """
+        for name, one in self.of(kind):
+            yield from self._opened(name, one).decode().split("\n")[:-1]
+
+    def of(self, kind: str) -> tuple[tuple[str, StoredFile], ...]:
+        """Return this kind's files, oldest first."""
+        files = self.manifest().files
+        return tuple((name, files[name]) for name in sorted(files) if _kind(name) == kind)
+
+    def remove(self, kind: str) -> int:
+        """Remove this kind's files; return how many there were."""
+        names = [name for name, _ in self.of(kind)]
+        kept = {name: one for name, one in self.manifest().files.items() if name not in names}
+        self._list(Manifest(files=kept))
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+        return len(names)
+
+    def _add(self, kind: str, chunk: bytes, count: int) -> str:
+        import pyrage
+
+        content = pyrage.encrypt(chunk, [pyrage.x25519.Recipient.from_str(self.recipient)])
+        manifest = self.manifest()
+        # A file that no list names was left by a run that was killed.
+        last = max((_number(name) for name in manifest.files if _kind(name) == kind), default=0)
+        name = f"{kind}-{last + 1:06}.jsonl.age"
+        try:
+            replace_file(self.path / name, content, mode=0o600)
+        except OSError as error:
+            raise RackwrightError(f"can't be written: {error.strerror}", where=str(self.path / name)) from None
+        stored = StoredFile(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), lines=count)
+        self._list(Manifest(files={**manifest.files, name: stored}))
+        return name
+
+    def _list(self, manifest: Manifest) -> None:
+        place = self.path / MANIFEST
+        try:
+            replace_file(place, (manifest.model_dump_json(indent=1) + "\n").encode(), mode=0o600)
+        except OSError as error:
+            raise RackwrightError(f"can't be written: {error.strerror}", where=str(place)) from None
+
+    def _opened(self, name: str, one: StoredFile) -> bytes:
+        import pyrage
+
+        place = self.path / name
+        content = _content(place, one)
+        if content is None or hashlib.sha256(content).hexdigest() != one.sha256:
+            raise RackwrightError(
+                "is missing or was changed", where=str(place), should="restore it from a copy, or ask again"
+            )
+        if self.identity is None:
+            raise RackwrightError("needs the private key", where=str(place), should="records.identity of the plan")
+        try:
+            text: bytes = pyrage.decrypt(content, [pyrage.x25519.Identity.from_str(self.identity.reveal().strip())])
+        except (pyrage.IdentityError, pyrage.DecryptError):
+            raise RackwrightError(
+                "can't be decrypted", where=str(place), should="records.identity should be its private key of age"
+            ) from None
+        return text
+
+
+def _chunks(lines: Iterable[str]) -> Iterator[tuple[bytes, int]]:
+    parts: list[bytes] = []
+    size = 0
+    for line in lines:
+        part = line.encode() + b"\n"
+        if parts and size + len(part) > CHUNK:
+            yield b"".join(parts), len(parts)
+            parts, size = [], 0
+        parts.append(part)
+        size += len(part)
+    if parts:
+        yield b"".join(parts), len(parts)
+
+
+def _wrong(place: Path, one: StoredFile) -> str | None:
+    try:
+        content = _content(place, one)
+    except RackwrightError:
+        return "can't be read"
+    if content is None:
+        return "is missing"
+    return None if hashlib.sha256(content).hexdigest() == one.sha256 else "was changed"
+
+
+def _content(place: Path, one: StoredFile) -> bytes | None:
+    """Return at most one byte more than the file should have; None: there is no such file."""
+    if not place.is_file():
+        return None
+    try:
+        with os.fdopen(os.open(place, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
+            return stream.read(one.bytes + 1)
+    except OSError as error:
+        raise RackwrightError(f"can't be read: {error.strerror}", where=str(place)) from None
+
+
+def _kind(name: str) -> str | None:
+    found = _NAME.fullmatch(name)
+    return found[1] if found else None
+
+
+def _number(name: str) -> int:
+    found = _NAME.fullmatch(name)
+    return int(found[2]) if found else 0
