@@ -29,6 +29,8 @@ def test_a_browser_may_ask_before_it_sends_the_key(open_to_pages: Stack, origin:
     assert response.getheader("access-control-allow-origin") == origin
     assert response.getheader("access-control-allow-methods") == "GET, POST"
     assert response.getheader("access-control-allow-headers") == ASKS["access-control-request-headers"]
+    # Nobody gets a connection that stays open without a key.
+    assert response.getheader("connection") == "close"
     assert not open_to_pages.engines["assistant"].requests
 
 

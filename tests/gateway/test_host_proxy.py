@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import re
+import socket
 import ssl
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -39,6 +43,28 @@ def test_all_others_are_not_let_in(stack: Stack, who: str) -> None:
     for path in ("/ready", "/health"):
         with pytest.raises((ssl.SSLError, OSError, http.client.RemoteDisconnected)):
             ask(stack, certificate, path)
+
+
+def idle(stack: Stack, address: str) -> socket.socket:
+    """Return a connection to the host proxy that sends nothing."""
+    port = stack.proxied.replicas[0].port
+    return socket.create_connection(("127.0.0.1", port), source_address=(address, 0))
+
+
+def test_connections_that_send_nothing_from_one_address_take_no_engine_out(stack: Stack) -> None:
+    most = int(re.search(r"maxconn (\d+)", Path(stack.host_proxy.paths.configuration, "haproxy.cfg").read_text())[1])
+    with ExitStack() as opened:
+        for _ in range(most + 20):
+            opened.enter_context(contextlib.closing(idle(stack, "127.0.0.2")))
+        assert ask(stack, stack.folder / "gateway-client") == 200
+        assert stack.send().status == 200
+
+
+def test_a_connection_that_sends_nothing_is_closed(stack: Stack) -> None:
+    with contextlib.closing(idle(stack, "127.0.0.2")) as connection:
+        connection.settimeout(60)
+        with contextlib.suppress(ConnectionError):
+            assert connection.recv(1) == b""
 
 
 def test_a_host_s_proxies_ask_every_second(stack: Stack) -> None:

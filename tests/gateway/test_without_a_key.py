@@ -128,6 +128,20 @@ def test_what_is_not_http_is_answered_at_once(stack: Stack) -> None:
         assert json.loads(body)["error"]["code"] == "bad_request"
 
 
+def test_the_answer_to_what_is_not_http_ends_the_connection_even_if_its_client_goes_on(stack: Stack) -> None:
+    client = opened(stack, b"GARBAGE\r\n\r\n")
+    assert client.recv(65536).startswith(b"HTTP/1.1 400")
+
+    def ended() -> bool:
+        try:
+            client.sendall(b"x")
+        except OSError:
+            return True
+        return False
+
+    eventually(ended)
+
+
 @pytest.mark.parametrize(
     "sent", [b"", b"GE", b"GARBAGE\r\n\r\n", REQUEST], ids=["nothing", "a part", "no HTTP", "half"]
 )

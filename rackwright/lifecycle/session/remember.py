@@ -174,7 +174,8 @@ def _keep_applied(
         return None
 
     missing = [error for error in session.remote.each(hosts, keep).values() if error]
-    # The next comparison goes by what more than half of them have: if these files are on fewer, by an earlier run's.
+    # The next comparison uses the files that more than half of them have. If that isn't true of these, it uses an
+    # earlier run's.
     if (len(hosts) - len(missing)) * 2 > len(session.fleet.control_hosts):
         note_applied_from(session.fleet.path, lease_session.run)
     elif missing:
