@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rackwright.fleet.backup_access import access_of
 from rackwright.fleet.ca import ca_of
+from rackwright.fleet.cloud_access import access_to_clouds
 from rackwright.fleet.downloads import download_files
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.gateway_certificate import own_certificate_of
@@ -33,5 +34,6 @@ def _resolved(fleet: Fleet) -> Credentials:
         hub_token=hub_token(fleet),
         backup=access_of(fleet),
         download_files=download_files(fleet),
+        clouds=access_to_clouds(fleet),
         tool=secrets_of_tool(fleet),
     )

@@ -46,7 +46,7 @@ from rackwright.gateway.server_states import (
 from rackwright.operations.haproxy.paths import DRAINS, Paths
 from rackwright.remote import Completed, Remote, read_answer
 from rackwright.roles.gateway.configuration import PATHS, key_entries, key_lines, revoked_line
-from rackwright.roles.gateway.settings import Key, RevokedKey
+from rackwright.roles.gateway.settings import Key, RevokedKey, Side
 
 Read = TypeVar("Read")
 
@@ -198,15 +198,16 @@ class Gateways:
 
     @contextmanager
     def temporary_key(
-        self, sha256: str, *, id: str = "verify", seconds: int = 600, server: str = ""
+        self, sha256: str, *, id: str = "verify", seconds: int = 600, server: str = "", side: Side = "fleet"
     ) -> Iterator[None]:
         """Make the gateways accept the key with this SHA-256 for all models during the block, only in their memory.
 
         If the block never ends, the key expires after `seconds`, by each gateway's own clock. With `server`
         (HAProxy's name of a server), its requests go to that server, drained or not, unless it is down, and each
-        answer names the server that gave it.
+        answer names the server that gave it. `side` says who answers: the model's replicas or, at the provider's
+        price, its cloud; "": the side that answers clients.
         """
-        key = Key(id=id, sha256=sha256, server=server)
+        key = Key(id=id, sha256=sha256, server=server, side=side)
         try:
             # Inside `try`: if it fails or is interrupted, some workers may have the key already.
             self.lend_key(key, seconds=seconds)

@@ -47,7 +47,7 @@ def check_files(fleet: Fleet) -> Checked:
     from rackwright.fleet.downloads import download_files
 
     download_files(fleet)
-    counts = (("host", fleet.hosts), ("replica", fleet.replicas), ("model", fleet.file.models))
+    counts = (("host", fleet.hosts), ("replica", fleet.replicas), ("model", fleet.file.routed))
     count = ", ".join(f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in counts)
     conditions = [Condition("controller", "fleet file", State.OK, f"{fleet.path}: {count}")]
     conditions += people_ending(fleet, datetime.now(UTC).date())
