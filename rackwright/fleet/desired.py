@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rackwright.fleet.backup_access import access_of
 from rackwright.fleet.ca import ca_of
-from rackwright.fleet.cloud_access import access_to_clouds
 from rackwright.fleet.downloads import download_files
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.gateway_certificate import own_certificate_of
+from rackwright.fleet.hosts.cloud_access import access_to_clouds
 from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.gateway import Keys
 from rackwright.fleet.hosts.host_spec import Credentials, HostSpec

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from rackwright.errors import HostError
 from rackwright.gateway.canaries import CANARY_SECONDS, CHECK_CANARIES, END_CANARY, SET_CANARY, parts_of
+from rackwright.gateway.clouds import SHOW_CLOUDS, CloudState, parse_clouds
 from rackwright.gateway.scripts import (
     CLOSE_DOWNTIME,
     COPY_DRAIN,
@@ -83,6 +84,10 @@ class Gateways:
         Those that wait in the model's downtime aren't counted.
         """
         return sum(found.get(model, 0) for found in self.read(SHOW_STAT, "asking for queues", parse_queued).values())
+
+    def clouds(self) -> dict[str, dict[str, CloudState]]:
+        """Return each gateway's clouds, by name."""
+        return self.read(SHOW_CLOUDS, "asking for clouds", parse_clouds)
 
     def dropped_lines(self) -> dict[str, int]:
         """Return how many log lines each gateway's running workers have dropped, because journald's socket was full.

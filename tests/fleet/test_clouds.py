@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import FleetError, SecretError
-from rackwright.fleet.cloud_access import access_to_clouds
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.cloud_access import access_to_clouds
 from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.tool_secrets import references_of_tool
 from rackwright.fleet.load import load_fleet

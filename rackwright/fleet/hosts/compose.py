@@ -8,7 +8,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
 from rackwright.fleet.hosts.boot import boot_of
 from rackwright.fleet.hosts.certificate import certificates_of
-from rackwright.fleet.hosts.cloud import cloud_of
+from rackwright.fleet.hosts.clouds import cloud_of
 from rackwright.fleet.hosts.downloads import downloads_of
 from rackwright.fleet.hosts.driver import cuda_of, driver_settings, updates_beside
 from rackwright.fleet.hosts.etcd import etcd_of
