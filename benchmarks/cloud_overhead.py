@@ -1,8 +1,8 @@
 """The latency that a gateway adds to a request to a cloud, compared with asking the cloud directly.
 
-The gateway has the configuration that rackwright renders. The cloud is a HAProxy on loopback with TLS that always sends
-the same answer. Both sides get requests in turn, over connections that stay open: 1 kB in, 1 kB out. Target: the median
-is at most 2 ms higher.
+The gateway has the configuration that rackwright renders. The cloud is a HAProxy on loopback with TLS that always
+sends the same answer. Both sides get requests in turn, over connections that stay open: 1 kB in, 1 kB out. Target:
+the median is at most 2 ms higher.
 
     python -m benchmarks.cloud_overhead [--requests 3000]
 """
