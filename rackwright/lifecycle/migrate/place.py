@@ -1,18 +1,19 @@
-"""Where a migration stands: its plan beside the fleet file, its folder here, its log and results on control hosts."""
+"""A migration as a command finds it: plan and folder on this machine, log and results on the control hosts."""
 
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
+from rackwright.lifecycle.migrate.same_folder import mark, refuse_absent, refuse_other
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
@@ -60,24 +61,31 @@ class Place:
     plan: Plan
     folder: Folder
     """The private key is resolved when a file is first read."""
+    log: Log
+    """As this command read or wrote it last."""
     console: Console = field(default_factory=Silent)
-    log: Log = field(default_factory=lambda: Log(""))
 
     def note(self, act: Act, what: str, result: Stored | None = None) -> None:
         """Store the result, add an entry to the log, and write an audit line on the control hosts.
 
         The lease is taken only for this moment; another operator's is waited for. `what`: one line of at most 1,000
         characters. Raise LeasedError if it isn't free in time, or if another machine has added an entry since this
-        place was opened; HostError if no control host answers. Then everything in the folder stays, and the same
-        command goes on.
+        place was opened; RackwrightError if this machine's folder isn't the one that the log knows; HostError if no
+        control host answers. Then everything in the folder stays, and the same command goes on.
         """
         text = result.model_dump_json(indent=1) + "\n" if result else None
         with self._leased(f"migrate {act} {self.plan.migration}") as lease_session:
             self._refuse_moved(read_log(self.session.store, self.plan.migration))
+            refuse_other(self.folder, self.log)
             if not self.log.entries and act != "init":
                 self._add("init", "the migration's log begins", None)
             self._add(act, what, text)
             note_leased_act(self.session, lease_session, self.session.fleet.control, f"{act}: {what}")
+        mark(self.folder, self.log)
+
+    def need_folder(self) -> None:
+        """Raise RackwrightError unless the whole folder that the log knows is on this machine, unchanged."""
+        refuse_absent(self.folder, self.log)
 
     def result(self, act: Act, kind: type[Model]) -> Model | None:
         """Return the newest stored result of the act, None if there is none.
@@ -144,7 +152,7 @@ class Place:
                     if not waited:
                         self.console.say(f"waiting for the lease: {error.problems[0].what}")
                     waited = True
-                threading.Event().wait(POLL_SECONDS)
+                Event().wait(POLL_SECONDS)
             yield lease_session
 
 
@@ -177,7 +185,9 @@ def open_place(session: Session, name: str, console: Console | None = None) -> P
     if not path.exists():
         raise UsageError("there is no migration plan", where=str(path), next=f"rackwright migrate init {name}")
     plan = read_plan(path)
-    return Place(session, plan, folder_of(path, plan), console or Silent(), read_log(session.store, name))
+    place = Place(session, plan, folder_of(path, plan), read_log(session.store, name), console or Silent())
+    mark(place.folder, place.log)
+    return place
 
 
 def _moved(entry: Entry) -> LeasedError:
