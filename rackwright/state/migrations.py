@@ -135,6 +135,11 @@ def add(store: ControlStore, log: Log, entry: Entry, result: str | None = None) 
     return added
 
 
+def newest_result(log: Log, act: str) -> Entry | None:
+    """Return the newest entry of the act that has a result, None if there is none."""
+    return next((one for one in reversed(log.entries) if one.act == act and one.result), None)
+
+
 def result_in(store: ControlStore, entry: Entry, kind: type[Model]) -> Model:
     """Return the result that the entry names. Raise RackwrightError if it is missing or was changed."""
     path = _result_path(entry)

@@ -25,7 +25,7 @@ from rackwright.migrate.plan.plan_keys import key_digests, plan_digest
 from rackwright.state.formats import utc_now
 from rackwright.state.lease import LeaseTaken
 from rackwright.state.lease_session import LeaseSession
-from rackwright.state.migrations import Act, Entry, Log, Model, add, digest_of, read_log, result_in
+from rackwright.state.migrations import Act, Entry, Log, Model, add, digest_of, newest_result, read_log, result_in
 from rackwright.values.base import Stored
 
 __all__ = ["Act", "Entry", "Place", "open_place", "plan_path"]
@@ -91,12 +91,8 @@ class Place:
 
         Raise RackwrightError if it is missing or was changed.
         """
-        found = self.last(act)
+        found = newest_result(self.log, act)
         return result_in(self.session.store, found, kind) if found else None
-
-    def last(self, act: Act) -> Entry | None:
-        """Return the newest entry of the act that has a result, None if there is none."""
-        return next((one for one in reversed(self.log.entries) if one.act == act and one.result), None)
 
     def entries(self) -> tuple[Entry, ...]:
         """Return the log, oldest first."""

@@ -36,7 +36,7 @@ def check_plan(
 
 def cloud_names(fleet: Fleet, cloud: str) -> tuple[str, ...] | None:
     """Return the names of the cloud's models; None if the fleet file has no such cloud."""
-    found = (_clouds(fleet) or {}).get(cloud)
+    found = (clouds_of(fleet) or {}).get(cloud)
     return tuple(getattr(found, "names", ())) if found else None
 
 
@@ -45,14 +45,14 @@ def fleet_models(fleet: Fleet) -> tuple[str, ...]:
     return tuple(getattr(fleet.file, "routed", fleet.file.models))
 
 
-def _clouds(fleet: Fleet) -> Mapping[str, object] | None:
+def clouds_of(fleet: Fleet) -> Mapping[str, object] | None:
     """Return the fleet file's clouds; None if this rackwright's fleet file doesn't have the key."""
     found: Mapping[str, object] | None = getattr(fleet.file, "clouds", None)
     return found
 
 
 def _check_cloud(root: Entries, fleet: Fleet, findings: Findings) -> None:
-    cloud, clouds = _scalar(root, "cloud"), _clouds(fleet)
+    cloud, clouds = _scalar(root, "cloud"), clouds_of(fleet)
     if cloud is None or clouds is None:
         return
     if not clouds:
