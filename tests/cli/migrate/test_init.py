@@ -1,4 +1,4 @@
-"""A plan to start from: it has what the fleet file says, and what only the operator knows is a problem at its line."""
+"""A plan to start from: it has what the fleet file says, and each thing that only the operator knows is named."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.lifecycle.migrate.desks import Desk
 FILLED = {
     "intent: .*": "intent: the contract ends",
     "budget: .*": "budget: 20",
-    "currency: .*": "currency: EUR",
+    "(?<!con)currency: .*": "currency: EUR",
     "{input: , output: }": "{input: 1, output: 2}",
 }
 
