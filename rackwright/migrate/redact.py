@@ -110,7 +110,7 @@ class Redactor:
             redacted = self._value(inner, depth + 1)
             if redacted != inner:
                 return json.dumps(redacted, ensure_ascii=False)
-        # A parsed object has lost a key that stood twice, so the text is searched as well.
+        # A parsed object has lost a repeated key, so the text is searched as well.
         return self._plain(text)
 
     def _plain(self, text: str) -> str:
