@@ -53,4 +53,4 @@ class Feature:
         if probed is not None and probed != "unknown":
             return probed, "probed"
         found = self.known.get(runtime)
-        return (found.status, found.source) if found else ("unknown", "can't be told from an answer")
+        return (found.status, found.source) if found else ("unknown", "no answer shows it")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from rackwright.migrate.features.kinds import Status
-from rackwright.migrate.features.summary import STEP, ModelTraffic
+from rackwright.migrate.features.summary import ModelTraffic
 from rackwright.migrate.features.table import feature
 from rackwright.values.base import Stored
 
@@ -35,6 +35,7 @@ class Change(Stored):
     """One difference that clients see."""
 
     feature: str
+    status: Status
     kind: Kind
     """rewritten: the client writes it differently; refused, ignored: it has no equal; unknown: try it."""
     requests: int
@@ -52,7 +53,7 @@ class Mapped(Stored):
     too_long: int = 0
     """Requests whose prompt and longest answer don't fit into the target's context."""
     blocking: tuple[str, ...] = ()
-    """Features that are ignored, rejected or unknown and have no waiver."""
+    """Features that are ignored, or whose status is unknown, and that have no waiver."""
 
 
 def mapping(
@@ -74,8 +75,8 @@ def mapping(
     return Mapped(
         changes=tuple(one for one in found if one.feature not in PROMPTS),
         prompts=tuple(one for one in found if one.feature in PROMPTS),
-        too_long=sum(count for size, count in traffic.contexts.items() if context and size - STEP >= context),
-        blocking=tuple(one.feature for one in found if one.kind != "rewritten" and one.feature not in waivers),
+        too_long=sum(count for size, count in traffic.contexts.items() if context and size > context),
+        blocking=tuple(one.feature for one in found if one.status != "rejected" and one.feature not in waivers),
     )
 
 
@@ -84,4 +85,4 @@ def _change(name: str, status: Status, requests: int) -> Change:
     kind: Kind = "refused" if status == "rejected" else "unknown" if status == "unknown" else "ignored"
     if name in MECHANICAL and kind != "unknown":
         kind = "rewritten"
-    return Change(feature=name, kind=kind, requests=requests, means=known.means, instead=known.instead)
+    return Change(feature=name, status=status, kind=kind, requests=requests, means=known.means, instead=known.instead)

@@ -202,5 +202,5 @@ RESPONSE_FEATURES = (
     Feature("truncation", "A conversation that is too long loses its middle.", None, IGNORED_BY_BOTH, "shorten it"),
     Feature("include", "More details in the answer.", None, IGNORED_BY_BOTH),
     Feature("max_tool_calls", "The most calls of the provider's tools.", None, IGNORED_BY_BOTH),
-    Feature("context_management", "The provider shortens long conversations by itself.", None, IGNORED_BY_BOTH),
+    Feature("context_management", "The provider shortens long conversations.", None, IGNORED_BY_BOTH),
 )

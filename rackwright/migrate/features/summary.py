@@ -95,9 +95,8 @@ class _Model:
     def add(self, request: RecordedRequest, tokens: int) -> None:
         self.requests += 1
         for name in features_of(request):
-            self.features[
-                name if name in self.features or len(self.features) < MOST_FEATURES else UNKNOWN + OTHER
-            ] += 1
+            named = name in self.features or len(self.features) < MOST_FEATURES
+            self.features[name if named else UNKNOWN + OTHER] += 1
         if request.prompt_tokens is None:
             self.estimated += 1
             self.estimated_prompt += tokens
