@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import ipaddress
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
@@ -61,7 +62,7 @@ class Redactor:
         """Return a JSON value without personal data: in texts, keys, numbers and JSON inside texts.
 
         The same text has the same placeholder everywhere in this request. Images, audio and files become an object
-        with the placeholder, type, size and sha256. The result has only characters that UTF-8 can encode.
+        with the placeholder, type, size and sha256. The result can be written as JSON in UTF-8.
         """
         if isinstance(value, dict):
             named = [(key, value[key]) for key in _USER_KEYS if _replaceable(value.get(key))]
@@ -83,6 +84,8 @@ class Redactor:
             }
         if isinstance(value, list):
             return [self._value(one, depth + 1) for one in value]
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
         if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) >= 1e8:
             return self._number(value)
         return value
