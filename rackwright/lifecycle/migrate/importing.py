@@ -8,14 +8,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rackwright.errors import FleetError, Problem, RackwrightError
+from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.importing.detect import Shape
 from rackwright.migrate.importing.found import Format, Imported, Reason
 from rackwright.migrate.importing.importer import Importer, shapes_of
 from rackwright.migrate.importing.seen_ids import SeenIds
-from rackwright.migrate.redact import Redactor
 from rackwright.report.words import counted
 
 KIND = "requests"
@@ -27,11 +26,11 @@ def import_logs(place: Place, paths: tuple[Path, ...], format: Format | None = N
 
     A request whose id is in the folder already isn't added again, so the same import can be repeated.
 
-    Raise FleetError, before anything is written, with each file that is no log and each of the plan's patterns that
-    can't be used; RackwrightError if no request can be used, if the folder can't be written, or if a log can't be
-    read to its end. In the last two cases what was read before is kept.
+    Raise FleetError, before anything is written, with each file that is no log; RackwrightError if no request can be
+    used, if the folder can't be written, or if a log can't be read to its end. In the last two cases what was read
+    before is kept.
     """
-    shapes = _checked(place, paths)
+    shapes = shapes_of(paths)
     place.need_folder()
     with SeenIds(known_ids(place.folder)) as seen:
         importer = Importer(place.plan.records.redact, seen, format)
@@ -80,22 +79,6 @@ class _Reading:
                 self.error = error
                 return
             self._place.console.say(f"{path}: {counted(self._importer.counts.kept - before, 'request')}")
-
-
-def _checked(place: Place, paths: tuple[Path, ...]) -> Mapping[Path, Shape]:
-    problems: list[Problem] = []
-    for kind, pattern in place.plan.records.redact.items():
-        try:
-            Redactor({kind: pattern})
-        except ValueError as error:
-            problems.append(Problem("records.redact of the plan", str(error)))
-    try:
-        shapes = shapes_of(paths)
-    except FleetError as error:
-        raise FleetError((*problems, *error.problems)) from None
-    if problems:
-        raise FleetError(problems)
-    return shapes
 
 
 def _with_unmapped(imported: Imported, models: Mapping[str, str]) -> Imported:

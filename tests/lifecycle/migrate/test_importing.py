@@ -74,17 +74,23 @@ def test_a_second_import_of_the_same_log_adds_nothing(desk: Desk) -> None:
 
 
 def test_everything_that_is_wrong_is_named_at_once_and_nothing_is_written(desk: Desk) -> None:
-    desk.edit("records:\n", 'records:\n  redact: {ticket: "[0-9]+-[0-9]+", word: "abc"}\n')
     good, bad = log(desk, lines(body())), log(desk, "hello", "bad")
     with pytest.raises(FleetError) as caught:
         import_logs(desk.open(), (good, bad, desk.folder / "missing"))
-    assert [problem.what.split(":")[0] for problem in caught.value.problems] == [
-        "ticket",
+    assert [problem.what for problem in caught.value.problems] == [
         "is of no known format",
         "doesn't exist",
     ]
     assert not desk.records.exists()
     assert desk.open().entries() == ()
+
+
+def test_a_pattern_of_the_plan_that_can_be_slow_is_refused_at_its_line(desk: Desk) -> None:
+    desk.edit("records:\n", 'records:\n  redact: {ticket: "[0-9]+-[0-9]+"}\n')
+    with pytest.raises(
+        FleetError, match=r"yml:7 records.redact.ticket: can take very long on some texts; should have"
+    ):
+        desk.open()
 
 
 def test_a_log_without_any_request_is_refused_with_the_reasons(desk: Desk) -> None:
