@@ -91,6 +91,9 @@ def recording_stack() -> Iterator[Stack]:
 @pytest.fixture
 def recording(recording_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
     stack = recording_stack
+    # The copies that an earlier test left go with their worker.
+    stack.gateway.reload()
+    eventually(lambda: len(stack.gateway.workers) == 1)
     stack.reset()
     unit = CaptureUnit(stack.folder / "capture")
     for path in unit.files.glob("*"):
@@ -290,9 +293,8 @@ def test_a_hostile_body_is_recorded_or_counted_and_disturbs_no_other(recording: 
     # The stand-in engine gives up on some.
     accepted = response.status in (200, 502)
     wanted = recording.ask("after")
-    found = recording.arrived(1)
-    assert found[-1]["id"] == wanted
     eventually(lambda: recording.kept() == 1 + accepted)
+    assert wanted in {one["id"] for one in recording.unit.records()}
 
 
 def test_a_capture_is_stopped_looked_at_fetched_and_erased(recording: Recording) -> None:

@@ -5,6 +5,9 @@ local address, most_copies, most_bytes = "unix@" .. (...), tonumber((select(2, .
 
 -- How long the unit may take for one part, and the least and most time to wait after it failed, in seconds.
 local PATIENCE, LEAST_PAUSE, MOST_PAUSE = 10, 1, 10
+-- Copies are delivered together, because each delivery takes time from the thread's requests: after this many looks, one
+-- every so many milliseconds, or once a quarter of the queue is full.
+local LOOKS, LOOK_MS = 15, 20
 
 local queue, waiting, waiting_bytes = core.queue(), 0, 0
 -- Why copies were dropped → how many since the unit was last told.
@@ -46,10 +49,19 @@ local function said(socket, text)
     if not sent then error(why or "closed") end
 end
 
+local function gather()
+    for _ = 1, LOOKS do
+        if waiting * 4 > most_copies or waiting_bytes * 4 > most_bytes then return end
+        core.msleep(LOOK_MS)
+    end
+end
+
 -- Send this copy and all others that wait, then the counts. Raise an error unless the unit says that it has all of them.
 local function deliver(socket, text, taken)
     socket:settimeout(PATIENCE)
+    -- A worker that was replaced doesn't end while it is connected.
     if not socket:connect(address) then error("refused") end
+    gather()
     while text do
         if text ~= "" then said(socket, text) end
         text = queue:pop()
