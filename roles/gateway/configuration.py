@@ -32,7 +32,7 @@ interrupted and never end its downtime."""
 CANARIES = "canaries.map"
 """Name of the file of canaries, next to the configuration: model → share and server. Not rendered here either."""
 CAPTURES = "captures.map"
-"""Name of the file of captures: model → share, end and largest body. Not rendered here either."""
+"""Name of the file of captures: served name → share, end and largest body. Not rendered here either."""
 MOST_COPIES = 256
 """How many copies of requests each thread keeps for the unit that records them."""
 

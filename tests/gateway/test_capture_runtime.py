@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.gateway.captures import Captures, CaptureState, Looked
+from rackwright.gateway.capture_runtime import Captures, CaptureState, Looked
 from rackwright.remote import Remote
 from rackwright.values.targets import Target
 from tests.capture_unit import MIGRATION, CaptureUnit

@@ -36,9 +36,16 @@ orders=$state/capture.json files=$state/files own=$state/files/{migration}
 service={service} socket_unit={socket_unit}
 """
 _FUNCTIONS = r"""
-as_user() { setpriv --reuid="$user" --regid="$user" --clear-groups --no-new-privs -- "$@"; }
+# A user that an apply has removed with the unit left its files; nothing can put a link there any more.
+as_user() {
+    if id -u "$user" >/dev/null 2>&1; then
+        setpriv --reuid="$user" --regid="$user" --clear-groups --no-new-privs -- "$@"
+    else
+        "$@"
+    fi
+}
 running() { [ -S "$run/sockets/master.sock" ]; }
-has_own() { id -u "$user" >/dev/null 2>&1 && as_user test -d "$own"; }
+has_own() { as_user test -d "$own"; }
 # PID: give this worker the shares in $shares, and no others.
 tell_captures() {
     tell "$1" "clear map $captures"
@@ -83,6 +90,13 @@ share
 systemctl stop "$socket_unit" "$service"
 systemctl reset-failed -q "$service" 2>/dev/null || true
 rm -f -- "$orders"
+"""
+
+# It completes its file at once, but a disk may be slow.
+_COMPLETE = """[ "$(ordered)" = "$migration" ] && systemctl is-active -q "$service" || exit 0
+systemctl reload "$service"
+tries=100
+while [ $((tries -= 1)) -gt 0 ] && as_user sh -c 'ls "$1" | grep -q "[.]part$"' ls "$own"; do sleep 0.2; done
 """
 
 _LOOK = r"""if [ -f "$orders" ]; then echo '== orders'; head -c 65536 "$orders"; echo; fi
@@ -183,6 +197,10 @@ class Captures:
     def stop(self, migration: str) -> dict[str, HostError | None]:
         """End the migration's capture on each gateway; what was recorded until then is in complete files."""
         return self._each(migration, _STOP, "stopping the capture", _nothing)
+
+    def complete(self, migration: str) -> dict[str, HostError | None]:
+        """Have each gateway complete the file that is open; a capture goes on in the next one."""
+        return self._each(migration, _COMPLETE, "completing the open file", _nothing)
 
     def look(self, migration: str) -> dict[str, HostError | Looked]:
         """Return what each gateway has of the migration's capture."""
