@@ -1,8 +1,8 @@
 """The latency that recording every request adds at a gateway, compared with the same gateway that records none.
 
 The gateway has the configuration that rackwright renders, and sends the copies to the real unit, which redacts and
-encrypts them. One client asks over one connection that stays open: 1 kB in, 1 kB out. Blocks of 1,000 requests with and
-without recording take turns, in several rounds. Target: the median is at most 0.2 ms higher.
+encrypts them. One client asks over one connection that stays open: 1 kB in, 1 kB out. Blocks of 1,000 requests with
+and without recording take turns, in several rounds. Target: the median is at most 0.2 ms higher.
 
     python -m benchmarks.capture_cost [--rounds 5] [--blocks 4]
 """
@@ -55,7 +55,7 @@ def record(stack: Stack, side: str) -> None:
 
 
 def measure(rounds: int, blocks: int) -> tuple[list[dict[str, list[float]]], str, bool]:
-    """Return each round's samples in milliseconds; what was recorded, in words; whether each copy is accounted for."""
+    """Return each round's samples in milliseconds, what was recorded, and whether each copy is accounted for."""
     found = []
     asked = 0
     with recording() as (stack, unit):

@@ -57,8 +57,8 @@ def _text(result: CaptureResult, name: str) -> Iterator[str]:
     for host, one in result.gateways.items():
         yield f"{host}: {_standing(one)}; {counted(one.recorded, 'request')} recorded"
     for title, counts in (("not recorded", result.dropped), ("personal data replaced", result.personal)):
-        if counts:
-            yield f"{title}: {', '.join(f'{kind} {number:,}' for kind, number in sorted(counts.items()))}"
+        if text := ", ".join(f"{kind} {number:,}" for kind, number in sorted(counts.items()) if number):
+            yield f"{title}: {text}"
     if result.fetched_files:
         files = counted(result.fetched_files, "file")
         yield f"{counted(result.fetched_requests, 'request')} brought to the folder, in {files}"
