@@ -173,12 +173,12 @@ def usable(kind: str, pattern: str) -> re.Pattern[str]:
     except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"{kind}: is not a regular expression: {error}") from None
     if compiled.match("") or parsed.getwidth()[0] == 0:
-        raise ValueError(f"{kind}: matches an empty text; it should match at least one character")
+        raise ValueError(f"{kind}: matches an empty text; should match at least one character")
     steps, _ = _cost(parsed)
     if steps > MOST_STEPS:
         raise ValueError(
-            f"{kind}: can take very long on some texts; give each * and + an upper limit, like [0-9]{{1,12}}, "
-            "and don't repeat a part that has a repeat"
+            f"{kind}: can take very long on some texts; should have an upper limit for each * and +, "
+            "like [0-9]{1,12}, and no repeat within a repeat"
         )
     return compiled
 
