@@ -226,7 +226,7 @@ def test_a_note_during_a_reading_is_no_fault(store: ControlStore) -> None:
             noted(store, "capture")
             return store.read_all(folder)
 
-    found = read_log(Late(store, 0, written=False), "cloud")  # type: ignore[arg-type]
+    found = read_log(Late(store, 0, written=False), "cloud")
     assert found.entries[:1] == made.entries
     assert len(found.entries) == 2
 
