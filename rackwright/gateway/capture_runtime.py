@@ -20,7 +20,7 @@ from rackwright.gateway.canaries import parts_of
 from rackwright.gateway.scripts import helpers
 from rackwright.operations.haproxy.paths import DRAINS, Paths
 from rackwright.remote import Completed, Remote, read_answer
-from rackwright.roles.capture.settings import SERVICE, SOCKET_UNIT, STATE, USER, Orders
+from rackwright.roles.capture.settings import SERVICE, SOCKET, SOCKET_UNIT, STATE, USER, Orders
 from rackwright.roles.gateway.configuration import CAPTURES, PATHS
 from rackwright.values.base import Stored
 
@@ -33,9 +33,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 # The unit's user owns its files and may have put a link there, so root doesn't read, write or remove them itself.
 _HELPERS = """migration={migration} state={state} user={user} units={units} captures=$configuration/{captures}
 orders=$state/capture.json files=$state/files own=$state/files/{migration}
-service={service} socket_unit={socket_unit}
+service={service} socket_unit={socket_unit} socket={socket}
 """
 _FUNCTIONS = r"""
+# The user may not enter the folder of the one who logs in.
+cd /
 # A user that an apply has removed with the unit left its files; nothing can put a link there any more.
 as_user() {
     if id -u "$user" >/dev/null 2>&1; then
@@ -75,6 +77,8 @@ printf '%s%s%s\n' {before} "$until" {after} | install -T -m 0644 /dev/stdin "$or
 sync "$orders.new"; mv -fT "$orders.new" "$orders"
 systemctl reset-failed -q "$service" "$socket_unit" 2>/dev/null || true
 systemctl start "$socket_unit" "$service"
+[ "$(printf 'end\n' | socat -t 30 - "UNIX-CONNECT:$socket")" = ok ] ||
+    {{ echo "$service doesn't answer; see: journalctl -u $service" >&2; exit 1; }}
 shares=$(printf '%s' {shares} | sed "s/|UNTIL|/|$until|/")
 shares="$shares
 "
@@ -179,6 +183,7 @@ class Captures:
     state: str = STATE
     user: str = USER
     units: str = "/etc/systemd/system"
+    socket: str = SOCKET
 
     def start(self, orders: Orders, shares: Mapping[str, float], seconds: int) -> dict[str, HostError | None]:
         """Make each gateway record these percentages of the requests for these served names from now on.
@@ -232,6 +237,7 @@ class Captures:
 
     def _script(self, migration: str, script: str) -> str:
         values = {"migration": migration, "state": self.state, "user": self.user, "units": self.units}
+        values["socket"] = self.socket
         quoted = {name: quote(value) for name, value in values.items()}
         names = {"captures": CAPTURES, "service": SERVICE, "socket_unit": SOCKET_UNIT}
         return helpers(self.paths, DRAINS) + _HELPERS.format(**quoted, **names) + _FUNCTIONS + script

@@ -24,12 +24,13 @@ PROGRAMS = {
 
 @deploy("capture")
 def capture() -> None:
-    """Install age, the user, the program and its units; nothing is started.
+    """Install age, Python, the user, the program and its units; nothing is started.
 
     The units start at boot if a capture was started at run time and hasn't been stopped. A running capture keeps the
     program with which it was started.
     """
-    installed(name="Install age", packages=("age",))
+    # A host may have only python3-minimal, which lacks modules.
+    installed(name="Install age and Python", packages=("age", "python3"))
     system_user(name=f"Make the user {USER}", user=USER)
     folder(name="Make the folder for the program", path=FOLDER)
     folder(name="Make the folder for recorded requests", path=STATE)

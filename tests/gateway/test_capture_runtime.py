@@ -107,7 +107,9 @@ def recording(recording_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("HERE", str(here))
     monkeypatch.setenv("PATH", f"{here}:{os.environ['PATH']}")
     with Remote([Target("gate1", "@local")]) as remote:
-        captures = Captures(remote, ("gate1",), stack.gateway.paths, str(unit.folder), "root", str(here))
+        captures = Captures(
+            remote, ("gate1",), stack.gateway.paths, str(unit.folder), "root", str(here), str(unit.socket)
+        )
         unit.order()
         unit.start()
         yield Recording(stack, unit, captures)

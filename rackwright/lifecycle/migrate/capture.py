@@ -6,11 +6,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from rackwright.errors import FleetError, HostError, Problem
+from rackwright.errors import HostError
 from rackwright.gateway.capture_runtime import Captures, Found, Looked
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.session.under_lease import leased
-from rackwright.migrate.redact import Redactor
 from rackwright.report.words import counted
 from rackwright.roles.capture.settings import Orders
 from rackwright.values.base import Stored
@@ -64,11 +63,10 @@ class CaptureResult(Stored):
 def start(place: Place) -> CaptureResult:
     """Make all gateways record the plan's sample from now on; note it.
 
-    Raise FleetError, before anything is changed, with each of the plan's patterns that can't be used, LeasedError if
-    another operator is at work. A gateway where it can't be started is in `missed`; the others record.
+    A gateway where it can't be started is in `missed`; the others record. Raise LeasedError if another operator is at
+    work.
     """
     plan, captures = place.plan, captures_of(place)
-    _check_patterns(plan.records.redact)
     orders = Orders(
         migration=plan.migration,
         recipient=plan.records.recipient,
@@ -181,14 +179,3 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
     for one in counts:
         total.update(one)
     return dict(total)
-
-
-def _check_patterns(patterns: Mapping[str, str]) -> None:
-    problems = []
-    for kind, pattern in patterns.items():
-        try:
-            Redactor({kind: pattern})
-        except ValueError as error:
-            problems.append(Problem("records.redact of the plan", str(error)))
-    if problems:
-        raise FleetError(problems)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.errors import FleetError, RackwrightError
+from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate import capture as acts
 from rackwright.lifecycle.migrate.capture import CaptureResult, fetch, looked, start, stop
 from tests.lifecycle.migrate.desks import Desk
@@ -35,11 +35,12 @@ def test_it_starts_with_the_plans_figures_and_is_noted(desk: Desk, captures: Sta
     assert desk.store.show() is None
 
 
-def test_a_bad_pattern_is_refused_before_anything_starts(desk: Desk, captures: StandInCaptures) -> None:
-    desk.edit("identity:", 'redact: {ticket: "(a|a)*b"}\n  identity:')
-    with pytest.raises(FleetError, match="ticket"):
-        start(desk.open())
-    assert captures.shares == {}
+def test_the_plans_own_patterns_go_to_the_gateways(desk: Desk, captures: StandInCaptures) -> None:
+    desk.edit("identity:", 'redact: {ticket: "TCK-[0-9]{6}"}\n  identity:')
+    start(desk.open())
+    orders = captures.gateways["gate1"].orders
+    assert orders
+    assert orders.redact == {"ticket": "TCK-[0-9]{6}"}
 
 
 def test_a_gateway_that_is_down_is_named_and_the_others_record(desk: Desk, captures: StandInCaptures) -> None:
