@@ -1,4 +1,4 @@
-"""Where a gateway keeps recorded requests, and what the unit that writes them is told."""
+"""Where a gateway keeps recorded requests, and the orders of the unit that writes them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RESERVE = 2 * 2**30
 
 
 class Orders(Stored):
-    """What the unit is told at run time."""
+    """What the unit gets at run time."""
 
     format: str = "capture/1"
     migration: str

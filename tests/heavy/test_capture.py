@@ -47,7 +47,7 @@ GATEWAYS = ("gate1", "gate2")
 CLOUD = "cloud.lab.internal"
 CLOUD_KEY = "sk-" + "c" * 40
 SECRETS = ("jo.doe.seeded@example.com", "4111111111111111", "sk-proj-" + "Zq7" * 14, "DE89370400440532013000")
-MARK = "heliotrope"
+MARK = "heliotropezq7"
 """A word that only prompts have."""
 FLEET = """\
 fleet: {fleet}

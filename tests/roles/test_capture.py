@@ -9,7 +9,7 @@ from hashlib import sha256
 from rackwright.operations.facts.account import Account, UserAccount
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path_state import Found, PathState
-from rackwright.operations.facts.unit import Unit, UnitState
+from rackwright.operations.facts.unit import OurUnitStates, Unit
 from rackwright.roles.capture.role import PROGRAMS, TEMPLATES, capture
 from rackwright.roles.capture.settings import (
     FILES,
@@ -54,8 +54,7 @@ def test_a_gateway_that_is_ready_is_left_alone() -> None:
     for path, source in files.items():
         digest = sha256(source.read_bytes()).hexdigest()
         facts[PathState, path] = Found("regular file", 0o644, "root", "root", digest)
-    for unit in (SERVICE, SOCKET_UNIT):
-        facts[UnitState, unit] = Unit(file="enabled")
+    facts[OurUnitStates] = {unit: Unit("loaded", "inactive", "enabled") for unit in (SERVICE, SOCKET_UNIT)}
     assert play(capture, facts=facts).changed == []
 
 

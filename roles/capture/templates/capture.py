@@ -301,7 +301,7 @@ def refused(*_: object) -> NoReturn:
 
 @contextmanager
 def limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the block after this time; patterns heed it, too. Only in the main thread."""
+    """Raise TimeoutError in the block after this time; it also ends a search by a pattern. Only in the main thread."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield

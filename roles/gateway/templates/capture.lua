@@ -10,7 +10,7 @@ local PATIENCE, LEAST_PAUSE, MOST_PAUSE = 10, 1, 10
 local LOOKS, LOOK_MS = 15, 20
 
 local queue, waiting, waiting_bytes = core.queue(), 0, 0
--- Why copies were dropped → how many since the unit was last told.
+-- Why copies were dropped → how many that the unit doesn't know of yet.
 local dropped = {}
 
 local function drop(why, count)
