@@ -171,7 +171,7 @@ def test_it_ends_by_its_time(unit: CaptureUnit) -> None:
     unit.order(until=int(time.time()) + 2)
     unit.start()
     unit.send(body())
-    assert unit.ended() == 0
+    assert unit.ended() == 3
     assert unit.state["ended"] == "duration"
     assert len(unit.records()) == 1
     # A host that boots afterwards starts nothing.
@@ -183,16 +183,22 @@ def test_it_ends_before_it_would_exceed_its_size(unit: CaptureUnit) -> None:
     unit.order(size=2**20)
     unit.start()
     unit.send(*(body("x" * 300_000) for _ in range(5)))
-    assert unit.ended() == 0
+    assert unit.ended() == 3
     state = unit.state
     assert state["ended"] == "size"
     assert state["recorded"] == 3
     assert state["dropped"] == {"size": 2}
     assert sum(path.stat().st_size for path in unit.complete) <= 2**20
-    # It stays so when it is started again: the files are still there.
+    # At the next boot it stays so, even if the files were fetched.
+    for path in unit.complete:
+        path.unlink()
+    unit.stopped_at_once()
+    # An operator may start it again.
+    unit.order(size=2**20, until=int(time.time()) + 1800)
     unit.start()
-    unit.send(body("x" * 300_000))
-    assert unit.ended() == 0
+    unit.send(body("again"))
+    unit.stop()
+    assert unit.state["recorded"] == 4
 
 
 def test_it_ends_before_the_disk_has_less_than_its_reserve(unit: CaptureUnit) -> None:
@@ -200,7 +206,7 @@ def test_it_ends_before_the_disk_has_less_than_its_reserve(unit: CaptureUnit) ->
     unit.order(reserve=disk.f_blocks * disk.f_frsize * 2)
     unit.start()
     unit.send(body())
-    assert unit.ended() == 0
+    assert unit.ended() == 3
     assert (unit.state["ended"], unit.state["dropped"]) == ("disk", {"disk": 1})
 
 
@@ -219,7 +225,7 @@ def test_a_full_disk_ends_it_and_leaves_only_complete_files(tmp_path: Path) -> N
         with suppress(ConnectionError):
             unit.send(*(body(os.urandom(200_000).hex()) for _ in range(5)))
         unit.reload()
-        assert unit.ended() == 0
+        assert unit.ended() == 3
         assert [one["body"]["messages"][0]["content"] for one in unit.records()] == ["first"]
         assert not list(unit.files.glob("*.part"))
         (tmp_path / "files" / "filler").unlink()

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import BinaryIO, NoReturn, cast
 
 # It lies next to this file on a gateway only.
@@ -40,6 +41,8 @@ MOST_HEAD = 1024
 WAITING = 16
 """How many requests wait to be redacted; then HAProxy's copies wait, and are dropped there."""
 TICK_SECONDS = 0.5
+OVER = 3
+"""Exit status: the capture has ended on its own."""
 AGE_BLOCK, AGE_TAG, AGE_HEADER = 65536, 16, 512
 """What age adds: a tag to each block, and a header."""
 KINDS = {"large", "full", "fault", "undelivered"}
@@ -85,13 +88,14 @@ class Counts:
     ended: str = ""
 
     @staticmethod
-    def read(path: Path) -> Counts:
+    def read(path: Path, until: int) -> Counts:
         """Return the counts of an earlier run; none if there are none or they can't be read."""
         try:
             said = json.loads(path.read_text(encoding="utf-8"))
             dropped, personal = Counter(said["dropped"]), Counter(said["personal"])
-            # An operator who starts the capture again has made room, or given it more time.
-            return Counts(int(said["recorded"]), int(said["bytes"]), dropped, personal)
+            # Each start by an operator has another end. One that has reached a limit stays ended at the next boot.
+            ended = str(said["ended"]) if said["until"] == until else ""
+            return Counts(int(said["recorded"]), int(said["bytes"]), dropped, personal, ended)
         except (OSError, ValueError, KeyError, TypeError):
             return Counts()
 
@@ -144,7 +148,7 @@ class Capture:
         self.orders, self.folder = orders, folder
         self.arrived: queue.Queue[Recorded | Counter[str]] = queue.Queue(WAITING)
         self.state = folder / "state.json"
-        self.counts = Counts.read(self.state)
+        self.counts = Counts.read(self.state, orders.until)
         # A pattern that can't be used ends this now, not at each request.
         Redactor(orders.redact)
         self.open: OpenFile | None = None
@@ -301,7 +305,7 @@ def refused(*_: object) -> NoReturn:
 
 @contextmanager
 def limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the block after this time; it also ends a search by a pattern. Only in the main thread."""
+    """Raise TimeoutError in the block after this time, even in a search by a pattern. Only in the main thread."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
@@ -368,7 +372,8 @@ def late(*_: object) -> NoReturn:
     raise TimeoutError
 
 
-def main(orders_file: str, files: str) -> None:
+def main(orders_file: str, files: str) -> int:
+    """Return the exit status."""
     os.umask(0o077)
     orders = Orders.read(Path(orders_file))
     folder = Path(files) / orders.migration
@@ -388,17 +393,23 @@ def main(orders_file: str, files: str) -> None:
     listener = socket.socket(fileno=3)
     threading.Thread(target=listen, args=(listener, capture), daemon=True).start()
     capture.run()
+    return OVER if capture.counts.ended else 0
 
 
-def quietly(act: Callable[[], None]) -> int:
-    """Return the exit status of `act`. A message only says which error it was: its text may quote a request."""
+def frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def quietly(act: Callable[[], int]) -> int:
+    """Return the exit status. A message only says which error it was: its text may quote a request."""
     try:
-        act()
+        return act()
     except Exception as error:
-        line = error.__traceback__.tb_lineno if error.__traceback__ else 0
-        print(f"{type(error).__name__} at line {line}", file=sys.stderr)
+        lines = [str(frame.tb_lineno) for frame in frames(error.__traceback__)]
+        print(f"{type(error).__name__} at line {' > '.join(lines)}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":
