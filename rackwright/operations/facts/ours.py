@@ -28,8 +28,8 @@ class OurUnits(_Names):
 
 
 class OurFiles(_Names):
-    """Return probe scripts, folders of proxies, p2p, etcd, tool, capture, files of certificates, backups, clouds, GPU faults,
-    driver, boot.
+    """Return probe scripts, folders of proxies, p2p, etcd, tool, capture, files of certificates, backups, clouds, GPU
+    faults, driver, boot.
 
     Other files there are always needed, or not ours. The tool's state stays: it may have signed reports.
     """

@@ -67,14 +67,13 @@ local function deliver(socket, text, taken)
         text = queue:pop()
         if text and text ~= "" then taken(text) end
     end
-    local told = {}
-    for why, count in pairs(dropped) do
-        told[why] = count
-        said(socket, string.format("dropped %s %d\n", why, count))
-    end
+    -- While this waits, requests add to the counts.
+    local reported = {}
+    for why, count in pairs(dropped) do reported[why] = count end
+    for why, count in pairs(reported) do said(socket, string.format("dropped %s %d\n", why, count)) end
     said(socket, "end\n")
     if socket:receive("*l") ~= "ok" then error("no answer") end
-    for why, count in pairs(told) do dropped[why] = dropped[why] > count and dropped[why] - count or nil end
+    for why, count in pairs(reported) do dropped[why] = dropped[why] > count and dropped[why] - count or nil end
 end
 
 core.register_task(function()
