@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyinfra.context import host
 
 from rackwright.fleet.hosts.host_spec import HostSpec
+from rackwright.roles.capture.role import capture
 from rackwright.roles.certificate.role import certificate, own_certificate
 from rackwright.roles.cloud.role import cloud
 from rackwright.roles.gateway.role import gateway as gateway_role
@@ -24,5 +25,8 @@ def gateway() -> None:
     if spec.cloud:
         cloud(settings=spec.cloud, access=spec.credentials.clouds)
     gateway_role(settings=spec.gateway)
+    if spec.records:
+        # After HAProxy, whose user may connect to its socket.
+        capture()
     if spec.vip:
         vip(settings=spec.vip)

@@ -50,6 +50,7 @@ from rackwright.roles.gateway.configuration import PATHS, key_entries, key_lines
 from rackwright.roles.gateway.settings import Key, RevokedKey, Side
 
 Read = TypeVar("Read")
+_LENT_FIELD = 8
 
 
 class Gateways:
@@ -258,10 +259,14 @@ def _in_memory(key: Key, lines: str = "''") -> str:
 
 
 def _lasting(key: Key, seconds: int) -> str:
-    """Return a key's entry for all models, quoted for a shell, which computes its end from the gateway's clock."""
+    """Return a key's entry for all models, quoted for a shell, which computes its end from the gateway's clock.
+
+    Its eighth field says that it is rackwright's own: a migration doesn't record what rackwright asks.
+    """
     ((name, value),) = key_entries(key)
-    id, _, rest = value.split("|", 2)
-    before, after = quote(f"{name} {id}|"), quote(f"|{rest}\n")
+    id, _, *rest = value.split("|")
+    fields = [*rest, *[""] * (_LENT_FIELD - 3 - len(rest)), "lent"]
+    before, after = quote(f"{name} {id}|"), quote(f"|{'|'.join(fields)}\n")
     return f'{before}"$(($(date +%s) + {int(seconds)}))"{after}'
 
 

@@ -26,6 +26,8 @@ MOST_LINE = 8 * 2**20
 """The longest line, in bytes."""
 MANIFEST = "files.json"
 MOST_MANIFEST = 16 * 2**20
+_AGE = b"age-encryption.org/v1\n"
+"""How each file of age begins."""
 _NAME = re.compile(r"([a-z-]{1,30})-([0-9]{6})\.jsonl\.age")
 
 
@@ -94,6 +96,21 @@ class Folder:
             written.append(self._add(kind, chunk, count))
         return tuple(written)
 
+    def adopt(self, kind: str, content: bytes, lines: int) -> str:
+        """Add a file that was encrypted elsewhere for the same public key; return its name.
+
+        A content that the folder has already isn't added again. Raise RackwrightError if the content isn't an
+        encrypted file, or can't be written.
+        """
+        digest = hashlib.sha256(content).hexdigest()
+        for name, one in self.of(kind):
+            if one.sha256 == digest:
+                return name
+        if not content.startswith(_AGE):
+            raise RackwrightError("what was fetched is no file encrypted by age", where=str(self.path))
+        self._create()
+        return self._store(kind, content, lines)
+
     def read(self, kind: str) -> Iterator[str]:
         """Yield the lines of this kind, in the order in which they were written.
 
@@ -128,7 +145,9 @@ class Folder:
     def _add(self, kind: str, chunk: bytes, count: int) -> str:
         import pyrage
 
-        content = pyrage.encrypt(chunk, [pyrage.x25519.Recipient.from_str(self.recipient)])
+        return self._store(kind, pyrage.encrypt(chunk, [pyrage.x25519.Recipient.from_str(self.recipient)]), count)
+
+    def _store(self, kind: str, content: bytes, count: int) -> str:
         manifest = self.manifest()
         # A file that no list names was left by a run that was killed.
         last = max((_number(name) for name in manifest.files if _kind(name) == kind), default=0)

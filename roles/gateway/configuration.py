@@ -31,6 +31,10 @@ DOWNTIME_HEEDED_SECONDS = 600
 interrupted and never end its downtime."""
 CANARIES = "canaries.map"
 """Name of the file of canaries, next to the configuration: model → share and server. Not rendered here either."""
+CAPTURES = "captures.map"
+"""Name of the file of captures: served name → share, end and largest body. Not rendered here either."""
+MOST_COPIES = 256
+"""How many copies of requests each thread keeps for the unit that records them."""
 
 
 CLIENT_ERRORS = (
@@ -77,6 +81,10 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         downtimes=DOWNTIMES,
         downtime_heeded_seconds=DOWNTIME_HEEDED_SECONDS,
         canaries=CANARIES,
+        captures=CAPTURES,
+        most_copies=MOST_COPIES,
+        # Room for one of the largest requests, and for more of the usual ones.
+        most_copied_bytes=max(2 * settings.max_request_bytes, 8 * 2**20),
         replaced=REPLACED,
         early=EARLY,
         left=LEFT,
@@ -159,6 +167,7 @@ def maps(settings: Settings) -> dict[str, str]:
         "ends.map": ends_map(),
         REPLACED: "",
         EARLY: "",
+        **({"capture.lua": (TEMPLATES / "capture.lua").read_text()} if settings.captures else {}),
         **{
             name: (TEMPLATES / name).read_text()
             for name in ("downtime.lua", "nesting.lua", "not_http.lua", "reuse.lua")

@@ -10,6 +10,7 @@ from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values.amounts import Port
 from rackwright.values.base import Frozen
 from rackwright.values.network import AddressField
+from rackwright.values.paths import HostPath
 from rackwright.values.text import Line, Name, Origin, ServedName, Sha256
 
 FOLDER = "/etc/rackwright/gateway"
@@ -165,6 +166,8 @@ class Settings(Frozen):
     """A request with a larger body is refused."""
     key_concurrency: int = 100
     """Concurrent requests of a key that has no limit of its own; 0: no limit."""
+    captures: HostPath | None = None
+    """Socket of the unit that records requests for a migration; None: this gateway records none."""
     connections: int = 4000
     """Maximum number of connected clients, including idle ones."""
 

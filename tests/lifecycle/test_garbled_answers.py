@@ -21,6 +21,8 @@ from rackwright.cli.status import _lines
 from rackwright.errors import FleetError
 from rackwright.fleet.targets import targets
 from rackwright.gateway.canaries import parse_canaries
+from rackwright.gateway.capture_runtime import parse_files
+from rackwright.gateway.capture_runtime import parse_look as parse_capture_look
 from rackwright.gateway.clouds import parse_clouds
 from rackwright.gateway.left import parse_left
 from rackwright.gateway.server_states import (
@@ -95,6 +97,12 @@ from tests.lifecycle.patch.states import STATE
 ROOT = Path(__file__).parents[2]
 RECORD = (
     '{"format": "control-hosts/1", "hosts": ["gate1"], "number": 3, "since": "2026-11-01T08:00:00Z", "who": "anna"}'
+)
+CAPTURE = (
+    '== orders\n{"format":"capture/1","migration":"support","recipient":"age1","until":1,"size":2,"request":3,'
+    '"reserve":4,"redact":{}}\n\n== active\n== state\n{"format":"capture-state/1","migration":"support","until":1,'
+    '"recorded":2,"bytes":3,"dropped":{"full":1},"personal":{"email":1},"ended":""}\n\n'
+    "== files\n00000001-12.age 900\n"
 )
 OWNER = '{"format": "lease/1", "who": "anna", "machine": "vm", "why": "apply", "run": "r1"}'
 ENTRY = (
@@ -186,6 +194,8 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_certificates: (parse_certificates, f"--- gateway\n{CERTIFICATE}--- trusts\n{CERTIFICATE}"),
     parse_queued: (parse_queued, "== stat\n# pxname,svname,qcur,\nmodel.tiny,BACKEND,2,\n"),
     parse_canaries: (lambda text: dict(parse_canaries(text)), "500|gpu1.tiny.1.8100|1790000000|abc|r1\n"),
+    parse_capture_look: (parse_capture_look, CAPTURE),
+    parse_files: (parse_files, f"{'a' * 64} 00000001-12.age\n"),
     parse_downtimes: (parse_downtimes, "tiny 1790000000\n"),
     parse_dropped: (parse_dropped, "0\n38\n"),
     parse_uses: (parse_uses, 'old 2026-11-01T03:15:00.000Z "ada"\n'),

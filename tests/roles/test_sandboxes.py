@@ -13,6 +13,7 @@ from rackwright.launch import Reach
 from rackwright.lifecycle.p2p import unit as p2p
 from rackwright.operations import watch_units
 from rackwright.roles.backup import units as backup
+from rackwright.roles.capture import role as capture
 from rackwright.roles.cloud import units as cloud
 from rackwright.roles.etcd import configuration as etcd
 from rackwright.roles.firewall import role as firewall
@@ -30,6 +31,7 @@ from tests.roles.test_replica_group import FIRST, of
 from tests.roles.test_tool_units import SETTINGS as TOOL
 
 SANDBOXED = re.compile(r"RestrictAddressFamilies=|[{]SANDBOX[}]")
+CAPTURE = (Path(capture.__file__).parent / "templates/rackwright-capture.service").read_text()
 FIREWALL = (Path(firewall.__file__).parent / "templates/rackwright-firewall.service").read_text()
 ROOT = {"UserOrDynamicUser", "PrivateUsers", "DeviceAllow"}
 """It runs as root, with the devices of PrivateDevices."""
@@ -87,6 +89,7 @@ def analyzed(unit: Path, *options: str) -> str:
         ("agent@", probe.agent(PROBE), LOOKS | {"PrivateTmp"}),
         ("gateway", GATEWAY, SERVES | BINDS),
         ("host-proxy", HOST_PROXY, SERVES | {"SupplementaryGroups"}),
+        ("capture", CAPTURE, {"RootDirectoryOrRootImage", "DeviceAllow"}),
         ("backup", backup.service(DISK, "run"), LOOKS | READS),
         ("check", backup.service(WEB, "check"), LOOKS | READS | NETWORK),
         ("etcd", etcd.unit_text(), SERVES - {"MemoryDenyWriteExecute"}),
@@ -132,6 +135,7 @@ UNITS = {
     "rackwright/operations/watch_units.py": [watch_units.answer("", "", "/bin/true")],
     "roles/backup/units.py": [backup.service(DISK, "run"), backup.service(WEB, "check")],
     "roles/cloud/units.py": [cloud.service(), cloud.connection(CLOUD, 3128)],
+    "roles/capture/templates/rackwright-capture.service": [CAPTURE],
     "roles/etcd/templates/unit.service.j2": [etcd.unit_text()],
     "roles/firewall/templates/rackwright-firewall.service": [FIREWALL],
     "roles/gpu_faults/units.py": [gpu_faults.service()],

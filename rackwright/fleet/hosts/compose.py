@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
 from rackwright.fleet.hosts.boot import boot_of
+from rackwright.fleet.hosts.capture import records
 from rackwright.fleet.hosts.certificate import certificates_of
 from rackwright.fleet.hosts.clouds import cloud_of
 from rackwright.fleet.hosts.downloads import downloads_of
@@ -66,6 +67,7 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
         host_proxy=serving.host_proxy,
         gateway=gateway,
         cloud=cloud,
+        records=records(fleet, name),
         vip=vip,
         etcd=etcd,
         tool=tool,

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from rackwright.fleet.downloads import route_from_hosts
 from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.hosts.capture import records
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
 from rackwright.fleet.sections.clouds import CloudModel
+from rackwright.roles.capture.settings import SOCKET as CAPTURE_SOCKET
 from rackwright.roles.gateway.settings import Cloud, Key, Peer, RevokedKey, RoutedModel, Server, Settings
 
 
@@ -36,6 +38,7 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | No
         client_certificate="gateway-client",
         models=tuple(_routed(fleet, lock, model) for model in fleet.file.routed),
         clouds=tuple(clouds_of(fleet)),
+        captures=CAPTURE_SOCKET if records(fleet, host) else None,
         keys=keys.given,
         revoked=keys.revoked,
         peers=tuple(Peer(name=name, address=fleet.service(name)) for name in fleet.gateways_beside(host)),

@@ -98,6 +98,8 @@ class HostSpec:
     gpu_faults: GpuFaults | None = None
     cloud: Cloud | None = None
     """None unless the host is a gateway that passes requests to clouds."""
+    records: bool = False
+    """Whether `migrate capture` can record requests here."""
     vip: Vip | None = None
     etcd: Etcd | None = None
     """None unless the host is one of several control hosts."""

@@ -10,6 +10,9 @@ from rackwright.fleet.hosts.serving import Serving
 from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.boot.settings import FILES as BOOT_FILES
 from rackwright.roles.boot.settings import Settings as Boot
+from rackwright.roles.capture.settings import FOLDER as CAPTURE
+from rackwright.roles.capture.settings import UNITS as CAPTURE_UNITS
+from rackwright.roles.capture.settings import USER as CAPTURE_USER
 from rackwright.roles.certificate.settings import files as certificate_files
 from rackwright.roles.cloud.settings import USER as CLOUD_USER
 from rackwright.roles.cloud.settings import Settings as Cloud
@@ -57,17 +60,23 @@ def layout_of(
         serves=bool(serving.replicas),
         keep_units=tuple(sorted(_units(serving, gateway, cloud, vip, etcd, tool, backup, driver))),
         keep_files=tuple(sorted(_files(serving, gateway, cloud, vip, etcd, tool, backup, driver, p2p, boot))),
-        keep_users=_users(serving, cloud, etcd, tool, p2p),
+        keep_users=_users(serving, gateway, cloud, etcd, tool, p2p),
         keep_builds=tuple(sorted(runtime.kept for runtime in serving.runtimes if runtime.kept)),
         keep_tool=tool.settings.folder if tool else None,
     )
 
 
 def _users(
-    serving: Serving, cloud: Cloud | None, etcd: Etcd | None, tool: InstalledTool | None, p2p: PeerToPeer | None
+    serving: Serving,
+    gateway: Gateway | None,
+    cloud: Cloud | None,
+    etcd: Etcd | None,
+    tool: InstalledTool | None,
+    p2p: PeerToPeer | None,
 ) -> tuple[str, ...]:
     others = [user for user, of in ((ETCD_USER, etcd), (TOOL_USER, tool), (P2P_USER, p2p)) if of]
     others += [CLOUD_USER] if cloud and cloud.proxy else []
+    others += [CAPTURE_USER] if gateway and gateway.captures else []
     return tuple(sorted({*(replica.user for replica in serving.replicas), *others}))
 
 
@@ -96,6 +105,8 @@ def _units(
         yield from serving.host_proxy.units
     if gateway:
         yield from gateway.units
+        if gateway.captures:
+            yield from CAPTURE_UNITS
     if cloud:
         yield from cloud.units
     if vip:
@@ -132,6 +143,8 @@ def _files(
         yield from (HOST_PROXY, *certificate_files(serving.host_proxy.certificate))
     if gateway:
         yield GATEWAY
+        if gateway.captures:
+            yield CAPTURE
         for name in (gateway.certificate, gateway.client_certificate):
             yield from certificate_files(name)
     if cloud:

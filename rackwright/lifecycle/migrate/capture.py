@@ -1,0 +1,181 @@
+"""`migrate capture`: the gateways record a sample of what clients ask, and the files are brought to the folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from rackwright.errors import HostError
+from rackwright.gateway.capture_runtime import Captures, Found, Looked
+from rackwright.lifecycle.migrate.place import Place
+from rackwright.lifecycle.session.under_lease import leased
+from rackwright.report.words import counted
+from rackwright.roles.capture.settings import Orders
+from rackwright.values.base import Stored
+
+KIND = "requests"
+
+
+class GatewayCapture(Stored):
+    """What one gateway has recorded for the migration so far."""
+
+    running: bool
+    """Whether it records now."""
+    until: int | None
+    """When it ends or ended, Unix seconds; None: nothing was recorded yet."""
+    ended: str
+    """Why it ended on its own: duration, size or disk; "": it hasn't."""
+    recorded: int
+    bytes: int
+    """Encrypted."""
+    waiting: int
+    """Files on the gateway that weren't fetched yet."""
+    dropped: Mapping[str, int]
+    """Why requests of the sample weren't recorded → how many."""
+    personal: Mapping[str, int]
+    """Kind of personal data → how many were replaced."""
+
+
+class CaptureResult(Stored):
+    """All gateways' captures, as they answered."""
+
+    format: str = "capture-result/1"
+    gateways: Mapping[str, GatewayCapture]
+    fetched_files: int = 0
+    fetched_requests: int = 0
+    missed: Mapping[str, str] = {}
+    """Gateway → why it can't be asked."""
+
+    @property
+    def recorded(self) -> int:
+        return sum(one.recorded for one in self.gateways.values())
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        return _sum(one.dropped for one in self.gateways.values())
+
+    @property
+    def personal(self) -> Mapping[str, int]:
+        return _sum(one.personal for one in self.gateways.values())
+
+
+def start(place: Place) -> CaptureResult:
+    """Make all gateways record the plan's sample from now on; note it.
+
+    A gateway where it can't be started is in `missed`; the others record. Raise LeasedError if another operator is at
+    work.
+    """
+    plan, captures = place.plan, captures_of(place)
+    orders = Orders(
+        migration=plan.migration,
+        recipient=plan.records.recipient,
+        until=0,
+        size=plan.capture.size,
+        request=plan.capture.request,
+        redact=plan.records.redact,
+    )
+    shares = dict.fromkeys(plan.models, plan.capture.share)
+    with leased(place.session, f"migrate capture {plan.migration}", place.console, rollout=True):
+        started = captures.start(orders, shares, plan.capture.duration)
+    result = looked(place, _failures(started))
+    on = counted(sum(one.running for one in result.gateways.values()), "gateway")
+    place.note("capture", f"recording {plan.capture.share:g} % at {on}", result)
+    return result
+
+
+def stop(place: Place) -> CaptureResult:
+    """End the capture early at all gateways; note it. What was recorded stays there until it is fetched or erased."""
+    with leased(place.session, f"migrate capture {place.plan.migration}", place.console, rollout=True):
+        stopped = captures_of(place).stop(place.plan.migration)
+    result = looked(place, _failures(stopped))
+    place.note("capture", f"stopped, {counted(result.recorded, 'request')} recorded", result)
+    return result
+
+
+def fetch(place: Place) -> CaptureResult:
+    """Bring all complete files to the migration's folder and note it; then remove them from the gateways.
+
+    A file that is in the folder already isn't added again, so a fetch that was interrupted can be repeated. Raise
+    RackwrightError if the folder can't be written; then nothing was removed from a gateway.
+    """
+    place.need_folder()
+    captures, migration = captures_of(place), place.plan.migration
+    captures.complete(migration)
+    arrived: dict[str, list[Found]] = {}
+    missed: dict[str, str] = {}
+    for host, listed in captures.files(migration).items():
+        arrived[host] = []
+        try:
+            for file in _known(listed):
+                _bring(place, captures, host, file)
+                arrived[host].append(file)
+        except HostError as error:
+            missed[host] = error.problems[0].what
+    files, lines = sum(map(len, arrived.values())), sum(one.lines for some in arrived.values() for one in some)
+    result = looked(place, missed).model_copy(update={"fetched_files": files, "fetched_requests": lines})
+    place.note("capture", f"fetched {counted(lines, 'request')} in {counted(files, 'file')}", result)
+    return _removed(captures, migration, arrived, result)
+
+
+def looked(place: Place, missed: Mapping[str, str] | None = None) -> CaptureResult:
+    """Return what each gateway says of the migration's capture; `missed` has gateways that failed before."""
+    answers = captures_of(place).look(place.plan.migration)
+    gateways = {host: _of(one, place.plan.migration) for host, one in answers.items() if isinstance(one, Looked)}
+    return CaptureResult(gateways=gateways, missed=_failures(answers) | dict(missed or {}))
+
+
+def captures_of(place: Place) -> Captures:
+    return Captures(place.session.remote, place.session.fleet.gateways)
+
+
+def _removed(
+    captures: Captures, migration: str, arrived: Mapping[str, list[Found]], result: CaptureResult
+) -> CaptureResult:
+    """Remove what was noted; return the result with the gateways that failed."""
+    missed = dict(result.missed)
+    for host, files in arrived.items():
+        try:
+            if files:
+                captures.remove(host, migration, files)
+        except HostError as error:
+            missed[host] = f"its files were fetched, but not removed: {error.problems[0].what}"
+    return result.model_copy(update={"missed": missed})
+
+
+def _bring(place: Place, captures: Captures, host: str, file: Found) -> None:
+    content = captures.fetch(host, place.plan.migration, file)
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise HostError(f"{file.name} changed while it was fetched", where=host)
+    place.folder.adopt(KIND, content, file.lines)
+
+
+def _known(answer: HostError | tuple[Found, ...]) -> tuple[Found, ...]:
+    if isinstance(answer, HostError):
+        raise answer
+    return answer
+
+
+def _failures(answers: Mapping[str, object]) -> dict[str, str]:
+    return {host: one.problems[0].what for host, one in answers.items() if isinstance(one, HostError)}
+
+
+def _of(found: Looked, migration: str) -> GatewayCapture:
+    state = found.state
+    return GatewayCapture(
+        running=found.active and found.migration == migration,
+        until=state.until if state else None,
+        ended=state.ended if state else "",
+        recorded=state.recorded if state else 0,
+        bytes=state.bytes if state else 0,
+        waiting=found.files,
+        dropped=state.dropped if state else {},
+        personal=state.personal if state else {},
+    )
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(total)

@@ -1,0 +1,1 @@
+"""The unit that redacts, encrypts and keeps the requests which a gateway records for a migration."""

@@ -1,0 +1,120 @@
+"""A capture is started, looked at, fetched and stopped; a gateway that can't be asked is named, the others go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rackwright.errors import RackwrightError
+from rackwright.lifecycle.migrate import capture as acts
+from rackwright.lifecycle.migrate.capture import CaptureResult, fetch, looked, start, stop
+from tests.lifecycle.migrate.desks import Desk
+from tests.lifecycle.migrate.stand_in_captures import StandInCaptures, StandInGateway
+
+
+@pytest.fixture
+def captures(monkeypatch: pytest.MonkeyPatch) -> StandInCaptures:
+    found = StandInCaptures({"gate1": StandInGateway(), "gate2": StandInGateway()})
+    monkeypatch.setattr(acts, "captures_of", lambda _: found)
+    return found
+
+
+def test_it_starts_with_the_plans_figures_and_is_noted(desk: Desk, captures: StandInCaptures) -> None:
+    desk.edit("replay:", "capture: {share: 5, duration: 1h, size: 2MB, request: 64kB}\nreplay:")
+    result = start(desk.open())
+    assert captures.shares == {"gpt-4o-mini": 5}
+    orders = captures.gateways["gate1"].orders
+    assert orders
+    assert (orders.migration, orders.until - 1_800_000_000) == ("support", 3600)
+    assert orders.recipient == desk.open().plan.records.recipient
+    assert {host: one.running for host, one in result.gateways.items()} == {"gate1": True, "gate2": True}
+    entry = desk.open().entries()[-1]
+    assert (entry.act, entry.what) == ("capture", "recording 5 % at 2 gateways")
+    assert desk.open().result("capture", CaptureResult) == result
+    assert desk.store.show() is None
+
+
+def test_the_plans_own_patterns_go_to_the_gateways(desk: Desk, captures: StandInCaptures) -> None:
+    desk.edit("identity:", 'redact: {ticket: "TCK-[0-9]{6}"}\n  identity:')
+    start(desk.open())
+    orders = captures.gateways["gate1"].orders
+    assert orders
+    assert orders.redact == {"ticket": "TCK-[0-9]{6}"}
+
+
+def test_a_gateway_that_is_down_is_named_and_the_others_record(desk: Desk, captures: StandInCaptures) -> None:
+    captures.gateways["gate2"].down = True
+    result = start(desk.open())
+    assert result.missed == {"gate2": "can't be reached"}
+    assert list(result.gateways) == ["gate1"]
+    assert captures.gateways["gate1"].orders
+
+
+def test_files_are_in_the_folder_and_noted_before_they_are_removed(desk: Desk, captures: StandInCaptures) -> None:
+    for gateway, lines in zip(captures.gateways.values(), (("1", "2"), ("3",)), strict=True):
+        gateway.record(*lines)
+    place = desk.open()
+    result = fetch(place)
+    assert captures.done == ["complete"]
+    assert (result.fetched_files, result.fetched_requests, result.missed) == (2, 3, {})
+    assert sorted(desk.open().folder.read("requests")) == ["1", "2", "3"]
+    assert not any(gateway.files for gateway in captures.gateways.values())
+    entry = desk.open().entries()[-1]
+    assert entry.what == "fetched 3 requests in 2 files"
+    assert entry.manifest == place.folder.sha256()
+    assert fetch(desk.open()).fetched_files == 0
+    assert len(list(desk.open().folder.read("requests"))) == 3
+
+
+def test_a_fetch_that_could_not_remove_is_repeated_without_a_duplicate(desk: Desk, captures: StandInCaptures) -> None:
+    captures.gateways["gate1"].record("1")
+    captures.gateways["gate1"].keeps = True
+    result = fetch(desk.open())
+    assert result.missed == {"gate1": "its files were fetched, but not removed: removing the recorded files failed"}
+    captures.gateways["gate1"].keeps = False
+    fetch(desk.open())
+    assert list(desk.open().folder.read("requests")) == ["1"]
+    assert captures.gateways["gate1"].files == {}
+
+
+def test_nothing_is_removed_that_could_not_be_noted(
+    desk: Desk, captures: StandInCaptures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captures.gateways["gate1"].record("1")
+    place = desk.open()
+    desk.open().note("import", "another machine's")
+    with pytest.raises(RackwrightError):
+        fetch(place)
+    assert captures.gateways["gate1"].files
+
+
+def test_what_changes_on_the_way_is_not_taken(desk: Desk, captures: StandInCaptures) -> None:
+    captures.gateways["gate1"].record("1")
+    captures.gateways["gate1"].damages = True
+    captures.gateways["gate2"].record("2")
+    result = fetch(desk.open())
+    assert result.missed == {"gate1": "00000001-1.age changed while it was fetched"}
+    assert list(desk.open().folder.read("requests")) == ["2"]
+    assert captures.gateways["gate1"].files
+
+
+def test_a_folder_that_cannot_be_written_removes_nothing(desk: Desk, captures: StandInCaptures) -> None:
+    captures.gateways["gate1"].record("1")
+    Path(desk.records).write_text("no folder")
+    with pytest.raises(RackwrightError):
+        fetch(desk.open())
+    assert captures.gateways["gate1"].files
+
+
+def test_it_is_stopped_and_looked_at(desk: Desk, captures: StandInCaptures) -> None:
+    start(desk.open())
+    captures.gateways["gate1"].record("1")
+    found = looked(desk.open())
+    assert found.recorded == 1
+    assert found.personal == {"email": 1}
+    assert found.dropped == {"full": 2}
+    result = stop(desk.open())
+    assert not any(one.running for one in result.gateways.values())
+    assert desk.open().entries()[-1].what == "stopped, 1 request recorded"
+    assert captures.gateways["gate1"].files

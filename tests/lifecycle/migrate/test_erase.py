@@ -1,0 +1,80 @@
+"""An erasure is proven by a listing; what it couldn't reach is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from rackwright.errors import RackwrightError
+from rackwright.lifecycle.migrate import erase as acts
+from rackwright.lifecycle.migrate.erase import erase
+from tests.lifecycle.migrate.desks import Desk
+from tests.lifecycle.migrate.stand_in_captures import StandInCaptures, StandInGateway
+
+
+class Agrees(Desk):
+    agrees = True
+
+    def confirm(self, question: str) -> None:
+        self.said.append(question)
+        if not self.agrees:
+            raise RackwrightError("not confirmed")
+
+
+@pytest.fixture
+def captures(monkeypatch: pytest.MonkeyPatch) -> StandInCaptures:
+    found = StandInCaptures({"gate1": StandInGateway(), "gate2": StandInGateway()})
+    for gateway in found.gateways.values():
+        gateway.record("1", "2")
+    monkeypatch.setattr(acts, "captures_of", lambda _: found)
+    return found
+
+
+@pytest.fixture
+def agrees(desk: Desk) -> Agrees:
+    return Agrees(desk.folder, desk.hosts)
+
+
+def test_the_gateways_list_nothing_and_the_folder_stays(agrees: Agrees, captures: StandInCaptures) -> None:
+    agrees.open().folder.write("requests", ["kept"])
+    agrees.open().note("import", "1 request")
+    erased = erase(agrees.open(), folder=False)
+    assert captures.done == ["stop", "erase"]
+    assert erased.gateways == ("gate1", "gate2")
+    assert erased.missed == {}
+    assert list(agrees.open().folder.read("requests")) == ["kept"]
+    entry = agrees.open().entries()[-1]
+    assert (entry.act, entry.what) == ("erase", "2 gateways without recorded requests")
+    assert entry.result
+
+
+def test_with_folder_records_answers_and_what_a_killed_run_left_are_gone(
+    agrees: Agrees, captures: StandInCaptures
+) -> None:
+    place = agrees.open()
+    for kind in ("requests", "answers-cloud", "answers-again", "answers-fleet"):
+        place.folder.write(kind, ["text"])
+    place.note("replay", "done")
+    (agrees.records / "requests-000009.jsonl.age").write_bytes(b"left")
+    (agrees.records / "requests-000010.jsonl.age.new").write_bytes(b"left")
+    erased = erase(agrees.open(), folder=True)
+    assert (erased.files, erased.left) == (4, ())
+    assert [path.name for path in agrees.records.iterdir() if ".age" in path.name] == []
+    assert agrees.open().folder.manifest().files == {}
+    assert "4 files removed from the folder" in agrees.open().entries()[-1].what
+
+
+def test_nothing_is_touched_without_agreement(agrees: Agrees, captures: StandInCaptures) -> None:
+    agrees.agrees = False
+    with pytest.raises(RackwrightError, match="not confirmed"):
+        erase(agrees.open(), folder=True)
+    assert captures.done == []
+    assert "and all records and answers in" in agrees.said[-1]
+
+
+def test_a_gateway_that_is_down_or_still_lists_files_is_named(agrees: Agrees, captures: StandInCaptures) -> None:
+    captures.gateways["gate1"].down = True
+    captures.gateways["gate2"].stays = True
+    erased = erase(agrees.open(), folder=False)
+    assert erased.gateways == ()
+    assert erased.missed == {"gate1": "can't be reached", "gate2": "it still lists 1 file"}
+    assert agrees.open().entries()[-1].what == "0 gateways without recorded requests, not gate1, gate2"
