@@ -49,7 +49,7 @@ class Fault:
     """What happens to the next requests instead of an answer."""
 
     kind: str
-    """status, silence, slow, redirect, cut, garbled, huge or reset."""
+    """status, silence, slow, drip, redirect, cut, garbled, huge or reset."""
     times: int = 1
     """How many requests it meets; -1: all, until it is removed."""
     path: str = "/v1/"
@@ -212,12 +212,23 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault.kind == "silence":
             self.server.cloud.ended.wait(600)
             self.close_connection = True
+        elif fault.kind == "drip":
+            self._drip()
         elif fault.kind == "reset":
             self.close_connection = True
         else:
             self.server.cloud.ended.wait(fault.seconds)
             return False
         return True
+
+    def _drip(self) -> None:
+        """Answer a byte from time to time, without an end."""
+        self.close_connection = True
+        self._one.status = 200
+        self.send_response(200)
+        self.end_headers()
+        while not self.server.cloud.ended.wait(0.05):
+            self.wfile.write(b" ")
 
     def _answer(self, path: str, *, cut: bool) -> None:
         cloud = self.server.cloud

@@ -29,7 +29,7 @@ MOST_FAILED = 10
 _UNWILLING = (401, 403)
 
 
-class Stop(Exception):  # noqa: N818 (no failure: a replay ends with its reason)
+class Stop(Exception):
     """This side can't be asked any further; `reason` says why."""
 
     def __init__(self, reason: str) -> None:
@@ -88,8 +88,7 @@ class Lane:
         """Send a request and return its answer; an error of HTTP is one, too. Raise Stop if the replay must end."""
         tries, pause = 0, FIRST_PAUSE
         while True:
-            sent = self.pace.now()
-            got = self._send(path, body)
+            got, sent = self._send(path, body)
             if got.status == 429:
                 self._wait_as_asked(got, sent)
                 continue
@@ -108,14 +107,15 @@ class Lane:
         with self._lock:
             self._stop = self._stop or reason
 
-    def _send(self, path: str, body: bytes) -> Got:
+    def _send(self, path: str, body: bytes) -> tuple[Got, float]:
+        """Send a request when it may be; return the answer and when it was sent."""
         self._wait_for_turn()
-        key = self.keys.current()
+        key, sent = self.keys.current(), self.pace.now()
         got = self.sender.send(path, body, key)
         if got.status in _UNWILLING:
             self._wait_for_turn()
             got = self.sender.send(path, body, self.keys.instead_of(key))
-        return got
+        return got, sent
 
     def _wait_for_turn(self) -> None:
         while True:
@@ -132,12 +132,15 @@ class Lane:
     def _wait_as_asked(self, got: Got, sent: float) -> None:
         with self._lock:
             # Of several that were in flight together, the first counts.
-            self._limited += sent >= self._until
+            counts = sent >= self._until
+            self._limited += counts
             limited = self._limited
         if limited > MOST_LIMITED:
             raise self._stopped(f"the {self.side} answers nothing but 429 {_code(got)}".rstrip())
-        usual = min(FIRST_PAUSE * 2 ** (limited - 1), LONGEST_PAUSE)
-        self._pause(usual if got.retry_after is None else got.retry_after)
+        if got.retry_after is not None:
+            self._pause(got.retry_after)
+        elif counts:
+            self._pause(min(FIRST_PAUSE * 2 ** (limited - 1), LONGEST_PAUSE))
 
     def _pause(self, seconds: float) -> None:
         if seconds > LONGEST_WAIT:

@@ -32,23 +32,22 @@ class LentKey:
         """Return a key that is valid for at least half of SECONDS, unless the gateways forget it."""
         with self._changing:
             if self._key is None or self._clock() - self._lent > SECONDS / 2:
-                self._replace()
-            assert self._key is not None
+                self._key = self._another()
             return self._key
 
     def instead_of(self, refused: Secret) -> Secret:
         """Return another key than the one that was refused: a gateway that reloads forgets lent keys."""
         with self._changing:
             if self._key is None or self._key == refused:
-                self._replace()
-            assert self._key is not None
+                self._key = self._another()
             return self._key
 
-    def _replace(self) -> None:
+    def _another(self) -> Secret:
         key, sha256 = new_key(self._id)
         # The one before stays until the end: requests with it may be in flight.
         self._keys.enter_context(self._lend(sha256, SECONDS))
-        self._key, self._lent = key, self._clock()
+        self._lent = self._clock()
+        return key
 
 
 @contextmanager

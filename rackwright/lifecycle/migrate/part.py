@@ -42,6 +42,7 @@ class Part:
     answers: list[ReplayedAnswer] = field(default_factory=list)
     stopped: str = ""
     """Why not everything was asked; "": everything was."""
+    _over: bool = False
     _failures: list[BaseException] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -102,13 +103,14 @@ class Part:
 
     def _ask_cloud(self, one: Wanted, asked: Asked, answered: Callable[[Wanted], None]) -> None:
         reserved = most(self.plan, one.request)
-        if not self.budget.take(reserved):
-            self.cloud.end(OVER)
+        # One that doesn't fit ends the part: of those that follow, only the cheap ones would be asked.
+        if self._over or not self.budget.take(reserved):
+            self._over = True
             raise Stop(OVER)
         price = 0.0
         try:
-            answer = self._answer(self.cloud, one.request, asked, cloud_body(one.request))
-            price = cost(self.plan, one.request, answer)
+            answer, sent = self._answer(self.cloud, one.request, asked, cloud_body(one.request))
+            price = cost(self.plan, one.request, answer) if sent else 0.0
         finally:
             self.budget.settle(reserved, price)
         if not answer.error:
@@ -123,13 +125,13 @@ class Part:
             self.cloud.end(stop.reason)
             raise
 
-    def _answer(self, lane: Lane, request: RecordedRequest, asked: Asked, body: bytes) -> ReplayedAnswer:
+    def _answer(self, lane: Lane, request: RecordedRequest, asked: Asked, body: bytes) -> tuple[ReplayedAnswer, bool]:
         got = lane.ask(request.path, body)
         answer = parse_answer(request, asked, got.status, got.content, seconds=got.seconds, problem=got.problem)
         with self._lock:
             self.answers.append(answer)
             self.heard(answer)
-        return answer
+        return answer, got.sent
 
     def _end(self, reason: str) -> None:
         self.cloud.end(reason)
