@@ -27,6 +27,12 @@ MOST_LIMITED = 12
 MOST_FAILED = 10
 """How many requests in a row may end without an answer."""
 _UNWILLING = (401, 403)
+_HOPELESS = {
+    "cloud_refused_key": "the cloud refuses the key that the gateways have",
+    "cloud_redirected": "the cloud redirects, which isn't followed",
+    "model_not_on_side": "the gateways have nothing that answers a model on this side",
+}
+"""Codes of the gateways' own errors → why asking again has no use."""
 
 
 class Stop(Exception):
@@ -150,10 +156,12 @@ class Lane:
 
     def _refuse_hopeless(self, got: Got) -> None:
         if got.status in _UNWILLING:
-            hint = f"; {self.key_hint}" if self.key_hint else ""
-            raise self._stopped(f"the {self.side} refuses the key with {got.status}{hint}")
+            raise self._stopped(f"the {self.side} refuses the key with {got.status}")
         if 300 <= got.status < 400:
             raise self._stopped(f"the {self.side} redirects with {got.status}, which isn't followed")
+        if why := _HOPELESS.get(_code(got) if got.status >= 400 else ""):
+            hint = f"; {self.key_hint}" if self.key_hint and "key" in why else ""
+            raise self._stopped(f"{why}{hint}")
         if got.untrusted:
             raise self._stopped(f"the {self.side}: {got.problem}")
 

@@ -56,7 +56,7 @@ def lent_key(session: Session, side: Side) -> Iterator[LentKey]:
     id = f"replay-{side}"
 
     def lend(sha256: str, seconds: int) -> AbstractContextManager[None]:
-        return session.gateways.temporary_key(sha256, id=id, seconds=seconds, side=side)  # type: ignore[call-arg]
+        return session.gateways.temporary_key(sha256, id=id, seconds=seconds, side=side)
 
     note_lent_key(session, "migrate")
     with ExitStack() as keys:

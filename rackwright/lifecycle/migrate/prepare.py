@@ -74,33 +74,28 @@ def prepare(plan: Plan, folder: Folder, before: Outcome | None) -> Prepared:
 def require_ends(fleet: Fleet, plan: Plan) -> Mapping[str, str]:
     """Return the name at the gateways of the fleet's model for each of the provider's models.
 
-    Raise FleetError with every model that the cloud or the fleet can't answer, and every price that is missing.
+    Raise FleetError with every model that the cloud or the fleet can't answer.
     """
     names: dict[str, str] = {}
     problems: list[Problem] = []
     for provided, model in plan.models.items():
-        where = f"plan models.{provided}"
-        if provided not in plan.prices:
-            problems.append(Problem(where, "has no price", "add it to prices: a replay has a budget"))
+        where = f"{plan.migration} models.{provided}"
         found = fleet.file.models.get(model)
-        if found is None:
-            problems.append(Problem(where, f"the fleet has no model {model}"))
-        elif not fleet.replicas_of(model):
+        if found is None or not fleet.replicas_of(model):
             problems.append(Problem(where, f"{model} has no replica yet", next="rackwright apply"))
         else:
             names[provided] = provided if provided in found.names else found.names[0]
-        if not _reaches_cloud(fleet, plan, provided):
-            should = f"a model of the fleet file with cloud: {plan.cloud} should have this name"
-            problems.append(Problem(where, f"the gateways don't pass {provided} to the cloud {plan.cloud}", should))
+        if not _reaches_cloud(fleet, plan.cloud, provided):
+            what = f"the gateways pass no {provided} to the cloud {plan.cloud}"
+            should = f"a model with cloud: {plan.cloud} should have {provided} in its names"
+            problems.append(Problem(where, what, should, "rackwright apply"))
     if problems:
         raise FleetError(problems)
     return names
 
 
-def _reaches_cloud(fleet: Fleet, plan: Plan, name: str) -> bool:
-    return any(
-        getattr(model, "cloud", None) == plan.cloud and name in model.names for model in fleet.file.models.values()
-    )
+def _reaches_cloud(fleet: Fleet, cloud: str, name: str) -> bool:
+    return any(model.cloud == cloud and name in model.served for model in fleet.file.routed.values())
 
 
 def _answered(folder: Folder, ids: Collection[str]) -> Answered:
