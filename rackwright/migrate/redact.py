@@ -25,6 +25,8 @@ OPAQUE = 2048
 
 Find = Callable[[str], Iterator[tuple[int, int]]]
 """Yields where something is: first character, and the one after its last."""
+MayHave = Callable[[str], object]
+"""Whether a text in lower case can have something; a quick look, because most texts have nothing."""
 
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,23}")
 _PLACEHOLDER = re.compile(r"(<[a-z][a-z0-9-]{0,23}-[0-9]{1,9}>)")
@@ -116,7 +118,9 @@ class Redactor:
     def _plain(self, text: str) -> str:
         text = _encodable(text)
         if _MAY_HAVE.search(text):
-            for kind, find in _FINDERS:
+            lower = text.lower()
+            present = {may_have for may_have in _QUICK if may_have(lower)}
+            for kind, find in [(kind, find) for kind, may_have, find in _FINDERS if may_have in present]:
                 text = self._replaced(kind, find, text)
         for kind, pattern in self._more:
             parts = _PLACEHOLDER.split(text)
@@ -267,14 +271,12 @@ def _all_of(pattern: re.Pattern[str]) -> Find:
     return lambda text: (found.span() for found in pattern.finditer(text))
 
 
-def _spans(pattern: str, *, needs: str = "", check: Callable[[str], bool] | None = None, flags: int = 0) -> Find:
-    """Find a pattern, or its group `it`, where `check` accepts it. Texts without `needs` have none."""
+def _spans(pattern: str, *, check: Callable[[str], bool] | None = None, flags: int = 0) -> Find:
+    """Find a pattern, or its group `it`, where `check` accepts it."""
     compiled = re.compile(pattern, flags)
     group = "it" if "it" in compiled.groupindex else 0
 
     def find(text: str) -> Iterator[tuple[int, int]]:
-        if needs and needs not in text:
-            return
         for found in compiled.finditer(text):
             start, end = found.span(group)
             if check is None or check(text[start:end]):
@@ -337,6 +339,12 @@ _TOKENS = "|".join(
         r"[0-9]{8,10}:AA[\w-]{33}",
     )
 )
+_TOKEN_STARTS = (
+    "rw- akia asia abia acca ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- xox xapp- aiza ya29. gocspx- k_live_ "
+    "k_test_ whsec_ hf_ gsk_ sg. npm_ pypi- dop_v1_ age-secret-key- :aa"
+).split()
+"""One of them is in each of these tokens, in lower case."""
+_NAMED_SECRETS = ("pass", "pwd", "key", "secret", "token", "kennwort", "mot de", "contrase")
 _ASSIGNED = (
     r"(?:password|passwd|passphrase|pwd|api[_-]?key|secret|client[_-]?secret|(?:access|auth|refresh)[_-]?token"
     r"|aws_secret_access_key|secret[_-]?key|accountkey|kennwort|passwort|mot de passe|contrase\u00f1a)"
@@ -348,8 +356,6 @@ _END = "-----END"
 
 def _private_keys(text: str) -> Iterator[tuple[int, int]]:
     """Find private keys in PEM, to their last line; without one, as far as the text is base64."""
-    if "PRIVATE KEY" not in text:
-        return
     last = 0
     for found in re.finditer(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----", text):
         if 0 <= last < found.end():
@@ -505,6 +511,7 @@ def _finnish(text: str) -> bool:
     return "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(text[:6] + text[7:10]) % 31] == text[10]
 
 
+_FISCAL_CODE = r"(?<![\w-])[A-Z]{6}[0-9]{2}[A-EHLMPRST][0-9]{2}[A-Z][0-9]{3}[A-Z](?![\w-])"
 _NO_WORD = r"(?<![\w.+/-])(?:{})(?![\w-]|\.[0-9])"
 _DATE = r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 _NATIONAL: tuple[tuple[str, Callable[[str], bool]], ...] = (
@@ -512,7 +519,6 @@ _NATIONAL: tuple[tuple[str, Callable[[str], bool]], ...] = (
     (r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", _cpf),
     (r"[1-9][0-9] [0-9]{3} [0-9]{3} [0-9]{3}", _steuer_id),
     (r"[12][ .]?[0-9]{2}[ .]?[0-9]{2}[ .]?[0-9]{2}[ .]?[0-9]{3}[ .]?[0-9]{3}[ .]?[0-9]{2}", _nir),
-    (r"[A-Z]{6}[0-9]{2}[A-EHLMPRST][0-9]{2}[A-Z][0-9]{3}[A-Z]", _fiscal_code),
     (r"[1-9][0-9]{5}(?:19|20)" + _DATE + r"[0-9]{3}[0-9Xx]", _chinese),
     (r"756\.?[0-9]{4}\.?[0-9]{4}\.?[0-9]{2}", _swiss),
     (r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.[0-9]{2}", _belgian),
@@ -532,7 +538,7 @@ def _phone(text: str) -> bool:
 
 
 _PHONES = (
-    _spans(r"(?<![\w+])\+[1-9](?:[ ().\u00a0/-]{0,3}[0-9]){7,14}(?!\w)", needs="+", check=_phone),
+    _spans(r"(?<![\w+])\+[1-9](?:[ ().\u00a0/-]{0,3}[0-9]){7,14}(?!\w)", check=_phone),
     _spans(r"(?<![\w.+/-])00[1-9][0-9]{1,3}[ /-](?:[ ()/-]{0,3}[0-9]){6,12}(?![\w-])", check=_phone),
     _spans(
         r"(?<![\w.+/-])(?:\(0[1-9][0-9]{1,4}\)|0[1-9][0-9]{1,4})[ /-]{1,3}[0-9]{3,8}(?:[ -][0-9]{2,6}){0,3}"
@@ -564,41 +570,69 @@ def _ip6(text: str) -> bool:
     return any(map(str.isdigit, text)) and (len(groups) >= 3 or bool(near))
 
 
-_MAIL = r"(?<![\w.+%-])(?!git@)[\w.+%-]{1,256}+@[^\W_](?:[\w-]{0,62})(?:\.[\w-]{1,63}){0,8}\.[^\W\d_]{2,24}(?![^\W_])"
-_FINDERS: tuple[tuple[str, Find], ...] = (
-    ("file", _spans(_DATA_URL.pattern, needs="data:")),
-    ("secret", _private_keys),
-    ("secret", _spans(r"(?<![\w-])eyJ[\w-]{8,8000}+\.[\w-]{8,20000}+\.[\w-]{0,2000}+", needs="eyJ")),
-    ("secret", _spans(rf"(?<![A-Za-z0-9_-])(?:{_TOKENS})(?![A-Za-z0-9_])")),
-    ("secret", _spans(r"(?<![\w-])sk-[\w-]{20,400}+", needs="sk-", check=_mixed)),
-    ("secret", _spans(r"hooks\.slack\.com/services/(?P<it>[\w/]{20,100}+)", needs="hooks.slack.com")),
-    ("secret", _spans(r"://[^\s/:@\"'<>]{0,100}:(?P<it>[^\s/@\"'<>]{1,250}+)@", needs="://")),
+def _mails(text: str) -> Iterator[tuple[int, int]]:
+    done = 0
+    for found in _DOMAIN.finditer(text):
+        start = found.start()
+        while start > done and (text[start - 1].isalnum() or text[start - 1] in "._%+-"):
+            start -= 1
+        # git@ is not a person but the user of every git server.
+        if start < found.start() and text[start : found.start()] != "git":
+            yield start, found.end()
+        done = found.end()
+
+
+_DOMAIN = re.compile(r"@[^\W_](?:[\w-]{0,62})(?:\.[\w-]{1,63}){0,8}\.[^\W\d_]{2,24}(?![^\W_])")
+
+
+def _any_of(*parts: str) -> MayHave:
+    return lambda lower: any(part in lower for part in parts)
+
+
+def _matches(pattern: str) -> MayHave:
+    return re.compile(pattern).search
+
+
+_NUMBER = _matches(r"[0-9][0-9 ()./\u00a0-]{5,24}?[0-9]")
+_FINDERS: tuple[tuple[str, MayHave, Find], ...] = (
+    ("file", _any_of("data:"), _spans(_DATA_URL.pattern)),
+    ("secret", _any_of("private key"), _private_keys),
+    ("secret", _any_of("eyj"), _spans(r"(?<![\w-])eyJ[\w-]{8,8000}+\.[\w-]{8,20000}+\.[\w-]{0,2000}+")),
+    ("secret", _any_of(*_TOKEN_STARTS), _spans(rf"(?<![A-Za-z0-9_-])(?:{_TOKENS})(?![A-Za-z0-9_])")),
+    ("secret", _any_of("sk-"), _spans(r"(?<![\w-])sk-[\w-]{20,400}+", check=_mixed)),
+    ("secret", _any_of("hooks.slack"), _spans(r"hooks\.slack\.com/services/(?P<it>[\w/]{20,100}+)")),
+    ("secret", _any_of("://"), _spans(r"://[^\s/:@\"'<>]{0,100}:(?P<it>[^\s/@\"'<>]{1,250}+)@")),
     (
         "secret",
-        _spans(r"\b(?:bearer|basic)\s{1,3}(?P<it>[A-Za-z0-9._~+/=-]{16,4000}+)", check=_chosen, flags=re.IGNORECASE),
+        _any_of("bearer", "basic"),
+        _spans(r"\b(?:bearer|basic)\s{1,3}(?P<it>[a-z0-9._~+/=-]{16,4000}+)", check=_chosen, flags=re.IGNORECASE),
     ),
     (
         "secret",
+        _any_of("="),
         _spans(
-            r"[?&](?:(?:access_|auth_)?token|(?:api_?)?key|sig|signature|X-Amz-Signature|password)=(?P<it>[^&\s#\"'<>]{8,2000}+)",
-            needs="=",
+            r"[?&](?:(?:access_|auth_)?token|(?:api_?)?key|sig|signature|X-Amz-Signature|password)="
+            r"(?P<it>[^&\s#\"'<>]{8,2000}+)",
             flags=re.IGNORECASE,
         ),
     ),
-    ("secret", _spans(_ASSIGNED, check=_chosen, flags=re.IGNORECASE)),
-    ("email", _spans(_MAIL, needs="@")),
-    ("iban", _extents(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?=[ -]?[A-Za-z0-9]{4})", _iban)),
-    ("card", _extents(r"(?<![\w.])(?<![0-9][-])[2-68][0-9]{3}(?=[ -]?[0-9]{2})", _card)),
-    *(("national-id", _spans(_NO_WORD.format(pattern), check=check)) for pattern, check in _NATIONAL),
-    ("mac", _spans(r"(?<![\w:-])(?:[0-9A-Fa-f]{2}([:-]))(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![\w:-])")),
-    ("ip", _extents(r"(?<![\w.-])(?<![A-Za-z0-9]/)[0-9]{1,3}\.[0-9]", _ip4)),
+    ("secret", _any_of(*_NAMED_SECRETS), _spans(_ASSIGNED, check=_chosen, flags=re.IGNORECASE)),
+    ("email", _any_of("@"), _mails),
+    ("iban", _NUMBER, _extents(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?=[ -]?[A-Za-z0-9]{4})", _iban)),
+    ("card", _NUMBER, _extents(r"(?<![\w.])(?<![0-9][-])[2-68][0-9]{3}(?=[ -]?[0-9]{2})", _card)),
+    *(("national-id", _NUMBER, _spans(_NO_WORD.format(pattern), check=check)) for pattern, check in _NATIONAL),
+    ("national-id", _matches("[0-9]{2}[a-z][0-9]{2}[a-z][0-9]{3}[a-z]"), _spans(_FISCAL_CODE, check=_fiscal_code)),
+    (
+        "mac",
+        _matches("[:-][0-9a-f]{2}[:-][0-9a-f]{2}[:-]"),
+        _spans(r"(?<![\w:-])(?:[0-9A-Fa-f]{2}([:-]))(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![\w:-])"),
+    ),
+    ("ip", _NUMBER, _extents(r"(?<![\w.-])(?<![A-Za-z0-9]/)[0-9]{1,3}\.[0-9]", _ip4)),
     (
         "ip",
-        _spans(
-            r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?:(?:\.[0-9]{1,3}){3})?(?![\w:])",
-            needs=":",
-            check=_ip6,
-        ),
+        _matches(":[0-9a-f]{0,4}:"),
+        _spans(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?:(?:\.[0-9]{1,3}){3})?(?![\w:])", check=_ip6),
     ),
-    *(("phone", phone) for phone in _PHONES),
+    *(("phone", _NUMBER, phone) for phone in _PHONES),
 )
+_QUICK = frozenset(may_have for _, may_have, _ in _FINDERS)
