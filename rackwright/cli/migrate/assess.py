@@ -11,7 +11,7 @@ from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rackwright.migrate.assessed import Assessed
+    from rackwright.migrate.assessment import Assessed
 
 
 @click.command(cls=Command)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.part import Wanted
+from rackwright.lifecycle.migrate.ask_part import Wanted
+from rackwright.migrate.asking.outcome import Asks
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
-from rackwright.migrate.replaying.outcome import Asks
 
 KINDS: Mapping[Asked, str] = {"cloud": "answers-cloud", "again": "answers-again", "fleet": "answers-fleet"}
 

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from rackwright.errors import FleetError, Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.answered import KINDS, Answered, read_answers
+from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.price_of import most, usual
+from rackwright.migrate.asking.sample import Drawn, Sample, draw
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
-from rackwright.migrate.replaying.outcome import Outcome
-from rackwright.migrate.replaying.price_of import most, usual
-from rackwright.migrate.replaying.sample import Drawn, Sample, draw
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,10 @@ def requests_in(folder: Folder) -> Iterator[tuple[str, RecordedRequest]]:
     """Yield each recorded request with the name of its file. Raise RackwrightError if one can't be read."""
     for name, _ in folder.of("requests"):
         for number, line in enumerate(folder.lines(name), 1):
-            yield name, parse_request(line, f"{folder.path / name} line {number}")
+            yield name, request_in(line, f"{folder.path / name} line {number}")
 
 
-def parse_request(line: str, where: str) -> RecordedRequest:
+def request_in(line: str, where: str) -> RecordedRequest:
     """Return the recorded request. Raise RackwrightError, which says where, if it is none."""
     try:
         return RecordedRequest.model_validate_json(line)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
-from rackwright.migrate.replaying.retry_after import retry_after
+from rackwright.migrate.asking.retry_after import retry_after
 from rackwright.resolve.tls import cooperative_tls
 from rackwright.values.secrets import Secret
 

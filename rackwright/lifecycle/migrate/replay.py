@@ -16,16 +16,16 @@ from itertools import islice
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate.answered import KINDS
+from rackwright.lifecycle.migrate.ask_part import OVER, Part, Wanted
 from rackwright.lifecycle.migrate.lane import Lane
-from rackwright.lifecycle.migrate.part import OVER, Part, Wanted
-from rackwright.lifecycle.migrate.prepare import Prepared, parse_request
+from rackwright.lifecycle.migrate.prepare import Prepared, request_in
+from rackwright.migrate.asking.budget import Budget
+from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.request_body import Rewrite, unchanged
+from rackwright.migrate.asking.sample import Drawn
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.replayed_answer import ReplayedAnswer
-from rackwright.migrate.replaying.budget import Budget
-from rackwright.migrate.replaying.outcome import Outcome
-from rackwright.migrate.replaying.request_body import Rewrite, unchanged
-from rackwright.migrate.replaying.sample import Drawn
 from rackwright.report.words import duration
 
 IN_FILE = 200
@@ -136,7 +136,7 @@ class Replay:
                 # Most lines aren't of the sample.
                 if not any(needle in line for needle in needles):
                     continue
-                request = parse_request(line, f"{self.folder.path / file} line {number}")
+                request = request_in(line, f"{self.folder.path / file} line {number}")
                 if request.id not in ids or request.id in found:
                     continue
                 size += len(line)

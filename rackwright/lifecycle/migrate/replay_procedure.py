@@ -13,8 +13,8 @@ from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.prepare import Prepared, prepare, require_ends
 from rackwright.lifecycle.migrate.replay import Note, Replay
 from rackwright.lifecycle.session.console import Console
+from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.plan.plan import Plan
-from rackwright.migrate.replaying.outcome import Outcome
 from rackwright.report.words import counted
 from rackwright.stopping import stoppable
 

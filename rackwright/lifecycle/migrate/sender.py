@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from rackwright.lifecycle.client.request import bracketed
-from rackwright.migrate.replaying.retry_after import retry_after
+from rackwright.migrate.asking.retry_after import retry_after
 from rackwright.resolve.tls import cooperative_tls
 from rackwright.values.secrets import Secret
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,8 +35,8 @@ class DeskEnds:
         )
 
 
-def desk_with_ends(desk: Desk, ends: Ends, monkeypatch: pytest.MonkeyPatch) -> DeskEnds:
-    """Let the desk's plan and its commands reach the two ends."""
+def desk_with_ends(desk: Desk, ends: Ends, monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> DeskEnds:
+    """Let the desk's plan and its commands, and these modules, reach the two ends."""
     url = ends.cloud.url.replace("127.0.0.1", "localhost") + "/v1"
     text = desk.path.read_text().replace("https://api.openai.com/v1", url)
     text = text.replace('key: "file', 'ca: ca.pem\n    key: "file').replace("[assistant, gpt-4o-mini]", "[assistant]")
@@ -52,7 +52,7 @@ def desk_with_ends(desk: Desk, ends: Ends, monkeypatch: pytest.MonkeyPatch) -> D
         with gateway_sender(door, connections=connections, seconds=30) as sender:
             yield Lane(side, sender, FixedKey(), pace, key_hint)
 
-    for module in (assess, replay_procedure, gateway_lanes):
+    for module in (assess, replay_procedure, gateway_lanes, *modules):
         monkeypatch.setattr(module, "lane_to", lane_to)
     monkeypatch.setattr(replay_procedure, "require_client_here", lambda session: None)
     return DeskEnds(desk, ends)

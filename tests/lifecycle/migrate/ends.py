@@ -14,11 +14,11 @@ from rackwright.lifecycle.migrate.lane import Lane, Pace
 from rackwright.lifecycle.migrate.prepare import Prepared, prepare
 from rackwright.lifecycle.migrate.replay import Replay
 from rackwright.lifecycle.migrate.sender import Door, gateway_sender
+from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
-from rackwright.migrate.replaying.outcome import Outcome
 from rackwright.values.secrets import Secret
 from tests.loopback_tls import bundle, server_files
 from tests.stand_in_cloud import KEY, StandInCloud, stand_in_cloud

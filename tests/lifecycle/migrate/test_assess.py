@@ -11,7 +11,7 @@ from rackwright.errors import FleetError, ProofError, RackwrightError
 from rackwright.lifecycle.migrate.assess import assess, assess_offline
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.probe_features import parsed
-from rackwright.migrate.assessed import Assessed
+from rackwright.migrate.assessment import Assessed
 from tests.lifecycle.migrate.desk_ends import Agreeing, DeskEnds, desk_with_ends
 from tests.lifecycle.migrate.desks import Desk
 from tests.lifecycle.migrate.ends import Ends, request

@@ -13,9 +13,9 @@ from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate import replay as replay_module
 from rackwright.lifecycle.migrate.answered import KINDS
 from rackwright.lifecycle.migrate.lane import Pace
+from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.price_of import cost
 from rackwright.migrate.recorded_request import RecordedRequest
-from rackwright.migrate.replaying.outcome import Outcome
-from rackwright.migrate.replaying.price_of import cost
 from tests.gateway.certificates import CertificateAuthority
 from tests.lifecycle.migrate.ends import Ends, FixedKey, plan_of, request
 from tests.stand_in_cloud import KEY, Fault, StandInCloud

@@ -12,7 +12,7 @@ from rackwright.errors import FleetError, RackwrightError
 from rackwright.lifecycle.migrate import replay as replay_module
 from rackwright.lifecycle.migrate.gateway_lanes import Hours
 from rackwright.lifecycle.migrate.replay_procedure import replay
-from rackwright.migrate.replaying.outcome import Outcome
+from rackwright.migrate.asking.outcome import Outcome
 from rackwright.values.windows import parse_window
 from tests.lifecycle.migrate.desk_ends import Agreeing, DeskEnds, desk_with_ends
 from tests.lifecycle.migrate.desks import Desk

@@ -17,7 +17,7 @@ from rackwright.lifecycle.migrate.lent_key import LentKey
 from rackwright.lifecycle.migrate.prepare import prepare
 from rackwright.lifecycle.migrate.replay import Replay
 from rackwright.lifecycle.migrate.sender import Door, gateway_sender
-from rackwright.migrate.replaying.outcome import Outcome
+from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.side import Side
 from rackwright.roles.gateway.settings import Cloud, RoutedModel
 from tests.gateway.stack import Stack, running_stack

@@ -10,7 +10,7 @@ from rackwright.cli.render.migrate_report.shown import Shown
 from rackwright.cli.render.sections import Section
 from rackwright.cli.render.table import table
 from rackwright.lifecycle.migrate.report_source import Reported
-from rackwright.migrate.assessed import Assessed, Moved, Used
+from rackwright.migrate.assessment import Assessed, Moved, Used
 from rackwright.migrate.provider_objects import Objects, ProviderObjects
 from rackwright.report.words import size
 

@@ -9,7 +9,7 @@ from rackwright.cli.render.migrate_report.shown import Shown
 from rackwright.cli.render.sections import Section
 from rackwright.cli.render.table import table
 from rackwright.lifecycle.migrate.report_source import Reported
-from rackwright.migrate.replaying.outcome import Outcome
+from rackwright.migrate.asking.outcome import Outcome
 
 HEAD = ("asked", "answered", "no answer", "prompt tokens", "answer tokens", "seconds each")
 _ENDS = {"cloud": "the cloud", "again": "the cloud again", "fleet": "the fleet"}

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 from rackwright.lifecycle.migrate.lane import Lane, Stop
+from rackwright.migrate.asking.budget import Budget
+from rackwright.migrate.asking.parse_answer import parse_answer
+from rackwright.migrate.asking.price_of import cost, most
+from rackwright.migrate.asking.request_body import Rewrite, cloud_body, fleet_body
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
-from rackwright.migrate.replaying.budget import Budget
-from rackwright.migrate.replaying.parse_answer import parse_answer
-from rackwright.migrate.replaying.price_of import cost, most
-from rackwright.migrate.replaying.request_body import Rewrite, cloud_body, fleet_body
 
 OVER = "the budget for this part is used up"
 
@@ -70,7 +70,7 @@ class Part:
         finally:
             for _ in fleet:
                 ready.put(None)
-        _join(fleet)
+        join(fleet)
         if self._failures:
             raise self._failures[0]
 
@@ -80,7 +80,7 @@ class Part:
             jobs.put(one)
         for _ in range(self.plan.replay.concurrency):
             jobs.put(None)
-        _join(self._threads(jobs, work))
+        join(self._threads(jobs, work))
 
     def _threads(
         self, jobs: SimpleQueue[Wanted | None], work: Callable[[Wanted], None]
@@ -138,7 +138,8 @@ class Part:
         self.fleet.end(reason)
 
 
-def _join(threads: Iterable[threading.Thread]) -> None:
+def join(threads: Iterable[threading.Thread]) -> None:
+    """Wait until these threads have ended."""
     for thread in threads:
         while thread.is_alive():
             # With a limit, so that signals are handled meanwhile.

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rackwright.migrate.replaying.retry_after import retry_after
+from rackwright.migrate.asking.retry_after import retry_after
 
 NOW = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)
 

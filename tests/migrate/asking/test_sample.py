@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from rackwright.migrate.asking.sample import Sample, draw
 from rackwright.migrate.recorded_request import RecordedRequest
-from rackwright.migrate.replaying.sample import Sample, draw
 from tests.lifecycle.migrate.ends import request
 
 MODELS = ("gpt-4o-mini", "gpt-4o")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from rackwright.migrate.replaying.budget import Budget
+from rackwright.migrate.asking.budget import Budget
 
 
 def test_what_is_set_aside_counts_until_it_is_settled() -> None:

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from rackwright.migrate.asking.parse_answer import parse_answer
 from rackwright.migrate.replayed_answer import ReplayedAnswer
-from rackwright.migrate.replaying.parse_answer import parse_answer
 from tests.lifecycle.migrate.ends import request
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from rackwright.migrate.asking.price_of import LONGEST_ANSWER, cost, most, usual
 from rackwright.migrate.replayed_answer import ReplayedAnswer
-from rackwright.migrate.replaying.price_of import LONGEST_ANSWER, cost, most, usual
 from tests.lifecycle.migrate.ends import plan_of, request
 
 PLAN = plan_of()

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from heapq import heappush, heapreplace
 from typing import NamedTuple
 
+from rackwright.migrate.asking.request_body import PATHS
 from rackwright.migrate.recorded_request import RecordedRequest
-from rackwright.migrate.replaying.request_body import PATHS
 
 _DAY = 86_400
 _MOST_REASONS = 50
