@@ -48,8 +48,14 @@ class Prepared:
 def prepare(plan: Plan, folder: Folder, before: Outcome | None) -> Prepared:
     """Return what a replay would ask. `before`: what earlier replays of this migration noted.
 
-    Raise RackwrightError if the folder has no request, or can't be read.
+    Raise RackwrightError if the folder has no request or can't be read, or if the plan's currency was changed.
     """
+    if before and before.currency != plan.currency:
+        raise RackwrightError(
+            f"earlier replays have spent {before.spent:.2f} {before.currency}",
+            where=f"{plan.migration} currency",
+            should=f"should stay {before.currency}: the budget is for all replays",
+        )
     paid = {one.request for one in read_answers(folder, "cloud")}
     sample = draw(
         requests_in(folder),

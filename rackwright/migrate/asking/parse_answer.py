@@ -8,6 +8,8 @@ from typing import Any
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer, ReplayedCall
 
+MOST_TEXT = 2**20
+"""Characters of one answer; a line of the folder may have up to eight times as many bytes."""
 _MOST_WORDS = 200
 _MOST_CALLS = 128
 _MOST_TOKENS = 10**9
@@ -25,9 +27,13 @@ def parse_answer(
     if status != 200:
         return base.model_copy(update={"error": f"HTTP {status}: {_message(document)}".rstrip(": ")})
     try:
-        return base.model_copy(update=_fields(document))
+        found = base.model_copy(update=_fields(document))
     except (LookupError, TypeError, ValueError, AttributeError):
         return base.model_copy(update={"error": "the answer isn't a completion"})
+    size = len(found.text) + len(found.refusal) + sum(len(one.arguments) for one in found.calls)
+    if size > MOST_TEXT:
+        return base.model_copy(update={"error": f"the answer has more than {MOST_TEXT} characters"})
+    return found
 
 
 def _document(content: bytes) -> Any:

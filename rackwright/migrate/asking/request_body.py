@@ -35,6 +35,21 @@ def unchanged(body: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     return body
 
 
+def lacks_media(body: Mapping[str, JsonValue]) -> bool:
+    """Return whether an image, sound or file was replaced by its description when the request was recorded."""
+    waiting: list[JsonValue] = list(body.values())
+    # Not recursive: a body can be deep.
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if "placeholder" in one and "sha256" in one:
+                return True
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return False
+
+
 def _dumped(body: Mapping[str, JsonValue], model: str) -> bytes:
     kept = {key: value for key, value in body.items() if key not in _STREAMING}
     # A lone half of a surrogate pair, which JSON can escape, has no UTF-8.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from heapq import heappush, heapreplace
 from typing import NamedTuple
 
-from rackwright.migrate.asking.request_body import PATHS
+from rackwright.migrate.asking.request_body import PATHS, lacks_media
 from rackwright.migrate.recorded_request import RecordedRequest
 
 _DAY = 86_400
@@ -96,7 +96,9 @@ def draw(
 def _left_out(request: RecordedRequest, models: Collection[str]) -> str:
     if request.path not in PATHS:
         return f"{request.path[:40]} isn't replayed"
-    return "" if request.model in models else f"the plan's models don't have {request.model[:60]}"
+    if request.model not in models:
+        return f"the plan's models don't have {request.model[:60]}"
+    return "images, sounds and files aren't recorded" if lacks_media(request.body) else ""
 
 
 def _inverse(id: str, answered: Collection[str], seed: str) -> int:

@@ -127,3 +127,12 @@ def test_hours_by_the_fleets_time_zone() -> None:
     now[0] += timedelta(hours=1)
     assert closed_until() == 0
     assert Hours((), UTC, said.append).waiter()() == 0
+
+
+def test_another_currency_is_refused(made: DeskEnds) -> None:
+    made.record(request(1))
+    replay(made.desk.open(), Agreeing())
+    made.desk.edit("EUR", "USD")
+    made.record(request(2))
+    with pytest.raises(RackwrightError, match="should stay EUR"):
+        replay(made.desk.open(), Agreeing())

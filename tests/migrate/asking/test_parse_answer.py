@@ -95,3 +95,9 @@ def test_counts_that_are_none(count: object) -> None:
     document = {**choice(content="a"), "usage": {"prompt_tokens": count, "completion_tokens": 2}}
     assert parsed(document).prompt_tokens is None
     assert parsed(document).completion_tokens == 2
+
+
+def test_an_answer_without_an_end_is_none() -> None:
+    found = parsed(choice(content="x" * (2**20 + 1)))
+    assert (found.text, found.error) == ("", "the answer has more than 1048576 characters")
+    assert parsed(choice(content="x" * 2**20)).error == ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from rackwright.migrate.asking.sample import Sample, draw
 from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.redact import Redactor
 from tests.lifecycle.migrate.ends import request
 
 MODELS = ("gpt-4o-mini", "gpt-4o")
@@ -71,3 +72,14 @@ def test_reasons_to_leave_out_are_few() -> None:
     assert sum(sample.left_out.values()) == 200
     assert len(sample.left_out) == 51
     assert sample.left_out["other models"] == 150
+
+
+def test_requests_whose_images_were_not_recorded_are_left_out() -> None:
+    """As `redact` leaves them: neither end would accept the description of an image."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "iVBORw0KGgo" * 200}}
+    asked = request(1, messages=[{"role": "user", "content": [image]}])
+    assert drawn([asked], 10).recorded == 1
+    redacted = Redactor().body(asked.body)
+    sample = drawn([asked.model_copy(update={"body": redacted}), request(2)], 10)
+    assert sample.left_out == {"images, sounds and files aren't recorded": 1}
+    assert sample.recorded == 1
