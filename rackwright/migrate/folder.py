@@ -116,8 +116,12 @@ class Folder:
 
         Raise RackwrightError if a file is missing, was changed, or isn't for this private key.
         """
-        for name, one in self.of(kind):
-            yield from self._opened(name, one).decode().split("\n")[:-1]
+        for name, _ in self.of(kind):
+            yield from self.lines(name)
+
+    def lines(self, name: str) -> list[str]:
+        """Return the lines of one of the listed files. Raise as `read` does."""
+        return self._opened(name, self.manifest().files[name]).decode().split("\n")[:-1]
 
     def of(self, kind: str) -> tuple[tuple[str, StoredFile], ...]:
         """Return this kind's files, oldest first."""

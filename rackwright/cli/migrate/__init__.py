@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.common.options import Group
-from rackwright.cli.migrate import capture, erase, import_, init, report, status
+from rackwright.cli.migrate import assess, capture, erase, import_, init, replay, report, status
 
 
 @click.group(cls=Group)
@@ -17,5 +17,14 @@ def migrate() -> None:
     """
 
 
-for _command in (init.init, status.status, capture.capture, import_.import_, erase.erase, report.report):
+for _command in (
+    init.init,
+    status.status,
+    capture.capture,
+    import_.import_,
+    erase.erase,
+    assess.assess,
+    replay.replay,
+    report.report,
+):
     migrate.add_command(_command)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rackwright.cli.render.migrate_report.assess_text import assess_part
+from rackwright.cli.render.migrate_report.replay_text import replay_part
 from rackwright.cli.render.migrate_report.shown import Part, Shown
 from rackwright.cli.render.migrate_report.standing_text import HEAD, log_document, log_rows
 from rackwright.cli.render.sections import Section
@@ -47,4 +49,9 @@ def _plan_rows(plan: Plan) -> Iterator[tuple[str, str]]:
         yield (f"price of {name}", said)
 
 
-PARTS: tuple[Part, ...] = (Part("plan", plan_part), Part("log", log_part))
+PARTS: tuple[Part, ...] = (
+    Part("plan", plan_part),
+    Part("assess", assess_part),
+    Part("replay", replay_part),
+    Part("log", log_part),
+)
