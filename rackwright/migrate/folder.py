@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +48,8 @@ class Folder:
 
     path: Path
     recipient: str
-    identity: Secret | None = field(default=None, repr=False)
+    identity: Secret | Callable[[], Secret] | None = field(default=None, repr=False)
+    """A function is called when a file is first read: a command may ask for a passphrase."""
 
     def manifest(self) -> Manifest:
         """Return the folder's list of files; an empty one if there is none yet. Raise RackwrightError if damaged."""
@@ -62,6 +63,14 @@ class Folder:
         except ValidationError:
             raise RackwrightError("is damaged", where=str(place), should="restore it from a copy") from None
         return Manifest()
+
+    def sha256(self) -> str | None:
+        """Return the sha256 of the folder's list of files, which has that of each file; None: there is no list."""
+        place = self.path / MANIFEST
+        try:
+            return hashlib.sha256(place.read_bytes()).hexdigest() if place.exists() else None
+        except OSError as error:
+            raise RackwrightError(f"can't be read: {error.strerror}", where=str(place)) from None
 
     def problems(self) -> tuple[Problem, ...]:
         """Return each listed file that is missing or changed."""
@@ -138,6 +147,8 @@ class Folder:
             )
         if self.identity is None:
             raise RackwrightError("needs the private key", where=str(place), should="records.identity of the plan")
+        if not isinstance(self.identity, Secret):
+            self.identity = self.identity()
         try:
             text: bytes = pyrage.decrypt(content, [pyrage.x25519.Identity.from_str(self.identity.reveal().strip())])
         except (pyrage.IdentityError, pyrage.DecryptError):

@@ -217,7 +217,7 @@ DUMP = """set -eu
 cd -- "$1" 2>/dev/null || exit 0
 control=$2
 set --
-for one in "$control/journal" "$control/token" "$control"/*.json golden bench canaries schedules; do
+for one in "$control/journal" "$control/token" "$control"/*.json golden bench canaries schedules migrations; do
     [ ! -e "$one" ] || set -- "$@" "$one"
 done
 [ $# -eq 0 ] || tar -c -z -f - -- "$@"

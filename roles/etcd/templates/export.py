@@ -31,8 +31,8 @@ END = "/rackwright0"
 LEFT_OUT = ("lease", "holder")
 JOURNAL = re.compile("journal/[0-9a-f-]{1,64}")
 _NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
-DOCUMENT = re.compile(rf"control/{_NAME}\.json|(golden|bench|canaries|schedules)/{_NAME}/{_NAME}\.json")
-FOLDERS = ("golden", "bench", "canaries", "schedules")
+DOCUMENT = re.compile(rf"control/{_NAME}\.json|(golden|bench|canaries|schedules|migrations)/{_NAME}/{_NAME}\.json")
+FOLDERS = ("golden", "bench", "canaries", "schedules", "migrations")
 PAGE = 64
 """Keys in one answer."""
 MOST_BYTES = 2**28

@@ -1,0 +1,199 @@
+"""A migration as a command finds it: plan and folder on this machine, log and results on the control hosts."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+from rackwright.errors import LeasedError, RackwrightError, UsageError
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.secrets import resolve
+from rackwright.lifecycle.migrate.same_folder import mark, refuse_absent, refuse_other
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.remember import note_leased_act
+from rackwright.lifecycle.session.session import Session
+from rackwright.lifecycle.session.under_lease import leased
+from rackwright.migrate.folder import Folder
+from rackwright.migrate.plan.plan import Plan
+from rackwright.migrate.plan.plan_file import read_plan
+from rackwright.migrate.plan.plan_keys import key_digests, plan_digest
+from rackwright.state.formats import utc_now
+from rackwright.state.lease import LeaseTaken
+from rackwright.state.lease_session import LeaseSession
+from rackwright.state.migrations import Act, Entry, Log, Model, add, digest_of, read_log, result_in
+from rackwright.values.base import Stored
+
+__all__ = ["Act", "Entry", "Place", "open_place", "plan_path"]
+LEASE_WAIT = 300.0
+"""Seconds for which a note waits for another operator's lease: a replay of hours shouldn't be refused for one."""
+POLL_SECONDS = 5.0
+_NAME = re.compile("[a-z][a-z0-9-]{0,23}")
+
+
+class Silent:
+    """A Console that prints nothing and agrees to nothing."""
+
+    def stage(self, what: str, stages: object) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def heard(self) -> None: ...
+
+    def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
+        raise refusal or RackwrightError("not confirmed, nothing was changed")
+
+    def confirm_by_name(self, warning: str, name: str, *, refusal: RackwrightError) -> None:
+        raise refusal
+
+    def arriving(self, host: str, what: str, done: int, total: int, rate: int) -> None: ...
+
+
+@dataclass
+class Place:
+    """A migration, as this command found it."""
+
+    session: Session
+    plan: Plan
+    folder: Folder
+    """The private key is resolved when a file is first read."""
+    log: Log
+    """As this command read or wrote it last."""
+    console: Console = field(default_factory=Silent)
+
+    def note(self, act: Act, what: str, result: Stored | None = None) -> None:
+        """Store the result, add an entry to the log, and write an audit line on the control hosts.
+
+        The lease is taken only for this moment; another operator's is waited for. `what`: one line of at most 1,000
+        characters. Raise LeasedError if it isn't free in time, or if another machine has added an entry since this
+        place was opened; RackwrightError if this machine's folder isn't the one that the log knows; HostError if no
+        control host answers. Then everything in the folder stays, and the same command goes on.
+        """
+        text = result.model_dump_json(indent=1) + "\n" if result else None
+        with self._leased(f"migrate {act} {self.plan.migration}") as lease_session:
+            self._refuse_moved(read_log(self.session.store, self.plan.migration))
+            refuse_other(self.folder, self.log)
+            if not self.log.entries and act != "init":
+                self._add("init", "the migration's log begins", None)
+            self._add(act, what, text)
+            note_leased_act(self.session, lease_session, self.session.fleet.control, f"{act}: {what}")
+        mark(self.folder, self.log)
+
+    def need_folder(self) -> None:
+        """Raise RackwrightError unless the whole folder that the log knows is on this machine, unchanged."""
+        refuse_absent(self.folder, self.log)
+
+    def result(self, act: Act, kind: type[Model]) -> Model | None:
+        """Return the newest stored result of the act, None if there is none.
+
+        Raise RackwrightError if it is missing or was changed.
+        """
+        found = self.last(act)
+        return result_in(self.session.store, found, kind) if found else None
+
+    def last(self, act: Act) -> Entry | None:
+        """Return the newest entry of the act that has a result, None if there is none."""
+        return next((one for one in reversed(self.log.entries) if one.act == act and one.result), None)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return the log, oldest first."""
+        return self.log.entries
+
+    def _add(self, act: Act, what: str, result: str | None) -> None:
+        entry = self._entry(act, what, result)
+        found = add(self.session.store, self.log, entry, result)
+        if found.entries[-1] != entry:
+            raise _moved(found.entries[-1])
+        self.log = found
+
+    def _entry(self, act: Act, what: str, result: str | None) -> Entry:
+        return Entry(
+            migration=self.plan.migration,
+            number=len(self.log.entries) + 1,
+            time=utc_now(),
+            who=self.session.operator.who,
+            machine=self.session.operator.machine,
+            act=act,
+            what="".join(one if one.isprintable() else " " for one in what)[:1000],
+            plan=plan_digest(self.plan),
+            keys=key_digests(self.plan),
+            manifest=self.folder.sha256(),
+            result=digest_of(result) if result is not None else None,
+            previous=self.log.last,
+        )
+
+    def _refuse_moved(self, found: Log) -> None:
+        known = len(self.log.sha256s)
+        if found.sha256s[:known] != self.log.sha256s:
+            raise RackwrightError(
+                f"the log of {self.plan.migration} on the control hosts isn't the one that this command started from",
+                next=f"rackwright migrate status {self.plan.migration}",
+            )
+        if len(found.entries) > known:
+            raise _moved(found.entries[-1])
+
+    @contextmanager
+    def _leased(self, why: str) -> Iterator[LeaseSession]:
+        last, waited = time.monotonic() + LEASE_WAIT, False
+        with ExitStack() as stack:
+            while True:
+                try:
+                    lease_session = stack.enter_context(leased(self.session, why, self.console, rollout=True))
+                    break
+                except LeaseTaken as error:
+                    if time.monotonic() >= last:
+                        raise error.but(
+                            should="what was done stays; the note of it is missing", next=f"rackwright {why}"
+                        ) from None
+                    if not waited:
+                        self.console.say(f"waiting for the lease: {error.problems[0].what}")
+                    waited = True
+                Event().wait(POLL_SECONDS)
+            yield lease_session
+
+
+def plan_path(fleet: Fleet, name: str) -> Path:
+    """Return the path of a migration's plan. Raise UsageError if this is no name."""
+    if not _NAME.fullmatch(name):
+        should = "should be a letter, then letters, digits and -, all in lower case, 24 at most"
+        raise UsageError("is no name of a migration", where=name, should=should)
+    return fleet.sibling(f"migrate-{name}.yml")
+
+
+def folder_of(path: Path, plan: Plan) -> Folder:
+    """Given a plan and the path of its file, return its folder."""
+    written = plan.records.folder
+    place = path.parent / Path(str(written)).expanduser() if written else path.with_suffix("")
+    return Folder(
+        place,
+        plan.records.recipient,
+        lambda: resolve(plan.records.identity, where=f"{path} records.identity", folder=path.parent),
+    )
+
+
+def open_place(session: Session, name: str, console: Console | None = None) -> Place:
+    """Return the migration's place.
+
+    Raise UsageError if there is no plan, FleetError with each of its problems, RackwrightError if the log was
+    changed, HostError if no control host answers.
+    """
+    path = plan_path(session.fleet, name)
+    if not path.exists():
+        raise UsageError("there is no migration plan", where=str(path), next=f"rackwright migrate init {name}")
+    plan = read_plan(path)
+    place = Place(session, plan, folder_of(path, plan), read_log(session.store, name), console or Silent())
+    mark(place.folder, place.log)
+    return place
+
+
+def _moved(entry: Entry) -> LeasedError:
+    return LeasedError(
+        f"{entry.who} on {entry.machine} added '{entry.act}: {entry.what}' to {entry.migration} after this command "
+        "had read its log",
+        should="two machines shouldn't work on one migration at the same time",
+        next=f"rackwright migrate status {entry.migration}, then the same command again",
+    )
