@@ -57,8 +57,8 @@ def _rank(place: tuple[Kind, str]) -> tuple[int, int, str]:
 def _segment(tally: Tally, kind: Kind, name: str, thresholds: Score, at: Chances) -> Segment:
     table = tally.table(kind, name)
     if not table.tries:
-        why = "there is no pair"
-        return Segment(kind=kind, of=name, pairs=0, word=Word.INCONCLUSIVE, why=why, decides=kind in _ALWAYS)
+        why, decides = "there is no pair", _decides(tally, kind, 0, thresholds.least)
+        return Segment(kind=kind, of=name, pairs=0, word=Word.INCONCLUSIVE, why=why, decides=decides)
     found, margin = changed(table, at), thresholds.margin / 100
     word, why = _judged(table, found, thresholds, at)
     return Segment(
@@ -75,8 +75,13 @@ def _segment(tally: Tally, kind: Kind, name: str, thresholds: Score, at: Chances
         word=word,
         why=why,
         needed=_needed(table, found, margin, thresholds.least, at) if word is Word.INCONCLUSIVE else None,
-        decides=kind in _ALWAYS or word is Word.FAIL or table.tries >= thresholds.least,
+        decides=word is Word.FAIL or _decides(tally, kind, table.tries, thresholds.least),
     )
+
+
+def _decides(tally: Tally, kind: Kind, pairs: int, least: int) -> bool:
+    # A judge that says nothing must not be as good as none.
+    return kind in _ALWAYS or pairs + (tally.unjudged if kind == "judge" else 0) >= least
 
 
 def _judged(table: PairedShares, found: Difference, thresholds: Score, at: Chances) -> tuple[Word, str]:
@@ -140,6 +145,8 @@ def _doubts(tally: Tally, segments: Sequence[Segment]) -> Iterator[str]:
             yield f"{segment.name} isn't decided: {segment.why}"
         if segment.again is not None and segment.again < _NOISY:
             yield f"{segment.name}: the cloud's own second answers are good in {segment.again:.0%} only"
+    if tally.unjudged:
+        yield f"the judge gave no word on {tally.unjudged} requests"
     scored, out = tally.requests, (+tally.left_out).total() - tally.left_out["not replayed"]
     if out > scored / 10:
         yield f"{out} requests were left out, {scored} were scored"

@@ -25,6 +25,8 @@ class Tally:
     """The provider's models that are scored; each has a segment, even if no request is for it."""
     requests: int = 0
     fleet_failed: int = 0
+    unjudged: int = 0
+    """Requests about which a judge gave no word."""
     left_out: Counter[str] = field(default_factory=Counter)
     cells: dict[Place, Counter[Marks]] = field(default_factory=dict)
     _unlike: list[Unlike] = field(default_factory=list)
