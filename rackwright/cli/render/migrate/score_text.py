@@ -12,8 +12,8 @@ from rackwright.migrate.score.result import Scored, Segment
 HEAD = ("segment", "pairs", "fleet", "cloud again", "difference", "95 % interval", "result", "pairs needed")
 TELLS_NOT = (
     "A score says how often the fleet's answers pass the checks that the requests have, compared with the cloud's "
-    "own second answers. It doesn't say whether a free text is true, complete or well written: for that, use a golden "
-    "set of your own, a judge, and people who read the examples."
+    "own second answers. It doesn't say whether a free text is true, complete or well written: for that, use a "
+    "golden set of your own, a judge, and people who read the examples."
 )
 
 
