@@ -10,11 +10,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from rackwright.errors import RackwrightError
+from rackwright.migrate.lines import parsed
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import ReplayedAnswer
 from rackwright.values.base import Stored
@@ -26,7 +26,6 @@ Read = Callable[[Part], Iterator[str]]
 """Returns the lines of a kind."""
 WAITING = 64 * 2**20
 """Characters of lines that wait for their other parts."""
-_Line = TypeVar("_Line", bound=Stored)
 
 
 class _Name(Stored):
@@ -146,8 +145,8 @@ def _next(lines: Iterator[str]) -> Iterator[str]:
 
 def _whole(parts: dict[Part, str]) -> Answered:
     return Answered(
-        _parsed("requests", parts["requests"], RecordedRequest),
-        *(_parsed(part, parts[part], ReplayedAnswer) for part in PARTS if part != "requests"),
+        parsed("requests", parts["requests"], RecordedRequest),
+        *(parsed(part, parts[part], ReplayedAnswer) for part in PARTS if part != "requests"),
     )
 
 
@@ -160,18 +159,7 @@ _SIDES: dict[Part, str] = {"answers-cloud": "cloud", "answers-again": "cloud aga
 
 
 def _named(part: Part, line: str) -> str:
-    return _parsed(part, line, _Name).of
-
-
-def _parsed(part: Part, line: str, kind: type[_Line]) -> _Line:
-    try:
-        return kind.model_validate_json(line)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the line"
-        raise RackwrightError(
-            f"a line can't be read: {where}: {first['msg']}", where=part, should="replay, or import, again"
-        ) from None
+    return parsed(part, line, _Name).of
 
 
 def _key(name: str) -> int:
