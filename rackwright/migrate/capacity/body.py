@@ -17,7 +17,7 @@ _FREE = ("tools", "response_format", "functions")
 def body_of(request: RecordedRequest, model: str, tokens: int, mark: str) -> Mapping[str, JsonValue] | None:
     """Return the body, for a stream with an answer of so many tokens; None: it is no chat completion.
 
-    `mark` stands before the first message, so that the engine's cache of earlier prompts doesn't make the work of
+    `mark` is put before the first message, so that the engine's cache of earlier prompts doesn't make the work of
     another measurement shorter; beginnings that requests share stay shared.
     """
     messages = request.body.get("messages")

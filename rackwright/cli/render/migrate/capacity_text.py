@@ -57,7 +57,8 @@ def goodput(found: Measured) -> str:
 def extrapolated(found: Extrapolated) -> str:
     """Return the peak of all clients."""
     peaks = ", ".join(f"{rate:.3g} in {seconds} s" for seconds, rate in found.peaks.items())
-    return f"{found.peak:.3g} requests/s at the peak, from a sample of {found.sampled:.3g} percent (busiest windows: {peaks})"
+    peak = f"{found.peak:.3g} requests/s at the peak, from a sample of {found.sampled:.3g} percent"
+    return f"{peak} (busiest windows: {peaks})"
 
 
 def needed(found: ModelCapacity) -> str:
@@ -72,7 +73,8 @@ def cache(found: Cache) -> str:
     largest = f"largest request {found.largest} tokens of a context of {found.context}"
     counted = f"{found.counted:.0%} of them counted by the provider, the others estimated"
     answer = {True: "fits", False: "does not fit", None: "not known"}[found.fits]
-    return f"{answer}; {largest}, 95 percent have at most {found.typical}; {counted}{f'; {found.why}' if found.why else ''}"
+    parts = (answer, f"{largest}, 95 percent have at most {found.typical}", counted, found.why)
+    return "; ".join(part for part in parts if part)
 
 
 def _seconds(value: float | None) -> str:
