@@ -1,4 +1,4 @@
-"""A gateway: its certificates, HAProxy and the virtual address."""
+"""A gateway: its certificates, HAProxy, its clouds and the virtual address."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pyinfra.context import host
 
 from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.roles.certificate.role import certificate, own_certificate
+from rackwright.roles.cloud.role import cloud
 from rackwright.roles.gateway.role import gateway as gateway_role
 from rackwright.roles.vip.role import vip
 
@@ -20,6 +21,8 @@ def gateway() -> None:
             certificate(settings=issued, issuer=spec.credentials.issuer)
     if own := spec.credentials.own_certificate:
         own_certificate(stem=spec.gateway.certificate, certificate=own)
+    if spec.cloud:
+        cloud(settings=spec.cloud, access=spec.credentials.clouds)
     gateway_role(settings=spec.gateway)
     if spec.vip:
         vip(settings=spec.vip)

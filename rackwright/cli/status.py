@@ -31,7 +31,7 @@ def status(context: Context, watch: bool, limit: tuple[str, ...]) -> int:
     """Show models, replicas and what is pending.
 
     Reads only. Exit code 12 if a host doesn't answer, a replica gets no requests although it wasn't drained manually,
-    or a backup is late or has failed, or its timer doesn't run.
+    a gateway doesn't reach a cloud, or a backup is late or has failed, or its timer doesn't run.
     """
     hosts_needed()
     from rackwright.lifecycle.session.session import open_session
@@ -57,6 +57,7 @@ def _show(context: Context, session: Session, *, clear: bool) -> Status:
         "backups": [asdict(backup) for backup in found.backups],
         "kits": [asdict(kit) for kit in found.kits],
         "schedules": [asdict(one) for one in found.schedules],
+        "clouds": [asdict(one) for one in found.clouds],
         "lease": str(found.lease) if found.lease else None,
         "rollout": found.rollout.detail if found.rollout else None,
         "notes": list(found.notes),
@@ -112,6 +113,7 @@ def _lines(found: Status) -> list[str]:
     lines += [f"host {host.host}: pending: {host.pending}" for host in found.hosts if host.pending]
     lines += [f"driver {host.host}: {host.driver}" for host in found.hosts if host.driver]
     lines += [f"gpu {gpu.host}/{gpu.index}: {gpu}" for gpu in found.gpus]
+    lines += [f"cloud {one.cloud} from {one.gateway}: {one.text}" for one in found.clouds]
     lines += _backups(found)
     lines += _kits(found)
     lines += [f"schedule {one.text}" for one in found.schedules]

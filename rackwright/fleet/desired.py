@@ -7,6 +7,7 @@ from rackwright.fleet.ca import ca_of
 from rackwright.fleet.downloads import download_files
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.gateway_certificate import own_certificate_of
+from rackwright.fleet.hosts.cloud_access import access_to_clouds
 from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.gateway import Keys
 from rackwright.fleet.hosts.host_spec import Credentials, HostSpec
@@ -33,5 +34,6 @@ def _resolved(fleet: Fleet) -> Credentials:
         hub_token=hub_token(fleet),
         backup=access_of(fleet),
         download_files=download_files(fleet),
+        clouds=access_to_clouds(fleet),
         tool=secrets_of_tool(fleet),
     )

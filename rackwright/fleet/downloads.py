@@ -32,7 +32,7 @@ def download_files(fleet: Fleet) -> DownloadFiles:
     downloads, problems = fleet.file.downloads, list[Problem]()
     bundle, keyrings = None, dict[str, Keyring]()
     if downloads.ca_bundle:
-        content = _read(fleet, downloads.ca_bundle, "downloads.ca_bundle", _is_no_bundle, problems)
+        content = _read(fleet, downloads.ca_bundle, "downloads.ca_bundle", is_no_bundle, problems)
         bundle = content.decode(errors="replace")
     places = {mirror.key: "downloads.apt_mirror.key" for mirror in downloads.apt_mirrors if mirror.key}
     places |= {driver.key: "driver.key" for driver in fleet.file.drivers if driver.key}
@@ -82,7 +82,7 @@ def _read(
     return content
 
 
-def _is_no_bundle(content: bytes) -> str | None:
+def is_no_bundle(content: bytes) -> str | None:
     """Return what the file should be, or None if it is correct."""
     import ssl
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, Tag
 
 from rackwright.fleet.sections.backup import Backup
 from rackwright.fleet.sections.ca import Ca
+from rackwright.fleet.sections.clouds import Cloud
 from rackwright.fleet.sections.downloads import Downloads
 from rackwright.fleet.sections.drill import Drill
 from rackwright.fleet.sections.driver import Driver
@@ -19,7 +20,7 @@ from rackwright.fleet.sections.forms import MAPPING_OR_LIST
 from rackwright.fleet.sections.gateway import Gateway
 from rackwright.fleet.sections.hosts import Host
 from rackwright.fleet.sections.licenses import License
-from rackwright.fleet.sections.models import Model
+from rackwright.fleet.sections.models import Model, Routed
 from rackwright.fleet.sections.notify import Receiver
 from rackwright.fleet.sections.p2p import PeerToPeer
 from rackwright.fleet.sections.patch import Patch
@@ -59,7 +60,10 @@ class FleetFile(Frozen):
     groups: Mapping[Name, tuple[Name, ...]] = {}
     licenses: Annotated[tuple[License, ...], Field(min_length=1)] = ()
     """Licenses that models and adapters may have, as ids from model cards; any license if absent."""
-    models: Annotated[Mapping[Name, Model], Field(min_length=1)]
+    clouds: Mapping[Name, Cloud] = {}
+    """Providers' APIs that the gateways may pass requests to."""
+    routed: Annotated[Mapping[Name, Routed], Field(min_length=1, alias="models")]
+    """Every model that clients may ask for."""
     driver: (
         Annotated[
             Annotated[Driver, Tag("mapping")] | Annotated[tuple[Driver, ...], Field(min_length=1), Tag("list")],
@@ -93,6 +97,11 @@ class FleetFile(Frozen):
     """One, three or five hosts that store lease, journal and applied fleet; the first gateway if absent."""
     unattended: Unattended = Unattended.model_construct()
     """What runs when nobody watches, and what it may do; if absent, nothing does."""
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """The models with engines; those that only a cloud answers are in `routed` alone."""
+        return {name: model for name, model in self.routed.items() if isinstance(model, Model)}
 
     @property
     def drivers(self) -> tuple[Driver, ...]:

@@ -51,6 +51,7 @@ def _named(fleet: Fleet) -> Iterator[str]:
     if file.patch and file.patch.prometheus and file.patch.prometheus.ca:
         yield file.patch.prometheus.ca
     yield from (receiver.ca for receiver in file.receivers if receiver.ca)
+    yield from (cloud.ca for cloud in file.clouds.values() if cloud.ca)
 
 
 def named_texts(fleet: Fleet) -> tuple[Text, ...]:

@@ -31,6 +31,7 @@ def _all(fleet: Fleet) -> Iterator[tuple[str, str | None]]:
     if file.patch and file.patch.prometheus:
         yield "patch.prometheus.token", file.patch.prometheus.token
     yield from _of_receivers(fleet)
+    yield from ((f"clouds.{name}.key", cloud.key) for name, cloud in file.clouds.items())
     yield "unattended.key", file.unattended.key
     if file.unattended.repository:
         yield "unattended.repository.key", file.unattended.repository.key

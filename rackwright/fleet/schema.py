@@ -19,14 +19,14 @@ from rackwright.values.base import Frozen
 Schema = dict[str, object]
 _ON, _TRUE = "on", "true"
 _BOOLEANS = {"yes": True, "no": False}
-_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> Schema:
     """Return the JSON Schema (2020-12) of a fleet file, including defaults, groups' settings, extends and x- keys.
 
     It may require a key that comes from a base file, if the same mapping has other keys; `check` decides."""
-    schema = _described(FleetFile, HostSettings, Group)
+    schema = described(FleetFile, HostSettings, Group)
     properties = _part(schema, "properties")
     lists = _part(properties, "groups")
     lists["patternProperties"] = {
@@ -42,15 +42,15 @@ def json_schema() -> Schema:
     schema["anyOf"] = [{"required": ["extends"]}, {"required": schema.pop("required")}]
     _free_keys(schema)
     _old_yaml(schema)
-    return {"$schema": _DRAFT, **schema}
+    return {"$schema": DRAFT, **schema}
 
 
 def golden_schema() -> Schema:
     """Return the JSON Schema (2020-12) of one line of a golden set."""
-    return {"$schema": _DRAFT, **_described(Prompt)}
+    return {"$schema": DRAFT, **described(Prompt)}
 
 
-def _described(file: type[Frozen], *also: type[Frozen]) -> Schema:
+def described(file: type[Frozen], *also: type[Frozen]) -> Schema:
     """Return the schema of the first model, with the models at or below all of them as its definitions."""
     models = list(dict.fromkeys(found for model in (file, *also) for found in _models(model)))
     # All in one call: every role's settings are named Settings, and this way each gets a unique name.

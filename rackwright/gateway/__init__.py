@@ -2,6 +2,7 @@
 
 from rackwright.gateway.api import Gateways
 from rackwright.gateway.canaries import CANARY_SECONDS, CanaryShare, parts_of
+from rackwright.gateway.clouds import CloudState
 from rackwright.gateway.filters import Addresses
 from rackwright.gateway.leaving import Leaving
 from rackwright.gateway.left import LEFT_COMMAND, LeftRecord, parse_left
@@ -14,6 +15,7 @@ __all__ = [
     "LEFT_COMMAND",
     "Addresses",
     "CanaryShare",
+    "CloudState",
     "DrainRecord",
     "Gateways",
     "Leaving",

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from rackwright.errors import HostError
 from rackwright.gateway.canaries import CANARY_SECONDS, CHECK_CANARIES, END_CANARY, SET_CANARY, parts_of
+from rackwright.gateway.clouds import SHOW_CLOUDS, CloudState, parse_clouds
 from rackwright.gateway.scripts import (
     CLOSE_DOWNTIME,
     COPY_DRAIN,
@@ -46,7 +47,7 @@ from rackwright.gateway.server_states import (
 from rackwright.operations.haproxy.paths import DRAINS, Paths
 from rackwright.remote import Completed, Remote, read_answer
 from rackwright.roles.gateway.configuration import PATHS, key_entries, key_lines, revoked_line
-from rackwright.roles.gateway.settings import Key, RevokedKey
+from rackwright.roles.gateway.settings import Key, RevokedKey, Side
 
 Read = TypeVar("Read")
 
@@ -83,6 +84,10 @@ class Gateways:
         Those that wait in the model's downtime aren't counted.
         """
         return sum(found.get(model, 0) for found in self.read(SHOW_STAT, "asking for queues", parse_queued).values())
+
+    def clouds(self) -> dict[str, dict[str, CloudState]]:
+        """Return each gateway's clouds, by name."""
+        return self.read(SHOW_CLOUDS, "asking for clouds", parse_clouds)
 
     def dropped_lines(self) -> dict[str, int]:
         """Return how many log lines each gateway's running workers have dropped, because journald's socket was full.
@@ -198,15 +203,16 @@ class Gateways:
 
     @contextmanager
     def temporary_key(
-        self, sha256: str, *, id: str = "verify", seconds: int = 600, server: str = ""
+        self, sha256: str, *, id: str = "verify", seconds: int = 600, server: str = "", side: Side = "fleet"
     ) -> Iterator[None]:
         """Make the gateways accept the key with this SHA-256 for all models during the block, only in their memory.
 
         If the block never ends, the key expires after `seconds`, by each gateway's own clock. With `server`
         (HAProxy's name of a server), its requests go to that server, drained or not, unless it is down, and each
-        answer names the server that gave it.
+        answer names the server that gave it. `side` says who answers: the model's replicas or, at the provider's
+        price, its cloud; "": the side that answers clients.
         """
-        key = Key(id=id, sha256=sha256, server=server)
+        key = Key(id=id, sha256=sha256, server=server, side=side)
         try:
             # Inside `try`: if it fails or is interrupted, some workers may have the key already.
             self.lend_key(key, seconds=seconds)

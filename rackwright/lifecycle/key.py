@@ -63,9 +63,9 @@ class Terms:
     def fields(self, fleet: Fleet, now: datetime) -> dict[str, object]:
         """Return the key's fields that are given. Raise UsageError if one isn't valid."""
         models = self.models or ()
-        unknown = [model for model in models if model not in fleet.file.models]
+        unknown = [model for model in models if model not in fleet.file.routed]
         if unknown:
-            should = f"one of {', '.join(fleet.file.models)}"
+            should = f"one of {', '.join(fleet.file.routed)}"
             raise UsageError("no model of that name", where=unknown[0], should=should)
         said = {"owner": self.owner, "models": self.models, "expires": self.expires}
         found: dict[str, object] = {name: value for name, value in said.items() if value is not None}

@@ -86,7 +86,7 @@ class Folder:
         What was written before an exception of `lines` stays. Raise RackwrightError if a file can't be written.
         """
         written: list[str] = []
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._create()
         for chunk, count in _chunks(lines):
             written.append(self._add(kind, chunk, count))
         return tuple(written)
@@ -96,8 +96,12 @@ class Folder:
 
         Raise RackwrightError if a file is missing, was changed, or isn't for this private key.
         """
-        for name, one in self.of(kind):
-            yield from self._opened(name, one).decode().split("\n")[:-1]
+        for name, _ in self.of(kind):
+            yield from self.lines(name)
+
+    def lines(self, name: str) -> list[str]:
+        """Return the lines of one of the listed files. Raise as `read` does."""
+        return self._opened(name, self.manifest().files[name]).decode().split("\n")[:-1]
 
     def of(self, kind: str) -> tuple[tuple[str, StoredFile], ...]:
         """Return this kind's files, oldest first."""
@@ -112,6 +116,15 @@ class Folder:
         for name in names:
             (self.path / name).unlink(missing_ok=True)
         return len(names)
+
+    def _create(self) -> None:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not (ignored := self.path / ".gitignore").exists():
+                # Neither git nor a kit of the fleet's files should have what will be erased.
+                replace_file(ignored, b"*\n", mode=0o600)
+        except OSError as error:
+            raise RackwrightError(f"can't be written: {error.strerror}", where=str(self.path)) from None
 
     def _add(self, kind: str, chunk: bytes, count: int) -> str:
         import pyrage

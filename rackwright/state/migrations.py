@@ -8,6 +8,7 @@ or the new one, and an entry that was changed, removed or moved shows.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
@@ -21,6 +22,7 @@ from rackwright.values.base import Stored
 from rackwright.values.text import Name, Sha256
 
 FOLDER = "migrations"
+NAME = "[a-z][a-z0-9-]{0,23}"
 KEPT = 10
 """How many results of one act are kept; older ones are removed."""
 MOST_ENTRIES = 2000
@@ -98,8 +100,9 @@ def digest_of(text: str) -> str:
 
 
 def migrations_of(store: ControlStore) -> tuple[str, ...]:
-    """Return the names of the migrations that have a log."""
-    return tuple(name.removesuffix(".json") for name in store.read_all(f"{FOLDER}/heads"))
+    """Return the names of the migrations that have a log. What can be no name is left out."""
+    names = (re.fullmatch(rf"({NAME})\.json", name) for name in store.read_all(f"{FOLDER}/heads"))
+    return tuple(found[1] for found in names if found)
 
 
 def read_log(store: ControlStore, migration: str) -> Log:
@@ -133,6 +136,11 @@ def add(store: ControlStore, log: Log, entry: Entry, result: str | None = None) 
     if stored == text:
         _put_head(store, added)
     return added
+
+
+def newest_result(log: Log, act: str) -> Entry | None:
+    """Return the newest entry of the act that has a result, None if there is none."""
+    return next((one for one in reversed(log.entries) if one.act == act and one.result), None)
 
 
 def result_in(store: ControlStore, entry: Entry, kind: type[Model]) -> Model:

@@ -68,6 +68,8 @@ class Access(Stored):
     conversation: int | None = None
     """0 to 9999 if `canary` isn't None: the same for all requests of one conversation; other conversations may share
     it."""
+    side: Literal["cloud", "fleet"] | None = None
+    """Who was to answer: the model's cloud, or the fleet; None: it was refused before that was decided."""
 
 
 _LINE = TypeAdapter(Access)
@@ -132,6 +134,7 @@ def log_format(folder: str) -> str:
         "completion_tokens": "%[var(txn.json.completion_tokens,null)]",
         "canary": "%[var(txn.json.canary,null)]",
         "conversation": "%[var(txn.json.conversation,null)]",
+        "side": "%[var(txn.json.side,null)]",
     }
     return _json(items)
 

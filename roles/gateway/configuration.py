@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from rackwright.operations.haproxy.config_text import render
-from rackwright.operations.haproxy.paths import Paths, endpoint
+from rackwright.operations.haproxy.paths import CLOUD_KEYS, Paths, endpoint
 from rackwright.roles.gateway.access_log import ENDS, error_log_format, log_format
-from rackwright.roles.gateway.settings import FOLDER, LEFT, Key, RevokedKey, Settings
+from rackwright.roles.gateway.settings import FOLDER, LEFT, Key, RevokedKey, RoutedModel, Settings
 from rackwright.roles.host_proxy.settings import KEY_HEADER
 
 PATHS = Paths(configuration=FOLDER, run="/run/rackwright-gateway")
@@ -45,6 +45,10 @@ CLIENT_ERRORS = (
 )
 """Status of an engine's answer to a wrong request, a regular expression for its message → status and `code`.
 llama-server (b10434) answers some with 500."""
+PASSED_TO_CLOUDS = ("accept", "content-length", "content-type", "transfer-encoding")
+"""The headers of a client's request that a cloud gets."""
+NO_ADDRESS = "192.0.2.1"
+"""What a server of a cloud has as long as the cloud's address isn't known (RFC 5737: nobody has it)."""
 MOST_ERROR_BYTES = 4000
 """How much is kept of what an engine says about a wrong request: it may quote all of it."""
 OWNER = "rackwright"
@@ -81,19 +85,24 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         key_header=KEY_HEADER,
         owner=OWNER,
         client_errors=CLIENT_ERRORS,
+        passed_to_clouds="|".join(PASSED_TO_CLOUDS),
+        cloud_keys=f"{paths.run}/{CLOUD_KEYS}",
+        no_address=NO_ADDRESS,
         most_error_bytes=MOST_ERROR_BYTES,
     )
 
 
 def key_entries(key: Key) -> tuple[tuple[str, str], ...]:
     """Return the key's entries: SHA-256 → id|expiry|all or listed|requests per minute|concurrency or default, and
-    |server if the key is for one server; SHA-256/MODEL for each listed model."""
+    |server|side if the key is for one server or side; SHA-256/MODEL for each listed model."""
     expiry = int(key.expires.timestamp()) if key.expires else 0
     scope = "listed" if key.models else "all"
     concurrency = "default" if key.concurrency is None else key.concurrency
     entry = f"{key.id}|{expiry}|{scope}|{key.requests_per_minute}|{concurrency}"
-    if key.server:
+    if key.server or key.side:
         entry += f"|{key.server}"
+    if key.side:
+        entry += f"|{key.side}"
     return ((key.sha256, entry), *((f"{key.sha256}/{model}", "yes") for model in key.models))
 
 
@@ -118,13 +127,17 @@ def applied_keys(settings: Settings) -> str:
 
 
 def models_map(settings: Settings) -> str:
-    """Return served name → model|digest|the name that its engine knows|when it was locked, Unix seconds."""
-    entries = [
-        (name, f"{model.name}|{model.digest}|{name if name in model.adapters else model.name}|{model.created}")
-        for model in settings.models
-        for name in (*model.names, *model.adapters)
-    ]
-    return "".join(f"{name} {value}\n" for name, value in sorted(entries))
+    """Return served name → model|digest|the name that its engine knows|when it was locked, Unix seconds|cloud.
+
+    Only an engine has adapters, so a cloud answers none of their names."""
+    entries = {name: _route(model, name) for model in settings.models for name in (*model.names, *model.adapters)}
+    return "".join(f"{name} {value}\n" for name, value in sorted(entries.items()))
+
+
+def _route(model: RoutedModel, name: str) -> str:
+    adapter = name in model.adapters
+    route = f"{model.name}|{model.digest or ''}|{name if adapter else model.name}|{model.created}"
+    return route if adapter or not model.cloud else f"{route}|{model.cloud}"
 
 
 def models_json(settings: Settings) -> str:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pyinfra.api.deploy import deploy
 
 from rackwright.operations.haproxy.paths import DRAINS
 from rackwright.operations.haproxy.proxy import Proxy, proxy_running
 from rackwright.roles.gateway.configuration import PATHS, applied_keys, haproxy_cfg, maps
 from rackwright.roles.gateway.settings import Settings
+
+FOLLOWS = "rackwright-cloud.service"
+"""The role `cloud` makes it."""
+
+
+def cloud_files(settings: Settings) -> Iterator[str]:
+    """Yield the files of clouds that HAProxy reads."""
+    for cloud in settings.clouds:
+        yield f"{PATHS.clouds}/{cloud.name}.key.cred"
+        if cloud.own_ca:
+            yield f"{PATHS.clouds}/{cloud.name}.ca.crt"
 
 
 @deploy("gateway")
@@ -20,5 +33,8 @@ def gateway(*, settings: Settings) -> None:
         certificates=(settings.certificate, settings.client_certificate),
         capabilities="CAP_NET_BIND_SERVICE",
         drains=DRAINS,
+        clouds=tuple(cloud.name for cloud in settings.clouds),
+        starts=FOLLOWS if settings.clouds else "",
+        also_read=tuple(cloud_files(settings)),
     )
     proxy_running(proxy, haproxy_cfg=haproxy_cfg(settings), files=maps(settings), keys=applied_keys(settings))

@@ -18,6 +18,10 @@ LEFT = "left"
 take the virtual address. HAProxy reads it as a map with one entry. No role writes it; rackwright.gateway does."""
 Tls = Literal["intermediate", "modern"]
 """Mozilla's profile for clients: TLS 1.2 and newer, or TLS 1.3 only."""
+ADDRESSES = 4
+"""How many addresses of a cloud a gateway uses at the same time."""
+Side = Literal["", "cloud", "fleet"]
+"""Who answers a key's requests: the model's cloud, its replicas, or, if empty, the side that answers clients."""
 Downtime = Literal["queue", "reject"]
 """Requests for a model in planned downtime wait for at most `queue_timeout_seconds`, or get 503 immediately."""
 
@@ -46,14 +50,45 @@ class Server(Frozen):
         return f"{self.host}.{self.replica.replace('@', '.')}.{self.port}"
 
 
+class Cloud(Frozen):
+    """A provider's API as a gateway sees it."""
+
+    name: Name
+    host: Line
+    """Its DNS name, for which its certificate must be valid."""
+    port: Port = 443
+    path: Line = ""
+    """What takes the place of /v1 in a request's path."""
+    auth: Literal["bearer", "api-key"] = "bearer"
+    own_ca: bool = False
+    """Whether NAME.ca.crt has the CAs that verify it; otherwise the system's CAs do."""
+    proxied: bool = False
+    """Whether it is reached through a socket that leads through a proxy, not by its addresses."""
+
+    @property
+    def backend(self) -> str:
+        """HAProxy's name for it."""
+        return f"cloud.{self.name}"
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """HAProxy's names for its addresses. They have the port, so that a saved state never changes it."""
+        if self.proxied:
+            return (f"proxy.{self.port}",)
+        return tuple(f"address{number}.{self.port}" for number in range(1, ADDRESSES + 1))
+
+
 class RoutedModel(Frozen):
     name: Name
-    digest: Sha256
+    digest: Sha256 | None
+    """None: only a cloud answers it."""
     names: tuple[ServedName, ...]
-    """The names that clients use, without those of its adapters."""
+    """The names that clients use, without those of its adapters. A cloud knows its models by these, too."""
     adapters: tuple[ServedName, ...] = ()
     """The names of its adapters, which its engine knows; it doesn't know `names`."""
     servers: tuple[Server, ...]
+    cloud: Name | None = None
+    """The cloud that answers clients; None: its replicas do."""
     created: int = 0
     """When its version was locked, Unix seconds; 0: an older lock doesn't say."""
     salts: bool = False
@@ -76,6 +111,8 @@ class Key(Frozen):
     server: str = ""
     """HAProxy's name for the server that this key's requests go to, even if it is drained; if it is down, any other
     server answers. "": any server."""
+    side: Side = ""
+    """Who answers its requests. Only keys that rackwright lends itself choose."""
     version: int = 0
     """Of two descriptions of a key, the one with the greater version applies."""
     about: Line = "a key of a run"
@@ -112,6 +149,7 @@ class Settings(Frozen):
     client_certificate: Line
     """Name of the certificate role's files shown to host proxies and to other gateways."""
     models: tuple[RoutedModel, ...]
+    clouds: tuple[Cloud, ...] = ()
     keys: tuple[Key, ...]
     revoked: tuple[RevokedKey, ...] = ()
     peers: tuple[Peer, ...] = ()
@@ -129,6 +167,11 @@ class Settings(Frozen):
     """Concurrent requests of a key that has no limit of its own; 0: no limit."""
     connections: int = 4000
     """Maximum number of connected clients, including idle ones."""
+
+    @property
+    def with_engines(self) -> tuple[RoutedModel, ...]:
+        """The models that aren't only a cloud's."""
+        return tuple(model for model in self.models if model.digest)
 
     @property
     def longest_connection_seconds(self) -> int:

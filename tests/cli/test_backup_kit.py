@@ -10,7 +10,7 @@ import pytest
 
 from rackwright import remote
 from rackwright.lifecycle import key as keys
-from rackwright.lifecycle.backup import kit_repository, places, snapshots
+from rackwright.lifecycle.backup import destinations, kit_repository, snapshots
 from rackwright.lifecycle.session import session
 from tests.cli.command_line import rackwright
 from tests.lifecycle.backup.kit_fleet import Site, make_site
@@ -65,7 +65,7 @@ def test_kits_are_listed_with_the_snapshots_or_by_name(vault: Site, monkeypatch:
         yield None
 
     monkeypatch.setattr(session, "open_session", opened)
-    monkeypatch.setattr(places, "places", lambda session, to: ())
+    monkeypatch.setattr(destinations, "places", lambda session, to: ())
     monkeypatch.setattr(snapshots, "listed", lambda session, wanted: (of_hosts, {}))
     (kit,) = vault.snapshots()
     done = rackwright("-f", vault.path, "backup", "list", "--json")

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from rackwright.cli.status import _lines
 from rackwright.lifecycle.gpus.status import driver_of, gpu_statuses
-from rackwright.lifecycle.status.parts import HostState, HostStatus, KitStatus, Status
+from rackwright.lifecycle.status.parts import CloudStatus, HostState, HostStatus, KitStatus, Status
 from rackwright.state.journal import Entry, Event
 from tests.hardware.outputs import hardware
 
@@ -48,3 +49,16 @@ def test_each_kit_has_a_line_with_its_age():
     )
     found = Status(hosts=(), replicas=(), backups=(), lease=None, notes=(), warnings=(), kits=kits)
     assert _lines(found)[1:] == ["kit at web: 2 h old, with the CA key", "kit at ssh: 1 min old, without the CA key"]
+
+
+def test_each_cloud_has_a_line_for_each_gateway_and_one_that_is_not_reached_is_not_well():
+    clouds = (
+        CloudStatus("gate1", "openai", reached=True, found="2 of 2 addresses up"),
+        CloudStatus("gate2", "openai", reached=False, found="its name has no address here"),
+    )
+    found = Status(hosts=(), replicas=(), backups=(), lease=None, notes=(), warnings=(), clouds=clouds)
+    assert _lines(found)[1:] == [
+        "cloud openai from gate1: up, 2 of 2 addresses up",
+        "cloud openai from gate2: DOWN, its name has no address here",
+    ]
+    assert (found.healthy, replace(found, clouds=clouds[:1]).healthy) == (False, True)

@@ -142,6 +142,7 @@ def test_gateways_get_expired_keys_too_and_never_more_than_the_hash():
         "requests_per_minute": 0,
         "concurrency": None,
         "server": "",
+        "side": "",
         "version": int(CREATED.timestamp()),
         "about": "old of Team A: assistant; until 2020-01-01 00:00 UTC",
     }

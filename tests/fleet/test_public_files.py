@@ -17,7 +17,7 @@ def with_golden(folder: Path, *golden: str, runtime: dict[str, Any] | None = Non
     """A fleet with a model for each golden set."""
     names = [f"m{number}@1" for number in range(len(golden))] or ["m0@1"]
     fleet = make_fleet(folder / "acme.yml", replicas={"gpu1": names}, runtime=runtime)
-    models = fleet.file.model_dump(mode="json", exclude_unset=True)["models"]
+    models = fleet.file.model_dump(mode="json", exclude_unset=True, by_alias=True)["models"]
     for model, path in zip(models.values(), golden, strict=False):
         model["canary"] = {"golden": path}
     (folder / "acme.yml").write_text("fleet: acme\n")

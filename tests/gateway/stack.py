@@ -323,7 +323,15 @@ def _paths(folder: Path, name: str) -> Paths:
     (folder / name).mkdir()
     (folder / f"{name}.run" / "sockets").mkdir(parents=True)
     # Tests run HAProxy as root.
-    return Paths(str(folder / name), str(folder / f"{name}.run"), str(folder), str(folder / "log"), asks_as="root")
+    return Paths(
+        str(folder / name),
+        str(folder / f"{name}.run"),
+        certificates=str(folder),
+        clouds=str(folder),
+        cloud_sockets=str(folder),
+        log=str(folder / "log"),
+        asks_as="root",
+    )
 
 
 def _proxies(folder: Path, ca: CertificateAuthority) -> tuple[Running, Running]:

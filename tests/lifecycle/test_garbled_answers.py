@@ -21,6 +21,7 @@ from rackwright.cli.status import _lines
 from rackwright.errors import FleetError
 from rackwright.fleet.targets import targets
 from rackwright.gateway.canaries import parse_canaries
+from rackwright.gateway.clouds import parse_clouds
 from rackwright.gateway.left import parse_left
 from rackwright.gateway.server_states import (
     parse_count,
@@ -43,6 +44,7 @@ from rackwright.lifecycle.backup import contents, snapshots
 from rackwright.lifecycle.ca.on_hosts import parse_certificates
 from rackwright.lifecycle.canary.logs import parse_lines
 from rackwright.lifecycle.check import lost_files, requirements
+from rackwright.lifecycle.check.clouds import parse_cloud_answer
 from rackwright.lifecycle.drill.scratch_hosts.identity import parse_identity
 from rackwright.lifecycle.drill.scratch_hosts.reach_probes import parse_tried
 from rackwright.lifecycle.drill.scratch_hosts.surroundings import parse_surroundings
@@ -193,6 +195,8 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     ),
     parse_drains: (parse_drains, SURVEYED["drains"]),
     parse_states: (parse_states, STATES),
+    parse_clouds: (parse_clouds, "1\n# be_id be_name\n3 cloud.acme 1 address1.443 203.0.113.1 2 4 1\n"),
+    parse_cloud_answer: (parse_cloud_answer, '{"data":[{"id":"gpt-4o"}]}\nfigures: 200 0 \n'),
     parse_hardware: (parse_hardware, SURVEYED["hardware"]),
     parse_nvidia_smi: (parse_nvidia_smi, SMI),
     parse_lspci: (parse_lspci, "0000:17:00.0 0302: 10de:2330 (rev a1)\n"),

@@ -192,7 +192,7 @@ def test_two_builds_of_one_version_are_refused(tmp_path, hub, archive):
     other = fleet.file.models["b"].model_copy(
         update={"runtime": fleet.file.models["b"].runtime.model_copy(update={"build": "file:other.tgz"})}
     )
-    file = fleet.file.model_copy(update={"models": {**fleet.file.models, "b": other}})
+    file = fleet.file.model_copy(update={"routed": {**fleet.file.routed, "b": other}})
     with pytest.raises(FleetError, match=r"models\.b\.runtime\.build: is another build of llama_cpp b1"):
         resolve_lock(type(fleet)(fleet.path, file, fleet.replicas, fleet.sources, {}), None)
 

@@ -22,7 +22,7 @@ class FilesOnly:
         self.path, self.sources = path, (path, *sources)
         downloads = SimpleNamespace(ca_bundle=bundle, apt_mirrors=(SimpleNamespace(key=keyring),))
         nothing = SimpleNamespace(certificate=None)
-        without = {"backup": None, "patch": None, "drivers": (), "receivers": (), "models": {}}
+        without = {"backup": None, "patch": None, "drivers": (), "receivers": (), "models": {}, "clouds": {}}
         self.file = SimpleNamespace(downloads=downloads, gateway=nothing, **without)
 
     def at(self, written: str) -> Path:

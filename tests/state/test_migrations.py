@@ -91,6 +91,8 @@ def test_entries_come_back_in_their_order_and_each_names_the_one_before(store: C
     noted(store, "init", migration="heads")
     assert migrations_of(store) == ("cloud", "heads")
     assert len(read_log(store, "heads").entries) == 1
+    store.put("migrations/heads/Evil!.json", "{}")
+    assert migrations_of(store) == ("cloud", "heads")
 
 
 def test_a_result_is_stored_beside_its_entry(store: ControlStore) -> None:

@@ -15,7 +15,7 @@ from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
     from rackwright.fleet.fleet import Fleet
-    from rackwright.lifecycle.backup.places import Place
+    from rackwright.lifecycle.backup.destinations import Place
     from rackwright.lifecycle.backup.snapshots import Listed
 
 
@@ -51,8 +51,8 @@ def list_(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
 def _asked(fleet: Fleet, names: tuple[str, ...], to: str | None) -> tuple[tuple[Listed, ...], dict[Place, str]]:
     """Ask hosts, and for the kit this machine. The kit comes last."""
     from rackwright.fleet.sections.backup import KIT
+    from rackwright.lifecycle.backup.destinations import places
     from rackwright.lifecycle.backup.kit_list import kits_listed
-    from rackwright.lifecycle.backup.places import places
     from rackwright.lifecycle.backup.snapshots import listed
     from rackwright.lifecycle.session.session import open_session
 

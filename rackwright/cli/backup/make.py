@@ -59,8 +59,8 @@ def _make(
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.lifecycle.backup.adopt import adopt
+    from rackwright.lifecycle.backup.destinations import places
     from rackwright.lifecycle.backup.make import make
-    from rackwright.lifecycle.backup.places import places
     from rackwright.lifecycle.session.session import open_session
 
     with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet, limit=hosts) as session:

@@ -1,1 +1,21 @@
-"""The commands of `rackwright migrate`."""
+"""`rackwright migrate`: move from a provider's API to the fleet, by recorded requests and figures."""
+
+from __future__ import annotations
+
+import click
+
+from rackwright.cli.common.options import Group
+from rackwright.cli.migrate import init, replay, report, status
+
+
+@click.group(cls=Group)
+def migrate() -> None:
+    """Move from a cloud's API to the fleet, and prove it with recorded requests.
+
+    The plan of the migration NAME is FLEET.migrate-NAME.yml next to the fleet file FLEET.yml. Its log and its results
+    are on the control hosts; recorded requests and answers are encrypted, in a folder next to the plan.
+    """
+
+
+for _command in (init.init, status.status, replay.replay, report.report):
+    migrate.add_command(_command)

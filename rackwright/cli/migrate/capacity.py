@@ -30,7 +30,7 @@ def capacity(context: Context, name: str, replica: str | None) -> int:
     """
     hosts_needed()
     found = _found(context, name, replica)
-    from rackwright.cli.render.migrate.capacity_text import as_text
+    from rackwright.cli.render.migrate_report.capacity_text import as_text
 
     context.answer({"capacity": found.model_dump(mode="json"), "met": found.met}, *as_text(found))
     return ExitCode.DONE if found.met else ExitCode.NOT_PROVEN

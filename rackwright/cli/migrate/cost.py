@@ -34,7 +34,7 @@ def cost(context: Context, name: str, usage: Path | None) -> int:
     """
     hosts_needed()
     found = _costed(context, name, usage)
-    from rackwright.cli.render.migrate.cost_text import as_text
+    from rackwright.cli.render.migrate_report.cost_text import as_text
 
     context.answer({"cost": found.model_dump(mode="json")}, *as_text(found))
     return ExitCode.DONE

@@ -27,7 +27,7 @@ def score(context: Context, name: str) -> int:
     """
     hosts_needed()
     found = _scored(context, name)
-    from rackwright.cli.render.migrate.score_text import as_text
+    from rackwright.cli.render.migrate_report.score_text import as_text
 
     context.answer({"score": found.model_dump(mode="json")}, *as_text(found))
     return ExitCode.DONE if found.passed else ExitCode.NOT_PROVEN

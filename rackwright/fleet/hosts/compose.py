@@ -8,6 +8,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
 from rackwright.fleet.hosts.boot import boot_of
 from rackwright.fleet.hosts.certificate import certificates_of
+from rackwright.fleet.hosts.clouds import cloud_of
 from rackwright.fleet.hosts.downloads import downloads_of
 from rackwright.fleet.hosts.driver import cuda_of, driver_settings, updates_beside
 from rackwright.fleet.hosts.etcd import etcd_of
@@ -39,6 +40,7 @@ def host_specs(
 def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today: date, name: str) -> HostSpec:
     serving = serving_of(fleet, lock, name)
     gateway = gateway_of(fleet, lock, name, keys)
+    cloud = cloud_of(fleet, name)
     vip = vip_of(fleet, name)
     etcd = etcd_of(fleet, name)
     tool = tool_of(fleet, lock, name)
@@ -48,7 +50,7 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
     boot = boot_of(fleet, driver)
     return HostSpec(
         name=name,
-        layout=layout_of(fleet, name, serving, gateway, vip, etcd, tool, backup, driver, p2p, boot),
+        layout=layout_of(fleet, name, serving, gateway, cloud, vip, etcd, tool, backup, driver, p2p, boot),
         downloads=downloads_of(fleet, name, credentials.download_files),
         firewall=firewall_of(fleet, lock, name, vip),
         baseline=updates_beside(driver, fleet.file.hosts[name].baseline.decided()),
@@ -63,6 +65,7 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
         gpu_faults=serving.gpu_faults,
         host_proxy=serving.host_proxy,
         gateway=gateway,
+        cloud=cloud,
         vip=vip,
         etcd=etcd,
         tool=tool,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rackwright.fleet.downloads import route_from_hosts
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
-from rackwright.roles.gateway.settings import Key, Peer, RevokedKey, RoutedModel, Server, Settings
+from rackwright.fleet.sections.clouds import CloudModel
+from rackwright.roles.gateway.settings import Cloud, Key, Peer, RevokedKey, RoutedModel, Server, Settings
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | No
         tls=asked.tls,
         certificate="gateway",
         client_certificate="gateway-client",
-        models=tuple(_routed(fleet, lock, model) for model in fleet.file.models),
+        models=tuple(_routed(fleet, lock, model) for model in fleet.file.routed),
+        clouds=tuple(clouds_of(fleet)),
         keys=keys.given,
         revoked=keys.revoked,
         peers=tuple(Peer(name=name, address=fleet.service(name)) for name in fleet.gateways_beside(host)),
@@ -44,8 +48,26 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | No
     )
 
 
+def clouds_of(fleet: Fleet) -> Iterator[Cloud]:
+    """Yield each cloud as the gateways see it."""
+    route = route_from_hosts(fleet)
+    for name, asked in fleet.file.clouds.items():
+        yield Cloud(
+            name=name,
+            host=asked.host,
+            port=asked.port,
+            path=asked.path,
+            auth=asked.auth,
+            own_ca=asked.ca is not None,
+            proxied=route.proxy_for(asked.url) is not None,
+        )
+
+
 def _routed(fleet: Fleet, lock: Lock, model: str) -> RoutedModel:
-    asked, locked = fleet.file.models[model], lock.models[model]
+    asked = fleet.file.routed[model]
+    if isinstance(asked, CloudModel):
+        return RoutedModel(name=model, digest=None, names=asked.names, servers=(), cloud=asked.cloud)
+    locked = lock.models[model]
     return RoutedModel(
         name=model,
         digest=locked.digest,
@@ -54,6 +76,7 @@ def _routed(fleet: Fleet, lock: Lock, model: str) -> RoutedModel:
         adapters=tuple(asked.adapters),
         servers=tuple(server_of(fleet, lock, replica) for replica in fleet.replicas_of(model)),
         salts=asked.runtime.salts,
+        cloud=asked.cloud,
     )
 
 

@@ -13,6 +13,8 @@ from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.boot.settings import Settings as Boot
 from rackwright.roles.certificate.settings import Settings as Certificate
+from rackwright.roles.cloud.settings import Access as CloudAccess
+from rackwright.roles.cloud.settings import Settings as Cloud
 from rackwright.roles.cuda.settings import Settings as Cuda
 from rackwright.roles.downloads.settings import Settings as Downloads
 from rackwright.roles.etcd.settings import Settings as Etcd
@@ -69,6 +71,8 @@ class Credentials:
     backup: Mapping[str, Mapping[str, Access]] = field(default_factory=dict)
     """Host → repository name → the host's own access to it."""
     download_files: DownloadFiles = field(default_factory=DownloadFiles)
+    clouds: Callable[[], Mapping[str, CloudAccess]] = field(default=dict)
+    """Resolves the keys of clouds, by cloud: only an apply to a gateway needs these."""
     tool: Callable[[], Mapping[str, Secret]] = field(default=dict)
     """Resolves the secrets of hosts with the tool, by name: only an apply to one of them needs these."""
 
@@ -92,6 +96,8 @@ class HostSpec:
     replica_groups: tuple[ReplicaGroup, ...] = ()
     """The replica groups with a member here."""
     gpu_faults: GpuFaults | None = None
+    cloud: Cloud | None = None
+    """None unless the host is a gateway that passes requests to clouds."""
     vip: Vip | None = None
     etcd: Etcd | None = None
     """None unless the host is one of several control hosts."""

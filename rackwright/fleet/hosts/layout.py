@@ -11,6 +11,8 @@ from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.boot.settings import FILES as BOOT_FILES
 from rackwright.roles.boot.settings import Settings as Boot
 from rackwright.roles.certificate.settings import files as certificate_files
+from rackwright.roles.cloud.settings import USER as CLOUD_USER
+from rackwright.roles.cloud.settings import Settings as Cloud
 from rackwright.roles.etcd.settings import FILES as ETCD_FILES
 from rackwright.roles.etcd.settings import UNIT as ETCD_UNIT
 from rackwright.roles.etcd.settings import USER as ETCD_USER
@@ -39,6 +41,7 @@ def layout_of(
     host: str,
     serving: Serving,
     gateway: Gateway | None,
+    cloud: Cloud | None,
     vip: Vip | None,
     etcd: Etcd | None,
     tool: InstalledTool | None,
@@ -52,24 +55,26 @@ def layout_of(
         fleet=fleet.file.fleet,
         host=host,
         serves=bool(serving.replicas),
-        keep_units=tuple(sorted(_units(serving, gateway, vip, etcd, tool, backup, driver))),
-        keep_files=tuple(sorted(_files(serving, gateway, vip, etcd, tool, backup, driver, p2p, boot))),
-        keep_users=_users(serving, etcd, tool, p2p),
+        keep_units=tuple(sorted(_units(serving, gateway, cloud, vip, etcd, tool, backup, driver))),
+        keep_files=tuple(sorted(_files(serving, gateway, cloud, vip, etcd, tool, backup, driver, p2p, boot))),
+        keep_users=_users(serving, cloud, etcd, tool, p2p),
         keep_builds=tuple(sorted(runtime.kept for runtime in serving.runtimes if runtime.kept)),
         keep_tool=tool.settings.folder if tool else None,
     )
 
 
 def _users(
-    serving: Serving, etcd: Etcd | None, tool: InstalledTool | None, p2p: PeerToPeer | None
+    serving: Serving, cloud: Cloud | None, etcd: Etcd | None, tool: InstalledTool | None, p2p: PeerToPeer | None
 ) -> tuple[str, ...]:
     others = [user for user, of in ((ETCD_USER, etcd), (TOOL_USER, tool), (P2P_USER, p2p)) if of]
+    others += [CLOUD_USER] if cloud and cloud.proxy else []
     return tuple(sorted({*(replica.user for replica in serving.replicas), *others}))
 
 
 def _units(
     serving: Serving,
     gateway: Gateway | None,
+    cloud: Cloud | None,
     vip: Vip | None,
     etcd: Etcd | None,
     tool: InstalledTool | None,
@@ -91,6 +96,8 @@ def _units(
         yield from serving.host_proxy.units
     if gateway:
         yield from gateway.units
+    if cloud:
+        yield from cloud.units
     if vip:
         yield VIP_UNIT
     if etcd:
@@ -106,6 +113,7 @@ def _units(
 def _files(
     serving: Serving,
     gateway: Gateway | None,
+    cloud: Cloud | None,
     vip: Vip | None,
     etcd: Etcd | None,
     tool: InstalledTool | None,
@@ -126,6 +134,8 @@ def _files(
         yield GATEWAY
         for name in (gateway.certificate, gateway.client_certificate):
             yield from certificate_files(name)
+    if cloud:
+        yield from cloud.files
     if vip:
         yield VIP
     if etcd:

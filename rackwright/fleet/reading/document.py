@@ -38,6 +38,7 @@ from rackwright.fleet.reading.nodes import (
 from rackwright.fleet.reading.text import read_text, refuse
 
 MAX_DEPTH = 32
+EXAMPLES = {"fleet file": "rackwright init other.yml, for an example"}
 MAX_NODES = 50_000
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
@@ -46,12 +47,12 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 
-def read_document(path: Path, findings: Findings) -> Entries:
-    """Return the mapping of a YAML file; duplicate keys and secrets go to `findings`.
+def read_document(path: Path, findings: Findings, called: str = "fleet file") -> Entries:
+    """Return the mapping of a YAML file; duplicate keys and secrets go to `findings`. `called`: what errors call it.
 
     Raise FleetError if the file can't be read as a mapping."""
-    text = read_text(path)
-    root = _Reader(str(path), text, findings).document()
+    text = read_text(path, called)
+    root = _Reader(str(path), text, findings, called).document()
     _find_secrets(root, text, findings)
     return root
 
@@ -83,8 +84,9 @@ def _find_secrets(root: Entries, text: str, findings: Findings) -> None:
 
 
 class _Reader:
-    def __init__(self, file: str, text: str, findings: Findings) -> None:
+    def __init__(self, file: str, text: str, findings: Findings, called: str) -> None:
         self.file = file
+        self.called = called
         self.text = text
         self.findings = findings
         self.count = 0
@@ -99,13 +101,13 @@ class _Reader:
         for event in self.events:
             if isinstance(event, DocumentStartEvent):
                 if node is not None:
-                    self.refuse("a second document starts here", "a fleet file is one document; remove the ---")
+                    self.refuse("a second document starts here", f"a {self.called} is one document; remove the ---")
                 if event.version not in (None, (1, 2)):
                     self.refuse("asks for another version of YAML", "should be YAML 1.2; remove the %YAML line")
             elif isinstance(event, NodeEvent):
                 node = self._node(event, (), self.line)
         if node is None or (isinstance(node, Scalar) and node.value is None):
-            refuse(self.file, "is empty", "should be the fleet file", "rackwright init other.yml, for an example")
+            refuse(self.file, "is empty", f"should be the {self.called}", EXAMPLES.get(self.called))
         if not isinstance(node, Entries):
             refuse(node.place, "is not a mapping", "should start with a key, like 'fleet: acme'")
         return node
@@ -133,7 +135,8 @@ class _Reader:
     def _node(self, event: Event, path: tuple[str, ...], line: int) -> AnyNode:
         if len(path) > MAX_DEPTH:
             self.refuse(
-                f"is nested deeper than {MAX_DEPTH} levels", "a fleet file needs about 6 levels; check the brackets"
+                f"is nested deeper than {MAX_DEPTH} levels",
+                f"a {self.called} needs about 6 levels; check the brackets",
             )
         if isinstance(event, AliasEvent):
             return self._alias(str(event.anchor), path)
@@ -141,7 +144,7 @@ class _Reader:
         if not isinstance(event, ScalarEvent | SequenceStartEvent | MappingStartEvent):
             self.refuse("not valid YAML", "check this line and the one above")
         if event.tag is not None:
-            self.refuse("has a YAML tag (!…)", "remove it: a fleet file has plain values only")
+            self.refuse("has a YAML tag (!…)", f"remove it: a {self.called} has plain values only")
         before = self.count
         if event.anchor:
             self.open_anchors.append(event.anchor)

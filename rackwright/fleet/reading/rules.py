@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from rackwright.fleet.reading.cloud_rules import check_clouds
 from rackwright.fleet.reading.control_rules import check_control
 from rackwright.fleet.reading.draft import Draft
 from rackwright.fleet.reading.drill_rules import check_drill, stands_for
@@ -57,6 +58,9 @@ def check_rules(root: Entries, folder: Path, findings: Findings, *, locked: bool
     check_unattended(draft, findings)
     check_p2p(draft, findings)
     check_drill(draft, findings)
+    check_clouds(draft, findings)
+    for _, cloud in root.maps("clouds"):
+        _check_path(cloud.get("ca"), folder, findings)
     _check_people(root, findings)
     for receiver in draft.receivers():
         _check_path(receiver.get("ca"), folder, findings)

@@ -1,4 +1,4 @@
-"""Reads the bytes of a fleet file as text that is safe for the YAML parser."""
+"""Reads the bytes of a file that people write as text that is safe for the YAML parser."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def refuse(where: str, what: str, should: str | None = None, next: str | None = 
     raise FleetError([Problem(where, what, should, next)])
 
 
-def read_text(path: Path) -> str:
-    """Return the file's text, without a byte order mark.
+def read_text(path: Path, called: str = "fleet file") -> str:
+    """Return the file's text, without a byte order mark. `called`: what errors call the file.
 
     Raise FleetError unless it is a small UTF-8 file without tabs at the start of a line."""
-    text = _decoded(_bytes(path), str(path))
+    text = _decoded(_bytes(path, called), str(path))
     if match := _UNPRINTABLE.search(text):
         code = ord(match[0])
         refuse(_line(path, text, match.start()), f"has the unprintable character U+{code:04X}", "remove it")
@@ -39,7 +39,7 @@ def _line(path: Path, text: str, position: int) -> str:
     return f"{path}:{line}"
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, called: str) -> bytes:
     where = str(path)
     try:
         if path.is_dir():
@@ -47,7 +47,8 @@ def _bytes(path: Path) -> bytes:
         if not path.is_file():
             if path.exists():
                 refuse(where, "is not a regular file", "should be a YAML file")
-            refuse(where, "no such file", "should be the fleet file", f"rackwright init {path}")
+            start = f"rackwright init {path}" if called == "fleet file" else None
+            refuse(where, "no such file", f"should be the {called}", start)
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -55,7 +56,7 @@ def _bytes(path: Path) -> bytes:
         refuse(where, f"can't be read: {reason}", "should be a file that you may read")
     if len(data) > MAX_BYTES:
         size = path.stat().st_size / 1_000_000
-        refuse(where, f"is too large ({size:.1f} MB)", "a fleet file is at most 1 MB")
+        refuse(where, f"is too large ({size:.1f} MB)", f"a {called} is at most 1 MB")
     return data
 
 

@@ -65,6 +65,7 @@ def _files(draft: Draft) -> Iterator[AnyNode | None]:
     yield from (driver.get("key") for driver in draft.drivers())
     yield from (repository.get("ca") for repository in draft.repositories())
     yield from (receiver.get("ca") for receiver in draft.receivers())
+    yield from (cloud.get("ca") for _, cloud in root.maps("clouds"))
     yield from (model.get("canary", "golden") for _, model in root.maps("models"))
 
 

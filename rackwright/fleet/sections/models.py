@@ -1,13 +1,14 @@
-"""`models`: the models to serve, with their runtimes, hosts and names."""
+"""`models`: the models to serve, with their runtimes, hosts and names, or with the cloud that answers them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from rackwright.fleet.sections.canary import Canary
+from rackwright.fleet.sections.clouds import CloudModel
 from rackwright.fleet.sections.forms import TEXT_OR_LIST
 from rackwright.fleet.sections.licenses import License
 from rackwright.fleet.sections.objectives import Objectives
@@ -59,6 +60,8 @@ class Model(Frozen):
     """Service-level objectives; `verify --full` and `bench` test them."""
     canary: Canary | None = None
     """Test the first updated replica with a share of the traffic before the others are updated."""
+    cloud: Name | None = None
+    """Which of `clouds` answers clients for now, although the model has replicas; the replicas do if absent."""
 
     @property
     def adapters(self) -> Mapping[str, str]:
@@ -74,3 +77,18 @@ class Model(Frozen):
     def served(self) -> tuple[str, ...]:
         """Every name that clients may use, its own first."""
         return (*self.names, *self.adapters)
+
+
+_ENGINES, _ONLY_CLOUD = "with engines", "only a cloud"
+"""Not `cloud`: that is a key, and errors would be placed there."""
+_OF_ENGINES = frozenset(("source", "runtime", "place", "context"))
+
+
+def _form(value: object) -> str:
+    if isinstance(value, dict):
+        return _ONLY_CLOUD if "cloud" in value and not _OF_ENGINES & value.keys() else _ENGINES
+    return _ONLY_CLOUD if isinstance(value, CloudModel) else _ENGINES
+
+
+Routed = Annotated[Annotated[Model, Tag(_ENGINES)] | Annotated[CloudModel, Tag(_ONLY_CLOUD)], Discriminator(_form)]
+"""What clients may ask for. With one of the keys of an engine, it is a model with engines."""

@@ -54,7 +54,7 @@ def dropped_names(session: Session, surveyed: Survey, run: Run) -> tuple[Dropped
     gateways = [name for name in session.fleet.gateways if name in surveyed.hosts and name in changing]
     if not gateways:
         return ()
-    kept = {name for model in session.fleet.file.models.values() for name in model.served}
+    kept = {name for model in session.fleet.file.routed.values() for name in model.served}
     maps = read_each(session.remote.run_on(gateways, _MAP), "reading the names of models", _words)
     dropped = {name for found in maps.values() if not isinstance(found, HostError) for name in found} - kept
     return tuple(_with_users(session, gateways, sorted(dropped))) if dropped else ()

@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import Field
 
 from rackwright.errors import HostError
-from rackwright.lifecycle.backup.places import Place
+from rackwright.lifecycle.backup.destinations import Place
 from rackwright.lifecycle.backup.restic_here import NO_REPOSITORY
 from rackwright.lifecycle.backup.snapshots import Snapshot, snapshots_through
 from rackwright.lifecycle.session.console import Console

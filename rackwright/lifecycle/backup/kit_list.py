@@ -6,8 +6,8 @@ from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.backup_access import kit_repositories, reached_from_here
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.sections.backup import KIT
+from rackwright.lifecycle.backup.destinations import Place
 from rackwright.lifecycle.backup.kit import repositories_of
-from rackwright.lifecycle.backup.places import Place
 from rackwright.lifecycle.backup.refusal import reason
 from rackwright.lifecycle.backup.restic_here import restic_here
 from rackwright.lifecycle.backup.snapshot_list import SnapshotList, read_list

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from rackwright.errors import HostError, HostsFailed, Problem, RackwrightError, UsageError
-from rackwright.lifecycle.backup.places import Place
+from rackwright.lifecycle.backup.destinations import Place
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_act
 from rackwright.lifecycle.session.session import Session

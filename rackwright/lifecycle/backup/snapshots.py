@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 
 from rackwright.errors import HostError
 from rackwright.fleet.sections.backup import KIT
-from rackwright.lifecycle.backup.places import Place
+from rackwright.lifecycle.backup.destinations import Place
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote.answers import read_answer
 from rackwright.roles.backup.settings import FOLDER

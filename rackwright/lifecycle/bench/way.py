@@ -43,7 +43,7 @@ class Way:
 def through_gateway(session: Session, asker: Asker, *, seconds: int) -> Iterator[Way]:
     """Yield a way for the block, with a temporary API key that is only in the gateways' memory and expires after
     `seconds`."""
-    said, address = _entrance(session)
+    said, address = entrance(session)
     domain = session.fleet.file.gateway.domain
     key, sha256 = new_key("bench")
 
@@ -59,7 +59,7 @@ def through_gateway(session: Session, asker: Asker, *, seconds: int) -> Iterator
         yield Way(said, f"https://{domain}", probe, key, address, session.trusted)
 
 
-def _entrance(session: Session) -> tuple[str, str]:
+def entrance(session: Session) -> tuple[str, str]:
     """Return where clients connect, in words, and its address: the virtual address, or the first gateway if none."""
     vip, gateway = session.fleet.file.gateway.vip, session.fleet.gateways[0]
     return (f"vip {vip}", str(vip)) if vip else (f"gateway {gateway}", str(session.fleet.service(gateway)))

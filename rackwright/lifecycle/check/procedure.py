@@ -47,7 +47,7 @@ def check_files(fleet: Fleet) -> Checked:
     from rackwright.fleet.downloads import download_files
 
     download_files(fleet)
-    counts = (("host", fleet.hosts), ("replica", fleet.replicas), ("model", fleet.file.models))
+    counts = (("host", fleet.hosts), ("replica", fleet.replicas), ("model", fleet.file.routed))
     count = ", ".join(f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in counts)
     conditions = [Condition("controller", "fleet file", State.OK, f"{fleet.path}: {count}")]
     conditions += people_ending(fleet, datetime.now(UTC).date())
@@ -212,6 +212,7 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
 
 def _ask(fleet: Fleet, lock: Lock, every: dict[str, HostSpec], hosts: tuple[str, ...]) -> list[Condition]:
     from rackwright.lifecycle.check.apart import trials
+    from rackwright.lifecycle.check.clouds import ask_clouds
     from rackwright.lifecycle.check.lost_files import ask_sources
     from rackwright.lifecycle.check.requirements import script
     from rackwright.remote import Background, Remote
@@ -228,6 +229,7 @@ def _ask(fleet: Fleet, lock: Lock, every: dict[str, HostSpec], hosts: tuple[str,
         bundle = next(iter(specs.values())).downloads.ca_bundle if specs else None
         answers = remote.run_on(remote.names, scripts, stdin=bundle)
         conditions += _judge_sources(fleet, asking.result(), specs, answers, remote, bundle)
+        conditions += ask_clouds(fleet, remote)
     now = time.time()
     read: dict[str, Answers] = {}
     for name, answer in answers.items():

@@ -19,6 +19,7 @@ from rackwright.fleet.public_files import named_files
 from rackwright.fleet.recorded_control import without_recorded_control
 from rackwright.fleet.references import secret_references
 from rackwright.fleet.sections.backup import Repository
+from rackwright.fleet.sections.clouds import Cloud
 from rackwright.fleet.sections.drill import ScratchHost
 from rackwright.fleet.sections.hosts import Host
 from rackwright.fleet.targets import scratch_ssh
@@ -109,6 +110,7 @@ def _refuse_forged(restored: Fleet, own: Fleet) -> None:
     strange = [text for text in dict.fromkeys(_other_references(restored)) if text not in known]
     kept = {one.name: one for one in own.file.backup.to} if own.file.backup else {}
     asked = restored.file.backup.to if restored.file.backup else ()
+    strange += [f"the cloud {name}: {one.url}, {one.key}" for name, one in _strange_clouds(restored, own)]
     strange += [f"the repository {one.name}: {_described(one)}" for one in asked if kept.get(one.name) != one]
     if strange:
         raise ProofError(
@@ -117,6 +119,12 @@ def _refuse_forged(restored: Fleet, own: Fleet) -> None:
             listed=strange,
             next="rackwright backup kit, if you changed them in the fleet file",
         )
+
+
+def _strange_clouds(restored: Fleet, own: Fleet) -> list[tuple[str, Cloud]]:
+    """Return the clouds that would get a key elsewhere than the operator's fleet file says."""
+    known = {(one.url, one.key, one.ca) for one in own.file.clouds.values()}
+    return [(name, one) for name, one in restored.file.clouds.items() if (one.url, one.key, one.ca) not in known]
 
 
 def _described(repository: Repository) -> str:
@@ -156,6 +164,7 @@ def _settings(kit: FetchedKit, restored: Fleet, place: Place) -> Mapping[str, ob
     backup: dict[str, object] = {"snapshots": "no"}
     if file.backup and (place.lost or place.password):
         backup["to"] = [_repository(one, place).model_dump(mode="json", exclude_none=True) for one in file.backup.to]
+    with_clouds = [name for name, model in file.models.items() if model.cloud]
     peers = file.p2p and file.p2p.from_ and file.p2p.from_ not in scope.scratch
     return {
         "extends": restored.path.name,
@@ -170,6 +179,8 @@ def _settings(kit: FetchedKit, restored: Fleet, place: Place) -> Mapping[str, ob
         },
         "backup": backup,
         "drill": None,
+        # It is the restored replicas that must answer.
+        **({"models": {name: {"cloud": None} for name in with_clouds}} if with_clouds else {}),
         # A second tool would patch the same hosts.
         "unattended": {"on": None, "person": None, "key": None, "repository": None},
         **({"p2p": {"from": None}} if peers else {}),

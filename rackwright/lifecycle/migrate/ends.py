@@ -1,16 +1,78 @@
-"""What a procedure needs to ask an end: the cloud or the fleet."""
+"""The two ends of a replay, as clients reach them: through the gateways, with keys whose side is known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 
-from rackwright.migrate.recorded_request import RecordedRequest
-from rackwright.migrate.replayed_answer import ReplayedAnswer
+from rackwright.errors import RackwrightError
+from rackwright.lifecycle.bench.way import entrance
+from rackwright.lifecycle.client.origin import choose_asker
+from rackwright.lifecycle.client.request import FromController
+from rackwright.lifecycle.migrate.lane import Lane, Pace
+from rackwright.lifecycle.migrate.lent_key import lent_key
+from rackwright.lifecycle.migrate.sender import Door, gateway_sender
+from rackwright.lifecycle.session.session import Session
 from rackwright.migrate.side import Side
+from rackwright.values.windows import Window, is_open, next_opening
+
+MOST_SECONDS = 600
+"""The longest that one answer may take, if the gateways allow that much."""
 
 
-class Ask(Protocol):
-    """Asks one side, and returns an answer to each request by the request's id, whatever happens."""
+@dataclass(frozen=True)
+class Hours:
+    """When the ends may be asked. It says once when it has to wait, and until when."""
 
-    def __call__(self, side: Side, requests: Sequence[RecordedRequest]) -> Mapping[str, ReplayedAnswer]: ...
+    windows: tuple[Window, ...]
+    zone: tzinfo
+    say: Callable[[str], None]
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def waiter(self) -> Callable[[], float]:
+        """Return a function that returns the seconds until a window opens; 0: one is open."""
+        said: list[datetime] = []
+
+        def closed_until() -> float:
+            now = self.now()
+            if is_open(now, self.windows, (), self.zone):
+                return 0.0
+            opens = next_opening(now, self.windows, (), self.zone)
+            if opens is None:
+                raise RackwrightError("never open", where="replay.hours")
+            if opens not in said:
+                said.append(opens)
+                self.say(f"outside replay.hours: goes on at {opens.astimezone(self.zone):%a %Y-%m-%d %H:%M %Z}")
+            return max(0.001, (opens - now).total_seconds())
+
+        return closed_until
+
+
+@contextmanager
+def lane_to(session: Session, side: Side, pace: Pace, *, connections: int, key_hint: str = "") -> Iterator[Lane]:
+    """Yield a lane whose requests this side answers, whatever clients get now.
+
+    Raise RackwrightError if the gateways don't let clients in from here.
+    """
+    require_client_here(session)
+    gateway = session.fleet.file.gateway
+    door = Door(entrance(session)[1], gateway.domain, session.trusted)
+    seconds = min(MOST_SECONDS, gateway.response_timeout)
+    with ExitStack() as stack:
+        keys = stack.enter_context(lent_key(session, side))
+        sender = stack.enter_context(gateway_sender(door, connections=connections, seconds=seconds))
+        yield Lane(side, sender, keys, pace, key_hint)
+
+
+def require_client_here(session: Session) -> None:
+    """Raise RackwrightError unless the controller may be a client: no prompt goes by another way."""
+    asker = choose_asker(session)
+    if not isinstance(asker, FromController):
+        raise RackwrightError(
+            "the gateways don't let clients in from this machine",
+            where="migrate",
+            should="firewall.clients_from should have this machine's network",
+            next="add it, then rackwright apply; or run the command on a machine in a network of clients",
+        )

@@ -9,7 +9,7 @@ from itertools import islice
 from pydantic import JsonValue
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.ends import Ask
+from rackwright.lifecycle.migrate.ask import Ask
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import ReplayedAnswer

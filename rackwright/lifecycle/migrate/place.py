@@ -20,19 +20,18 @@ from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import leased
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
-from rackwright.migrate.plan.plan_file import read_plan
+from rackwright.migrate.plan.plan_file import NAME, plan_file, read_plan
 from rackwright.migrate.plan.plan_keys import key_digests, plan_digest
 from rackwright.state.formats import utc_now
 from rackwright.state.lease import LeaseTaken
 from rackwright.state.lease_session import LeaseSession
-from rackwright.state.migrations import Act, Entry, Log, Model, add, digest_of, read_log, result_in
+from rackwright.state.migrations import Act, Entry, Log, Model, add, digest_of, newest_result, read_log, result_in
 from rackwright.values.base import Stored
 
 __all__ = ["Act", "Entry", "Place", "open_place", "plan_path"]
 LEASE_WAIT = 300.0
 """Seconds for which a note waits for another operator's lease: a replay of hours shouldn't be refused for one."""
 POLL_SECONDS = 5.0
-_NAME = re.compile("[a-z][a-z0-9-]{0,23}")
 
 
 class Silent:
@@ -92,12 +91,8 @@ class Place:
 
         Raise RackwrightError if it is missing or was changed.
         """
-        found = self.last(act)
+        found = newest_result(self.log, act)
         return result_in(self.session.store, found, kind) if found else None
-
-    def last(self, act: Act) -> Entry | None:
-        """Return the newest entry of the act that has a result, None if there is none."""
-        return next((one for one in reversed(self.log.entries) if one.act == act and one.result), None)
 
     def entries(self) -> tuple[Entry, ...]:
         """Return the log, oldest first."""
@@ -158,10 +153,10 @@ class Place:
 
 def plan_path(fleet: Fleet, name: str) -> Path:
     """Return the path of a migration's plan. Raise UsageError if this is no name."""
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(NAME, name):
         should = "should be a letter, then letters, digits and -, all in lower case, 24 at most"
         raise UsageError("is no name of a migration", where=name, should=should)
-    return fleet.sibling(f"migrate-{name}.yml")
+    return plan_file(fleet.path, name)
 
 
 def folder_of(path: Path, plan: Plan) -> Folder:
@@ -184,7 +179,7 @@ def open_place(session: Session, name: str, console: Console | None = None) -> P
     path = plan_path(session.fleet, name)
     if not path.exists():
         raise UsageError("there is no migration plan", where=str(path), next=f"rackwright migrate init {name}")
-    plan = read_plan(path)
+    plan = read_plan(session.fleet, name)
     place = Place(session, plan, folder_of(path, plan), read_log(session.store, name), console or Silent())
     mark(place.folder, place.log)
     return place

@@ -161,6 +161,22 @@ class KitStatus:
 
 
 @dataclass(frozen=True)
+class CloudStatus:
+    """One cloud as one gateway sees it."""
+
+    gateway: str
+    cloud: str
+    reached: bool
+    """Whether it would pass requests on."""
+    found: str
+    """How many of its addresses are up, or why none is."""
+
+    @property
+    def text(self) -> str:
+        return f"{'up' if self.reached else 'DOWN'}, {self.found}"
+
+
+@dataclass(frozen=True)
 class ScheduleStatus:
     name: str
     when: str
@@ -197,11 +213,13 @@ class Status:
     """Empty if no control host was asked."""
     schedules: tuple[ScheduleStatus, ...] = ()
     """What runs on a schedule; empty if no control host could be asked."""
+    clouds: tuple[CloudStatus, ...] = ()
 
     @property
     def healthy(self) -> bool:
-        """Whether every host answers or is disabled, every replica takes requests or is drained, and no backup has an
-        alarm."""
+        """Whether every host answers or is disabled, every replica takes requests or is drained, every gateway
+        reaches its clouds, and no backup has an alarm."""
         serving = all(replica.traffic in (TrafficState.YES, TrafficState.DRAINED) for replica in self.replicas)
         reached = all(host.state is not HostState.UNREACHABLE for host in self.hosts)
+        reached &= all(cloud.reached for cloud in self.clouds)
         return serving and reached and not self.notes and not any(backup.alarms for backup in self.backups)

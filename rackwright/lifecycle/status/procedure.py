@@ -72,6 +72,7 @@ def status(session: Session) -> Status:
             *(text for one in scheduled for text in warnings_of(one)),
         ),
         kits=saved,
+        clouds=tuple(traffic.clouds()),
         schedules=tuple(schedule_statuses(scheduled)),
         gpus=tuple(gpu for name, host in surveyed.hosts.items() for gpu in gpu_statuses(name, host.hardware)),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rackwright.errors import HostError
-from rackwright.gateway import ServerState, merged
+from rackwright.gateway import CloudState, ServerState, merged
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
-from rackwright.lifecycle.status.parts import TrafficState
+from rackwright.lifecycle.status.parts import CloudStatus, TrafficState
 
 _DROPPED = (
     "{name}: HAProxy has dropped {count} log lines, because journald was too slow; requests may be missing in the "
@@ -21,6 +21,7 @@ _DROPPED = (
 class _Answer:
     servers: Mapping[str, ServerState]
     dropped: int
+    clouds: Mapping[str, CloudState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Traffic:
         found = {name: traffic_of(answer.servers.get(address)) for name, answer in self.answers.items()}
         return {**found, **dict.fromkeys(self.silent, TrafficState.UNKNOWN)}
 
+    def clouds(self) -> Iterator[CloudStatus]:
+        """Yield each cloud as each gateway that answers sees it."""
+        for gateway, answer in self.answers.items():
+            for name, state in answer.clouds.items():
+                yield CloudStatus(gateway, name, state.reached, state.text)
+
     def warnings(self) -> Iterator[str]:
         for name, answer in self.answers.items():
             if answer.dropped:
@@ -53,7 +60,8 @@ def ask_gateways(session: Session, surveyed: Survey) -> Traffic:
     def ask(name: str) -> _Answer | HostError:
         gateway = session.gateways.only((name,))
         try:
-            return _Answer(gateway.servers(), gateway.dropped_lines().get(name, 0))
+            clouds = gateway.clouds().get(name, {}) if session.fleet.file.clouds else {}
+            return _Answer(gateway.servers(), gateway.dropped_lines().get(name, 0), clouds)
         except HostError as error:
             return error
 

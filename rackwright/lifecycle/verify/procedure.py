@@ -94,7 +94,7 @@ def _gateways(session: Session, asker: Asker, gateways: tuple[str, ...], key: Se
 
     running = [Background(partial(_of_gateway, session, asker, gateway, key)) for gateway in gateways]
     if vip := session.fleet.file.gateway.vip:
-        first, *_ = cases(session, str(vip), next(iter(_names(session))), key)
+        first, *_ = _cases(session, str(vip), key)
         running.append(Background(partial(_proofs, session, asker, "vip", (first,))))
     for proofs in running:
         yield from proofs.result()

@@ -11,6 +11,9 @@ from rackwright.values.network import Address
 DRAINS = "/var/lib/rackwright/drains"
 """One file per drained server, with the server's name, so that a manual drain survives a reboot."""
 
+CLOUD_KEYS = "clouds.map"
+"""Name of the file in the run folder with the keys of clouds: cloud → key."""
+
 WORKERS = Path(__file__).parent / "templates" / "workers.sh"
 """Shell functions that send questions and commands to HAProxy's workers.
 
@@ -30,6 +33,10 @@ class Paths:
     It is root's; HAProxy's user reads it.
     """
     certificates: str = "/etc/rackwright/certificates"
+    clouds: str = "/etc/rackwright/cloud"
+    """What belongs to clouds: NAME.key.cred, each cloud's key as an encrypted credential, and NAME.ca.crt."""
+    cloud_sockets: str = "/run/rackwright-cloud"
+    """NAME.sock leads to a cloud through a proxy."""
     log: str = "/dev/log"
     asks_as: str = "haproxy"
     """The user that root becomes to connect to a socket: HAProxy's own, because that user can put links there."""

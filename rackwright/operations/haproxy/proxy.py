@@ -13,7 +13,7 @@ from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.filesystem.folder import folder
 from rackwright.operations.haproxy.config_text import render
 from rackwright.operations.haproxy.key_map import keys_applied, keys_loaded, keys_merged
-from rackwright.operations.haproxy.paths import Paths
+from rackwright.operations.haproxy.paths import CLOUD_KEYS, Paths
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import running, systemd_unit
 
@@ -36,14 +36,29 @@ class Proxy:
     """Folders that it needs to be mounted."""
     drains: str | None = None
     """Folder in which it records drains."""
+    clouds: tuple[str, ...] = ()
+    """The names of the clouds whose keys it needs."""
+    starts: str = ""
+    """A unit that is started, without waiting for it, after each start and reload."""
+    also_read: tuple[str, ...] = ()
+    """Other roles' files that it reads at each start and reload."""
 
     @property
     def script(self) -> str:
         return f"{self.paths.configuration}/proxy"
 
     def script_text(self) -> str:
-        values = {"unit": self.unit, "paths": self.paths, "names": self.certificates, "drains": self.drains}
-        return render(_TEMPLATES, "proxy.sh.j2", **values)
+        return render(
+            _TEMPLATES,
+            "proxy.sh.j2",
+            unit=self.unit,
+            paths=self.paths,
+            names=self.certificates,
+            drains=self.drains,
+            clouds=self.clouds,
+            cloud_keys=CLOUD_KEYS,
+            starts=self.starts,
+        )
 
     @property
     def keys_script(self) -> str:
@@ -92,6 +107,7 @@ def proxy_running(proxy: Proxy, *, haproxy_cfg: str, files: Mapping[str, str], k
     )
     systemd_unit(name=f"Write {unit}", unit=unit, content=proxy.unit_text(), verify=True)
     read = [f"{paths.configuration}/{name}" for name in (*files, "haproxy.cfg")]
+    read += proxy.also_read
     for name in proxy.certificates:
         read += [f"{paths.certificates}/{name}{suffix}" for suffix in (".crt", ".ca.crt", ".key.cred")]
     running(name=f"Run {unit}", unit=unit, reload_if=[script, *written, configuration], reload_files=tuple(read))

@@ -125,9 +125,33 @@ local function excess(body)
     end
 end
 
--- Set txn.excess to what is wrong with the body, or to "none". If the script ends early, it isn't set.
+-- Return "model" if the body says more than once which model it is for, nil if not. The gateway takes the first and a cloud
+-- may take the last, which the key may not be for.
+local function ambiguous(body)
+    local at, depth, models = 1, 0, 0
+    while true do
+        local found = find(body, '["%[%]{}]', at)
+        if not found then return models > 1 and "model" or nil end
+        local letter = byte(body, found)
+        at = found + 1
+        if letter == QUOTE then
+            local quote = closing_quote(body, at)
+            if not quote then return "model" end
+            if depth == 1 and find(body, "^%s*:", quote + 1) and unescaped(sub(body, at, quote - 1)) == "model" then
+                models = models + 1
+            end
+            at = quote + 1
+        else
+            depth = depth + ((letter == OPEN_ARRAY or letter == OPEN_OBJECT) and 1 or -1)
+        end
+    end
+end
+
+-- Set txn.excess to what is wrong with the body, or to "none". If the script ends early, it isn't set. What ends an engine
+-- doesn't end a cloud.
 core.register_action("nesting", { "http-req" }, function(txn)
     -- A body of many small chunks fills the buffer before it is complete.
-    local wrong = txn.req:is_full() and "size" or excess(txn.f:req_body() or "")
+    local judge = txn:get_var("txn.cloud") and ambiguous or excess
+    local wrong = txn.req:is_full() and "size" or judge(txn.f:req_body() or "")
     txn:set_var("txn.excess", wrong or "none")
 end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rackwright.cli.render.migrate.score_text import as_text
+from rackwright.cli.render.migrate_report.score_text import as_text
 from tests.migrate.score.answers import labels, scored
 
 

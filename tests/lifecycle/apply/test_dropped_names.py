@@ -45,7 +45,7 @@ class Gateways:
 
 def found(gateways: Gateways, run: Run = CHANGES) -> tuple[DroppedName, ...]:
     models = {"assistant": SimpleNamespace(served=("assistant", "new"))}
-    fleet = SimpleNamespace(gateways=("gate1", "gate2"), file=SimpleNamespace(models=models))
+    fleet = SimpleNamespace(gateways=("gate1", "gate2"), file=SimpleNamespace(routed=models))
     session: Any = SimpleNamespace(fleet=fleet, remote=gateways)
     return dropped_names(session, Survey({"gate1": SimpleNamespace(), "gate2": SimpleNamespace()}, {}), run)  # type: ignore[dict-item]
 

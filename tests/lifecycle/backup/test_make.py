@@ -12,8 +12,8 @@ import pytest
 
 from rackwright.errors import FleetError, HostsFailed, UsageError
 from rackwright.lifecycle.apply.plan import first_snapshots, refuse_restic
+from rackwright.lifecycle.backup.destinations import places
 from rackwright.lifecycle.backup.make import Made, ResticProgress, Verb, _problem, _watched, make, make_first
-from rackwright.lifecycle.backup.places import places
 from rackwright.lifecycle.backup.snapshots import listed
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session

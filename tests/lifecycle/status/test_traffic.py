@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from rackwright.errors import HostError
-from rackwright.gateway import ServerState
+from rackwright.gateway import CloudState, ServerState
 from rackwright.lifecycle.session.survey import Survey
-from rackwright.lifecycle.status.parts import ReplicaStatus, TrafficState
+from rackwright.lifecycle.status.parts import CloudStatus, ReplicaStatus, TrafficState
 from rackwright.lifecycle.status.traffic import Traffic, ask_gateways
 
 ADDRESS = "gpu1/assistant@1"
@@ -28,7 +28,11 @@ class Gateways:
     def only(self, names: tuple[str, ...]) -> Any:
         (name,) = names
         self.asked.append(name)
-        return SimpleNamespace(servers=lambda: self.servers(name), dropped_lines=lambda: {name: self.dropped})
+        return SimpleNamespace(
+            servers=lambda: self.servers(name),
+            dropped_lines=lambda: {name: self.dropped},
+            clouds=lambda: {name: {"openai": CloudState(up=int(name == "gate1"), known=2)}},
+        )
 
     def servers(self, name: str) -> dict[str, ServerState]:
         server = self.servers_of[name]
@@ -37,10 +41,12 @@ class Gateways:
         return {ADDRESS: server}
 
 
-def asked(gateways: Gateways, unreachable: Mapping[str, str] | None = None) -> Traffic:
+def asked(
+    gateways: Gateways, unreachable: Mapping[str, str] | None = None, *, clouds: tuple[str, ...] = ()
+) -> Traffic:
     session: Any = SimpleNamespace(
         gateways=gateways,
-        fleet=SimpleNamespace(gateways=tuple(gateways.servers_of)),
+        fleet=SimpleNamespace(gateways=tuple(gateways.servers_of), file=SimpleNamespace(clouds=clouds)),
         remote=SimpleNamespace(each=lambda names, work: {name: work(name) for name in names}),
     )
     return ask_gateways(session, Survey({}, dict(unreachable or {})))
@@ -55,6 +61,15 @@ def test_one_that_does_not_answer_blinds_no_other() -> None:
     assert traffic.server(ADDRESS) == UP
     assert traffic.silent == {"gate2": "HAProxy doesn't answer"}
     assert shown(traffic, TrafficState.YES) == "yes (gate1: yes, gate2: unknown)"
+
+
+def test_each_gateway_says_whether_it_reaches_each_cloud() -> None:
+    traffic = asked(Gateways({"gate1": UP, "gate2": UP}), clouds=("openai",))
+    assert list(traffic.clouds()) == [
+        CloudStatus("gate1", "openai", reached=True, found="1 of 2 addresses up"),
+        CloudStatus("gate2", "openai", reached=False, found="0 of 2 addresses up"),
+    ]
+    assert not list(asked(Gateways({"gate1": UP})).clouds())
 
 
 def test_one_that_the_survey_could_not_reach_is_not_tried_again() -> None:

@@ -32,7 +32,7 @@ def session(folder: Path, **objectives: dict[str, Any] | None) -> Any:
         name: model.model_copy(update={"objectives": Objectives.model_validate(said) if said else None})
         for (name, said), model in zip(sorted(objectives.items()), fleet.file.models.values(), strict=True)
     }
-    object.__setattr__(fleet.file, "models", models)
+    object.__setattr__(fleet.file, "routed", models)
     return Session(fleet)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rackwright.cli.render.migrate.cost_text import as_text
+from rackwright.cli.render.migrate_report.cost_text import as_text
 from rackwright.migrate.cost.bill import Bill
 from rackwright.migrate.cost.compared import Costed, break_even, compare, cumulated
 from rackwright.migrate.plan.prices import Costs

@@ -1,0 +1,35 @@
+"""`rackwright migrate replay`: ask recorded requests again."""
+
+from __future__ import annotations
+
+import click
+
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Command, common_options, pass_context, yes_option
+
+
+@click.command(cls=Command)
+@click.argument("name")
+@yes_option
+@common_options
+@pass_context
+def replay(context: Context, name: str, yes: bool) -> None:
+    """Ask the cloud twice and the fleet once a sample of the recorded requests.
+
+    The cloud charges for it, at most the plan's `replay.budget` for all replays of the migration. Shows what it will
+    probably cost, and asks first. Asks only what is missing; Ctrl-C stops it, and the same command goes on, also on
+    another machine that has the folder.
+    """
+    hosts_needed()
+    from rackwright.cli.common.console import Console
+    from rackwright.cli.render.migrate_report.replay_text import replay_document, replay_lines
+    from rackwright.lifecycle.migrate.place import open_place
+    from rackwright.lifecycle.migrate.replay_procedure import replay as ask_again
+    from rackwright.lifecycle.session.session import open_session
+
+    with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet) as session:
+        place = open_place(session, name, console)
+        done = ask_again(place, console)
+    context.answer(replay_document(done.outcome), *replay_lines(done.outcome, done.budget))
+    if error := done.error(name):
+        raise error

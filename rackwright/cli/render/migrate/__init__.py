@@ -1,1 +1,0 @@
-"""The results of a migration as text and as sections of its report."""

@@ -1,0 +1,1 @@
+"""A migration as text, JSON and one HTML page."""

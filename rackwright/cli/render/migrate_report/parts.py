@@ -1,0 +1,51 @@
+"""The parts of a migration's report, in their order. An act adds its own to PARTS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rackwright.cli.render.migrate_report.replay_text import replay_part
+from rackwright.cli.render.migrate_report.shown import Part, Shown
+from rackwright.cli.render.migrate_report.standing_text import HEAD, log_document, log_rows
+from rackwright.cli.render.sections import Section
+from rackwright.lifecycle.migrate.report_source import Reported
+from rackwright.migrate.plan.plan import Plan
+
+
+def plan_part(found: Reported) -> Shown:
+    """Show what was intended, and by which figures it is decided."""
+    plan, standing = found.plan, found.standing
+    rows = tuple(_plan_rows(plan))
+    note = f"sha256 {standing.digest}"
+    tables = [Section("Plan", note, ("key", "value"), rows)]
+    if plan.waivers:
+        waived = tuple(plan.waivers.items())
+        tables.append(Section("Waivers", "Ignored features that were accepted by name.", ("feature", "why"), waived))
+    return Shown({"sha256": standing.digest, **plan.model_dump(mode="json")}, tuple(tables))
+
+
+def log_part(found: Reported) -> Shown:
+    """Show who did what and when, and how the entries are chained."""
+    log = found.standing.log
+    note = f"Chained by sha256 and verified; the last entry is {log.last}." if log.entries else ""
+    rows = tuple(log_rows(log.entries))
+    return Shown(log_document(log.entries), (Section("Log", note, HEAD, rows),))
+
+
+def _plan_rows(plan: Plan) -> Iterator[tuple[str, str]]:
+    yield ("intent", plan.intent)
+    yield ("cloud", plan.cloud)
+    for name, model in plan.models.items():
+        yield (name, f"→ {model}")
+    score, capacity = plan.score, plan.capacity
+    yield ("score", f"at most {score.margin:g} points worse, from {score.least} pairs on")
+    yield ("golden set", str(score.golden or "none"))
+    yield ("judge", score.judge or "none")
+    yield ("capacity", f"{capacity.headroom:g} % headroom, {capacity.spare} spare")
+    yield ("replay", f"at most {plan.replay.sample} requests and {plan.replay.budget:g} {plan.currency}")
+    for name, price in plan.prices.items():
+        said = f"{price.input:g} in, {price.output:g} out, {plan.currency} per million tokens"
+        yield (f"price of {name}", said)
+
+
+PARTS: tuple[Part, ...] = (Part("plan", plan_part), Part("replay", replay_part), Part("log", log_part))

@@ -1,0 +1,50 @@
+"""What a migration's replays have done, as text, JSON and a part of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rackwright.cli.common.context import Json
+from rackwright.cli.render.migrate_report.shown import Shown
+from rackwright.cli.render.sections import Section
+from rackwright.cli.render.table import table
+from rackwright.lifecycle.migrate.report_source import Reported
+from rackwright.migrate.replaying.outcome import Outcome
+
+HEAD = ("asked", "answered", "no answer", "prompt tokens", "answer tokens", "seconds each")
+_ENDS = {"cloud": "the cloud", "again": "the cloud again", "fleet": "the fleet"}
+
+
+def replay_lines(outcome: Outcome, budget: float) -> Iterator[str]:
+    yield f"{outcome.sample} of {outcome.recorded} recorded requests"
+    yield from table([HEAD, *_rows(outcome)])
+    yield f"spent: {outcome.spent:.2f} of {budget:.2f} {outcome.currency}"
+    for why, count in outcome.left_out.items():
+        yield f"left out: {count} ({why})"
+
+
+def replay_document(outcome: Outcome) -> Json:
+    return {**outcome.model_dump(mode="json"), "done": outcome.done}
+
+
+def replay_part(found: Reported) -> Shown | None:
+    """Show what was asked again, and what it has cost."""
+    outcome = found.result("replay", Outcome)
+    if outcome is None:
+        return None
+    said = f"{outcome.sample} of {outcome.recorded} recorded requests. "
+    said += f"Spent: {outcome.spent:.2f} of {found.plan.replay.budget:.2f} {outcome.currency}."
+    if not outcome.done:
+        said += f" It isn't complete: {outcome.stopped or 'it was interrupted'}."
+    tables = [Section("Replay", said, HEAD, tuple(_rows(outcome)))]
+    if outcome.left_out:
+        rows = tuple((why, str(count)) for why, count in outcome.left_out.items())
+        tables.append(Section("Not replayed", "", ("why", "requests"), rows))
+    return Shown(replay_document(outcome), tuple(tables))
+
+
+def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
+    for asked, one in outcome.asks.items():
+        errors = ", ".join(f"{count} {what}" for what, count in one.errors.items()) or "0"
+        each = f"{one.seconds / one.answered:.1f}" if one.answered else "-"
+        yield _ENDS[asked], str(one.answered), errors, str(one.prompt_tokens), str(one.completion_tokens), each

@@ -1,0 +1,106 @@
+"""How far a migration is, as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from rackwright.cli.common.context import Json
+from rackwright.cli.render.table import table
+from rackwright.errors import Problem
+from rackwright.lifecycle.migrate.same_folder import Known
+from rackwright.lifecycle.migrate.stale import RESULTS
+from rackwright.lifecycle.migrate.standing import OnDisk, Standing
+from rackwright.state.formats import stamp
+from rackwright.state.migrations import Entry
+
+HEAD = ("", "when", "who", "machine", "act", "what")
+_STATES = {
+    Known.NEW: "not noted yet",
+    Known.SAME: "as noted last",
+    Known.AHEAD: "with files since the last entry of the log",
+    Known.ABSENT: "not on this machine",
+    Known.OTHER: "not the one that the log knows",
+}
+
+
+def summary(found: Sequence[Standing]) -> Iterator[str]:
+    """Yield a table of migrations, and the problems of each."""
+    rows = [("migration", "last act", "when", "who", "next")]
+    for one in found:
+        last = one.log.entries[-1] if one.log.entries else None
+        said = (last.act, stamp(last.time), last.who) if last else ("-", "-", "-")
+        rows.append((one.migration, *said, one.next))
+    yield from table(rows)
+    for one in found:
+        yield from _problems(one.problems)
+
+
+def standing_lines(one: Standing) -> Iterator[str]:
+    """Yield what an operator should know about one migration."""
+    yield f"{one.migration}: {one.plan.intent}" if one.plan else one.migration
+    if one.plan:
+        models = ", ".join(f"{name} → {model}" for name, model in one.plan.models.items())
+        yield f"plan:   {one.path}, {one.plan.cloud}: {models}"
+    if one.folder:
+        yield f"folder: {_folder(one.folder)}"
+    yield ""
+    yield from table(list(results(one)))
+    yield ""
+    yield from table([HEAD, *log_rows(one.log.entries)]) if one.log.entries else ["nothing was noted yet"]
+    yield ""
+    yield from _problems(one.problems)
+    yield f"next: {one.next}"
+
+
+def results(one: Standing) -> Iterator[tuple[str, ...]]:
+    """Yield a head, and a row for each act with a result."""
+    yield ("act", "last", "holds")
+    for act in RESULTS:
+        entry, old = one.newest(act), one.stale_result(act)
+        holds = f"stale: {'; '.join(old.why)}" if old else "yes" if entry else "-"
+        yield (act, stamp(entry.time) if entry else "never", holds)
+    for act in ("capture", "import"):
+        if old := one.stale_result(act):
+            yield (act, stamp(old.entry.time), f"stale: {'; '.join(old.why)}")
+
+
+def log_rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
+    for entry in entries:
+        yield (str(entry.number), stamp(entry.time), entry.who, entry.machine, entry.act, entry.what)
+
+
+def standing_document(one: Standing) -> dict[str, Json]:
+    folder = one.folder
+    return {
+        "migration": one.migration,
+        "plan": {"path": str(one.path), "sha256": one.digest, "intent": one.plan.intent if one.plan else None},
+        "folder": {
+            "path": str(folder.path),
+            "state": folder.state.value,
+            "files": folder.files,
+            "requests": folder.requests,
+            "sha256": folder.sha256,
+        }
+        if folder
+        else None,
+        "stale": [{"act": old.entry.act, "entry": old.entry.number, "why": list(old.why)} for old in one.stale],
+        "problems": [asdict(problem) for problem in one.problems],
+        "log": log_document(one.log.entries),
+        "next": one.next,
+    }
+
+
+def log_document(entries: Sequence[Entry]) -> list[Json]:
+    return [entry.model_dump(mode="json", exclude={"format", "migration", "keys"}) for entry in entries]
+
+
+def _folder(folder: OnDisk) -> str:
+    if not folder.files:
+        return f"{folder.path}: no files here, {_STATES[folder.state]}"
+    return f"{folder.path}: {folder.files} files, {folder.requests} requests, {_STATES[folder.state]}"
+
+
+def _problems(problems: Sequence[Problem]) -> Iterator[str]:
+    for problem in problems:
+        yield from problem.lines("problem: ")

@@ -1,0 +1,121 @@
+"""What a replay would ask, and what that may cost. Refuses whatever can't work before anything is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from rackwright.errors import FleetError, Problem, RackwrightError
+from rackwright.fleet.fleet import Fleet
+from rackwright.lifecycle.migrate.answered import KINDS, Answered, read_answers
+from rackwright.migrate.folder import Folder
+from rackwright.migrate.plan.plan import Plan
+from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.replaying.outcome import Outcome
+from rackwright.migrate.replaying.price_of import most, usual
+from rackwright.migrate.replaying.sample import Drawn, Sample, draw
+
+
+@dataclass(frozen=True)
+class Prepared:
+    sample: Sample
+    answered: Answered
+    spent: float
+    """What replays of this migration have cost so far."""
+    interrupted: float
+    """How much of it is the reserve of a replay that was killed."""
+
+    @property
+    def pending(self) -> tuple[Drawn, ...]:
+        """Return the requests that lack an answer, in order."""
+        return tuple(one for one in self.sample.drawn if self.answered.lacks(one.id))
+
+    def usual(self) -> float:
+        """Return what the cloud will probably charge for what is pending."""
+        return sum(one.usual * self.asks(one) for one in self.pending)
+
+    def most(self) -> float:
+        """Return what it may charge."""
+        return sum(one.most * self.asks(one) for one in self.pending)
+
+    def asks(self, one: Drawn) -> int:
+        """Return how often the cloud will be asked."""
+        return sum(asked != "fleet" for asked in self.answered.lacks(one.id))
+
+
+def prepare(plan: Plan, folder: Folder, before: Outcome | None) -> Prepared:
+    """Return what a replay would ask. `before`: what earlier replays of this migration noted.
+
+    Raise RackwrightError if the folder has no request, or can't be read.
+    """
+    paid = {one.request for one in read_answers(folder, "cloud")}
+    sample = draw(
+        _requests(folder),
+        plan.models,
+        plan.replay.sample,
+        paid,
+        plan.migration,
+        lambda request: (usual(plan, request), most(plan, request)),
+    )
+    if not sample.drawn:
+        raise RackwrightError(
+            "has no request that can be replayed",
+            where=str(folder.path),
+            next=f"rackwright migrate capture {plan.migration}, or rackwright migrate import {plan.migration}",
+            listed=(f"{count} left out: {why}" for why, count in sample.left_out.items()),
+        )
+    spent = before.spent if before else 0.0
+    reserved = before.reserved if before else 0.0
+    return Prepared(sample, _answered(folder, {one.id for one in sample.drawn}), spent + reserved, reserved)
+
+
+def require_ends(fleet: Fleet, plan: Plan) -> Mapping[str, str]:
+    """Return the name at the gateways of the fleet's model for each of the provider's models.
+
+    Raise FleetError with every model that the cloud or the fleet can't answer.
+    """
+    names: dict[str, str] = {}
+    problems: list[Problem] = []
+    for provided, model in plan.models.items():
+        where = f"{plan.migration} models.{provided}"
+        found = fleet.file.models.get(model)
+        if found is None or not fleet.replicas_of(model):
+            problems.append(Problem(where, f"{model} has no replica yet", next="rackwright apply"))
+        else:
+            names[provided] = provided if provided in found.names else found.names[0]
+        if not _reaches_cloud(fleet, plan.cloud, provided):
+            what = f"the gateways pass no {provided} to the cloud {plan.cloud}"
+            should = f"a model with cloud: {plan.cloud} should have {provided} in its names"
+            problems.append(Problem(where, what, should, "rackwright apply"))
+    if problems:
+        raise FleetError(problems)
+    return names
+
+
+def _reaches_cloud(fleet: Fleet, cloud: str, name: str) -> bool:
+    return any(model.cloud == cloud and name in model.served for model in fleet.file.routed.values())
+
+
+def _answered(folder: Folder, ids: Collection[str]) -> Answered:
+    """Return what was answered of the sample, which may be smaller than an earlier one."""
+    answers = Answered()
+    for answer in (one for asked in KINDS for one in read_answers(folder, asked)):
+        if answer.request in ids:
+            answers.add(answer)
+    return answers
+
+
+def _requests(folder: Folder) -> Iterator[tuple[str, RecordedRequest]]:
+    for name, _ in folder.of("requests"):
+        for number, line in enumerate(folder.lines(name), 1):
+            yield name, parse_request(line, f"{folder.path / name} line {number}")
+
+
+def parse_request(line: str, where: str) -> RecordedRequest:
+    """Return the recorded request. Raise RackwrightError, which says where, if it is none."""
+    try:
+        return RecordedRequest.model_validate_json(line)
+    except ValidationError:
+        raise RackwrightError("is no recorded request", where=where, should="restore it from a copy") from None

@@ -1,0 +1,190 @@
+"""Ask recorded requests again: the cloud, the cloud a second time, and the fleet. It can be continued anywhere.
+
+The sample is asked in parts. The answers of a part are in the folder before the note of what it has cost, and that
+note has the most that the next part may cost. So whatever is killed, nothing is asked twice except what was in
+flight, and all replays of a migration together stay within its budget.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from rackwright.errors import RackwrightError
+from rackwright.lifecycle.migrate.answered import KINDS
+from rackwright.lifecycle.migrate.lane import Lane
+from rackwright.lifecycle.migrate.part import OVER, Part, Wanted
+from rackwright.lifecycle.migrate.prepare import Prepared, parse_request
+from rackwright.migrate.folder import Folder
+from rackwright.migrate.plan.plan import Plan
+from rackwright.migrate.replayed_answer import ReplayedAnswer
+from rackwright.migrate.replaying.budget import Budget
+from rackwright.migrate.replaying.outcome import Outcome
+from rackwright.migrate.replaying.request_body import Rewrite, unchanged
+from rackwright.migrate.replaying.sample import Drawn
+from rackwright.report.words import duration
+
+IN_FILE = 200
+"""The most answers in one file."""
+MOST_NOTES = 1000
+"""The most parts of a sample: the migration's log takes a limited number of entries."""
+MOST_BODIES = 64 * 2**20
+"""Bytes of bodies that a part has in memory."""
+SAY_SECONDS = 10.0
+Note = Callable[[str, Outcome], None]
+"""Keeps what the replay has done so far, with a line for the log."""
+
+
+@dataclass
+class Replay:
+    plan: Plan
+    folder: Folder
+    names: Mapping[str, str]
+    """The provider's model → the name of the fleet's model at the gateways."""
+    cloud: Lane
+    fleet: Lane
+    note: Note
+    say: Callable[[str], None]
+    rewrite: Rewrite = unchanged
+    clock: Callable[[], float] = time.monotonic
+    _prepared: Prepared = field(init=False)
+    _spent: float = 0.0
+    _cost_before: float = 0.0
+    _asked: int = 0
+    _to_ask: int = 0
+    _began: float = 0.0
+    _said: float = 0.0
+    _budget: Budget = field(default_factory=lambda: Budget(0))
+
+    def run(self, prepared: Prepared) -> Outcome:
+        """Ask what is pending; return what all replays of the migration have done. Every part is noted.
+
+        Raise RackwrightError if answers can't be written or a note can't be kept. What was asked is noted then, if
+        it can be.
+        """
+        self._prepared, self._spent, self._began = prepared, prepared.spent, self.clock()
+        pending = list(prepared.pending)
+        self._to_ask = sum(len(prepared.answered.lacks(one.id)) for one in pending)
+        self._said = self._began
+        stopped = ""
+        while pending and not stopped:
+            reserve = self._reserve(pending)
+            if self._left <= 0 or reserve <= 0:
+                stopped = "the budget is used up"
+                break
+            self._note(reserve)
+            stopped = self._part(pending, reserve)
+            pending = [one for one in pending if prepared.answered.lacks(one.id)]
+        outcome = self._outcome(0.0, stopped)
+        self.note(self._line(stopped), outcome)
+        return outcome
+
+    @property
+    def _left(self) -> float:
+        return self.plan.replay.budget - self._spent
+
+    def _reserve(self, pending: Sequence[Drawn]) -> float:
+        """Return how much of the budget the next part may use; 0 if the next request doesn't fit."""
+        part = pending[: self._size()]
+        asks = [(one, self._prepared.asks(one)) for one in part]
+        worst = max((one.most for one, count in asks if count), default=0.0)
+        first = next((one.most for one, count in asks if count), 0.0)
+        if first > self._left:
+            return 0.0
+        wanted = sum(one.usual * count for one, count in asks) + worst * self.plan.replay.concurrency
+        return min(self._left, max(wanted, first, 1e-9))
+
+    def _size(self) -> int:
+        return max(IN_FILE, math.ceil(len(self._prepared.sample.drawn) / MOST_NOTES))
+
+    def _part(self, pending: Sequence[Drawn], reserve: float) -> str:
+        """Ask a part and write its answers. Return why the replay ends, "" if it goes on."""
+        whole = reserve >= self._left
+        self._budget = Budget(reserve)
+        part = Part(self.plan, self.cloud, self.fleet, self._budget, self.names, self.rewrite, self._heard)
+        wanted = self._wanted(pending[: self._size()])
+        if not wanted:
+            raise RackwrightError("doesn't have the requests of its sample any more", where=str(self.folder.path))
+        part.ask(wanted)
+        self._spent += self._budget.spent
+        self._budget = Budget(0)
+        try:
+            self._write(wanted, part.answers)
+        except RackwrightError as error:
+            self.note(self._line("the answers can't be written"), self._outcome(0.0, error.problems[0].what))
+            raise
+        for answer in part.answers:
+            self._prepared.answered.add(answer)
+        if part.stopped == OVER:
+            return "the budget is used up" if whole else ""
+        return part.stopped
+
+    def _wanted(self, drawn: Sequence[Drawn]) -> list[Wanted]:
+        """Return the requests with their bodies, as many as fit into memory, at least one."""
+        files: dict[str, set[str]] = {}
+        for one in drawn:
+            files.setdefault(one.file, set()).add(one.id)
+        found: dict[str, Wanted] = {}
+        size = 0
+        for file, ids in files.items():
+            needles = [json.dumps(id, ensure_ascii=False) for id in ids]
+            for number, line in enumerate(self.folder.lines(file), 1):
+                # Most lines aren't of the sample.
+                if not any(needle in line for needle in needles):
+                    continue
+                request = parse_request(line, f"{self.folder.path / file} line {number}")
+                if request.id not in ids or request.id in found:
+                    continue
+                size += len(line)
+                if found and size > MOST_BODIES:
+                    return [found[one.id] for one in drawn if one.id in found]
+                found[request.id] = self._prepared.answered.wanted(request)
+        return [found[one.id] for one in drawn if one.id in found]
+
+    def _write(self, wanted: Sequence[Wanted], answers: Sequence[ReplayedAnswer]) -> None:
+        order = {one.request.id: number for number, one in enumerate(wanted)}
+        for asked, kind in KINDS.items():
+            of_end = sorted((one for one in answers if one.asked == asked), key=lambda one: order[one.request])
+            lines = (one.model_dump_json() for one in of_end)
+            while few := list(islice(lines, IN_FILE)):
+                self.folder.write(kind, few)
+
+    def _note(self, reserve: float) -> None:
+        self.note(self._line(""), self._outcome(reserve, ""))
+
+    def _outcome(self, reserve: float, stopped: str) -> Outcome:
+        sample = self._prepared.sample
+        return Outcome(
+            recorded=sample.recorded,
+            sample=len(sample.drawn),
+            left_out=sample.left_out,
+            asks=self._prepared.answered.asks,
+            currency=self.plan.currency,
+            spent=self._spent,
+            reserved=reserve,
+            stopped=stopped,
+        )
+
+    def _line(self, stopped: str) -> str:
+        asks = self._prepared.answered.asks
+        counts = ", ".join(f"{asks[asked].all} {asked}" for asked in KINDS)
+        money = f"{self._spent:.2f} of {self.plan.replay.budget:.2f} {self.plan.currency} spent"
+        line = f"{len(self._prepared.sample.drawn)} requests; asked: {counts}; {money}"
+        return f"{line}; stopped: {stopped}" if stopped else line
+
+    def _heard(self, answer: ReplayedAnswer) -> None:
+        self._asked += 1
+        now = self.clock()
+        if now - self._said < SAY_SECONDS and self._asked < self._to_ask:
+            return
+        self._said = now
+        left = (now - self._began) / self._asked * max(0, self._to_ask - self._asked)
+        spent = self._spent + self._budget.spent
+        self.say(
+            f"{self._asked} of {self._to_ask} asked, {spent:.2f} of {self.plan.replay.budget:.2f} "
+            f"{self.plan.currency} spent, about {duration(left)} left"
+        )

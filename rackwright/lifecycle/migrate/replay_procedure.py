@@ -1,0 +1,97 @@
+"""`migrate replay`: ask for agreement, then ask what is missing, and note it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from rackwright.errors import RackwrightError
+from rackwright.fleet.times.zone import zone_of
+from rackwright.lifecycle.migrate.ends import Hours, lane_to, require_client_here
+from rackwright.lifecycle.migrate.lane import Pace
+from rackwright.lifecycle.migrate.place import Place
+from rackwright.lifecycle.migrate.prepare import Prepared, prepare, require_ends
+from rackwright.lifecycle.migrate.replay import Note, Replay
+from rackwright.lifecycle.session.console import Console
+from rackwright.migrate.plan.plan import Plan
+from rackwright.migrate.replaying.outcome import Outcome
+from rackwright.report.words import counted
+from rackwright.stopping import stoppable
+
+
+@dataclass(frozen=True)
+class Replayed:
+    outcome: Outcome
+    budget: float
+
+    def error(self, name: str) -> RackwrightError | None:
+        """Return why the replay ended early, None if it didn't."""
+        if not self.outcome.stopped:
+            return None
+        used_up = "budget" in self.outcome.stopped
+        should = "replay.budget of the plan covers no further request" if used_up else "what was answered is kept"
+        return RackwrightError(
+            f"the replay stopped: {self.outcome.stopped}",
+            where=name,
+            should=should,
+            next=f"rackwright migrate {'score' if used_up else 'replay'} {name}",
+        )
+
+
+def replay(place: Place, console: Console) -> Replayed:
+    """Ask both ends what is missing, within the plan's budget and hours. Every part is noted.
+
+    The operator agrees first, unless nothing is missing. Raise FleetError if an end can't answer one of the plan's
+    models, RackwrightError if there is nothing to replay, or if answers or notes can't be written.
+    """
+    names = require_ends(place.session.fleet, place.plan)
+    place.need_folder()
+    require_client_here(place.session)
+    before = place.result("replay", Outcome)
+    prepared = prepare(place.plan, place.folder, before)
+    if before and before.done and not prepared.pending:
+        console.say("every request of the sample was asked already")
+        return Replayed(before, place.plan.replay.budget)
+    for line in estimate(place.plan, prepared):
+        console.say(line)
+    console.confirm(f"Ask {place.plan.cloud} and the fleet?")
+    hint = f"check clouds.{place.plan.cloud}.key, then rackwright check"
+    hours = Hours(place.plan.replay.hours, zone_of(place.session.fleet), console.say)
+    with ExitStack() as stack:
+        stopping = stack.enter_context(stoppable(console.heard))
+        pace = Pace(stopping=stopping, closed_until=hours.waiter())
+        connections = place.plan.replay.concurrency
+        cloud = stack.enter_context(lane_to(place.session, "cloud", pace, connections=connections, key_hint=hint))
+        fleet = stack.enter_context(lane_to(place.session, "fleet", pace, connections=connections))
+        run = Replay(place.plan, place.folder, names, cloud, fleet, _noting(place), console.say)
+        return Replayed(run.run(prepared), place.plan.replay.budget)
+
+
+def estimate(plan: Plan, prepared: Prepared) -> tuple[str, ...]:
+    """Return what will be asked and what it may cost, for the operator."""
+    pending, currency = prepared.pending, plan.currency
+    asks = sum(map(prepared.asks, pending))
+    left = max(0.0, plan.replay.budget - prepared.spent)
+    sample = f"{len(prepared.sample.drawn)} of {prepared.sample.recorded} recorded requests"
+    lines = [
+        f"sample: {sample}; {len(pending)} of them lack an answer",
+        f"the cloud {plan.cloud}: {counted(asks, 'request')}, probably {prepared.usual():.2f} {currency}, at most "
+        f"{min(prepared.most(), left):.2f} {currency}",
+        f"budget: {prepared.spent:.2f} of {plan.replay.budget:.2f} {currency} are spent",
+    ]
+    if prepared.interrupted:
+        lines.append(
+            f"an earlier replay was interrupted: {prepared.interrupted:.2f} {currency} count as spent, the most that "
+            "was in flight"
+        )
+    if plan.replay.hours:
+        lines.append(f"hours: {', '.join(map(str, plan.replay.hours))}")
+    lines += [f"left out: {count} ({why})" for why, count in prepared.sample.left_out.items()]
+    return tuple(lines)
+
+
+def _noting(place: Place) -> Note:
+    def note(what: str, outcome: Outcome) -> None:
+        place.note("replay", what, outcome)
+
+    return note

@@ -1,0 +1,88 @@
+"""Which results no longer hold: a key of the plan that they depend on has changed, or there are newer records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rackwright.migrate.plan.plan import Plan
+from rackwright.migrate.plan.plan_keys import key_digests
+from rackwright.state.migrations import Act, Entry, Log
+from rackwright.values.text import enumerated
+
+RESULTS: tuple[Act, ...] = ("assess", "replay", "score", "capacity", "cost")
+"""The acts with a result, in their order."""
+RECORDS: tuple[Act, ...] = ("capture", "import", "erase")
+"""The acts that change which requests are recorded."""
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "capture": ("cloud", "models", "records.redact", "records.recipient"),
+    "import": ("models", "records.redact", "records.recipient"),
+    "assess": ("cloud", "models", "waivers"),
+    "replay": ("cloud", "models", "replay.sample", "score.golden"),
+    "score": ("cloud", "models", "score"),
+    "capacity": ("models", "capacity"),
+    "cost": ("models", "currency", "prices", "costs"),
+}
+"""Act → the keys of the plan that its result depends on; a key stands for all keys below it, too."""
+FOLLOWS: Mapping[str, tuple[Act, ...]] = {
+    "assess": RECORDS,
+    "replay": RECORDS,
+    "score": ("replay", "erase"),
+    "capacity": RECORDS,
+    "cost": (*RECORDS, "capacity"),
+}
+"""Act → the acts after which its result is older than what it was made from."""
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A result that no longer holds."""
+
+    entry: Entry
+    why: tuple[str, ...]
+
+
+def stale(log: Log, plan: Plan) -> tuple[Stale, ...]:
+    """Return what no longer holds of the newest act of each kind, in the order of the acts."""
+    found = (newest(log, act) for act in KEYS)
+    reasons = ((entry, (*_changed_keys(entry, plan), *_newer(log, entry))) for entry in found if entry)
+    return tuple(Stale(entry, why) for entry, why in reasons if why)
+
+
+def newest(log: Log, act: str) -> Entry | None:
+    """Return the newest entry that counts: of an act with a result, the newest that has one."""
+    return next((one for one in reversed(log.entries) if one.act == act and (one.result or act not in RESULTS)), None)
+
+
+def has_records(log: Log) -> bool:
+    """Return whether requests were recorded: a capture or an import has changed the folder."""
+    return any(entry.act in ("capture", "import") and _has_new_files(log, entry) for entry in log.entries)
+
+
+def _changed_keys(entry: Entry, plan: Plan) -> Iterator[str]:
+    # What is recorded stays recorded: only erasing it and recording it again follows a change.
+    now, watched = key_digests(plan), KEYS.get(entry.act, ())
+    changed = sorted(
+        key
+        for key in {*now, *entry.keys}
+        if now.get(key) != entry.keys.get(key) and any(key == one or key.startswith(f"{one}.") for one in watched)
+    )
+    if changed:
+        yield f"the plan has another {enumerated(changed)}"
+
+
+def _newer(log: Log, entry: Entry) -> Iterator[str]:
+    for act in FOLLOWS.get(entry.act, ()):
+        later = [
+            one
+            for one in log.entries[entry.number :]
+            if one.act == act and (_has_new_files(log, one) if act in RECORDS else one.result)
+        ]
+        if later:
+            yield f"{later[-1].act} of {later[-1].time:%Y-%m-%d %H:%M} UTC is newer (entry {later[-1].number})"
+
+
+def _has_new_files(log: Log, entry: Entry) -> bool:
+    """Return whether the folder had other files after the act than in the entry before that knows one."""
+    before = next((one.manifest for one in reversed(log.entries[: entry.number - 1]) if one.manifest), None)
+    return entry.manifest is not None and entry.manifest != before

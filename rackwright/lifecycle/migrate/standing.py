@@ -1,0 +1,129 @@
+"""How far a migration is: what was done, what no longer holds, what is wrong, and what comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rackwright.errors import Problem, RackwrightError, UsageError
+from rackwright.fleet.fleet import Fleet
+from rackwright.lifecycle.migrate.place import folder_of, plan_path
+from rackwright.lifecycle.migrate.same_folder import Known, known, last_with_folder, mark, where_from
+from rackwright.lifecycle.migrate.stale import RESULTS, Stale, has_records, newest, stale
+from rackwright.migrate.folder import Folder
+from rackwright.migrate.plan.plan import Plan
+from rackwright.migrate.plan.plan_file import plans_of, read_plan
+from rackwright.migrate.plan.plan_keys import plan_digest
+from rackwright.state.migrations import Entry, Log, migrations_of, read_log
+from rackwright.state.store import ControlStore
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """The folder on this machine."""
+
+    path: Path
+    state: Known
+    files: int = 0
+    requests: int = 0
+    """Recorded ones."""
+    sha256: str | None = None
+    """Of its list of files."""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Standing:
+    migration: str
+    path: Path
+    """The plan's file."""
+    log: Log
+    next: str
+    """The first command to go on with."""
+    plan: Plan | None = None
+    """None: this machine has no plan that can be used."""
+    folder: OnDisk | None = None
+    stale: tuple[Stale, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with plan, log or folder."""
+
+    @property
+    def digest(self) -> str | None:
+        """The sha256 of the plan."""
+        return plan_digest(self.plan) if self.plan else None
+
+    def newest(self, act: str) -> Entry | None:
+        return newest(self.log, act)
+
+    def stale_result(self, act: str) -> Stale | None:
+        return next((one for one in self.stale if one.entry.act == act), None)
+
+
+def all_standings(fleet: Fleet, store: ControlStore) -> tuple[Standing, ...]:
+    """Return each migration that has a plan here or a log on the control hosts, by name; problems are part of it.
+
+    Raise HostError if no control host answers.
+    """
+    names = sorted({*plans_of(fleet.path), *migrations_of(store)})
+    return tuple(_anyway(fleet, store, name) for name in names)
+
+
+def standing(fleet: Fleet, store: ControlStore, name: str) -> Standing:
+    """Return how far this migration is.
+
+    Raise UsageError if it has neither a plan here nor a log, FleetError with each problem of the plan,
+    RackwrightError if the log was changed, HostError if no control host answers.
+    """
+    path = plan_path(fleet, name)
+    log = read_log(store, name)
+    if path.exists():
+        return _with_plan(path, read_plan(fleet, name), log)
+    if not log.entries:
+        raise UsageError("there is no migration plan", where=str(path), next=f"rackwright migrate init {name}")
+    last = log.entries[-1]
+    problem = Problem(str(path), "isn't on this machine", f"{last.who} had it on {last.machine}: copy it from there")
+    return Standing(name, path, log, f"copy {path.name} from {last.machine}", problems=(problem,))
+
+
+def _anyway(fleet: Fleet, store: ControlStore, name: str) -> Standing:
+    try:
+        return standing(fleet, store, name)
+    except RackwrightError as error:
+        if error.exit_code == error.exit_code.HOSTS_FAILED:
+            raise
+        next_ = f"rackwright migrate status {name}"
+        return Standing(name, plan_path(fleet, name), Log(name), next_, problems=error.problems)
+
+
+def _with_plan(path: Path, plan: Plan, log: Log) -> Standing:
+    folder = folder_of(path, plan)
+    mark(folder, log)
+    old, here = stale(log, plan), _on_disk(folder, log)
+    next_ = _next(plan, log, old, here)
+    return Standing(plan.migration, path, log, next_, plan, here, old, here.problems)
+
+
+def _on_disk(folder: Folder, log: Log) -> OnDisk:
+    state, found = known(folder, log), last_with_folder(log)
+    problems = folder.problems()
+    if found and state in (Known.ABSENT, Known.OTHER):
+        what = "isn't on this machine" if state is Known.ABSENT else "isn't the folder that the log knows"
+        problems = (Problem(str(folder.path), what, where_from(found[0])), *problems)
+    files = folder.manifest().files
+    requests = sum(one.lines for _, one in folder.of("requests"))
+    return OnDisk(folder.path, state, len(files), requests, folder.sha256(), problems)
+
+
+def _next(plan: Plan, log: Log, old: tuple[Stale, ...], folder: OnDisk) -> str:
+    name = plan.migration
+    if folder.problems:
+        return f"put the folder right: {folder.problems[0].where} {folder.problems[0].what}"
+    if not folder.requests and not (folder.state is Known.ABSENT and has_records(log)):
+        return f"rackwright migrate capture {name}, or rackwright migrate import {name}"
+    outdated = {one.entry.act for one in old}
+    for act in RESULTS:
+        if act == "cost" and plan.costs is None:
+            continue
+        if newest(log, act) is None or act in outdated:
+            return f"rackwright migrate {act} {name}"
+    return f"rackwright migrate report {name} --html {name}.html"

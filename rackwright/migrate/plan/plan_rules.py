@@ -1,0 +1,124 @@
+"""What a migration plan must have in common with its fleet, with every problem at its line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from rackwright.errors import FleetError
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.golden.golden_file import read_golden_set
+from rackwright.fleet.reading.error_messages import did_you_mean
+from rackwright.fleet.reading.nodes import Entries, Findings, Scalar
+from rackwright.values.text import enumerated
+
+
+def check_plan(
+    root: Entries, name: str, fleet: Fleet, findings: Findings, *, features: Collection[str] | None = None
+) -> None:
+    """Add a problem for each value that doesn't fit the fleet, or the migration's name.
+
+    `features`: the names that a waiver may have; any without it.
+    """
+    said = _scalar(root, "migration")
+    if said and said.value != name:
+        findings.add(said, f"is '{said.text}'", f"should be '{name}', as in the file's name")
+    _check_cloud(root, fleet, findings)
+    _check_models(root, fleet, findings)
+    _check_prices(root, findings)
+    _check_score(root, fleet, findings)
+    _check_redact(root, findings)
+    if features is not None:
+        for waived in _keys(root, "waivers"):
+            _known(waived, features, "feature", findings)
+
+
+def cloud_names(fleet: Fleet, cloud: str) -> tuple[str, ...] | None:
+    """Return the names of the cloud's models; None if the fleet file has no such cloud."""
+    found = (clouds_of(fleet) or {}).get(cloud)
+    return tuple(getattr(found, "names", ())) if found else None
+
+
+def fleet_models(fleet: Fleet) -> tuple[str, ...]:
+    """Return the names of the fleet's models, with those that only a cloud answers so far."""
+    return tuple(getattr(fleet.file, "routed", fleet.file.models))
+
+
+def clouds_of(fleet: Fleet) -> Mapping[str, object] | None:
+    """Return the fleet file's clouds; None if this rackwright's fleet file doesn't have the key."""
+    found: Mapping[str, object] | None = getattr(fleet.file, "clouds", None)
+    return found
+
+
+def _check_cloud(root: Entries, fleet: Fleet, findings: Findings) -> None:
+    cloud, clouds = _scalar(root, "cloud"), clouds_of(fleet)
+    if cloud is None or clouds is None:
+        return
+    if not clouds:
+        findings.add(cloud, "the fleet file has no clouds", f"should have {cloud.text} in clouds of {fleet.path}")
+    else:
+        _known(cloud, clouds, "cloud of the fleet file", findings)
+
+
+def _check_models(root: Entries, fleet: Fleet, findings: Findings) -> None:
+    cloud, known = _scalar(root, "cloud"), fleet_models(fleet)
+    names = cloud_names(fleet, cloud.text) if cloud else None
+    for provided in _keys(root, "models"):
+        if names is not None:
+            _known(provided, names, f"model in clouds.{cloud.text if cloud else ''}.names", findings)
+        target = root.get("models", provided.text)
+        if isinstance(target, Scalar):
+            _known(target, known, "model of the fleet file", findings)
+
+
+def _check_prices(root: Entries, findings: Findings) -> None:
+    prices, priced = root.get("prices"), {key.text for key in _keys(root, "prices")}
+    missing = [key.text for key in _keys(root, "models") if key.text not in priced]
+    if isinstance(prices, Entries) and missing:
+        findings.add(prices, f"has no price of {enumerated(missing)}", "should have one of each model in models")
+
+
+def _check_score(root: Entries, fleet: Fleet, findings: Findings) -> None:
+    judge, golden = _scalar(root, "score", "judge"), _scalar(root, "score", "golden")
+    if judge:
+        # A model that only a cloud answers would send prompts and answers to it.
+        _known(judge, fleet.file.models, "model that the fleet itself answers", findings)
+    if golden:
+        place = Path(root.file).parent / Path(golden.text).expanduser()
+        try:
+            read_golden_set(place)
+        except FleetError as error:
+            more = f", and {len(error.problems) - 1} more problems" if error.problems[1:] else ""
+            findings.add(golden, f"is no golden set: {error.problems[0].line()}{more}")
+
+
+def _check_redact(root: Entries, findings: Findings) -> None:
+    for key in _keys(root, "records", "redact"):
+        pattern = root.get("records", "redact", key.text)
+        if not isinstance(pattern, Scalar):
+            continue
+        try:
+            found = re.compile(pattern.text)
+        except (re.error, RecursionError, OverflowError) as error:
+            findings.add(pattern, f"is not a regular expression: {error}")
+        else:
+            if found.match(""):
+                findings.add(pattern, "matches an empty text", "should match at least one character")
+
+
+def _known(node: Scalar, names: Iterable[str], what: str, findings: Findings) -> None:
+    known = tuple(names)
+    if node.value is not None and node.text not in known:
+        should = did_you_mean(node.text, known) or f"should be one of {enumerated(known)}"
+        findings.add(node, f"'{node.text}' is no {what}", should)
+
+
+def _scalar(root: Entries, *keys: str) -> Scalar | None:
+    node = root.get(*keys)
+    return node if isinstance(node, Scalar) and node.value is not None else None
+
+
+def _keys(root: Entries, *keys: str) -> tuple[Scalar, ...]:
+    node = root.get(*keys)
+    return tuple(entry.key for entry in node.entries.values()) if isinstance(node, Entries) else ()

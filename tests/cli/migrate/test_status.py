@@ -1,0 +1,95 @@
+"""`migrate status`: on one migration, and on all."""
+
+from __future__ import annotations
+
+from rackwright.values.base import Stored
+from tests.cli.command_line import rackwright
+from tests.lifecycle.migrate.desks import Desk
+
+
+class Found(Stored):
+    format: str = "found/1"
+
+
+def test_it_shows_what_was_done_what_is_stale_and_what_comes_next(desk: Desk) -> None:
+    place = desk.open()
+    place.folder.write("requests", ['{"id": 1}', '{"id": 2}'])
+    place.note("import", "2 requests")
+    place.note("assess", "all ok", Found())
+    desk.edit("gpt-4o-mini: assistant", "gpt-4o-mini: assistant, gpt-4o: assistant")
+    desk.edit("prices:\n", "prices:\n  gpt-4o: {input: 1, output: 2}\n")
+    if "clouds" in desk.path.read_text():
+        text = desk.path.read_text()
+        desk.path.write_text(text.replace("names: [gpt-4o-mini]", "names: [gpt-4o-mini, gpt-4o]"))
+    ran = rackwright("-f", desk.path, "migrate", "status", "support")
+    assert ran.exit_code == 0
+    lines = ran.stdout.splitlines()
+    assert lines[0] == "support: The contract with the provider ends in March."
+    assert lines[1] == f"plan:   {desk.plan}, openai: gpt-4o-mini → assistant, gpt-4o → assistant"
+    assert lines[2] == f"folder: {desk.records}: 1 files, 2 requests, as noted last"
+    assert "stale: the plan has another models" in next(line for line in lines if line.startswith("assess"))
+    assert next(line for line in lines if line.startswith("replay")).split() == ["replay", "never", "-"]
+    assert [line.split()[0] for line in lines if "anna@laptop" in line] == ["1", "2", "3"]
+    assert lines[-1] == "next: rackwright migrate assess support"
+    document = rackwright("-f", desk.path, "migrate", "status", "support", "--json").document["migration"]
+    assert document["stale"] == [
+        {"act": "import", "entry": 2, "why": ["the plan has another models"]},
+        {"act": "assess", "entry": 3, "why": ["the plan has another models"]},
+    ]
+    assert document["folder"]["requests"] == 2
+    assert document["folder"]["sha256"] == document["log"][-1]["manifest"]
+    assert [entry["act"] for entry in document["log"]] == ["init", "import", "assess"]
+    assert document["next"] == "rackwright migrate assess support"
+
+
+def test_without_a_name_it_lists_all(desk: Desk) -> None:
+    desk.open().note("capture", "started")
+    desk.plan.with_name("site.migrate-batch.yml").write_text("a: 1\n")
+    ran = rackwright("-f", desk.path, "migrate", "status")
+    assert ran.exit_code == 0
+    head, batch, support, *problems = ran.stdout.splitlines()
+    assert head.split() == ["migration", "last", "act", "when", "who", "next"]
+    assert batch.startswith("batch ")
+    assert support.startswith("support    capture")
+    assert problems[0].startswith("problem: ")
+    document = rackwright("-f", desk.path, "migrate", "status", "--json").document
+    assert [one["migration"] for one in document["migrations"]] == ["batch", "support"]
+
+
+def test_without_any_migration_it_says_how_to_begin(desk: Desk) -> None:
+    desk.plan.unlink()
+    ran = rackwright("-f", desk.path, "migrate", "status")
+    assert (ran.exit_code, ran.stdout) == (0, "no migration yet\nnext: rackwright migrate init NAME\n")
+    ran = rackwright("-f", desk.path, "migrate", "status", "support")
+    assert ran.exit_code == 2
+    assert "next: rackwright migrate init support" in ran.stderr
+
+
+def test_a_log_that_was_changed_is_refused(desk: Desk) -> None:
+    place = desk.open()
+    place.note("capture", "started")
+    path = place.entries()[0].path
+    desk.store.put(path, str(desk.store.read(path)).replace("anna", "anne"))
+    ran = rackwright("-f", desk.path, "migrate", "status", "support")
+    assert ran.exit_code == 1
+    assert "entry 1 was changed: entry 2 follows another; nothing goes on from a log that was changed" in ran.stderr
+
+
+def test_problems_of_the_plan_are_all_shown(desk: Desk) -> None:
+    desk.edit("budget: 50", "budget: none")
+    desk.edit("currency: EUR", "currency: euro")
+    ran = rackwright("-f", desk.path, "migrate", "status", "support")
+    assert ran.exit_code == 10
+    assert "replay.budget: should be a number" in ran.stderr
+    assert "currency: should be a currency code like EUR" in ran.stderr
+
+
+def test_what_a_hostile_control_host_says_does_not_steer_the_terminal(desk: Desk) -> None:
+    place = desk.open()
+    place.note("capture", "started")
+    (desk.folder.parent / "hosts/gate1/migrations/heads/evil\x1b[2J.json").write_text("{}")
+    ran = rackwright("-f", desk.path, "migrate", "status")
+    assert ran.exit_code == 0
+    assert "\x1b" not in ran.stdout + ran.stderr
+    assert "evil" not in ran.stdout
+    assert "support" in ran.stdout
