@@ -10,7 +10,7 @@ from rackwright.cli.migrate import init, replay, report, status
 
 @click.group(cls=Group)
 def migrate() -> None:
-    """Move from a cloud's API to the fleet, and prove it with recorded requests.
+    """Move from a cloud's API to the fleet, by figures.
 
     The plan of the migration NAME is FLEET.migrate-NAME.yml next to the fleet file FLEET.yml. Its log and its results
     are on the control hosts; recorded requests and answers are encrypted, in a folder next to the plan.

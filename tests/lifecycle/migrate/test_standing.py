@@ -197,6 +197,24 @@ def test_a_folder_with_files_of_an_act_that_was_not_noted_says_so(desk: Desk) ->
     assert (found.state, found.files, found.requests) == (Known.AHEAD, 2, 1)
 
 
+def test_after_a_restore_of_an_older_log_the_folder_goes_on_and_says_what_is_lost(desk: Desk) -> None:
+    record(desk)
+    older = desk.store.dump().documents
+    record(desk, '{"id": 2}')
+    done(desk, "assess")
+    shutil.rmtree(f"{desk.hosts.connection('gate1').var}/migrations")
+    for path, text in older.items():
+        desk.store.put(path, text)
+    for _ in range(2):
+        found = now(desk)
+        assert found.folder
+        assert found.folder.state is Known.LOST
+        assert "knows an entry that the log on the control hosts lacks" in found.problems[0].what
+    assert found.next == "rackwright migrate assess support"
+    done(desk, "assess")
+    assert now(desk).problems == ()
+
+
 def test_all_migrations_are_listed_with_their_problems(desk: Desk) -> None:
     assert [one.migration for one in all_standings(desk.session.fleet, desk.store)] == ["support"]
     record(desk)
