@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.common.options import Group
-from rackwright.cli.migrate import init, replay, report, status
+from rackwright.cli.migrate import capacity, cost, init, replay, report, score, status
 
 
 @click.group(cls=Group)
@@ -17,5 +17,13 @@ def migrate() -> None:
     """
 
 
-for _command in (init.init, status.status, replay.replay, report.report):
+for _command in (
+    init.init,
+    status.status,
+    replay.replay,
+    score.score,
+    capacity.capacity,
+    cost.cost,
+    report.report,
+):
     migrate.add_command(_command)

@@ -214,6 +214,7 @@ def _speed(step: Step, reason: str | None) -> Speed:
         requests=step.requests,
         answered=step.answered,
         failed=step.failed,
+        answered_per_second=step.requests_per_second,
         tokens_per_second=step.tokens_per_second,
         ttft_p95=step.ttft.p95 if step.ttft else None,
         tpot_p95=step.tpot.p95 if step.tpot else None,

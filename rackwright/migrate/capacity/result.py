@@ -16,6 +16,7 @@ class Speed(Stored):
     requests: int
     answered: int
     failed: int
+    answered_per_second: float
     tokens_per_second: float
     """Of answers."""
     ttft_p95: float | None = None

@@ -107,12 +107,16 @@ def test_both_ends_answer_the_golden_set(desk: Desk) -> None:
     assert found.golden_digest
 
 
-def test_a_golden_set_that_is_not_valid_is_refused_before_anything_is_asked(desk: Desk) -> None:
-    desk.edit("currency: EUR", "score: {golden: golden.jsonl}\ncurrency: EUR")
+def test_a_golden_set_that_is_gone_is_refused_before_anything_is_asked(desk: Desk) -> None:
     fill(desk, labels(80))
-    ends = Ends()
+    prompt = {"messages": [{"role": "user", "content": "?"}], "check": {"exact": "yes"}}
+    golden = desk.folder / "golden.jsonl"
+    golden.write_text("\n".join(json.dumps({"id": f"p{n}", **prompt}) for n in range(20)))
+    desk.edit("currency: EUR", "score: {golden: golden.jsonl}\ncurrency: EUR")
+    place, ends = desk.open(), Ends()
+    golden.unlink()
     with pytest.raises(FleetError, match="no such file"):
-        score(desk.open(), desk.say, ends)
+        score(place, desk.say, ends)
     assert not ends.asked
 
 
@@ -138,7 +142,7 @@ def test_a_judge_without_a_word_decides_nothing(desk: Desk) -> None:
 
 
 def test_a_judge_that_the_fleet_does_not_have_is_refused(desk: Desk) -> None:
-    desk.edit("currency: EUR", "score: {judge: nobody}\ncurrency: EUR")
     fill(desk, labels(80))
-    with pytest.raises(RackwrightError, match="no model of that name"):
+    desk.edit("currency: EUR", "score: {judge: nobody}\ncurrency: EUR")
+    with pytest.raises(RackwrightError, match="nobody"):
         score(desk.open(), desk.say, Ends())
