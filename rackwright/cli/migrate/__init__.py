@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.common.options import Group
-from rackwright.cli.migrate import capacity, cost, init, replay, report, score, status
+from rackwright.cli.migrate import assess, capacity, cost, init, replay, report, score, status
 
 
 @click.group(cls=Group)
@@ -20,6 +20,7 @@ def migrate() -> None:
 for _command in (
     init.init,
     status.status,
+    assess.assess,
     replay.replay,
     score.score,
     capacity.capacity,

@@ -94,11 +94,7 @@ class Lane:
         """Send a request and return its answer; an error of HTTP is one, too. Raise Stop if the replay must end."""
         tries, pause = 0, FIRST_PAUSE
         while True:
-            got, sent = self._send(path, body)
-            if got.status == 429:
-                self._wait_as_asked(got, sent)
-                continue
-            self._refuse_hopeless(got)
+            got = self.ask_once(path, body)
             tries += 1
             if not _may_help(got) or tries >= TRIES:
                 return self._counted(got)
@@ -107,6 +103,15 @@ class Lane:
             else:
                 self.pace.rest(pause)
             pause *= 2
+
+    def ask_once(self, path: str, body: bytes) -> Got:
+        """Do the same, but send it again only after a 429, and let no failure count towards the end."""
+        while True:
+            got, sent = self._send(path, body)
+            if got.status != 429:
+                self._refuse_hopeless(got)
+                return got
+            self._wait_as_asked(got, sent)
 
     def end(self, reason: str) -> None:
         """Let no further request start."""

@@ -52,7 +52,7 @@ def prepare(plan: Plan, folder: Folder, before: Outcome | None) -> Prepared:
     """
     paid = {one.request for one in read_answers(folder, "cloud")}
     sample = draw(
-        _requests(folder),
+        requests_in(folder),
         plan.models,
         plan.replay.sample,
         paid,
@@ -72,23 +72,42 @@ def prepare(plan: Plan, folder: Folder, before: Outcome | None) -> Prepared:
 
 
 def require_ends(fleet: Fleet, plan: Plan) -> Mapping[str, str]:
+    """Return what `require_replicas` does. Raise FleetError also if the gateways don't pass a model to the cloud."""
+    should = f"a model with cloud: {plan.cloud} should have it in its names"
+    problems = [
+        Problem(
+            f"{plan.migration} models.{provided}",
+            f"the gateways pass no {provided} to the cloud {plan.cloud}",
+            should,
+            "rackwright apply",
+        )
+        for provided in plan.models
+        if not _reaches_cloud(fleet, plan.cloud, provided)
+    ]
+    try:
+        names = require_replicas(fleet, plan)
+    except FleetError as error:
+        raise error.with_problems(problems) from None
+    if problems:
+        raise FleetError(problems)
+    return names
+
+
+def require_replicas(fleet: Fleet, plan: Plan) -> Mapping[str, str]:
     """Return the name at the gateways of the fleet's model for each of the provider's models.
 
-    Raise FleetError with every model that the cloud or the fleet can't answer.
+    Raise FleetError with every model that has no replica.
     """
     names: dict[str, str] = {}
     problems: list[Problem] = []
     for provided, model in plan.models.items():
-        where = f"{plan.migration} models.{provided}"
         found = fleet.file.models.get(model)
         if found is None or not fleet.replicas_of(model):
-            problems.append(Problem(where, f"{model} has no replica yet", next="rackwright apply"))
+            what = f"{model} has no replica yet"
+            should = "it needs a source, a runtime, a place and a context in the fleet file"
+            problems.append(Problem(f"{plan.migration} models.{provided}", what, should, "rackwright apply"))
         else:
             names[provided] = provided if provided in found.names else found.names[0]
-        if not _reaches_cloud(fleet, plan.cloud, provided):
-            what = f"the gateways pass no {provided} to the cloud {plan.cloud}"
-            should = f"a model with cloud: {plan.cloud} should have {provided} in its names"
-            problems.append(Problem(where, what, should, "rackwright apply"))
     if problems:
         raise FleetError(problems)
     return names
@@ -107,7 +126,8 @@ def _answered(folder: Folder, ids: Collection[str]) -> Answered:
     return answers
 
 
-def _requests(folder: Folder) -> Iterator[tuple[str, RecordedRequest]]:
+def requests_in(folder: Folder) -> Iterator[tuple[str, RecordedRequest]]:
+    """Yield each recorded request with the name of its file. Raise RackwrightError if one can't be read."""
     for name, _ in folder.of("requests"):
         for number, line in enumerate(folder.lines(name), 1):
             yield name, parse_request(line, f"{folder.path / name} line {number}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.times.zone import zone_of
-from rackwright.lifecycle.migrate.ends import Hours, lane_to, require_client_here
+from rackwright.lifecycle.migrate.gateway_lanes import Hours, lane_to, require_client_here
 from rackwright.lifecycle.migrate.lane import Pace
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.prepare import Prepared, prepare, require_ends

@@ -39,12 +39,10 @@ def test_a_score_that_passes_is_good(desk: Desk) -> None:
 
 
 def test_a_score_that_fails_is_a_doubt_and_has_examples_that_are_escaped(desk: Desk, tmp_path: Path) -> None:
-    evil = Answered(
-        request("evil"),
-        answer("<b>yes</b>"),
-        answer("<b>yes</b>"),
-        answer("<script>alert(1)</script>", finish="length"),
-    )
+    texts = ("<b>yes</b>", "<b>yes</b>", "<script>alert(1)</script>")
+    ends = ("stop", "stop", "length")
+    said = (answer(text, name="evil", finish=end) for text, end in zip(texts, ends, strict=True))
+    evil = Answered(request("evil"), *said)
     scored(desk, [*labels(50, again=30), evil])
     page = tmp_path / "report.html"
     ran = report(desk, "--html", page)

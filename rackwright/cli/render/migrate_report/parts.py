@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rackwright.cli.render.migrate_report.assess_text import assess_part
 from rackwright.cli.render.migrate_report.capacity_part import capacity_part
 from rackwright.cli.render.migrate_report.cost_part import cost_part
 from rackwright.cli.render.migrate_report.replay_text import replay_part
@@ -53,6 +54,7 @@ def _plan_rows(plan: Plan) -> Iterator[tuple[str, str]]:
 
 PARTS: tuple[Part, ...] = (
     Part("plan", plan_part),
+    Part("assess", assess_part),
     Part("replay", replay_part),
     Part("score", score_part),
     Part("capacity", capacity_part),

@@ -1,0 +1,52 @@
+"""`rackwright migrate assess`: what would change for clients, and what is stored at the provider."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Command, common_options, pass_context
+from rackwright.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rackwright.migrate.assessed import Assessed
+
+
+@click.command(cls=Command)
+@click.argument("name")
+@click.option("--offline", is_flag=True, help="Ask nobody: only the records, and what is known of the runtimes.")
+@common_options
+@pass_context
+def assess(context: Context, name: str, offline: bool) -> int:
+    """Show what recorded requests use, and whether the fleet does it.
+
+    Each feature in use is tried on the fleet's own model. Lists what is stored at the provider, too, and until when
+    it offers the models. Exit code 12 if a feature that the fleet rejects or ignores has no waiver in the plan.
+    """
+    from rackwright.cli.render.migrate_report.assess_text import assess_document, assess_lines
+
+    found = _offline(context, name) if offline else _assessed(context, name)
+    context.answer(assess_document(found), *assess_lines(found))
+    return ExitCode.NOT_PROVEN if found.blocking else ExitCode.DONE
+
+
+def _assessed(context: Context, name: str) -> Assessed:
+    hosts_needed()
+    from rackwright.cli.common.console import Console
+    from rackwright.lifecycle.migrate.assess import assess as assess_all
+    from rackwright.lifecycle.migrate.place import open_place
+    from rackwright.lifecycle.session.session import open_session
+
+    with Console(quiet=context.json, yes=True) as console, open_session(context.fleet) as session:
+        return assess_all(open_place(session, name, console), console)
+
+
+def _offline(context: Context, name: str) -> Assessed:
+    from rackwright.lifecycle.migrate.assess import assess_offline
+    from rackwright.lifecycle.migrate.place import folder_of, plan_path
+    from rackwright.migrate.plan.plan_file import read_plan
+
+    plan = read_plan(context.fleet, name)
+    return assess_offline(context.fleet, plan, folder_of(plan_path(context.fleet, name), plan))

@@ -1,0 +1,132 @@
+"""An assessment as text, JSON and a part of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from rackwright.cli.common.context import Json
+from rackwright.cli.render.migrate_report.shown import Shown
+from rackwright.cli.render.sections import Section
+from rackwright.cli.render.table import table
+from rackwright.lifecycle.migrate.report_source import Reported
+from rackwright.migrate.assessed import Assessed, Moved, Used
+from rackwright.migrate.provider_objects import Objects, ProviderObjects
+from rackwright.report.words import size
+
+TRAFFIC = ("model", "→", "requests", "prompt tokens", "answer tokens", "largest context")
+FEATURES = ("feature", "requests", "status", "from", "instead or waiver")
+OBJECTS = ("at the provider", "count", "bytes", "oldest")
+NOT_LISTED = (
+    "No provider lists responses and conversations (their ids are only in your applications), prompts, or the values "
+    "of keys; weights of fine-tuned models stay with most of them."
+)
+
+
+def assess_lines(found: Assessed) -> Iterator[str]:
+    yield from table([TRAFFIC, *_traffic(found)])
+    yield from _arrivals(found)
+    for one in found.moved:
+        yield ""
+        yield f"{one.model} → {one.target} ({one.runtime}, {one.context} tokens)"
+        yield from table([FEATURES, *_features(one)])
+    if found.provider:
+        yield ""
+        yield from table([OBJECTS, *_objects(found.provider)])
+        yield from _models(found.provider)
+        yield from _usage(found.provider)
+    yield ""
+    yield from (f"blocks: {one}" for one in found.blocking)
+    yield (
+        "next: change the clients, or add waivers to the plan, each with its reason"
+        if found.blocking
+        else ("nothing blocks the move")
+    )
+
+
+def assess_document(found: Assessed) -> Json:
+    return {**found.model_dump(mode="json"), "blocking": list(found.blocking)}
+
+
+def assess_part(found: Reported) -> Shown | None:
+    """Show traffic, features and what is stored at the provider."""
+    assessed = found.result("assess", Assessed)
+    if assessed is None:
+        return None
+    tables = [Section("Traffic", " ".join(_arrivals(assessed)), TRAFFIC, tuple(_traffic(assessed)))]
+    for one in assessed.moved:
+        title = f"Features: {one.model} → {one.target}"
+        tables.append(Section(title, f"{one.runtime}, {one.context} tokens.", FEATURES, tuple(_features(one))))
+    if assessed.provider:
+        note = " ".join((*_models(assessed.provider), *_usage(assessed.provider), NOT_LISTED))
+        tables.append(Section("At the provider", note, OBJECTS, tuple(_objects(assessed.provider))))
+    return Shown(assess_document(assessed), tuple(tables), doubts=assessed.blocking)
+
+
+def _traffic(found: Assessed) -> Iterator[tuple[str, ...]]:
+    targets = {one.model: one.target for one in found.moved}
+    for name, one in found.traffic.models.items():
+        tokens = one.tokens
+        prompt = f"{tokens.prompt + tokens.estimated_prompt}{' (estimated)' if tokens.estimated_requests else ''}"
+        answer = str(tokens.completion) if tokens.known_requests else "not known"
+        yield name, targets.get(name, "-"), str(one.requests), prompt, answer, str(max(one.contexts, default=0))
+    for name, requests in found.unmapped.items():
+        yield name, "not in the plan", str(requests), "-", "-", "-"
+
+
+def _arrivals(found: Assessed) -> Iterator[str]:
+    traffic = found.traffic
+    if traffic.busiest_minute:
+        yield f"busiest minute: {traffic.per_minute} requests at {traffic.busiest_minute} UTC."
+    if traffic.undated:
+        yield f"{traffic.undated} requests have no time."
+    if not found.probed:
+        yield "nothing was asked: what features do is from what is known of the runtimes."
+
+
+def _features(moved: Moved) -> Iterator[tuple[str, ...]]:
+    instead = {one.feature: one.instead for one in (*moved.mapped.changes, *moved.mapped.prompts)}
+    for one in moved.features:
+        said = f"waived: {one.waiver}" if one.waiver else instead.get(one.name, "")
+        yield one.name, str(one.requests), _status(one), one.source, said
+
+
+def _status(one: Used) -> str:
+    return f"{one.status}, blocks" if one.blocks else one.status
+
+
+def _objects(found: ProviderObjects) -> Iterator[tuple[str, ...]]:
+    for one in found.objects:
+        yield one.kind, _count(one), "-" if one.bytes is None else size(one.bytes), _day(one.oldest)
+
+
+def _count(one: Objects) -> str:
+    if one.access in ("listed", "partly"):
+        files = f", with {one.files} files" if one.files else ""
+        return f"{'at least ' if one.access == 'partly' else ''}{one.count}{files}"
+    return f"{one.access}: {one.problem}" if one.access == "failed" else one.access
+
+
+def _models(found: ProviderObjects) -> Iterator[str]:
+    for one in found.models:
+        if one.shutdown_date:
+            yield f"{one.name}: shut down on {one.shutdown_date}."
+        elif one.access != "listed":
+            yield f"{one.name}: {one.access} ({one.problem})."
+
+
+def _usage(found: ProviderObjects) -> Iterator[str]:
+    usage = found.usage
+    if usage is None:
+        yield "usage and costs: need an admin key (provider.admin_key of the plan)."
+        return
+    costs = ", ".join(f"{amount:.2f} {currency}" for currency, amount in usage.costs.items()) or "no costs"
+    tokens = f"{usage.input_tokens} prompt and {usage.output_tokens} answer tokens"
+    yield f"in the last {usage.days} days: {usage.requests} requests, {tokens}, {costs}."
+
+
+def _day(seconds: float | None) -> str:
+    try:
+        return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return "-"

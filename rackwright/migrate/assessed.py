@@ -1,0 +1,77 @@
+"""What an assessment found, as the control hosts keep it: no text of any request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rackwright.migrate.features.kinds import Status
+from rackwright.migrate.features.mapping import Mapped
+from rackwright.migrate.features.summary import TrafficSummary
+from rackwright.migrate.provider_objects import ProviderObjects
+from rackwright.values.base import Stored
+
+CONTEXT = "context"
+"""The waiver for requests that are longer than the target takes."""
+
+
+class Used(Stored):
+    """A feature that requests for one of the provider's models use."""
+
+    name: str
+    means: str
+    requests: int
+    status: Status
+    """What the fleet's model does with it."""
+    source: str
+    """Where that is from: probed, or what is known of the runtime."""
+    waiver: str = ""
+    """Why clients can do without it; "": nobody has said so."""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it must be waived, or clients must stop using it."""
+        return self.status != "ok" and not self.waiver
+
+
+class Moved(Stored):
+    """One of the provider's models, and the fleet's model that should answer in its place."""
+
+    model: str
+    target: str
+    runtime: str
+    context: int
+    """Tokens that the target takes, prompt and answer together."""
+    features: tuple[Used, ...] = ()
+    long_waiver: str = ""
+    """Why requests may be longer than that; "": nobody has said so."""
+    mapped: Mapped = Mapped()
+
+
+class Assessed(Stored):
+    format: str = "migration-assessment/1"
+    probed: bool
+    """Whether the fleet's models were asked; otherwise only what is known of their runtimes counts."""
+    traffic: TrafficSummary
+    moved: tuple[Moved, ...] = ()
+    unmapped: Mapping[str, int] = {}
+    """A model that the plan doesn't map → requests for it."""
+    provider: ProviderObjects | None = None
+    """None: the provider wasn't asked."""
+
+    @property
+    def blocking(self) -> tuple[str, ...]:
+        """Return what keeps clients from moving, in words."""
+        used = (
+            f"{one.model} → {one.target}: {feature.name} is {feature.status}"
+            for one in self.moved
+            for feature in one.features
+            if feature.blocks
+        )
+        # Not a feature, but waived by name like one.
+        long = (
+            f"{one.model} → {one.target}: {one.mapped.too_long} requests may not fit into {one.context} tokens "
+            f"(waiver: {CONTEXT})"
+            for one in self.moved
+            if one.mapped.too_long and not one.long_waiver
+        )
+        return (*used, *long)

@@ -1,0 +1,99 @@
+"""`migrate replay` and `migrate assess` on the command line."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command_line import Ran, rackwright
+from tests.lifecycle.migrate.desk_ends import DeskEnds, desk_with_ends
+from tests.lifecycle.migrate.desks import Desk
+from tests.lifecycle.migrate.ends import request, running_ends
+from tests.stand_in_cloud import KEY, Fault
+
+
+@pytest.fixture
+def made(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    with running_ends(tmp_path / "unused") as ends:
+        monkeypatch.setattr("rackwright.cli.migrate.replay.hosts_needed", lambda: None)
+        monkeypatch.setattr("rackwright.cli.migrate.assess.hosts_needed", lambda: None)
+        made = desk_with_ends(desk, ends, monkeypatch)
+        monkeypatch.setattr(
+            "rackwright.lifecycle.session.session.open_session", lambda *_, **__: nullcontext(desk.session)
+        )
+        yield made
+
+
+def ran(made: DeskEnds, *words: str) -> Ran:
+    return rackwright("-f", made.desk.path, "migrate", *words)
+
+
+def test_a_replay(made: DeskEnds) -> None:
+    made.record(*(request(number) for number in range(3)))
+    made.ends.fleet.faults.append(Fault("status", status=400))
+    done = ran(made, "replay", "support", "--yes")
+    assert done.exit_code == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "3 of 3 recorded requests"
+    assert [line.split()[:3] for line in lines[2:5]] == [
+        ["the", "cloud", "3"],
+        ["the", "cloud", "again"],
+        ["the", "fleet", "2"],
+    ]
+    assert "1 HTTP 400" in lines[4]
+    assert lines[-1] == "spent: 0.00 of 50.00 EUR"
+    assert "budget: 0.00 of 50.00 EUR are spent" in done.stderr
+    document = ran(made, "replay", "support", "--json", "--yes").document
+    assert document["done"] is True
+    assert document["asks"]["fleet"]["errors"] == {"HTTP 400": 1}
+    report = ran(made, "report", "support")
+    assert "| the cloud again | 3 | 0 |" in report.stdout
+
+
+def test_a_replay_that_stops_shows_what_it_did_and_fails(made: DeskEnds) -> None:
+    made.record(request(1))
+    made.ends.cloud.faults.append(Fault("redirect", times=-1, location="https://127.0.0.1:1/"))
+    done = ran(made, "replay", "support", "--yes")
+    assert done.exit_code == 1
+    assert "the replay stopped: the cloud redirects with 302" in done.stderr
+    assert "next: rackwright migrate replay support" in done.stderr
+    assert "1 of 1 recorded requests" in done.stdout
+
+
+def test_without_yes_nothing_is_asked(made: DeskEnds) -> None:
+    made.record(request(1))
+    done = ran(made, "replay", "support", "--json")
+    assert done.exit_code == 2
+    assert not made.ends.cloud.received
+
+
+def test_an_assessment(made: DeskEnds) -> None:
+    made.record(request(1, store=True), request(2))
+    made.ends.cloud.models["gpt-4o-mini"] = {"shutdown_date": "2027-01-15"}
+    made.ends.cloud.objects["/v1/files"] = [{"id": "file-1", "bytes": 2_500_000, "created_at": 1_700_000_000}]
+    done = ran(made, "assess", "support")
+    assert done.exit_code == 12, done.stderr
+    assert "gpt-4o-mini → assistant (llama_cpp, 2048 tokens)" in done.stdout
+    assert "blocks: gpt-4o-mini → assistant: store is ignored" in done.stdout
+    assert "gpt-4o-mini: shut down on 2027-01-15." in done.stdout
+    row = next(line.split() for line in done.stdout.splitlines() if line.startswith("files"))
+    assert row == ["files", "1", "2.5", "MB", "2023-11-14"]
+    assert "usage and costs: need an admin key" in done.stdout
+    assert KEY not in done.stdout + done.stderr
+    document = ran(made, "assess", "support", "--json").document
+    assert document["blocking"] == ["gpt-4o-mini → assistant: store is ignored"]
+    report = ran(made, "report", "support")
+    assert report.exit_code == 12
+    assert "| store | 1 | ignored, blocks |" in report.stdout
+
+
+def test_an_assessment_offline(made: DeskEnds) -> None:
+    made.record(request(1))
+    done = ran(made, "assess", "support", "--offline")
+    assert "nothing was asked" in done.stdout
+    assert not made.ends.cloud.received
+    assert not made.ends.fleet.received
+    made.desk.edit("currency", "waivers: {endpoint.chat: x}\ncurrency")
+    assert ran(made, "assess", "support", "--offline").exit_code == 0

@@ -1,0 +1,129 @@
+"""`migrate replay` with its log on control hosts: agreed to first, noted, continued on another machine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rackwright.errors import FleetError, RackwrightError
+from rackwright.lifecycle.migrate import replay as replay_module
+from rackwright.lifecycle.migrate.gateway_lanes import Hours
+from rackwright.lifecycle.migrate.replay_procedure import replay
+from rackwright.migrate.replaying.outcome import Outcome
+from rackwright.values.windows import parse_window
+from tests.lifecycle.migrate.desk_ends import Agreeing, DeskEnds, desk_with_ends
+from tests.lifecycle.migrate.desks import Desk
+from tests.lifecycle.migrate.ends import Ends, request
+from tests.stand_in_cloud import Fault
+
+
+@pytest.fixture
+def made(desk: Desk, ends: Ends, monkeypatch: pytest.MonkeyPatch) -> DeskEnds:
+    return desk_with_ends(desk, ends, monkeypatch)
+
+
+def test_it_asks_first_and_notes_each_part(made: DeskEnds, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay_module, "IN_FILE", 3)
+    made.record(*(request(number) for number in range(5)))
+    console = Agreeing()
+    done = replay(made.desk.open(), console)
+    assert console.asked == ["Ask openai and the fleet?"]
+    assert console.said[:3] == [
+        "sample: 5 of 5 recorded requests; 5 of them lack an answer",
+        "the cloud openai: 10 requests, probably 0.00 USD, at most 0.00 USD".replace("USD", "EUR"),
+        "budget: 0.00 of 50.00 EUR are spent",
+    ]
+    assert done.outcome.done
+    assert done.error("support") is None
+    place = made.desk.open()
+    assert [entry.act for entry in place.entries()] == ["init", "replay", "replay", "replay"]
+    assert place.entries()[-1].what.startswith(
+        "5 requests; asked: 5 cloud, 5 again, 5 fleet; 0.00 of 50.00 EUR spent"
+    )
+    noted = place.result("replay", Outcome)
+    assert noted is not None
+    assert noted.model_dump() == done.outcome.model_dump()
+    assert "Question" not in noted.model_dump_json()
+
+
+def test_refused_means_that_nothing_is_asked(made: DeskEnds) -> None:
+    made.record(request(1))
+    with pytest.raises(RackwrightError, match="not confirmed"):
+        replay(made.desk.open(), Agreeing(agrees=False))
+    assert not made.ends.cloud.received
+    assert not made.desk.open().entries()
+
+
+def test_another_machine_with_the_folder_goes_on(
+    made: DeskEnds, desk_of: Callable[..., Desk], ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.record(*(request(number) for number in range(6)))
+    ends.cloud.faults.append(Fault("status", status=403, times=-1))
+    stopped = replay(made.desk.open(), Agreeing())
+    error = stopped.error("support")
+    assert error is not None
+    assert error.exit_code == 1
+    assert error.problems[0].next == "rackwright migrate replay support"
+    ends.cloud.faults.clear()
+    other = desk_with_ends(desk_of("ben", "desktop"), ends, monkeypatch)
+    shutil.copytree(made.desk.records, other.desk.records)
+    done = replay(other.desk.open(), Agreeing())
+    assert done.outcome.done
+    before = len(ends.cloud.received)
+    console = Agreeing()
+    assert replay(other.desk.open(), console).outcome.done
+    assert console.said == ["every request of the sample was asked already"]
+    assert len(ends.cloud.received) == before
+
+
+def test_the_end_of_the_budget_is_an_error_that_says_what_to_do(made: DeskEnds) -> None:
+    made.desk.edit("budget: 50", "budget: 0.000001")
+    made.record(request(1))
+    error = replay(made.desk.open(), Agreeing()).error("support")
+    assert error is not None
+    assert str(error) == (
+        "support: the replay stopped: the budget is used up; replay.budget of the plan covers no further request\n"
+        "  next: rackwright migrate score support"
+    )
+    assert not made.ends.cloud.received
+
+
+def test_a_killed_replay_counts_its_reserve(made: DeskEnds) -> None:
+    made.record(request(1))
+    place = made.desk.open()
+    place.note("replay", "x", Outcome(recorded=1, sample=1, currency="EUR", spent=1.0, reserved=2.0))
+    console = Agreeing()
+    done = replay(made.desk.open(), console)
+    assert done.outcome.spent == pytest.approx(3.0, abs=0.01)
+    assert "an earlier replay was interrupted: 2.00 EUR count as spent, the most that was in flight" in console.said
+
+
+def test_what_an_end_cannot_answer_is_refused_before_anything(made: DeskEnds) -> None:
+    made.record(request(1))
+    text = made.desk.path.read_text()
+    made.desk.path.write_text(text.replace("chat: {cloud: openai, names: [gpt-4o-mini]}", ""))
+    with pytest.raises(FleetError, match="the gateways pass no gpt-4o-mini to the cloud openai"):
+        replay(made.desk.open(), Agreeing())
+    made.desk.path.write_text(text)
+    made.desk.edit("{gpt-4o-mini: assistant}", "{gpt-4o-mini: chat}")
+    with pytest.raises(FleetError, match="chat has no replica yet"):
+        replay(made.desk.open(), Agreeing())
+    assert not made.ends.cloud.received
+
+
+def test_hours_by_the_fleets_time_zone() -> None:
+    from zoneinfo import ZoneInfo
+
+    said: list[str] = []
+    now = [datetime(2026, 12, 1, 18, 0, tzinfo=UTC)]
+    hours = Hours((parse_window("daily 20:00-06:00"),), ZoneInfo("Europe/Berlin"), said.append, lambda: now[0])
+    closed_until = hours.waiter()
+    assert closed_until() == 3600
+    assert closed_until() == 3600
+    assert said == ["outside replay.hours: goes on at Tue 2026-12-01 20:00 CET"]
+    now[0] += timedelta(hours=1)
+    assert closed_until() == 0
+    assert Hours((), UTC, said.append).waiter()() == 0
