@@ -37,7 +37,7 @@ def capacity(context: Context, name: str, replica: str | None) -> int:
 
 
 def _found(context: Context, name: str, replica: str | None) -> CapacityFound:
-    from rackwright.lifecycle.migrate.capacity import capacity as measure
+    from rackwright.lifecycle.migrate.capacity.procedure import capacity as measure
     from rackwright.lifecycle.migrate.place import open_place
     from rackwright.lifecycle.session.session import open_session
 

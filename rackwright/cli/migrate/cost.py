@@ -12,7 +12,7 @@ from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rackwright.migrate.cost.compared import Costed
+    from rackwright.migrate.cost.comparison import Costed
 
 
 @click.command(cls=Command)

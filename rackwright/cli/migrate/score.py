@@ -23,7 +23,8 @@ def score(context: Context, name: str) -> int:
 
     Compares what `migrate replay` brought: each request is a pair of the fleet's answer and the cloud's second one,
     which shows how much the cloud differs from itself. PASS, FAIL or INCONCLUSIVE for each segment; too little data
-    never passes. Both ends answer the plan's golden set, if it names one. Exit code 12 unless the result is PASS.
+    never passes. Both ends answer the plan's golden set, if it names one, and the cloud charges for that. Exit code
+    12 unless the result is PASS.
     """
     hosts_needed()
     found = _scored(context, name)
@@ -35,8 +36,14 @@ def score(context: Context, name: str) -> int:
 
 def _scored(context: Context, name: str) -> Scored:
     from rackwright.lifecycle.migrate.place import open_place
-    from rackwright.lifecycle.migrate.score import score as compare
+    from rackwright.lifecycle.migrate.score.both_ends import both_ends
+    from rackwright.lifecycle.migrate.score.procedure import asks
+    from rackwright.lifecycle.migrate.score.procedure import score as compare
     from rackwright.lifecycle.session.session import open_session
 
     with open_session(context.fleet) as session:
-        return compare(open_place(session, name), context.note)
+        place = open_place(session, name)
+        if not asks(place):
+            return compare(place, context.note)
+        with both_ends(place, context.note) as ask:
+            return compare(place, context.note, ask)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.lifecycle.migrate.place import Place
-from rackwright.migrate.cost.compared import Costed, compare
+from rackwright.migrate.cost.comparison import Costed, compare
 from rackwright.migrate.cost.from_records import bill_of_records
 from rackwright.migrate.cost.usage_file import read_usage
 from rackwright.migrate.lines import parsed

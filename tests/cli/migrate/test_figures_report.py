@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.lifecycle.migrate import pool_check
-from rackwright.lifecycle.migrate.capacity import capacity
+from rackwright.lifecycle.migrate.capacity import pool_check
+from rackwright.lifecycle.migrate.capacity.procedure import capacity
 from rackwright.lifecycle.migrate.cost import cost
-from rackwright.lifecycle.migrate.score import score
+from rackwright.lifecycle.migrate.score.procedure import score
 from rackwright.migrate.score.join import Answered
 from tests.cli.command_line import Ran, rackwright
 from tests.lifecycle.migrate.desks import Desk

@@ -11,9 +11,9 @@ import pytest
 
 from rackwright.errors import RackwrightError, UsageError
 from rackwright.lifecycle.bench.measure import Recorded
-from rackwright.lifecycle.migrate import pool_check
-from rackwright.lifecycle.migrate.capacity import LONGEST, SHORTEST, capacity
-from rackwright.lifecycle.migrate.pool_check import of_fit
+from rackwright.lifecycle.migrate.capacity import pool_check
+from rackwright.lifecycle.migrate.capacity.pool_check import of_fit
+from rackwright.lifecycle.migrate.capacity.procedure import LONGEST, SHORTEST, capacity
 from rackwright.migrate.capacity.result import Cache, CapacityFound
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import ReplayedAnswer

@@ -6,7 +6,7 @@ import pytest
 
 from rackwright.errors import FleetError
 from rackwright.lifecycle.migrate.cost import cost
-from rackwright.migrate.cost.compared import Costed
+from rackwright.migrate.cost.comparison import Costed
 from rackwright.migrate.recorded_request import RecordedRequest
 from tests.lifecycle.migrate.desks import Desk
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pytest
 
 from rackwright.errors import FleetError, RackwrightError
-from rackwright.lifecycle.migrate.score import read_examples, score
+from rackwright.lifecycle.migrate.score.procedure import read_examples, score
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import ReplayedAnswer
 from rackwright.migrate.score.join import Answered

@@ -9,7 +9,7 @@ from rackwright.cli.render.migrate_report import cost_text
 from rackwright.cli.render.migrate_report.shown import Curve, Shown
 from rackwright.cli.render.sections import Section
 from rackwright.lifecycle.migrate.report_source import Reported
-from rackwright.migrate.cost.compared import Costed, cumulated
+from rackwright.migrate.cost.comparison import Costed, cumulated
 
 
 def cost_part(found: Reported) -> Shown | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rackwright.cli.render.table import table
-from rackwright.migrate.cost.compared import Case, Costed
+from rackwright.migrate.cost.comparison import Case, Costed
 
 CASES = ("bill", "fleet's costs", "saved a month", "break-even")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rackwright.fit.fit import Fit
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.fit.procedure import Placed, ask, fit_host
-from rackwright.lifecycle.migrate.traffic import Traffic
+from rackwright.lifecycle.migrate.capacity.traffic import Traffic
 from rackwright.lifecycle.session.session import Session
 from rackwright.migrate.capacity.result import Cache
 

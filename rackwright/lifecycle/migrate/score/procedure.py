@@ -7,9 +7,8 @@ from collections.abc import Callable
 from rackwright.errors import RackwrightError
 from rackwright.fleet.golden.golden_file import read_golden_set
 from rackwright.fleet.golden.golden_set import GoldenSet
-from rackwright.lifecycle.migrate.ask import Ask
-from rackwright.lifecycle.migrate.judging import judge_of
 from rackwright.lifecycle.migrate.place import Place
+from rackwright.lifecycle.migrate.score.judging import Ask, judge_of
 from rackwright.migrate.score.decide import decide
 from rackwright.migrate.score.golden_pairs import golden_marks, golden_requests
 from rackwright.migrate.score.join import Join

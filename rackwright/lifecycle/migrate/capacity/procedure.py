@@ -19,9 +19,9 @@ from rackwright.lifecycle.bench.measure import Recorded, measure
 from rackwright.lifecycle.bench.objectives import missed
 from rackwright.lifecycle.bench.tool import VERSION, ensure
 from rackwright.lifecycle.bench.way import to_replica
+from rackwright.lifecycle.migrate.capacity.pool_check import checked_cache
+from rackwright.lifecycle.migrate.capacity.traffic import Traffic, traffic
 from rackwright.lifecycle.migrate.place import Place
-from rackwright.lifecycle.migrate.pool_check import checked_cache
-from rackwright.lifecycle.migrate.traffic import Traffic, traffic
 from rackwright.lifecycle.session.session import Session
 from rackwright.migrate.capacity.body import body_of
 from rackwright.migrate.capacity.busiest import LENGTHS, Window, busiest, to_replay

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
 from pydantic import JsonValue
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.ask import Ask
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import ReplayedAnswer
@@ -17,11 +17,18 @@ from rackwright.migrate.score.join import Answered
 from rackwright.migrate.score.judge import Choice, judged, questions, read_choice
 from rackwright.migrate.score.request_checks import usable
 from rackwright.migrate.score.tally import Tally
+from rackwright.migrate.side import Side
 
 MOST = 1000
 """Requests, in the order in which they were replayed: each takes four answers of the judge."""
 _BATCH = 32
 """Requests whose texts wait for the judge together."""
+
+
+class Ask(Protocol):
+    """Asks one side, and returns an answer to each request by the request's id, whatever happens."""
+
+    def __call__(self, side: Side, requests: Sequence[RecordedRequest]) -> Mapping[str, ReplayedAnswer]: ...
 
 
 @dataclass

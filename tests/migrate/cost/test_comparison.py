@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rackwright.cli.render.migrate_report.cost_text import as_text
 from rackwright.migrate.cost.bill import Bill
-from rackwright.migrate.cost.compared import Costed, break_even, compare, cumulated
+from rackwright.migrate.cost.comparison import Costed, break_even, compare, cumulated
 from rackwright.migrate.plan.prices import Costs
 
 COSTS = Costs(capital=72_000, months=36, kilowatts=2, kilowatt_hour=0.25, staff=1000, hosting=100)
