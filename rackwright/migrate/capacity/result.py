@@ -110,7 +110,7 @@ class ModelCapacity(Stored):
         if needed is None:
             found.append(f"no rate was good: {self.measured.why_ended}")
         elif needed > self.planned:
-            found.append(f"{needed} replicas are needed, the fleet file has {self.planned}")
+            found.append(f"needed replicas: {needed}, in the fleet file: {self.planned}")
         if self.cache.fits is False:
             found.append(self.cache.why)
         return tuple(found)

@@ -74,7 +74,7 @@ def test_measured_and_extrapolated_figures_have_sections_of_their_own(
     assert ran.exit_code == 12
     assert "## Capacity of assistant, measured" in ran.stdout
     assert "## Capacity of assistant, extrapolated" in ran.stdout
-    assert "capacity of assistant: 6 replicas are needed, the fleet file has 1" in ran.stdout
+    assert "capacity of assistant: needed replicas: 6, in the fleet file: 1" in ran.stdout
     html = page.read_text()
     assert "assistant: requests answered (per second) by requests sent per second" in html
     assert "the highest rate that was good" in html

@@ -74,7 +74,7 @@ def test_measured_and_extrapolated_figures_are_kept_apart(desk: Desk) -> None:
     assert (model.extrapolated.busy, model.extrapolated.spare, model.extrapolated.replicas) == (5, 1, 6)
     assert model.extrapolated.at_a_time == 8
     assert not found.met
-    assert model.problems == ("6 replicas are needed, the fleet file has 1",)
+    assert model.problems == ("needed replicas: 6, in the fleet file: 1",)
     assert desk.open().result("capacity", CapacityFound) == found
     assert desk.open().entries()[-1].what == "not met; assistant: 6 replicas needed, 1 planned"
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from rackwright.cli.render.table import table
 from rackwright.migrate.capacity.result import Cache, CapacityFound, Extrapolated, Measured, ModelCapacity, Speed
+from rackwright.report.words import counted
 from rackwright.state.formats import stamp
 
 HEAD = ("rate", "sent", "answered", "failed", "tokens/s", "first token p95", "per token p95", "answer p95", "")
@@ -65,15 +66,16 @@ def needed(found: ModelCapacity) -> str:
     size = found.extrapolated
     if size.replicas is None:
         return "no number of replicas can be derived"
-    busy = f"{size.busy} replicas with {size.headroom:g} percent headroom, and {size.spare} spare"
-    return f"{busy}: {size.replicas} replicas, {size.gpus} GPUs; the fleet file has {found.planned} replicas"
+    busy = f"{counted(size.busy, 'replica')} with {size.headroom:g} percent headroom, and {size.spare} spare"
+    total = f"{counted(size.replicas, 'replica')} with {counted(size.gpus or 0, 'GPU')}"
+    return f"{busy}: {total}; the fleet file has {counted(found.planned, 'replica')}"
 
 
 def cache(found: Cache) -> str:
     largest = f"largest request {found.largest} tokens of a context of {found.context}"
-    counted = f"{found.counted:.0%} of them counted by the provider, the others estimated"
+    known = f"{found.counted:.0%} of them counted by the provider, the others estimated"
     answer = {True: "fits", False: "does not fit", None: "not known"}[found.fits]
-    parts = (answer, f"{largest}, 95 percent have at most {found.typical}", counted, found.why)
+    parts = (answer, f"{largest}, 95 percent have at most {found.typical}", known, found.why)
     return "; ".join(part for part in parts if part)
 
 

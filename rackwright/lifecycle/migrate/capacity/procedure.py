@@ -225,7 +225,10 @@ def _speed(step: Step, reason: str | None) -> Speed:
 
 def _extrapolated(place: Place, found: Traffic, window: Window, measured: Measured, replica: Replica) -> Extrapolated:
     rules, peak = place.plan.capacity, window.whole_rate
-    peaks = {str(seconds): busy.whole_rate for seconds in LENGTHS if (busy := busiest(found.arrivals, seconds))}
+    times = found.arrivals.times
+    # A window that is longer than the records would say that little is asked.
+    lengths = [seconds for seconds in LENGTHS if seconds <= max(window.seconds, times[-1] - times[0])]
+    peaks = {str(seconds): busy.whole_rate for seconds in lengths if (busy := busiest(found.arrivals, seconds))}
     known = Extrapolated(
         sampled=100 * window.requests / window.weight,
         peak=peak,
