@@ -151,6 +151,10 @@ def _whole(parts: dict[Part, str]) -> Answered:
 
 
 def _lacks(parts: dict[Part, str]) -> str:
+    cloud = parts.get("answers-cloud")
+    if cloud and parsed("answers-cloud", cloud, ReplayedAnswer).error:
+        # A replay doesn't ask the others then.
+        return "the cloud failed"
     missing = next(part for part in PARTS if part not in parts)
     return "the request isn't recorded" if missing == "requests" else f"no answer of the {_SIDES[missing]}"
 

@@ -146,3 +146,11 @@ def test_a_judge_that_the_fleet_does_not_have_is_refused(desk: Desk) -> None:
     desk.edit("currency: EUR", "score: {judge: nobody}\ncurrency: EUR")
     with pytest.raises(RackwrightError, match="nobody"):
         score(desk.open(), desk.say, Ends())
+
+
+def test_what_could_not_be_compared_is_counted(desk: Desk) -> None:
+    fill(desk, labels(80))
+    desk.open().folder.write("requests", [request("unasked").model_dump_json()])
+    desk.open().folder.write("answers-cloud", [answer("yes", name="r000000", asked="cloud").model_dump_json()])
+    found = score(desk.open(), desk.say)
+    assert found.left_out == {"not replayed": 1, "second line with the same id": 1}

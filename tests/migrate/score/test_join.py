@@ -7,7 +7,7 @@ import random
 import pytest
 
 from rackwright.errors import RackwrightError
-from tests.migrate.score.answers import joined, labelled, labels, lines
+from tests.migrate.score.answers import answer, joined, labelled, labels, lines
 
 
 def names(found):
@@ -89,3 +89,13 @@ def test_a_damaged_line_is_named_without_its_text(line):
     files["answers-fleet"][1] = line
     with pytest.raises(RackwrightError, match="answers-fleet: a line can't be read"):
         joined(files)
+
+
+def test_a_request_that_the_cloud_failed_is_said_to_be_that():
+    files = lines([labelled(1)])
+    failed = answer("", name="r000001", asked="cloud", status=500).model_copy(update={"error": "HTTP 500"})
+    files["answers-cloud"] = [failed.model_dump_json()]
+    files["answers-again"] = files["answers-fleet"] = []
+    join, found = joined(files)
+    assert not found
+    assert join.left_out == {"the cloud failed": 1}
