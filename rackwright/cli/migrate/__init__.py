@@ -5,7 +5,19 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.common.options import Group
-from rackwright.cli.migrate import assess, capture, erase, import_, init, replay, report, status
+from rackwright.cli.migrate import (
+    assess,
+    capacity,
+    capture,
+    cost,
+    erase,
+    import_,
+    init,
+    replay,
+    report,
+    score,
+    status,
+)
 
 
 @click.group(cls=Group)
@@ -25,6 +37,9 @@ for _command in (
     erase.erase,
     assess.assess,
     replay.replay,
+    score.score,
+    capacity.capacity,
+    cost.cost,
     report.report,
 ):
     migrate.add_command(_command)
