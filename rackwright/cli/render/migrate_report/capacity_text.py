@@ -64,7 +64,7 @@ def extrapolated(found: Extrapolated) -> str:
 
 def needed(found: ModelCapacity) -> str:
     size = found.extrapolated
-    if size.replicas is None:
+    if size.replicas is None or size.busy is None:
         return "no number of replicas can be derived"
     busy = f"{counted(size.busy, 'replica')} with {size.headroom:g} percent headroom, and {size.spare} spare"
     total = f"{counted(size.replicas, 'replica')} with {counted(size.gpus or 0, 'GPU')}"

@@ -14,13 +14,13 @@ from rackwright.lifecycle.migrate.lane import Lane, Pace, Stop
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.prepare import require_ends
 from rackwright.lifecycle.migrate.score.judging import Ask
+from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.parse_answer import parse_answer
+from rackwright.migrate.asking.price_of import cost, most
+from rackwright.migrate.asking.request_body import cloud_body, fleet_body, unchanged
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import ReplayedAnswer
-from rackwright.migrate.replaying.outcome import Outcome
-from rackwright.migrate.replaying.parse_answer import parse_answer
-from rackwright.migrate.replaying.price_of import cost, most
-from rackwright.migrate.replaying.request_body import cloud_body, fleet_body, unchanged
 from rackwright.migrate.side import Side
 from rackwright.stopping import stoppable
 
