@@ -50,7 +50,7 @@ class StandInCloud:
 
 
 @contextmanager
-def stand_in_cloud(ca: CertificateAuthority, *names: str) -> Iterator[StandInCloud]:
+def stand_in_cloud(ca: CertificateAuthority, *names: str, address: str = "127.0.0.1") -> Iterator[StandInCloud]:
     """Run one with a certificate of this CA for these names."""
     cloud = StandInCloud()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -66,7 +66,7 @@ def stand_in_cloud(ca: CertificateAuthority, *names: str) -> Iterator[StandInClo
             self.request = context.wrap_socket(self.request, server_side=True)
             super().setup()
 
-    server = _Server(("127.0.0.1", 0), Handler)
+    server = _Server((address, 0), Handler)
     cloud.port = int(server.server_address[1])
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:

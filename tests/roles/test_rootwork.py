@@ -18,6 +18,7 @@ from rackwright.operations.facts.interface import InterfaceOf
 from rackwright.operations.filesystem.file import SUFFIX
 from rackwright.operations.haproxy.paths import DRAINS
 from rackwright.roles.backup.role import backup
+from rackwright.roles.cloud.role import cloud
 from rackwright.roles.gateway.configuration import PATHS
 from rackwright.roles.host_proxy.now import works_command
 from rackwright.roles.tool.role import tool
@@ -27,6 +28,8 @@ from tests.fleet import test_members as members
 from tests.roles.rootwork import roots_lines, trespasses, users_folders
 from tests.roles.test_backup import ACCESS
 from tests.roles.test_backup import SETTINGS as BACKUP
+from tests.roles.test_cloud import SETTINGS as CLOUDS
+from tests.roles.test_cloud import access as access_to_clouds
 from tests.roles.test_host_proxy import settings as host_proxy
 from tests.roles.test_tool import GIVEN as TOOL
 from tests.roles.test_tool_units import SETTINGS as SCHEDULED
@@ -54,6 +57,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> list[Played]:
         play(
             tool, **{**TOOL, "settings": SCHEDULED, "secrets": lambda: dict.fromkeys(SCHEDULED.secrets, Secret("x"))}
         ),
+        play(cloud, settings=CLOUDS, access=access_to_clouds),
         *(play(site, model=spec, facts={InterfaceOf: "eth0"}) for spec in specs.values()),
     ]
 

@@ -13,6 +13,7 @@ from rackwright.launch import Reach
 from rackwright.lifecycle.p2p import unit as p2p
 from rackwright.operations import watch_units
 from rackwright.roles.backup import units as backup
+from rackwright.roles.cloud import units as cloud
 from rackwright.roles.etcd import configuration as etcd
 from rackwright.roles.firewall import role as firewall
 from rackwright.roles.gpu_faults import units as gpu_faults
@@ -21,6 +22,7 @@ from rackwright.roles.replica_group import units as replica_group
 from rackwright.roles.tool import units as tool
 from rackwright.roles.vip import configuration as vip
 from tests.roles.test_backup import DISK, WEB
+from tests.roles.test_cloud import OWN as CLOUD
 from tests.roles.test_probe import PROBE
 from tests.roles.test_proxy_units import GATEWAY, HOST_PROXY
 from tests.roles.test_replica import launched
@@ -47,6 +49,13 @@ MOVES = {
     "ProcSubset",
 }
 """keepalived runs its check as another user, reads /proc/sys, and announces an address that moves."""
+FOLLOWS = {
+    "CapabilityBoundingSet_CAP_NET_ADMIN",
+    "CapabilityBoundingSet_CAP_SET_UID_GID_PCAP",
+    "SystemCallFilter_privileged",
+    "ProcSubset",
+}
+"""It loads rules, and asks HAProxy as HAProxy's user."""
 READS = {"CapabilityBoundingSet_CAP_DAC_FOWNER_IPC_OWNER"}
 SERVES = {
     "RootDirectoryOrRootImage",
@@ -86,6 +95,12 @@ def analyzed(unit: Path, *options: str) -> str:
             tool.unit_text(TOOL),
             {"RootDirectoryOrRootImage", "DeviceAllow"} | NETWORK | {"RestrictAddressFamilies_AF_UNIX"},
         ),
+        ("cloud", cloud.service(), LOOKS | FOLLOWS | NETWORK | {NETLINK}),
+        (
+            "cloud-own@",
+            cloud.connection(CLOUD, 3128),
+            {"RootDirectoryOrRootImage", "DeviceAllow", "RestrictAddressFamilies_AF_UNIX"} | NETWORK,
+        ),
         ("vip", vip.unit_text(), LOOKS | MOVES | NETWORK | {NETLINK}),
     ],
 )
@@ -116,6 +131,7 @@ UNITS = {
     "rackwright/operations/haproxy/templates/unit.service.j2": [GATEWAY, HOST_PROXY],
     "rackwright/operations/watch_units.py": [watch_units.answer("", "", "/bin/true")],
     "roles/backup/units.py": [backup.service(DISK, "run"), backup.service(WEB, "check")],
+    "roles/cloud/units.py": [cloud.service(), cloud.connection(CLOUD, 3128)],
     "roles/etcd/templates/unit.service.j2": [etcd.unit_text()],
     "roles/firewall/templates/rackwright-firewall.service": [FIREWALL],
     "roles/gpu_faults/units.py": [gpu_faults.service()],
@@ -128,7 +144,7 @@ UNITS = {
 """Source → the units that it renders, of all that have a sandbox."""
 
 
-BOUNDS = {"roles/backup/units.py": 1.8, "roles/vip/templates/unit.service.j2": 2.6}
+BOUNDS = {"roles/backup/units.py": 1.8, "roles/cloud/units.py": 2.2, "roles/vip/templates/unit.service.j2": 2.6}
 """Source → the exposure of its units, if it is more than LIMIT: they need what MOVES, READS and NETWORK list."""
 LIMIT = 1.5
 

@@ -266,7 +266,7 @@ def test_a_url_reaches_curl_as_a_url_whatever_it_contains(tmp_path: Path, hub: S
 
 def test_a_golden_set_that_control_hosts_do_not_have_is_named(tmp_path: Path) -> None:
     fleet = make_fleet(tmp_path / "acme.yml")
-    models = fleet.file.model_dump(mode="json", exclude_unset=True)["models"]
+    models = fleet.file.model_dump(mode="json", exclude_unset=True, by_alias=True)["models"]
     models["assistant"]["canary"] = {"golden": "golden.jsonl"}
     fleet = make_fleet(tmp_path / "acme.yml", models=models)
     (condition,) = (one for one in check_files(fleet).conditions if one.state is State.WARNING and one.what != "lock")
