@@ -72,7 +72,7 @@ class Head(Stored):
 
     format: str = "migration-head/1"
     migration: Name
-    number: int
+    number: Annotated[int, Field(ge=1)]
     sha256: Sha256
 
 
@@ -111,10 +111,12 @@ def read_log(store: ControlStore, migration: str) -> Log:
     Raise RackwrightError, naming the entry, if one is damaged, was changed or removed, or is in another's place.
     """
     folder = f"{FOLDER}/{migration}.log"
-    log = Log(migration)
+    # Before the entries: those that a note adds in between are then no fault.
+    head, log = _head_of(store, migration), Log(migration)
     for name, text in store.read_all(folder).items():
         log = _followed(log, name, text, store.place(f"{folder}/{name}"))
-    _check_head(store, log)
+    if head:
+        _check_head(head, log, store.place(_head_path(migration)))
     return log
 
 
@@ -128,9 +130,6 @@ def add(store: ControlStore, log: Log, entry: Entry, result: str | None = None) 
     _refuse(log, entry, text, result)
     if result is not None:
         store.put(_result_path(entry), result, KEPT)
-    # A note that was killed may have left the head one entry behind. It never is more.
-    if log.entries and _head_of(store, log.migration) != _head(log):
-        _put_head(store, log)
     stored = store.put_first(entry.path, text)
     added = _followed(log, f"{entry.number:06}.json", stored, store.place(entry.path))
     if stored == text:
@@ -169,16 +168,13 @@ def _followed(log: Log, name: str, text: str, where: str) -> Log:
     return Log(log.migration, (*log.entries, entry), (*log.sha256s, digest_of(text)))
 
 
-def _check_head(store: ControlStore, log: Log) -> None:
-    head, length = _head_of(store, log.migration), len(log.entries)
-    number = head.number if head else 0
-    where = store.place(_head_path(log.migration))
-    if number > length:
-        raise _broken(where, f"entry {length + 1} is missing: the log had {number}")
-    if number < length - 1:
-        raise _broken(where, f"the log should have {number} entries, and has {length}")
-    if head and head.sha256 != log.sha256s[number - 1]:
-        raise _broken(where, f"entry {number} was changed")
+def _check_head(head: Head, log: Log, where: str) -> None:
+    """A head that is behind is no fault: a note was killed before it wrote it, or an older one was restored."""
+    length = len(log.entries)
+    if head.number > length:
+        raise _broken(where, f"entry {length + 1} is missing: the log had {head.number}")
+    if head.sha256 != log.sha256s[head.number - 1]:
+        raise _broken(where, f"entry {head.number} was changed")
 
 
 def _head_of(store: ControlStore, migration: str) -> Head | None:

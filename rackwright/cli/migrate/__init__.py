@@ -5,17 +5,17 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.common.options import Group
-from rackwright.cli.migrate import assess, init, replay, report, status
+from rackwright.cli.migrate import assess, import_, init, replay, report, status
 
 
 @click.group(cls=Group)
 def migrate() -> None:
-    """Move from a cloud's API to the fleet, and prove it with recorded requests.
+    """Move from a cloud's API to the fleet, by figures.
 
     The plan of the migration NAME is FLEET.migrate-NAME.yml next to the fleet file FLEET.yml. Its log and its results
     are on the control hosts; recorded requests and answers are encrypted, in a folder next to the plan.
     """
 
 
-for _command in (init.init, status.status, assess.assess, replay.replay, report.report):
+for _command in (init.init, status.status, import_.import_, assess.assess, replay.replay, report.report):
     migrate.add_command(_command)

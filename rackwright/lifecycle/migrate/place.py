@@ -13,7 +13,7 @@ from threading import Event
 from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
-from rackwright.lifecycle.migrate.same_folder import mark, refuse_absent, refuse_other
+from rackwright.lifecycle.migrate.same_folder import look, mark, refuse_absent, refuse_other
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
@@ -181,7 +181,7 @@ def open_place(session: Session, name: str, console: Console | None = None) -> P
         raise UsageError("there is no migration plan", where=str(path), next=f"rackwright migrate init {name}")
     plan = read_plan(session.fleet, name)
     place = Place(session, plan, folder_of(path, plan), read_log(session.store, name), console or Silent())
-    mark(place.folder, place.log)
+    look(place.folder, place.log)
     return place
 
 

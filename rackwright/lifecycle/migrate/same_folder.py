@@ -30,6 +30,8 @@ class Known(StrEnum):
     """This machine has none."""
     OTHER = "other"
     """It is an older copy, or another one."""
+    LOST = "lost"
+    """The log lacks an entry that this folder knew: a control host was restored from an older snapshot."""
 
 
 class _Marker(Stored):
@@ -41,15 +43,16 @@ class _Marker(Stored):
 
 def known(folder: Folder, log: Log) -> Known:
     """Return how the folder on this machine compares with the one that the log knows."""
-    found = last_with_folder(log)
-    here = folder.sha256()
+    found, here, marked = last_with_folder(log), folder.sha256(), _marked(folder.path / MARKER)
+    if marked and marked not in log.sha256s:
+        return Known.LOST
     if found is None:
         return Known.NEW
     if here == found[0].manifest:
         return Known.SAME
     if here is None:
         return Known.ABSENT
-    return Known.AHEAD if _marked(folder.path / MARKER) == found[1] else Known.OTHER
+    return Known.AHEAD if marked == found[1] else Known.OTHER
 
 
 def last_with_folder(log: Log) -> tuple[Entry, str] | None:
@@ -58,8 +61,16 @@ def last_with_folder(log: Log) -> tuple[Entry, str] | None:
     return next(((entry, digest) for entry, digest in pairs if entry.manifest), None)
 
 
+def look(folder: Folder, log: Log) -> Known:
+    """Return what `known` does. If it is the same folder, remember in it which entry knows it."""
+    state = known(folder, log)
+    if state is Known.SAME:
+        mark(folder, log)
+    return state
+
+
 def mark(folder: Folder, log: Log) -> None:
-    """Remember in the folder which entry knows it. Nothing happens without a folder here."""
+    """Remember in the folder which entry knows its files. Nothing happens if the last one knows others."""
     found = last_with_folder(log)
     if found and folder.sha256() == found[0].manifest and _marked(folder.path / MARKER) != found[1]:
         place = folder.path / MARKER

@@ -8,7 +8,7 @@ from pathlib import Path
 from rackwright.errors import Problem, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.place import folder_of, plan_path
-from rackwright.lifecycle.migrate.same_folder import Known, known, last_with_folder, mark, where_from
+from rackwright.lifecycle.migrate.same_folder import Known, last_with_folder, look, where_from
 from rackwright.lifecycle.migrate.stale import RESULTS, Stale, has_records, newest, stale
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
@@ -97,15 +97,18 @@ def _anyway(fleet: Fleet, store: ControlStore, name: str) -> Standing:
 
 def _with_plan(path: Path, plan: Plan, log: Log) -> Standing:
     folder = folder_of(path, plan)
-    mark(folder, log)
     old, here = stale(log, plan), _on_disk(folder, log)
     next_ = _next(plan, log, old, here)
     return Standing(plan.migration, path, log, next_, plan, here, old, here.problems)
 
 
 def _on_disk(folder: Folder, log: Log) -> OnDisk:
-    state, found = known(folder, log), last_with_folder(log)
+    state, found = look(folder, log), last_with_folder(log)
     problems = folder.problems()
+    if state is Known.LOST:
+        what = "knows an entry that the log on the control hosts lacks"
+        should = "was a control host restored from an older snapshot? what it lost must be done again"
+        problems = (Problem(str(folder.path), what, should), *problems)
     if found and state in (Known.ABSENT, Known.OTHER):
         what = "isn't on this machine" if state is Known.ABSENT else "isn't the folder that the log knows"
         problems = (Problem(str(folder.path), what, where_from(found[0])), *problems)
@@ -116,7 +119,7 @@ def _on_disk(folder: Folder, log: Log) -> OnDisk:
 
 def _next(plan: Plan, log: Log, old: tuple[Stale, ...], folder: OnDisk) -> str:
     name = plan.migration
-    if folder.problems:
+    if folder.problems and folder.state is not Known.LOST:
         return f"put the folder right: {folder.problems[0].where} {folder.problems[0].what}"
     if not folder.requests and not (folder.state is Known.ABSENT and has_records(log)):
         return f"rackwright migrate capture {name}, or rackwright migrate import {name}"

@@ -21,8 +21,11 @@ from rackwright.state.control import ControlRecord, parse_control
 from rackwright.state.formats import parse
 from rackwright.state.golden import Golden
 from rackwright.state.journal import Entry, open_rollout, parse_journal
+from rackwright.state.migrations import Entry as LogEntry
+from rackwright.state.migrations import Head
 from rackwright.state.rollout import parse_rollout
 from rackwright.state.switch_in import RAISABLE
+from rackwright.values.base import Stored
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,19 @@ def _control(text: str, where: str) -> ControlRecord | None:
     return record
 
 
+def _result(text: str, where: str) -> object:
+    """A result of a migration; its act reads it, after it has compared its hash."""
+    return parse(Stored, "", text, where)
+
+
 _JSON: Mapping[str, Callable[[str, str], object]] = {
     rf"drains/{_SERVER}": lambda text, where: parse(DrainRecord, "drain", text, where),
     r"golden/[^/]+/[^/]+\.json": lambda text, where: parse(Golden, "golden", text, where),
     r"bench/[^/]+/[^/]+\.json": lambda text, where: parse(Bench, "bench", text, where),
     r"canaries/[^/]+/[^/]+\.json": lambda text, where: parse(CanaryVerdict, "canary", text, where),
+    rf"migrations/{_NAME}\.log/[0-9]{{6}}\.json": lambda text, where: parse(LogEntry, "migration", text, where),
+    rf"migrations/heads/{_NAME}\.json": lambda text, where: parse(Head, "migration-head", text, where),
+    rf"migrations/{_NAME}\.{_NAME}/[0-9]{{6}}-[0-9a-f]{{12}}\.json": _result,
     r"control/rollout-[^/]+\.json": parse_rollout,
     r"control/patch-[^/]+\.json": lambda text, where: parse(PatchPlan, "patch-plan", text, where),
     r"control/trial-[^/]+\.json": lambda text, where: parse(Trial, "trial", text, where),

@@ -29,7 +29,17 @@ from rackwright.state.shell import command
 from rackwright.state.switch_in import merge_audit, merge_control, settle, switch_in
 from rackwright.stopping import Stopping
 
-_READ = ("drains", "golden", "bench", "canaries", "fleet", "control", "control-host.json", "keys.pushed")
+_READ = (
+    "drains",
+    "golden",
+    "bench",
+    "canaries",
+    "migrations",
+    "fleet",
+    "control",
+    "control-host.json",
+    "keys.pushed",
+)
 """What is validated here. The audit log's lines are read when an operator asks for them; evidence is only text."""
 
 

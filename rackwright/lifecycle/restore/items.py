@@ -51,6 +51,7 @@ FOLDERS = (
     Item("golden", "golden answers"),
     Item("bench", "measurements"),
     Item("canaries", "verdicts on canaries"),
+    Item("migrations", "logs and results of migrations"),
     Item("evidence", "evidence of hung engines", mode="0700"),
 )
 SAVED = (

@@ -59,11 +59,16 @@ def features_of(request: RecordedRequest) -> frozenset[str]:
     body = request.body
     found = {ENDPOINTS[request.path]} if request.path in ENDPOINTS else set[str]()
     for name, value in body.items():
-        # Parallel calls are allowed unless the client says false; everything else is off unless it asks for it.
-        asked = value not in (None, [], {}) and (value is not False or name == "parallel_tool_calls")
-        if asked:
+        if _is_asked(name, value):
             found.update(_of_field(name, value, body))
     return frozenset(found)
+
+
+def _is_asked(name: str, value: JsonValue) -> bool:
+    """Everything is off unless the client asks for it, but for parallel calls, which are on unless it says false."""
+    if value is False:
+        return name == "parallel_tool_calls"
+    return value not in (None, [], {}) or (name == "web_search_options" and value == {})
 
 
 def _of_field(name: str, value: JsonValue, body: Mapping[str, JsonValue]) -> Iterator[str]:

@@ -66,6 +66,8 @@ class Imported(Stored):
     """The provider's model → requests."""
     undated: int = 0
     """Requests without a time of arrival."""
+    unmapped: Mapping[str, int] = {}
+    """Those of `models` that the plan doesn't map."""
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.golden.golden_file import read_golden_set
 from rackwright.fleet.reading.error_messages import did_you_mean
 from rackwright.fleet.reading.nodes import Entries, Findings, Scalar
+from rackwright.migrate.redact import usable
 from rackwright.values.text import enumerated
 
 
@@ -99,12 +99,10 @@ def _check_redact(root: Entries, findings: Findings) -> None:
         if not isinstance(pattern, Scalar):
             continue
         try:
-            found = re.compile(pattern.text)
-        except (re.error, RecursionError, OverflowError) as error:
-            findings.add(pattern, f"is not a regular expression: {error}")
-        else:
-            if found.match(""):
-                findings.add(pattern, "matches an empty text", "should match at least one character")
+            usable(key.text, pattern.text)
+        except ValueError as error:
+            what, _, should = str(error).removeprefix(f"{key.text}: ").partition("; ")
+            findings.add(pattern, what, should or None)
 
 
 def _known(node: Scalar, names: Iterable[str], what: str, findings: Findings) -> None:

@@ -12,6 +12,8 @@ from rackwright.state.applied import About
 from rackwright.state.control import ControlRecord
 from rackwright.state.formats import utc_now
 from rackwright.state.journal import Entry, Event
+from rackwright.state.migrations import Entry as Noted
+from rackwright.state.migrations import Head
 from tests.fleet.fleets import make_fleet
 from tests.state.test_golden import golden
 
@@ -20,10 +22,23 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9
 DRAIN = DrainRecord(who="ada", reason="fan", manual=True, time=utc_now())
 ABOUT = About(fleet_file="acme.yml", who="ada", run="r", when=utc_now())
 OPENED = Entry(time=utc_now(), rollout="r1", run="r1", operator="ada", event=Event.OPENED, detail="model update")
+NOTED = Noted(
+    migration="support",
+    number=1,
+    time=utc_now(),
+    who="ada",
+    machine="laptop",
+    act="score",
+    what="passed",
+    plan="a" * 64,
+)
 GOOD = {
     f"drains/{DRAINED}": DRAIN.model_dump_json(),
     f"golden/assistant/{golden().kind.key}.json": golden().model_dump_json(),
     "control-host.json": ControlRecord(hosts=("gate1",), number=2, since=utc_now(), who="ada").model_dump_json(),
+    "migrations/support.log/000001.json": NOTED.text(),
+    "migrations/heads/support.json": Head(migration="support", number=1, sha256="a" * 64).model_dump_json(),
+    "migrations/support.score/000001-0123456789ab.json": '{"format": "score/1", "pairs": 7}',
     "control/journal": OPENED.line(),
     "control/token": "7",
     "control/lease": "lease/1 7 0 0\n{}",
@@ -86,6 +101,9 @@ def test_a_rollout_that_was_closed_is_not_open(fleet: Fleet) -> None:
         ("control/trial-1.json", "[]", "is damaged"),
         ("bench/assistant/1.json", "{}", "is damaged"),
         ("canaries/assistant/1.json", "{}", "is damaged"),
+        ("migrations/support.log/000001.json", "{}", "is damaged"),
+        ("migrations/heads/support.json", "[]", "is damaged"),
+        ("migrations/support.score/000002-0123456789ab.json", "[]", "is damaged"),
         ("fleet/applied.json", "", "is damaged"),
         ("fleet/applied.json", None, "is damaged"),
         ("fleet/acme.yml", None, "acme.yml is missing"),

@@ -21,6 +21,7 @@ _STATES = {
     Known.AHEAD: "with files since the last entry of the log",
     Known.ABSENT: "not on this machine",
     Known.OTHER: "not the one that the log knows",
+    Known.LOST: "newer than the log",
 }
 
 
