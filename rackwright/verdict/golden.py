@@ -9,7 +9,8 @@ from typing import Literal
 from rackwright.fleet.golden.golden_set import LEAST
 from rackwright.verdict.figure import Chances, Measured, TooLittle
 from rackwright.verdict.inputs import Answer, GoldenAnswers, Pair
-from rackwright.verdict.proportions import PairedShares, Share, paired_difference, wilson
+from rackwright.verdict.paired import changed, is_blind
+from rackwright.verdict.proportions import PairedShares, Share
 from rackwright.verdict.quantiles import median_interval
 from rackwright.verdict.result import Difference, Figure, Side
 
@@ -77,25 +78,10 @@ def _changed(
     running, candidate = (_side(share) for share in (found.first, found.second))
     if count < LEAST:
         return Measured(figure, running, candidate, _too_little(count, "prompts"))
-    if _is_blind(found, at, allowed):
+    if is_blind(found.first, at, allowed):
         return Measured(figure, running, candidate, TooLittle(_blind(figure, found.first, allowed)))
-    difference = Difference(
-        estimate=found.second.value - found.first.value,
-        interval=paired_difference(found, at.plain_z),
-        wide=paired_difference(found, at.wide_z),
-        noise=abs(again.second.value - again.first.value) if again.tries else None,
-    )
-    return Measured(figure, running, candidate, difference)
-
-
-def _is_blind(found: PairedShares, at: Chances, allowed: float) -> bool:
-    """Return whether a candidate could fail everything that the running version passes and still be within the
-    allowed fall.
-
-    A share can't fall below 0. If the running version's share may be smaller than the allowed fall, the golden set
-    can't show that a candidate is too bad, and therefore not that it is good either.
-    """
-    return wilson(found.first, at.plain_z).low <= allowed
+    noise = abs(again.second.value - again.first.value) if again.tries else None
+    return Measured(figure, running, candidate, changed(found, at, noise))
 
 
 def _blind(figure: Figure, running: Share, allowed: float) -> str:

@@ -111,17 +111,17 @@ def _unwanted(wanted: WantedCall, calls: tuple[Call, ...]) -> str | None:
         return f"calls {len(calls)} tools"
     if calls[0].name != wanted.name:
         return f"calls {calls[0].name}"
-    if wanted.arguments is not None and not _same(wanted.arguments, json.loads(calls[0].arguments)):
+    if wanted.arguments is not None and not same_json(wanted.arguments, json.loads(calls[0].arguments)):
         return f"calls {wanted.name} with other arguments"
     return None
 
 
-def _same(one: object, other: object) -> bool:
+def same_json(one: object, other: object) -> bool:
     """Return whether two values are the same JSON: true differs from 1, but 1.0 equals 1."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+        return one.keys() == other.keys() and all(same_json(value, other[key]) for key, value in one.items())
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
+        return len(one) == len(other) and all(map(same_json, one, other))
     return one == other

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import JsonValue
 
 from rackwright.fleet.golden import json_schema
 from rackwright.fleet.golden.json_schema import Json
 
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
 
 def allows(schema: Json, answer: JsonValue) -> str | None:
     """Return None if the schema allows the answer, or which part of the schema doesn't. Never raises."""
+    return breaks(json_schema.validator_of(schema), answer)
+
+
+def breaks(validator: Validator, answer: JsonValue) -> str | None:
+    """Return None if the validator's schema allows the answer, or which part of it doesn't. Never raises."""
     try:
-        error = json_schema.breach(json_schema.validator_of(schema), answer)
+        error = json_schema.breach(validator, answer)
     except RecursionError:
         return "is nested too deeply"
     except OverflowError:

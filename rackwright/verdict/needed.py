@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from statistics import NormalDist
 
 from rackwright.verdict.figure import Measured
 from rackwright.verdict.harm import Harm, harm
 from rackwright.verdict.result import Difference
 
 _MOST = 1_000_000
+_POWER = (NormalDist().inv_cdf(0.95) + NormalDist().inv_cdf(0.8)) ** 2
+"""6.18: with this many pairs, four of five sides that are as good as the other one are found to be."""
 
 
 def how_many(measured: Measured, found: Difference, threshold: float) -> int | None:
@@ -19,6 +22,12 @@ def how_many(measured: Measured, found: Difference, threshold: float) -> int | N
     if grown := measured.grown:
         return _tried(lambda times: harm(measured.figure, grown(times), threshold), count)
     return _by_the_root(harm(measured.figure, found, threshold), count)
+
+
+def pairs_for(disagreeing: float, margin: float) -> int:
+    """Return about how many pairs show that both sides are equally good, if this share of the pairs disagrees: Nam,
+    Biometrics 53 (1997), 1422-1430."""
+    return math.ceil(_POWER * disagreeing / margin**2)
 
 
 def _by_the_root(found: Harm, count: int) -> int | None:

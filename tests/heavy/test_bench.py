@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,8 +14,15 @@ from pathlib import Path
 import pytest
 
 from rackwright.lab.hosts import Lab
+from rackwright.lifecycle.bench.load import Load
+from rackwright.lifecycle.bench.measure import Recorded, measure
+from rackwright.lifecycle.bench.tool import ensure
+from rackwright.lifecycle.bench.way import Way
+from rackwright.resolve.package_index import Index
+from rackwright.route import Route
 from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab
+from tests.stand_in_engine import Received, stand_in_engine
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
@@ -192,3 +200,45 @@ def test_the_tool_is_made_once(site: Operator) -> None:
     assert (made / "ready").exists()
     assert not list(made.glob("lib/python*/site-packages/torch"))
     assert os.access(made / "bin" / "python", os.X_OK)
+
+
+def test_recorded_requests_arrive_whole_and_at_their_times(tmp_path: Path) -> None:
+    """The real tool, with a stand-in for an engine that knows when a request came."""
+    tool = ensure(Index(None, Route()), print)
+    bodies = [
+        json.dumps(
+            {"model": "m", "messages": [{"role": "user", "content": f"q{n}"}], "stream": True, "tools": [{"n": n}]}
+        )
+        for n in range(30)
+    ]
+    at = (*[0.0] * 10, *(2 + 0.1 * n for n in range(20)))
+    came: dict[str, float] = {}
+
+    class Requests(list[Received]):
+        def append(self, received: Received) -> None:
+            came[received.body.decode()] = time.monotonic()
+            super().append(received)
+
+    with stand_in_engine(tmp_path / "engine") as engine:
+        engine.requests = Requests()
+        usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+        chunk = {
+            "object": "chat.completion.chunk",
+            "choices": [{"index": 0, "delta": {"content": "a"}}],
+            "usage": usage,
+        }
+        engine.events = (*(b"data: " + json.dumps(chunk).encode() + b"\n\n" for _ in range(5)), b"data: [DONE]\n\n")
+        way = Way("a stand-in", "http://engine", str, socket=engine.socket)
+        step = measure(tool, way, "m", Load(30 / 4, 30, 10, 5), 1, Recorded(at, tuple(bodies)))
+    assert (step.answered, step.failed, step.answer_tokens) == (30, 0, 5)
+    # Parsed and written again, the bodies are the same; the last one is sent once more, and doesn't count.
+    assert [json.loads(body) for body in sorted(came)] == [json.loads(body) for body in sorted(bodies, key=_compact)]
+    assert len(engine.requests) == 31
+    order = sorted((came[_compact(body)], number) for number, body in enumerate(bodies[:-1]))
+    assert {number for _, number in order[:10]} == set(range(10))
+    # Planned: 3.8 s. Without their times, they would all come at once.
+    assert order[-1][0] - order[0][0] >= 2
+
+
+def _compact(body: str) -> str:
+    return json.dumps(json.loads(body), separators=(",", ":"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.common.options import Group
-from rackwright.cli.migrate import assess, import_, init, replay, report, status
+from rackwright.cli.migrate import assess, capacity, cost, import_, init, replay, report, score, status
 
 
 @click.group(cls=Group)
@@ -17,5 +17,15 @@ def migrate() -> None:
     """
 
 
-for _command in (init.init, status.status, import_.import_, assess.assess, replay.replay, report.report):
+for _command in (
+    init.init,
+    status.status,
+    import_.import_,
+    assess.assess,
+    replay.replay,
+    score.score,
+    capacity.capacity,
+    cost.cost,
+    report.report,
+):
     migrate.add_command(_command)

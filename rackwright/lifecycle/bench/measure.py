@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rackwright.errors import RackwrightError
@@ -23,8 +23,22 @@ REST_SECONDS = 300
 """How long answers may take after the last request was sent; requests without an answer by then have failed."""
 START_SECONDS = 300
 """Time for the tool to start: it imports half a gigabyte, and this machine may be busy."""
+LEAD_SECONDS = 3.0
+"""Between the start of a replay and its first request, by when the tool has read it."""
+TAIL_SECONDS = 2.0
+"""Between the last request of a replay and one that doesn't count."""
 _PER_PROCESS = 50
 """Requests per second that one process of the tool sends; if it can't keep up, it says so in its remarks."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Requests as clients sent them, instead of random ones at even intervals."""
+
+    at: tuple[float, ...]
+    """Seconds after the first one, in ascending order."""
+    bodies: tuple[str, ...] = field(repr=False)
+    """Of chat completions, in JSON."""
 
 
 @dataclass(frozen=True)
@@ -38,35 +52,59 @@ class Order:
     words: int
     """Words of each prompt."""
     report: Path
+    recorded: Recorded | None = None
+    """The requests to send; None: those of the load."""
 
     def as_json(self) -> str:
-        way = {"address": self.way.address, "ca": self.way.ca, "socket": str(self.way.socket or "")}
-        return json.dumps({"way": way, "report": str(self.report), "spec": self._spec()})
+        way: dict[str, object] = {
+            "address": self.way.address,
+            "ca": self.way.ca,
+            "socket": str(self.way.socket or ""),
+        }
+        if self.recorded:
+            way["recorded"] = True
+        last = LEAD_SECONDS + self.recorded.at[-1] if self.recorded else None
+        return json.dumps({"way": way, "report": str(self.report), "last": last, "spec": self._spec()})
 
     def _spec(self) -> dict[str, object]:
         """Return guidellm's own settings (0.8, BenchmarkArgs)."""
-        load, count = self.load, self.load.requests
         backend: dict[str, object] = {"kind": "openai_http", "target": self.way.base, "model": self.name}
         # The gateway closes /health, and speaks HTTP/1.1.
         backend |= {"verify": True, "http2": False, "validate_backend": False, "follow_redirects": False}
         if self.way.key:
             backend["api_key"] = self.way.key.reveal()
-        rows = {
-            "prompt": [prompt(self.words) for _ in range(count)],
-            "output_tokens_count": [load.answer_tokens] * count,
-        }
         return {
             "backend": backend,
-            "profile": {"kind": "constant", "rate": [load.rate]},
-            "constraints": [
-                {"kind": "max_requests", "count": count},
-                {"kind": "max_duration", "seconds": count / load.rate + REST_SECONDS},
-            ],
+            "profile": self._profile(),
+            "constraints": self._constraints(),
             # guidellm requires a tokenizer but never uses it: the engine counts the tokens.
             "tokenizer": {"kind": "huggingface_auto", "model": "none"},
-            "data": [{"kind": "in_memory_dict", "data": rows}],
+            "data": [{"kind": "in_memory_dict", "data": self._rows()}],
             "outputs": [],
             "metrics": {"kind": "generative", "sample_size": 0},
+        }
+
+    def _profile(self) -> dict[str, object]:
+        if self.recorded:
+            return {"kind": "replay", "schedule_turn": "timestamp"}
+        return {"kind": "constant", "rate": [self.load.rate]}
+
+    def _constraints(self) -> list[dict[str, object]]:
+        seconds = self.load.requests / self.load.rate + REST_SECONDS
+        longest: dict[str, object] = {"kind": "max_duration", "seconds": seconds}
+        # A replay ends after its last request; with a limit, guidellm would end it before the last one is counted.
+        return [longest] if self.recorded else [{"kind": "max_requests", "count": self.load.requests}, longest]
+
+    def _rows(self) -> dict[str, object]:
+        if self.recorded:
+            at, bodies = self.recorded.at, self.recorded.bodies
+            # One more, because guidellm sometimes ends before it has counted the last one.
+            times = [LEAD_SECONDS + one for one in (*at, at[-1] + TAIL_SECONDS)]
+            return {"prompt": [*bodies, bodies[-1]], "relative_timestamp": times}
+        count = self.load.requests
+        return {
+            "prompt": [prompt(self.words) for _ in range(count)],
+            "output_tokens_count": [self.load.answer_tokens] * count,
         }
 
 
@@ -87,11 +125,14 @@ def _probed(way: Way, name: str, words: int) -> Probed:
     return Probed(words, prompt_tokens(answer, way.said))
 
 
-def measure(tool: Tool, way: Way, name: str, load: Load, words: int) -> Step:
-    """Send the load and return the result. Raise RackwrightError if the tool itself fails."""
+def measure(tool: Tool, way: Way, name: str, load: Load, words: int, recorded: Recorded | None = None) -> Step:
+    """Send the load, or the recorded requests, and return the result. Raise RackwrightError if the tool itself fails.
+
+    With recorded requests, the load says how many there are, and their mean rate.
+    """
     with tempfile.TemporaryDirectory(prefix="rackwright-bench-") as folder:
         report = Path(folder, "report.json")
-        order = Order(way, name, load, words, report)
+        order = Order(way, name, load, words, report, recorded)
         _run(tool, order, folder)
         return parse_report(report.read_text(encoding="utf-8"), load)
 
@@ -123,7 +164,9 @@ def _run(tool: Tool, order: Order, folder: str) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
         if process.returncode:
             said.seek(0)
-            raise RackwrightError(f"failed:\n    {_last_lines(said.read(), order.way)}", where=tool.name)
+            # What it says of recorded requests could quote them.
+            lines = "its output isn't shown" if order.recorded else _last_lines(said.read(), order.way)
+            raise RackwrightError(f"failed:\n    {lines}", where=tool.name)
 
 
 def _last_lines(said: str, way: Way) -> str:

@@ -20,8 +20,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "assess": ("cloud", "models", "waivers"),
     "replay": ("cloud", "models", "replay.sample", "score.golden"),
     "score": ("cloud", "models", "score"),
-    "capacity": ("models", "capacity"),
-    "cost": ("models", "currency", "prices", "costs"),
+    "capacity": ("models", "capacity", "capture.share"),
+    "cost": ("models", "currency", "prices", "costs", "capture.share"),
 }
 """Act → the keys of the plan that its result depends on; a key stands for all keys below it, too."""
 FOLLOWS: Mapping[str, tuple[Act, ...]] = {

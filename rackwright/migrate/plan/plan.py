@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rackwright.fleet.sections.patch import WindowField
-from rackwright.migrate.plan.costs import Costs, Price
+from rackwright.migrate.plan.prices import Costs, Price
 from rackwright.values.amounts import Seconds, Size
 from rackwright.values.base import Frozen
 from rackwright.values.paths import ControllerPath

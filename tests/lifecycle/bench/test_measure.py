@@ -13,7 +13,7 @@ import pytest
 
 from rackwright.errors import ProofError, RackwrightError
 from rackwright.lifecycle.bench.load import PROBES, Load
-from rackwright.lifecycle.bench.measure import DRIVER, measure, words_of
+from rackwright.lifecycle.bench.measure import DRIVER, Recorded, measure, words_of
 from rackwright.lifecycle.bench.tool import Tool
 from rackwright.lifecycle.bench.way import Way
 from rackwright.values.secrets import Secret
@@ -170,3 +170,23 @@ def test_the_engine_itself_says_how_long_a_prompt_is():
 def test_an_answer_that_counts_nothing_proves_nothing(answer):
     with pytest.raises(ProofError, match="gateway gate1: doesn't answer"):
         words_of(Way("gateway gate1", "", lambda _: answer), "assistant", LOAD)
+
+
+def test_recorded_requests_are_sent_at_their_times_instead(tmp_path):
+    recorded = Recorded((0.0, 0.25, 3.5), ('{"model": "a"}', '{"model": "b"}', '{"model": "c"}'))
+    measure(stand_in(tmp_path, f'cat {ANSWERED} >"$report"'), way(), "assistant", Load(1, 3, 42, 4), 1, recorded)
+    told = json.loads((tmp_path / "told").read_text())
+    spec, rows = told["spec"], told["spec"]["data"][0]["data"]
+    assert spec["profile"] == {"kind": "replay", "schedule_turn": "timestamp"}
+    assert [limit["kind"] for limit in spec["constraints"]] == ["max_duration"]
+    # The last one doesn't count.
+    assert rows["prompt"] == [*recorded.bodies, recorded.bodies[-1]]
+    assert [at - rows["relative_timestamp"][0] for at in rows["relative_timestamp"]] == [0, 0.25, 3.5, 5.5]
+    assert (told["last"], told["way"]["recorded"]) == (rows["relative_timestamp"][2], True)
+
+
+def test_a_tool_that_fails_over_recorded_requests_is_not_quoted(tmp_path):
+    tool = stand_in(tmp_path, "echo 'ValidationError: input was Ada Lovelace' >&2; exit 1")
+    with pytest.raises(RackwrightError) as error:
+        measure(tool, way(), "assistant", Load(1, 1, 42, 4), 1, Recorded((0.0,), ("{}",)))
+    assert str(error.value) == "guidellm 0.8.1: failed:\n    its output isn't shown"

@@ -87,9 +87,7 @@ def test_everything_that_is_wrong_is_named_at_once_and_nothing_is_written(desk: 
 
 def test_a_pattern_of_the_plan_that_can_be_slow_is_refused_at_its_line(desk: Desk) -> None:
     desk.edit("records:\n", 'records:\n  redact: {ticket: "[0-9]+-[0-9]+"}\n')
-    with pytest.raises(
-        FleetError, match=r"yml:7 records.redact.ticket: can take very long on"
-    ):
+    with pytest.raises(FleetError, match=r"yml:7 records.redact.ticket: can take very long on"):
         desk.open()
 
 

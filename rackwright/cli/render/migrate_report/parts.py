@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rackwright.cli.render.migrate_report.assess_text import assess_part
+from rackwright.cli.render.migrate_report.capacity_part import capacity_part
+from rackwright.cli.render.migrate_report.cost_part import cost_part
 from rackwright.cli.render.migrate_report.replay_text import replay_part
+from rackwright.cli.render.migrate_report.score_part import score_part
 from rackwright.cli.render.migrate_report.shown import Part, Shown
 from rackwright.cli.render.migrate_report.standing_text import HEAD, log_document, log_rows
 from rackwright.cli.render.sections import Section
@@ -53,5 +56,8 @@ PARTS: tuple[Part, ...] = (
     Part("plan", plan_part),
     Part("assess", assess_part),
     Part("replay", replay_part),
+    Part("score", score_part),
+    Part("capacity", capacity_part),
+    Part("cost", cost_part),
     Part("log", log_part),
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rackwright.cli.common.context import Json
+from rackwright.cli.render.intervals import Intervals
 from rackwright.cli.render.plots import Plot
 from rackwright.cli.render.sections import Section
 from rackwright.lifecycle.migrate.report_source import Reported
@@ -31,6 +32,8 @@ class Shown:
     """Only on the HTML page."""
     doubts: tuple[str, ...] = ()
     """What a reader must know first: a verdict that isn't PASS, a feature that is ignored."""
+    intervals: Intervals | None = None
+    """Only on the HTML page."""
 
 
 @dataclass(frozen=True)

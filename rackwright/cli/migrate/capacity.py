@@ -1,0 +1,45 @@
+"""`rackwright migrate capacity`: how many replicas and GPUs the recorded traffic needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Command, common_options, pass_context
+from rackwright.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rackwright.migrate.capacity.result import CapacityFound
+
+
+@click.command(cls=Command)
+@click.argument("name")
+@click.option(
+    "--replica", metavar="HOST/MODEL@N", help="Measure this replica; otherwise the first one of each model."
+)
+@common_options
+@pass_context
+def capacity(context: Context, name: str, replica: str | None) -> int:
+    """Measure one replica with recorded traffic, and derive how many are needed.
+
+    Replays the requests of the busiest time against one replica, faster each time, until the model's objectives are
+    missed. Clients' requests compete with this load. From the rate that was still good, and the peak of all clients,
+    follow replicas and GPUs. Exit code 12 if the fleet file has fewer replicas, or their cache is too small.
+    """
+    hosts_needed()
+    found = _found(context, name, replica)
+    from rackwright.cli.render.migrate_report.capacity_text import as_text
+
+    context.answer({"capacity": found.model_dump(mode="json"), "met": found.met}, *as_text(found))
+    return ExitCode.DONE if found.met else ExitCode.NOT_PROVEN
+
+
+def _found(context: Context, name: str, replica: str | None) -> CapacityFound:
+    from rackwright.lifecycle.migrate.capacity.procedure import capacity as measure
+    from rackwright.lifecycle.migrate.place import open_place
+    from rackwright.lifecycle.session.session import open_session
+
+    with open_session(context.fleet) as session:
+        return measure(open_place(session, name), context.note, replica)

@@ -1,0 +1,49 @@
+"""`rackwright migrate score`: whether the fleet answers as well as the cloud."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Command, common_options, pass_context
+from rackwright.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rackwright.migrate.score.result import Scored
+
+
+@click.command(cls=Command)
+@click.argument("name")
+@common_options
+@pass_context
+def score(context: Context, name: str) -> int:
+    """Judge whether the fleet's answers are as good as the cloud's.
+
+    Compares what `migrate replay` brought: each request is a pair of the fleet's answer and the cloud's second one,
+    which shows how much the cloud differs from itself. PASS, FAIL or INCONCLUSIVE for each segment; too little data
+    never passes. Both ends answer the plan's golden set, if it names one, and the cloud charges for that. Exit code
+    12 unless the result is PASS.
+    """
+    hosts_needed()
+    found = _scored(context, name)
+    from rackwright.cli.render.migrate_report.score_text import as_text
+
+    context.answer({"score": found.model_dump(mode="json")}, *as_text(found))
+    return ExitCode.DONE if found.passed else ExitCode.NOT_PROVEN
+
+
+def _scored(context: Context, name: str) -> Scored:
+    from rackwright.lifecycle.migrate.place import open_place
+    from rackwright.lifecycle.migrate.score.both_ends import both_ends
+    from rackwright.lifecycle.migrate.score.procedure import asks
+    from rackwright.lifecycle.migrate.score.procedure import score as compare
+    from rackwright.lifecycle.session.session import open_session
+
+    with open_session(context.fleet) as session:
+        place = open_place(session, name)
+        if not asks(place):
+            return compare(place, context.note)
+        with both_ends(place, context.note) as ask:
+            return compare(place, context.note, ask)

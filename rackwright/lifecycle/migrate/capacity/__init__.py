@@ -1,0 +1,1 @@
+"""`migrate capacity`: replay recorded traffic against one replica, and derive how many are needed."""

@@ -1,0 +1,80 @@
+"""Recorded traffic to one model of the fleet: when requests arrived, how long they are, and those of one window."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rackwright.lifecycle.migrate.place import Place
+from rackwright.migrate.capacity.busiest import Arrivals, Window, arrivals
+from rackwright.migrate.capacity.lengths import Length, length_of
+from rackwright.migrate.lines import parsed
+from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.replayed_answer import ReplayedAnswer
+
+MOST = 2000
+"""Requests of a window, and characters of them, that are kept in memory; the first ones of those that were read."""
+MOST_CHARACTERS = 64 * 2**20
+
+
+@dataclass
+class Traffic:
+    """All recorded requests to some of the provider's models."""
+
+    place: Place = field(repr=False)
+    names: frozenset[str]
+    """The models."""
+    answers: dict[str, int] = field(default_factory=dict, repr=False)
+    """Request → tokens of its answer, as the provider counted them in a replay."""
+    lengths: array[int] = field(default_factory=lambda: array("q"), repr=False)
+    """Tokens of each request and its answer."""
+    counted: int = 0
+    """How many of these the provider counted."""
+    arrivals: Arrivals = field(default_factory=lambda: Arrivals((), ()), repr=False)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def length(self, request: RecordedRequest) -> Length:
+        return length_of(request, self.answers.get(request.id))
+
+    def within(self, window: Window) -> tuple[RecordedRequest, ...]:
+        """Return the window's requests in the order of their arrival, as many as memory allows."""
+        found: list[tuple[float, str, RecordedRequest]] = []
+        size = 0
+        for line, request in _requests(self.place, self.names):
+            at = request.arrived
+            if at is not None and window.start <= at < window.start + window.seconds:
+                found.append((at, request.id, request))
+                size += len(line)
+            if len(found) == MOST or size > MOST_CHARACTERS:
+                break
+        return tuple(request for _, _, request in sorted(found, key=lambda one: one[:2]))
+
+
+def traffic(place: Place, names: frozenset[str]) -> Traffic:
+    """Read the folder. Raise RackwrightError if a file or a line of it can't be read."""
+    found = Traffic(place, names)
+    for line in place.folder.read("answers-cloud"):
+        answer = parsed("answers-cloud", line, ReplayedAnswer)
+        if answer.completion_tokens is not None:
+            found.answers[answer.request] = answer.completion_tokens
+    times, weights, sample = array("d"), array("d"), 100 / place.plan.capture.share
+    for _, request in _requests(place, names):
+        length = found.length(request)
+        found.lengths.append(length.whole)
+        found.counted += length.counted
+        if request.arrived is None:
+            found.left_out["its time isn't known"] += 1
+        else:
+            times.append(request.arrived)
+            weights.append(sample if request.origin == "capture" else 1.0)
+    found.arrivals = arrivals(times, weights)
+    return found
+
+
+def _requests(place: Place, names: frozenset[str]) -> Iterator[tuple[str, RecordedRequest]]:
+    for line in place.folder.read("requests"):
+        request = parsed("requests", line, RecordedRequest)
+        if request.model in names:
+            yield line, request

@@ -1,0 +1,53 @@
+"""Compare the provider's bill with what the fleet costs, and store the result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rackwright.errors import FleetError, Problem
+from rackwright.lifecycle.migrate.place import Place
+from rackwright.migrate.cost.comparison import Costed, compare
+from rackwright.migrate.cost.from_records import bill_of_records
+from rackwright.migrate.cost.usage_file import read_usage
+from rackwright.migrate.lines import parsed
+from rackwright.migrate.plan.prices import Costs
+from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.replayed_answer import ReplayedAnswer
+
+
+def cost(place: Place, usage: Path | None = None) -> Costed:
+    """Compare the bill in `usage`, else one that is computed from recorded requests, with the plan's costs.
+
+    Raise FleetError with every problem if the plan has no costs or the file can't be used, RackwrightError if there
+    are no recorded requests to compute from.
+    """
+    plan, costs = place.plan, _costs(place)
+    if usage:
+        found = compare(read_usage(usage, plan.currency, plan.prices), costs, plan.currency)
+    else:
+        found = _of_records(place, costs)
+    saved = f"{found.case.saved:+.2f} {found.currency} a month"
+    when = "never" if found.case.break_even is None else f"after {found.case.break_even} months"
+    place.note("cost", f"bill from {found.source}; {saved}, break-even {when}", found)
+    return found
+
+
+def _costs(place: Place) -> Costs:
+    if place.plan.costs is None:
+        where = f"the plan of {place.plan.migration}"
+        should = "should have capital, kilowatts, kilowatt_hour and staff"
+        raise FleetError([Problem(where, "has no costs, which migrate cost needs", should)])
+    return place.plan.costs
+
+
+def _of_records(place: Place, costs: Costs) -> Costed:
+    place.need_folder()
+    plan, answers = place.plan, {}
+    for line in place.folder.read("answers-cloud"):
+        answer = parsed("answers-cloud", line, ReplayedAnswer)
+        if answer.completion_tokens is not None:
+            answers[answer.request] = answer.completion_tokens
+    requests = (parsed("requests", line, RecordedRequest) for line in place.folder.read("requests"))
+    wanted = (request for request in requests if request.model in plan.models)
+    bill = bill_of_records(wanted, plan.prices, answers=answers, share=plan.capture.share)
+    return compare(bill, costs, plan.currency, plan.capture.share)

@@ -1,0 +1,75 @@
+"""Score a migration: compare the answers in its folder and both ends' answers to the golden set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rackwright.errors import RackwrightError
+from rackwright.fleet.golden.golden_file import read_golden_set
+from rackwright.fleet.golden.golden_set import GoldenSet
+from rackwright.lifecycle.migrate.place import Place
+from rackwright.lifecycle.migrate.score.judging import Ask, judge_of
+from rackwright.migrate.score.decide import decide
+from rackwright.migrate.score.golden_pairs import golden_marks, golden_requests
+from rackwright.migrate.score.join import Join
+from rackwright.migrate.score.result import Scored
+from rackwright.migrate.score.side_by_side import Example, examples
+from rackwright.migrate.score.tally import Tally
+
+
+def asks(place: Place) -> bool:
+    """Return whether a score has to ask an end: for the golden set, or a judge."""
+    return bool(place.plan.score.golden or place.plan.score.judge)
+
+
+def score(place: Place, say: Callable[[str], None], ask: Ask | None = None) -> Scored:
+    """Score what was replayed, store the result and return it. `ask` is needed if `asks` says so.
+
+    Raise RackwrightError if nothing was replayed, if the folder isn't whole or a file in it can't be read, FleetError
+    if the golden set isn't valid.
+    """
+    if asks(place) and ask is None:
+        raise RackwrightError("the golden set and the judge need an end to ask", where=place.plan.migration)
+    place.need_folder()
+    golden = _golden(place)
+    tally = _replayed(place, say, ask)
+    if golden and ask:
+        _add_golden(place, tally, golden, ask, say)
+    found = decide(tally, place.plan.score, golden.digest if golden else None)
+    place.note("score", f"{found.word}, {found.requests} requests: {found.why}", found)
+    return found
+
+
+def read_examples(place: Place, scored: Scored) -> tuple[Example, ...]:
+    """Return the pairs that differ most, from the folder, which needs the private key."""
+    return examples(scored.unlike, Join(place.folder.read))
+
+
+def _replayed(place: Place, say: Callable[[str], None], ask: Ask | None) -> Tally:
+    name = place.plan.migration
+    if not place.folder.of("answers-cloud"):
+        raise RackwrightError("nothing was replayed yet", where=name, next=f"rackwright migrate replay {name}")
+    judge = judge_of(place, ask, say) if ask else None
+    tally, join = Tally(frozenset(place.plan.models)), Join(place.folder.read)
+    unclear = (one for one in join if tally.add(one))
+    if judge:
+        judge.judge(unclear, tally)
+    for _ in unclear:
+        # No judge sees these, but they are counted.
+        pass
+    tally.left_out.update(join.left_out)
+    return tally
+
+
+def _golden(place: Place) -> GoldenSet | None:
+    written = place.plan.score.golden
+    return read_golden_set(place.session.fleet.at(written)) if written else None
+
+
+def _add_golden(place: Place, tally: Tally, golden: GoldenSet, ask: Ask, say: Callable[[str], None]) -> None:
+    for model in place.plan.models:
+        say(f"both ends answer the golden set as {model}: {len(golden.prompts)} prompts")
+        tally.expect("golden", model)
+        requests = golden_requests(golden, model)
+        for one in golden_marks(golden, model, ask("cloud", requests), ask("fleet", requests)):
+            tally.mark("golden", model, one)

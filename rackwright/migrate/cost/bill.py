@@ -1,0 +1,36 @@
+"""What the provider charged, by month."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+Source = Literal["openai costs", "openai usage", "csv", "recorded tokens"]
+"""OpenAI's costs or usage API as JSON, a CSV with amounts, or recorded requests with the plan's prices."""
+COMPUTED: tuple[Source, ...] = ("openai usage", "recorded tokens")
+"""From tokens and the plan's prices; the provider may have charged another amount."""
+
+
+@dataclass(frozen=True)
+class Bill:
+    source: Source
+    months: Mapping[str, Decimal]
+    """Month, like 2026-11 → amount in the plan's currency."""
+    days: Mapping[str, int]
+    """Month → days of it that the bill covers."""
+
+    @property
+    def total(self) -> Decimal:
+        return sum(self.months.values(), Decimal(0))
+
+    @property
+    def covered(self) -> int:
+        """Days."""
+        return sum(self.days.values())
+
+    @property
+    def monthly(self) -> Decimal:
+        """Return the mean of a month of 365.25 / 12 days."""
+        return self.total / self.covered * Decimal("30.4375") if self.covered else Decimal(0)

@@ -1,0 +1,50 @@
+"""A bill that is computed from recorded requests and the plan's prices."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from rackwright.errors import RackwrightError
+from rackwright.migrate.capacity.lengths import length_of
+from rackwright.migrate.cost.bill import Bill
+from rackwright.migrate.cost.usage_file import price_of
+from rackwright.migrate.plan.prices import Price
+from rackwright.migrate.recorded_request import RecordedRequest
+
+
+def bill_of_records(
+    requests: Iterable[RecordedRequest], prices: Mapping[str, Price], *, answers: Mapping[str, int], share: float
+) -> Bill:
+    """Return the bill of the recorded requests with a known time; those of a capture stand for 100 / `share` each.
+
+    `answers`: request → tokens of its answer. Raise RackwrightError if a model has no price, or no time is known.
+    """
+    days: dict[date, Decimal] = defaultdict(Decimal)
+    for request in requests:
+        if request.model not in prices:
+            raise RackwrightError(
+                f"the plan has no price of {request.model}",
+                where="prices",
+                should="the provider's price per million tokens",
+            )
+        if request.arrived is not None:
+            length = length_of(request, answers.get(request.id))
+            times = Decimal(100) / Decimal(str(share)) if request.origin == "capture" else Decimal(1)
+            day = datetime.fromtimestamp(request.arrived, UTC).date()
+            days[day] += price_of(prices[request.model], length.prompt, length.answer) * times
+    if not days:
+        raise RackwrightError("no recorded request has a known time", next="migrate cost NAME --usage FILE")
+    return _bill(days)
+
+
+def _bill(days: Mapping[date, Decimal]) -> Bill:
+    months: dict[str, Decimal] = defaultdict(Decimal)
+    covered: dict[str, int] = defaultdict(int)
+    for day, amount in days.items():
+        months[f"{day:%Y-%m}"] += amount
+    for number in range((max(days) - min(days)).days + 1):
+        covered[f"{min(days) + timedelta(number):%Y-%m}"] += 1
+    return Bill("recorded tokens", dict(sorted(months.items())), dict(sorted(covered.items())))

@@ -1,0 +1,156 @@
+"""A score reads the encrypted folder, asks what it has to, and stores its result without any text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+import pytest
+
+from rackwright.errors import FleetError, RackwrightError
+from rackwright.lifecycle.migrate.score.procedure import read_examples, score
+from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.replayed_answer import ReplayedAnswer
+from rackwright.migrate.score.join import Answered
+from rackwright.migrate.score.result import Scored
+from rackwright.migrate.side import Side
+from rackwright.verdict.result import Word
+from tests.lifecycle.migrate.desks import Desk
+from tests.migrate.score.answers import answer, labels, lines, request
+
+TEXT = "Whether one should go by train or by bus is a question that the two answers below don't agree on at all."
+
+
+def fill(desk: Desk, answered: Iterable[Answered]) -> None:
+    for kind, text in lines(answered).items():
+        desk.open().folder.write(kind, text)
+
+
+def texts(count: int) -> list[Answered]:
+    """Return requests that only a judge can compare."""
+    return [
+        Answered(
+            request(f"t{number}"),
+            *(answer(f"{TEXT} {asked}", name=f"t{number}", asked=asked) for asked in ("cloud", "again", "fleet")),
+        )
+        for number in range(count)
+    ]
+
+
+class Ends:
+    """Both ends, and a judge that finds the fleet's answers worse."""
+
+    def __init__(self, word: str = "") -> None:
+        self.word = word
+        self.asked: list[tuple[Side, int]] = []
+
+    def __call__(self, side: Side, requests: Sequence[RecordedRequest]) -> Mapping[str, ReplayedAnswer]:
+        self.asked.append((side, len(requests)))
+        return {one.id: answer(self._text(side, one), name=one.id) for one in requests}
+
+    def _text(self, side: Side, one: RecordedRequest) -> str:
+        if not one.id.startswith("judge/"):
+            return "yes" if side == "cloud" else "no"
+        said = str(one.body["messages"][1]["content"])
+        first = said.partition("Answer B")[0]
+        return self.word or ("TIE" if "again" in said else "B" if f"{TEXT} fleet" in first else "A")
+
+
+def test_a_score_is_stored_with_its_word(desk: Desk) -> None:
+    fill(desk, labels(80))
+    found = score(desk.open(), desk.say)
+    assert (found.word, found.requests) == (Word.PASS, 80)
+    place = desk.open()
+    assert place.result("score", Scored) == found
+    assert place.entries()[-1].what == "PASS, 80 requests: all 6 segments that decide are within the margin"
+
+
+def test_the_stored_result_has_no_text_and_examples_have(desk: Desk) -> None:
+    fill(desk, labels(60, again=20))
+    found = score(desk.open(), desk.say)
+    assert found.word is Word.FAIL
+    assert "yes" not in found.model_dump_json()
+    first, *_ = read_examples(desk.open(), found)
+    assert (first.cloud, first.fleet, first.checks) == ("yes", "no", ("label",))
+
+
+def test_without_answers_the_next_command_is_said(desk: Desk) -> None:
+    with pytest.raises(RackwrightError, match="nothing was replayed yet") as caught:
+        score(desk.open(), desk.say)
+    assert caught.value.problems[0].next == "rackwright migrate replay support"
+
+
+def test_a_changed_file_is_refused(desk: Desk) -> None:
+    fill(desk, labels(80))
+    (one,) = desk.records.glob("answers-fleet-*.age")
+    one.write_bytes(one.read_bytes()[:-1])
+    with pytest.raises(RackwrightError, match="was changed"):
+        score(desk.open(), desk.say)
+    assert desk.open().result("score", Scored) is None
+
+
+def test_both_ends_answer_the_golden_set(desk: Desk) -> None:
+    prompts = (
+        {"id": f"p{n}", "messages": [{"role": "user", "content": "?"}], "check": {"exact": "yes"}} for n in range(20)
+    )
+    (desk.folder / "golden.jsonl").write_text("\n".join(map(json.dumps, prompts)))
+    desk.edit("currency: EUR", "score: {golden: golden.jsonl}\ncurrency: EUR")
+    fill(desk, labels(80))
+    with pytest.raises(RackwrightError, match="need an end to ask"):
+        score(desk.open(), desk.say)
+    ends = Ends()
+    found = score(desk.open(), desk.say, ends)
+    assert ends.asked == [("cloud", 20), ("fleet", 20)]
+    (golden,) = [one for one in found.segments if one.kind == "golden"]
+    assert (golden.word, golden.pairs, golden.fleet, golden.again) == (Word.FAIL, 20, 0, 1)
+    assert found.word is Word.FAIL
+    assert found.golden_digest
+
+
+def test_a_golden_set_that_is_gone_is_refused_before_anything_is_asked(desk: Desk) -> None:
+    fill(desk, labels(80))
+    prompt = {"messages": [{"role": "user", "content": "?"}], "check": {"exact": "yes"}}
+    golden = desk.folder / "golden.jsonl"
+    golden.write_text("\n".join(json.dumps({"id": f"p{n}", **prompt}) for n in range(20)))
+    desk.edit("currency: EUR", "score: {golden: golden.jsonl}\ncurrency: EUR")
+    place, ends = desk.open(), Ends()
+    golden.unlink()
+    with pytest.raises(FleetError, match="no such file"):
+        score(place, desk.say, ends)
+    assert not ends.asked
+
+
+def test_a_judge_compares_what_has_no_other_check(desk: Desk) -> None:
+    desk.edit("currency: EUR", "score: {judge: assistant}\ncurrency: EUR")
+    fill(desk, [*texts(50), *labels(40)])
+    ends = Ends()
+    found = score(desk.open(), desk.say, ends)
+    assert ends.asked == [("fleet", 128), ("fleet", 72)]
+    (judge,) = [one for one in found.segments if one.kind == "judge"]
+    assert (judge.word, judge.of, judge.pairs, judge.fleet, judge.again) == (Word.FAIL, "assistant", 50, 0, 1)
+    assert found.requests == 90
+
+
+def test_a_judge_without_a_word_decides_nothing(desk: Desk) -> None:
+    desk.edit("currency: EUR", "score: {judge: assistant}\ncurrency: EUR")
+    fill(desk, texts(80))
+    found = score(desk.open(), desk.say, Ends("I can't say."))
+    (judge,) = [one for one in found.segments if one.kind == "judge"]
+    assert (judge.pairs, judge.word, judge.decides) == (0, Word.INCONCLUSIVE, True)
+    assert found.word is Word.INCONCLUSIVE
+    assert "the judge gave no word on 80 requests" in found.doubts
+
+
+def test_a_judge_that_the_fleet_does_not_have_is_refused(desk: Desk) -> None:
+    fill(desk, labels(80))
+    desk.edit("currency: EUR", "score: {judge: nobody}\ncurrency: EUR")
+    with pytest.raises(RackwrightError, match="nobody"):
+        score(desk.open(), desk.say, Ends())
+
+
+def test_what_could_not_be_compared_is_counted(desk: Desk) -> None:
+    fill(desk, labels(80))
+    desk.open().folder.write("requests", [request("unasked").model_dump_json()])
+    desk.open().folder.write("answers-cloud", [answer("yes", name="r000000", asked="cloud").model_dump_json()])
+    found = score(desk.open(), desk.say)
+    assert found.left_out == {"not replayed": 1, "second line with the same id": 1}
