@@ -317,3 +317,17 @@ def test_nothing_to_replay(ends: Ends) -> None:
         "1 left out: the plan's models don't have other",
         "1 left out: /v1/embeddings isn't replayed",
     )
+
+
+def test_no_key_is_in_anything_that_is_left(ends: Ends, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(0)
+    ends.record(request(number) for number in range(3))
+    ends.cloud.faults += [Fault("status", status=400), Fault("garbled")]
+    ends.run(plan_of(concurrency=1))
+    ends.cloud.faults.append(Fault("status", status=401, times=-1))
+    ends.record([request(9)])
+    stopped = ends.run(plan_of())
+    assert stopped.stopped
+    left = [*ends.said, caplog.text, *(what + one.model_dump_json() for what, one in ends.notes)]
+    left += [line for asked in KINDS for line in ends.folder.read(KINDS[asked])]
+    assert not [text for text in left if KEY in text or KEY[:12] in text]
