@@ -158,9 +158,10 @@ def test_nothing_is_sent_while_the_cloud_asks_to_wait(ends: Ends) -> None:
     assert ends.run(plan_of(concurrency=4)).done
     received = ends.cloud.completions()
     limited = next(one for one in received if one.status == 429)
-    # Others were on their way when it was answered; from then on, nothing came until it was over.
-    late = [one.at - limited.at for one in received if one.at > limited.at]
-    assert not [after for after in late if 0.5 < after < 2]
+    early = [one for one in received if limited.at < one.at < limited.at + 2]
+    # A few were on their way before this client had read that answer. The other 40 came when it was over.
+    assert len(early) <= 6
+    assert sum(one.at >= limited.at + 2 for one in received) >= 30
     assert max(asked_ids(ends.cloud).values()) == 2
 
 
@@ -316,3 +317,17 @@ def test_nothing_to_replay(ends: Ends) -> None:
         "1 left out: the plan's models don't have other",
         "1 left out: /v1/embeddings isn't replayed",
     )
+
+
+def test_no_key_is_in_anything_that_is_left(ends: Ends, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(0)
+    ends.record(request(number) for number in range(3))
+    ends.cloud.faults += [Fault("status", status=400), Fault("garbled")]
+    ends.run(plan_of(concurrency=1))
+    ends.cloud.faults.append(Fault("status", status=401, times=-1))
+    ends.record([request(9)])
+    stopped = ends.run(plan_of())
+    assert stopped.stopped
+    left = [*ends.said, caplog.text, *(what + one.model_dump_json() for what, one in ends.notes)]
+    left += [line for asked in KINDS for line in ends.folder.read(KINDS[asked])]
+    assert not [text for text in left if KEY in text or KEY[:12] in text]

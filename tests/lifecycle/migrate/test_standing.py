@@ -89,7 +89,7 @@ def test_an_act_without_its_result_does_not_count(desk: Desk) -> None:
         ),
         (
             "replay:",
-            '  redact: {ticket: "TCK-[0-9]+"}\nreplay:',
+            '  redact: {ticket: "TCK-[0-9]{6}"}\nreplay:',
             {"import": ("the plan has another records.redact",)},
         ),
     ],

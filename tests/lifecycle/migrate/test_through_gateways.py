@@ -142,12 +142,11 @@ def test_keys_that_a_reload_forgets_are_replaced(through: Through, tmp_path: Pat
 
 def test_a_clouds_429_reaches_the_replay_with_its_retry_after(through: Through, tmp_path: Path) -> None:
     through.cloud.faults.append(Fault("status", status=429, retry_after="1"))
-    outcome, _ = replayed(through, tmp_path / "records", 3)
+    outcome, _ = replayed(through, tmp_path / "records", 20)
     assert outcome.done
     first = through.cloud.completions()[0]
     assert first.status == 429
-    late = [one.at - first.at for one in through.cloud.completions()[1:]]
-    assert not [after for after in late if 0.5 < after < 1]
+    assert sum(one.at < first.at + 1 for one in through.cloud.completions()) <= 6
 
 
 @pytest.mark.parametrize(
