@@ -170,13 +170,13 @@ def test_a_proxy_leads_to_clouds_unless_they_are_excepted(tmp_path: Path) -> Non
     assert spec.gateway is not None
     assert spec.cloud.proxy == Proxy(host="proxy.acme.internal", port=3128)
     assert (spec.gateway.clouds[0].proxied, spec.gateway.clouds[0].servers) == (True, ("proxy.443",))
-    assert {"rackwright-cloud-openai.socket", "rackwright-cloud-openai@.service"} <= {*spec.layout.keep_units}
-    assert "rw-cloud" in spec.layout.keep_users
+    assert {"rackwright-cloud.openai.socket", "rackwright-cloud.openai@.service"} <= {*spec.layout.keep_units}
+    assert "rw_cloud" in spec.layout.keep_users
     fleet = loaded(tmp_path, proxied % ", no_proxy: [openai.com]")
     spec = host_specs(fleet, lock(fleet))["gate1"]
     assert spec.cloud is not None
     assert (spec.cloud.proxy, spec.cloud.clouds[0].proxied) == (None, False)
-    assert "rw-cloud" not in spec.layout.keep_users
+    assert "rw_cloud" not in spec.layout.keep_users
     said = problems(tmp_path, ("clouds:", "downloads: {proxy: 'https://proxy.acme.internal:3128'}\nclouds:"))
     assert said == [
         "acme.yml:6 downloads.proxy: gateways reach clouds through a proxy only by http://; "
