@@ -27,7 +27,6 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
-    "deploys/gateway.py",
     "rackwright/fleet/hosts/cloud_access.py",
     "rackwright/fleet/hosts/clouds.py",
     "rackwright/gateway/clouds.py",
