@@ -20,7 +20,7 @@ SCRIPT = f"{FOLDER}/follow"
 RULES = f"{FOLDER}/egress.nft"
 SERVICE = "rackwright-cloud.service"
 TIMER = "rackwright-cloud.timer"
-USER = "rw-cloud"
+USER = "rw_cloud"
 """The user that connects to the proxy; it exists only if there is one."""
 
 
@@ -85,9 +85,9 @@ def ca_of(cloud: Cloud) -> str:
 
 
 def socket_of(cloud: Cloud) -> str:
-    return f"rackwright-cloud-{cloud.name}.socket"
+    return f"rackwright-cloud.{cloud.name}.socket"
 
 
 def connection_of(cloud: Cloud) -> str:
     """Return the template unit of one connection through the proxy."""
-    return f"rackwright-cloud-{cloud.name}@.service"
+    return f"rackwright-cloud.{cloud.name}@.service"

@@ -14,6 +14,7 @@ from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.tool_secrets import references_of_tool
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock
+from rackwright.fleet.naming import unknown_model
 from rackwright.fleet.public_files import named_files
 from rackwright.fleet.references import secret_references
 from rackwright.lifecycle.key import Terms, add_key
@@ -169,13 +170,13 @@ def test_a_proxy_leads_to_clouds_unless_they_are_excepted(tmp_path: Path) -> Non
     assert spec.gateway is not None
     assert spec.cloud.proxy == Proxy(host="proxy.acme.internal", port=3128)
     assert (spec.gateway.clouds[0].proxied, spec.gateway.clouds[0].servers) == (True, ("proxy.443",))
-    assert {"rackwright-cloud-openai.socket", "rackwright-cloud-openai@.service"} <= {*spec.layout.keep_units}
-    assert "rw-cloud" in spec.layout.keep_users
+    assert {"rackwright-cloud.openai.socket", "rackwright-cloud.openai@.service"} <= {*spec.layout.keep_units}
+    assert "rw_cloud" in spec.layout.keep_users
     fleet = loaded(tmp_path, proxied % ", no_proxy: [openai.com]")
     spec = host_specs(fleet, lock(fleet))["gate1"]
     assert spec.cloud is not None
     assert (spec.cloud.proxy, spec.cloud.clouds[0].proxied) == (None, False)
-    assert "rw-cloud" not in spec.layout.keep_users
+    assert "rw_cloud" not in spec.layout.keep_users
     said = problems(tmp_path, ("clouds:", "downloads: {proxy: 'https://proxy.acme.internal:3128'}\nclouds:"))
     assert said == [
         "acme.yml:6 downloads.proxy: gateways reach clouds through a proxy only by http://; "
@@ -233,3 +234,9 @@ def test_a_key_may_be_limited_to_a_model_of_a_cloud(tmp_path: Path) -> None:
     assert key.models == ("chat",)
     with pytest.raises(UsageError, match="no model of that name"):
         add_key(fleet, "other", Terms(owner="team", models=("chats",)))
+
+
+def test_a_command_for_engines_says_that_only_a_cloud_answers(tmp_path: Path) -> None:
+    fleet = loaded(tmp_path, FILE.replace("gateway:", BIG))
+    assert "only a cloud answers this model" in str(unknown_model(fleet, "chat"))
+    assert "did you mean big?" in str(unknown_model(fleet, "bigg"))

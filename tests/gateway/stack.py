@@ -243,7 +243,7 @@ class Stack:
     @property
     def servers(self) -> dict[str, str]:
         """Map each model to its server's name."""
-        return {model.name: model.servers[0].name for model in self.settings.models}
+        return {model.name: model.servers[0].name for model in self.settings.models if model.servers}
 
     def reset(self) -> None:
         """Restore the initial state, whatever a test did."""

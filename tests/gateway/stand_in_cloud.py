@@ -54,7 +54,7 @@ def stand_in_cloud(ca: CertificateAuthority, *names: str, address: str = "127.0.
     """Run one with a certificate of this CA for these names."""
     cloud = StandInCloud()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with TemporaryDirectory(prefix="rw-cloud-") as folder:
+    with TemporaryDirectory(prefix="rw-") as folder:
         ca.issue("cloud", names, client=False, folder=Path(folder))
         context.load_cert_chain(f"{folder}/cloud.crt", f"{folder}/cloud.key.cred")
 

@@ -36,7 +36,7 @@ class Followed:
 
     def write(self, settings: Settings) -> None:
         (self.folder / "egress.nft").write_text(
-            egress_rules(settings).replace('"haproxy"', '"nobody"').replace('"rw-cloud"', '"daemon"')
+            egress_rules(settings).replace('"haproxy"', '"nobody"').replace('"rw_cloud"', '"daemon"')
         )
         text = follow_script(
             settings, self.stack.gateway.paths, run=str(self.folder), rules=str(self.folder / "egress.nft")

@@ -27,7 +27,6 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
-    "deploys/gateway.py",
     "rackwright/fleet/hosts/cloud_access.py",
     "rackwright/fleet/hosts/clouds.py",
     "rackwright/gateway/clouds.py",
@@ -229,8 +228,8 @@ def test_a_proxy_leads_to_the_cloud_and_the_gateway_needs_no_name_server(site: S
     assert KEY.replace("c", "d") not in log
     assert not site.connects(site.first, PROXY_PORT)
     assert not site.connects(site.second, PORT)
-    assert site.connects(site.first, PROXY_PORT, user="rw-cloud")
-    assert not site.connects(site.first, 22, user="rw-cloud")
+    assert site.connects(site.first, PROXY_PORT, user="rw_cloud")
+    assert not site.connects(site.first, 22, user="rw_cloud")
     assert site.operator("status", "--json").json["clouds"][0]["reached"]
     site.operator.path.write_text(text)
 
@@ -245,4 +244,4 @@ def test_without_clouds_nothing_of_them_is_left(site: Site) -> None:
         "egress.nft", "follow", "other.ca.crt", "other.key.cred"
     ]  # fmt: skip
     assert "acme" not in site.on_gateway("cat /run/rackwright-gateway/clouds.map; ls /etc/systemd/system")
-    assert site.on_gateway("getent passwd rw-cloud", check=False) == ""
+    assert site.on_gateway("getent passwd rw_cloud", check=False) == ""

@@ -63,7 +63,7 @@ def test_only_haproxys_user_may_use_the_way_through_the_proxy() -> None:
     assert {"ListenStream=/run/rackwright-cloud/own.sock", "SocketUser=haproxy", "SocketMode=0600"} <= {*lines}
     target = "PROXY:${ADDRESS}:llm.partner.example:8443,proxyport=3128,connect-timeout=5"
     assert {
-        "User=rw-cloud",
+        "User=rw_cloud",
         f"ExecStart=/usr/bin/socat -t 60 - {target}",
         "StandardInput=socket",
         "StandardOutput=socket",
@@ -86,7 +86,7 @@ def walled() -> Iterator[Walled]:
     if os.geteuid():
         pytest.skip("only root makes network namespaces")
     with walled_host() as walled:
-        rules = egress_rules(SETTINGS).replace('"haproxy"', '"nobody"').replace('"rw-cloud"', '"daemon"')
+        rules = egress_rules(SETTINGS).replace('"haproxy"', '"nobody"').replace('"rw_cloud"', '"daemon"')
         rules += "add element inet rackwright_cloud cloud-openai-4 { 203.0.113.1 }\n"
         rules += "add element inet rackwright_cloud cloud-openai-6 { fd20::7 }\n"
         rules += "add element inet rackwright_cloud proxy-4 { 10.20.0.12 }\n"
