@@ -78,8 +78,15 @@ ROLES = (
             "tests/gateway/test_downtime.py",
             "tests/gateway/test_reload.py",
             "tests/gateway/test_canary.py",
+            "tests/gateway/test_clouds.py",
         ),
         45,
+    ),
+    Role(
+        "cloud",
+        ("roles/cloud/templates/*", "roles/cloud/configuration.py", "roles/cloud/units.py"),
+        ("tests/roles/test_sandboxes.py", "tests/roles/test_cloud.py", "tests/gateway/test_cloud_addresses.py"),
+        30,
     ),
     Role(
         "downtime",

@@ -128,13 +128,13 @@ def _of_fleet(
     context: Context, models: tuple[str, ...], gpu: int | None, ram: int | None, overrides: Overrides
 ) -> tuple[tuple[Placed, ...], dict[str, str]]:
     from rackwright.fleet.lock_file import read_lock, require_match
-    from rackwright.fleet.naming import unknown
+    from rackwright.fleet.naming import unknown_model
     from rackwright.lifecycle.fit.procedure import fit_fleet
 
     fleet = context.fleet
     for name in models:
         if name not in fleet.file.models:
-            raise unknown(name, tuple(fleet.file.models), "model")
+            raise unknown_model(fleet, name)
     lock = read_lock(fleet.sibling("lock"))
     require_match(fleet, lock)
     wanted = set(models or fleet.file.models)

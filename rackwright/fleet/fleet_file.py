@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, Tag
 
 from rackwright.fleet.sections.backup import Backup
 from rackwright.fleet.sections.ca import Ca
-from rackwright.fleet.sections.clouds import Cloud
+from rackwright.fleet.sections.clouds import Cloud, CloudModel
 from rackwright.fleet.sections.downloads import Downloads
 from rackwright.fleet.sections.drill import Drill
 from rackwright.fleet.sections.driver import Driver
@@ -101,7 +101,7 @@ class FleetFile(Frozen):
     @property
     def models(self) -> Mapping[str, Model]:
         """The models with engines; those that only a cloud answers are in `routed` alone."""
-        return {name: model for name, model in self.routed.items() if isinstance(model, Model)}
+        return {name: model for name, model in self.routed.items() if not isinstance(model, CloudModel)}
 
     @property
     def drivers(self) -> tuple[Driver, ...]:

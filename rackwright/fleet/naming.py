@@ -58,9 +58,18 @@ def replica_named(fleet: Fleet, name: str) -> Replica:
     return found[0]
 
 
+def unknown_model(fleet: Fleet, name: str) -> UsageError:
+    """Return what is wrong with the name of a model that must have engines."""
+    if name in fleet.file.routed and name not in fleet.file.models:
+        should = "name a model with engines: this one has no weights and no replicas"
+        return UsageError("only a cloud answers this model", where=name, should=should)
+    return unknown(name, tuple(fleet.file.models), "model")
+
+
 def unknown(name: str, known: tuple[str, ...], what: str) -> UsageError:
     from difflib import get_close_matches
 
     close = get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known names: {', '.join(known)}"
+    listed = f"known names: {', '.join(known)}" if known else "the fleet file names none"
+    hint = f"did you mean {close[0]}?" if close else listed
     return UsageError(f"no {what} of that name", where=name, should=hint)

@@ -18,6 +18,8 @@ _LAST = (".service", ".slice", ".target", ".mount")
 _REPLICA = re.compile(r"rackwright-([a-z0-9-]+@[0-9]+)\.service")
 _TOOL = re.compile(r"/opt/rackwright/tool-[0-9A-Za-z.]+\+[0-9a-f]{8}")
 """A whole version; an installation in progress has a further ending."""
+_EGRESS = "/etc/rackwright/cloud/egress.nft"
+"""The rules of a table that is loaded as long as there are clouds."""
 _CACHES = "/var/cache/rackwright"
 """Folder in which engines store compiled code, by replica."""
 
@@ -44,10 +46,13 @@ def retired_units(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
 
 @operation()
 def retired_files(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
-    """Remove each of our probe scripts, proxy folders and certificates that isn't in `keep`."""
+    """Remove each of our probe scripts, proxy folders and certificates not in `keep`, and the clouds' rules."""
     gone = [path for path in host.get_fact(OurFiles) if path not in keep]
     if gone:
         show("\n".join(f"- {path}" for path in gone))
+        if _EGRESS in gone:
+            # Its rules would limit a gateway's HAProxy for good to what they name.
+            yield StringCommand("nft delete table inet rackwright_cloud 2>/dev/null || :")
         yield StringCommand("rm -rf --", *(QuoteString(path) for path in gone))
 
 

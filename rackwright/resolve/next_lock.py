@@ -11,7 +11,7 @@ from rackwright.fleet.downloads import download_files
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock, ModelLock, SourceLock
 from rackwright.fleet.lock_file import Place, mismatches, require_match
-from rackwright.fleet.naming import unknown
+from rackwright.fleet.naming import unknown, unknown_model
 from rackwright.fleet.ports import assign_ports
 from rackwright.fleet.source import FileSource, HubSource, parse_source
 from rackwright.resolve.licenses import refused_licenses
@@ -150,7 +150,7 @@ def _with_model(lock: Lock, name: str, entry: ModelLock) -> Lock:
 def require_model(fleet: Fleet, lock: Lock, name: str) -> None:
     """Raise UsageError or FleetError unless fleet file and lock have the model."""
     if name not in fleet.file.models:
-        raise unknown(name, tuple(fleet.file.models), "model")
+        raise unknown_model(fleet, name)
     if name not in lock.models:
         place = f"{fleet.sibling('lock')} models.{name}"
         raise FleetError([Problem(place, "is in the fleet file only", next="rackwright lock")])

@@ -233,7 +233,7 @@ def test_a_page_that_can_not_be_written_costs_no_answer(site: Path, measured: li
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nobody"], "no model of that name; one of assistant"),
+        (["nobody"], "no model of that name; known names: assistant"),
         (["assistant", "--requests", "3", "--seconds", "3"], "--requests and --seconds both set how long to measure"),
         (
             ["assistant", "--prompt-tokens", "40000"],

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.errors import FleetError, SecretError
+from rackwright.errors import FleetError, SecretError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.cloud_access import access_to_clouds
 from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.tool_secrets import references_of_tool
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock
+from rackwright.fleet.naming import unknown_model
 from rackwright.fleet.public_files import named_files
 from rackwright.fleet.references import secret_references
+from rackwright.lifecycle.key import Terms, add_key
 from rackwright.roles.cloud.settings import Proxy
 from rackwright.roles.gateway.configuration import models_json, models_map
 from tests.gateway.certificates import CertificateAuthority
@@ -224,3 +226,17 @@ def test_a_host_with_the_tool_gets_the_key(tmp_path: Path) -> None:
     )
     fleet = loaded(tmp_path, FILE.replace("clouds:", tool[0]) + tool[1])
     assert references_of_tool(fleet)["clouds.openai.key"] == "env:CLOUD_KEY"
+
+
+def test_a_key_may_be_limited_to_a_model_of_a_cloud(tmp_path: Path) -> None:
+    fleet = loaded(tmp_path)
+    key, _ = add_key(fleet, "ci", Terms(owner="team", models=("chat",)))
+    assert key.models == ("chat",)
+    with pytest.raises(UsageError, match="no model of that name"):
+        add_key(fleet, "other", Terms(owner="team", models=("chats",)))
+
+
+def test_a_command_for_engines_says_that_only_a_cloud_answers(tmp_path: Path) -> None:
+    fleet = loaded(tmp_path, FILE.replace("gateway:", BIG))
+    assert "only a cloud answers this model" in str(unknown_model(fleet, "chat"))
+    assert "did you mean big?" in str(unknown_model(fleet, "bigg"))

@@ -105,6 +105,7 @@ def followed(started: Followed) -> Followed:
     for path in started.folder.iterdir():
         if path.is_file():
             path.unlink()
+    started.nft("flush", "ruleset")
     started.write(SETTINGS)
     return started
 
@@ -140,6 +141,16 @@ def test_an_address_stays_where_it_is_as_long_as_it_belongs_to_the_name(followed
     assert {server: after[server] for server in before} == before
     assert set(after.values()) == {"203.0.113.1", "203.0.113.2", "203.0.113.9"}
     assert followed.follow() == ""
+
+
+def test_addresses_in_use_come_before_others_of_the_name(followed: Followed) -> None:
+    first = [f"203.0.113.{number}" for number in range(1, 5)]
+    followed.resolves(*first)
+    followed.follow()
+    before = followed.used()
+    followed.resolves(*(f"203.0.113.{number}" for number in range(5, 9)), *first)
+    assert followed.follow() == ""
+    assert followed.used() == before
 
 
 def test_an_address_that_left_the_name_is_replaced_and_no_longer_admitted(followed: Followed) -> None:
@@ -232,6 +243,13 @@ def test_only_the_proxy_is_admitted_for_the_user_that_connects_to_it(followed: F
     followed.follow()
     assert (followed.folder / "proxy.env").read_text() == "ADDRESS=[2001:db8::1]\n"
     assert (followed.admitted("proxy-4"), followed.admitted("proxy-6")) == (set(), {"2001:db8::1"})
+
+
+def test_a_proxy_that_has_no_address_yet_leaves_no_way_open(followed: Followed) -> None:
+    followed.write(PROXIED)
+    followed.resolves()
+    assert "proxy.test has no address now" in followed.follow(fails=True)
+    assert (followed.admitted("proxy-4"), (followed.folder / "proxy.env").exists()) == (set(), False)
 
 
 def test_a_proxy_by_its_address_is_not_resolved(followed: Followed) -> None:

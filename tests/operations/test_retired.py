@@ -124,3 +124,13 @@ def test_builds_that_the_host_no_longer_keeps_are_removed_with_nothing_else(tmp_
 
     assert commands(builds, facts={OurBuilds: found}) == [f"rm -rf --one-file-system -- {old}"]
     assert commands(builds, facts={OurBuilds: (new,)}) == []
+
+
+def test_the_rules_of_clouds_go_with_their_file() -> None:
+    """They would limit HAProxy for good to the host proxies that there were."""
+    found = ("/etc/rackwright/cloud/acme.key.cred", "/etc/rackwright/cloud/egress.nft")
+    assert commands(files, facts={OurFiles: found}) == [
+        "nft delete table inet rackwright_cloud 2>/dev/null || :",
+        "rm -rf -- /etc/rackwright/cloud/acme.key.cred /etc/rackwright/cloud/egress.nft",
+    ]
+    assert commands(files, facts={OurFiles: found[:1]}) == ["rm -rf -- /etc/rackwright/cloud/acme.key.cred"]

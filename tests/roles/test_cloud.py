@@ -61,9 +61,24 @@ def test_without_a_proxy_there_are_neither_its_user_nor_its_sockets() -> None:
 def test_only_haproxys_user_may_use_the_way_through_the_proxy() -> None:
     lines = units.proxy_socket(OWN).splitlines()
     assert {"ListenStream=/run/rackwright-cloud/own.sock", "SocketUser=haproxy", "SocketMode=0600"} <= {*lines}
-    (command,) = [line for line in units.connection(OWN, 3128).splitlines() if line.startswith("ExecStart=")]
-    assert "PROXY:${ADDRESS}:llm.partner.example:8443,proxyport=3128" in command
-    assert "User=rw-cloud" in units.connection(OWN, 3128).splitlines()
+    target = "PROXY:${ADDRESS}:llm.partner.example:8443,proxyport=3128,connect-timeout=5"
+    assert {
+        "User=rw-cloud",
+        f"ExecStart=/usr/bin/socat -t 60 - {target}",
+        "StandardInput=socket",
+        "StandardOutput=socket",
+        "StandardError=journal",
+        "PrivateIPC=yes",
+    } <= {*units.connection(OWN, 3128).splitlines()}
+
+
+def test_the_script_has_a_folder_of_roots_that_haproxy_can_look_into() -> None:
+    assert {
+        "RuntimeDirectory=rackwright-cloud",
+        "RuntimeDirectoryMode=0755",
+        "RuntimeDirectoryPreserve=yes",
+        "PrivateIPC=yes",
+    } <= {*units.service().splitlines()}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +89,8 @@ def walled() -> Iterator[Walled]:
         rules = egress_rules(SETTINGS).replace('"haproxy"', '"nobody"').replace('"rw-cloud"', '"daemon"')
         rules += "add element inet rackwright_cloud cloud-openai-4 { 203.0.113.1 }\n"
         rules += "add element inet rackwright_cloud cloud-openai-6 { fd20::7 }\n"
-        rules += "add element inet rackwright_cloud proxy-4 { 10.20.0.99 }\n"
+        rules += "add element inet rackwright_cloud proxy-4 { 10.20.0.12 }\n"
+        rules += "add element inet rackwright_cloud proxy-6 { fd20::7 }\n"
         walled.load(rules)
         yield walled
 
@@ -91,6 +107,9 @@ def walled() -> Iterator[Walled]:
         ("nobody", socket.SOCK_DGRAM, "203.0.113.1", 446, False),
         ("nobody", socket.SOCK_DGRAM, "10.20.0.7", 53, False),
         ("nobody", socket.SOCK_STREAM, "10.20.0.99", 3129, False),
+        ("nobody", socket.SOCK_STREAM, "fd20::8", 450, False),
+        ("daemon", socket.SOCK_STREAM, "10.20.0.12", 3128, True),
+        ("daemon", socket.SOCK_STREAM, "10.20.0.12", 3130, False),
         ("daemon", socket.SOCK_STREAM, "203.0.113.1", 447, False),
         ("root", socket.SOCK_STREAM, "203.0.113.2", 448, True),
         ("root", socket.SOCK_DGRAM, "203.0.113.2", 449, True),
@@ -100,6 +119,19 @@ def test_haproxy_gets_out_to_clouds_host_proxies_and_gateways_only(
     walled: Walled, user: str, kind: socket.SocketKind, address: str, port: int, *, leaves: bool
 ) -> None:
     assert walled.lets_out(kind, address, port, user=user) is leaves
+
+
+@pytest.mark.parametrize(("user", "port"), [("nobody", 443), ("daemon", 3128)])
+def test_a_cloud_and_a_proxy_may_have_an_ipv6_address(walled: Walled, user: str, port: int) -> None:
+    before = len(walled.sources_of(port))
+    walled.lets_out(socket.SOCK_STREAM, "fd20::7", port, user=user)
+    assert len(walled.sources_of(port)) > before
+
+
+def test_what_was_connected_stays_connected() -> None:
+    """An answer that is being sent outlasts its address."""
+    lines = [line.strip() for line in egress_rules(SETTINGS).splitlines()]
+    assert lines.index("ct state established,related accept") < lines.index('meta skuid "haproxy" goto haproxy')
 
 
 def test_haproxy_asks_no_name_server_on_loopback() -> None:

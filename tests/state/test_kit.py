@@ -186,7 +186,7 @@ def test_the_digest_changes_with_the_files_the_golden_set_and_the_commit(tmp_pat
     assert golden_files(fleet) == ()
     tried = model.model_copy(update={"canary": kit_canary("golden.jsonl")})
     with_golden = Fleet(
-        fleet.path, fleet.file.model_copy(update={"models": {"assistant": tried}}), (), fleet.sources, {}
+        fleet.path, fleet.file.model_copy(update={"routed": {"assistant": tried}}), (), fleet.sources, {}
     )
     assert kit_digest(with_golden) in seen, "there is no golden set yet"
     (fleet.path.parent / "golden.jsonl").write_text("{}")

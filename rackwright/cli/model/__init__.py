@@ -38,9 +38,11 @@ def list_(context: Context) -> None:
     lock = read_lock(path) if path.exists() else None
     locked = {name: lock.models.get(name) if lock else None for name in fleet.file.models}
     rows = [HEADER, *(_row(fleet, name, entry) for name, entry in locked.items())]
+    clouds = {name: model.cloud for name, model in fleet.file.routed.items() if model.cloud}
     lines = [*table(rows), *_left(fleet, lock)]
+    lines += [f"{name}: clients are answered by the cloud {cloud}" for name, cloud in clouds.items()]
     documents = [_document(fleet, name, entry) for name, entry in locked.items()]
-    context.answer({"models": documents}, *lines)
+    context.answer({"models": documents, "clouds": clouds}, *lines)
 
 
 def _row(fleet: Fleet, name: str, entry: ModelLock | None) -> tuple[str, ...]:

@@ -42,10 +42,10 @@ def show(context: Context, name: str, offline: bool) -> int:
 
 def _locked(context: Context, name: str) -> ModelLock:
     from rackwright.fleet.lock_file import read_lock
-    from rackwright.fleet.naming import unknown
+    from rackwright.fleet.naming import unknown_model
 
     if name not in context.fleet.file.models:
-        raise unknown(name, tuple(context.fleet.file.models), "model")
+        raise unknown_model(context.fleet, name)
     path = context.fleet.sibling("lock")
     entry = read_lock(path).models.get(name)
     if entry is None:

@@ -11,6 +11,7 @@ from rackwright import __version__
 from rackwright.errors import ProofError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import lock_digest
+from rackwright.fleet.naming import unknown_model
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.launch import Task
@@ -74,10 +75,9 @@ class _Measured:
 
 def model_named(fleet: Fleet, name: str) -> Model:
     """Return the fleet file's model. Raise UsageError if there is none."""
-    models = fleet.file.models
-    if name not in models:
-        raise UsageError("no model of that name", where=name, should=f"one of {', '.join(models)}")
-    return models[name]
+    if name not in fleet.file.models:
+        raise unknown_model(fleet, name)
+    return fleet.file.models[name]
 
 
 def load_of(

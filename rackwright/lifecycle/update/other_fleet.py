@@ -10,7 +10,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import read_lock, require_match
-from rackwright.fleet.naming import unknown
+from rackwright.fleet.naming import unknown_model
 from rackwright.fleet.targets import targets
 from rackwright.lifecycle.proof.golden_answers import kind_by
 from rackwright.lifecycle.session.control_store import store_of
@@ -36,7 +36,7 @@ def proven_by(path: Path, name: str) -> Proven:
     """
     fleet = load_fleet(path)
     if name not in fleet.file.models:
-        raise unknown(name, tuple(fleet.file.models), "model")
+        raise unknown_model(fleet, name)
     lock = read_lock(fleet.sibling("lock"))
     require_match(fleet, lock)
     with Remote(targets(fleet)) as remote:

@@ -351,3 +351,21 @@ def test_a_lost_repositorys_url_has_a_port_without_a_server_and_stays_valid(url:
     )
     assert unreachable(asked) == lost
     assert Repository.model_validate({**asked.model_dump(exclude_none=True), "url": lost}).kind == asked.kind
+
+
+CLOUD = "clouds: {acme: {url: 'https://api.acme.example/v1', key: 'env:CLOUD_KEY', names: [assistant]}}\n"
+
+
+def test_a_drill_asks_the_restored_replicas_not_the_cloud(tmp_path: Path, own: Fleet) -> None:
+    text = OWN.replace("    context: 4096\n", "    context: 4096\n    cloud: acme\n", 1) + CLOUD
+    place = place_of(own_fleet(own.path.parent, text))
+    assert place.own.file.models["assistant"].cloud == "acme"
+    fleet = write_drill_fleet(kit(tmp_path / "kit", text), place)
+    assert fleet.file.models["assistant"].cloud is None
+
+
+def test_a_kit_that_would_send_a_clouds_key_elsewhere_is_refused(tmp_path: Path, own: Fleet) -> None:
+    place = place_of(own_fleet(own.path.parent, OWN + CLOUD))
+    with pytest.raises(ProofError, match="may have forged it") as raised:
+        write_drill_fleet(kit(tmp_path / "kit", OWN + CLOUD.replace("acme.example", "evil.example")), place)
+    assert raised.value.problems[0].listed == ("the cloud acme: https://api.evil.example/v1, env:CLOUD_KEY",)

@@ -36,7 +36,7 @@ def fleet_of(tmp_path: Path, *gpus: int, runtime: dict[str, Any] = VLLM, context
     models = {name: model.model_copy(update={"context": context}) for name, model in fleet.file.models.items()}
     placed = tuple(Replica("assistant", number, "gpu1", count) for number, count in enumerate(gpus, start=1))
     others = tuple(replica for replica in fleet.replicas if replica.host != "gpu1")
-    return replace(fleet, file=fleet.file.model_copy(update={"models": models}), replicas=placed + others)
+    return replace(fleet, file=fleet.file.model_copy(update={"routed": models}), replicas=placed + others)
 
 
 def lock_of(fleet: Fleet, shape: ModelShape | None) -> Lock:

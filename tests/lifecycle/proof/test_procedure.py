@@ -67,7 +67,7 @@ def test_the_first_answer_of_a_run_is_recorded_and_the_same_one_is_proven(provin
 
 
 def test_an_embedding_is_compared_with_the_recorded_one(proving: Proving) -> None:
-    models = proving.session.fleet.file.models
+    models = proving.session.fleet.file.routed
     text = kind_of(proving.session, proving.first)
     models["assistant"] = models["assistant"].model_copy(update={"task": Task.EMBED})
     assert kind_of(proving.session, proving.first).settings == (*text.settings, "task=embed/1")

@@ -38,7 +38,7 @@ def test_it_needs_the_outage_of_every_model_that_is_served(
     monkeypatch.setattr(engine_changes, "Rollout", lambda **_: SimpleNamespace(run=lambda *_: None))
     made = two_hosts()
     placed = tuple(Replica(model, 1, "gpu1", 0) for model in models if model != "planned")
-    fleet = replace(made, file=made.file.model_copy(update={"models": dict.fromkeys(models)}), replicas=placed)
+    fleet = replace(made, file=made.file.model_copy(update={"routed": dict.fromkeys(models)}), replicas=placed)
     session: Any = SimpleNamespace(fleet=fleet)
     owner = SimpleNamespace(who="anna", why="patch run")
     lease_session: Any = SimpleNamespace(lease=SimpleNamespace(owner=owner), run="r1")

@@ -117,6 +117,14 @@ class Together:
         return "".join(f"\nfigures: 401 0.1 0 replica= \n{marks[0]} {number} 0\n" for number in range(asked))
 
 
+def test_a_fleet_whose_models_only_clouds_answer_is_proven_by_what_it_refuses() -> None:
+    file = SimpleNamespace(gateway=SimpleNamespace(domain="llm.test", vip="10.0.0.9"), models={})
+    fleet = SimpleNamespace(file=file, service=lambda _: "10.0.0.1")
+    session = cast(Session, SimpleNamespace(fleet=fleet, trusted="PEM"))
+    proofs = [*_gateways(session, Together(2), ("gate1",), Secret("k"))]
+    assert [(one.what, one.passed) for one in proofs if one.host == "vip"] == [("a wrong key is refused", True)]
+
+
 def test_all_gateways_are_asked_at_the_same_time_and_told_in_order() -> None:
     models = {"m": SimpleNamespace(served=("m",), task=Task.GENERATE)}
     file = SimpleNamespace(gateway=SimpleNamespace(domain="llm.test", vip="10.0.0.9"), models=models)

@@ -170,7 +170,7 @@ def make_world(
     file = made.file.model_copy(update={"gateway": made.file.gateway.model_copy(update={"on": tuple(gates)})})
     file = file.model_copy(
         update={
-            "models": {name: model.model_copy(update={"canary": canary}) for name, model in file.models.items()},
+            "routed": {name: model.model_copy(update={"canary": canary}) for name, model in file.models.items()},
             "hosts": {**file.hosts, **dict.fromkeys(gates, file.hosts["gate1"])},
             "control": ("gate1",),
         }
