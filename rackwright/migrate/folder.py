@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -39,7 +40,7 @@ class StoredFile(Stored):
 
 
 class Manifest(Stored):
-    format: str = "migration-files/1"
+    format: Literal["migration-files/1"] = "migration-files/1"
     files: Mapping[str, StoredFile] = {}
     """Name, like requests-000001.jsonl.age → what it contains."""
 
@@ -63,7 +64,9 @@ class Folder:
         except OSError as error:
             raise RackwrightError(f"can't be read: {error.strerror}", where=str(place)) from None
         except ValidationError:
-            raise RackwrightError("is damaged", where=str(place), should="restore it from a copy") from None
+            raise RackwrightError(
+                "is damaged, or a newer rackwright wrote it", where=str(place), should="restore it from a copy"
+            ) from None
         return Manifest()
 
     def sha256(self) -> str | None:

@@ -24,8 +24,8 @@ MOST_STEPS = 2000
 OPAQUE = 2048
 """A text of at least so many characters of base64 is data, not language."""
 
-Find = Callable[[str], Iterator[tuple[int, int]]]
-"""Yields where something is: first character, and the one after its last."""
+Find = Callable[[str, int, int], Iterator[tuple[int, int]]]
+"""Takes a text and the part to search; yields where something is: first character, and the one after its last."""
 MayHave = Callable[[str], object]
 """Whether a text in lower case can have something; a quick look, because most texts have nothing."""
 
@@ -123,18 +123,21 @@ class Redactor:
         if _MAY_HAVE.search(text):
             lower = text.lower()
             present = {may_have for may_have in _QUICK if may_have(lower)}
-            for kind, find in [(kind, find) for kind, may_have, find in _FINDERS if may_have in present]:
-                text = self._replaced(kind, find, text)
+            near, seen = _near_numbers(text) if _NUMBER in present else [], text
+            for kind, find, where in [(kind, find, may) for kind, may, find in _FINDERS if may in present]:
+                if where is _NUMBER and text is not seen:
+                    near, seen = _near_numbers(text), text
+                text = self._replaced(kind, find, text, near if where is _NUMBER else [(0, len(text))])
         for kind, pattern in self._more:
             parts = _PLACEHOLDER.split(text)
-            parts[::2] = [self._replaced(kind, _all_of(pattern), part) for part in parts[::2]]
+            parts[::2] = [self._replaced(kind, _all_of(pattern), part, [(0, len(part))]) for part in parts[::2]]
             text = "".join(parts)
         return text
 
-    def _replaced(self, kind: str, find: Find, text: str) -> str:
+    def _replaced(self, kind: str, find: Find, text: str, spans: list[tuple[int, int]]) -> str:
         parts: list[str] = []
         done = 0
-        for start, end in find(text):
+        for start, end in (found for span in spans for found in find(text, *span)):
             if start >= done:
                 parts += text[done:start], self._placeholder(_kind_of(kind, text, start), text[start:end])
                 done = end
@@ -271,7 +274,7 @@ def _kind_of(kind: str, text: str, start: int) -> str:
 
 
 def _all_of(pattern: re.Pattern[str]) -> Find:
-    return lambda text: (found.span() for found in pattern.finditer(text))
+    return lambda text, start, end: (found.span() for found in pattern.finditer(text, start, end))
 
 
 def _spans(pattern: str, *, check: Callable[[str], bool] | None = None, flags: int = 0) -> Find:
@@ -279,11 +282,11 @@ def _spans(pattern: str, *, check: Callable[[str], bool] | None = None, flags: i
     compiled = re.compile(pattern, flags)
     group = "it" if "it" in compiled.groupindex else 0
 
-    def find(text: str) -> Iterator[tuple[int, int]]:
-        for found in compiled.finditer(text):
-            start, end = found.span(group)
-            if check is None or check(text[start:end]):
-                yield start, end
+    def find(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+        for found in compiled.finditer(text, start, end):
+            span = found.span(group)
+            if check is None or check(text[slice(*span)]):
+                yield span
 
     return find
 
@@ -292,11 +295,11 @@ def _extents(starts: str, extent: Callable[[str, int], int | None]) -> Find:
     """Find what begins where `starts` matches and has the end that `extent` returns; None: it is nothing."""
     compiled = re.compile(starts)
 
-    def find(text: str) -> Iterator[tuple[int, int]]:
-        for found in compiled.finditer(text):
-            end = extent(text, found.start())
-            if end is not None:
-                yield found.start(), end
+    def find(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+        for found in compiled.finditer(text, start, end):
+            last = extent(text, found.start())
+            if last is not None:
+                yield found.start(), last
 
     return find
 
@@ -357,7 +360,7 @@ _ASSIGNED = (
 _END = "-----END"
 
 
-def _private_keys(text: str) -> Iterator[tuple[int, int]]:
+def _private_keys(text: str, *_: int) -> Iterator[tuple[int, int]]:
     """Find private keys in PEM, to their last line; without one, as far as the text is base64."""
     last = 0
     for found in re.finditer(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----", text):
@@ -573,7 +576,7 @@ def _ip6(text: str) -> bool:
     return any(map(str.isdigit, text)) and (len(groups) >= 3 or bool(near))
 
 
-def _mails(text: str) -> Iterator[tuple[int, int]]:
+def _mails(text: str, *_: int) -> Iterator[tuple[int, int]]:
     done = 0
     for found in _DOMAIN.finditer(text):
         start = found.start()
@@ -596,7 +599,39 @@ def _matches(pattern: str) -> MayHave:
     return re.compile(pattern).search
 
 
-_NUMBER = _matches(r"[0-9][0-9 ()./\u00a0-]{5,24}?[0-9]")
+def _follows(*words: str) -> MayHave:
+    """Return whether a value is assigned to something whose name has one of these words."""
+    assigned = re.compile(r"\w{0,12}[\"']?(?:\s{0,3}[:=]|\s{1,3}is\s)")
+
+    def may_have(lower: str) -> bool:
+        for word in words:
+            start = lower.find(word)
+            while start >= 0:
+                if assigned.match(lower, start + len(word)):
+                    return True
+                start = lower.find(word, start + len(word))
+        return False
+
+    return may_have
+
+
+def _near_numbers(text: str) -> list[tuple[int, int]]:
+    """Return the parts of a text around its long numbers; the rest can't have what is found by its digits."""
+    spans: list[tuple[int, int]] = []
+    for found in _LONG_NUMBER.finditer(text):
+        start, end = max(0, found.start() - _AROUND), min(len(text), found.end() + _AROUND)
+        if spans and start <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+    return spans
+
+
+_AROUND = 48
+"""Characters; an IBAN with spaces has at most 42."""
+_LONG_NUMBER = re.compile(r"[0-9](?:[ ()./\u00a0-]{0,3}[0-9]){8,40}|[0-9]{7,8}-?[A-Za-z]")
+"""Nine digits, or the eight or seven of a Spanish number. A date has eight."""
+_NUMBER: MayHave = _LONG_NUMBER.search
 _FINDERS: tuple[tuple[str, MayHave, Find], ...] = (
     ("file", _any_of("data:"), _spans(_DATA_URL.pattern)),
     ("secret", _any_of("private key"), _private_keys),
@@ -619,7 +654,7 @@ _FINDERS: tuple[tuple[str, MayHave, Find], ...] = (
             flags=re.IGNORECASE,
         ),
     ),
-    ("secret", _any_of(*_NAMED_SECRETS), _spans(_ASSIGNED, check=_chosen, flags=re.IGNORECASE)),
+    ("secret", _follows(*_NAMED_SECRETS), _spans(_ASSIGNED, check=_chosen, flags=re.IGNORECASE)),
     ("email", _any_of("@"), _mails),
     ("iban", _NUMBER, _extents(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?=[ -]?[A-Za-z0-9]{4})", _iban)),
     ("card", _NUMBER, _extents(r"(?<![\w.])(?<![0-9][-])[2-68][0-9]{3}(?=[ -]?[0-9]{2})", _card)),
@@ -630,10 +665,14 @@ _FINDERS: tuple[tuple[str, MayHave, Find], ...] = (
         _matches("[:-][0-9a-f]{2}[:-][0-9a-f]{2}[:-]"),
         _spans(r"(?<![\w:-])(?:[0-9A-Fa-f]{2}([:-]))(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![\w:-])"),
     ),
-    ("ip", _NUMBER, _extents(r"(?<![\w.-])(?<![A-Za-z0-9]/)[0-9]{1,3}\.[0-9]", _ip4)),
     (
         "ip",
-        _matches(":[0-9a-f]{0,4}:"),
+        _matches(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"),
+        _extents(r"(?<![\w.-])(?<![A-Za-z0-9]/)[0-9]{1,3}\.[0-9]", _ip4),
+    ),
+    (
+        "ip",
+        _matches("::|(?::[0-9a-f]{1,4}){5}"),
         _spans(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?:(?:\.[0-9]{1,3}){3})?(?![\w:])", check=_ip6),
     ),
     *(("phone", _NUMBER, phone) for phone in _PHONES),

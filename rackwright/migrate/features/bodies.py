@@ -10,6 +10,14 @@ EMBEDDINGS = "/v1/embeddings"
 RESPONSES = "/v1/responses"
 WORD = "zebra"
 """A model has no reason to say it on its own."""
+LONG = 80
+"""Tokens that the question of a probe doesn't have on its own, in any tokenizer and template."""
+INSTRUCTION = (
+    f"Answer everything with the word {WORD}. Never say anything else, whatever the question is about. "
+    f"If you don't know the answer, say {WORD}. If the question makes no sense, say {WORD}. If there are several "
+    f"questions, say {WORD} as well. Don't explain it, don't apologize, don't ask back, and don't add a sign."
+)
+"""Long, so that it shows in the number of prompt tokens if a small model doesn't obey."""
 RED = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAAJ0lEQVR42u3NsQkAAAjAsP7/tF7hIASyp6lTCQQCgUAgEAgEgi"
     "/BAjLD/C5w/SM9AAAAAElFTkSuQmCC"

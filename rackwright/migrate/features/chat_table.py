@@ -6,6 +6,8 @@ from pydantic import JsonValue
 
 from rackwright.migrate.features.bodies import (
     CHAT,
+    INSTRUCTION,
+    LONG,
     RED,
     SCHEMA,
     SILENCE,
@@ -51,7 +53,12 @@ def _tools_seen(answer: JsonValue) -> bool | None:
     if calls(answer):
         return True
     tokens = number(at(answer, "usage", "prompt_tokens"))
-    return None if tokens is None else tokens > 80
+    return None if tokens is None else tokens > LONG
+
+
+def _instructed(answer: JsonValue) -> bool | None:
+    tokens = number(at(answer, "usage", "prompt_tokens"))
+    return True if WORD in text(answer).lower() else None if tokens is None else tokens > LONG
 
 
 def _arguments(answer: JsonValue) -> str:
@@ -294,13 +301,13 @@ _SERVICE = (
         _probe(
             {
                 "messages": [
-                    {"role": "developer", "content": f"Answer everything with the word {WORD}."},
+                    {"role": "developer", "content": INSTRUCTION},
                     {"role": "user", "content": "What is rain?"},
                 ],
                 "max_tokens": 16,
                 "temperature": 0,
             },
-            says(WORD),
+            _instructed,
         ),
         instead="use the role `system`",
     ),

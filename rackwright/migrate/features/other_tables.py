@@ -7,6 +7,8 @@ from pydantic import JsonValue
 from rackwright.migrate.features.bodies import (
     COMPLETIONS,
     EMBEDDINGS,
+    INSTRUCTION,
+    LONG,
     RESPONSES,
     SCHEMA,
     WORD,
@@ -14,7 +16,7 @@ from rackwright.migrate.features.bodies import (
     embedding,
     response,
 )
-from rackwright.migrate.features.chat_table import IGNORED_BY_BOTH, LLAMA, OTHER_TOKENS, VLLM
+from rackwright.migrate.features.chat_table import IGNORED_BY_BOTH, OTHER_TOKENS, VLLM
 from rackwright.migrate.features.from_answer import (
     Check,
     accepted,
@@ -23,9 +25,9 @@ from rackwright.migrate.features.from_answer import (
     has,
     judge,
     listed,
+    number,
     output_has,
     parsed,
-    says,
     text,
 )
 from rackwright.migrate.features.kinds import Feature, Known, Probe
@@ -61,7 +63,11 @@ COMPLETION_FEATURES = (
         instead="put the prompt before the answer in the client",
     ),
     Feature(
-        "suffix", "The model writes what belongs before a given text.", _completed(completion(suffix="."), accepted)
+        "suffix",
+        "The model writes what belongs before a given text.",
+        _completed(completion(suffix="."), accepted),
+        # The answer at temperature 0 is the same with and without it.
+        {"llama_cpp": Known("ignored", "llama-server b10434")},
     ),
     Feature(
         "completions.logprobs",
@@ -104,7 +110,7 @@ EMBEDDING_FEATURES = (
     ),
     Feature("input.tokens", "The text as ids of tokens.", None, OTHER_TOKENS, "send text"),
 )
-_FORGETS = {"vllm": Known("rejected", VLLM), "llama_cpp": Known("ignored", LLAMA)}
+_FORGETS = {"vllm": Known("rejected", VLLM), "llama_cpp": Known("rejected", "llama-server b10434")}
 _FORMAT: JsonValue = {"format": {"type": "json_schema", "name": "answer", "strict": True, "schema": SCHEMA}}
 
 
@@ -112,6 +118,12 @@ def _hosted(name: str, means: str, tool: dict[str, JsonValue], output: str) -> F
     """Return a tool that the provider runs; a target that accepts it doesn't run it."""
     probe = _responded(response(tools=[tool]), output_has(output))
     return Feature(f"tools.{name}", means, probe, IGNORED_BY_BOTH, "run it in the client, as a function")
+
+
+def _instructed(answer: JsonValue) -> bool | None:
+    """The model obeys, or the prompt has more tokens than the question alone can have."""
+    tokens = number(at(answer, "usage", "input_tokens"))
+    return True if WORD in text(answer).lower() else None if tokens is None else tokens > LONG
 
 
 def _idle(_: JsonValue) -> bool:
@@ -150,7 +162,7 @@ RESPONSE_FEATURES = (
     Feature(
         "instructions",
         "Instructions apart from the conversation.",
-        _responded(response(instructions=f"Answer everything with the word {WORD}."), says(WORD)),
+        _responded(response(instructions=INSTRUCTION), _instructed),
         instead="send a message in the role `system`",
     ),
     Feature(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -167,6 +167,14 @@ def test_a_folder_that_isnt_the_one_that_the_log_knows_is_refused(desk: Desk) ->
     name.write_bytes(name.read_bytes()[:-1])
     with pytest.raises(RackwrightError, match="was changed"):
         import_logs(desk.open(), (log(desk, lines(body("new"))),))
+
+
+def test_a_machine_without_the_folder_is_refused_before_it_writes(desk_of: Callable[..., Desk]) -> None:
+    desk, other = desk_of(), desk_of("ben", "desk")
+    import_logs(desk.open(), (log(desk, lines(body())),))
+    with pytest.raises(RackwrightError, match=r"isn't on this machine; anna@laptop had it on laptop"):
+        import_logs(other.open(), (log(other, lines(body("new"))),))
+    assert not other.records.exists()
 
 
 def test_ids_are_read_however_a_line_is_written(desk: Desk) -> None:

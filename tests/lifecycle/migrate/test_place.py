@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from rackwright.errors import ExitCode, FleetError, HostError, LeasedError, Rack
 from rackwright.lifecycle.migrate import place as places
 from rackwright.lifecycle.migrate.same_folder import Known, known
 from rackwright.state.audit import read_audit
+from rackwright.state.journal import Event
 from rackwright.state.lease import Owner
 from rackwright.state.lease_session import hold
 from rackwright.values.base import Stored
@@ -141,6 +143,19 @@ def test_while_it_waits_it_says_for_whom_once(desk: Desk, monkeypatch: pytest.Mo
     assert acts(desk) == ["init", "replay"]
 
 
+def test_an_open_rollout_does_not_matter(desk: Desk) -> None:
+    with hold(desk.store, BEN) as theirs:
+        theirs.write(Event.OPENED, BEN.run, detail="model update assistant")
+    desk.open().note("replay", "asked")
+    assert acts(desk) == ["init", "replay"]
+
+
+def test_the_folder_is_private_and_neither_git_nor_a_kit_has_it(desk: Desk) -> None:
+    desk.open().folder.write("requests", ['{"id": 1}'])
+    assert stat.S_IMODE(desk.records.stat().st_mode) == 0o700
+    assert (desk.records / ".gitignore").read_text() == "*\n"
+
+
 def test_without_a_control_host_nothing_is_noted_and_the_same_command_goes_on(desk: Desk) -> None:
     place = desk.open()
     place.folder.write("requests", ['{"id": 1}'])
@@ -200,6 +215,8 @@ def test_a_copy_goes_on_where_it_was_killed(desk_of: Desks) -> None:
     place.folder.write("requests", ['{"id": 1}'])
     place.note("import", "1 request")
     shutil.copytree(anna.records, ben.records)
+    # As if the first one had been killed right after its note.
+    (ben.records / "known.json").unlink()
     ben.open().folder.write("answers-cloud", ['{"request": 1}'])
     again = ben.open()
     assert known(again.folder, again.log) is Known.AHEAD

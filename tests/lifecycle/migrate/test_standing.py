@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from rackwright.errors import FleetError, HostError, RackwrightError, UsageError
+from rackwright.lifecycle.migrate import standing as standings
 from rackwright.lifecycle.migrate.same_folder import Known
 from rackwright.lifecycle.migrate.stale import FOLLOWS, KEYS, RESULTS
 from rackwright.lifecycle.migrate.standing import Standing, all_standings, standing
@@ -197,10 +198,12 @@ def test_a_folder_with_files_of_an_act_that_was_not_noted_says_so(desk: Desk) ->
     assert (found.state, found.files, found.requests) == (Known.AHEAD, 2, 1)
 
 
-def test_after_a_restore_of_an_older_log_the_folder_goes_on_and_says_what_is_lost(desk: Desk) -> None:
+@pytest.mark.parametrize("more", [False, True])
+def test_after_a_restore_of_an_older_log_the_folder_goes_on_and_says_what_is_lost(desk: Desk, more: bool) -> None:
     record(desk)
     older = desk.store.dump().documents
-    record(desk, '{"id": 2}')
+    if more:
+        record(desk, '{"id": 2}')
     done(desk, "assess")
     shutil.rmtree(f"{desk.hosts.connection('gate1').var}/migrations")
     for path, text in older.items():
@@ -231,6 +234,17 @@ def test_all_migrations_are_listed_with_their_problems(desk: Desk) -> None:
     (support,) = all_standings(desk.session.fleet, desk.store)
     assert "isn't on this machine" in support.problems[0].what
     desk.hosts.connection("gate1").gone = True
+    with pytest.raises(HostError):
+        all_standings(desk.session.fleet, desk.store)
+
+
+def test_a_control_host_that_is_lost_while_they_are_read_is_an_error(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise HostError("unreachable", where="gate1")
+
+    monkeypatch.setattr(standings, "read_log", lost)
     with pytest.raises(HostError):
         all_standings(desk.session.fleet, desk.store)
 

@@ -131,7 +131,9 @@ def test_prompts_that_need_a_change_are_named_apart() -> None:
     assert found.changes == ()
 
 
-@pytest.mark.parametrize(("context", "too_long"), [(4096, 2), (8192, 1), (16384, 1), (32768, 0), (None, 0)])
+@pytest.mark.parametrize(
+    ("context", "too_long"), [(4096, 2), (5120, 1), (8192, 1), (16384, 1), (32768, 0), (None, 0)]
+)
 def test_requests_that_may_not_fit_into_the_context_are_counted(context: int | None, too_long: int) -> None:
     traffic = summary(
         [
