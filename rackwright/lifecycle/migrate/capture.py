@@ -10,6 +10,7 @@ from rackwright.errors import HostError
 from rackwright.gateway.capture_runtime import Captures, Found, Looked
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.session.under_lease import leased
+from rackwright.migrate.folder import MOST_LINE
 from rackwright.report.words import counted
 from rackwright.roles.capture.settings import Orders
 from rackwright.values.base import Stored
@@ -72,7 +73,8 @@ def start(place: Place) -> CaptureResult:
         recipient=plan.records.recipient,
         until=0,
         size=plan.capture.size,
-        request=plan.capture.request,
+        # Larger ones don't fit into a line, so gateways needn't copy them.
+        request=min(plan.capture.request, MOST_LINE),
         redact=plan.records.redact,
     )
     shares = dict.fromkeys(plan.models, plan.capture.share)

@@ -43,6 +43,14 @@ def test_the_plans_own_patterns_go_to_the_gateways(desk: Desk, captures: StandIn
     assert orders.redact == {"ticket": "TCK-[0-9]{6}"}
 
 
+def test_a_body_that_no_file_could_have_is_not_copied(desk: Desk, captures: StandInCaptures) -> None:
+    desk.edit("replay:", "capture: {request: 64MB}\nreplay:")
+    start(desk.open())
+    orders = captures.gateways["gate1"].orders
+    assert orders
+    assert orders.request == 8 * 2**20
+
+
 def test_a_gateway_that_is_down_is_named_and_the_others_record(desk: Desk, captures: StandInCaptures) -> None:
     captures.gateways["gate2"].down = True
     result = start(desk.open())
