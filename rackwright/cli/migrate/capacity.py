@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 @click.option(
     "--replica", metavar="HOST/MODEL@N", help="Measure this replica; otherwise the first one of each model."
 )
+@click.option(
+    "--seconds",
+    type=click.IntRange(10, 600),
+    default=60,
+    show_default=True,
+    help="The shortest time at each rate. In less than a minute, a queue that grows slowly doesn't show.",
+)
 @common_options
 @pass_context
-def capacity(context: Context, name: str, replica: str | None) -> int:
+def capacity(context: Context, name: str, replica: str | None, seconds: int) -> int:
     """Measure one replica with recorded traffic, and derive how many are needed.
 
     Replays the requests of the busiest time against one replica, faster each time, until the model's objectives are
@@ -29,17 +36,17 @@ def capacity(context: Context, name: str, replica: str | None) -> int:
     follow replicas and GPUs. Exit code 12 if the fleet file has fewer replicas, or their cache is too small.
     """
     hosts_needed()
-    found = _found(context, name, replica)
+    found = _found(context, name, replica, seconds)
     from rackwright.cli.render.migrate_report.capacity_text import as_text
 
     context.answer({"capacity": found.model_dump(mode="json"), "met": found.met}, *as_text(found))
     return ExitCode.DONE if found.met else ExitCode.NOT_PROVEN
 
 
-def _found(context: Context, name: str, replica: str | None) -> CapacityFound:
+def _found(context: Context, name: str, replica: str | None, seconds: int) -> CapacityFound:
     from rackwright.lifecycle.migrate.capacity.procedure import capacity as measure
     from rackwright.lifecycle.migrate.place import open_place
     from rackwright.lifecycle.session.session import open_session
 
     with open_session(context.fleet) as session:
-        return measure(open_place(session, name), context.note, replica)
+        return measure(open_place(session, name), context.note, replica, seconds=seconds)

@@ -34,7 +34,7 @@ from rackwright.state.bench import Step
 LEAST = 20
 """Recorded requests with a known time: a 95th percentile needs them."""
 SHORTEST = 60.0
-"""Seconds of each replay, at least: what fills a queue slowly would not show in a shorter one."""
+"""Seconds of each replay, at least, unless the operator says otherwise: what fills a queue slowly would not show in a shorter one."""
 LONGEST = 600.0
 MOST_SENT = 5000
 """Requests of one replay."""
@@ -59,16 +59,23 @@ def engine(session: Session, replica: Replica, say: Callable[[str], None]) -> It
 
 
 def capacity(
-    place: Place, say: Callable[[str], None], replica: str | None = None, engine: Engine = engine
+    place: Place,
+    say: Callable[[str], None],
+    replica: str | None = None,
+    engine: Engine = engine,
+    *,
+    seconds: float = SHORTEST,
 ) -> CapacityFound:
     """Measure one replica of each of the plan's models, or only this one (HOST/MODEL@N), and store the result.
+
+    Each replay lasts at least `seconds`.
 
     Clients' requests compete with the load. Raise UsageError if there is no such replica, RackwrightError if too few
     requests with a known time were recorded, or if it can't be measured.
     """
     place.need_folder()
     chosen = _replicas(place, replica)
-    found = CapacityFound(models=tuple(_model(place, one, say, engine) for one in chosen))
+    found = CapacityFound(models=tuple(_model(place, one, say, engine, seconds) for one in chosen))
     place.note("capacity", _what(found), found)
     return found
 
@@ -94,7 +101,9 @@ def _replicas(place: Place, written: str | None) -> tuple[Replica, ...]:
     return tuple(found[0] for found in there.values())
 
 
-def _model(place: Place, replica: Replica, say: Callable[[str], None], engine: Engine) -> ModelCapacity:
+def _model(
+    place: Place, replica: Replica, say: Callable[[str], None], engine: Engine, seconds: float
+) -> ModelCapacity:
     names = tuple(name for name, model in place.plan.models.items() if model == replica.model)
     found = traffic(place, frozenset(names))
     window = to_replay(found.arrivals)
@@ -104,7 +113,7 @@ def _model(place: Place, replica: Replica, say: Callable[[str], None], engine: E
             where=f"{place.plan.migration} {replica.model}",
             next=f"rackwright migrate capture {place.plan.migration}",
         )
-    replay = _Replay(found, window, replica, say)
+    replay = _Replay(found, window, replica, say, seconds)
     with engine(place.session, replica, say) as send:
         measured = replay.measured(send, _objectives(place, replica))
     extrapolated = _extrapolated(place, found, window, measured, replica)
@@ -131,6 +140,8 @@ class _Replay:
     window: Window
     replica: Replica
     say: Callable[[str], None]
+    shortest: float
+    """Seconds of each replay, at least."""
     left_out: Counter[str] = field(default_factory=Counter)
 
     def measured(self, send: Send, objectives: Objectives | None) -> Measured:
@@ -169,9 +180,9 @@ class _Replay:
         return found is not None
 
     def _recorded(self, requests: tuple[RecordedRequest, ...], rate: float) -> Recorded:
-        """Return the requests at this mean rate, from the beginning again if they would end before SHORTEST."""
+        """Return the requests at this mean rate, from the beginning again if they would end too early."""
         lap = len(requests) / rate
-        count = min(MOST_SENT, max(LEAST, math.ceil(rate * min(LONGEST, max(SHORTEST, lap)))))
+        count = min(MOST_SENT, max(LEAST, math.ceil(rate * min(LONGEST, max(self.shortest, lap)))))
         faster = self.window.seconds / lap
         at, bodies, mark = [], [], ""
         for number in range(count):
