@@ -34,7 +34,8 @@ from rackwright.state.bench import Step
 LEAST = 20
 """Recorded requests with a known time: a 95th percentile needs them."""
 SHORTEST = 60.0
-"""Seconds of each replay, at least, unless the operator says otherwise: what fills a queue slowly would not show in a shorter one."""
+"""Seconds of each replay, at least, unless the operator says otherwise. A queue that grows slowly would not show in a
+shorter one."""
 LONGEST = 600.0
 MOST_SENT = 5000
 """Requests of one replay."""
