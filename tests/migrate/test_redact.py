@@ -284,7 +284,17 @@ def test_a_kind_that_cant_be_a_placeholder_is_refused(kind):
 
 
 @pytest.mark.parametrize(
-    "pattern", ["TCK-[0-9]{6}", "(?i)acme( gmbh| inc)?", r"\b[A-Z]{2,4}-[0-9]{1,10}\b", "a{1,200}b"]
+    "pattern",
+    [
+        "TCK-[0-9]{6}",
+        "(?i)acme( gmbh| inc)?",
+        "TCK-[0-9]+",
+        "[a-z]+",
+        "x.*",
+        "a{1,9}-[0-9]{2,}",
+        r"\b[A-Z]{2,4}-[0-9]{1,10}\b",
+        "a{1,200}b",
+    ],
 )
 def test_an_ordinary_pattern_can_be_used(pattern):
     assert usable("ticket", pattern).pattern == pattern
