@@ -187,7 +187,7 @@ def usable(kind: str, pattern: str) -> re.Pattern[str]:
 
 
 def _without_end(parsed: object) -> object:
-    """Return the pattern with only the least of a last `+` or `*`, which can't fail and try again: nothing follows."""
+    """Return the pattern with only the least of a last `+` or `*`: nothing follows that could make it try again."""
     items = list(parsed)  # type: ignore[call-overload]
     operation, argument = items[-1]
     if str(operation) in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
