@@ -177,13 +177,24 @@ def usable(kind: str, pattern: str) -> re.Pattern[str]:
         raise ValueError(f"{kind}: is not a regular expression: {error}") from None
     if compiled.match("") or parsed.getwidth()[0] == 0:
         raise ValueError(f"{kind}: matches an empty text; should match at least one character")
-    steps, _ = _cost(parsed)
+    steps, _ = _cost(_without_end(parsed))
     if steps > MOST_STEPS:
         raise ValueError(
-            f"{kind}: can take very long on some texts; should have an upper limit for each * and +, "
-            "like [0-9]{1,12}, and no repeat within a repeat"
+            f"{kind}: can take very long on some texts; should have an upper limit for each * and + "
+            "before its end, like [0-9]{1,12}, and no repeat within a repeat"
         )
     return compiled
+
+
+def _without_end(parsed: object) -> object:
+    """Return the pattern with only the least of a last `+` or `*`: nothing follows that could make it try again."""
+    items = list(parsed)  # type: ignore[call-overload]
+    operation, argument = items[-1]
+    if str(operation) in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+        least, _, inner = argument
+        if [str(one) in ("LITERAL", "NOT_LITERAL", "IN", "ANY") for one, _ in inner] == [True]:
+            items[-1] = operation, (least, least, inner)
+    return items
 
 
 def _cost(parsed: object) -> tuple[int, int]:
