@@ -251,6 +251,13 @@ def test_neither_its_messages_nor_its_arguments_have_what_was_asked(unit: Captur
     assert unit.state["dropped"] == {"not_redacted": 1}
 
 
+def test_what_was_dropped_is_in_the_state_although_nothing_was_recorded(unit: CaptureUnit) -> None:
+    unit.start()
+    unit.send(b"not json")
+    unit.reload()
+    wait_until(lambda: unit.state["dropped"] == {"not_json": 1})
+
+
 def test_another_run_counts_on(unit: CaptureUnit) -> None:
     for _ in range(2):
         unit.start()

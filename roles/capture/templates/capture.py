@@ -155,6 +155,7 @@ class Capture:
         self.stopped = False
         self.asked = False
         """Whether the open file should be completed now."""
+        self.saved = time.monotonic()
         for left in folder.glob("*.part"):
             left.unlink()
         self.number, self.stored = counted(folder)
@@ -165,9 +166,13 @@ class Capture:
             self.save()
         while not self.stopped and not self.over():
             self.take(TICK_SECONDS)
-            if self.open and (self.open.due or self.asked):
+            if self.asked or time.monotonic() - self.saved >= ROTATE_SECONDS:
+                self.asked = False
                 self.rotate()
-            self.asked = False
+                # What was dropped counts even if nothing else was recorded.
+                self.save()
+            elif self.open and self.open.due:
+                self.rotate()
         # What has arrived was confirmed to HAProxy. More may come in, but not without end.
         for _ in range(WAITING):
             self.take(0)
@@ -281,6 +286,7 @@ class Capture:
             "personal": dict(self.counts.personal),
             "ended": self.counts.ended,
         }
+        self.saved = time.monotonic()
         temporary = self.state.with_suffix(".new")
         with suppress(OSError):
             temporary.write_text(json.dumps(document) + "\n", encoding="utf-8")
