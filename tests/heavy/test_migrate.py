@@ -23,7 +23,6 @@ import pyrage
 import pytest
 
 from rackwright.lab import artefacts
-from rackwright.lab.fleet_file import DOMAIN
 from rackwright.lab.hosts import Lab
 from tests.gateway.certificates import CertificateAuthority
 from tests.heavy.builds import build
@@ -50,9 +49,9 @@ NAMES = {"gpt-4o-mini": "equal", "gpt-4o": "doubtful", "gpt-4.1": "broken"}
 KINDS = {"equal": "Q8_0", "doubtful": "Q2_K", "broken": "cut"}
 SECRET = "jo.doe.seeded@example.com"
 TOPICS = (
-    "water trees music bread sleep maps rivers books clocks birds roads bridges winter summer light stone wood iron glass "
-    "paper salt sugar tea coffee milk apples horses dogs cats fish ships trains wheels gardens forests deserts islands "
-    "mountains oceans cities"
+    "water trees music bread sleep maps rivers books clocks birds roads bridges winter summer light stone wood iron "
+    "glass paper salt sugar tea coffee milk apples horses dogs cats fish ships trains wheels gardens forests deserts "
+    "islands mountains oceans cities"
 ).split()
 PLAN = """format: migration-plan/1
 migration: {name}
@@ -61,7 +60,7 @@ cloud: acme
 models: {models}
 records: {{recipient: {recipient}, identity: "file:identity"}}
 capture: {{share: 100, duration: 1h}}
-provider: {{admin_key: "file:admin.key"}}
+provider: {{url: "{url}", admin_key: "file:admin.key"}}
 replay: {{sample: {sample}, concurrency: 2, budget: 5}}
 score: {{margin: 25, least: {least}, golden: prompts.jsonl}}
 capacity: {{headroom: 30, spare: 0}}
@@ -117,6 +116,7 @@ class Site:
     def plan(self, name: str, models: dict[str, str], *, sample: int, least: int, waivers: dict[str, str]) -> None:
         text = PLAN.format(
             name=name,
+            url=f"{self.cloud.url}/v1",
             models=json.dumps(models),
             recipient=self.identity.to_public(),
             sample=sample,
@@ -152,7 +152,7 @@ def asks(topic: str) -> dict[str, Any]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     ca = CertificateAuthority(folder)
-    ca.issue("cloud", (CLOUD,), client=False)
+    ca.issue("cloud", (CLOUD, "127.0.0.1"), client=False)
     identity = pyrage.x25519.Identity.generate()
     with (
         standard_lab("migrate", "gate1", "gpu1") as lab,
@@ -227,7 +227,7 @@ def test_a_client_changes_its_url_and_key_and_the_cloud_still_answers(site: Site
         if topic == "water":
             assert text == before.choices[0].message.content
     fetched = site.migrate("capture", "support", "--stop", "--fetch")
-    assert fetched["fetched_requests"] == len(TOPICS)
+    assert fetched["fetched_requests"] == len(TOPICS), fetched
     assert fetched["missed"] == {}
 
 
