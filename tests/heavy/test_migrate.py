@@ -112,7 +112,7 @@ class Site:
     def folder(self) -> Path:
         return self.operator.path.parent
 
-    def migrate(self, *words: str, check: int = 0, timeout: float = 300) -> Any:
+    def migrate(self, *words: str, check: int | None = 0, timeout: float = 300) -> Any:
         return self.operator("migrate", *words, "--json", check=check, timeout=timeout).json
 
     def plan(self, name: str, models: dict[str, str], *, sample: int, least: int, waivers: dict[str, str]) -> None:
