@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from rackwright.migrate.features.kinds import Status
 from rackwright.migrate.features.mapping import Mapped
 from rackwright.migrate.features.summary import TrafficSummary
+from rackwright.migrate.features.table import CONTEXT
 from rackwright.migrate.provider_objects import ProviderObjects
 from rackwright.values.base import Stored
-
-CONTEXT = "context"
-"""The waiver for requests that are longer than the target takes."""
 
 
 class Used(Stored):
