@@ -46,6 +46,7 @@ def test_lines_of_bodies_are_redacted_and_counted(tmp_path):
         "personal": {"email": 2, "user": 1},
         "models": {"gpt-4o": 1, "gpt-4o-mini": 1},
         "undated": 2,
+        "unmapped": {},
     }
 
 
