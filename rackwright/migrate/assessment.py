@@ -73,3 +73,10 @@ class Assessed(Stored):
             if one.mapped.too_long and not one.long_waiver
         )
         return (*used, *long)
+
+    @property
+    def waivable(self) -> tuple[str, ...]:
+        """Return the names of the waivers that would unblock the move."""
+        used = (one.name for moved in self.moved for one in moved.features if one.blocks)
+        long = (CONTEXT for moved in self.moved if moved.mapped.too_long and not moved.long_waiver)
+        return tuple(dict.fromkeys((*used, *long)))
