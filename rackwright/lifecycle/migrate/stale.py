@@ -68,7 +68,7 @@ def _changed_keys(entry: Entry, plan: Plan) -> Iterator[str]:
         if now.get(key) != entry.keys.get(key) and any(key == one or key.startswith(f"{one}.") for one in watched)
     )
     if changed:
-        yield f"the plan has another {enumerated(changed)}"
+        yield f"{enumerated(changed)} changed in the plan"
 
 
 def _newer(log: Log, entry: Entry) -> Iterator[str]:

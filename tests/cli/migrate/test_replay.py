@@ -43,7 +43,7 @@ def test_a_replay(made: DeskEnds) -> None:
         ["the", "fleet", "2"],
     ]
     assert "1 HTTP 400" in lines[4]
-    assert lines[-1] == "spent: 0.00 of 50.00 EUR"
+    assert lines[-2:] == ["spent: 0.00 of 50.00 EUR", "next: rackwright migrate assess support"]
     assert "budget: 0.00 of 50.00 EUR are spent" in done.stderr
     document = ran(made, "replay", "support", "--json", "--yes").document
     assert document["done"] is True
@@ -92,7 +92,7 @@ def test_an_assessment(made: DeskEnds) -> None:
 def test_an_assessment_offline(made: DeskEnds) -> None:
     made.record(request(1))
     done = ran(made, "assess", "support", "--offline")
-    assert "nothing was asked" in done.stdout
+    assert "The fleet was not asked" in done.stdout
     assert not made.ends.cloud.received
     assert not made.ends.fleet.received
     made.desk.edit("currency", "waivers: {endpoint.chat: x}\ncurrency")

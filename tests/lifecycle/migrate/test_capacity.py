@@ -131,7 +131,7 @@ def test_objectives_decide_what_is_good(desk: Desk) -> None:
 
 def test_too_few_requests_are_refused(desk: Desk) -> None:
     record(desk, *evenly(19, 1))
-    with pytest.raises(RackwrightError, match="19 recorded requests have a known time, at least 20 are needed"):
+    with pytest.raises(RackwrightError, match="19 recorded requests have a time of arrival, at least 20 are needed"):
         capacity(desk.open(), desk.say, engine=Replica(most=1))
     assert desk.open().result("capacity", CapacityFound) is None
 

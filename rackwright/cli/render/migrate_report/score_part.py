@@ -37,7 +37,7 @@ def _tables(found: Reported, scored: Scored) -> Iterator[Section]:
     checks = tuple((kind, about) for kind, about in ABOUT.items() if any(one.of == kind for one in scored.segments))
     yield Section("Checks", "", ("check", "an answer passes if"), checks)
     counts = tuple((line,) for line in (*score_text.counts(scored), *scored.doubts))
-    yield Section("What was scored", "", ("",), counts)
+    yield Section("What was scored", "", ("requests",), counts)
     yield _examples(found, scored)
 
 
