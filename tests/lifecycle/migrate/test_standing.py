@@ -398,3 +398,26 @@ def test_a_result_that_was_changed_is_a_problem_and_must_be_made_again(desk: Des
     assert [one.what for one in found.problems] == ["the result of entry 3 was changed"]
     assert holds(desk, "assess") == "stale: its result can't be read"
     assert found.next == "rackwright migrate assess support"
+
+
+def test_without_times_of_arrival_nothing_waits_for_a_capacity(desk: Desk) -> None:
+    desk.write(PLAN + COSTS)
+    record(desk)
+    found = assessed()
+    untimed = found.traffic.model_copy(update={"undated": 1})
+    note(desk, "assess", found.model_copy(update={"traffic": untimed}))
+    done(desk, "replay", "score")
+    assert holds(desk, "capacity") == "needs requests with a time of arrival"
+    assert now(desk).next == "rackwright migrate cost support --usage FILE"
+
+
+def test_a_model_without_a_replica_comes_first(desk: Desk) -> None:
+    text = desk.path.read_text().replace("[assistant, gpt-4o-mini]", "[assistant]")
+    desk.path.write_text(text.replace("gateway:", "  chat: {cloud: openai, names: [gpt-4o-mini]}\ngateway:", 1))
+    desk.edit("{gpt-4o-mini: assistant}", "{gpt-4o-mini: chat}")
+    assert now(desk).next == START
+    record(desk)
+    assert now(desk).next == (
+        f"give chat a source, a runtime, a place and a context in {desk.path}, then rackwright apply; until then: "
+        "rackwright migrate assess support --offline"
+    )
