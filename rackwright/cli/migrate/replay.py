@@ -14,22 +14,26 @@ from rackwright.cli.common.options import Command, common_options, pass_context,
 @common_options
 @pass_context
 def replay(context: Context, name: str, yes: bool) -> None:
-    """Ask the cloud twice and the fleet once a sample of the recorded requests.
+    """Ask a sample of the recorded requests again: the cloud twice, the fleet once.
 
-    The cloud charges for it, at most the plan's `replay.budget` for all replays of the migration. Shows what it will
-    probably cost, and asks first. Asks only what is missing; Ctrl-C stops it, and the same command goes on, also on
-    another machine that has the folder.
+    The cloud charges for it, at most the plan's `replay.budget` for all replays and scores of the migration. Shows
+    what it will probably cost, and asks first. Asks only what is missing; Ctrl-C stops it, and the same command goes
+    on, also on another machine that has the folder.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.cli.render.migrate_report.replay_text import replay_document, replay_lines
     from rackwright.lifecycle.migrate.place import open_place
+    from rackwright.lifecycle.migrate.progress import next_step
     from rackwright.lifecycle.migrate.replay_procedure import replay as ask_again
     from rackwright.lifecycle.session.session import open_session
 
     with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet) as session:
         place = open_place(session, name, console)
         done = ask_again(place, console)
-    context.answer(replay_document(done.outcome), *replay_lines(done.outcome, done.budget))
-    if error := done.error(name):
+        next_ = next_step(place)
+    lines = replay_lines(done.outcome, done.budget, done.by_scores)
+    error = done.error(name)
+    context.answer({**replay_document(done.outcome), "next": next_}, *lines, *(() if error else (f"next: {next_}",)))
+    if error:
         raise error

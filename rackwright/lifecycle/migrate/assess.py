@@ -13,11 +13,11 @@ from rackwright.lifecycle.migrate.prepare import requests_in, require_replicas
 from rackwright.lifecycle.migrate.probe_features import probe_features
 from rackwright.lifecycle.migrate.provider import provider_objects
 from rackwright.lifecycle.session.console import Console
-from rackwright.migrate.assessment import CONTEXT, Assessed, Moved, Used
+from rackwright.migrate.assessment import Assessed, Moved, Used
 from rackwright.migrate.features.kinds import Status
 from rackwright.migrate.features.mapping import mapping
 from rackwright.migrate.features.summary import OTHER, ModelTraffic, TrafficSummary, summary
-from rackwright.migrate.features.table import UNKNOWN, feature
+from rackwright.migrate.features.table import CONTEXT, UNKNOWN, feature
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.provider_objects import ProviderObjects
@@ -70,7 +70,7 @@ def traffic_of(folder: Folder, plan: Plan) -> TrafficSummary:
         raise RackwrightError(
             "has no recorded request",
             where=str(folder.path),
-            next=f"rackwright migrate capture {plan.migration}, or rackwright migrate import {plan.migration}",
+            next=f"rackwright migrate capture {plan.migration}, or rackwright migrate import {plan.migration} FILE",
         )
     return found
 
@@ -120,7 +120,7 @@ def _moved(fleet: Fleet, plan: Plan, model: str, traffic: ModelTraffic, probed: 
     used = []
     for name, requests in traffic.features.items():
         known = feature(name)
-        status, source = known.status(runtime, probed.get(name))
+        status, source = known.status(runtime, probed.get(name)) if engine else ("unknown", "has no engine yet")
         waiver = plan.waivers.get(name, "")
         used.append(
             Used(name=name, means=known.means, requests=requests, status=status, source=source, waiver=waiver)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rackwright.errors import FleetError, Problem
-from rackwright.lifecycle.migrate.place import Place
+from rackwright.errors import FleetError, Problem, RackwrightError
+from rackwright.lifecycle.migrate.place import Place, plan_path
 from rackwright.migrate.cost.comparison import Costed, compare
 from rackwright.migrate.cost.from_records import bill_of_records
 from rackwright.migrate.cost.usage_file import read_usage
@@ -34,9 +34,10 @@ def cost(place: Place, usage: Path | None = None) -> Costed:
 
 def _costs(place: Place) -> Costs:
     if place.plan.costs is None:
-        where = f"the plan of {place.plan.migration}"
+        path, name = plan_path(place.session.fleet, place.plan.migration), place.plan.migration
         should = "should have capital, kilowatts, kilowatt_hour and staff"
-        raise FleetError([Problem(where, "has no costs, which migrate cost needs", should)])
+        next_ = f"add them, then rackwright migrate cost {name}"
+        raise FleetError([Problem(str(path), "has no costs, which migrate cost needs", should, next_)])
     return place.plan.costs
 
 
@@ -49,5 +50,9 @@ def _of_records(place: Place, costs: Costs) -> Costed:
             answers[answer.request] = answer.completion_tokens
     requests = (parsed("requests", line, RecordedRequest) for line in place.folder.read("requests"))
     wanted = (request for request in requests if request.model in plan.models)
-    bill = bill_of_records(wanted, plan.prices, answers=answers, share=plan.capture.share)
+    try:
+        bill = bill_of_records(wanted, plan.prices, answers=answers, share=plan.capture.share)
+    except RackwrightError as error:
+        should, next_ = "name the provider's bill", f"rackwright migrate cost {plan.migration} --usage FILE"
+        raise error.but(should=should, next=next_) from None
     return compare(bill, costs, plan.currency, plan.capture.share)

@@ -18,7 +18,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "capture": ("cloud", "models", "records.redact", "records.recipient"),
     "import": ("models", "records.redact", "records.recipient"),
     "assess": ("cloud", "models", "waivers"),
-    "replay": ("cloud", "models", "replay.sample", "score.golden"),
+    "replay": ("cloud", "models", "replay.sample"),
     "score": ("cloud", "models", "score"),
     "capacity": ("models", "capacity", "capture.share"),
     "cost": ("models", "currency", "prices", "costs", "capture.share"),
@@ -68,7 +68,7 @@ def _changed_keys(entry: Entry, plan: Plan) -> Iterator[str]:
         if now.get(key) != entry.keys.get(key) and any(key == one or key.startswith(f"{one}.") for one in watched)
     )
     if changed:
-        yield f"the plan has another {enumerated(changed)}"
+        yield f"{enumerated(changed)} changed in the plan"
 
 
 def _newer(log: Log, entry: Entry) -> Iterator[str]:

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from rackwright.values.base import Stored
+from rackwright.migrate.assessment import Assessed
+from rackwright.migrate.features.summary import TrafficSummary
 from tests.cli.command_line import rackwright
 from tests.lifecycle.migrate.desks import Desk
-
-
-class Found(Stored):
-    format: str = "found/1"
 
 
 def test_it_shows_what_was_done_what_is_stale_and_what_comes_next(desk: Desk) -> None:
     place = desk.open()
     place.folder.write("requests", ['{"id": 1}', '{"id": 2}'])
     place.note("import", "2 requests")
-    place.note("assess", "all ok", Found())
+    place.note("assess", "all ok", Assessed(probed=True, traffic=TrafficSummary(requests=2)))
     desk.edit("gpt-4o-mini: assistant", "gpt-4o-mini: assistant, gpt-4o: assistant")
     desk.edit("prices:\n", "prices:\n  gpt-4o: {input: 1, output: 2}\n")
-    if "clouds" in desk.path.read_text():
-        text = desk.path.read_text()
-        desk.path.write_text(text.replace("names: [gpt-4o-mini]", "names: [gpt-4o-mini, gpt-4o]"))
+    text = desk.path.read_text()
+    desk.path.write_text(text.replace("names: [gpt-4o-mini]", "names: [gpt-4o-mini, gpt-4o]"))
     ran = rackwright("-f", desk.path, "migrate", "status", "support")
     assert ran.exit_code == 0
     lines = ran.stdout.splitlines()
     assert lines[0] == "support: The contract with the provider ends in March."
     assert lines[1] == f"plan:   {desk.plan}, openai: gpt-4o-mini → assistant, gpt-4o → assistant"
-    assert lines[2] == f"folder: {desk.records}: 1 files, 2 requests, as noted last"
-    assert "stale: the plan has another models" in next(line for line in lines if line.startswith("assess"))
+    assert lines[2] == f"folder: {desk.records}: 1 file, 2 requests; as in the log"
+    assert "stale: models changed in the plan" in next(line for line in lines if line.startswith("assess"))
     assert next(line for line in lines if line.startswith("replay")).split() == ["replay", "never", "-"]
     assert [line.split()[0] for line in lines if "anna@laptop" in line] == ["1", "2", "3"]
     assert lines[-1] == "next: rackwright migrate assess support"
     document = rackwright("-f", desk.path, "migrate", "status", "support", "--json").document["migration"]
     assert document["stale"] == [
-        {"act": "import", "entry": 2, "why": ["the plan has another models"]},
-        {"act": "assess", "entry": 3, "why": ["the plan has another models"]},
+        {"act": "import", "entry": 2, "why": ["models changed in the plan"]},
+        {"act": "assess", "entry": 3, "why": ["models changed in the plan"]},
     ]
     assert document["folder"]["requests"] == 2
     assert document["folder"]["sha256"] == document["log"][-1]["manifest"]

@@ -11,12 +11,17 @@ from rackwright.cli.render.sections import Section
 from rackwright.cli.render.table import table
 from rackwright.lifecycle.migrate.report_source import Reported
 from rackwright.migrate.assessment import Assessed, Moved, Used
+from rackwright.migrate.features.mapping import Change
+from rackwright.migrate.features.table import CONTEXT
 from rackwright.migrate.provider_objects import Objects, ProviderObjects
 from rackwright.report.words import size
 
 TRAFFIC = ("model", "→", "requests", "prompt tokens", "answer tokens", "largest context")
-FEATURES = ("feature", "requests", "status", "from", "instead or waiver")
+FEATURES = ("feature", "requests", "status", "source", "waiver")
+MAP = ("feature", "requests", "change", "what clients can do", "in a replay")
 OBJECTS = ("at the provider", "count", "bytes", "oldest")
+_MAP = "What changes for clients; replay, score and capacity already ask the fleet as the last column says."
+_NO_CHANGE = "Nothing in the requests has to change"
 NOT_LISTED = (
     "No provider lists responses and conversations (their ids are only in your applications), prompts, or the values "
     "of keys; weights of fine-tuned models stay with most of them."
@@ -28,8 +33,10 @@ def assess_lines(found: Assessed) -> Iterator[str]:
     yield from _arrivals(found)
     for one in found.moved:
         yield ""
-        yield f"{one.model} → {one.target} ({one.runtime}, {one.context} tokens)"
+        yield f"{one.model} → {one.target} ({_target(one)})"
         yield from table([FEATURES, *_features(one)])
+        yield ""
+        yield from _map_lines(one)
     if found.provider:
         yield ""
         yield from table([OBJECTS, *_objects(found.provider)])
@@ -37,14 +44,11 @@ def assess_lines(found: Assessed) -> Iterator[str]:
         yield from _usage(found.provider)
     yield ""
     yield from (f"blocks: {one}" for one in found.blocking)
-    yield (
-        "next: change the clients, or add waivers to the plan, each with its reason"
-        if found.blocking
-        else ("nothing blocks the move")
-    )
+    if not found.blocking:
+        yield "nothing blocks the move"
 
 
-def assess_document(found: Assessed) -> Json:
+def assess_document(found: Assessed) -> dict[str, Json]:
     return {**found.model_dump(mode="json"), "blocking": list(found.blocking)}
 
 
@@ -56,11 +60,18 @@ def assess_part(found: Reported) -> Shown | None:
     tables = [Section("Traffic", " ".join(_arrivals(assessed)), TRAFFIC, tuple(_traffic(assessed)))]
     for one in assessed.moved:
         title = f"Features: {one.model} → {one.target}"
-        tables.append(Section(title, f"{one.runtime}, {one.context} tokens.", FEATURES, tuple(_features(one))))
+        tables.append(Section(title, f"{_target(one)}.", FEATURES, tuple(_features(one))))
+        rows = tuple(_map(one))
+        note = _MAP if rows else f"{_NO_CHANGE}."
+        tables.append(Section(f"Map: {one.model} → {one.target}", note, MAP if rows else (), rows))
     if assessed.provider:
         note = " ".join((*_models(assessed.provider), *_usage(assessed.provider), NOT_LISTED))
         tables.append(Section("At the provider", note, OBJECTS, tuple(_objects(assessed.provider))))
     return Shown(assess_document(assessed), tuple(tables), doubts=assessed.blocking)
+
+
+def _target(moved: Moved) -> str:
+    return f"{moved.runtime}, {moved.context} tokens" if moved.runtime else "no engine yet"
 
 
 def _traffic(found: Assessed) -> Iterator[tuple[str, ...]]:
@@ -79,16 +90,39 @@ def _arrivals(found: Assessed) -> Iterator[str]:
     if traffic.busiest_minute:
         yield f"busiest minute: {traffic.per_minute} requests at {traffic.busiest_minute} UTC."
     if traffic.undated:
-        yield f"{traffic.undated} requests have no time."
+        yield f"{traffic.undated} requests have no time of arrival."
     if not found.probed:
-        yield "nothing was asked: what features do is from what is known of the runtimes."
+        yield "The fleet was not asked; statuses are what is known of its runtimes."
 
 
 def _features(moved: Moved) -> Iterator[tuple[str, ...]]:
-    instead = {one.feature: one.instead for one in (*moved.mapped.changes, *moved.mapped.prompts)}
     for one in moved.features:
-        said = f"waived: {one.waiver}" if one.waiver else instead.get(one.name, "")
-        yield one.name, str(one.requests), _status(one), one.source, said
+        yield one.name, str(one.requests), _status(one), one.source, one.waiver
+
+
+def _map_lines(moved: Moved) -> Iterator[str]:
+    rows = list(_map(moved))
+    yield f"{_MAP}" if rows else f"{_NO_CHANGE}."
+    if rows:
+        yield from table([MAP, *rows])
+
+
+def _map(moved: Moved) -> Iterator[tuple[str, ...]]:
+    """Yield what is another for clients after the move: parameters and endpoints, then prompts."""
+    mapped = moved.mapped
+    for change in mapped.changes:
+        yield _change(change, change.feature)
+    for change in mapped.prompts:
+        yield _change(change, f"{change.feature} (in prompts)")
+    if mapped.too_long:
+        what = f"may not fit into {moved.context} tokens"
+        yield CONTEXT, str(mapped.too_long), what, "send shorter prompts, or ask for fewer tokens", "unchanged"
+
+
+def _change(change: Change, name: str) -> tuple[str, ...]:
+    lacking = "not known" if change.kind == "unknown" else "there is no equivalent"
+    do = change.instead or ("do without it" if change.waiver else lacking)
+    return name, str(change.requests), change.kind, do, change.replay
 
 
 def _status(one: Used) -> str:

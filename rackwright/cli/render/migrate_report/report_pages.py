@@ -28,9 +28,15 @@ class Report:
     def doubts(self) -> tuple[str, ...]:
         """What a reader must know first."""
         standing = self.found.standing
-        old = (f"{one.entry.act} no longer holds: {'; '.join(one.why)}" for one in standing.stale)
+        old = (f"{one.entry.act} is stale: {'; '.join(one.why)}" for one in standing.stale)
         wrong = (problem.line() for problem in standing.problems)
-        return (*(doubt for _, one in self.shown for doubt in one.doubts), *old, *wrong)
+        return (*(doubt for _, one in self.shown for doubt in one.doubts), *self._incomplete(), *old, *wrong)
+
+    def _incomplete(self) -> Iterator[str]:
+        progress = self.found.standing.progress
+        replayed = progress.replayed if progress else None
+        if replayed and not replayed.done:
+            yield f"the replay isn't complete: {replayed.stopped or 'it was interrupted'}"
 
     def document(self) -> Json:
         standing = self.found.standing
