@@ -29,6 +29,13 @@ from urllib.parse import parse_qs, urlsplit
 
 KEY = "sk-cloud-" + "k" * 40
 ADMIN_KEY = "sk-admin-" + "a" * 40
+BLUE = json.dumps(
+    {
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Blue."}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13},
+    }
+).encode()
 PAGE = 20
 """Items in a page, if the client doesn't say."""
 ADMIN_PATHS = ("/v1/organization/usage/completions", "/v1/organization/costs")
@@ -65,6 +72,16 @@ class Fault:
 
 
 @dataclass
+class Fixed:
+    """One answer to every request, whatever its key, path and model are."""
+
+    status: int
+    content: bytes
+    headers: Mapping[str, str]
+    """In addition to the usual ones."""
+
+
+@dataclass
 class Received:
     method: str
     path: str
@@ -98,11 +115,35 @@ class StandInCloud:
     """Each answer whose number is a multiple of this differs from what the rule says; 0: none does."""
     answer: Callable[[dict[str, Any]], str] | None = None
     """A test's own rule for the text of answers."""
+    fixed: Fixed | None = None
+    """Set by `fix`; a stream is then the numbers 0 to 2."""
+    hold: bool = False
+    """Whether a stream waits for `steps` before its second part and each later one."""
+    steps: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0), repr=False)
+    connections: int = 0
+    """How many connections have brought a request."""
     url: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     ended: threading.Event = field(default_factory=threading.Event, repr=False)
     """Set at the end, so that no silence outlasts a test."""
     server: Server | None = field(default=None, repr=False)
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 0
+
+    def fix(self, status: int = 200, content: bytes = BLUE, headers: Mapping[str, str] | None = None) -> None:
+        """Answer every request with this from now on."""
+        self.fixed = Fixed(status, content, headers or {})
+
+    def reset(self) -> None:
+        """Forget what was received, and have no fault; what was fixed is the usual answer again."""
+        with self.lock:
+            self.faults.clear()
+            self.received.clear()
+            self.hold, self.connections, self.steps = False, 0, threading.Semaphore(0)
+        if self.fixed:
+            self.fix()
 
     def completions(self) -> list[Received]:
         """Return what was received on the paths that models answer."""
@@ -165,6 +206,7 @@ def stand_in_cloud(
         yield cloud
     finally:
         cloud.ended.set()
+        cloud.steps.release(1000)
         server.shutdown()
         server.server_close()
 
@@ -174,6 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
     # Headers and body are two packets; otherwise the second one waits for an acknowledgment of the first, 40 ms.
     disable_nagle_algorithm = True
     server: Server
+    _counted = False
 
     def do_GET(self) -> None:
         self._take("")
@@ -190,9 +233,15 @@ class _Handler(BaseHTTPRequestHandler):
         self._one = Received(self.command, self.path, headers, body, time.monotonic())
         with self.server.cloud.lock:
             self.server.cloud.received.append(self._one)
+            self.server.cloud.connections += not self._counted
+            self._counted = True
         try:
             fault = self.server.cloud.fault(path, self._key())
-            if fault is None or not self._fail(fault):
+            if fault is not None and self._fail(fault):
+                return
+            if fixed := self.server.cloud.fixed:
+                self._answer_fixed(fixed)
+            else:
                 self._answer(path, cut=fault is not None and fault.kind == "cut")
         except OSError:
             self.close_connection = True
@@ -231,6 +280,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         while not self.server.cloud.ended.wait(0.05):
             self.wfile.write(b" ")
+
+    def _answer_fixed(self, fixed: Fixed) -> None:
+        if self._one.body and json.loads(self._one.body).get("stream"):
+            self._stream([f"data: {one}\n\n".encode() for one in (0, 1, 2, "[DONE]")], cut=False)
+        else:
+            self._write(fixed.status, fixed.content, "application/json", fixed.headers)
 
     def _answer(self, path: str, *, cut: bool) -> None:
         cloud = self.server.cloud
@@ -315,6 +370,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         for number, event in enumerate(events):
+            if number and self.server.cloud.hold:
+                assert self.server.cloud.steps.acquire(timeout=120), "nobody let the stand-in go on"
             if cut and number:
                 self.close_connection = True
                 return

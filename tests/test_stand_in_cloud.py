@@ -181,3 +181,16 @@ def _answers(url: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_one_answer_to_everything_until_it_is_reset(cloud: StandInCloud) -> None:
+    cloud.fix(404, b'{"x": 1}', {"retry-after": "7"})
+    with httpx2.Client(verify=ssl.create_default_context(cafile=bundle()), trust_env=False) as asking:
+        for _ in range(2):
+            got = asking.get(f"{cloud.url}/any/path")
+            assert (got.status_code, got.content, got.headers["retry-after"]) == (404, b'{"x": 1}', "7")
+        assert [one.path for one in cloud.received] == ["/any/path"] * 2
+        assert cloud.connections == 1
+        cloud.reset()
+        assert not cloud.received
+        assert asking.get(cloud.url).json()["choices"][0]["message"]["content"] == "Blue."

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from rackwright.migrate.features.kinds import Status
 from rackwright.migrate.features.mapping import Mapped
 from rackwright.migrate.features.summary import TrafficSummary
+from rackwright.migrate.features.table import CONTEXT
 from rackwright.migrate.provider_objects import ProviderObjects
 from rackwright.values.base import Stored
-
-CONTEXT = "context"
-"""The waiver for requests that are longer than the target takes."""
 
 
 class Used(Stored):
@@ -75,3 +73,10 @@ class Assessed(Stored):
             if one.mapped.too_long and not one.long_waiver
         )
         return (*used, *long)
+
+    @property
+    def waivable(self) -> tuple[str, ...]:
+        """Return the names of the waivers that would unblock the move."""
+        used = (one.name for moved in self.moved for one in moved.features if one.blocks)
+        long = (CONTEXT for moved in self.moved if moved.mapped.too_long and not moved.long_waiver)
+        return tuple(dict.fromkeys((*used, *long)))

@@ -26,6 +26,8 @@ class ReplayedAnswer(Stored):
     asked: Asked
     status: int
     """HTTP status; 0: there was no answer."""
+    by: str = ""
+    """Who was asked, and how (`Way.by`); "": not known."""
     error: str = ""
     """Why there is no usable answer, in a few words; "": there is one."""
     text: str = ""

@@ -30,8 +30,8 @@ MOST_ENTRY = 2**14
 """Bytes."""
 MOST_RESULT = 2**20
 """Bytes of a result; etcd takes hardly more in one document."""
-Act = Literal["init", "capture", "import", "erase", "assess", "replay", "score", "capacity", "cost"]
-"""What is done to a migration."""
+Act = Literal["init", "capture", "import", "erase", "assess", "replay", "golden", "score", "capacity", "cost"]
+"""What is done to a migration; `golden`: a score asks the cloud the golden set."""
 Said = Annotated[str, StringConstraints(max_length=1000)]
 Model = TypeVar("Model", bound=Stored)
 

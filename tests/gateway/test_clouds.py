@@ -14,8 +14,9 @@ import pytest
 from rackwright.gateway import Gateways
 from rackwright.roles.gateway.settings import Cloud, Key, RoutedModel
 from tests.gateway.certificates import CertificateAuthority
+from tests.gateway.fixed_cloud import fixed_cloud
 from tests.gateway.stack import KEYS, Stack, digest, free_port, running_stack
-from tests.gateway.stand_in_cloud import StandInCloud, stand_in_cloud
+from tests.stand_in_cloud import Fault, StandInCloud
 from tests.waiting import wait_until
 
 SECRET = "sk-cloud-" + "c" * 40
@@ -34,10 +35,10 @@ class Clouds:
 def running() -> Iterator[Clouds]:
     with ExitStack() as made:
         stack = made.enter_context(running_stack())
-        cloud = made.enter_context(stand_in_cloud(stack.ca, "cloud.test"))
-        other = made.enter_context(stand_in_cloud(stack.ca, "other.test"))
+        cloud = made.enter_context(fixed_cloud(stack.ca, "cloud.test"))
+        other = made.enter_context(fixed_cloud(stack.ca, "other.test"))
         # A certificate of the same CA, for another name.
-        impostor = made.enter_context(stand_in_cloud(stack.ca, "else.test"))
+        impostor = made.enter_context(fixed_cloud(stack.ca, "else.test"))
         clouds = (
             Cloud(name="acme", host="cloud.test", port=cloud.port, path="/v1", own_ca=True),
             Cloud(name="other", host="other.test", port=other.port, path="/openai/v1", auth="api-key", own_ca=True),
@@ -95,11 +96,12 @@ def test_a_cloud_gets_the_request_with_its_own_key_and_nothing_of_the_client(clo
         "gpt-4o-mini", path="/v1/chat/completions?api-version=1", headers={"accept": "text/plain", **secret}
     )
     assert (response.status, json.load(response)["choices"][0]["message"]["content"]) == (200, "Blue.")
-    (got,) = clouds.cloud.requests
-    assert got.target == "/v1/chat/completions"
+    (got,) = clouds.cloud.received
+    assert got.path == "/v1/chat/completions"
     assert json.loads(got.body)["model"] == "gpt-4o-mini"
-    assert got.headers.pop("content-length") == str(len(got.body))
-    assert got.headers == {
+    headers = dict(got.headers)
+    assert headers.pop("content-length") == str(len(got.body))
+    assert headers == {
         "host": f"cloud.test:{clouds.cloud.port}",
         "authorization": f"Bearer {SECRET}",
         "accept": "text/plain",
@@ -108,10 +110,10 @@ def test_a_cloud_gets_the_request_with_its_own_key_and_nothing_of_the_client(clo
 
 def test_another_path_and_the_header_api_key(clouds: Clouds) -> None:
     assert clouds.stack.send("gpt-4o", path="/v1/embeddings").status == 200
-    (got,) = clouds.other.requests
-    assert (got.target, got.headers["api-key"]) == ("/openai/v1/embeddings", OTHER)
+    (got,) = clouds.other.received
+    assert (got.path, got.headers["api-key"]) == ("/openai/v1/embeddings", OTHER)
     assert "authorization" not in got.headers
-    assert clouds.cloud.requests == []
+    assert clouds.cloud.received == []
 
 
 def test_the_log_says_who_was_to_answer_and_counts_tokens(clouds: Clouds) -> None:
@@ -139,7 +141,7 @@ def test_keys_limits_and_sizes_apply_and_engines_checks_do_not(clouds: Clouds) -
     assert stack.send("gpt-4o", key="limited").status == 403
     large = json.dumps({"model": "gpt-4o-mini", "x": "y" * stack.settings.max_request_bytes}).encode()
     assert stack.send(body=large).status == 413
-    assert clouds.cloud.requests == []
+    assert clouds.cloud.received == []
     nested = b'{"model":"gpt-4o-mini","verbose":true,"x":' + b"[" * 200 + b"]" * 200 + b"}"
     assert stack.send(body=nested).status == 200
     assert stack.send(body=nested.replace(b"gpt-4o-mini", b"coder")).status == 400
@@ -157,7 +159,7 @@ def test_keys_limits_and_sizes_apply_and_engines_checks_do_not(clouds: Clouds) -
 def test_a_request_that_could_get_another_model_is_refused(clouds: Clouds, body: bytes) -> None:
     response = clouds.stack.send(body=body, key="limited")
     assert (response.status, json.load(response)["error"]["code"]) == (400, "repeated_model")
-    assert clouds.cloud.requests == []
+    assert clouds.cloud.received == []
 
 
 def test_a_model_named_elsewhere_in_the_request_is_no_second_one(clouds: Clouds) -> None:
@@ -170,8 +172,7 @@ def test_a_model_named_elsewhere_in_the_request_is_no_second_one(clouds: Clouds)
     [(401, 502, "cloud_refused_key"), (403, 502, "cloud_refused_key"), (302, 502, "cloud_redirected")],
 )
 def test_what_is_no_answer_to_the_client_becomes_502(clouds: Clouds, said: int, status: int, code: str) -> None:
-    clouds.cloud.status = said
-    clouds.cloud.headers = {"location": "https://evil.test/", "www-authenticate": "Bearer"}
+    clouds.cloud.fix(said, headers={"location": "https://evil.test/", "www-authenticate": "Bearer"})
     response = clouds.stack.send("gpt-4o-mini")
     assert (response.status, json.load(response)["error"]["code"]) == (status, code)
     assert response.getheader("location") is None
@@ -179,27 +180,27 @@ def test_what_is_no_answer_to_the_client_becomes_502(clouds: Clouds, said: int, 
 
 
 def test_the_clouds_own_errors_pass(clouds: Clouds) -> None:
-    clouds.cloud.answer = b'{"error":{"message":"slow down","type":"requests","param":null,"code":"limit"}}'
-    clouds.cloud.headers = {"retry-after": "7", "set-cookie": "a=b", "openai-organization": "acme", "server": "x"}
+    content = b'{"error":{"message":"slow down","type":"requests","param":null,"code":"limit"}}'
+    headers = {"retry-after": "7", "set-cookie": "a=b", "openai-organization": "acme", "server": "x"}
     for status in (400, 404, 429, 500):
-        clouds.cloud.status = status
+        clouds.cloud.fix(status, content, headers)
         response = clouds.stack.send("gpt-4o-mini")
-        assert (response.status, response.read()) == (status, clouds.cloud.answer)
+        assert (response.status, response.read()) == (status, content)
         assert response.getheader("retry-after") == "7"
         assert {name.lower() for name in response.headers} <= {
             "content-type", "content-length", "retry-after", "x-request-id", "connection"
         }  # fmt: skip
-    assert len(clouds.cloud.requests) == 4
+    assert len(clouds.cloud.received) == 4
 
 
 def test_a_request_that_arrived_is_never_sent_twice(clouds: Clouds) -> None:
-    clouds.cloud.crash = True
+    clouds.cloud.faults.append(Fault("reset", times=-1, path="/"))
     # On a connection that was used before, HAProxy passes on that it was closed, and the client decides.
     with suppress(RemoteDisconnected):
         clouds.stack.send("gpt-4o-mini").read()
     response = clouds.stack.send("gpt-4o-mini")
     assert (response.status, json.load(response)["error"]["code"]) == (502, "cloud_broke_off")
-    assert len(clouds.cloud.requests) == 2
+    assert len(clouds.cloud.received) == 2
 
 
 @pytest.mark.parametrize("name", ["fake", "away"])
@@ -233,7 +234,7 @@ def test_rackwrights_own_keys_choose_the_side(clouds: Clouds) -> None:
         for (side, name), expected in cases.items():
             answered = _sent(clouds, gateways, side, name)
             assert answered == (expected, side if expected == 200 else None)
-    assert len(clouds.cloud.requests) == 2
+    assert len(clouds.cloud.received) == 2
 
 
 def _sent(clouds: Clouds, gateways: Gateways, side: str, name: str) -> tuple[int, str | None]:
@@ -247,7 +248,7 @@ def test_a_key_for_a_server_is_answered_by_the_fleet(clouds: Clouds) -> None:
     with clouds.stack.gateways() as gateways, gateways.temporary_key(digest(KEYS["wrong"]), server=server):
         response = clouds.stack.send("assistant", key="wrong")
     assert (response.status, response.getheader("x-rackwright-replica")) == (200, "gpu1/assistant@1")
-    assert clouds.cloud.requests == []
+    assert clouds.cloud.received == []
 
 
 def test_addresses_outlast_a_reload(clouds: Clouds) -> None:
@@ -264,7 +265,7 @@ def test_a_new_key_counts_after_a_reload_and_no_file_but_the_map_has_it(clouds: 
     try:
         stack.gateway.reload()
         stack.send("gpt-4o-mini").read()
-        assert clouds.cloud.requests[-1].headers["authorization"] == "Bearer sk-new-" + "n" * 40
+        assert clouds.cloud.received[-1].headers["authorization"] == "Bearer sk-new-" + "n" * 40
         run = Path(stack.gateway.paths.run)
         having = {path.name for path in (run, Path(stack.gateway.paths.configuration)) for path in path.rglob("*")
                   if path.is_file() and b"sk-new-" in path.read_bytes()}  # fmt: skip

@@ -26,9 +26,10 @@ from rackwright.lab.fleet_file import BASELINE, DOMAIN
 from rackwright.lab.hosts import Lab
 from rackwright.roles.capture.settings import FILES, ORDERS, SERVICE, SOCKET, SOCKET_UNIT, STATE
 from tests.gateway.certificates import CertificateAuthority
-from tests.gateway.stand_in_cloud import StandInCloud, stand_in_cloud
+from tests.gateway.fixed_cloud import fixed_cloud
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator
+from tests.stand_in_cloud import StandInCloud
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
@@ -135,7 +136,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("capture")
     ca = CertificateAuthority(folder)
     identity = pyrage.x25519.Identity.generate()
-    with fresh_lab("capture", *GATEWAYS) as lab, stand_in_cloud(ca, CLOUD, address="0.0.0.0") as cloud:
+    with fresh_lab("capture", *GATEWAYS) as lab, fixed_cloud(ca, CLOUD, address="0.0.0.0") as cloud:
         fleet = lab.fleet()
         for gateway in GATEWAYS:
             lab.exec(gateway, f"echo {fleet.controller} {CLOUD} >>/etc/hosts")

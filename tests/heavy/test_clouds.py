@@ -20,9 +20,10 @@ from rackwright.lab.hosts import Lab
 from rackwright.lifecycle.client.request import FromController, Request, Response, ask
 from rackwright.values.secrets import Secret
 from tests.gateway.certificates import CertificateAuthority
-from tests.gateway.stand_in_cloud import StandInCloud, stand_in_cloud
+from tests.gateway.fixed_cloud import fixed_cloud
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator
+from tests.stand_in_cloud import StandInCloud
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
@@ -107,7 +108,7 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     ca = CertificateAuthority(folder)
-    with fresh_lab("clouds", "gate1", "out1") as lab, stand_in_cloud(ca, NAME, address="0.0.0.0") as cloud:
+    with fresh_lab("clouds", "gate1", "out1") as lab, fixed_cloud(ca, NAME, address="0.0.0.0") as cloud:
         fleet = lab.fleet()
         first, second = fleet.hosts["out1"], str(fleet.subnet[201])
         proxy = TINYPROXY.format(port=PROXY_PORT, cloud=PORT)
@@ -141,7 +142,7 @@ def condition(site: Site, *, check: int) -> dict[str, Any]:
 
 def test_clients_are_answered_by_the_cloud(site: Site) -> None:
     wait_until(site.answers)
-    assert site.cloud.requests[-1].headers["authorization"] == f"Bearer {KEY}"
+    assert site.cloud.received[-1].headers["authorization"] == f"Bearer {KEY}"
     said = site.operator("status", "--json").json
     assert said["clouds"] == [
         {"gateway": "gate1", "cloud": "acme", "reached": True, "found": "1 of 1 addresses up"}
@@ -199,10 +200,10 @@ def test_an_apply_and_a_restart_of_nftables_leave_the_cloud_reachable(site: Site
 
 
 def test_check_asks_the_cloud(site: Site) -> None:
-    site.cloud.answer = b'{"data": [{"id": "gpt-4o-mini"}]}'
+    site.cloud.fix(content=b'{"data": [{"id": "gpt-4o-mini"}]}')
     found = condition(site, check=0)
     assert (found["state"], found["found"]) == ("ok", f"acme: {NAME} accepts the key and lists gpt-4o-mini")
-    site.cloud.status = 401
+    site.cloud.fix(401)
     assert condition(site, check=12)["found"] == f"acme: {NAME} refuses the key: HTTP 401"
     site.cloud.reset()
 
@@ -212,7 +213,7 @@ def test_a_new_key_is_used_without_a_restart(site: Site) -> None:
     site.operator.path.with_name("cloud.key").write_text(KEY.replace("c", "d"))
     site.operator("apply", "--yes")
     wait_until(site.answers)
-    assert site.cloud.requests[-1].headers["authorization"] == f"Bearer {KEY.replace('c', 'd')}"
+    assert site.cloud.received[-1].headers["authorization"] == f"Bearer {KEY.replace('c', 'd')}"
     assert site.on_gateway("systemctl show -P MainPID rackwright-gateway") == before
 
 

@@ -62,9 +62,7 @@ def _text(result: CaptureResult, name: str) -> Iterator[str]:
     if result.fetched_files:
         files = counted(result.fetched_files, "file")
         yield f"{counted(result.fetched_requests, 'request')} brought to the folder, in {files}"
-    waiting = any(one.waiting for one in result.gateways.values())
-    running = any(one.running for one in result.gateways.values())
-    if running or (waiting and not result.fetched_files):
+    if result.to_fetch:
         yield f"next: rackwright migrate capture {name} --fetch"
     elif result.fetched_files:
         yield f"next: rackwright migrate assess {name}"

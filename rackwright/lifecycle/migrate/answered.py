@@ -10,9 +10,12 @@ from pydantic import ValidationError
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate.ask_part import Wanted
 from rackwright.migrate.asking.outcome import Asks
+from rackwright.migrate.asking.way import Way
 from rackwright.migrate.folder import Folder
+from rackwright.migrate.lines import parsed
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
+from rackwright.migrate.score.join import Part, Read
 
 KINDS: Mapping[Asked, str] = {"cloud": "answers-cloud", "again": "answers-again", "fleet": "answers-fleet"}
 
@@ -43,11 +46,24 @@ class Answered:
         return Wanted(request, frozenset(asked for asked in KINDS if asked not in lacking))
 
 
-def read_answers(folder: Folder, asked: Asked) -> Iterator[ReplayedAnswer]:
-    """Yield each answer of this end in the folder. Raise RackwrightError if one can't be read."""
+def read_answers(folder: Folder, asked: Asked, way: Way) -> Iterator[ReplayedAnswer]:
+    """Yield each answer of this end in the folder that still holds. Raise RackwrightError if one can't be read."""
     for name, _ in folder.of(KINDS[asked]):
         for number, line in enumerate(folder.lines(name), 1):
-            yield _parsed(line, f"{folder.path / name} line {number}")
+            answer = _parsed(line, f"{folder.path / name} line {number}")
+            if way.holds(answer):
+                yield answer
+
+
+def reading(folder: Folder, way: Way) -> Read:
+    """Return what reads a kind of lines of the folder, without answers that no longer hold."""
+
+    def read(part: Part) -> Iterator[str]:
+        for line in folder.read(part):
+            if part == "requests" or way.holds(parsed(part, line, ReplayedAnswer)):
+                yield line
+
+    return read
 
 
 def _parsed(line: str, where: str) -> ReplayedAnswer:

@@ -11,7 +11,8 @@ from rackwright.lifecycle.migrate.lane import Lane, Stop
 from rackwright.migrate.asking.budget import Budget
 from rackwright.migrate.asking.parse_answer import parse_answer
 from rackwright.migrate.asking.price_of import cost, most
-from rackwright.migrate.asking.request_body import Rewrite, cloud_body, fleet_body
+from rackwright.migrate.asking.request_body import cloud_body, fleet_body
+from rackwright.migrate.asking.way import Way
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
@@ -37,7 +38,7 @@ class Part:
     budget: Budget
     names: Mapping[str, str]
     """The provider's model → the name of the fleet's model at the gateways."""
-    rewrite: Rewrite
+    way: Way
     heard: Callable[[ReplayedAnswer], None]
     answers: list[ReplayedAnswer] = field(default_factory=list)
     stopped: str = ""
@@ -117,7 +118,7 @@ class Part:
             answered(one)
 
     def _ask_fleet(self, one: Wanted) -> None:
-        body = fleet_body(one.request, self.names[one.request.model], self.rewrite)
+        body = fleet_body(one.request, self.names[one.request.model], self.way)
         try:
             self._answer(self.fleet, one.request, "fleet", body)
         except Stop as stop:
@@ -127,7 +128,10 @@ class Part:
 
     def _answer(self, lane: Lane, request: RecordedRequest, asked: Asked, body: bytes) -> tuple[ReplayedAnswer, bool]:
         got = lane.ask(request.path, body)
-        answer = parse_answer(request, asked, got.status, got.content, seconds=got.seconds, problem=got.problem)
+        by = self.way.by(asked, request.model)
+        answer = parse_answer(
+            request, asked, got.status, got.content, seconds=got.seconds, problem=got.problem, by=by
+        )
         with self._lock:
             self.answers.append(answer)
             self.heard(answer)

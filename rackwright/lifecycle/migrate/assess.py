@@ -13,11 +13,11 @@ from rackwright.lifecycle.migrate.prepare import requests_in, require_replicas
 from rackwright.lifecycle.migrate.probe_features import probe_features
 from rackwright.lifecycle.migrate.provider import provider_objects
 from rackwright.lifecycle.session.console import Console
-from rackwright.migrate.assessment import CONTEXT, Assessed, Moved, Used
+from rackwright.migrate.assessment import Assessed, Moved, Used
 from rackwright.migrate.features.kinds import Status
 from rackwright.migrate.features.mapping import mapping
 from rackwright.migrate.features.summary import OTHER, ModelTraffic, TrafficSummary, summary
-from rackwright.migrate.features.table import UNKNOWN, feature
+from rackwright.migrate.features.table import CONTEXT, UNKNOWN, feature
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.provider_objects import ProviderObjects

@@ -49,6 +49,13 @@ class CaptureResult(Stored):
     """Gateway → why it can't be asked."""
 
     @property
+    def to_fetch(self) -> bool:
+        """Return whether gateways record, or have files that nobody has fetched. A fetch is noted before it removes
+        files."""
+        every = self.gateways.values()
+        return any(one.running or (one.waiting and not self.fetched_files) for one in every)
+
+    @property
     def recorded(self) -> int:
         return sum(one.recorded for one in self.gateways.values())
 

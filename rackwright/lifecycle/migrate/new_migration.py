@@ -11,7 +11,6 @@ from rackwright.errors import RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.place import plan_path
 from rackwright.migrate.plan.new_plan import new_plan
-from rackwright.migrate.plan.plan_rules import clouds_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def _refuse(fleet: Fleet, path: Path, new_key: Path | None) -> None:
             should="init never overwrites a file",
             next=f"rackwright migrate status {path.stem.partition('.migrate-')[2]}",
         )
-    if clouds_of(fleet) == {}:
+    if not fleet.file.clouds:
         should = "should have the provider in clouds: url, key and names"
         raise UsageError("the fleet file has no clouds", where=str(fleet.path), should=should)
     if new_key and new_key.exists():

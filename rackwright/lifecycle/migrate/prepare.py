@@ -10,9 +10,11 @@ from pydantic import ValidationError
 from rackwright.errors import FleetError, Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.answered import KINDS, Answered, read_answers
+from rackwright.lifecycle.migrate.known_way import other_currency
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.price_of import most, usual
 from rackwright.migrate.asking.sample import Drawn, Sample, draw
+from rackwright.migrate.asking.way import Way
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
@@ -26,6 +28,8 @@ class Prepared:
     """What replays of this migration have cost so far."""
     interrupted: float
     """How much of it is the reserve of a replay that was killed."""
+    by_scores: float = 0.0
+    """What scores have cost, from the same budget."""
 
     @property
     def pending(self) -> tuple[Drawn, ...]:
@@ -45,18 +49,17 @@ class Prepared:
         return sum(asked != "fleet" for asked in self.answered.lacks(one.id))
 
 
-def prepare(plan: Plan, folder: Folder, before: Outcome | None) -> Prepared:
+def prepare(plan: Plan, folder: Folder, before: Outcome | None, way: Way, *, by_scores: float = 0.0) -> Prepared:
     """Return what a replay would ask. `before`: what earlier replays of this migration noted.
+
+    Answers of another cloud or model, or to requests that were changed in another way, don't count.
 
     Raise RackwrightError if the folder has no request or can't be read, or if the plan's currency was changed.
     """
     if before and before.currency != plan.currency:
-        raise RackwrightError(
-            f"earlier replays have spent {before.spent:.2f} {before.currency}",
-            where=f"{plan.migration} currency",
-            should=f"should stay {before.currency}: the budget is for all replays",
-        )
-    paid = {one.request for one in read_answers(folder, "cloud")}
+        what = f"earlier replays have spent {before.spent:.2f} {before.currency}"
+        raise other_currency(plan.migration, what, before.currency)
+    paid = {one.request for one in read_answers(folder, "cloud", way)}
     sample = draw(
         requests_in(folder),
         plan.models,
@@ -74,7 +77,8 @@ def prepare(plan: Plan, folder: Folder, before: Outcome | None) -> Prepared:
         )
     spent = before.spent if before else 0.0
     reserved = before.reserved if before else 0.0
-    return Prepared(sample, _answered(folder, {one.id for one in sample.drawn}), spent + reserved, reserved)
+    answered = _answered(folder, {one.id for one in sample.drawn}, way)
+    return Prepared(sample, answered, spent + reserved, reserved, by_scores)
 
 
 def require_ends(fleet: Fleet, plan: Plan) -> Mapping[str, str]:
@@ -123,10 +127,10 @@ def _reaches_cloud(fleet: Fleet, cloud: str, name: str) -> bool:
     return any(model.cloud == cloud and name in model.served for model in fleet.file.routed.values())
 
 
-def _answered(folder: Folder, ids: Collection[str]) -> Answered:
+def _answered(folder: Folder, ids: Collection[str], way: Way) -> Answered:
     """Return what was answered of the sample, which may be smaller than an earlier one."""
     answers = Answered()
-    for answer in (one for asked in KINDS for one in read_answers(folder, asked)):
+    for answer in (one for asked in KINDS for one in read_answers(folder, asked, way)):
         if answer.request in ids:
             answers.add(answer)
     return answers

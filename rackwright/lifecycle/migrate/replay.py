@@ -21,8 +21,8 @@ from rackwright.lifecycle.migrate.lane import Lane
 from rackwright.lifecycle.migrate.prepare import Prepared, request_in
 from rackwright.migrate.asking.budget import Budget
 from rackwright.migrate.asking.outcome import Outcome
-from rackwright.migrate.asking.request_body import Rewrite, unchanged
 from rackwright.migrate.asking.sample import Drawn
+from rackwright.migrate.asking.way import Way
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.replayed_answer import ReplayedAnswer
@@ -45,11 +45,11 @@ class Replay:
     folder: Folder
     names: Mapping[str, str]
     """The provider's model → the name of the fleet's model at the gateways."""
+    way: Way
     cloud: Lane
     fleet: Lane
     note: Note
     say: Callable[[str], None]
-    rewrite: Rewrite = unchanged
     clock: Callable[[], float] = time.monotonic
     _prepared: Prepared = field(init=False)
     _spent: float = 0.0
@@ -85,7 +85,7 @@ class Replay:
 
     @property
     def _left(self) -> float:
-        return self.plan.replay.budget - self._spent
+        return self.plan.replay.budget - self._spent - self._prepared.by_scores
 
     def _reserve(self, pending: Sequence[Drawn]) -> float:
         """Return how much of the budget the next part may use; 0 if the next request doesn't fit."""
@@ -105,7 +105,7 @@ class Replay:
         """Ask a part and write its answers. Return why the replay ends, "" if it goes on."""
         whole = reserve >= self._left
         self._budget = Budget(reserve)
-        part = Part(self.plan, self.cloud, self.fleet, self._budget, self.names, self.rewrite, self._heard)
+        part = Part(self.plan, self.cloud, self.fleet, self._budget, self.names, self.way, self._heard)
         wanted = self._wanted(pending[: self._size()])
         if not wanted:
             raise RackwrightError("doesn't have the requests of its sample any more", where=str(self.folder.path))
@@ -157,24 +157,11 @@ class Replay:
         self.note(self._line(""), self._outcome(reserve, ""))
 
     def _outcome(self, reserve: float, stopped: str) -> Outcome:
-        sample = self._prepared.sample
-        return Outcome(
-            recorded=sample.recorded,
-            sample=len(sample.drawn),
-            left_out=sample.left_out,
-            asks=self._prepared.answered.asks,
-            currency=self.plan.currency,
-            spent=self._spent,
-            reserved=reserve,
-            stopped=stopped,
-        )
+        found = outcome_of(self.plan, self.way, self._prepared)
+        return found.model_copy(update={"spent": self._spent, "reserved": reserve, "stopped": stopped})
 
     def _line(self, stopped: str) -> str:
-        asks = self._prepared.answered.asks
-        counts = ", ".join(f"{asks[asked].all} {asked}" for asked in KINDS)
-        money = f"{self._spent:.2f} of {self.plan.replay.budget:.2f} {self.plan.currency} spent"
-        line = f"{len(self._prepared.sample.drawn)} requests; asked: {counts}; {money}"
-        return f"{line}; stopped: {stopped}" if stopped else line
+        return line_of(self.plan, self._prepared, self._spent, stopped)
 
     def _heard(self, answer: ReplayedAnswer) -> None:
         self._asked += 1
@@ -183,8 +170,30 @@ class Replay:
             return
         self._said = now
         left = (now - self._began) / self._asked * max(0, self._to_ask - self._asked)
-        spent = self._spent + self._budget.spent
+        spent = self._spent + self._budget.spent + self._prepared.by_scores
         self.say(
             f"{self._asked} of {self._to_ask} asked, {spent:.2f} of {self.plan.replay.budget:.2f} "
             f"{self.plan.currency} spent, about {duration(left)} left"
         )
+
+
+def outcome_of(plan: Plan, way: Way, prepared: Prepared) -> Outcome:
+    """Return what replays have done so far."""
+    return Outcome(
+        recorded=prepared.sample.recorded,
+        sample=len(prepared.sample.drawn),
+        left_out=prepared.sample.left_out,
+        asks=dict(prepared.answered.asks),
+        currency=plan.currency,
+        spent=prepared.spent,
+        ends=way.ends,
+    )
+
+
+def line_of(plan: Plan, prepared: Prepared, spent: float, stopped: str = "") -> str:
+    """Return the same in one line, for the log. `spent`: by replays."""
+    asks = prepared.answered.asks
+    counts = ", ".join(f"{asks[asked].all} {asked}" for asked in KINDS)
+    money = f"{spent + prepared.by_scores:.2f} of {plan.replay.budget:.2f} {plan.currency} spent"
+    line = f"{len(prepared.sample.drawn)} requests; asked: {counts}; {money}"
+    return f"{line}; stopped: {stopped}" if stopped else line

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from rackwright.errors import RackwrightError
 from rackwright.fleet.times.zone import zone_of
 from rackwright.lifecycle.migrate.gateway_lanes import Hours, lane_to, require_client_here
+from rackwright.lifecycle.migrate.known_way import known_way, spent_by_scores
 from rackwright.lifecycle.migrate.lane import Pace
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.prepare import Prepared, prepare, require_ends
-from rackwright.lifecycle.migrate.replay import Note, Replay
+from rackwright.lifecycle.migrate.replay import Note, Replay, line_of, outcome_of
+from rackwright.lifecycle.migrate.stale import stale
 from rackwright.lifecycle.session.console import Console
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.plan.plan import Plan
@@ -23,6 +25,8 @@ from rackwright.stopping import stoppable
 class Replayed:
     outcome: Outcome
     budget: float
+    by_scores: float = 0.0
+    """What scores have cost, from the same budget."""
 
     def error(self, name: str) -> RackwrightError | None:
         """Return why the replay ended early, None if it didn't."""
@@ -48,10 +52,14 @@ def replay(place: Place, console: Console) -> Replayed:
     place.need_folder()
     require_client_here(place.session)
     before = place.result("replay", Outcome)
-    prepared = prepare(place.plan, place.folder, before)
-    if before and before.done and not prepared.pending:
+    way, by_scores = known_way(place), spent_by_scores(place).all
+    prepared = prepare(place.plan, place.folder, before, way, by_scores=by_scores)
+    if not prepared.pending:
         console.say("every request of the sample was asked already")
-        return Replayed(before, place.plan.replay.budget)
+        found = outcome_of(place.plan, way, prepared)
+        if found != before or any(one.entry.act == "replay" for one in stale(place.log, place.plan)):
+            place.note("replay", line_of(place.plan, prepared, prepared.spent), found)
+        return Replayed(found, place.plan.replay.budget, by_scores)
     for line in estimate(place.plan, prepared):
         console.say(line)
     console.confirm(f"Ask {place.plan.cloud} and the fleet?")
@@ -63,21 +71,22 @@ def replay(place: Place, console: Console) -> Replayed:
         connections = place.plan.replay.concurrency
         cloud = stack.enter_context(lane_to(place.session, "cloud", pace, connections=connections, key_hint=hint))
         fleet = stack.enter_context(lane_to(place.session, "fleet", pace, connections=connections))
-        run = Replay(place.plan, place.folder, names, cloud, fleet, _noting(place), console.say)
-        return Replayed(run.run(prepared), place.plan.replay.budget)
+        run = Replay(place.plan, place.folder, names, way, cloud, fleet, _noting(place), console.say)
+        return Replayed(run.run(prepared), place.plan.replay.budget, by_scores)
 
 
 def estimate(plan: Plan, prepared: Prepared) -> tuple[str, ...]:
     """Return what will be asked and what it may cost, for the operator."""
     pending, currency = prepared.pending, plan.currency
     asks = sum(map(prepared.asks, pending))
-    left = max(0.0, plan.replay.budget - prepared.spent)
+    spent = prepared.spent + prepared.by_scores
+    left = max(0.0, plan.replay.budget - spent)
     sample = f"{len(prepared.sample.drawn)} of {prepared.sample.recorded} recorded requests"
     lines = [
         f"sample: {sample}; {len(pending)} of them lack an answer",
         f"the cloud {plan.cloud}: {counted(asks, 'request')}, probably {prepared.usual():.2f} {currency}, at most "
         f"{min(prepared.most(), left):.2f} {currency}",
-        f"budget: {prepared.spent:.2f} of {plan.replay.budget:.2f} {currency} are spent",
+        f"budget: {spent:.2f} of {plan.replay.budget:.2f} {currency} are spent",
     ]
     if prepared.interrupted:
         lines.append(

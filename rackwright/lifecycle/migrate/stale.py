@@ -18,7 +18,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "capture": ("cloud", "models", "records.redact", "records.recipient"),
     "import": ("models", "records.redact", "records.recipient"),
     "assess": ("cloud", "models", "waivers"),
-    "replay": ("cloud", "models", "replay.sample", "score.golden"),
+    "replay": ("cloud", "models", "replay.sample"),
     "score": ("cloud", "models", "score"),
     "capacity": ("models", "capacity", "capture.share"),
     "cost": ("models", "currency", "prices", "costs", "capture.share"),

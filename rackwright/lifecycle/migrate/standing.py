@@ -8,8 +8,9 @@ from pathlib import Path
 from rackwright.errors import Problem, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.place import folder_of, plan_path
+from rackwright.lifecycle.migrate.progress import Progress, progress
 from rackwright.lifecycle.migrate.same_folder import Known, last_with_folder, look, where_from
-from rackwright.lifecycle.migrate.stale import RESULTS, Stale, has_records, newest, stale
+from rackwright.lifecycle.migrate.stale import Stale, has_records, newest
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.plan.plan_file import plans_of, read_plan
@@ -43,14 +44,18 @@ class Standing:
     plan: Plan | None = None
     """None: this machine has no plan that can be used."""
     folder: OnDisk | None = None
-    stale: tuple[Stale, ...] = ()
+    progress: Progress | None = None
     problems: tuple[Problem, ...] = ()
-    """What is wrong with plan, log or folder."""
+    """What is wrong with plan, log, results or folder."""
 
     @property
     def digest(self) -> str | None:
         """The sha256 of the plan."""
         return plan_digest(self.plan) if self.plan else None
+
+    @property
+    def stale(self) -> tuple[Stale, ...]:
+        return self.progress.stale if self.progress else ()
 
     def newest(self, act: str) -> Entry | None:
         return newest(self.log, act)
@@ -77,7 +82,7 @@ def standing(fleet: Fleet, store: ControlStore, name: str) -> Standing:
     path = plan_path(fleet, name)
     log = read_log(store, name)
     if path.exists():
-        return _with_plan(path, read_plan(fleet, name), log)
+        return _with_plan(path, read_plan(fleet, name), log, store)
     if not log.entries:
         raise UsageError("there is no migration plan", where=str(path), next=f"rackwright migrate init {name}")
     last = log.entries[-1]
@@ -95,11 +100,10 @@ def _anyway(fleet: Fleet, store: ControlStore, name: str) -> Standing:
         return Standing(name, plan_path(fleet, name), Log(name), next_, problems=error.problems)
 
 
-def _with_plan(path: Path, plan: Plan, log: Log) -> Standing:
-    folder = folder_of(path, plan)
-    old, here = stale(log, plan), _on_disk(folder, log)
-    next_ = _next(plan, log, old, here)
-    return Standing(plan.migration, path, log, next_, plan, here, old, here.problems)
+def _with_plan(path: Path, plan: Plan, log: Log, store: ControlStore) -> Standing:
+    here, found = _on_disk(folder_of(path, plan), log), progress(plan, log, store)
+    problems = (*here.problems, *found.problems)
+    return Standing(plan.migration, path, log, _next(path, found, here), plan, here, found, problems)
 
 
 def _on_disk(folder: Folder, log: Log) -> OnDisk:
@@ -117,16 +121,12 @@ def _on_disk(folder: Folder, log: Log) -> OnDisk:
     return OnDisk(folder.path, state, len(files), requests, folder.sha256(), problems)
 
 
-def _next(plan: Plan, log: Log, old: tuple[Stale, ...], folder: OnDisk) -> str:
-    name = plan.migration
+def _next(path: Path, found: Progress, folder: OnDisk) -> str:
+    name, log = found.plan.migration, found.log
     if folder.problems and folder.state is not Known.LOST:
         return f"put the folder right: {folder.problems[0].where} {folder.problems[0].what}"
     if not folder.requests and not (folder.state is Known.ABSENT and has_records(log)):
-        return f"rackwright migrate capture {name}, or rackwright migrate import {name}"
-    outdated = {one.entry.act for one in old}
-    for act in RESULTS:
-        if act == "cost" and plan.costs is None:
-            continue
-        if newest(log, act) is None or act in outdated:
-            return f"rackwright migrate {act} {name}"
-    return f"rackwright migrate report {name} --html {name}.html"
+        if found.captured and found.captured.to_fetch:
+            return f"rackwright migrate capture {name} --fetch"
+        return f"rackwright migrate capture {name}, or rackwright migrate import {name} FILE"
+    return found.next(str(path))

@@ -52,6 +52,8 @@ class Outcome(Stored):
     """What the cloud charged for all replays of this migration, by the plan's prices."""
     reserved: float = 0.0
     """The most that the part under way may cost. If it was interrupted, this counts as spent."""
+    ends: tuple[str, ...] = ()
+    """Who was asked, and how (`Way.ends`)."""
     stopped: str = ""
     """Why the replay ended before the sample did; "": it didn't."""
 

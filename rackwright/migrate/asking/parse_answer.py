@@ -17,10 +17,19 @@ _MOST_NAME = 200
 
 
 def parse_answer(
-    request: RecordedRequest, asked: Asked, status: int, content: bytes, *, seconds: float, problem: str = ""
+    request: RecordedRequest,
+    asked: Asked,
+    status: int,
+    content: bytes,
+    *,
+    seconds: float,
+    problem: str = "",
+    by: str = "",
 ) -> ReplayedAnswer:
     """Return the answer. `problem` says why there is none, if so; `status` 0 is no HTTP answer at all."""
-    base = ReplayedAnswer(request=request.id, asked=asked, status=status, error=problem, seconds=round(seconds, 4))
+    base = ReplayedAnswer(
+        request=request.id, asked=asked, status=status, by=by, error=problem, seconds=round(seconds, 4)
+    )
     if problem:
         return base
     document = _document(content)
@@ -55,11 +64,17 @@ def _fields(document: Any) -> dict[str, Any]:
     return {
         "text": _text(message.get("content")),
         "refusal": _text(message.get("refusal")),
-        "calls": tuple(map(_call, (message.get("tool_calls") or ())[:_MOST_CALLS])),
+        "calls": tuple(map(_call, _calls(message)[:_MOST_CALLS])),
         "finish": _text(choice.get("finish_reason"))[:_MOST_NAME],
         "prompt_tokens": _count(usage.get("prompt_tokens")),
         "completion_tokens": _count(usage.get("completion_tokens")),
     }
+
+
+def _calls(message: Any) -> Any:
+    """Return the tool calls; a call in the form before tools is one, too."""
+    old = message.get("function_call")
+    return message.get("tool_calls") or ([{"function": old}] if old else ())
 
 
 def _call(call: Any) -> ReplayedCall:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from pydantic import JsonValue
 
+from rackwright.migrate.asking.way import Way
 from rackwright.migrate.recorded_request import RecordedRequest
 
 PATHS = ("/v1/chat/completions", "/v1/completions")
 """What is replayed. Two models' embeddings are in different spaces, so comparing them would say nothing."""
 _STREAMING = ("stream", "stream_options")
-Rewrite = Callable[[Mapping[str, JsonValue]], Mapping[str, JsonValue]]
-"""Changes a body's parameters into those that the fleet's engines take."""
 
 
 def cloud_body(request: RecordedRequest) -> bytes:
@@ -25,14 +24,9 @@ def cloud_body(request: RecordedRequest) -> bytes:
     return _dumped(request.body, request.model)
 
 
-def fleet_body(request: RecordedRequest, name: str, rewrite: Rewrite) -> bytes:
-    """Return the body for the fleet's model with this name, not streamed either."""
-    return _dumped(rewrite(request.body), name)
-
-
-def unchanged(body: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    """Rewrite nothing."""
-    return body
+def fleet_body(request: RecordedRequest, name: str, way: Way) -> bytes:
+    """Return the body for the fleet's model with this name, changed as the map says, and not streamed either."""
+    return _dumped(way.body(request), name)
 
 
 def lacks_media(body: Mapping[str, JsonValue]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from rackwright.migrate.features.kinds import Status
+from rackwright.migrate.features.rewrites import REWRITES, is_field
 from rackwright.migrate.features.summary import ModelTraffic
 from rackwright.migrate.features.table import feature
 from rackwright.values.base import Stored
@@ -16,6 +17,8 @@ MECHANICAL = frozenset(
         "functions",
         "role.developer",
         "tool_choice.none",
+        "tool_choice.allowed_tools",
+        "tool_choice.function",
         "n",
         "prompt.batch",
         "input.batch",
@@ -29,6 +32,7 @@ MECHANICAL = frozenset(
 PROMPTS = frozenset(("role.developer", "images", "audio", "files", "prompt.stored", "prompt.tokens", "input.tokens"))
 """Features that are part of the prompt."""
 Kind = Literal["rewritten", "refused", "ignored", "unknown"]
+Replay = Literal["rewritten", "left out", "unchanged"]
 
 
 class Change(Stored):
@@ -41,6 +45,10 @@ class Change(Stored):
     requests: int
     means: str
     instead: str = ""
+    waiver: str = ""
+    """Why clients can do without it; "": nobody has said so."""
+    replay: Replay = "unchanged"
+    """How replay, score and capacity ask the fleet."""
 
 
 class Mapped(Stored):
@@ -55,6 +63,12 @@ class Mapped(Stored):
     blocking: tuple[str, ...] = ()
     """Features that are ignored, or whose status is unknown, and that have no waiver."""
 
+    @property
+    def replayed(self) -> tuple[str, ...]:
+        """Return the features that requests to the fleet are written without, by name."""
+        every = (*self.changes, *self.prompts)
+        return tuple(sorted(one.feature for one in every if one.replay != "unchanged"))
+
 
 def mapping(
     traffic: ModelTraffic,
@@ -68,7 +82,7 @@ def mapping(
     `context` is the target's, in tokens; a request counts as too long if it may not fit.
     """
     found = [
-        _change(name, statuses.get(name, "unknown"), requests)
+        _change(name, statuses.get(name, "unknown"), requests, waivers.get(name, ""))
         for name, requests in traffic.features.items()
         if statuses.get(name, "unknown") != "ok"
     ]
@@ -80,9 +94,25 @@ def mapping(
     )
 
 
-def _change(name: str, status: Status, requests: int) -> Change:
+def _change(name: str, status: Status, requests: int, waiver: str) -> Change:
     known = feature(name)
     kind: Kind = "refused" if status == "rejected" else "unknown" if status == "unknown" else "ignored"
     if name in MECHANICAL and kind != "unknown":
         kind = "rewritten"
-    return Change(feature=name, status=status, kind=kind, requests=requests, means=known.means, instead=known.instead)
+    return Change(
+        feature=name,
+        status=status,
+        kind=kind,
+        requests=requests,
+        means=known.means,
+        instead=known.instead,
+        waiver=waiver,
+        replay=_replay(name, kind, waiver),
+    )
+
+
+def _replay(name: str, kind: Kind, waiver: str) -> Replay:
+    if kind == "rewritten" and name in REWRITES:
+        return "rewritten"
+    # Clients that can do without it will not send it: with it, the fleet would answer nothing but errors.
+    return "left out" if kind == "refused" and waiver and is_field(name) else "unchanged"

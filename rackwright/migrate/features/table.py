@@ -9,6 +9,8 @@ from rackwright.migrate.features.other_tables import COMPLETION_FEATURES, EMBEDD
 FEATURES = {one.name: one for one in (*CHAT_FEATURES, *COMPLETION_FEATURES, *EMBEDDING_FEATURES, *RESPONSE_FEATURES)}
 UNKNOWN = "unknown."
 """The beginning of the name of a feature that is a field which rackwright doesn't know."""
+CONTEXT = "context"
+"""The waiver for requests that are longer than the target takes."""
 
 
 def feature(name: str) -> Feature:
@@ -17,6 +19,11 @@ def feature(name: str) -> Feature:
     if known is None:
         return Feature(name, "A field that rackwright doesn't know.", None, IGNORED_BY_BOTH)
     return known
+
+
+def waivable() -> tuple[str, ...]:
+    """Return what a waiver may name, apart from `unknown.FIELD`."""
+    return (CONTEXT, *FEATURES)
 
 
 def probe(name: str) -> Probe | None:

@@ -20,7 +20,7 @@ ENDPOINTS = {
 }
 _ALWAYS = frozenset("model messages prompt input max_tokens max_output_tokens temperature top_p".split())
 """Fields that every target understands."""
-_ALONE = frozenset(
+ALONE = frozenset(
     (
         "parallel_tool_calls n top_logprobs seed stop logit_bias presence_penalty frequency_penalty "
         "max_completion_tokens reasoning_effort verbosity prediction stream store metadata service_tier user "
@@ -74,11 +74,16 @@ def _is_asked(name: str, value: JsonValue) -> bool:
 def _of_field(name: str, value: JsonValue, body: Mapping[str, JsonValue]) -> Iterator[str]:
     if name in _MORE:
         yield from _MORE[name](value, body)
-    elif name in _ALONE:
+    elif name in ALONE:
         if not _is_nothing(name, value):
             yield name
     elif name not in _ALWAYS:
-        yield UNKNOWN + (re.sub(r"[^a-z0-9_.]", "_", name.lower())[:56] or "_")
+        yield unknown_field(name)
+
+
+def unknown_field(name: str) -> str:
+    """Return the name of the feature that a field is which rackwright doesn't know."""
+    return UNKNOWN + (re.sub(r"[^a-z0-9_.]", "_", name.lower())[:56] or "_")
 
 
 def _is_nothing(name: str, value: JsonValue) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from rackwright.fleet.fleet import Fleet
-from rackwright.migrate.plan.plan_rules import cloud_names, clouds_of, fleet_models
+from rackwright.migrate.plan.plan_rules import cloud_names
 
 _PLAN = """\
 # What this migration intends, and by which figures it is decided. Keys without a value are yours to fill in.
@@ -64,7 +64,7 @@ waivers: {{}}                  # a feature that the target ignores: why clients 
 
 def new_plan(fleet: Fleet, migration: str, *, recipient: str = "", identity: str = "") -> str:
     """Return the text of a plan for the fleet's first cloud, and for the names that it answers."""
-    clouds = tuple(clouds_of(fleet) or {})
+    clouds = tuple(fleet.file.clouds)
     cloud = clouds[0] if clouds else ""
     models = dict(_models(fleet, cloud))
     width = max(map(len, models), default=0)
@@ -85,11 +85,10 @@ def new_plan(fleet: Fleet, migration: str, *, recipient: str = "", identity: str
 def _models(fleet: Fleet, cloud: str) -> Iterator[tuple[str, str]]:
     """Yield each of the provider's models with the fleet's model that clients get under this name."""
     served = _served(fleet)
-    only = fleet_models(fleet)
+    only = tuple(fleet.file.routed)
     for name in cloud_names(fleet, cloud) or ():
         yield name, served.get(name, only[0] if len(only) == 1 else "")
 
 
 def _served(fleet: Fleet) -> Mapping[str, str]:
-    models: Mapping[str, object] = getattr(fleet.file, "routed", fleet.file.models)
-    return {name: model for model, said in models.items() for name in getattr(said, "names", ())}
+    return {name: model for model, said in fleet.file.routed.items() for name in said.served}

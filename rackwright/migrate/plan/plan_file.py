@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
@@ -32,15 +31,14 @@ def plans_of(fleet: Path) -> tuple[str, ...]:
     return tuple(sorted(one[1] for one in found if one))
 
 
-def read_plan(fleet: Fleet, migration: str, *, features: Collection[str] | None = None) -> Plan:
+def read_plan(fleet: Fleet, migration: str) -> Plan:
     """Return the plan of this migration.
 
-    `features`: the names that a waiver may have; any without it. Raise FleetError with every problem and its line if
-    it can't be read, isn't valid or doesn't fit the fleet.
+    Raise FleetError with every problem and its line if it can't be read, isn't valid or doesn't fit the fleet.
     """
     path, findings = plan_file(fleet.path, migration), Findings()
     root = read_document(path, findings, "migration plan")
-    check_plan(root, migration, fleet, findings, features=features)
+    check_plan(root, migration, fleet, findings)
     plan = validated(Plan, root, findings)
     problems = findings.problems((str(path),))
     if problems or plan is None:

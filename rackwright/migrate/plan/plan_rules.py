@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from rackwright.errors import FleetError
@@ -10,17 +10,13 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.golden.golden_file import read_golden_set
 from rackwright.fleet.reading.error_messages import did_you_mean
 from rackwright.fleet.reading.nodes import Entries, Findings, Scalar
+from rackwright.migrate.features.table import UNKNOWN, waivable
 from rackwright.migrate.redact import usable
 from rackwright.values.text import enumerated
 
 
-def check_plan(
-    root: Entries, name: str, fleet: Fleet, findings: Findings, *, features: Collection[str] | None = None
-) -> None:
-    """Add a problem for each value that doesn't fit the fleet, or the migration's name.
-
-    `features`: the names that a waiver may have; any without it.
-    """
+def check_plan(root: Entries, name: str, fleet: Fleet, findings: Findings) -> None:
+    """Add a problem for each value that doesn't fit the fleet, or the migration's name."""
     said = _scalar(root, "migration")
     if said and said.value != name:
         findings.add(said, f"is '{said.text}'", f"should be '{name}', as in the file's name")
@@ -29,31 +25,18 @@ def check_plan(
     _check_prices(root, findings)
     _check_score(root, fleet, findings)
     _check_redact(root, findings)
-    if features is not None:
-        for waived in _keys(root, "waivers"):
-            _known(waived, features, "feature", findings)
+    _check_waivers(root, findings)
 
 
 def cloud_names(fleet: Fleet, cloud: str) -> tuple[str, ...] | None:
     """Return the names of the cloud's models; None if the fleet file has no such cloud."""
-    found = (clouds_of(fleet) or {}).get(cloud)
-    return tuple(getattr(found, "names", ())) if found else None
-
-
-def fleet_models(fleet: Fleet) -> tuple[str, ...]:
-    """Return the names of the fleet's models, with those that only a cloud answers so far."""
-    return tuple(getattr(fleet.file, "routed", fleet.file.models))
-
-
-def clouds_of(fleet: Fleet) -> Mapping[str, object] | None:
-    """Return the fleet file's clouds; None if this rackwright's fleet file doesn't have the key."""
-    found: Mapping[str, object] | None = getattr(fleet.file, "clouds", None)
-    return found
+    found = fleet.file.clouds.get(cloud)
+    return found.names if found else None
 
 
 def _check_cloud(root: Entries, fleet: Fleet, findings: Findings) -> None:
-    cloud, clouds = _scalar(root, "cloud"), clouds_of(fleet)
-    if cloud is None or clouds is None:
+    cloud, clouds = _scalar(root, "cloud"), fleet.file.clouds
+    if cloud is None:
         return
     if not clouds:
         findings.add(cloud, "the fleet file has no clouds", f"should have {cloud.text} in clouds of {fleet.path}")
@@ -62,7 +45,7 @@ def _check_cloud(root: Entries, fleet: Fleet, findings: Findings) -> None:
 
 
 def _check_models(root: Entries, fleet: Fleet, findings: Findings) -> None:
-    cloud, known = _scalar(root, "cloud"), fleet_models(fleet)
+    cloud, known = _scalar(root, "cloud"), fleet.file.routed
     names = cloud_names(fleet, cloud.text) if cloud else None
     for provided in _keys(root, "models"):
         if names is not None:
@@ -103,6 +86,12 @@ def _check_redact(root: Entries, findings: Findings) -> None:
         except ValueError as error:
             what, _, should = str(error).removeprefix(f"{key.text}: ").partition("; ")
             findings.add(pattern, what, should or None)
+
+
+def _check_waivers(root: Entries, findings: Findings) -> None:
+    for waived in _keys(root, "waivers"):
+        if not waived.text.startswith(UNKNOWN):
+            _known(waived, waivable(), "feature", findings)
 
 
 def _known(node: Scalar, names: Iterable[str], what: str, findings: Findings) -> None:

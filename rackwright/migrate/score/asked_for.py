@@ -55,8 +55,9 @@ def _schema(form: Mapping[str, JsonValue]) -> JsonValue:
 
 
 def _tools(body: Mapping[str, JsonValue]) -> Mapping[str, Validator | None] | None:
-    listed = body.get("tools")
-    if body.get("tool_choice") == "none" or not isinstance(listed, list):
+    # Functions are the form before tools; they look like tools of a response.
+    listed = body.get("tools") or body.get("functions")
+    if "none" in (body.get("tool_choice"), body.get("function_call")) or not isinstance(listed, list):
         return None
     return dict(map(_tool, _functions(listed))) or None
 

@@ -33,7 +33,7 @@ FILLED = {
 def fleet_in(folder: Path, **clouds: tuple[str, ...]) -> Fleet:
     fleet = make_fleet(folder / "site.yml", replicas={"gpu1": ["assistant@1", "coder@1"]})
     models = {
-        name: SimpleNamespace(names=names)
+        name: SimpleNamespace(served=names)
         for name, names in {
             "assistant": ("gpt-4o-mini", "assistant"),
             "coder": ("coder",),

@@ -16,8 +16,9 @@ from rackwright.lifecycle.check.result import Condition, State
 from rackwright.remote import Remote
 from rackwright.values.targets import Target
 from tests.gateway.certificates import CertificateAuthority
+from tests.gateway.fixed_cloud import fixed_cloud
 from tests.gateway.stack import free_port
-from tests.gateway.stand_in_cloud import StandInCloud, stand_in_cloud
+from tests.stand_in_cloud import StandInCloud
 
 FILE = """\
 fleet: acme
@@ -49,8 +50,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     monkeypatch.setenv("CLOUD_KEY", KEY)
     ca = CertificateAuthority(tmp_path)
     (tmp_path / "ca.pem").write_text(ca.pem)
-    with stand_in_cloud(ca, "localhost") as cloud:
-        cloud.answer = MODELS
+    with fixed_cloud(ca, "localhost") as cloud:
+        cloud.fix(content=MODELS)
         yield Asked(tmp_path, cloud)
 
 
@@ -58,13 +59,13 @@ def test_a_cloud_that_accepts_the_key_and_has_the_models(asked: Asked) -> None:
     found = asked.condition()
     assert (found.where, found.what, found.state) == ("gate1", "cloud", State.OK)
     assert found.found == "acme: localhost accepts the key and lists gpt-4o, gpt-4o-mini"
-    (got,) = asked.cloud.requests
-    assert (got.target, got.headers["authorization"]) == ("/v1/models", f"Bearer {KEY}")
+    (got,) = asked.cloud.received
+    assert (got.path, got.headers["authorization"]) == ("/v1/models", f"Bearer {KEY}")
 
 
 def test_the_key_may_be_in_another_header(asked: Asked) -> None:
     assert asked.condition(more=", auth: api-key").state is State.OK
-    assert asked.cloud.requests[0].headers["api-key"] == KEY
+    assert asked.cloud.received[0].headers["api-key"] == KEY
 
 
 @pytest.mark.parametrize(
@@ -76,21 +77,21 @@ def test_the_key_may_be_in_another_header(asked: Asked) -> None:
     ],
 )
 def test_what_the_cloud_refuses(asked: Asked, status: int, state: State, found: str) -> None:
-    asked.cloud.status, asked.cloud.answer = status, b"{}"
+    asked.cloud.fix(status, b"{}")
     said = asked.condition()
     assert (said.state, said.found) == (state, found)
     assert said.next
 
 
 def test_a_redirect(asked: Asked) -> None:
-    asked.cloud.status, asked.cloud.headers = 308, {"location": "https://evil.test/"}
+    asked.cloud.fix(308, headers={"location": "https://evil.test/"})
     said = asked.condition()
-    assert (said.state, len(asked.cloud.requests)) == (State.FAILED, 1)
+    assert (said.state, len(asked.cloud.received)) == (State.FAILED, 1)
     assert said.found.endswith("/v1/models is a redirect, which gateways don't follow")
 
 
 def test_a_name_that_the_cloud_does_not_list(asked: Asked) -> None:
-    asked.cloud.answer = b'{"data":[{"id":"gpt-4o"}]}'
+    asked.cloud.fix(content=b'{"data":[{"id":"gpt-4o"}]}')
     said = asked.condition()
     assert (said.state, said.found) == (
         State.WARNING, "acme: localhost doesn't list gpt-4o-mini among its 1 models"
@@ -102,7 +103,7 @@ def test_a_certificate_of_another_ca(asked: Asked) -> None:
     said = asked.condition()
     assert said.state is State.FAILED
     assert said.found.startswith("acme: the certificate of localhost can't be verified: ")
-    assert asked.cloud.requests == []
+    assert asked.cloud.received == []
 
 
 def test_a_cloud_that_does_not_answer(asked: Asked) -> None:

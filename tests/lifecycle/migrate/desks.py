@@ -10,20 +10,18 @@ from typing import Any
 
 import pyrage
 
-from rackwright.fleet.fleet_file import FleetFile
 from rackwright.fleet.load import load_fleet
 from rackwright.lifecycle.migrate.place import Place, open_place
 from rackwright.state.operator import Operator
 from rackwright.state.store import ControlStore, FileStore
 from tests.shells import FolderHosts, FolderShell
 
-CLOUDS = """clouds:
+FLEET = """fleet: acme
+clouds:
   openai:
     url: https://api.openai.com/v1
     key: "file:provider-key"
     names: [gpt-4o-mini]
-"""
-FLEET = """fleet: acme
 hosts:
   gate1: {address: 10.20.0.10}
   gpu1:  {address: 10.20.0.11}
@@ -36,7 +34,7 @@ models:
     context: 2048
 gateway:  {on: [gate1], domain: llm.acme.internal}
 firewall: {admin_from: [10.20.0.0/24], clients_from: [10.0.0.0/8]}
-""" + (CLOUDS if "clouds" in FleetFile.model_fields else "")
+"""
 PLAN = """format: migration-plan/1
 migration: support
 intent: The contract with the provider ends in March.

@@ -15,6 +15,7 @@ from rackwright.lifecycle.migrate.prepare import Prepared, prepare
 from rackwright.lifecycle.migrate.replay import Replay
 from rackwright.lifecycle.migrate.sender import Door, gateway_sender
 from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.way import Way, way_of
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
@@ -84,6 +85,8 @@ class Ends:
     notes: list[tuple[str, Outcome]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     seconds: float = 30
+    way: Way | None = None
+    by_scores: float = 0.0
 
     @property
     def noted(self) -> Outcome | None:
@@ -93,7 +96,7 @@ class Ends:
         self.folder.write("requests", [one.model_dump_json() for one in requests])
 
     def prepared(self, plan: Plan) -> Prepared:
-        return prepare(plan, self.folder, self.noted)
+        return prepare(plan, self.folder, self.noted, self.way or way_of(plan, None), by_scores=self.by_scores)
 
     @contextmanager
     def replaying(self, plan: Plan, pace: Pace | None = None, keys: FixedKey | None = None) -> Iterator[Replay]:
@@ -103,7 +106,8 @@ class Ends:
             pace, keys = pace or Pace(), keys or FixedKey()
             cloud, fleet = Lane("cloud", cloud_sender, keys, pace), Lane("fleet", fleet_sender, FixedKey(), pace)
             names = {"gpt-4o-mini": "chat", "gpt-4o": "big"}
-            yield Replay(plan, self.folder, names, cloud, fleet, self.note, self.said.append)
+            way = self.way or way_of(plan, None)
+            yield Replay(plan, self.folder, names, way, cloud, fleet, self.note, self.said.append)
 
     def note(self, what: str, outcome: Outcome) -> None:
         self.notes.append((what, outcome))

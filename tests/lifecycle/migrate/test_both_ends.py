@@ -9,7 +9,11 @@ import pytest
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate.lane import Stop
 from rackwright.lifecycle.migrate.score.both_ends import Ends
+from rackwright.lifecycle.migrate.score.golden_cost import GoldenCost
 from rackwright.lifecycle.migrate.sender import Got
+from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.spent import Spent
+from rackwright.migrate.asking.way import way_of
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.score.request_checks import usable
 from tests.lifecycle.migrate.desks import Desk
@@ -34,9 +38,16 @@ class StandInLane:
         return Got(self.status, json.dumps(answer).encode())
 
 
-def ends(desk: Desk, cloud: StandInLane, fleet: StandInLane, left: float = 50.0) -> Ends:
-    lanes = {"cloud": cloud, "fleet": fleet}
-    return Ends(desk.open().plan, {"gpt-4o-mini": "assistant"}, lanes, left, desk.say)  # type: ignore[arg-type]
+def ends(desk: Desk, cloud: StandInLane, fleet: StandInLane) -> Ends:
+    place, lanes = desk.open(), {"cloud": cloud, "fleet": fleet}
+    names = {"gpt-4o-mini": "assistant"}
+    return Ends(place.plan, names, way_of(place.plan, None), lanes, GoldenCost(place))  # type: ignore[arg-type]
+
+
+def spent(desk: Desk) -> Spent:
+    found = desk.open().result("golden", Spent)
+    assert found is not None
+    return found
 
 
 def asked(*names: str) -> list[RecordedRequest]:
@@ -58,18 +69,48 @@ def test_each_side_is_asked_by_its_own_name_and_answers_come_by_request(desk: De
 
 def test_the_cloud_is_not_asked_for_more_than_is_left_of_the_budget(desk: Desk) -> None:
     cloud = StandInLane()
-    both = ends(desk, cloud, StandInLane(), left=1e-9)
-    with pytest.raises(RackwrightError, match="the golden set may cost"):
+    replayed = Outcome(recorded=1, sample=1, currency="EUR", spent=20.0, reserved=30.0)
+    desk.open().note("replay", "interrupted", replayed)
+    both = ends(desk, cloud, StandInLane())
+    with pytest.raises(RackwrightError, match=r"the golden set may cost .*, and 0\.00 are left"):
         both("cloud", asked("a"))
     assert not cloud.models
     assert both("fleet", asked("a"))
 
 
-def test_what_the_cloud_charged_is_counted(desk: Desk) -> None:
-    both = ends(desk, StandInLane(), StandInLane())
-    both("cloud", asked("a", "b"))
+def test_what_the_cloud_charged_is_noted_and_no_replay_is_fresher_for_it(desk: Desk) -> None:
     # Twice 10 x 0.15 and 5 x 0.60 per million.
-    assert both.left == pytest.approx(50 - 2 * (10 * 0.15 + 5 * 0.6) / 1e6, abs=1e-12)
+    charged = 2 * (10 * 0.15 + 5 * 0.6) / 1e6
+    ends(desk, StandInLane(), StandInLane())("cloud", asked("a", "b"))
+    assert spent(desk).model_dump(exclude={"format"}) == {
+        "currency": "EUR",
+        "spent": pytest.approx(charged),
+        "reserved": 0,
+    }
+    ends(desk, StandInLane(), StandInLane())("cloud", asked("a", "b"))
+    assert spent(desk).spent == pytest.approx(2 * charged)
+    assert [entry.act for entry in desk.open().entries()] == ["init", *["golden"] * 4]
+    assert GoldenCost(desk.open()).left() == pytest.approx(50 - 2 * charged)
+
+
+def test_a_score_that_is_killed_counts_with_all_that_it_may_have_cost(desk: Desk) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(path: str, body: bytes) -> Got:
+        raise Killed
+
+    cloud = StandInLane()
+    cloud.ask = killed  # type: ignore[method-assign]
+    both = ends(desk, cloud, StandInLane())
+    both.golden_cost.settle = lambda cost: None  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        both("cloud", asked("a"))
+    assert spent(desk).reserved > 0
+    assert GoldenCost(desk.open()).left() == pytest.approx(50 - spent(desk).reserved)
+    desk.edit("EUR", "USD")
+    with pytest.raises(RackwrightError, match="should stay EUR"):
+        GoldenCost(desk.open()).left()
 
 
 def test_a_failed_answer_is_an_answer_and_an_end_that_stops_is_not(desk: Desk) -> None:
@@ -77,3 +118,4 @@ def test_a_failed_answer_is_an_answer_and_an_end_that_stops_is_not(desk: Desk) -
     assert not usable(both("fleet", asked("a"))["a"])
     with pytest.raises(RackwrightError, match="refuses the key with 401"):
         both("cloud", asked("a"))
+    assert (spent(desk).spent, spent(desk).reserved) == (0, 0)

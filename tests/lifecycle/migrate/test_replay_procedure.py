@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,12 +13,18 @@ from rackwright.errors import FleetError, RackwrightError
 from rackwright.lifecycle.migrate import replay as replay_module
 from rackwright.lifecycle.migrate.gateway_lanes import Hours
 from rackwright.lifecycle.migrate.replay_procedure import replay
+from rackwright.lifecycle.migrate.score.procedure import score
+from rackwright.lifecycle.migrate.stale import stale
 from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.spent import Spent
+from rackwright.migrate.assessment import Assessed, Moved
+from rackwright.migrate.features.mapping import mapping
+from rackwright.migrate.features.summary import ModelTraffic, TrafficSummary
 from rackwright.values.windows import parse_window
 from tests.lifecycle.migrate.desk_ends import Agreeing, DeskEnds, desk_with_ends
 from tests.lifecycle.migrate.desks import Desk
 from tests.lifecycle.migrate.ends import Ends, request
-from tests.stand_in_cloud import Fault
+from tests.stand_in_cloud import Fault, StandInCloud
 
 
 @pytest.fixture
@@ -136,3 +143,60 @@ def test_another_currency_is_refused(made: DeskEnds) -> None:
     made.record(request(2))
     with pytest.raises(RackwrightError, match="should stay EUR"):
         replay(made.desk.open(), Agreeing())
+
+
+def refusing_n(*, waivers: bool = False) -> Assessed:
+    """An assessment that says that the fleet refuses `n`, and `logprobs`, which clients may be able to do without."""
+    traffic = ModelTraffic(requests=3, features={"n": 3, "logprobs": 3})
+    waived = {"logprobs": "nobody reads them"} if waivers else {}
+    mapped = mapping(traffic, {"n": "rejected", "logprobs": "rejected"}, waivers=waived)
+    moved = Moved(model="gpt-4o-mini", target="assistant", runtime="vllm", context=9, mapped=mapped)
+    return Assessed(probed=True, traffic=TrafficSummary(requests=3), moved=(moved,))
+
+
+def sent(end: StandInCloud) -> list[set[str]]:
+    bodies = [json.loads(one.body) for one in end.completions()]
+    end.received.clear()
+    return [set(body) & {"n", "logprobs", "messages"} for body in bodies]
+
+
+def test_the_fleet_is_asked_as_the_map_says_and_again_if_it_changes(made: DeskEnds) -> None:
+    made.record(*(request(number, n=2, logprobs=True) for number in range(3)))
+    made.desk.open().note("assess", "x", refusing_n())
+    assert replay(made.desk.open(), Agreeing()).outcome.done
+    assert sent(made.ends.cloud) == [{"n", "logprobs", "messages"}] * 6
+    assert sent(made.ends.fleet) == [{"logprobs", "messages"}] * 3
+    made.desk.open().note("assess", "x", refusing_n(waivers=True))
+    done = replay(made.desk.open(), Agreeing()).outcome
+    assert done.done
+    assert done.ends == ("openai", "gpt-4o-mini → assistant, without logprobs, n")
+    # What the cloud has answered is still paid for, and still good.
+    assert sent(made.ends.cloud) == []
+    assert sent(made.ends.fleet) == [{"messages"}] * 3
+    scored = score(made.desk.open(), lambda _: None)
+    assert (scored.requests, scored.left_out) == (3, {})
+
+
+def test_with_nothing_left_to_ask_a_stale_replay_holds_again(made: DeskEnds) -> None:
+    made.record(*(request(number) for number in range(3)))
+    made.desk.open().note("import", "3 requests")
+    replay(made.desk.open(), Agreeing())
+    made.desk.edit("{budget: 50}", "{budget: 50, sample: 2}")
+    place = made.desk.open()
+    assert [one.entry.act for one in stale(place.log, place.plan)] == ["replay"]
+    entries = len(place.entries())
+    assert replay(made.desk.open(), Agreeing()).outcome.sample == 2
+    place = made.desk.open()
+    assert stale(place.log, place.plan) == ()
+    assert len(place.entries()) == entries + 1
+
+
+def test_what_scores_have_cost_is_no_longer_there_for_a_replay(made: DeskEnds) -> None:
+    made.record(request(1))
+    made.desk.open().note("golden", "x", Spent(currency="EUR", spent=30.0, reserved=20.0))
+    console = Agreeing()
+    done = replay(made.desk.open(), console)
+    assert console.said[2] == "budget: 50.00 of 50.00 EUR are spent"
+    assert done.outcome.stopped == "the budget is used up"
+    assert done.outcome.spent == 0
+    assert not made.ends.cloud.received

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 
@@ -9,11 +10,17 @@ import pytest
 
 from rackwright.errors import FleetError, HostError, RackwrightError, UsageError
 from rackwright.lifecycle.migrate import standing as standings
+from rackwright.lifecycle.migrate.capture import CaptureResult, GatewayCapture
 from rackwright.lifecycle.migrate.same_folder import Known
 from rackwright.lifecycle.migrate.stale import FOLLOWS, KEYS, RESULTS
 from rackwright.lifecycle.migrate.standing import Standing, all_standings, standing
+from rackwright.migrate.asking.outcome import Asks, Outcome
+from rackwright.migrate.assessment import Assessed, Moved, Used
+from rackwright.migrate.features.mapping import Change, Mapped
+from rackwright.migrate.features.summary import TrafficSummary
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.plan.plan_keys import key_digests
+from rackwright.migrate.replayed_answer import Asked
 from rackwright.state.migrations import Act
 from rackwright.values.base import Stored
 from tests.lifecycle.migrate.desks import PLAN, Desk
@@ -24,6 +31,25 @@ COSTS = "costs: {capital: 1000, kilowatts: 1, kilowatt_hour: 0.2, staff: 10}\n"
 
 class Found(Stored):
     format: str = "found/1"
+
+
+def assessed(*waivers: str, status: str = "ok") -> Assessed:
+    features = tuple(
+        Used(name=name, means="x", requests=1, status=status, source="probed", waiver="no" if name in waivers else "")  # type: ignore[arg-type]
+        for name in ("logprobs", "seed")
+    )
+    moved = Moved(model="gpt-4o-mini", target="assistant", runtime="vllm", context=9, features=features)
+    return Assessed(probed=True, traffic=TrafficSummary(requests=1), moved=(moved,))
+
+
+def replayed(*, stopped: str = "", asked: int = 1) -> Outcome:
+    asks: dict[Asked, Asks] = {one: Asks(answered=asked) for one in ("cloud", "again", "fleet")}
+    ends = ("openai", "gpt-4o-mini → assistant")
+    return Outcome(recorded=1, sample=1, asks=asks, currency="EUR", stopped=stopped, ends=ends)
+
+
+def result_of(act: str) -> Stored:
+    return assessed() if act == "assess" else replayed() if act == "replay" else Found()
 
 
 def now(desk: Desk) -> Standing:
@@ -42,12 +68,12 @@ def record(desk: Desk, line: str = '{"id": 1}') -> None:
 
 def done(desk: Desk, *acts: Act) -> None:
     for act in acts:
-        desk.open().note(act, "done", Found())
+        desk.open().note(act, "done", result_of(act))
 
 
 def test_each_step_names_the_next(desk: Desk) -> None:
     desk.write(PLAN + COSTS)
-    assert now(desk).next == "rackwright migrate capture support, or rackwright migrate import support"
+    assert now(desk).next == "rackwright migrate capture support, or rackwright migrate import support FILE"
     record(desk)
     for act in RESULTS:
         assert now(desk).next == f"rackwright migrate {act} support"
@@ -269,3 +295,106 @@ def test_without_plan_and_log_there_is_nothing(desk: Desk) -> None:
     desk.write("a: 1\n")
     with pytest.raises(FleetError):
         now(desk)
+
+
+def note(desk: Desk, act: Act, result: Stored | None) -> None:
+    desk.open().note(act, "x", result)
+
+
+def holds(desk: Desk, act: str) -> str:
+    found = now(desk).progress
+    assert found is not None
+    return found.holds(act)
+
+
+def capture(*, running: bool = False, waiting: int = 0, fetched: int = 0) -> CaptureResult:
+    gateway = GatewayCapture(
+        running=running, until=1, ended="", recorded=1, bytes=1, waiting=waiting, dropped={}, personal={}
+    )
+    return CaptureResult(gateways={"gate1": gateway}, fetched_files=fetched, fetched_requests=fetched)
+
+
+START = "rackwright migrate capture support, or rackwright migrate import support FILE"
+FETCH = "rackwright migrate capture support --fetch"
+
+
+def test_the_whole_way_from_a_new_plan_to_the_report(desk: Desk) -> None:
+    desk.write(PLAN + COSTS)
+    assert now(desk).next == START
+    note(desk, "capture", capture(running=True))
+    assert now(desk).next == FETCH
+    # Ended before any request was recorded: nothing is there to fetch.
+    note(desk, "capture", capture())
+    assert now(desk).next == START
+    note(desk, "capture", capture(waiting=2))
+    assert now(desk).next == FETCH
+    desk.open().folder.write("requests", ['{"id": 1}'])
+    note(desk, "capture", capture(waiting=2, fetched=2))
+    assert (now(desk).next, holds(desk, "assess")) == ("rackwright migrate assess support", "")
+    note(desk, "assess", assessed(status="ignored"))
+    assert holds(desk, "assess") == "yes; 2 block the move"
+    assert now(desk).next == (
+        f"add waivers for logprobs and seed to {desk.plan}, or change the clients and record again; then rackwright "
+        "migrate assess support"
+    )
+    desk.edit("currency: EUR", "waivers: {logprobs: unread, seed: unused}\ncurrency: EUR")
+    assert now(desk).next == "rackwright migrate assess support"
+    note(desk, "assess", assessed("logprobs", "seed", status="ignored"))
+    assert (now(desk).next, holds(desk, "assess")) == ("rackwright migrate replay support", "yes")
+    note(desk, "replay", replayed(asked=0))
+    assert holds(desk, "replay") == "not complete: it was interrupted"
+    assert now(desk).next == "rackwright migrate replay support"
+    note(desk, "replay", replayed(asked=0, stopped="the cloud refuses the key with 401"))
+    assert now(desk).next == "rackwright migrate replay support"
+    # With the same budget, it couldn't go on.
+    note(desk, "replay", replayed(asked=0, stopped="the budget is used up"))
+    assert holds(desk, "replay") == "not complete: the budget is used up"
+    assert now(desk).next == "rackwright migrate score support"
+    desk.edit("budget: 50", "budget: 60")
+    assert now(desk).next == "rackwright migrate replay support"
+    note(desk, "replay", replayed())
+    assert (now(desk).next, holds(desk, "replay")) == ("rackwright migrate score support", "yes")
+    note(desk, "golden", Found())
+    assert now(desk).next == "rackwright migrate score support"
+    done(desk, "score")
+    assert now(desk).next == "rackwright migrate capacity support"
+    done(desk, "capacity")
+    assert now(desk).next == "rackwright migrate cost support"
+    done(desk, "cost")
+    assert now(desk).next == "rackwright migrate report support --html support.html"
+    desk.open().folder.remove("requests")
+    note(desk, "erase", Found())
+    assert now(desk).next == START
+
+
+def test_a_replay_that_was_made_with_other_changes_to_requests_is_stale(desk: Desk) -> None:
+    record(desk)
+    done(desk, "assess", "replay")
+    changed = Change(feature="n", status="rejected", kind="rewritten", requests=1, means="x", replay="rewritten")
+    found = assessed()
+    moved = found.moved[0].model_copy(update={"mapped": Mapped(changes=(changed,))})
+    note(desk, "assess", found.model_copy(update={"moved": (moved,)}))
+    assert why(desk) == {"replay": ("the assessment changes requests to the fleet in another way",)}
+    assert now(desk).next == "rackwright migrate replay support"
+
+
+def test_a_golden_set_makes_only_the_score_stale(desk: Desk) -> None:
+    record(desk)
+    done(desk, "assess", "replay", "score")
+    asked = {"messages": [{"role": "user", "content": "x"}], "check": {"contains": "x"}}
+    (desk.folder / "golden.jsonl").write_text(
+        "".join(f"{json.dumps({'id': f'p{one}', **asked})}\n" for one in range(30))
+    )
+    desk.edit("currency", "score: {golden: golden.jsonl}\ncurrency")
+    assert why(desk) == {"score": ("the plan has another score.golden",)}
+
+
+def test_a_result_that_was_changed_is_a_problem_and_must_be_made_again(desk: Desk) -> None:
+    record(desk)
+    done(desk, "assess", "replay")
+    (path,) = (one for one in desk.store.dump().documents if "support" in one and "assess" in one)
+    desk.store.put(path, str(desk.store.read(path)).replace('"requests": 1', '"requests": 2', 1))
+    found = now(desk)
+    assert [one.what for one in found.problems] == ["the result of entry 3 was changed"]
+    assert holds(desk, "assess") == "stale: its result can't be read"
+    assert found.next == "rackwright migrate assess support"

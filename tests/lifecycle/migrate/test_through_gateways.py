@@ -18,6 +18,7 @@ from rackwright.lifecycle.migrate.prepare import prepare
 from rackwright.lifecycle.migrate.replay import Replay
 from rackwright.lifecycle.migrate.sender import Door, gateway_sender
 from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.way import way_of
 from rackwright.migrate.side import Side
 from rackwright.roles.gateway.settings import Cloud, RoutedModel
 from tests.gateway.stack import Stack, running_stack
@@ -94,9 +95,9 @@ def replayed(through: Through, folder: Path, count: int) -> tuple[Outcome, list[
     plan, records, notes = plan_of(), folder_at(folder), list[Outcome]()
     records.write("requests", [request(number).model_dump_json() for number in range(count)])
     with through.lane("cloud") as cloud, through.lane("fleet") as fleet:
-        names = {"gpt-4o-mini": "assistant", "gpt-4o": "coder"}
-        run = Replay(plan, records, names, cloud, fleet, lambda _, one: notes.append(one), lambda _: None)
-        return run.run(prepare(plan, records, None)), notes
+        names, way = {"gpt-4o-mini": "assistant", "gpt-4o": "coder"}, way_of(plan, None)
+        run = Replay(plan, records, names, way, cloud, fleet, lambda _, one: notes.append(one), lambda _: None)
+        return run.run(prepare(plan, records, None, way)), notes
 
 
 def test_each_side_answers_its_own(through: Through, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_every_problem_is_reported_at_its_line_at_once(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path: Path, old: str, new: str, found: list[str] | None) -> None:
-    said = problems(tmp_path, PLAN.replace(old, new), features=("logprobs", "tools"))
+    said = problems(tmp_path, PLAN.replace(old, new))
     if found is None:
         assert "contains an age identity" in said[0]
         assert "AGE-SECRET" not in "".join(said)
@@ -135,9 +135,10 @@ def test_what_does_not_fit_is_named(tmp_path: Path, old: str, new: str, found: l
         assert said == found
 
 
-def test_without_a_list_of_features_any_waiver_is_read(tmp_path: Path) -> None:
-    text = PLAN.replace("currency: EUR", "waivers: {logprob: nobody reads them}\ncurrency: EUR")
-    assert read(tmp_path, text).waivers == {"logprob": "nobody reads them"}
+@pytest.mark.parametrize("feature", ["logprobs", "context", "unknown.top_k"])
+def test_a_waiver_may_name_a_feature_the_context_or_an_unknown_field(tmp_path: Path, feature: str) -> None:
+    text = PLAN.replace("currency: EUR", f"waivers: {{{feature}: nobody reads it}}\ncurrency: EUR")
+    assert read(tmp_path, text).waivers == {feature: "nobody reads it"}
 
 
 def test_a_fleet_file_without_clouds_is_named(tmp_path: Path) -> None:

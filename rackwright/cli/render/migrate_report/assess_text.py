@@ -11,12 +11,17 @@ from rackwright.cli.render.sections import Section
 from rackwright.cli.render.table import table
 from rackwright.lifecycle.migrate.report_source import Reported
 from rackwright.migrate.assessment import Assessed, Moved, Used
+from rackwright.migrate.features.mapping import Change
+from rackwright.migrate.features.table import CONTEXT
 from rackwright.migrate.provider_objects import Objects, ProviderObjects
 from rackwright.report.words import size
 
 TRAFFIC = ("model", "→", "requests", "prompt tokens", "answer tokens", "largest context")
-FEATURES = ("feature", "requests", "status", "from", "instead or waiver")
+FEATURES = ("feature", "requests", "the fleet's model", "known from", "waiver")
+MAP = ("feature", "requests", "what clients see", "what clients can do", "replay sends it")
 OBJECTS = ("at the provider", "count", "bytes", "oldest")
+_MAP = "What changes for clients. Replay, score and capacity ask the fleet as the last column says."
+_NO_CHANGE = "nothing in the requests has to change"
 NOT_LISTED = (
     "No provider lists responses and conversations (their ids are only in your applications), prompts, or the values "
     "of keys; weights of fine-tuned models stay with most of them."
@@ -30,6 +35,8 @@ def assess_lines(found: Assessed) -> Iterator[str]:
         yield ""
         yield f"{one.model} → {one.target} ({one.runtime}, {one.context} tokens)"
         yield from table([FEATURES, *_features(one)])
+        yield ""
+        yield from _map_lines(one)
     if found.provider:
         yield ""
         yield from table([OBJECTS, *_objects(found.provider)])
@@ -57,6 +64,9 @@ def assess_part(found: Reported) -> Shown | None:
     for one in assessed.moved:
         title = f"Features: {one.model} → {one.target}"
         tables.append(Section(title, f"{one.runtime}, {one.context} tokens.", FEATURES, tuple(_features(one))))
+        rows = tuple(_map(one))
+        note = _MAP if rows else _NO_CHANGE
+        tables.append(Section(f"Map: {one.model} → {one.target}", note, MAP if rows else (), rows))
     if assessed.provider:
         note = " ".join((*_models(assessed.provider), *_usage(assessed.provider), NOT_LISTED))
         tables.append(Section("At the provider", note, OBJECTS, tuple(_objects(assessed.provider))))
@@ -85,10 +95,32 @@ def _arrivals(found: Assessed) -> Iterator[str]:
 
 
 def _features(moved: Moved) -> Iterator[tuple[str, ...]]:
-    instead = {one.feature: one.instead for one in (*moved.mapped.changes, *moved.mapped.prompts)}
     for one in moved.features:
-        said = f"waived: {one.waiver}" if one.waiver else instead.get(one.name, "")
-        yield one.name, str(one.requests), _status(one), one.source, said
+        yield one.name, str(one.requests), _status(one), one.source, one.waiver
+
+
+def _map_lines(moved: Moved) -> Iterator[str]:
+    rows = list(_map(moved))
+    yield f"map of {moved.model} to {moved.target}: {_NO_CHANGE if not rows else ''}".rstrip()
+    if rows:
+        yield from table([MAP, *rows])
+
+
+def _map(moved: Moved) -> Iterator[tuple[str, ...]]:
+    """Yield what is another for clients after the move: parameters and endpoints, then prompts."""
+    mapped = moved.mapped
+    for change in mapped.changes:
+        yield _change(change, change.feature)
+    for change in mapped.prompts:
+        yield _change(change, f"{change.feature} (in prompts)")
+    if mapped.too_long:
+        what = f"may not fit into {moved.context} tokens"
+        yield CONTEXT, str(mapped.too_long), what, "shorten the prompts, or let fewer tokens be answered", "unchanged"
+
+
+def _change(change: Change, name: str) -> tuple[str, ...]:
+    do = change.instead or ("do without it" if change.waiver else "nothing")
+    return name, str(change.requests), change.kind, do, change.replay
 
 
 def _status(one: Used) -> str:

@@ -58,9 +58,8 @@ def results(one: Standing) -> Iterator[tuple[str, ...]]:
     """Yield a head, and a row for each act with a result."""
     yield ("act", "last", "holds")
     for act in RESULTS:
-        entry, old = one.newest(act), one.stale_result(act)
-        holds = f"stale: {'; '.join(old.why)}" if old else "yes" if entry else "-"
-        yield (act, stamp(entry.time) if entry else "never", holds)
+        entry, holds = one.newest(act), one.progress.holds(act) if one.progress else ""
+        yield (act, stamp(entry.time) if entry else "never", holds or "-")
     for act in ("capture", "import"):
         if old := one.stale_result(act):
             yield (act, stamp(old.entry.time), f"stale: {'; '.join(old.why)}")
@@ -85,10 +84,22 @@ def standing_document(one: Standing) -> dict[str, Json]:
         }
         if folder
         else None,
+        "results": {act: _result(one, act) for act in RESULTS},
         "stale": [{"act": old.entry.act, "entry": old.entry.number, "why": list(old.why)} for old in one.stale],
         "problems": [asdict(problem) for problem in one.problems],
         "log": log_document(one.log.entries),
         "next": one.next,
+    }
+
+
+def _result(one: Standing, act: str) -> Json:
+    entry = one.newest(act)
+    if entry is None:
+        return None
+    return {
+        "entry": entry.number,
+        "time": stamp(entry.time),
+        "holds": one.progress.holds(act) if one.progress else "",
     }
 
 

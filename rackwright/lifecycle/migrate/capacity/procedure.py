@@ -21,8 +21,10 @@ from rackwright.lifecycle.bench.tool import VERSION, ensure
 from rackwright.lifecycle.bench.way import to_replica
 from rackwright.lifecycle.migrate.capacity.pool_check import checked_cache
 from rackwright.lifecycle.migrate.capacity.traffic import Traffic, traffic
+from rackwright.lifecycle.migrate.known_way import known_way
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.session.session import Session
+from rackwright.migrate.asking.way import Way
 from rackwright.migrate.capacity.body import body_of
 from rackwright.migrate.capacity.busiest import LENGTHS, Window, busiest, to_replay
 from rackwright.migrate.capacity.result import CapacityFound, Extrapolated, Measured, ModelCapacity, Speed
@@ -114,7 +116,7 @@ def _model(
             where=f"{place.plan.migration} {replica.model}",
             next=f"rackwright migrate capture {place.plan.migration}",
         )
-    replay = _Replay(found, window, replica, say, seconds)
+    replay = _Replay(found, window, known_way(place), replica, say, seconds)
     with engine(place.session, replica, say) as send:
         measured = replay.measured(send, _objectives(place, replica))
     extrapolated = _extrapolated(place, found, window, measured, replica)
@@ -139,6 +141,7 @@ class _Replay:
 
     traffic: Traffic
     window: Window
+    way: Way
     replica: Replica
     say: Callable[[str], None]
     shortest: float
@@ -193,7 +196,7 @@ class _Replay:
             request = requests[which]
             at.append(turn * lap + ((request.arrived or 0.0) - self.window.start) / faster)
             tokens = self.traffic.length(request).answer
-            bodies.append(json.dumps(body_of(request, self.replica.model, tokens, mark)))
+            bodies.append(json.dumps(body_of(self.way.written(request), self.replica.model, tokens, mark)))
         return Recorded(tuple(one - at[0] for one in at), tuple(bodies))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -10,14 +11,16 @@ from dataclasses import dataclass, field
 from rackwright.errors import RackwrightError
 from rackwright.fleet.times.zone import zone_of
 from rackwright.lifecycle.migrate.gateway_lanes import Hours, lane_to
+from rackwright.lifecycle.migrate.known_way import known_way
 from rackwright.lifecycle.migrate.lane import Lane, Pace, Stop
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.prepare import require_ends
+from rackwright.lifecycle.migrate.score.golden_cost import GoldenCost
 from rackwright.lifecycle.migrate.score.judging import Ask
-from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.parse_answer import parse_answer
 from rackwright.migrate.asking.price_of import cost, most
-from rackwright.migrate.asking.request_body import cloud_body, fleet_body, unchanged
+from rackwright.migrate.asking.request_body import cloud_body, fleet_body
+from rackwright.migrate.asking.way import Way
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import ReplayedAnswer
@@ -32,40 +35,42 @@ class Ends:
     plan: Plan
     names: Mapping[str, str]
     """The provider's model → the name of the fleet's model at the gateways."""
+    way: Way
     lanes: Mapping[Side, Lane]
-    left: float
-    """Of the budget."""
-    say: Callable[[str], None] = field(repr=False)
+    golden_cost: GoldenCost
+    _charged: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, side: Side, requests: Sequence[RecordedRequest]) -> Mapping[str, ReplayedAnswer]:
         """Raise RackwrightError if the budget doesn't cover the requests, or if an end can't be asked any further."""
-        if side == "cloud":
-            self._refuse_costly(requests)
+        if side == "fleet" or not requests:
+            return self._asked(side, requests)
+        self.golden_cost.reserve(sum(most(self.plan, request) for request in requests), len(requests))
+        self._charged = 0.0
+        try:
+            return self._asked(side, requests)
+        finally:
+            self.golden_cost.settle(self._charged)
+
+    def _asked(self, side: Side, requests: Sequence[RecordedRequest]) -> Mapping[str, ReplayedAnswer]:
         with ThreadPoolExecutor(self.plan.replay.concurrency) as pool:
             answers = tuple(pool.map(lambda one: self._answer(side, one), requests))
-        if side == "cloud":
-            self.left -= sum(cost(self.plan, one, other) for one, other in zip(requests, answers, strict=True))
         return {answer.request: answer for answer in answers}
 
     def _answer(self, side: Side, request: RecordedRequest) -> ReplayedAnswer:
         if side == "cloud":
             body = cloud_body(request)
         else:
-            body = fleet_body(request, self.names.get(request.model, request.model), unchanged)
+            body = fleet_body(request, self.names.get(request.model, request.model), self.way)
         try:
             got = self.lanes[side].ask(request.path, body)
         except Stop as stop:
             raise RackwrightError(f"the score stopped: {stop.reason}", where=self.plan.migration) from None
-        return parse_answer(request, side, got.status, got.content, seconds=got.seconds, problem=got.problem)
-
-    def _refuse_costly(self, requests: Sequence[RecordedRequest]) -> None:
-        worst = sum(most(self.plan, request) for request in requests)
-        if worst > self.left:
-            raise RackwrightError(
-                f"the golden set may cost {worst:.2f} {self.plan.currency}, and {max(0.0, self.left):.2f} are left",
-                where=f"the plan of {self.plan.migration}",
-                should="replay.budget should cover it",
-            )
+        answer = parse_answer(request, side, got.status, got.content, seconds=got.seconds, problem=got.problem)
+        if side == "cloud" and got.sent:
+            with self._lock:
+                self._charged += cost(self.plan, request, answer)
+        return answer
 
 
 @contextmanager
@@ -76,7 +81,7 @@ def both_ends(place: Place, say: Callable[[str], None]) -> Iterator[Ask]:
     machine in.
     """
     plan, fleet = place.plan, place.session.fleet
-    names, before = require_ends(fleet, plan), place.result("replay", Outcome)
+    names = require_ends(fleet, plan)
     hours = Hours(plan.replay.hours, zone_of(fleet), say)
     with ExitStack() as stack:
         stopping = stack.enter_context(stoppable(lambda: say("stopping, once more ends it at once")))
@@ -86,4 +91,4 @@ def both_ends(place: Place, say: Callable[[str], None]) -> Iterator[Ask]:
             side: stack.enter_context(lane_to(place.session, side, pace, connections=plan.replay.concurrency))
             for side in sides
         }
-        yield Ends(plan, names, lanes, plan.replay.budget - (before.spent if before else 0.0), say)
+        yield Ends(plan, names, known_way(place), lanes, GoldenCost(place))

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from rackwright.errors import RackwrightError
 from rackwright.fleet.golden.golden_file import read_golden_set
 from rackwright.fleet.golden.golden_set import GoldenSet
+from rackwright.lifecycle.migrate.answered import reading
+from rackwright.lifecycle.migrate.known_way import known_way
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.score.judging import Ask, judge_of
 from rackwright.migrate.score.decide import decide
@@ -42,7 +44,7 @@ def score(place: Place, say: Callable[[str], None], ask: Ask | None = None) -> S
 
 def read_examples(place: Place, scored: Scored) -> tuple[Example, ...]:
     """Return the pairs that differ most, from the folder, which needs the private key."""
-    return examples(scored.unlike, Join(place.folder.read))
+    return examples(scored.unlike, Join(reading(place.folder, known_way(place))))
 
 
 def _replayed(place: Place, say: Callable[[str], None], ask: Ask | None) -> Tally:
@@ -50,7 +52,7 @@ def _replayed(place: Place, say: Callable[[str], None], ask: Ask | None) -> Tall
     if not place.folder.of("answers-cloud"):
         raise RackwrightError("nothing was replayed yet", where=name, next=f"rackwright migrate replay {name}")
     judge = judge_of(place, ask, say) if ask else None
-    tally, join = Tally(frozenset(place.plan.models)), Join(place.folder.read)
+    tally, join = Tally(frozenset(place.plan.models)), Join(reading(place.folder, known_way(place)))
     unclear = (one for one in join if tally.add(one))
     if judge:
         judge.judge(unclear, tally)

@@ -1,0 +1,29 @@
+"""How both ends are asked now, by the plan and the newest assessment, and what scores have cost."""
+
+from __future__ import annotations
+
+from rackwright.errors import RackwrightError
+from rackwright.lifecycle.migrate.place import Place
+from rackwright.migrate.asking.spent import Spent
+from rackwright.migrate.asking.way import Way, way_of
+from rackwright.migrate.assessment import Assessed
+
+
+def known_way(place: Place) -> Way:
+    """Return how both ends are asked. Raise RackwrightError if the assessment is missing or was changed."""
+    return way_of(place.plan, place.result("assess", Assessed))
+
+
+def spent_by_scores(place: Place) -> Spent:
+    """Return what scores have cost so far. Raise RackwrightError if it was in another currency than the plan's."""
+    plan = place.plan
+    found = place.result("golden", Spent) or Spent(currency=plan.currency)
+    if found.currency != plan.currency:
+        raise other_currency(plan.migration, f"scores have spent {found.all:.2f} {found.currency}", found.currency)
+    return found
+
+
+def other_currency(migration: str, what: str, currency: str) -> RackwrightError:
+    """Return the error for a plan whose currency was changed."""
+    should = f"should stay {currency}: the budget is for all replays and scores"
+    return RackwrightError(what, where=f"{migration} currency", should=should)

@@ -1,0 +1,114 @@
+"""Which results of a migration are there, which of them hold, and which command comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rackwright.errors import Problem, RackwrightError
+from rackwright.lifecycle.migrate.capture import CaptureResult
+from rackwright.lifecycle.migrate.stale import RESULTS, Stale, newest, stale
+from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.way import way_of
+from rackwright.migrate.assessment import Assessed
+from rackwright.migrate.plan.plan import Plan
+from rackwright.migrate.plan.plan_keys import key_digests
+from rackwright.state.migrations import Entry, Log, Model, newest_result, result_in
+from rackwright.state.store import ControlStore
+from rackwright.values.text import enumerated
+
+OUT_OF_BUDGET = "budget"
+"""In `Outcome.stopped` of a replay that could go on only with a larger budget."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    plan: Plan
+    log: Log
+    stale: tuple[Stale, ...]
+    assessed: Assessed | None
+    replayed: Outcome | None
+    captured: CaptureResult | None = None
+    """None: nothing was captured since the last erasure."""
+    problems: tuple[Problem, ...] = ()
+    """Results that are missing or were changed."""
+
+    def holds(self, act: str) -> str:
+        """Return whether the act's result holds, in a few words; "": there is none."""
+        old = next((one for one in self.stale if one.entry.act == act), None)
+        if old:
+            return f"stale: {'; '.join(old.why)}"
+        if newest(self.log, act) is None:
+            return ""
+        if act == "replay" and self.replayed and not self.replayed.done:
+            return f"not complete: {self.replayed.stopped or 'it was interrupted'}"
+        if act == "assess" and self.assessed and (blocking := len(self.assessed.blocking)):
+            return f"yes; {blocking} {'block the move' if blocking > 1 else 'blocks the move'}"
+        return "yes"
+
+    def next(self, path: str) -> str:
+        """Return the first thing to do. `path`: of the plan's file."""
+        name = self.plan.migration
+        for act in RESULTS:
+            if act == "cost" and self.plan.costs is None:
+                continue
+            entry = newest(self.log, act)
+            if entry is None or any(one.entry.act == act for one in self.stale):
+                return f"rackwright migrate {act} {name}"
+            if act == "assess" and self.assessed and self.assessed.blocking:
+                return self._unblock(path)
+            if act == "replay" and self._goes_on(entry):
+                return f"rackwright migrate replay {name}"
+        return f"rackwright migrate report {name} --html {name}.html"
+
+    def _unblock(self, path: str) -> str:
+        """The clients must change, or the operator must accept it."""
+        blocking = self.assessed.waivable if self.assessed else ()
+        few = (*blocking[:3], f"{len(blocking) - 3} more") if len(blocking) > 4 else blocking
+        return (
+            f"add waivers for {enumerated(few)} to {path}, or change the clients and record again; then rackwright "
+            f"migrate assess {self.plan.migration}"
+        )
+
+    def _goes_on(self, entry: Entry) -> bool:
+        """Return whether the replay has more to ask and may do so: with the same budget it couldn't."""
+        if self.replayed is None or self.replayed.done:
+            return False
+        key = "replay.budget"
+        return OUT_OF_BUDGET not in self.replayed.stopped or entry.keys.get(key) != key_digests(self.plan).get(key)
+
+
+def progress(plan: Plan, log: Log, store: ControlStore) -> Progress:
+    """Return how far the migration is. Results that can't be read are problems, and count as stale."""
+    problems: list[Problem] = []
+    unread: list[Stale] = []
+
+    def read(act: str, kind: type[Model]) -> Model | None:
+        entry = newest_result(log, act)
+        try:
+            return result_in(store, entry, kind) if entry else None
+        except RackwrightError as error:
+            if error.exit_code == error.exit_code.HOSTS_FAILED:
+                raise
+            problems.extend(error.problems)
+            unread.extend([Stale(entry, ("its result can't be read",))] if entry else [])
+            return None
+
+    assessed, replayed = read("assess", Assessed), read("replay", Outcome)
+    known = {one.entry.number for one in unread}
+    old = [*unread, *(one for one in stale(log, plan) if one.entry.number not in known)]
+    if changed := _asked_otherwise(plan, log, assessed, replayed, old):
+        old.append(changed)
+    last = next((one.act for one in reversed(log.entries) if one.act in ("capture", "erase")), "")
+    captured = read("capture", CaptureResult) if last == "capture" else None
+    return Progress(plan, log, tuple(old), assessed, replayed, captured, tuple(problems))
+
+
+def _asked_otherwise(
+    plan: Plan, log: Log, assessed: Assessed | None, replayed: Outcome | None, old: list[Stale]
+) -> Stale | None:
+    """Return the replay if the newest assessment has found other changes to requests than it was made with."""
+    entry = newest(log, "replay")
+    if entry is None or replayed is None or any(one.entry.act == "replay" for one in old):
+        return None
+    same = set(replayed.ends) == set(way_of(plan, assessed).ends)
+    return None if same else Stale(entry, ("the assessment changes requests to the fleet in another way",))
