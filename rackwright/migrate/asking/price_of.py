@@ -31,7 +31,7 @@ def most(plan: Plan, request: RecordedRequest) -> float:
     """Return what one answer may cost at most: a prompt has no more tokens than bytes."""
     size, images = _text_size(request.body)
     prompt = max(size + images * IMAGE_TOKENS, request.prompt_tokens or 0)
-    return _price(plan, request.model, prompt, (_limit(request.body) or LONGEST_ANSWER) * _choices(request.body))
+    return price(plan, request.model, prompt, (_limit(request.body) or LONGEST_ANSWER) * _choices(request.body))
 
 
 def usual(plan: Plan, request: RecordedRequest) -> float:
@@ -39,7 +39,7 @@ def usual(plan: Plan, request: RecordedRequest) -> float:
     size, images = _text_size(request.body)
     prompt = size // 4 + images * USUAL_IMAGE if request.prompt_tokens is None else request.prompt_tokens
     guess = min(_limit(request.body) or USUAL_ANSWER, USUAL_ANSWER) * _choices(request.body)
-    return _price(plan, request.model, prompt, request.completion_tokens or guess)
+    return price(plan, request.model, prompt, request.completion_tokens or guess)
 
 
 def cost(plan: Plan, request: RecordedRequest, answer: ReplayedAnswer) -> float:
@@ -52,12 +52,13 @@ def cost(plan: Plan, request: RecordedRequest, answer: ReplayedAnswer) -> float:
         return 0.0
     if answer.prompt_tokens is None or answer.completion_tokens is None:
         return most(plan, request)
-    return _price(plan, request.model, answer.prompt_tokens, answer.completion_tokens)
+    return price(plan, request.model, answer.prompt_tokens, answer.completion_tokens)
 
 
-def _price(plan: Plan, model: str, prompt: int, answer: int) -> float:
-    price = plan.prices[model]
-    return (prompt * price.input + answer * price.output) / _MILLION
+def price(plan: Plan, model: str, prompt: int, answer: int) -> float:
+    """Return what so many tokens of this model cost."""
+    of_model = plan.prices[model]
+    return (prompt * of_model.input + answer * of_model.output) / _MILLION
 
 
 def _limit(body: Mapping[str, JsonValue]) -> int:

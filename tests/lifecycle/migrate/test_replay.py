@@ -122,6 +122,18 @@ def price_per_answer(ends: Ends) -> float:
     return cost(plan_of(), request(0), ends.answers("cloud")[0])
 
 
+def test_what_the_folder_has_was_paid_although_no_note_says_so(ends: Ends) -> None:
+    """A control host that was restored from an older snapshot must not make the budget whole again."""
+    ends.record(request(number) for number in range(10))
+    spent = ends.run(plan_of()).spent
+    ends.notes.clear()
+    assert ends.prepared(plan_of()).spent == pytest.approx(spent)
+    ends.record(request(10 + number) for number in range(40))
+    before = len(ends.cloud.completions())
+    assert ends.run(plan_of(budget=spent)).stopped == "the budget is used up"
+    assert len(ends.cloud.completions()) == before
+
+
 def test_the_budget_ends_it_and_a_larger_one_continues_it(ends: Ends) -> None:
     ends.record(request(number) for number in range(40))
     small = plan_of(budget=0.002)
