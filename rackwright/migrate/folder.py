@@ -121,7 +121,12 @@ class Folder:
 
     def lines(self, name: str) -> list[str]:
         """Return the lines of one of the listed files. Raise as `read` does."""
-        return self._opened(name, self.manifest().files[name]).decode().split("\n")[:-1]
+        try:
+            return self._opened(name, self.manifest().files[name]).decode().split("\n")[:-1]
+        except UnicodeDecodeError:
+            raise RackwrightError(
+                "isn't text", where=str(self.path / name), should="was written by something else; erase it"
+            ) from None
 
     def of(self, kind: str) -> tuple[tuple[str, StoredFile], ...]:
         """Return this kind's files, oldest first."""

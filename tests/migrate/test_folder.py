@@ -252,3 +252,13 @@ def test_removed_files_are_gone_and_the_others_stay(folder: Folder) -> None:
     assert [path.name for path in files(folder)] == ["answers-cloud-000001.jsonl.age"]
     assert list(folder.read("answers-cloud")) == ["kept"]
     assert folder.remove("requests") == 0
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """A gateway encrypted it, and may have been taken over."""
+    identity = pyrage.x25519.Identity.generate()
+    folder = Folder(tmp_path / "records", str(identity.to_public()), Secret(str(identity)))
+    content = pyrage.encrypt(b"\xff\n", [identity.to_public()])
+    name = folder.adopt("requests", content, 1)
+    with pytest.raises(RackwrightError, match=f"{name}: isn't text"):
+        list(folder.read("requests"))

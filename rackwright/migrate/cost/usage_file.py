@@ -136,7 +136,8 @@ def _row(reading: _Reading, number: int, row: list[str], when: int, amount: int,
 
 def _amount(text: str) -> Decimal | None:
     try:
-        found = Decimal(text.strip())
+        # Python also takes 1_000 and digits of other scripts.
+        found = Decimal(text.strip()) if text.isascii() and "_" not in text else Decimal("NaN")
     except InvalidOperation:
         return None
     return found if found.is_finite() and abs(found) < Decimal(10) ** 12 else None
@@ -147,7 +148,8 @@ def _moment(text: str) -> date | str | None:
     try:
         if len(text) == len("2026-11"):
             return f"{datetime.strptime(text, '%Y-%m').replace(tzinfo=UTC):%Y-%m}"
-        if text.isdecimal():
+        # Ten digits are Unix seconds; eight are a day without dashes.
+        if len(text) == len("1775001600") and text.isdecimal():
             return datetime.fromtimestamp(int(text), UTC).date()
         return datetime.fromisoformat(text).date()
     except (ValueError, OverflowError, OSError):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from rackwright.errors import RackwrightError, UsageError
 from rackwright.lifecycle.bench.measure import Recorded
-from rackwright.lifecycle.migrate.capacity import pool_check
+from rackwright.lifecycle.migrate.capacity import pool_check, traffic
 from rackwright.lifecycle.migrate.capacity.pool_check import of_fit
 from rackwright.lifecycle.migrate.capacity.procedure import LONGEST, SHORTEST, capacity
 from rackwright.migrate.capacity.result import Cache, CapacityFound
@@ -184,3 +185,14 @@ def test_the_cache_is_compared_with_the_requests_in_work() -> None:
     found = of_fit(cache, fit(), holds + 1)
     assert found.fits is False
     assert found.why == f"the cache holds {holds} requests of 8192 tokens, and {holds + 1} are in work at the peak"
+
+
+def test_a_window_that_memory_does_not_hold_is_thinned_evenly(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first ones of it would be a burst, and then silence."""
+    monkeypatch.setattr(traffic, "MOST", 30)
+    record(desk, *evenly(120, 0.5))
+    replica = Replica(most=100)
+    capacity(desk.open(), desk.say, engine=replica)
+    rate, recorded = replica.sent[0]
+    gaps = {round((after - before) * rate, 3) for before, after in pairwise(recorded.at[:15])}
+    assert gaps == {1.0}
