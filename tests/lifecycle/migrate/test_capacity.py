@@ -23,6 +23,7 @@ from tests.lifecycle.bench.steps import step
 from tests.lifecycle.migrate.desks import Desk
 
 START = 1_764_500_000.0
+CHAT = "/v1/chat/completions"
 
 
 class Replica:
@@ -49,7 +50,7 @@ def no_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_check, "_placed", lambda *_: None)
 
 
-def record(desk: Desk, *times: float, origin: Any = "capture", path: str = "/v1/chat/completions") -> None:
+def record(desk: Desk, *times: float, origin: Any = "capture", path: str = CHAT) -> None:
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Is it good?"}], "max_tokens": 30}
     ours = (
         RecordedRequest(id=f"r{n}", arrived=START + at, path=path, model="gpt-4o-mini", body=body, origin=origin)
@@ -196,3 +197,17 @@ def test_a_window_that_memory_does_not_hold_is_thinned_evenly(desk: Desk, monkey
     rate, recorded = replica.sent[0]
     gaps = {round((after - before) * rate, 3) for before, after in pairwise(recorded.at[:15])}
     assert gaps == {1.0}
+
+
+def test_a_limit_that_no_model_has_is_bounded(desk: Desk) -> None:
+    """A client may send any number, and the gateways record it."""
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "?"}], "max_tokens": 10**25}
+    ours = (
+        RecordedRequest(
+            id=f"r{n}", arrived=START + n, path=CHAT, model="gpt-4o-mini", body=body, origin="capture"
+        ).model_dump_json()
+        for n in range(30)
+    )
+    desk.open().folder.write("requests", ours)
+    (model,) = capacity(desk.open(), desk.say, engine=Replica(most=6)).models
+    assert model.cache.fits is False
