@@ -31,6 +31,7 @@ from rackwright.lifecycle.migrate.prepare import prepare
 from rackwright.lifecycle.migrate.replay import Replay
 from rackwright.lifecycle.migrate.sender import Door, gateway_sender
 from rackwright.migrate.asking.request_body import cloud_body
+from rackwright.migrate.asking.way import way_of
 from tests.lifecycle.migrate.ends import FixedKey, folder_at, plan_of, request
 from tests.loopback_tls import bundle, server_files
 from tests.stand_in_cloud import KEY, stand_in_cloud
@@ -88,14 +89,15 @@ def replayed(port: int, count: int) -> float:
     with tempfile.TemporaryDirectory() as place:
         folder = folder_at(Path(place) / "records")
         folder.write("requests", [request(number).model_dump_json() for number in range(count)])
-        prepared = prepare(plan, folder, None)
+        way = way_of(plan, None)
+        prepared = prepare(plan, folder, None, way)
         with (
             gateway_sender(door, connections=1, seconds=60) as one,
             gateway_sender(door, connections=1, seconds=60) as other,
         ):
             cloud, fleet = Lane("cloud", one, FixedKey(), Pace()), Lane("fleet", other, FixedKey(), Pace())
             names = {"gpt-4o-mini": "gpt-4o", "gpt-4o": "gpt-4o"}
-            run = Replay(plan, folder, names, cloud, fleet, lambda *_: None, lambda _: None)
+            run = Replay(plan, folder, names, way, cloud, fleet, lambda *_: None, lambda _: None)
             started = time.perf_counter()
             outcome = run.run(prepared)
             seconds = time.perf_counter() - started

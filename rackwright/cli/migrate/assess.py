@@ -27,26 +27,26 @@ def assess(context: Context, name: str, offline: bool) -> int:
     """
     from rackwright.cli.render.migrate_report.assess_text import assess_document, assess_lines
 
-    found = _offline(context, name) if offline else _assessed(context, name)
-    context.answer(assess_document(found), *assess_lines(found))
+    found, next_ = _offline(context, name) if offline else _assessed(context, name)
+    context.answer({**assess_document(found), "next": next_}, *assess_lines(found), f"next: {next_}")
     return ExitCode.NOT_PROVEN if found.blocking else ExitCode.DONE
 
 
-def _assessed(context: Context, name: str) -> Assessed:
+def _assessed(context: Context, name: str) -> tuple[Assessed, str]:
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.lifecycle.migrate.assess import assess as assess_all
     from rackwright.lifecycle.migrate.place import open_place
+    from rackwright.lifecycle.migrate.progress import next_step
     from rackwright.lifecycle.session.session import open_session
 
     with Console(quiet=context.json, yes=True) as console, open_session(context.fleet) as session:
-        return assess_all(open_place(session, name, console), console)
+        place = open_place(session, name, console)
+        return assess_all(place, console), next_step(place)
 
 
-def _offline(context: Context, name: str) -> Assessed:
+def _offline(context: Context, name: str) -> tuple[Assessed, str]:
     from rackwright.lifecycle.migrate.assess import assess_offline
-    from rackwright.lifecycle.migrate.place import folder_of, plan_path
-    from rackwright.migrate.plan.plan_file import read_plan
+    from rackwright.lifecycle.migrate.place import plan_and_folder
 
-    plan = read_plan(context.fleet, name)
-    return assess_offline(context.fleet, plan, folder_of(plan_path(context.fleet, name), plan))
+    return assess_offline(context.fleet, *plan_and_folder(context.fleet, name)), f"rackwright migrate assess {name}"

@@ -36,17 +36,23 @@ def capacity(context: Context, name: str, replica: str | None, seconds: int) -> 
     follow replicas and GPUs. Exit code 12 if the fleet file has fewer replicas, or their cache is too small.
     """
     hosts_needed()
-    found = _found(context, name, replica, seconds)
+    found, next_ = _found(context, name, replica, seconds)
     from rackwright.cli.render.migrate_report.capacity_text import as_text
 
-    context.answer({"capacity": found.model_dump(mode="json"), "met": found.met}, *as_text(found))
+    context.answer(
+        {"capacity": found.model_dump(mode="json"), "met": found.met, "next": next_},
+        *as_text(found),
+        f"next: {next_}",
+    )
     return ExitCode.DONE if found.met else ExitCode.NOT_PROVEN
 
 
-def _found(context: Context, name: str, replica: str | None, seconds: int) -> CapacityFound:
+def _found(context: Context, name: str, replica: str | None, seconds: int) -> tuple[CapacityFound, str]:
     from rackwright.lifecycle.migrate.capacity.procedure import capacity as measure
     from rackwright.lifecycle.migrate.place import open_place
+    from rackwright.lifecycle.migrate.progress import next_step
     from rackwright.lifecycle.session.session import open_session
 
     with open_session(context.fleet) as session:
-        return measure(open_place(session, name), context.note, replica, seconds=seconds)
+        place = open_place(session, name)
+        return measure(place, context.note, replica, seconds=seconds), next_step(place)

@@ -33,17 +33,19 @@ def cost(context: Context, name: str, usage: Path | None) -> int:
     that are 20 percent lower or higher.
     """
     hosts_needed()
-    found = _costed(context, name, usage)
+    found, next_ = _costed(context, name, usage)
     from rackwright.cli.render.migrate_report.cost_text import as_text
 
-    context.answer({"cost": found.model_dump(mode="json")}, *as_text(found))
+    context.answer({"cost": found.model_dump(mode="json"), "next": next_}, *as_text(found), f"next: {next_}")
     return ExitCode.DONE
 
 
-def _costed(context: Context, name: str, usage: Path | None) -> Costed:
+def _costed(context: Context, name: str, usage: Path | None) -> tuple[Costed, str]:
     from rackwright.lifecycle.migrate.cost import cost as compare
     from rackwright.lifecycle.migrate.place import open_place
+    from rackwright.lifecycle.migrate.progress import next_step
     from rackwright.lifecycle.session.session import open_session
 
     with open_session(context.fleet) as session:
-        return compare(open_place(session, name), usage)
+        place = open_place(session, name)
+        return compare(place, usage), next_step(place)

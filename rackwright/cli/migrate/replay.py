@@ -24,12 +24,16 @@ def replay(context: Context, name: str, yes: bool) -> None:
     from rackwright.cli.common.console import Console
     from rackwright.cli.render.migrate_report.replay_text import replay_document, replay_lines
     from rackwright.lifecycle.migrate.place import open_place
+    from rackwright.lifecycle.migrate.progress import next_step
     from rackwright.lifecycle.migrate.replay_procedure import replay as ask_again
     from rackwright.lifecycle.session.session import open_session
 
     with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet) as session:
         place = open_place(session, name, console)
         done = ask_again(place, console)
-    context.answer(replay_document(done.outcome), *replay_lines(done.outcome, done.budget))
-    if error := done.error(name):
+        next_ = next_step(place)
+    lines = replay_lines(done.outcome, done.budget, done.by_scores)
+    error = done.error(name)
+    context.answer({**replay_document(done.outcome), "next": next_}, *lines, *(() if error else (f"next: {next_}",)))
+    if error:
         raise error

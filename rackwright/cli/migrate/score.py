@@ -27,15 +27,16 @@ def score(context: Context, name: str) -> int:
     12 unless the result is PASS.
     """
     hosts_needed()
-    found = _scored(context, name)
+    found, next_ = _scored(context, name)
     from rackwright.cli.render.migrate_report.score_text import as_text
 
-    context.answer({"score": found.model_dump(mode="json")}, *as_text(found))
+    context.answer({"score": found.model_dump(mode="json"), "next": next_}, *as_text(found), f"next: {next_}")
     return ExitCode.DONE if found.passed else ExitCode.NOT_PROVEN
 
 
-def _scored(context: Context, name: str) -> Scored:
+def _scored(context: Context, name: str) -> tuple[Scored, str]:
     from rackwright.lifecycle.migrate.place import open_place
+    from rackwright.lifecycle.migrate.progress import next_step
     from rackwright.lifecycle.migrate.score.both_ends import both_ends
     from rackwright.lifecycle.migrate.score.procedure import asks
     from rackwright.lifecycle.migrate.score.procedure import score as compare
@@ -44,6 +45,6 @@ def _scored(context: Context, name: str) -> Scored:
     with open_session(context.fleet) as session:
         place = open_place(session, name)
         if not asks(place):
-            return compare(place, context.note)
+            return compare(place, context.note), next_step(place)
         with both_ends(place, context.note) as ask:
-            return compare(place, context.note, ask)
+            return compare(place, context.note, ask), next_step(place)

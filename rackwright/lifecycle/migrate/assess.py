@@ -70,7 +70,7 @@ def traffic_of(folder: Folder, plan: Plan) -> TrafficSummary:
         raise RackwrightError(
             "has no recorded request",
             where=str(folder.path),
-            next=f"rackwright migrate capture {plan.migration}, or rackwright migrate import {plan.migration}",
+            next=f"rackwright migrate capture {plan.migration}, or rackwright migrate import {plan.migration} FILE",
         )
     return found
 
@@ -120,7 +120,7 @@ def _moved(fleet: Fleet, plan: Plan, model: str, traffic: ModelTraffic, probed: 
     used = []
     for name, requests in traffic.features.items():
         known = feature(name)
-        status, source = known.status(runtime, probed.get(name))
+        status, source = known.status(runtime, probed.get(name)) if engine else ("unknown", "has no engine yet")
         waiver = plan.waivers.get(name, "")
         used.append(
             Used(name=name, means=known.means, requests=requests, status=status, source=source, waiver=waiver)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rackwright.errors import FleetError, Problem
-from rackwright.lifecycle.migrate.place import Place
+from rackwright.errors import FleetError, Problem, RackwrightError
+from rackwright.lifecycle.migrate.place import Place, plan_path
 from rackwright.migrate.cost.comparison import Costed, compare
 from rackwright.migrate.cost.from_records import bill_of_records
 from rackwright.migrate.cost.usage_file import read_usage
@@ -36,9 +36,10 @@ def cost(place: Place, usage: Path | None = None) -> Costed:
 
 def _costs(place: Place) -> Costs:
     if place.plan.costs is None:
-        where = f"the plan of {place.plan.migration}"
+        path, name = plan_path(place.session.fleet, place.plan.migration), place.plan.migration
         should = "should have capital, kilowatts, kilowatt_hour and staff"
-        raise FleetError([Problem(where, "has no costs, which migrate cost needs", should)])
+        next_ = f"add them, then rackwright migrate cost {name}"
+        raise FleetError([Problem(str(path), "has no costs, which migrate cost needs", should, next_)])
     return place.plan.costs
 
 
@@ -52,7 +53,12 @@ def _of_records(place: Place, costs: Costs) -> Costed:
     requests = (parsed("requests", line, RecordedRequest) for line in place.folder.read("requests"))
     wanted = (request for request in requests if request.model in plan.models)
     origins: set[str] = set()
-    bill = bill_of_records(_noting(wanted, origins), plan.prices, answers=answers, share=plan.capture.share)
+    recorded = _noting(wanted, origins)
+    try:
+        bill = bill_of_records(recorded, plan.prices, answers=answers, share=plan.capture.share)
+    except RackwrightError as error:
+        should, next_ = "name the provider's bill", f"rackwright migrate cost {plan.migration} --usage FILE"
+        raise error.but(should=should, next=next_) from None
     # Imported logs count as complete.
     return compare(bill, costs, plan.currency, plan.capture.share if "capture" in origins else 100.0)
 

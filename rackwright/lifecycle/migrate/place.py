@@ -170,17 +170,23 @@ def folder_of(path: Path, plan: Plan) -> Folder:
     )
 
 
+def plan_and_folder(fleet: Fleet, name: str) -> tuple[Plan, Folder]:
+    """Return a migration's plan and folder. Raise UsageError if there is no plan, FleetError with its problems."""
+    path = plan_path(fleet, name)
+    if not path.exists():
+        raise UsageError("there is no migration plan", where=str(path), next=f"rackwright migrate init {name}")
+    plan = read_plan(fleet, name)
+    return plan, folder_of(path, plan)
+
+
 def open_place(session: Session, name: str, console: Console | None = None) -> Place:
     """Return the migration's place.
 
     Raise UsageError if there is no plan, FleetError with each of its problems, RackwrightError if the log was
     changed, HostError if no control host answers.
     """
-    path = plan_path(session.fleet, name)
-    if not path.exists():
-        raise UsageError("there is no migration plan", where=str(path), next=f"rackwright migrate init {name}")
-    plan = read_plan(session.fleet, name)
-    place = Place(session, plan, folder_of(path, plan), read_log(session.store, name), console or Silent())
+    plan, folder = plan_and_folder(session.fleet, name)
+    place = Place(session, plan, folder, read_log(session.store, name), console or Silent())
     look(place.folder, place.log)
     return place
 

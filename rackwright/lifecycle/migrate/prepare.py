@@ -75,7 +75,7 @@ def prepare(plan: Plan, folder: Folder, before: Outcome | None, way: Way, *, by_
         raise RackwrightError(
             "has no request that can be replayed",
             where=str(folder.path),
-            next=f"rackwright migrate capture {plan.migration}, or rackwright migrate import {plan.migration}",
+            next=f"rackwright migrate capture {plan.migration}, or rackwright migrate import {plan.migration} FILE",
             listed=(f"{count} left out: {why}" for why, count in sample.left_out.items()),
         )
     # A control host that was restored from an older snapshot knows less than the folder.
@@ -143,7 +143,8 @@ def require_replicas(fleet: Fleet, plan: Plan) -> Mapping[str, str]:
         if found is None or not fleet.replicas_of(model):
             what = f"{model} has no replica yet"
             should = "it needs a source, a runtime, a place and a context in the fleet file"
-            problems.append(Problem(f"{plan.migration} models.{provided}", what, should, "rackwright apply"))
+            next_ = "add that, then rackwright apply"
+            problems.append(Problem(f"{plan.migration} models.{provided}", what, should, next_))
         else:
             names[provided] = provided if provided in found.names else found.names[0]
     if problems:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rackwright.errors import Problem, RackwrightError
+from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.capture import CaptureResult
+from rackwright.lifecycle.migrate.place import Place, plan_path
 from rackwright.lifecycle.migrate.stale import RESULTS, Stale, newest, stale
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.way import way_of
 from rackwright.migrate.assessment import Assessed
+from rackwright.migrate.capacity.busiest import MEASURABLE
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.plan.plan_keys import key_digests
+from rackwright.report.words import counted
 from rackwright.state.migrations import Entry, Log, Model, newest_result, result_in
 from rackwright.state.store import ControlStore
 from rackwright.values.text import enumerated
@@ -29,6 +33,8 @@ class Progress:
     replayed: Outcome | None
     captured: CaptureResult | None = None
     """None: nothing was captured since the last erasure."""
+    unplaced: tuple[str, ...] = ()
+    """The fleet's models of the plan that have no replica yet."""
     problems: tuple[Problem, ...] = ()
     """Results that are missing or were changed."""
 
@@ -38,27 +44,43 @@ class Progress:
         if old:
             return f"stale: {'; '.join(old.why)}"
         if newest(self.log, act) is None:
-            return ""
+            return "needs requests with a time of arrival" if act == "capacity" and self._untimed else ""
         if act == "replay" and self.replayed and not self.replayed.done:
             return f"not complete: {self.replayed.stopped or 'it was interrupted'}"
         if act == "assess" and self.assessed and (blocking := len(self.assessed.blocking)):
-            return f"yes; {blocking} {'block the move' if blocking > 1 else 'blocks the move'}"
+            return f"yes; {counted(blocking, 'problem blocks', 'problems block')} the move"
         return "yes"
 
     def next(self, path: str) -> str:
         """Return the first thing to do. `path`: of the plan's file."""
         name = self.plan.migration
         for act in RESULTS:
-            if act == "cost" and self.plan.costs is None:
+            if (act == "cost" and self.plan.costs is None) or (act == "capacity" and self._untimed):
                 continue
+            if act != "cost" and self.unplaced:
+                return self._place(path)
             entry = newest(self.log, act)
             if entry is None or any(one.entry.act == act for one in self.stale):
-                return f"rackwright migrate {act} {name}"
+                usage = " --usage FILE" if act == "cost" and self._untimed else ""
+                return f"rackwright migrate {act} {name}{usage}"
             if act == "assess" and self.assessed and self.assessed.blocking:
                 return self._unblock(path)
             if act == "replay" and self._goes_on(entry):
                 return f"rackwright migrate replay {name}"
         return f"rackwright migrate report {name} --html {name}.html"
+
+    @property
+    def _untimed(self) -> bool:
+        """Whether too few requests have a time of arrival to measure anything with them."""
+        traffic = self.assessed.traffic if self.assessed else None
+        return traffic is not None and traffic.requests - traffic.undated < MEASURABLE
+
+    def _place(self, path: str) -> str:
+        fleet_file = path.partition(".migrate-")[0]
+        return (
+            f"give {enumerated(self.unplaced)} a source, a runtime, a place and a context in {fleet_file}.yml, then "
+            f"rackwright apply; until then: rackwright migrate assess {self.plan.migration} --offline"
+        )
 
     def _unblock(self, path: str) -> str:
         """The clients must change, or the operator must accept it."""
@@ -77,7 +99,14 @@ class Progress:
         return OUT_OF_BUDGET not in self.replayed.stopped or entry.keys.get(key) != key_digests(self.plan).get(key)
 
 
-def progress(plan: Plan, log: Log, store: ControlStore) -> Progress:
+def next_step(place: Place) -> str:
+    """Return the first thing to do after what this command has done."""
+    session = place.session
+    found = progress(session.fleet, place.plan, place.log, session.store)
+    return found.next(str(plan_path(session.fleet, place.plan.migration)))
+
+
+def progress(fleet: Fleet, plan: Plan, log: Log, store: ControlStore) -> Progress:
     """Return how far the migration is. Results that can't be read are problems, and count as stale."""
     problems: list[Problem] = []
     unread: list[Stale] = []
@@ -100,7 +129,9 @@ def progress(plan: Plan, log: Log, store: ControlStore) -> Progress:
         old.append(changed)
     last = next((one.act for one in reversed(log.entries) if one.act in ("capture", "erase")), "")
     captured = read("capture", CaptureResult) if last == "capture" else None
-    return Progress(plan, log, tuple(old), assessed, replayed, captured, tuple(problems))
+    models = dict.fromkeys(plan.models.values())
+    unplaced = tuple(one for one in models if one not in fleet.file.models or not fleet.replicas_of(one))
+    return Progress(plan, log, tuple(old), assessed, replayed, captured, unplaced, tuple(problems))
 
 
 def _asked_otherwise(

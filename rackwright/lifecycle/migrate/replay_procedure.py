@@ -57,7 +57,7 @@ def replay(place: Place, console: Console) -> Replayed:
     if not prepared.pending:
         console.say("every request of the sample was asked already")
         found = outcome_of(place.plan, way, prepared)
-        if found != before or any(one.entry.act == "replay" for one in stale(place.log, place.plan)):
+        if _is_news(place, before, found):
             place.note("replay", line_of(place.plan, prepared, prepared.spent), found)
         return Replayed(found, place.plan.replay.budget, by_scores)
     for line in estimate(place.plan, prepared):
@@ -73,6 +73,13 @@ def replay(place: Place, console: Console) -> Replayed:
         fleet = stack.enter_context(lane_to(place.session, "fleet", pace, connections=connections))
         run = Replay(place.plan, place.folder, names, way, cloud, fleet, _noting(place), console.say)
         return Replayed(run.run(prepared), place.plan.replay.budget, by_scores)
+
+
+def _is_news(place: Place, before: Outcome | None, found: Outcome) -> bool:
+    """Return whether the log doesn't say yet that this sample was asked, by the plan as it is now."""
+    if before is None or not before.done or (before.sample, before.ends) != (found.sample, found.ends):
+        return True
+    return any(one.entry.act == "replay" for one in stale(place.log, place.plan))
 
 
 def estimate(plan: Plan, prepared: Prepared) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def changed_keys(entry: Entry, now: Mapping[str, str]) -> tuple[str, ...]:
 def _changed_keys(entry: Entry, plan: Plan) -> Iterator[str]:
     # What is recorded stays recorded: only erasing it and recording it again follows a change.
     if changed := changed_keys(entry, key_digests(plan)):
-        yield f"the plan has another {enumerated(changed)}"
+        yield f"{enumerated(changed)} changed in the plan"
 
 
 def _newer(log: Log, entry: Entry) -> Iterator[str]:

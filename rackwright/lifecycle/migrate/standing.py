@@ -88,7 +88,7 @@ def standing(fleet: Fleet, store: ControlStore, name: str) -> Standing:
     path = plan_path(fleet, name)
     log = read_log(store, name)
     if path.exists():
-        return _with_plan(path, read_plan(fleet, name), log, store)
+        return _with_plan(fleet, path, log, store)
     if not log.entries:
         raise UsageError("there is no migration plan", where=str(path), next=f"rackwright migrate init {name}")
     last = log.entries[-1]
@@ -106,8 +106,9 @@ def _anyway(fleet: Fleet, store: ControlStore, name: str) -> Standing:
         return Standing(name, plan_path(fleet, name), Log(name), next_, problems=error.problems)
 
 
-def _with_plan(path: Path, plan: Plan, log: Log, store: ControlStore) -> Standing:
-    here, found = _on_disk(folder_of(path, plan), log), progress(plan, log, store)
+def _with_plan(fleet: Fleet, path: Path, log: Log, store: ControlStore) -> Standing:
+    plan = read_plan(fleet, log.migration)
+    here, found = _on_disk(folder_of(path, plan), log), progress(fleet, plan, log, store)
     problems = (*here.problems, *found.problems)
     return Standing(plan.migration, path, log, _next(path, found, here), plan, here, found, problems)
 

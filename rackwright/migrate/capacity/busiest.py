@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MEASURABLE = 20
+"""Recorded requests with a known time: a 95th percentile needs them."""
 LENGTHS = (60, 300, 900, 3600, 21_600, 86_400)
 """Seconds of windows, in the order in which they are tried."""
 LEAST = 100

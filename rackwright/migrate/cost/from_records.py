@@ -36,9 +36,7 @@ def bill_of_records(
             day = datetime.fromtimestamp(request.arrived, UTC).date()
             days[day] += price_of(prices[request.model], length.prompt, length.answer) * times
     if not days:
-        raise RackwrightError(
-            "no recorded request has a known time", next="rackwright migrate cost NAME --usage FILE"
-        )
+        raise RackwrightError("no recorded request has a time of arrival, so no monthly bill can be computed")
     return _bill(days)
 
 

@@ -53,4 +53,4 @@ class Feature:
         if probed is not None and probed != "unknown":
             return probed, "probed"
         found = self.known.get(runtime)
-        return (found.status, found.source) if found else ("unknown", "no answer shows it")
+        return (found.status, found.source) if found else ("unknown", "not known")

@@ -35,14 +35,14 @@ capture:                     # the sample that the gateways record
 replay:
   sample: 500                # the most requests that are asked again
   concurrency: 4             # at a time, at each end
-  budget:                    # what the provider may charge for all replays, in `currency`
+  budget:                    # what the provider may charge for all replays and scores, in `currency`
   # hours: ["daily 20:00-06:00"]
 
 score:
   margin: 5                  # points by which the fleet's answers may be worse than the cloud's
   least: 40                  # the fewest pairs for a verdict on a segment
   # golden: golden.jsonl     # your golden set; both ends answer it, too
-  # judge: {judge}           # a model of the fleet that compares answers without another check
+  # judge: {judge:<12} # a model of the fleet that compares answers without another check
 
 capacity:
   headroom: 30               # percent of each replica that stays free at the busiest time

@@ -43,7 +43,7 @@ def test_a_replay(made: DeskEnds) -> None:
         ["the", "fleet", "2"],
     ]
     assert "1 HTTP 400" in lines[4]
-    assert lines[-1] == "spent: 0.00 of 50.00 EUR"
+    assert lines[-2:] == ["spent: 0.00 of 50.00 EUR", "next: rackwright migrate assess support"]
     assert "budget: 0.00 of 50.00 EUR are spent" in done.stderr
     document = ran(made, "replay", "support", "--json", "--yes").document
     assert document["done"] is True
@@ -92,8 +92,35 @@ def test_an_assessment(made: DeskEnds) -> None:
 def test_an_assessment_offline(made: DeskEnds) -> None:
     made.record(request(1))
     done = ran(made, "assess", "support", "--offline")
-    assert "nothing was asked" in done.stdout
+    assert "The fleet was not asked" in done.stdout
     assert not made.ends.cloud.received
     assert not made.ends.fleet.received
     made.desk.edit("currency", "waivers: {endpoint.chat: x}\ncurrency")
     assert ran(made, "assess", "support", "--offline").exit_code == 0
+
+
+def test_the_map_is_shown_as_text_as_json_and_in_the_report(made: DeskEnds) -> None:
+    made.record(request(1, store=True), request(2, n=2))
+    made.ends.fleet.faults.append(Fault("status", status=400, times=-1))
+    text = ran(made, "assess", "support").stdout
+    row = next(line for line in text.splitlines() if line.startswith("n ") and "ask n times" in line)
+    assert row.split() == ["n", "1", "rewritten", "ask", "n", "times", "rewritten"]
+    assert text.splitlines()[-1].startswith("next: add waivers for endpoint.chat, ")
+    mapped = ran(made, "assess", "support", "--json").document["moved"][0]["mapped"]
+    assert {one["feature"]: one["replay"] for one in mapped["changes"]}["n"] == "rewritten"
+    report = ran(made, "report", "support", "--html", made.desk.folder / "report.html").stdout
+    assert "## Map: gpt-4o-mini → assistant" in report
+    assert "| n | 1 | rewritten | ask n times | rewritten |" in report
+    assert "Map: gpt-4o-mini" in (made.desk.folder / "report.html").read_text()
+
+
+def test_a_replay_that_is_not_complete_is_a_doubt_and_so_is_the_table_of_results(made: DeskEnds) -> None:
+    made.record(request(1))
+    made.ends.cloud.faults.append(Fault("redirect", times=-1, location="https://127.0.0.1:1/"))
+    ran(made, "replay", "support", "--yes")
+    report = ran(made, "report", "support")
+    assert "- the replay isn't complete: the cloud redirects with 302" in report.stdout
+    assert "| replay | " in report.stdout
+    document = ran(made, "report", "support", "--json").document
+    assert document["parts"]["results"]["replay"]["valid"] is False
+    assert document["parts"]["results"]["score"] is None

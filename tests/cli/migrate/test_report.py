@@ -87,7 +87,7 @@ def test_what_no_longer_holds_comes_first(desk: Desk, monkeypatch: pytest.Monkey
     desk.open().note("score", "40 pairs", Found(pairs=40))
     desk.edit("currency", "score: {margin: 3}\ncurrency")
     ran = report(desk)
-    assert "- score no longer holds: the plan has another score.margin" in ran.stdout
+    assert "- score is stale: score.margin changed in the plan" in ran.stdout
     document = report(desk, "--json").document
     assert (document["stale"], document["good"], ran.exit_code) == (["score"], False, 12)
 

@@ -22,15 +22,15 @@ def test_it_shows_what_was_done_what_is_stale_and_what_comes_next(desk: Desk) ->
     lines = ran.stdout.splitlines()
     assert lines[0] == "support: The contract with the provider ends in March."
     assert lines[1] == f"plan:   {desk.plan}, openai: gpt-4o-mini → assistant, gpt-4o → assistant"
-    assert lines[2] == f"folder: {desk.records}: 1 files, 2 requests, as noted last"
-    assert "stale: the plan has another models" in next(line for line in lines if line.startswith("assess"))
+    assert lines[2] == f"folder: {desk.records}: 1 file, 2 requests; as in the log"
+    assert "stale: models changed in the plan" in next(line for line in lines if line.startswith("assess"))
     assert next(line for line in lines if line.startswith("replay")).split() == ["replay", "never", "-"]
     assert [line.split()[0] for line in lines if "anna@laptop" in line] == ["1", "2", "3"]
     assert lines[-1] == "next: rackwright migrate assess support"
     document = rackwright("-f", desk.path, "migrate", "status", "support", "--json").document["migration"]
     assert document["stale"] == [
-        {"act": "import", "entry": 2, "why": ["the plan has another models"]},
-        {"act": "assess", "entry": 3, "why": ["the plan has another models"]},
+        {"act": "import", "entry": 2, "why": ["models changed in the plan"]},
+        {"act": "assess", "entry": 3, "why": ["models changed in the plan"]},
     ]
     assert document["folder"]["requests"] == 2
     assert document["folder"]["sha256"] == document["log"][-1]["manifest"]

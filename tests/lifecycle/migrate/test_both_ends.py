@@ -13,7 +13,7 @@ from rackwright.lifecycle.migrate.score.golden_cost import GoldenCost
 from rackwright.lifecycle.migrate.sender import Got
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.spent import Spent
-from rackwright.migrate.asking.way import way_of
+from rackwright.migrate.asking.way import Way, way_of
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.score.request_checks import usable
 from tests.lifecycle.migrate.desks import Desk
@@ -26,12 +26,14 @@ class StandInLane:
     def __init__(self, *, stops: bool = False, status: int = 200) -> None:
         self.stops, self.status = stops, status
         self.models: list[str] = []
+        self.bodies: list[set[str]] = []
 
     def ask(self, path: str, body: bytes) -> Got:
         if self.stops:
             raise Stop("the cloud refuses the key with 401")
         assert path == "/v1/chat/completions"
         self.models.append(json.loads(body)["model"])
+        self.bodies.append(set(json.loads(body)))
         message = {"role": "assistant", "content": self.models[-1]}
         usage = {"prompt_tokens": 10, "completion_tokens": 5}
         answer = {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
@@ -119,3 +121,12 @@ def test_a_failed_answer_is_an_answer_and_an_end_that_stops_is_not(desk: Desk) -
     with pytest.raises(RackwrightError, match="refuses the key with 401"):
         both("cloud", asked("a"))
     assert (spent(desk).spent, spent(desk).reserved) == (0, 0)
+
+
+def test_only_the_fleet_is_asked_as_the_map_says(desk: Desk) -> None:
+    cloud, fleet = StandInLane(), StandInLane()
+    both = ends(desk, cloud, fleet)
+    both.way = Way("openai", {"gpt-4o-mini": "assistant"}, {"gpt-4o-mini": ("n",)})
+    for side in ("cloud", "fleet"):
+        both(side, [request("a", n=2)])  # type: ignore[arg-type]
+    assert ["n" in body for body in (*cloud.bodies, *fleet.bodies)] == [True, False]

@@ -15,7 +15,10 @@ from rackwright.lifecycle.bench.measure import Recorded
 from rackwright.lifecycle.migrate.capacity import pool_check, traffic
 from rackwright.lifecycle.migrate.capacity.pool_check import of_fit
 from rackwright.lifecycle.migrate.capacity.procedure import LONGEST, SHORTEST, capacity
+from rackwright.migrate.assessment import Assessed, Moved
 from rackwright.migrate.capacity.result import Cache, CapacityFound
+from rackwright.migrate.features.mapping import Change, Mapped
+from rackwright.migrate.features.summary import TrafficSummary
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import ReplayedAnswer
 from tests.fit.test_fit import fit
@@ -133,7 +136,7 @@ def test_objectives_decide_what_is_good(desk: Desk) -> None:
 
 def test_too_few_requests_are_refused(desk: Desk) -> None:
     record(desk, *evenly(19, 1))
-    with pytest.raises(RackwrightError, match="19 recorded requests have a known time, at least 20 are needed"):
+    with pytest.raises(RackwrightError, match="19 recorded requests have a time of arrival, at least 20 are needed"):
         capacity(desk.open(), desk.say, engine=Replica(most=1))
     assert desk.open().result("capacity", CapacityFound) is None
 
@@ -211,3 +214,23 @@ def test_a_limit_that_no_model_has_is_bounded(desk: Desk) -> None:
     desk.open().folder.write("requests", ours)
     (model,) = capacity(desk.open(), desk.say, engine=Replica(most=6)).models
     assert model.cache.fits is False
+
+
+def test_the_replica_is_asked_as_the_map_says(desk: Desk) -> None:
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "developer", "content": "Is it good?"}], "max_tokens": 30}
+    ours = (
+        RecordedRequest(id=f"r{n}", arrived=START + n, path=CHAT, model="gpt-4o-mini", body=body, origin="jsonl")
+        for n in range(30)
+    )
+    desk.open().folder.write("requests", (one.model_dump_json() for one in ours))
+    changed = Change(
+        feature="role.developer", status="rejected", kind="rewritten", requests=30, means="x", replay="rewritten"
+    )
+    moved = Moved(
+        model="gpt-4o-mini", target="assistant", runtime="vllm", context=9, mapped=Mapped(prompts=(changed,))
+    )
+    desk.open().note("assess", "x", Assessed(probed=True, traffic=TrafficSummary(requests=30), moved=(moved,)))
+    replica = Replica(most=6)
+    capacity(desk.open(), desk.say, engine=replica)
+    roles = {json.loads(one)["messages"][0]["role"] for _, sent in replica.sent for one in sent.bodies}
+    assert roles == {"system"}

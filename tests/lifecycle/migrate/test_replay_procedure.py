@@ -200,3 +200,23 @@ def test_what_scores_have_cost_is_no_longer_there_for_a_replay(made: DeskEnds) -
     assert done.outcome.stopped == "the budget is used up"
     assert done.outcome.spent == 0
     assert not made.ends.cloud.received
+
+
+def test_newer_records_that_the_sample_does_not_need_leave_it_valid_after_a_replay(made: DeskEnds) -> None:
+    made.desk.edit("{budget: 50}", "{budget: 50, sample: 2}")
+    made.record(request(1), request(2))
+    made.desk.open().note("import", "2 requests")
+    replay(made.desk.open(), Agreeing())
+    made.record(request(3))
+    made.desk.open().note("import", "1 request")
+    place = made.desk.open()
+    assert [one.entry.act for one in stale(place.log, place.plan)] == ["replay"]
+    asked = len(made.ends.cloud.received)
+    replay(made.desk.open(), Agreeing())
+    place = made.desk.open()
+    assert stale(place.log, place.plan) == ()
+    assert len(made.ends.cloud.received) == asked
+    # Once more, and nothing is new.
+    entries = len(place.entries())
+    replay(made.desk.open(), Agreeing())
+    assert len(made.desk.open().entries()) == entries

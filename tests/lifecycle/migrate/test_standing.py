@@ -39,7 +39,7 @@ def assessed(*waivers: str, status: str = "ok") -> Assessed:
         for name in ("logprobs", "seed")
     )
     moved = Moved(model="gpt-4o-mini", target="assistant", runtime="vllm", context=9, features=features)
-    return Assessed(probed=True, traffic=TrafficSummary(requests=1), moved=(moved,))
+    return Assessed(probed=True, traffic=TrafficSummary(requests=20), moved=(moved,))
 
 
 def replayed(*, stopped: str = "", asked: int = 1) -> Outcome:
@@ -99,24 +99,24 @@ def test_an_act_without_its_result_does_not_count(desk: Desk) -> None:
     [
         ("budget: 50", "budget: 60", {}),
         ("intent: The", "intent: Our", {}),
-        ("EUR", "USD", {"cost": ("the plan has another currency",)}),
-        ("input: 0.15", "input: 0.2", {"cost": ("the plan has another prices",)}),
-        ("currency", "score: {margin: 3}\ncurrency", {"score": ("the plan has another score.margin",)}),
-        ("currency", "capacity: {spare: 2}\ncurrency", {"capacity": ("the plan has another capacity.spare",)}),
+        ("EUR", "USD", {"cost": ("currency changed in the plan",)}),
+        ("input: 0.15", "input: 0.2", {"cost": ("prices changed in the plan",)}),
+        ("currency", "score: {margin: 3}\ncurrency", {"score": ("score.margin changed in the plan",)}),
+        ("currency", "capacity: {spare: 2}\ncurrency", {"capacity": ("capacity.spare changed in the plan",)}),
         (
             "currency",
             "waivers: {logprobs: nobody reads them}\ncurrency",
-            {"assess": ("the plan has another waivers",)},
+            {"assess": ("waivers changed in the plan",)},
         ),
         (
             "staff: 10",
             "staff: 11, hosting: 5",
-            {"cost": ("the plan has another costs.hosting and costs.staff",)},
+            {"cost": ("costs.hosting and costs.staff changed in the plan",)},
         ),
         (
             "replay:",
             '  redact: {ticket: "TCK-[0-9]{6}"}\nreplay:',
-            {"import": ("the plan has another records.redact",)},
+            {"import": ("records.redact changed in the plan",)},
         ),
     ],
 )
@@ -332,7 +332,7 @@ def test_the_whole_way_from_a_new_plan_to_the_report(desk: Desk) -> None:
     note(desk, "capture", capture(waiting=2, fetched=2))
     assert (now(desk).next, holds(desk, "assess")) == ("rackwright migrate assess support", "")
     note(desk, "assess", assessed(status="ignored"))
-    assert holds(desk, "assess") == "yes; 2 block the move"
+    assert holds(desk, "assess") == "yes; 2 problems block the move"
     assert now(desk).next == (
         f"add waivers for logprobs and seed to {desk.plan}, or change the clients and record again; then rackwright "
         "migrate assess support"
@@ -386,7 +386,7 @@ def test_a_golden_set_makes_only_the_score_stale(desk: Desk) -> None:
         "".join(f"{json.dumps({'id': f'p{one}', **asked})}\n" for one in range(30))
     )
     desk.edit("currency", "score: {golden: golden.jsonl}\ncurrency")
-    assert why(desk) == {"score": ("the plan has another score.golden",)}
+    assert why(desk) == {"score": ("score.golden changed in the plan",)}
 
 
 def test_a_result_that_was_changed_is_a_problem_and_must_be_made_again(desk: Desk) -> None:
@@ -398,3 +398,26 @@ def test_a_result_that_was_changed_is_a_problem_and_must_be_made_again(desk: Des
     assert [one.what for one in found.problems] == ["the result of entry 3 was changed"]
     assert holds(desk, "assess") == "stale: its result can't be read"
     assert found.next == "rackwright migrate assess support"
+
+
+def test_without_times_of_arrival_nothing_waits_for_a_capacity(desk: Desk) -> None:
+    desk.write(PLAN + COSTS)
+    record(desk)
+    found = assessed()
+    untimed = found.traffic.model_copy(update={"undated": 1})
+    note(desk, "assess", found.model_copy(update={"traffic": untimed}))
+    done(desk, "replay", "score")
+    assert holds(desk, "capacity") == "needs requests with a time of arrival"
+    assert now(desk).next == "rackwright migrate cost support --usage FILE"
+
+
+def test_a_model_without_a_replica_comes_first(desk: Desk) -> None:
+    text = desk.path.read_text().replace("[assistant, gpt-4o-mini]", "[assistant]")
+    desk.path.write_text(text.replace("gateway:", "  chat: {cloud: openai, names: [gpt-4o-mini]}\ngateway:", 1))
+    desk.edit("{gpt-4o-mini: assistant}", "{gpt-4o-mini: chat}")
+    assert now(desk).next == START
+    record(desk)
+    assert now(desk).next == (
+        f"give chat a source, a runtime, a place and a context in {desk.path}, then rackwright apply; until then: "
+        "rackwright migrate assess support --offline"
+    )

@@ -101,3 +101,9 @@ def test_an_answer_without_an_end_is_none() -> None:
     found = parsed(choice(content="x" * (2**20 + 1)))
     assert (found.text, found.error) == ("", "the answer has more than 1048576 characters")
     assert parsed(choice(content="x" * 2**20)).error == ""
+
+
+def test_a_call_in_the_form_before_tools_is_a_call() -> None:
+    found = parsed(choice(content=None, function_call={"name": "ls", "arguments": "{}"}))
+    assert [(one.name, one.arguments) for one in found.calls] == [("ls", "{}")]
+    assert parsed(choice(content="x", function_call=None)).calls == ()

@@ -81,8 +81,10 @@ def test_a_schema_that_can_not_be_used_leaves_the_check_of_json(schema):
 )
 def test_the_same_tools_are_called_with_the_same_arguments(calls, tool, arguments):
     cloud = answer("", calls=[("add", '{"n": 1}')], finish="tool_calls")
-    found = fleet(cloud, answer("", calls=calls, finish="tool_calls"), tools=[TOOL])
-    assert (found["tool"], found["arguments"]) == (tool, arguments)
+    # The form before tools counts like tools.
+    for body in ({"tools": [TOOL]}, {"functions": [TOOL["function"]]}):
+        found = fleet(cloud, answer("", calls=calls, finish="tool_calls"), **body)
+        assert (found["tool"], found["arguments"]) == (tool, arguments)
 
 
 def test_parallel_calls_may_come_in_any_order():
@@ -174,6 +176,7 @@ def test_each_check_is_explained():
             {"tools": [None, {"type": "web_search"}, {"function": {"name": 1}}]},
             {"answered", "refusal", "finish", "label"},
         ),
+        ({"functions": [TOOL["function"]], "function_call": "none"}, {"answered", "refusal", "finish", "label"}),
         ({"tools": [TOOL], "tool_choice": "none"}, {"answered", "refusal", "finish", "label"}),
     ],
 )

@@ -17,11 +17,11 @@ from rackwright.migrate.provider_objects import Objects, ProviderObjects
 from rackwright.report.words import size
 
 TRAFFIC = ("model", "→", "requests", "prompt tokens", "answer tokens", "largest context")
-FEATURES = ("feature", "requests", "the fleet's model", "known from", "waiver")
-MAP = ("feature", "requests", "what clients see", "what clients can do", "replay sends it")
+FEATURES = ("feature", "requests", "status", "source", "waiver")
+MAP = ("feature", "requests", "change", "what clients can do", "in a replay")
 OBJECTS = ("at the provider", "count", "bytes", "oldest")
-_MAP = "What changes for clients. Replay, score and capacity ask the fleet as the last column says."
-_NO_CHANGE = "nothing in the requests has to change"
+_MAP = "What changes for clients; replay, score and capacity already ask the fleet as the last column says."
+_NO_CHANGE = "Nothing in the requests has to change"
 NOT_LISTED = (
     "No provider lists responses and conversations (their ids are only in your applications), prompts, or the values "
     "of keys; weights of fine-tuned models stay with most of them."
@@ -33,7 +33,7 @@ def assess_lines(found: Assessed) -> Iterator[str]:
     yield from _arrivals(found)
     for one in found.moved:
         yield ""
-        yield f"{one.model} → {one.target} ({one.runtime}, {one.context} tokens)"
+        yield f"{one.model} → {one.target} ({_target(one)})"
         yield from table([FEATURES, *_features(one)])
         yield ""
         yield from _map_lines(one)
@@ -44,14 +44,11 @@ def assess_lines(found: Assessed) -> Iterator[str]:
         yield from _usage(found.provider)
     yield ""
     yield from (f"blocks: {one}" for one in found.blocking)
-    yield (
-        "next: change the clients, or add waivers to the plan, each with its reason"
-        if found.blocking
-        else ("nothing blocks the move")
-    )
+    if not found.blocking:
+        yield "nothing blocks the move"
 
 
-def assess_document(found: Assessed) -> Json:
+def assess_document(found: Assessed) -> dict[str, Json]:
     return {**found.model_dump(mode="json"), "blocking": list(found.blocking)}
 
 
@@ -63,14 +60,18 @@ def assess_part(found: Reported) -> Shown | None:
     tables = [Section("Traffic", " ".join(_arrivals(assessed)), TRAFFIC, tuple(_traffic(assessed)))]
     for one in assessed.moved:
         title = f"Features: {one.model} → {one.target}"
-        tables.append(Section(title, f"{one.runtime}, {one.context} tokens.", FEATURES, tuple(_features(one))))
+        tables.append(Section(title, f"{_target(one)}.", FEATURES, tuple(_features(one))))
         rows = tuple(_map(one))
-        note = _MAP if rows else _NO_CHANGE
+        note = _MAP if rows else f"{_NO_CHANGE}."
         tables.append(Section(f"Map: {one.model} → {one.target}", note, MAP if rows else (), rows))
     if assessed.provider:
         note = " ".join((*_models(assessed.provider), *_usage(assessed.provider), NOT_LISTED))
         tables.append(Section("At the provider", note, OBJECTS, tuple(_objects(assessed.provider))))
     return Shown(assess_document(assessed), tuple(tables), doubts=assessed.blocking)
+
+
+def _target(moved: Moved) -> str:
+    return f"{moved.runtime}, {moved.context} tokens" if moved.runtime else "no engine yet"
 
 
 def _traffic(found: Assessed) -> Iterator[tuple[str, ...]]:
@@ -89,9 +90,9 @@ def _arrivals(found: Assessed) -> Iterator[str]:
     if traffic.busiest_minute:
         yield f"busiest minute: {traffic.per_minute} requests at {traffic.busiest_minute} UTC."
     if traffic.undated:
-        yield f"{traffic.undated} requests have no time."
+        yield f"{traffic.undated} requests have no time of arrival."
     if not found.probed:
-        yield "nothing was asked: what features do is from what is known of the runtimes."
+        yield "The fleet was not asked; statuses are what is known of its runtimes."
 
 
 def _features(moved: Moved) -> Iterator[tuple[str, ...]]:
@@ -101,7 +102,7 @@ def _features(moved: Moved) -> Iterator[tuple[str, ...]]:
 
 def _map_lines(moved: Moved) -> Iterator[str]:
     rows = list(_map(moved))
-    yield f"map of {moved.model} to {moved.target}: {_NO_CHANGE if not rows else ''}".rstrip()
+    yield f"{_MAP}" if rows else f"{_NO_CHANGE}."
     if rows:
         yield from table([MAP, *rows])
 
@@ -115,11 +116,12 @@ def _map(moved: Moved) -> Iterator[tuple[str, ...]]:
         yield _change(change, f"{change.feature} (in prompts)")
     if mapped.too_long:
         what = f"may not fit into {moved.context} tokens"
-        yield CONTEXT, str(mapped.too_long), what, "shorten the prompts, or let fewer tokens be answered", "unchanged"
+        yield CONTEXT, str(mapped.too_long), what, "send shorter prompts, or ask for fewer tokens", "unchanged"
 
 
 def _change(change: Change, name: str) -> tuple[str, ...]:
-    do = change.instead or ("do without it" if change.waiver else "nothing")
+    lacking = "not known" if change.kind == "unknown" else "there is no equivalent"
+    do = change.instead or ("do without it" if change.waiver else lacking)
     return name, str(change.requests), change.kind, do, change.replay
 
 

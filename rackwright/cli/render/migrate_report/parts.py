@@ -10,7 +10,13 @@ from rackwright.cli.render.migrate_report.cost_part import cost_part
 from rackwright.cli.render.migrate_report.replay_text import replay_part
 from rackwright.cli.render.migrate_report.score_part import score_part
 from rackwright.cli.render.migrate_report.shown import Part, Shown
-from rackwright.cli.render.migrate_report.standing_text import HEAD, log_document, log_rows
+from rackwright.cli.render.migrate_report.standing_text import (
+    HEAD,
+    log_document,
+    log_rows,
+    results,
+    results_document,
+)
 from rackwright.cli.render.sections import Section
 from rackwright.lifecycle.migrate.report_source import Reported
 from rackwright.migrate.plan.plan import Plan
@@ -24,8 +30,14 @@ def plan_part(found: Reported) -> Shown:
     tables = [Section("Plan", note, ("key", "value"), rows)]
     if plan.waivers:
         waived = tuple(plan.waivers.items())
-        tables.append(Section("Waivers", "Ignored features that were accepted by name.", ("feature", "why"), waived))
+        tables.append(Section("Waivers", "What clients can do without, and why.", ("feature", "why"), waived))
     return Shown({"sha256": standing.digest, **plan.model_dump(mode="json")}, tuple(tables))
+
+
+def results_part(found: Reported) -> Shown:
+    """Show which results there are, and whether they are still valid."""
+    head, *rows = results(found.standing)
+    return Shown(results_document(found.standing), (Section("Results", "", head, tuple(rows)),))
 
 
 def log_part(found: Reported) -> Shown:
@@ -54,6 +66,7 @@ def _plan_rows(plan: Plan) -> Iterator[tuple[str, str]]:
 
 PARTS: tuple[Part, ...] = (
     Part("plan", plan_part),
+    Part("results", results_part),
     Part("assess", assess_part),
     Part("replay", replay_part),
     Part("score", score_part),

@@ -10,20 +10,22 @@ from rackwright.cli.render.sections import Section
 from rackwright.cli.render.table import table
 from rackwright.lifecycle.migrate.report_source import Reported
 from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.spent import Spent
 
-HEAD = ("asked", "answered", "no answer", "prompt tokens", "answer tokens", "seconds each")
+HEAD = ("asked", "answered", "errors", "prompt tokens", "answer tokens", "seconds each")
 _ENDS = {"cloud": "the cloud", "again": "the cloud again", "fleet": "the fleet"}
 
 
-def replay_lines(outcome: Outcome, budget: float) -> Iterator[str]:
+def replay_lines(outcome: Outcome, budget: float, by_scores: float = 0.0) -> Iterator[str]:
+    """`by_scores`: what scores have cost."""
     yield f"{outcome.sample} of {outcome.recorded} recorded requests"
     yield from table([HEAD, *_rows(outcome)])
-    yield f"spent: {outcome.spent:.2f} of {budget:.2f} {outcome.currency}"
+    yield f"spent: {_spent(outcome, budget, by_scores)}"
     for why, count in outcome.left_out.items():
         yield f"left out: {count} ({why})"
 
 
-def replay_document(outcome: Outcome) -> Json:
+def replay_document(outcome: Outcome) -> dict[str, Json]:
     return {**outcome.model_dump(mode="json"), "done": outcome.done}
 
 
@@ -33,7 +35,8 @@ def replay_part(found: Reported) -> Shown | None:
     if outcome is None:
         return None
     said = f"{outcome.sample} of {outcome.recorded} recorded requests. "
-    said += f"Spent: {outcome.spent:.2f} of {found.plan.replay.budget:.2f} {outcome.currency}."
+    scores = found.result("golden", Spent)
+    said += f"Spent: {_spent(outcome, found.plan.replay.budget, scores.all if scores else 0.0)}."
     if not outcome.done:
         said += f" It isn't complete: {outcome.stopped or 'it was interrupted'}."
     tables = [Section("Replay", said, HEAD, tuple(_rows(outcome)))]
@@ -41,6 +44,11 @@ def replay_part(found: Reported) -> Shown | None:
         rows = tuple((why, str(count)) for why, count in outcome.left_out.items())
         tables.append(Section("Not replayed", "", ("why", "requests"), rows))
     return Shown(replay_document(outcome), tuple(tables))
+
+
+def _spent(outcome: Outcome, budget: float, by_scores: float) -> str:
+    text = f"{outcome.spent + outcome.reserved + by_scores:.2f} of {budget:.2f} {outcome.currency}"
+    return f"{text}, {by_scores:.2f} of it by scores" if by_scores else text
 
 
 def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:

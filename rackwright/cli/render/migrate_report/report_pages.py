@@ -30,10 +30,17 @@ class Report:
     def doubts(self) -> tuple[str, ...]:
         """What a reader must know first."""
         standing = self.found.standing
-        old = (f"{one.entry.act} no longer holds: {'; '.join(one.why)}" for one in standing.stale)
+        old = (f"{one.entry.act} is stale: {'; '.join(one.why)}" for one in standing.stale)
         edited = (edit.line() for edit in standing.edits)
         wrong = (problem.line() for problem in standing.problems)
-        return (*(doubt for _, one in self.shown for doubt in one.doubts), *old, *edited, *wrong)
+        shown = (doubt for _, one in self.shown for doubt in one.doubts)
+        return (*shown, *self._incomplete(), *old, *edited, *wrong)
+
+    def _incomplete(self) -> Iterator[str]:
+        progress = self.found.standing.progress
+        replayed = progress.replayed if progress else None
+        if replayed and not replayed.done:
+            yield f"the replay isn't complete: {replayed.stopped or 'it was interrupted'}"
 
     def document(self) -> Json:
         standing = self.found.standing

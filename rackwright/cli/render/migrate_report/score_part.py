@@ -9,7 +9,10 @@ from rackwright.cli.render.migrate_report import score_text
 from rackwright.cli.render.migrate_report.shown import Shown
 from rackwright.cli.render.sections import Section
 from rackwright.errors import RackwrightError
+from rackwright.lifecycle.migrate.answered import reading
 from rackwright.lifecycle.migrate.report_source import Reported
+from rackwright.migrate.asking.way import way_of
+from rackwright.migrate.assessment import Assessed
 from rackwright.migrate.score.join import Join
 from rackwright.migrate.score.request_checks import ABOUT
 from rackwright.migrate.score.result import Scored
@@ -37,7 +40,7 @@ def _tables(found: Reported, scored: Scored) -> Iterator[Section]:
     checks = tuple((kind, about) for kind, about in ABOUT.items() if any(one.of == kind for one in scored.segments))
     yield Section("Checks", "", ("check", "an answer passes if"), checks)
     counts = tuple((line,) for line in (*score_text.counts(scored), *scored.doubts))
-    yield Section("What was scored", "", ("",), counts)
+    yield Section("What was scored", "", ("requests",), counts)
     yield _examples(found, scored)
 
 
@@ -45,7 +48,8 @@ def _examples(found: Reported, scored: Scored) -> Section:
     title, note = "Examples", "The answers that differ most, redacted."
     shown: tuple[Example, ...] = ()
     try:
-        shown = examples(scored.unlike, Join(found.folder.read))
+        way = way_of(found.plan, found.result("assess", Assessed))
+        shown = examples(scored.unlike, Join(reading(found.folder, way)))
         if len(shown) < len(scored.unlike):
             note += f" {len(scored.unlike)} requests are known, {len(shown)} are shown."
     except RackwrightError as error:

@@ -11,13 +11,14 @@ from rackwright.errors import Problem
 from rackwright.lifecycle.migrate.same_folder import Known
 from rackwright.lifecycle.migrate.stale import RESULTS
 from rackwright.lifecycle.migrate.standing import OnDisk, Standing
+from rackwright.report.words import counted
 from rackwright.state.formats import stamp
 from rackwright.state.migrations import Entry
 
-HEAD = ("", "when", "who", "machine", "act", "what")
+HEAD = ("entry", "when", "who", "machine", "act", "what")
 _STATES = {
-    Known.NEW: "not noted yet",
-    Known.SAME: "as noted last",
+    Known.NEW: "not in the log yet",
+    Known.SAME: "as in the log",
     Known.AHEAD: "with files since the last entry of the log",
     Known.ABSENT: "not on this machine",
     Known.OTHER: "not the one that the log knows",
@@ -49,7 +50,7 @@ def standing_lines(one: Standing) -> Iterator[str]:
     yield from table(list(results(one)))
     yield from (f"edited: {edit.line()}" for edit in one.edits)
     yield ""
-    yield from table([HEAD, *log_rows(one.log.entries)]) if one.log.entries else ["nothing was noted yet"]
+    yield from table([HEAD, *log_rows(one.log.entries)]) if one.log.entries else ["the log is empty"]
     yield ""
     yield from _problems(one.problems)
     yield f"next: {one.next}"
@@ -57,7 +58,7 @@ def standing_lines(one: Standing) -> Iterator[str]:
 
 def results(one: Standing) -> Iterator[tuple[str, ...]]:
     """Yield a head, and a row for each act with a result."""
-    yield ("act", "last", "holds")
+    yield ("act", "last", "valid")
     for act in RESULTS:
         entry, holds = one.newest(act), one.progress.holds(act) if one.progress else ""
         yield (act, stamp(entry.time) if entry else "never", holds or "-")
@@ -85,7 +86,7 @@ def standing_document(one: Standing) -> dict[str, Json]:
         }
         if folder
         else None,
-        "results": {act: _result(one, act) for act in RESULTS},
+        "results": results_document(one),
         "stale": [{"act": old.entry.act, "entry": old.entry.number, "why": list(old.why)} for old in one.stale],
         "edits": [
             {"act": edit.entry.act, "entry": edit.entry.number, "before": edit.before.number, "keys": list(edit.keys)}
@@ -97,14 +98,20 @@ def standing_document(one: Standing) -> dict[str, Json]:
     }
 
 
+def results_document(one: Standing) -> dict[str, Json]:
+    return {act: _result(one, act) for act in RESULTS}
+
+
 def _result(one: Standing, act: str) -> Json:
     entry = one.newest(act)
     if entry is None:
         return None
+    holds = one.progress.holds(act) if one.progress else ""
     return {
         "entry": entry.number,
         "time": stamp(entry.time),
-        "holds": one.progress.holds(act) if one.progress else "",
+        "valid": holds.startswith("yes"),
+        "note": holds,
     }
 
 
@@ -114,8 +121,9 @@ def log_document(entries: Sequence[Entry]) -> list[Json]:
 
 def _folder(folder: OnDisk) -> str:
     if not folder.files:
-        return f"{folder.path}: no files here, {_STATES[folder.state]}"
-    return f"{folder.path}: {folder.files} files, {folder.requests} requests, {_STATES[folder.state]}"
+        return f"{folder.path}: no files here; {_STATES[folder.state]}"
+    held = f"{counted(folder.files, 'file')}, {counted(folder.requests, 'request')}"
+    return f"{folder.path}: {held}; {_STATES[folder.state]}"
 
 
 def _problems(problems: Sequence[Problem]) -> Iterator[str]:

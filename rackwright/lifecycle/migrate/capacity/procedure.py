@@ -26,15 +26,13 @@ from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.session.session import Session
 from rackwright.migrate.asking.way import Way
 from rackwright.migrate.capacity.body import body_of
-from rackwright.migrate.capacity.busiest import LENGTHS, Window, busiest, to_replay
+from rackwright.migrate.capacity.busiest import LENGTHS, MEASURABLE, Window, busiest, to_replay
 from rackwright.migrate.capacity.result import CapacityFound, Extrapolated, Measured, ModelCapacity, Speed
 from rackwright.migrate.capacity.sizing import at_a_time, sizing
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.resolve.package_index import index_of
 from rackwright.state.bench import Step
 
-LEAST = 20
-"""Recorded requests with a known time: a 95th percentile needs them."""
 SHORTEST = 60.0
 """Seconds of each replay, at least, unless the operator says otherwise. A queue that grows slowly would not show in a
 shorter one."""
@@ -110,9 +108,10 @@ def _model(
     names = tuple(name for name, model in place.plan.models.items() if model == replica.model)
     found = traffic(place, frozenset(names))
     window = to_replay(found.arrivals)
-    if window is None or window.requests < LEAST:
+    if window is None or window.requests < MEASURABLE:
         raise RackwrightError(
-            f"{window.requests if window else 0} recorded requests have a known time, at least {LEAST} are needed",
+            f"{window.requests if window else 0} recorded requests have a time of arrival, at least {MEASURABLE} are "
+            "needed",
             where=f"{place.plan.migration} {replica.model}",
             next=f"rackwright migrate capture {place.plan.migration}",
         )
@@ -150,9 +149,9 @@ class _Replay:
 
     def measured(self, send: Send, objectives: Objectives | None) -> Measured:
         requests = tuple(filter(self._can_be_sent, self.traffic.within(self.window)))
-        if len(requests) < LEAST:
+        if len(requests) < MEASURABLE:
             raise RackwrightError(
-                f"{len(requests)} chat completions are in the busiest window, at least {LEAST} are needed",
+                f"{len(requests)} chat completions are in the busiest window, at least {MEASURABLE} are needed",
                 where=self.replica.model,
             )
         first = self.window.whole_rate / len(self.traffic.place.session.fleet.replicas_of(self.replica.model))
@@ -186,7 +185,7 @@ class _Replay:
     def _recorded(self, requests: tuple[RecordedRequest, ...], rate: float) -> Recorded:
         """Return the requests at this mean rate, from the beginning again if they would end too early."""
         lap = len(requests) / rate
-        count = min(MOST_SENT, max(LEAST, math.ceil(rate * min(LONGEST, max(self.shortest, lap)))))
+        count = min(MOST_SENT, max(MEASURABLE, math.ceil(rate * min(LONGEST, max(self.shortest, lap)))))
         faster = self.window.seconds / lap
         at, bodies, mark = [], [], ""
         for number in range(count):
