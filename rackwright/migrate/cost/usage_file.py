@@ -248,8 +248,14 @@ def price_of(price: Price, prompt: int, answer: int, cached: int = 0) -> Decimal
 
 
 def _days_of(month: str) -> int:
+    """Return the days of it that are over: the bill of the present month isn't one of a whole month."""
     year, number = map(int, month.split("-"))
-    return monthrange(year, number)[1]
+    now = today()
+    return now.day if (now.year, now.month) == (year, number) else monthrange(year, number)[1]
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _from_first_to_last(days: Mapping[date, object]) -> Iterator[date]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from rackwright.errors import FleetError, RackwrightError
+from rackwright.migrate.cost import usage_file
 from rackwright.migrate.cost.bill import Bill
 from rackwright.migrate.cost.from_records import bill_of_records
 from rackwright.migrate.cost.usage_file import MOST_BYTES, MOST_PROBLEMS, read_usage
@@ -162,3 +164,11 @@ def test_a_day_without_dashes_is_one(file: Path) -> None:
 @pytest.mark.parametrize("amount", ["1_000", "\u0661\u0662", "1.234,56", "=1+1", "1,234.5"])
 def test_what_is_no_plain_number_is_refused(file: Path, amount: str) -> None:
     assert problems(file, f"month;amount\n2026-04;{amount}\n") == [f":2 has the amount {amount!r}"]
+
+
+def test_the_month_that_is_not_over_has_the_days_until_today(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a whole month it would make the provider look cheap, and the fleet dear."""
+    monkeypatch.setattr(usage_file, "today", lambda: date(2026, 5, 3))
+    found = read(file, "month,amount\n2026-04,3000\n2026-05,300\n")
+    assert found.days == {"2026-04": 30, "2026-05": 3}
+    assert found.monthly == Decimal(100) * Decimal("30.4375")
