@@ -147,6 +147,7 @@ def test_a_judge_compares_what_has_no_other_check(desk: Desk) -> None:
     (judge,) = [one for one in found.segments if one.kind == "judge"]
     assert (judge.word, judge.of, judge.pairs, judge.fleet, judge.again) == (Word.FAIL, "assistant", 50, 0, 1)
     assert found.requests == 90
+    assert "the judge assistant is a model that is judged, and models prefer answers like their own" in found.doubts
 
 
 def test_a_judge_without_a_word_decides_nothing(desk: Desk) -> None:

@@ -39,6 +39,9 @@ def score(place: Place, say: Callable[[str], None], ask: Ask | None = None) -> S
     if golden and ask:
         _add_golden(place, tally, golden, ask, say)
     found = decide(tally, place.plan.score, golden.digest if golden else None)
+    if (judge := place.plan.score.judge) in place.plan.models.values():
+        partial = f"the judge {judge} is a model that is judged, and models prefer answers like their own"
+        found = found.model_copy(update={"doubts": (*found.doubts, partial)})
     # A golden set is another file: its digest tells whether one was changed between two scores.
     by = f", golden set {golden.digest[:12]}" if golden else ""
     place.note("score", f"{found.word}, {counted(found.requests, 'request')}{by}: {found.why}", found)
