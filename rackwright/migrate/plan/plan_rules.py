@@ -26,6 +26,7 @@ def check_plan(root: Entries, name: str, fleet: Fleet, findings: Findings) -> No
     _check_score(root, fleet, findings)
     _check_redact(root, findings)
     _check_recipient(root, findings)
+    _check_folder(root, findings)
     _check_waivers(root, findings)
 
 
@@ -108,6 +109,21 @@ def _check_recipient(root: Entries, findings: Findings) -> None:
         pyrage.x25519.Recipient.from_str(recipient.text)
     except pyrage.RecipientError:
         findings.add(recipient, "is no public key of age: its checksum is wrong", "copy it again")
+
+
+def _check_folder(root: Entries, findings: Findings) -> None:
+    """Its .gitignore keeps git, and the kit, from all that is in it."""
+    folder = _scalar(root, "records", "folder")
+    if folder is None:
+        return
+    above = Path(root.file).resolve().parent
+    try:
+        place = (above / Path(folder.text).expanduser()).resolve()
+    except (RuntimeError, ValueError, OSError):
+        # There is no such user or path; the check of its type says so.
+        return
+    if place == above or place in above.parents:
+        findings.add(folder, "has the plan itself in it", "should be a folder for nothing but the records")
 
 
 def _known(node: Scalar, names: Iterable[str], what: str, findings: Findings) -> None:

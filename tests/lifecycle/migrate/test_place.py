@@ -280,3 +280,11 @@ def test_a_private_key_in_such_a_home_is_refused(desk: Desk) -> None:
     desk.open().folder.write("requests", ["text"])
     with pytest.raises(SecretError, match="begins with ~ and no known user's name"):
         list(desk.open().folder.read("requests"))
+
+
+@pytest.mark.parametrize("folder", [".", "..", "x/..", "/"])
+def test_a_folder_that_has_the_plan_in_it_is_refused(desk: Desk, folder: str) -> None:
+    """Git, and the kit, would leave out all files of the fleet: the records' folder has a .gitignore."""
+    desk.edit("  identity:", f'  folder: "{folder}"\n  identity:')
+    with pytest.raises(FleetError, match=r"records\.folder: has the plan itself in it"):
+        desk.open()
