@@ -48,6 +48,7 @@ def test_a_gateway_waits_so_long_and_no_longer() -> None:
 def test_a_host_proxy_waits_so_long_and_no_longer() -> None:
     assert said(HOST_PROXY, "timeout") == {
         "connect": "5s",
+        "client-hs": "5s",
         "http-request": "30s",
         "http-keep-alive": "120s",
         "client": "1000s",

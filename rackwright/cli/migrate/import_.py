@@ -21,7 +21,7 @@ FORMATS = ("jsonl", "openai", "litellm", "har")
 @click.command("import", cls=Command)
 @click.argument("name")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--format", type=click.Choice(FORMATS), help="What the files are; else each item says it.")
+@click.option("--format", type=click.Choice(FORMATS), help="What the files are. Without it, each item is looked at.")
 @common_options
 @pass_context
 def import_(context: Context, name: str, files: tuple[Path, ...], format: Format | None) -> None:
@@ -50,7 +50,7 @@ def _text(imported: Imported, name: str, models: Mapping[str, str]) -> Iterator[
     for reason, number in imported.skipped.items():
         yield f"  skipped, {reason}: {number:,}"
     for model, number in imported.models.items():
-        yield f"  {model} → {models.get(model, 'nothing: the plan does not map it')}: {number:,}"
+        yield f"  {model} → {models.get(model, 'not in the plan')}: {number:,}"
     replaced = ", ".join(f"{kind} {number:,}" for kind, number in imported.personal.items())
     yield f"personal data replaced: {replaced}" if replaced else "no personal data found"
     if imported.undated:

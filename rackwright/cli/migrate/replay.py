@@ -19,11 +19,11 @@ from rackwright.cli.common.options import Command, common_options, pass_context,
 @common_options
 @pass_context
 def replay(context: Context, name: str, fleet_again: bool, yes: bool) -> None:
-    """Ask the cloud twice and the fleet once a sample of the recorded requests.
+    """Ask a sample of the recorded requests again: the cloud twice, the fleet once.
 
-    The cloud charges for it, at most the plan's `replay.budget` for all replays of the migration. Shows what it will
-    probably cost, and asks first. Asks only what is missing; Ctrl-C stops it, and the same command goes on, also on
-    another machine that has the folder.
+    The cloud charges for it, at most the plan's `replay.budget` for all replays and scores of the migration. Shows
+    what it will probably cost, and asks first. Asks only what is missing; Ctrl-C stops it, and the same command goes
+    on, also on another machine that has the folder.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console

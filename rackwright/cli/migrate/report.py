@@ -20,7 +20,8 @@ from rackwright.errors import ExitCode, UsageError
 def report(context: Context, name: str, html: Path | None) -> int:
     """Show plan, results and log of the migration NAME as Markdown.
 
-    Asks only the control hosts. Exit code 12 if a result that it shows isn't a PASS, or has an ignored feature.
+    Asks only the control hosts. Exit code 12 if a verdict in it isn't PASS, or if a feature that
+    the fleet lacks has no waiver.
     """
     hosts_needed()
     from rackwright.cli.render.migrate_report.parts import PARTS

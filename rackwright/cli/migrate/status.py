@@ -13,7 +13,7 @@ from rackwright.cli.common.options import Command, common_options, pass_context
 @common_options
 @pass_context
 def status(context: Context, name: str | None) -> None:
-    """Show how far the migration NAME is, or each one of the fleet without NAME.
+    """Show how far the migration NAME is; without NAME, how far all are.
 
     What was done, by whom and when; which results are stale, and why; files that are missing or were changed; and the
     next command. Asks only the control hosts; changes nothing.

@@ -61,7 +61,7 @@ class Mapped(Stored):
     too_long: int = 0
     """Requests whose prompt and longest answer don't fit into the target's context."""
     blocking: tuple[str, ...] = ()
-    """Features that are ignored, or whose status is unknown, and that have no waiver."""
+    """Features that aren't ok and have no waiver."""
 
     @property
     def replayed(self) -> tuple[str, ...]:
@@ -90,7 +90,7 @@ def mapping(
         changes=tuple(one for one in found if one.feature not in PROMPTS),
         prompts=tuple(one for one in found if one.feature in PROMPTS),
         too_long=sum(count for size, count in traffic.contexts.items() if context and size > context),
-        blocking=tuple(one.feature for one in found if one.status != "rejected" and one.feature not in waivers),
+        blocking=tuple(one.feature for one in found if not one.waiver),
     )
 
 

@@ -38,7 +38,7 @@ def test_it_says_what_was_added_skipped_and_replaced(desk: Desk) -> None:
             "2 requests added, of 3 read in 1 file",
             "  skipped, not an object: 1",
             "  gpt-4o-mini → assistant: 1",
-            "  gpt-9 → nothing: the plan does not map it: 1",
+            "  gpt-9 → not in the plan: 1",
             "personal data replaced: email 2",
             "2 requests without a time of arrival: `migrate capacity` can't use them",
             "next: rackwright migrate assess support",

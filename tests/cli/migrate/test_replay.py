@@ -108,7 +108,7 @@ def test_the_map_is_shown_as_text_as_json_and_in_the_report(made: DeskEnds) -> N
     assert text.splitlines()[-1].startswith("next: add waivers for endpoint.chat, ")
     mapped = ran(made, "assess", "support", "--json").document["moved"][0]["mapped"]
     assert {one["feature"]: one["replay"] for one in mapped["changes"]}["n"] == "rewritten"
-    report = ran(made, "report", "support", "--html", made.desk.folder / "report.html").stdout
+    report = ran(made, "report", "support", "--html", str(made.desk.folder / "report.html")).stdout
     assert "## Map: gpt-4o-mini → assistant" in report
     assert "| n | 1 | rewritten | ask n times | rewritten |" in report
     assert "Map: gpt-4o-mini" in (made.desk.folder / "report.html").read_text()

@@ -118,7 +118,7 @@ def test_the_map_says_what_changes_and_what_blocks() -> None:
         "unknown.frob": "ignored",
         "stop": "unknown",
     }
-    assert set(found.blocking) == {"functions", "unknown.frob", "stop"}
+    assert set(found.blocking) == {"functions", "logit_bias", "n", "unknown.frob", "stop"}
     assert next(one.instead for one in found.changes if one.feature == "functions") == "use `tools` and `tool_choice`"
 
 
