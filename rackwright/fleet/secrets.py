@@ -28,7 +28,7 @@ def resolve(reference: str, *, where: str, folder: Path | None = None) -> Secret
     elif kind == "env":
         text = _from_environment(rest, where)
     elif kind == "file":
-        text = _from_file((folder or Path()) / Path(rest).expanduser(), where)
+        text = _from_file((folder or Path()) / _expanded(rest, where), where)
     elif kind == "cmd":
         text = _from_command(rest, where, folder)
     else:
@@ -39,6 +39,15 @@ def resolve(reference: str, *, where: str, folder: Path | None = None) -> Secret
     if not text:
         raise SecretError(f"{reference} is empty", where=where, should="a secret has at least one character")
     return Secret(text)
+
+
+def _expanded(path: str, where: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise SecretError(
+            "begins with ~ and no known user's name", where=where, should="should be the whole path of a file"
+        ) from None
 
 
 def hub_token(fleet: Fleet) -> Secret | None:

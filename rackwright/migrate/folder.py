@@ -6,10 +6,12 @@ is complete or absent: `files.json` names it after it is on disk.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -121,7 +123,12 @@ class Folder:
 
     def lines(self, name: str) -> list[str]:
         """Return the lines of one of the listed files. Raise as `read` does."""
-        return self._opened(name, self.manifest().files[name]).decode().split("\n")[:-1]
+        try:
+            return self._opened(name, self.manifest().files[name]).decode().split("\n")[:-1]
+        except UnicodeDecodeError:
+            raise RackwrightError(
+                "isn't text", where=str(self.path / name), should="was written by something else; erase it"
+            ) from None
 
     def of(self, kind: str) -> tuple[tuple[str, StoredFile], ...]:
         """Return this kind's files, oldest first."""
@@ -130,11 +137,14 @@ class Folder:
 
     def remove(self, kind: str) -> int:
         """Remove this kind's files; return how many there were."""
-        names = [name for name, _ in self.of(kind)]
-        kept = {name: one for name, one in self.manifest().files.items() if name not in names}
-        self._list(Manifest(files=kept))
-        for name in names:
-            (self.path / name).unlink(missing_ok=True)
+        if not self.of(kind):
+            return 0
+        with self._locked():
+            names = [name for name, _ in self.of(kind)]
+            kept = {name: one for name, one in self.manifest().files.items() if name not in names}
+            self._list(Manifest(files=kept))
+            for name in names:
+                (self.path / name).unlink(missing_ok=True)
         return len(names)
 
     def _create(self) -> None:
@@ -151,7 +161,24 @@ class Folder:
 
         return self._store(kind, pyrage.encrypt(chunk, [pyrage.x25519.Recipient.from_str(self.recipient)]), count)
 
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other commands on this machine from changing the list meanwhile: what they add would be lost."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise RackwrightError(f"can't be opened: {error.strerror}", where=str(self.path)) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
     def _store(self, kind: str, content: bytes, count: int) -> str:
+        with self._locked():
+            return self._stored(kind, content, count)
+
+    def _stored(self, kind: str, content: bytes, count: int) -> str:
         manifest = self.manifest()
         # A file that no list names was left by a run that was killed.
         last = max((_number(name) for name in manifest.files if _kind(name) == kind), default=0)

@@ -180,7 +180,7 @@ def _check_head(head: Head, log: Log, where: str) -> None:
 def _head_of(store: ControlStore, migration: str) -> Head | None:
     path = _head_path(migration)
     text = store.read(path)
-    return parse(Head, "migration-head", text, store.place(path)) if text else None
+    return parse(Head, "migration-head", text, store.place(path)) if text is not None else None
 
 
 def _head(log: Log) -> Head:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -37,6 +37,11 @@ def _no_option(text: str) -> str:
 def _controller_path(text: str) -> str:
     if not one_line(text).strip():
         raise ValueError("is empty; should be the path of a file")
+    if text.startswith("~"):
+        try:
+            Path(text).expanduser()
+        except RuntimeError:
+            raise ValueError("begins with ~ and no known user's name; write the whole path") from None
     return text
 
 

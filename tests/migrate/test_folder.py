@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -252,3 +253,28 @@ def test_removed_files_are_gone_and_the_others_stay(folder: Folder) -> None:
     assert [path.name for path in files(folder)] == ["answers-cloud-000001.jsonl.age"]
     assert list(folder.read("answers-cloud")) == ["kept"]
     assert folder.remove("requests") == 0
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """A gateway encrypted it, and may have been taken over."""
+    identity = pyrage.x25519.Identity.generate()
+    folder = Folder(tmp_path / "records", str(identity.to_public()), Secret(str(identity)))
+    content = pyrage.encrypt(b"\xff\n", [identity.to_public()])
+    name = folder.adopt("requests", content, 1)
+    with pytest.raises(RackwrightError, match=f"{name}: isn't text"):
+        list(folder.read("requests"))
+
+
+def test_two_commands_at_a_time_lose_no_file(tmp_path: Path) -> None:
+    """An import while a replay writes answers that were paid: each of them reads the list, and replaces it."""
+    recipient = str(pyrage.x25519.Identity.generate().to_public())
+    kinds = [f"kind-{letter}" for letter in "abcdefgh"]
+
+    def fill(kind: str) -> None:
+        for number in range(5):
+            Folder(tmp_path / "records", recipient).write(kind, [str(number)])
+
+    with ThreadPoolExecutor(len(kinds)) as pool:
+        list(pool.map(fill, kinds))
+    folder = Folder(tmp_path / "records", recipient)
+    assert {kind: len(folder.of(kind)) for kind in kinds} == dict.fromkeys(kinds, 5)

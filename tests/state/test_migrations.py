@@ -278,3 +278,11 @@ def test_a_log_moves_with_the_control_host(store: ControlStore) -> None:
     assert len([path for path in documents if path.startswith("migrations/")]) == 4
     store.load(store.acquire(ANNA), Contents(documents=documents))
     assert read_log(store, "cloud") == log
+
+
+def test_an_empty_head_is_damage(store: ControlStore) -> None:
+    """As if there were none, entries at the end could be missing unseen."""
+    noted(store, "init", "capture")
+    store.put("migrations/heads/cloud.json", "")
+    with pytest.raises(RackwrightError, match=r"cloud\.json"):
+        read_log(store, "cloud")

@@ -10,10 +10,15 @@ from rackwright.cli.common.options import Command, common_options, pass_context,
 
 @click.command(cls=Command)
 @click.argument("name")
+@click.option(
+    "--fleet-again",
+    is_flag=True,
+    help="Remove what the fleet has answered, and ask it everything again: after a change of its model or settings.",
+)
 @yes_option
 @common_options
 @pass_context
-def replay(context: Context, name: str, yes: bool) -> None:
+def replay(context: Context, name: str, fleet_again: bool, yes: bool) -> None:
     """Ask a sample of the recorded requests again: the cloud twice, the fleet once.
 
     The cloud charges for it, at most the plan's `replay.budget` for all replays and scores of the migration. Shows
@@ -30,7 +35,7 @@ def replay(context: Context, name: str, yes: bool) -> None:
 
     with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet) as session:
         place = open_place(session, name, console)
-        done = ask_again(place, console)
+        done = ask_again(place, console, fleet_again=fleet_again)
         next_ = next_step(place)
     lines = replay_lines(done.outcome, done.budget, done.by_scores)
     error = done.error(name)

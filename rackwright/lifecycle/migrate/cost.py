@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rackwright.errors import FleetError, Problem, RackwrightError
@@ -13,6 +14,7 @@ from rackwright.migrate.lines import parsed
 from rackwright.migrate.plan.prices import Costs
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import ReplayedAnswer
+from rackwright.report.words import counted
 
 
 def cost(place: Place, usage: Path | None = None) -> Costed:
@@ -27,7 +29,7 @@ def cost(place: Place, usage: Path | None = None) -> Costed:
     else:
         found = _of_records(place, costs)
     saved = f"{found.case.saved:+.2f} {found.currency} a month"
-    when = "never" if found.case.break_even is None else f"after {found.case.break_even} months"
+    when = "never" if found.case.break_even is None else f"after {counted(found.case.break_even, 'month')}"
     place.note("cost", f"bill from {found.source}; {saved}, break-even {when}", found)
     return found
 
@@ -50,9 +52,19 @@ def _of_records(place: Place, costs: Costs) -> Costed:
             answers[answer.request] = answer.completion_tokens
     requests = (parsed("requests", line, RecordedRequest) for line in place.folder.read("requests"))
     wanted = (request for request in requests if request.model in plan.models)
+    origins: set[str] = set()
+    recorded = _noting(wanted, origins)
     try:
-        bill = bill_of_records(wanted, plan.prices, answers=answers, share=plan.capture.share)
+        bill = bill_of_records(recorded, plan.prices, answers=answers, share=plan.capture.share)
     except RackwrightError as error:
         should, next_ = "name the provider's bill", f"rackwright migrate cost {plan.migration} --usage FILE"
         raise error.but(should=should, next=next_) from None
-    return compare(bill, costs, plan.currency, plan.capture.share)
+    # Imported logs count as complete.
+    return compare(bill, costs, plan.currency, plan.capture.share if "capture" in origins else 100.0)
+
+
+def _noting(requests: Iterable[RecordedRequest], origins: set[str]) -> Iterator[RecordedRequest]:
+    """Yield the requests, and add to `origins` where they are from."""
+    for request in requests:
+        origins.add(request.origin)
+        yield request

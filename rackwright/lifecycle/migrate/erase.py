@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rackwright.errors import HostError, RackwrightError
 from rackwright.lifecycle.migrate.capture import captures_of
 from rackwright.lifecycle.migrate.place import Place
+from rackwright.lifecycle.migrate.same_folder import refuse_away
 from rackwright.lifecycle.session.under_lease import leased
 from rackwright.report.words import counted
 from rackwright.values.base import Stored
@@ -39,7 +40,8 @@ def erase(place: Place, *, folder: bool) -> Erased:
     migration, captures = place.plan.migration, captures_of(place)
     asked = f"Erase all that the gateways have recorded for {migration}"
     if folder:
-        place.need_folder()
+        # Not need_folder: what is damaged must be erased, too.
+        refuse_away(place.folder, place.log)
         asked += f", and all records and answers in {place.folder.path}"
     place.console.confirm(f"{asked}?")
     with leased(place.session, f"migrate erase {migration}", place.console, rollout=True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from rackwright.lifecycle.migrate.sender import Got, Sender
+from rackwright.migrate.asking.price_of import UNCERTAIN
 from rackwright.migrate.side import Side
 from rackwright.values.secrets import Secret
 
@@ -96,7 +97,7 @@ class Lane:
         while True:
             got = self.ask_once(path, body)
             tries += 1
-            if not _may_help(got) or tries >= TRIES:
+            if not self._may_help(got) or tries >= TRIES:
                 return self._counted(got)
             if got.retry_after is not None:
                 self._pause(got.retry_after)
@@ -170,6 +171,12 @@ class Lane:
         if got.untrusted:
             raise self._stopped(f"the {self.side}: {got.problem}")
 
+    def _may_help(self, got: Got) -> bool:
+        """Whether the same request may be sent again. Not to a cloud that may have answered it: it is paid twice."""
+        if got.status in UNCERTAIN:
+            return self.side == "fleet"
+        return got.status in (408, 425) or got.status >= 500 or not got.sent
+
     def _counted(self, got: Got) -> Got:
         unheard = got.status == 0 or got.status >= 500
         with self._lock:
@@ -185,11 +192,6 @@ class Lane:
     def _stopped(self, reason: str) -> Stop:
         self.end(reason)
         return Stop(reason)
-
-
-def _may_help(got: Got) -> bool:
-    """Whether the same request may be sent again. Not if it could have been answered: that would be paid twice."""
-    return got.status in (408, 425) or got.status >= 500 or not got.sent
 
 
 def _code(got: Got) -> str:

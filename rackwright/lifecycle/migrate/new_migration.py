@@ -54,6 +54,10 @@ def _refuse(fleet: Fleet, path: Path, new_key: Path | None) -> None:
         raise UsageError("the fleet file has no clouds", where=str(fleet.path), should=should)
     if new_key and new_key.exists():
         raise UsageError("the file exists already", where=str(new_key), should="a new key never replaces a file")
+    if new_key and not str(new_key.absolute()).isprintable():
+        raise UsageError(
+            "has a character that no plan can name", where=repr(str(new_key)), should="should be printable UTF-8"
+        )
     if new_key and not new_key.parent.is_dir():
         raise UsageError(
             "its folder doesn't exist", where=str(new_key), should="should be a path in a private folder"
@@ -96,9 +100,14 @@ def _as_written(path: Path, folder: Path) -> str:
 def _write_new(path: Path, text: str, mode: int) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    except OSError as error:
+        raise RackwrightError(f"can't be written: {error.strerror}", where=str(path)) from None
+    try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
+        # A part of it would keep another attempt from writing it.
+        path.unlink(missing_ok=True)
         raise RackwrightError(f"can't be written: {error.strerror}", where=str(path)) from None

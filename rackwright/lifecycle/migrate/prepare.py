@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -12,12 +12,14 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.answered import KINDS, Answered, read_answers
 from rackwright.lifecycle.migrate.known_way import other_currency
 from rackwright.migrate.asking.outcome import Outcome
-from rackwright.migrate.asking.price_of import most, usual
+from rackwright.migrate.asking.price_of import most, price, usual
 from rackwright.migrate.asking.sample import Drawn, Sample, draw
 from rackwright.migrate.asking.way import Way
 from rackwright.migrate.folder import Folder
+from rackwright.migrate.lines import parsed
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ def prepare(plan: Plan, folder: Folder, before: Outcome | None, way: Way, *, by_
         what = f"earlier replays have spent {before.spent:.2f} {before.currency}"
         raise other_currency(plan.migration, what, before.currency)
     paid = {one.request for one in read_answers(folder, "cloud", way)}
+    known = _Charged(plan, folder)
     sample = draw(
-        requests_in(folder),
+        known.counting(requests_in(folder)),
         plan.models,
         plan.replay.sample,
         paid,
@@ -75,10 +78,35 @@ def prepare(plan: Plan, folder: Folder, before: Outcome | None, way: Way, *, by_
             next=f"rackwright migrate capture {plan.migration}, or rackwright migrate import {plan.migration} FILE",
             listed=(f"{count} left out: {why}" for why, count in sample.left_out.items()),
         )
-    spent = before.spent if before else 0.0
+    # A control host that was restored from an older snapshot knows less than the folder.
+    spent = max(before.spent if before else 0.0, known.charged)
     reserved = before.reserved if before else 0.0
     answered = _answered(folder, {one.id for one in sample.drawn}, way)
     return Prepared(sample, answered, spent + reserved, reserved, by_scores)
+
+
+class _Charged:
+    """What the answers in the folder have cost at least: those with token counts, whichever cloud gave them."""
+
+    def __init__(self, plan: Plan, folder: Folder) -> None:
+        self.charged = 0.0
+        self._plan = plan
+        self._tokens: dict[str, list[tuple[int, int]]] = {}
+        ends: tuple[Asked, ...] = ("cloud", "again")
+        for asked in ends:
+            for line in folder.read(KINDS[asked]):
+                answer = parsed(KINDS[asked], line, ReplayedAnswer)
+                if answer.prompt_tokens is not None and answer.completion_tokens is not None:
+                    tokens = answer.prompt_tokens, answer.completion_tokens
+                    self._tokens.setdefault(answer.request, []).append(tokens)
+
+    def counting(self, requests: Iterable[tuple[str, RecordedRequest]]) -> Iterator[tuple[str, RecordedRequest]]:
+        """Yield the requests; afterwards `charged` has the cost of answers to them."""
+        for file, request in requests:
+            if request.model in self._plan.prices:
+                of_it = self._tokens.pop(request.id, ())
+                self.charged += sum(price(self._plan, request.model, *tokens) for tokens in of_it)
+            yield file, request
 
 
 def require_ends(fleet: Fleet, plan: Plan) -> Mapping[str, str]:

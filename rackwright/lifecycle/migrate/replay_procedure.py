@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.times.zone import zone_of
+from rackwright.lifecycle.migrate.answered import KINDS
 from rackwright.lifecycle.migrate.gateway_lanes import Hours, lane_to, require_client_here
 from rackwright.lifecycle.migrate.known_way import known_way, spent_by_scores
 from rackwright.lifecycle.migrate.lane import Pace
@@ -19,6 +20,8 @@ from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.plan.plan import Plan
 from rackwright.report.words import counted
 from rackwright.stopping import stoppable
+
+FLEET = KINDS["fleet"]
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,11 @@ class Replayed:
         )
 
 
-def replay(place: Place, console: Console) -> Replayed:
+def replay(place: Place, console: Console, *, fleet_again: bool = False) -> Replayed:
     """Ask both ends what is missing, within the plan's budget and hours. Every part is noted.
 
-    The operator agrees first, unless nothing is missing. Raise FleetError if an end can't answer one of the plan's
+    `fleet_again`: what the fleet has answered before is removed first, and the log says so. The operator agrees
+    first, unless nothing is missing. Raise FleetError if an end can't answer one of the plan's
     models, RackwrightError if there is nothing to replay, or if answers or notes can't be written.
     """
     names = require_ends(place.session.fleet, place.plan)
@@ -53,6 +57,13 @@ def replay(place: Place, console: Console) -> Replayed:
     require_client_here(place.session)
     before = place.result("replay", Outcome)
     way, by_scores = known_way(place), spent_by_scores(place).all
+    if fleet_again and (answers := place.folder.of(FLEET)):
+        count = sum(one.lines for _, one in answers)
+        console.confirm(f"Remove {counted(count, 'answer')} of the fleet, and ask for them again?")
+        place.folder.remove(FLEET)
+        prepared = prepare(place.plan, place.folder, before, way, by_scores=by_scores)
+        before = outcome_of(place.plan, way, prepared)
+        place.note("replay", f"{counted(count, 'answer')} of the fleet removed, to ask it again", before)
     prepared = prepare(place.plan, place.folder, before, way, by_scores=by_scores)
     if not prepared.pending:
         console.say("every request of the sample was asked already")

@@ -85,10 +85,15 @@ def refuse_other(folder: Folder, log: Log) -> None:
     _refuse(folder, log, {Known.OTHER: "isn't the folder that the log knows, or an older copy"})
 
 
-def refuse_absent(folder: Folder, log: Log) -> None:
-    """Raise RackwrightError unless the whole folder that the log knows is here, with every problem of its files."""
+def refuse_away(folder: Folder, log: Log) -> None:
+    """Raise RackwrightError unless the folder that the log knows is here, whatever its files are like."""
     refuse_other(folder, log)
     _refuse(folder, log, {Known.ABSENT: "isn't on this machine"})
+
+
+def refuse_absent(folder: Folder, log: Log) -> None:
+    """Raise RackwrightError unless the whole folder that the log knows is here, with every problem of its files."""
+    refuse_away(folder, log)
     if problems := folder.problems():
         first = problems[0]
         raise RackwrightError(first.what, where=first.where, should=first.should).with_problems(problems)

@@ -59,15 +59,16 @@ def has_records(log: Log) -> bool:
     return any(entry.act in ("capture", "import") and _has_new_files(log, entry) for entry in log.entries)
 
 
+def changed_keys(entry: Entry, now: Mapping[str, str]) -> tuple[str, ...]:
+    """Return which of the keys that the act depends on have other digests now than in the entry."""
+    watched = KEYS.get(entry.act, ())
+    changed = (key for key in {*now, *entry.keys} if now.get(key) != entry.keys.get(key))
+    return tuple(sorted(key for key in changed if any(key == one or key.startswith(f"{one}.") for one in watched)))
+
+
 def _changed_keys(entry: Entry, plan: Plan) -> Iterator[str]:
     # What is recorded stays recorded: only erasing it and recording it again follows a change.
-    now, watched = key_digests(plan), KEYS.get(entry.act, ())
-    changed = sorted(
-        key
-        for key in {*now, *entry.keys}
-        if now.get(key) != entry.keys.get(key) and any(key == one or key.startswith(f"{one}.") for one in watched)
-    )
-    if changed:
+    if changed := changed_keys(entry, key_digests(plan)):
         yield f"{enumerated(changed)} changed in the plan"
 
 

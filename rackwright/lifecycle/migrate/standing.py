@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rackwright.errors import Problem, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
+from rackwright.lifecycle.migrate.edited import Edit, edits
 from rackwright.lifecycle.migrate.place import folder_of, plan_path
 from rackwright.lifecycle.migrate.progress import Progress, progress
 from rackwright.lifecycle.migrate.same_folder import Known, last_with_folder, look, where_from
@@ -56,6 +57,11 @@ class Standing:
     @property
     def stale(self) -> tuple[Stale, ...]:
         return self.progress.stale if self.progress else ()
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """Edits of the plan between two results of one act."""
+        return edits(self.log)
 
     def newest(self, act: str) -> Entry | None:
         return newest(self.log, act)

@@ -12,6 +12,7 @@ from rackwright.migrate.recorded_request import RecordedRequest
 
 PATHS = ("/v1/chat/completions", "/v1/completions")
 """What is replayed. Two models' embeddings are in different spaces, so comparing them would say nothing."""
+_NOT_TEXT = ("file", "input_file", "input_audio")
 _STREAMING = ("stream", "stream_options")
 
 
@@ -42,6 +43,20 @@ def lacks_media(body: Mapping[str, JsonValue]) -> bool:
         elif isinstance(one, list):
             waiting += one
     return False
+
+
+def costs_more(body: Mapping[str, JsonValue]) -> bool:
+    """Return whether the cloud charges by more than tokens of text and images, so that a budget can't cover it: a
+    search in the web, sounds in the answer, or a file that is stored at the provider."""
+    if body.get("web_search_options") is not None or "audio" in body:
+        return True
+    tools, messages = body.get("tools"), body.get("messages")
+    kinds = [one.get("type") for one in tools if isinstance(one, dict)] if isinstance(tools, list) else []
+    if any(kind not in (None, "function", "custom") for kind in kinds):
+        return True
+    contents = [one.get("content") for one in messages if isinstance(one, dict)] if isinstance(messages, list) else []
+    parts = (part for content in contents if isinstance(content, list) for part in content)
+    return any(isinstance(part, dict) and part.get("type") in _NOT_TEXT for part in parts)
 
 
 def _dumped(body: Mapping[str, JsonValue], model: str) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from heapq import heappush, heapreplace
 from typing import NamedTuple
 
-from rackwright.migrate.asking.request_body import PATHS, lacks_media
+from rackwright.migrate.asking.request_body import PATHS, costs_more, lacks_media
 from rackwright.migrate.recorded_request import RecordedRequest
 
 _DAY = 86_400
@@ -98,7 +98,9 @@ def _left_out(request: RecordedRequest, models: Collection[str]) -> str:
         return f"{request.path[:40]} isn't replayed"
     if request.model not in models:
         return f"the plan's models don't have {request.model[:60]}"
-    return "images, sounds and files aren't recorded" if lacks_media(request.body) else ""
+    if lacks_media(request.body):
+        return "images, sounds and files aren't recorded"
+    return "has a price by more than tokens: a search, a sound or a file" if costs_more(request.body) else ""
 
 
 def _inverse(id: str, answered: Collection[str], seed: str) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.recorded_request import MOST_TOKENS, RecordedRequest
 
 CHARACTERS = 4
 """Of English text in a token, about."""
@@ -42,7 +42,7 @@ def limit_of(request: RecordedRequest) -> int | None:
     for name in _LIMITS:
         value = request.body.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
+            return min(value, MOST_TOKENS)
     return None
 
 

@@ -136,7 +136,8 @@ def _row(reading: _Reading, number: int, row: list[str], when: int, amount: int,
 
 def _amount(text: str) -> Decimal | None:
     try:
-        found = Decimal(text.strip())
+        # Python also takes 1_000 and digits of other scripts.
+        found = Decimal(text.strip()) if text.isascii() and "_" not in text else Decimal("NaN")
     except InvalidOperation:
         return None
     return found if found.is_finite() and abs(found) < Decimal(10) ** 12 else None
@@ -147,7 +148,8 @@ def _moment(text: str) -> date | str | None:
     try:
         if len(text) == len("2026-11"):
             return f"{datetime.strptime(text, '%Y-%m').replace(tzinfo=UTC):%Y-%m}"
-        if text.isdecimal():
+        # Ten digits are Unix seconds; eight are a day without dashes.
+        if len(text) == len("1775001600") and text.isdecimal():
             return datetime.fromtimestamp(int(text), UTC).date()
         return datetime.fromisoformat(text).date()
     except (ValueError, OverflowError, OSError):
@@ -246,8 +248,14 @@ def price_of(price: Price, prompt: int, answer: int, cached: int = 0) -> Decimal
 
 
 def _days_of(month: str) -> int:
+    """Return the days of it that are over: the bill of the present month isn't one of a whole month."""
     year, number = map(int, month.split("-"))
-    return monthrange(year, number)[1]
+    now = today()
+    return now.day if (now.year, now.month) == (year, number) else monthrange(year, number)[1]
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _from_first_to_last(days: Mapping[date, object]) -> Iterator[date]:

@@ -9,12 +9,11 @@ from enum import StrEnum
 from typing import Literal
 
 from rackwright.migrate.features.bodies import CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES
+from rackwright.migrate.recorded_request import LAST_SECOND
 from rackwright.values.base import Stored
 
 Format = Literal["jsonl", "openai", "litellm", "har"]
 MOST_TOKENS = 100_000_000
-LAST_SECOND = 4_102_444_800.0
-"""The year 2100; a time after it isn't one in seconds."""
 
 
 class Reason(StrEnum):

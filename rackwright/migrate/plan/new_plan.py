@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 from rackwright.fleet.fleet import Fleet
@@ -75,7 +76,9 @@ def new_plan(fleet: Fleet, migration: str, *, recipient: str = "", identity: str
         models="\n".join(f"  {name + ':':<{width + 1}} {model}".rstrip() for name, model in models.items())
         or "  # …",
         recipient=recipient or "               # its public key: age1…",
-        identity=f'"{identity}"' if identity else '                # its private key: "cmd:pass show migration"',
+        identity=json.dumps(identity, ensure_ascii=False)
+        if identity
+        else '                # its private key: "cmd:pass show migration"',
         judge=next(iter(fleet.file.models), "MODEL"),
         prices="\n".join(f"  {name + ':':<{width + 1}} {{input: , output: }}" for name in models) or "  # …",
     )

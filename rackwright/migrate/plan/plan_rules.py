@@ -25,6 +25,8 @@ def check_plan(root: Entries, name: str, fleet: Fleet, findings: Findings) -> No
     _check_prices(root, findings)
     _check_score(root, fleet, findings)
     _check_redact(root, findings)
+    _check_recipient(root, findings)
+    _check_folder(root, findings)
     _check_waivers(root, findings)
 
 
@@ -68,9 +70,11 @@ def _check_score(root: Entries, fleet: Fleet, findings: Findings) -> None:
         # A model that only a cloud answers would send prompts and answers to it.
         _known(judge, fleet.file.models, "model that the fleet itself answers", findings)
     if golden:
-        place = Path(root.file).parent / Path(golden.text).expanduser()
         try:
-            read_golden_set(place)
+            read_golden_set(Path(root.file).parent / Path(golden.text).expanduser())
+        except RuntimeError:
+            # There is no such user; the check of its type says so.
+            pass
         except FleetError as error:
             more = f", and {len(error.problems) - 1} more problems" if error.problems[1:] else ""
             findings.add(golden, f"is no golden set: {error.problems[0].line()}{more}")
@@ -92,6 +96,34 @@ def _check_waivers(root: Entries, findings: Findings) -> None:
     for waived in _keys(root, "waivers"):
         if not waived.text.startswith(UNKNOWN):
             _known(waived, waivable(), "feature", findings)
+
+
+def _check_recipient(root: Entries, findings: Findings) -> None:
+    """Its form is checked elsewhere; a letter that was mistyped shows in its checksum alone."""
+    recipient = _scalar(root, "records", "recipient")
+    if recipient is None or not recipient.text.startswith("age1"):
+        return
+    import pyrage
+
+    try:
+        pyrage.x25519.Recipient.from_str(recipient.text)
+    except pyrage.RecipientError:
+        findings.add(recipient, "is no public key of age: its checksum is wrong", "copy it again")
+
+
+def _check_folder(root: Entries, findings: Findings) -> None:
+    """Its .gitignore keeps git, and the kit, from all that is in it."""
+    folder = _scalar(root, "records", "folder")
+    if folder is None:
+        return
+    above = Path(root.file).resolve().parent
+    try:
+        place = (above / Path(folder.text).expanduser()).resolve()
+    except (RuntimeError, ValueError, OSError):
+        # There is no such user or path; the check of its type says so.
+        return
+    if place == above or place in above.parents:
+        findings.add(folder, "has the plan itself in it", "should be a folder for nothing but the records")
 
 
 def _known(node: Scalar, names: Iterable[str], what: str, findings: Findings) -> None:

@@ -145,6 +145,10 @@ def _doubts(tally: Tally, segments: Sequence[Segment]) -> Iterator[str]:
             yield f"{segment.name} isn't decided: {segment.why}"
         if segment.again is not None and segment.again < _NOISY:
             yield f"{segment.name}: the cloud's own second answers are good in {segment.again:.0%} only"
+    judged = sum(sum(cell.values()) for (kind, _), cell in tally.cells.items() if kind == "judge")
+    if (unchecked := tally.unchecked - judged) > 0:
+        of = f"{unchecked} of {tally.requests} requests"
+        yield f"{of} are compared by form alone: no check and no judge says anything about what their answers say"
     if tally.unjudged:
         yield f"the judge gave no word on {tally.unjudged} requests"
     scored, out = tally.requests, (+tally.left_out).total() - tally.left_out["not replayed"]

@@ -148,7 +148,11 @@ def _same_call(one: ReplayedCall, other: ReplayedCall) -> bool:
     (known, first), (also, second) = _json(one.arguments or "{}"), _json(other.arguments or "{}")
     if one.name != other.name or known != also:
         return False
-    return same_json(first, second) if known else one.arguments == other.arguments
+    try:
+        return same_json(first, second) if known else one.arguments == other.arguments
+    except RecursionError:
+        # Deep enough for the parser, and too deep to be compared.
+        return one.arguments == other.arguments
 
 
 def _json(text: str) -> tuple[bool, JsonValue]:

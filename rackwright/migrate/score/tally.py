@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from heapq import nsmallest
 
+from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.score.join import Answered
 from rackwright.migrate.score.request_checks import Marks, marks, says_what, usable
 from rackwright.migrate.score.result import Kind, Unlike
 from rackwright.verdict.proportions import PairedShares
 
 MOST_UNLIKE = 20
+_NO_PART = frozenset(
+    "model stream stream_options user safety_identifier metadata store prompt_cache_key service_tier seed".split()
+)
+"""Fields of a request that don't change what is asked."""
 Place = tuple[Kind, str]
 """A segment's kind, and what it is of."""
 
 
 @dataclass
 class Tally:
-    """The counts so far. The order in which requests are added makes no difference."""
+    """The counts so far. The order in which requests are added makes no difference, but among equal ones the first
+    counts."""
 
     models: frozenset[str]
     """The provider's models that are scored; each has a segment, even if no request is for it."""
@@ -29,7 +36,10 @@ class Tally:
     """Requests about which a judge gave no word."""
     left_out: Counter[str] = field(default_factory=Counter)
     cells: dict[Place, Counter[Marks]] = field(default_factory=dict)
+    unchecked: int = 0
+    """Requests of which no check says anything about what an answer says."""
     _unlike: list[Unlike] = field(default_factory=list)
+    _seen: set[int] = field(default_factory=set, repr=False)
 
     def __post_init__(self) -> None:
         self.expect("all")
@@ -56,7 +66,9 @@ class Tally:
         worse = tuple(kind for kind, one in checked.items() if one.again and not one.fleet)
         if worse:
             self._keep(Unlike(request=found.request.id, model=found.request.model, checks=worse))
-        return not says_what(checked)
+        unclear = not says_what(checked)
+        self.unchecked += unclear
+        return unclear
 
     def _unfit(self, found: Answered) -> str | None:
         """Return why the request can't be scored; None: it can."""
@@ -64,7 +76,14 @@ class Tally:
             return "the plan has no such model"
         if not usable(found.cloud):
             return "the cloud failed"
-        return None if usable(found.again) else "the cloud failed the second time"
+        if not usable(found.again):
+            return "the cloud failed the second time"
+        # Equal requests aren't independent: eighty of one kind say as much as one.
+        key = _key(found.request)
+        if key in self._seen:
+            return "equal to another request"
+        self._seen.add(key)
+        return None
 
     def mark(self, kind: Kind, name: str, one: Marks) -> None:
         self.expect(kind, name)
@@ -85,6 +104,13 @@ class Tally:
         self._unlike.append(one)
         if len(self._unlike) > 50 * MOST_UNLIKE:
             self._unlike = list(self.unlike)
+
+
+def _key(request: RecordedRequest) -> int:
+    """Return a short form of what an answer depends on."""
+    asked = {name: value for name, value in request.body.items() if name not in _NO_PART}
+    text = json.dumps([request.model, request.path, asked], sort_keys=True)
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
 
 
 def _rank(one: Unlike) -> tuple[int, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import stat
 import subprocess
@@ -181,3 +182,29 @@ def test_the_command_says_what_it_wrote_and_what_comes_next(desk: Desk) -> None:
     ran = rackwright("-f", desk.path, "migrate", "init", "batch")
     assert ran.exit_code == 2
     assert "init never overwrites a file\n  next: rackwright migrate status batch" in ran.stderr
+
+
+def test_a_plan_or_key_that_was_written_in_part_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the same command would refuse to overwrite it, and nobody could use it."""
+    fleet = fleet_in(tmp_path, openai=("gpt-4o",))
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(RackwrightError, match="No space left"):
+        begin(fleet, "support")
+    with pytest.raises(RackwrightError, match="No space left"):
+        begin(fleet, "support", tmp_path / "m.key")
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_key_with_quotes_in_its_name_is_found_and_one_that_is_no_text_refused(tmp_path: Path) -> None:
+    fleet = fleet_in(tmp_path, openai=("gpt-4o",))
+    begin(fleet, "support", tmp_path / "it's \"m\\.key")
+    text = (tmp_path / "site.migrate-support.yml").read_text()
+    identity = next(line for line in text.splitlines() if line.startswith("  identity:"))
+    # In double quotes, YAML is written as JSON.
+    assert json.loads(identity.partition(": ")[2]) == "file:it's \"m\\.key"
+    with pytest.raises(UsageError, match="has a character that no plan can name"):
+        begin(fleet, "other", tmp_path / "m\udcff.key")

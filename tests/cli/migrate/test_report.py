@@ -88,7 +88,37 @@ def test_what_no_longer_holds_comes_first(desk: Desk, monkeypatch: pytest.Monkey
     desk.edit("currency", "score: {margin: 3}\ncurrency")
     ran = report(desk)
     assert "- score is stale: score.margin changed in the plan" in ran.stdout
-    assert report(desk, "--json").document["stale"] == ["score"]
+    document = report(desk, "--json").document
+    assert (document["stale"], document["good"], ran.exit_code) == (["score"], False, 12)
+
+
+def test_a_plan_that_was_edited_until_it_passed_shows(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of these makes a PASS more likely, and the log alone would hide that in digests."""
+    monkeypatch.setattr(parts, "PARTS", (Part("score", score_part),))
+    desk.open().note("score", "FAIL, 40 pairs", Found(pairs=39))
+    desk.edit("currency", "score: {margin: 20}\ncurrency")
+    desk.open().note("score", "INCONCLUSIVE, 40 pairs", Found(pairs=39))
+    desk.edit("margin: 20", "margin: 20, least: 20")
+    for _ in range(2):
+        desk.open().note("score", "PASS, 40 pairs", Found(pairs=40))
+    ran = report(desk, "--html", tmp_path / "page.html")
+    assert ran.exit_code == 0
+    first, second = (line for line in ran.stdout.splitlines() if "the plan had another" in line)
+    assert first.startswith("- score: the plan had another score.least in entry 3 of 20")
+    assert first.endswith(" UTC: INCONCLUSIVE, 40 pairs")
+    assert second.startswith("- score: the plan had another score.least and score.margin in entry 2 of 20")
+    assert "the plan had another score.least" in (tmp_path / "page.html").read_text()
+    status = rackwright("-f", desk.path, "migrate", "status", "support")
+    assert "edited: score: the plan had another score.least in entry 3 of 20" in status.stdout
+    document = rackwright("-f", desk.path, "migrate", "status", "support", "--json").document["migration"]
+    assert document["edits"][0] == {"act": "score", "entry": 5, "before": 3, "keys": ["score.least"]}
+
+
+def test_a_page_without_a_score_is_no_good_news(desk: Desk, tmp_path: Path) -> None:
+    report(desk, "--html", tmp_path / "page.html")
+    assert '<h1 class="conclusion failed">' in (tmp_path / "page.html").read_text()
 
 
 def test_a_result_that_was_changed_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

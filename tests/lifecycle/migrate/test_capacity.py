@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from rackwright.errors import RackwrightError, UsageError
 from rackwright.lifecycle.bench.measure import Recorded
-from rackwright.lifecycle.migrate.capacity import pool_check
+from rackwright.lifecycle.migrate.capacity import pool_check, traffic
 from rackwright.lifecycle.migrate.capacity.pool_check import of_fit
 from rackwright.lifecycle.migrate.capacity.procedure import LONGEST, SHORTEST, capacity
 from rackwright.migrate.assessment import Assessed, Moved
-from rackwright.migrate.capacity.body import PATH
 from rackwright.migrate.capacity.result import Cache, CapacityFound
 from rackwright.migrate.features.mapping import Change, Mapped
 from rackwright.migrate.features.summary import TrafficSummary
@@ -26,6 +26,7 @@ from tests.lifecycle.bench.steps import step
 from tests.lifecycle.migrate.desks import Desk
 
 START = 1_764_500_000.0
+CHAT = "/v1/chat/completions"
 
 
 class Replica:
@@ -52,7 +53,7 @@ def no_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_check, "_placed", lambda *_: None)
 
 
-def record(desk: Desk, *times: float, origin: Any = "capture", path: str = "/v1/chat/completions") -> None:
+def record(desk: Desk, *times: float, origin: Any = "capture", path: str = CHAT) -> None:
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Is it good?"}], "max_tokens": 30}
     ours = (
         RecordedRequest(id=f"r{n}", arrived=START + at, path=path, model="gpt-4o-mini", body=body, origin=origin)
@@ -190,10 +191,35 @@ def test_the_cache_is_compared_with_the_requests_in_work() -> None:
     assert found.why == f"the cache holds {holds} requests of 8192 tokens, and {holds + 1} are in work at the peak"
 
 
+def test_a_window_that_memory_does_not_hold_is_thinned_evenly(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first ones of it would be a burst, and then silence."""
+    monkeypatch.setattr(traffic, "MOST", 30)
+    record(desk, *evenly(120, 0.5))
+    replica = Replica(most=100)
+    capacity(desk.open(), desk.say, engine=replica)
+    rate, recorded = replica.sent[0]
+    gaps = {round((after - before) * rate, 3) for before, after in pairwise(recorded.at[:15])}
+    assert gaps == {1.0}
+
+
+def test_a_limit_that_no_model_has_is_bounded(desk: Desk) -> None:
+    """A client may send any number, and the gateways record it."""
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "?"}], "max_tokens": 10**25}
+    ours = (
+        RecordedRequest(
+            id=f"r{n}", arrived=START + n, path=CHAT, model="gpt-4o-mini", body=body, origin="capture"
+        ).model_dump_json()
+        for n in range(30)
+    )
+    desk.open().folder.write("requests", ours)
+    (model,) = capacity(desk.open(), desk.say, engine=Replica(most=6)).models
+    assert model.cache.fits is False
+
+
 def test_the_replica_is_asked_as_the_map_says(desk: Desk) -> None:
     body = {"model": "gpt-4o-mini", "messages": [{"role": "developer", "content": "Is it good?"}], "max_tokens": 30}
     ours = (
-        RecordedRequest(id=f"r{n}", arrived=START + n, path=PATH, model="gpt-4o-mini", body=body, origin="jsonl")
+        RecordedRequest(id=f"r{n}", arrived=START + n, path=CHAT, model="gpt-4o-mini", body=body, origin="jsonl")
         for n in range(30)
     )
     desk.open().folder.write("requests", (one.model_dump_json() for one in ours))

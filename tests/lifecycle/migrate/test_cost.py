@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rackwright.cli.render.migrate_report.cost_text import doubts
 from rackwright.errors import FleetError
 from rackwright.lifecycle.migrate.cost import cost
 from rackwright.migrate.cost.comparison import Costed
@@ -47,3 +48,14 @@ def test_without_a_file_the_bill_is_computed_and_says_so(desk: Desk) -> None:
 def test_a_plan_without_costs_is_refused(desk: Desk) -> None:
     with pytest.raises(FleetError, match="has no costs"):
         cost(desk.open())
+
+
+def test_an_imported_log_is_no_sample(desk: Desk) -> None:
+    desk.edit("currency: EUR", f"{COSTS}currency: EUR")
+    log = RecordedRequest(
+        id="a", arrived=1_775_001_600, path="/v1", model="gpt-4o-mini", body={}, origin="jsonl", prompt_tokens=5
+    )
+    desk.open().folder.write("requests", [log.model_dump_json()])
+    found = cost(desk.open())
+    assert found.sampled == 100
+    assert next(iter(doubts(found))).startswith("the bill is computed from recorded requests and the plan's prices")

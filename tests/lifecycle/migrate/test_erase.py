@@ -78,3 +78,16 @@ def test_a_gateway_that_is_down_or_still_lists_files_is_named(agrees: Agrees, ca
     assert erased.gateways == ()
     assert erased.missed == {"gate1": "can't be reached", "gate2": "it still lists 1 file"}
     assert agrees.open().entries()[-1].what == "0 gateways without recorded requests, not gate1, gate2"
+
+
+def test_a_damaged_folder_is_erased_too(agrees: Agrees, captures: StandInCaptures) -> None:
+    """Personal data must not stay because one file of it is gone."""
+    agrees.open().folder.write("requests", ["text"])
+    agrees.open().folder.write("requests", ["more"])
+    agrees.open().note("import", "2 requests")
+    first, second = sorted(agrees.records.glob("*.age"))
+    first.unlink()
+    second.write_bytes(b"changed")
+    erased = erase(agrees.open(), folder=True)
+    assert (erased.files, erased.left) == (2, ())
+    assert not second.exists()

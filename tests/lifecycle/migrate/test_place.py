@@ -17,7 +17,7 @@ from rackwright.state.journal import Event
 from rackwright.state.lease import Owner
 from rackwright.state.lease_session import hold
 from rackwright.values.base import Stored
-from tests.lifecycle.migrate.desks import Counting, Desk, Dies
+from tests.lifecycle.migrate.desks import IDENTITY, Counting, Desk, Dies
 
 BEN = Owner(who="ben@desk", machine="desk", why="patch run", run="20261125T040501Z-ffff")
 Desks = Callable[..., Desk]
@@ -251,4 +251,40 @@ def test_a_plan_with_problems_is_refused_before_anything_is_asked(desk: Desk) ->
     desk.edit("budget: 50", "budget: none")
     desk.hosts.connection("gate1").gone = True
     with pytest.raises(FleetError, match=r"site\.migrate-support\.yml:9 replay\.budget"):
+        desk.open()
+
+
+def test_a_recipient_with_a_wrong_letter_is_refused(desk: Desk) -> None:
+    """Otherwise an import or a capture would read a whole log before it fails."""
+    right = str(IDENTITY.to_public())
+    desk.edit(right, right[:-1] + ("q" if right[-1] != "q" else "p"))
+    with pytest.raises(FleetError, match=r"records\.recipient: is no public key of age: its checksum is wrong"):
+        desk.open()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("currency: EUR", "score: {golden: ~nobody-here/x}\ncurrency: EUR"),
+        ("  identity:", "  folder: ~nobody-here/x\n  identity:"),
+    ],
+)
+def test_a_home_that_nobody_has_is_refused(desk: Desk, old: str, new: str) -> None:
+    desk.edit(old, new)
+    with pytest.raises(FleetError, match="begins with ~ and no known user's name"):
+        desk.open()
+
+
+def test_a_private_key_in_such_a_home_is_refused(desk: Desk) -> None:
+    desk.edit("file:identity", "file:~nobody-here/x")
+    desk.open().folder.write("requests", ["text"])
+    with pytest.raises(SecretError, match="begins with ~ and no known user's name"):
+        list(desk.open().folder.read("requests"))
+
+
+@pytest.mark.parametrize("folder", [".", "..", "x/..", "/"])
+def test_a_folder_that_has_the_plan_in_it_is_refused(desk: Desk, folder: str) -> None:
+    """Git, and the kit, would leave out all files of the fleet: the records' folder has a .gitignore."""
+    desk.edit("  identity:", f'  folder: "{folder}"\n  identity:')
+    with pytest.raises(FleetError, match=r"records\.folder: has the plan itself in it"):
         desk.open()

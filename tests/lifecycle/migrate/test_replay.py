@@ -14,7 +14,7 @@ from rackwright.lifecycle.migrate import replay as replay_module
 from rackwright.lifecycle.migrate.answered import KINDS
 from rackwright.lifecycle.migrate.lane import Pace
 from rackwright.migrate.asking.outcome import Outcome
-from rackwright.migrate.asking.price_of import cost
+from rackwright.migrate.asking.price_of import cost, most
 from rackwright.migrate.recorded_request import RecordedRequest
 from tests.gateway.certificates import CertificateAuthority
 from tests.lifecycle.migrate.ends import Ends, FixedKey, plan_of, request
@@ -122,6 +122,18 @@ def price_per_answer(ends: Ends) -> float:
     return cost(plan_of(), request(0), ends.answers("cloud")[0])
 
 
+def test_what_the_folder_has_was_paid_although_no_note_says_so(ends: Ends) -> None:
+    """A control host that was restored from an older snapshot must not make the budget whole again."""
+    ends.record(request(number) for number in range(10))
+    spent = ends.run(plan_of()).spent
+    ends.notes.clear()
+    assert ends.prepared(plan_of()).spent == pytest.approx(spent)
+    ends.record(request(10 + number) for number in range(40))
+    before = len(ends.cloud.completions())
+    assert ends.run(plan_of(budget=spent)).stopped == "the budget is used up"
+    assert len(ends.cloud.completions()) == before
+
+
 def test_the_budget_ends_it_and_a_larger_one_continues_it(ends: Ends) -> None:
     ends.record(request(number) for number in range(40))
     small = plan_of(budget=0.002)
@@ -176,6 +188,17 @@ def test_errors_of_the_server_are_asked_again_and_then_recorded(ends: Ends) -> N
     assert len(ends.fleet.completions()) == 12
     assert not ends.run(plan_of(), quick(waited)).stopped
     assert len(ends.fleet.completions()) == 12
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_what_the_cloud_may_have_answered_is_not_asked_again_and_costs_the_most(ends: Ends, status: int) -> None:
+    """A gateway that gave up doesn't stop the model: another try would be paid twice, and none is free."""
+    ends.record([request(0)])
+    ends.cloud.faults.append(Fault("status", status=status, times=-1))
+    outcome = ends.run(plan_of(), quick([]))
+    assert len(ends.cloud.completions()) == 1
+    assert outcome.spent == most(plan_of(), request(0))
+    assert outcome.asks["cloud"].errors == {f"HTTP {status}": 1}
 
 
 def test_a_request_that_the_cloud_refuses_is_asked_nobody_else(ends: Ends) -> None:

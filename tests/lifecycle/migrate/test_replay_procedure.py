@@ -220,3 +220,20 @@ def test_newer_records_that_the_sample_does_not_need_leave_it_valid_after_a_repl
     entries = len(place.entries())
     replay(made.desk.open(), Agreeing())
     assert len(made.desk.open().entries()) == entries
+
+
+def test_a_fleet_that_was_changed_is_asked_everything_again_and_the_cloud_is_not(made: DeskEnds) -> None:
+    """After a FAIL the fleet gets another model or other settings; what the cloud answered is paid."""
+    made.record(*(request(number) for number in range(5)))
+    before = replay(made.desk.open(), Agreeing()).outcome
+    asked = len(made.ends.cloud.completions()), len(made.ends.fleet.completions())
+    with pytest.raises(RackwrightError, match="not confirmed"):
+        replay(made.desk.open(), Agreeing(agrees=False), fleet_again=True)
+    assert sum(one.lines for _, one in made.desk.open().folder.of("answers-fleet")) == 5
+    console = Agreeing()
+    found = replay(made.desk.open(), console, fleet_again=True).outcome
+    assert console.asked[0] == "Remove 5 answers of the fleet, and ask for them again?"
+    assert (len(made.ends.cloud.completions()), len(made.ends.fleet.completions())) == (asked[0], asked[1] + 5)
+    assert (found.done, found.spent) == (True, before.spent)
+    assert sum(one.lines for _, one in made.desk.open().folder.of("answers-fleet")) == 5
+    assert "5 answers of the fleet removed, to ask it again" in [one.what for one in made.desk.open().entries()]

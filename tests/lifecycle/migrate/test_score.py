@@ -105,6 +105,24 @@ def test_both_ends_answer_the_golden_set(desk: Desk) -> None:
     assert (golden.word, golden.pairs, golden.fleet, golden.again) == (Word.FAIL, 20, 0, 1)
     assert found.word is Word.FAIL
     assert found.golden_digest
+    assert f"FAIL, 80 requests, golden set {found.golden_digest[:12]}: " in desk.open().entries()[-1].what
+
+
+def test_prompts_of_the_golden_set_that_the_cloud_failed_are_counted(desk: Desk) -> None:
+    """Otherwise a set of eighty could pass with the forty that are left, and nobody would see it."""
+    prompts = (
+        {"id": f"p{n}", "messages": [{"role": "user", "content": "?"}], "check": {"exact": "yes"}} for n in range(20)
+    )
+    (desk.folder / "golden.jsonl").write_text("\n".join(map(json.dumps, prompts)))
+    desk.edit("currency: EUR", "score: {golden: golden.jsonl}\ncurrency: EUR")
+    fill(desk, labels(80))
+
+    def fails(side: Side, requests: Sequence[RecordedRequest]) -> Mapping[str, ReplayedAnswer]:
+        status = {one.id: 500 if side == "cloud" and number < 5 else 200 for number, one in enumerate(requests)}
+        return {one.id: answer("yes", name=one.id, status=status[one.id]) for one in requests}
+
+    found = score(desk.open(), desk.say, fails)
+    assert found.left_out == {"the cloud failed a prompt of the golden set": 5}
 
 
 def test_a_golden_set_that_is_gone_is_refused_before_anything_is_asked(desk: Desk) -> None:
@@ -129,6 +147,7 @@ def test_a_judge_compares_what_has_no_other_check(desk: Desk) -> None:
     (judge,) = [one for one in found.segments if one.kind == "judge"]
     assert (judge.word, judge.of, judge.pairs, judge.fleet, judge.again) == (Word.FAIL, "assistant", 50, 0, 1)
     assert found.requests == 90
+    assert "the judge assistant is a model that is judged, and models prefer answers like their own" in found.doubts
 
 
 def test_a_judge_without_a_word_decides_nothing(desk: Desk) -> None:

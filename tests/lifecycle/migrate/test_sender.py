@@ -74,7 +74,8 @@ def test_no_listener(end: StandInCloud) -> None:
 )
 def test_no_answer(end: StandInCloud, fault: Fault, problem: str) -> None:
     end.faults.append(fault)
-    got = sent(door(end), seconds=1)
+    # On a busy machine, 16 MiB take more than a second.
+    got = sent(door(end), seconds=60 if fault.kind == "huge" else 1)
     assert (got.status, got.problem, got.sent) == (0, problem, True)
     assert got.seconds < 30
 

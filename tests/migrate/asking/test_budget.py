@@ -56,3 +56,17 @@ def test_many_threads() -> None:
         one.join()
     assert highest[0] <= 1.0 + 1e-6
     assert 0.9 < budget.spent <= 1.0
+
+
+def test_what_floats_leave_is_not_in_flight() -> None:
+    """In a currency with large amounts, a replay would wait without end for requests that had long been answered."""
+    parts = (104132.67, 95403.3, 133802.66, 159857.44)
+    budget = Budget(sum(parts))
+    assert all(budget.take(part) for part in parts)
+    for part in parts:
+        budget.settle(part, part)
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(budget.take(1)), daemon=True)
+    thread.start()
+    thread.join(60)
+    assert found == [False]

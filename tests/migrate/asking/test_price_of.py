@@ -30,7 +30,16 @@ def test_an_error_costs_nothing(status: int) -> None:
     assert cost(PLAN, request(1), answer(status)) == 0
 
 
-@pytest.mark.parametrize("unknown", [answer(0, None, None), answer(prompt=None), answer(completion=None)])
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        answer(0, None, None),
+        answer(prompt=None),
+        answer(completion=None),
+        # A gateway or proxy gave up, and the model may have gone on.
+        *(answer(status, None, None) for status in (502, 504, 520, 524)),
+    ],
+)
 def test_what_is_unknown_costs_the_most(unknown: ReplayedAnswer) -> None:
     assert cost(PLAN, request(1), unknown) == most(PLAN, request(1))
 
@@ -45,6 +54,11 @@ def test_what_is_unknown_costs_the_most(unknown: ReplayedAnswer) -> None:
         ({"max_tokens": None}, LONGEST_ANSWER),
         ({"max_tokens": "many"}, LONGEST_ANSWER),
         ({"max_tokens": -1}, LONGEST_ANSWER),
+        ({"max_tokens": True}, LONGEST_ANSWER),
+        ({"max_tokens": 5, "n": 3.0}, 15),
+        ({"max_tokens": 5, "prompt": ["a", "b"], "n": 2}, 20),
+        ({"max_tokens": 5, "prompt": [[1, 2], [3]]}, 10),
+        ({"max_tokens": 5, "prompt": [1, 2, 3]}, 5),
     ],
 )
 def test_the_most_by_the_limits_of_a_request(body: dict[str, Any], tokens: int) -> None:
@@ -56,8 +70,19 @@ def test_the_most_by_the_limits_of_a_request(body: dict[str, Any], tokens: int) 
 def test_an_image_counts_by_its_tokens() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 4_000_000}}
     asked = request(1, messages=[{"role": "user", "content": [image]}])
-    assert most(PLAN, asked) < 0.01
+    assert most(PLAN, asked) < 0.1
     assert usual(PLAN, asked) < most(PLAN, asked)
+
+
+def test_an_image_by_its_address_counts_as_the_most_that_a_provider_charges() -> None:
+    """At gpt-4o-mini, eight tiles have 2,833 + 8 x 5,667 tokens, and the address of the image is a few bytes."""
+    for part in ({"type": "image_url", "image_url": {"url": "https://a/b.png"}}, {"type": "input_image"}):
+        asked = request(1, messages=[{"role": "user", "content": [part]}])
+        assert most(PLAN, asked) * 1e6 >= 2833 + 8 * 5667
+
+
+def test_a_model_that_reasons_may_write_all_that_it_can() -> None:
+    assert most(PLAN, request(1, max_tokens=None)) * 1e6 >= 10 * 128_000
 
 
 def test_the_usual_goes_by_the_record() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
+
+import pytest
 
 from rackwright.migrate.asking.sample import Sample, draw
 from rackwright.migrate.recorded_request import RecordedRequest
@@ -16,6 +19,21 @@ MODELS = ("gpt-4o-mini", "gpt-4o")
 def drawn(requests: list[RecordedRequest], size: int, answered: tuple[str, ...] = ()) -> Sample:
     named = (("requests-000001.jsonl.age", one) for one in requests)
     return draw(named, MODELS, size, answered, "leave", lambda _: (1.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"web_search_options": {}},
+        {"tools": [{"type": "web_search"}]},
+        {"modalities": ["text", "audio"], "audio": {"voice": "alloy"}},
+        {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]},
+    ],
+)
+def test_what_no_price_per_token_covers_is_left_out(body: dict[str, Any]) -> None:
+    sample = drawn([request(1), request(2, **body)], 10)
+    assert [one.id for one in sample.drawn] == ["r1"]
+    assert sample.left_out == {"has a price by more than tokens: a search, a sound or a file": 1}
 
 
 def uneven() -> list[RecordedRequest]:

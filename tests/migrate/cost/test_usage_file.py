@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from rackwright.errors import FleetError, RackwrightError
+from rackwright.migrate.cost import usage_file
 from rackwright.migrate.cost.bill import Bill
 from rackwright.migrate.cost.from_records import bill_of_records
 from rackwright.migrate.cost.usage_file import MOST_BYTES, MOST_PROBLEMS, read_usage
@@ -145,3 +147,28 @@ def test_a_model_without_a_price_is_refused():
         bill_of_records([recorded("a", 0, model="gpt-9")], PRICES, answers={}, share=100)
     with pytest.raises(RackwrightError, match="no recorded request has a time of arrival"):
         bill_of_records([], PRICES, answers={}, share=100)
+
+
+@pytest.mark.parametrize(
+    ("when", "problem"), [("202604", ":2 has the time '202604'"), ("177500160", ":2 has the time '177500160'")]
+)
+def test_a_number_that_is_no_time_is_refused(file: Path, when: str, problem: str) -> None:
+    """As Unix seconds it would be in the year 1970, and the bill would cover fifty years."""
+    assert problems(file, f"date,amount\n{when},5\n") == [problem]
+
+
+def test_a_day_without_dashes_is_one(file: Path) -> None:
+    assert read(file, "date,amount\n20260401,5\n1775001600,5\n").months == {"2026-04": 10}
+
+
+@pytest.mark.parametrize("amount", ["1_000", "\u0661\u0662", "1.234,56", "=1+1", "1,234.5"])
+def test_what_is_no_plain_number_is_refused(file: Path, amount: str) -> None:
+    assert problems(file, f"month;amount\n2026-04;{amount}\n") == [f":2 has the amount {amount!r}"]
+
+
+def test_the_month_that_is_not_over_has_the_days_until_today(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a whole month it would make the provider look cheap, and the fleet dear."""
+    monkeypatch.setattr(usage_file, "today", lambda: date(2026, 5, 3))
+    found = read(file, "month,amount\n2026-04,3000\n2026-05,300\n")
+    assert found.days == {"2026-04": 30, "2026-05": 3}
+    assert found.monthly == Decimal(100) * Decimal("30.4375")

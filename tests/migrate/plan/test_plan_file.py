@@ -15,7 +15,8 @@ from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.plan.plan_file import plan_file, plans_of, read_plan
 from tests.fleet.fleets import make_fleet
 
-RECIPIENT = "age1" + "q" * 58
+RECIPIENT = "age1g7ums0cmjhnklsgagjk6lzy7r05ehq8ddr8hyhflu2jxm7cjhdds2dfxfu"
+"""Of a private key that nobody has."""
 PLAN = f"""format: migration-plan/1
 migration: support
 intent: The contract with the provider ends in March.

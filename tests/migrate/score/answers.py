@@ -16,7 +16,7 @@ MODEL = "gpt-4o-mini"
 
 
 def request(name: str = "r1", **body: object) -> RecordedRequest:
-    whole = {"model": MODEL, "messages": [{"role": "user", "content": "Is it good?"}], **body}
+    whole = {"model": MODEL, "messages": [{"role": "user", "content": f"Is {name} good?"}], **body}
     return RecordedRequest(id=name, path="/v1/chat/completions", model=MODEL, body=whole, origin="jsonl")
 
 

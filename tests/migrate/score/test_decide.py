@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rackwright.migrate.plan.plan import Score
 from rackwright.migrate.score.decide import decide
+from rackwright.migrate.score.join import Answered
 from rackwright.migrate.score.request_checks import Marks
 from rackwright.migrate.score.result import Segment
 from rackwright.migrate.score.tally import Tally
@@ -175,3 +178,27 @@ def test_a_check_with_few_pairs_does_not_decide_but_is_said():
 def test_the_most_different_requests_come_first():
     found = scored([labelled(1), labelled(2, fleet=False), *labels(3)])
     assert [(one.request, one.checks) for one in found.unlike] == [("r000002", ("label",))]
+
+
+def test_one_request_asked_eighty_times_is_one_pair() -> None:
+    """Pairs of equal requests aren't independent: their interval would be far too narrow."""
+    same = labels(1)[0].request.body
+    ours = [
+        replace(one, request=one.request.model_copy(update={"body": {**same, "user": str(number), "stream": True}}))
+        for number, one in enumerate(labels(80))
+    ]
+    found = scored(ours)
+    assert (found.word, found.requests, found.left_out) == (Word.INCONCLUSIVE, 1, {"equal to another request": 79})
+    assert "79 requests were left out, 1 were scored" in found.doubts
+
+
+def test_what_is_compared_by_form_alone_is_said() -> None:
+    text = "Whether one should go by train or by bus is a question that has more than one answer."
+    ours = [
+        Answered(request(f"t{number}"), *(answer(text, asked=asked) for asked in ("cloud", "again", "fleet")))
+        for number in range(80)
+    ]
+    found = scored([*ours, *labels(20)])
+    assert found.word is Word.PASS
+    assert any(doubt.startswith("80 of 100 requests are compared by form alone") for doubt in found.doubts)
+    assert not any("by form alone" in doubt for doubt in scored(labels(80)).doubts)

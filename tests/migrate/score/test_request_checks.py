@@ -204,3 +204,12 @@ def test_a_strange_body_has_fewer_checks(body, kinds):
 )
 def test_a_language_is_told_by_script_and_words(text, language):
     assert language_of(text) == language
+
+
+def test_arguments_that_are_too_deep_to_compare_are_compared_as_text() -> None:
+    """A model writes them: 900 levels are enough for the parser, and too many for a comparison."""
+    deep = '{"a": ' + "[" * 900 + "]" * 900 + "}"
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    same, other = answer(calls=[("f", deep)]), answer(calls=[("f", deep.replace("a", "b"))])
+    found = marks(request(tools=tools), same, same, other)
+    assert found["arguments"] == Marks(fleet=False, again=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rackwright.cli.render.table import table
 from rackwright.migrate.cost.comparison import Case, Costed
+from rackwright.report.words import counted
 
 CASES = ("bill", "fleet's costs", "saved a month", "break-even")
 
@@ -27,7 +28,7 @@ def headline(found: Costed) -> str:
 def _when(case: Case) -> str:
     if case.break_even is None:
         return "it never breaks even"
-    return f"it breaks even after {case.break_even} months"
+    return f"it breaks even after {counted(case.break_even, 'month')}"
 
 
 def bill(found: Costed) -> str:
@@ -50,10 +51,14 @@ def cases(found: Costed) -> Iterator[tuple[str, str, str, str]]:
         yield f"{case.bill_percent:+d} %", f"{case.costs_percent:+d} %", f"{case.saved:+,.2f}", months
 
 
+def _of(sampled: float) -> str:
+    return "recorded requests" if sampled == 100 else f"a sample of {sampled:g} percent"
+
+
 def doubts(found: Costed) -> Iterator[str]:
     if found.source == "recorded tokens":
         yield (
-            f"the bill is computed from a sample of {found.sampled:g} percent and the plan's prices; "
+            f"the bill is computed from {_of(found.sampled)} and the plan's prices; "
             "give the provider's export with --usage for what was really charged"
         )
     elif found.computed:

@@ -21,16 +21,20 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether nothing that is shown is a verdict other than PASS, or an ignored feature."""
-        return not any(one.doubts for _, one in self.shown)
+        """Whether every verdict that is shown is PASS and still holds, and no feature is ignored."""
+        shown = {name for name, _ in self.shown}
+        stale = any(one.entry.act in shown for one in self.found.standing.stale)
+        return not stale and not any(one.doubts for _, one in self.shown)
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """What a reader must know first."""
         standing = self.found.standing
         old = (f"{one.entry.act} is stale: {'; '.join(one.why)}" for one in standing.stale)
+        edited = (edit.line() for edit in standing.edits)
         wrong = (problem.line() for problem in standing.problems)
-        return (*(doubt for _, one in self.shown for doubt in one.doubts), *self._incomplete(), *old, *wrong)
+        shown = (doubt for _, one in self.shown for doubt in one.doubts)
+        return (*shown, *self._incomplete(), *old, *edited, *wrong)
 
     def _incomplete(self) -> Iterator[str]:
         progress = self.found.standing.progress
@@ -58,7 +62,8 @@ class Report:
         return page(
             "migration.html",
             title=self._title,
-            passed=self.good,
+            # Without a score, nothing says that clients can move.
+            passed=self.good and any(name == "score" for name, _ in self.shown),
             doubts=self.doubts,
             intent=self.found.plan.intent,
             next=self.found.standing.next,

@@ -48,6 +48,7 @@ def standing_lines(one: Standing) -> Iterator[str]:
         yield f"folder: {_folder(one.folder)}"
     yield ""
     yield from table(list(results(one)))
+    yield from (f"edited: {edit.line()}" for edit in one.edits)
     yield ""
     yield from table([HEAD, *log_rows(one.log.entries)]) if one.log.entries else ["the log is empty"]
     yield ""
@@ -87,6 +88,10 @@ def standing_document(one: Standing) -> dict[str, Json]:
         else None,
         "results": results_document(one),
         "stale": [{"act": old.entry.act, "entry": old.entry.number, "why": list(old.why)} for old in one.stale],
+        "edits": [
+            {"act": edit.entry.act, "entry": edit.entry.number, "before": edit.before.number, "keys": list(edit.keys)}
+            for edit in one.edits
+        ],
         "problems": [asdict(problem) for problem in one.problems],
         "log": log_document(one.log.entries),
         "next": one.next,

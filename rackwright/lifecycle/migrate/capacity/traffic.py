@@ -15,7 +15,8 @@ from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import ReplayedAnswer
 
 MOST = 2000
-"""Requests of a window, and characters of them, that are kept in memory; the first ones of those that were read."""
+"""Requests of a window, and characters of them, that are kept in memory: of more, every second, third and so on, so
+that they are from all of the window, as close together in each part of it as they were."""
 MOST_CHARACTERS = 64 * 2**20
 
 
@@ -40,16 +41,20 @@ class Traffic:
 
     def within(self, window: Window) -> tuple[RecordedRequest, ...]:
         """Return the window's requests in the order of their arrival, as many as memory allows."""
-        found: list[tuple[float, str, RecordedRequest]] = []
-        size = 0
+        found: list[tuple[float, str, RecordedRequest, int]] = []
+        size, step, number = 0, 1, 0
         for line, request in _requests(self.place, self.names):
             at = request.arrived
-            if at is not None and window.start <= at < window.start + window.seconds:
-                found.append((at, request.id, request))
+            if at is None or not window.start <= at < window.start + window.seconds:
+                continue
+            if number % step == 0:
+                found.append((at, request.id, request, len(line)))
                 size += len(line)
-            if len(found) == MOST or size > MOST_CHARACTERS:
-                break
-        return tuple(request for _, _, request in sorted(found, key=lambda one: one[:2]))
+            number += 1
+            if len(found) > 1 and (len(found) > MOST or size > MOST_CHARACTERS):
+                found, step = found[::2], step * 2
+                size = sum(one[3] for one in found)
+        return tuple(request for _, _, request, _ in sorted(found, key=lambda one: one[:2]))
 
 
 def traffic(place: Place, names: frozenset[str]) -> Traffic:

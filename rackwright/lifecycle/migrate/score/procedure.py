@@ -17,6 +17,7 @@ from rackwright.migrate.score.join import Join
 from rackwright.migrate.score.result import Scored
 from rackwright.migrate.score.side_by_side import Example, examples
 from rackwright.migrate.score.tally import Tally
+from rackwright.report.words import counted
 
 
 def asks(place: Place) -> bool:
@@ -38,7 +39,12 @@ def score(place: Place, say: Callable[[str], None], ask: Ask | None = None) -> S
     if golden and ask:
         _add_golden(place, tally, golden, ask, say)
     found = decide(tally, place.plan.score, golden.digest if golden else None)
-    place.note("score", f"{found.word}, {found.requests} requests: {found.why}", found)
+    if (judge := place.plan.score.judge) in place.plan.models.values():
+        partial = f"the judge {judge} is a model that is judged, and models prefer answers like their own"
+        found = found.model_copy(update={"doubts": (*found.doubts, partial)})
+    # A golden set is another file: its digest tells whether one was changed between two scores.
+    by = f", golden set {golden.digest[:12]}" if golden else ""
+    place.note("score", f"{found.word}, {counted(found.requests, 'request')}{by}: {found.why}", found)
     return found
 
 
@@ -73,5 +79,7 @@ def _add_golden(place: Place, tally: Tally, golden: GoldenSet, ask: Ask, say: Ca
         say(f"both ends answer the golden set as {model}: {len(golden.prompts)} prompts")
         tally.expect("golden", model)
         requests = golden_requests(golden, model)
-        for one in golden_marks(golden, model, ask("cloud", requests), ask("fleet", requests)):
+        found = tuple(golden_marks(golden, model, ask("cloud", requests), ask("fleet", requests)))
+        for one in found:
             tally.mark("golden", model, one)
+        tally.left_out["the cloud failed a prompt of the golden set"] += len(requests) - len(found)
