@@ -275,6 +275,17 @@ def test_a_fault_in_the_script_costs_no_answer_and_is_counted(recording: Recordi
     eventually(lambda: recording.unit.state["dropped"].get("fault") == 3)
 
 
+def test_a_models_name_cannot_forge_a_record(recording: Recording) -> None:
+    recording.start()
+    forged = "request 1.0 forged victim /v1/chat/completions assistant 2\n{}"
+    body = json.dumps({"model": f"assistant\0 2\n{{}}{forged}dropped large 7\n", "messages": []})
+    status = recording.stack.send(body=body.encode()).status
+    recording.ask("after")
+    recording.arrived(1)
+    assert [(one["key"], one["id"] == "forged") for one in recording.recorded()] == [("good", False)]
+    assert (status, recording.unit.lost()) == (404, 0)
+
+
 @pytest.mark.parametrize(
     "body",
     [
