@@ -98,10 +98,13 @@ class Attacked:
 
     def send(self, request: bytes) -> bytes:
         trusted = ssl.create_default_context(cadata=self.stack.ca.pem)
-        with socket.create_connection(("127.0.0.1", self.stack.settings.port), timeout=30) as plain:
-            with trusted.wrap_socket(plain, server_hostname="127.0.0.1") as tls:
-                tls.sendall(request)
-                return b"".join(iter(lambda: tls.recv(65536), b""))
+        address = ("127.0.0.1", self.stack.settings.port)
+        with (
+            socket.create_connection(address, timeout=30) as plain,
+            trusted.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
+        ):
+            tls.sendall(request)
+            return b"".join(iter(lambda: tls.recv(65536), b""))
 
 
 @pytest.fixture(scope="module")
