@@ -193,7 +193,13 @@ def test_former_addresses_stay_while_the_name_has_none(followed: Followed) -> No
     assert set(followed.used().values()) == followed.admitted() == {"203.0.113.1"}
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1", "::", "fe80::1%eth0", "$(id)", "203.0.113.1;x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1", "::127.0.0.1", "fe80::1", "febf::1", "fe80::1%eth0",
+        "224.0.0.1", "255.255.255.255", "ff02::1", "$(id)", "203.0.113.1;x",
+    ],
+)  # fmt: skip
 def test_an_answer_that_is_no_other_machine_is_not_used(followed: Followed, address: str) -> None:
     followed.resolves("203.0.113.1", address)
     followed.follow()
@@ -257,3 +263,12 @@ def test_a_proxy_by_its_address_is_not_resolved(followed: Followed) -> None:
     followed.program("getent", "exit 2")
     followed.follow()
     assert (followed.folder / "proxy.env").read_text() == "ADDRESS=10.20.0.99\n"
+
+
+def test_a_name_may_end_in_a_digit(followed: Followed) -> None:
+    cloud = CLOUD.model_copy(update={"host": "cloud1"})
+    followed.write(PROXIED.model_copy(update={"clouds": (cloud,), "proxy": Proxy(host="squid01", port=3128)}))
+    followed.resolves("203.0.113.1")
+    followed.follow()
+    assert (followed.folder / "proxy.env").read_text() == "ADDRESS=203.0.113.1\n"
+    assert set(followed.used().values()) == followed.admitted() == {"203.0.113.1"}
