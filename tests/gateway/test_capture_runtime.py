@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -232,6 +233,34 @@ def test_no_client_waits_for_a_unit_that_takes_nothing_and_copies_are_bounded(re
         recording.unit.process.send_signal(18)
     eventually(lambda: recording.kept() >= sent)
     assert recording.unit.state["dropped"]["full"] >= 1
+
+
+def test_a_slow_unit_learns_what_was_dropped_while_copies_keep_coming(recording: Recording) -> None:
+    """It takes a copy only once another waits, so that there is always one more."""
+    recording.start()
+    recording.unit.kill()
+    recording.unit.socket.unlink()
+    body = json.dumps({"model": "assistant", "x": "y" * 1_000_000}).encode()
+    headers = {"authorization": f"Bearer {KEYS['good']}"}
+    # One connection is one thread's, and each thread delivers its own copies.
+    client = recording.stack.connect()
+    words: list[str] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(recording.unit.socket))
+        listener.listen(64)
+        for _ in range(2):
+            client.request("POST", "/v1/chat/completions", body, headers)
+            client.getresponse().read()
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as stream:
+            while words[-1:] != ["end"] and len(words) < 40:
+                words.append((line := stream.readline().split())[0].decode())
+                if words[-1] == "request":
+                    client.request("POST", "/v1/chat/completions", body, headers)
+                    client.getresponse().read()
+                    stream.read(int(line[-1]))
+    client.close()
+    assert words[-1] == "end"
 
 
 def test_a_capture_goes_on_after_a_reload_and_replaced_workers_record_nothing_twice(recording: Recording) -> None:

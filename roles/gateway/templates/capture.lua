@@ -56,15 +56,18 @@ local function gather()
     end
 end
 
--- Send this copy and all others that wait, then the counts. Raise an error unless the unit says that it has all of them.
+-- Send this copy and others that wait, at most a queue of them, then the counts. Raise an error unless the unit says that it has all of them.
 local function deliver(socket, text, taken)
     socket:settimeout(PATIENCE)
     -- A worker that was replaced doesn't end while it is connected.
     if not socket:connect(address) then error("refused") end
     gather()
+    local copies, bytes = 0, 0
     while text do
         if text ~= "" then said(socket, text) end
-        text = queue:pop()
+        copies, bytes = copies + 1, bytes + #text
+        -- If the unit is slower than requests come, it must still learn of it.
+        text = copies < most_copies and bytes < most_bytes and queue:pop() or nil
         if text and text ~= "" then taken(text) end
     end
     -- While this waits, requests add to the counts.
