@@ -27,7 +27,7 @@ echo "$*" >>"$HERE/asked"
 case $1 in
     is-active) [ -e "$HERE/active" ] ;;
     start) touch "$HERE/active" ;;
-    stop) rm -f "$HERE/active" ;;
+    stop) [ -e "$HERE/rackwright-capture.service" ] && rm -f "$HERE/active" ;;
 esac
 """
 
@@ -373,6 +373,26 @@ def test_a_capture_is_stopped_looked_at_fetched_and_erased(recording: Recording)
     assert captures.erase(MIGRATION) == {"gate1": ()}
     assert not recording.unit.files.exists()
     assert captures.look(MIGRATION) == {"gate1": Looked()}
+
+
+def test_a_capture_whose_unit_an_apply_has_removed_is_stopped_and_erased(recording: Recording) -> None:
+    """The clouds are gone from the fleet file, which is how a migration ends; HAProxy no longer knows the map."""
+    recording.start()
+    recording.ask()
+    recording.arrived(1)
+    recording.unit.stop()
+    units, configuration = Path(recording.captures.units), Path(recording.stack.gateway.paths.configuration)
+    (units / "rackwright-capture.service").unlink()
+    configuration.rename(configuration.with_name("away"))
+    try:
+        assert recording.captures.stop(MIGRATION) == {"gate1": None}
+        assert not (recording.unit.folder / "capture.json").exists()
+        (units / "active").unlink()
+        assert recording.captures.erase(MIGRATION) == {"gate1": ()}
+        assert not recording.unit.files.exists()
+    finally:
+        configuration.with_name("away").rename(configuration)
+        (units / "rackwright-capture.service").touch()
 
 
 def test_two_migrations_are_not_recorded_at_once(recording: Recording) -> None:
