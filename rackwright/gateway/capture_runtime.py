@@ -86,8 +86,8 @@ share
 printf '%s' "$shares" | while read -r name value; do knows "$captures" "$name" "$value"; done
 """
 
-# The gateway's shares first: without them nothing more arrives, and the unit completes what it has. Nothing is recorded
-# any more once an apply has removed the unit, with the last cloud or with the gateway.
+# The gateway's shares first: without them nothing more arrives, and the unit completes what it has. If an apply has
+# removed the unit, with the last cloud or with the gateway, nothing is recorded any more.
 _STOP = """[ "$(ordered)" = "$migration" ] || exit 0
 [ -e "$units/$service" ] || { rm -f -- "$orders" "$captures"; exit 0; }
 lock

@@ -127,8 +127,9 @@ def looked(place: Place, missed: Mapping[str, str] | None = None) -> CaptureResu
     return CaptureResult(gateways=gateways, missed=_failures(answers) | dict(missed or {}))
 
 
-def captures_of(place: Place) -> Captures:
-    return Captures(place.session.remote, place.session.fleet.gateways)
+def captures_of(place: Place, *former: str) -> Captures:
+    """Return the captures of the gateways, and of hosts that were gateways when they recorded."""
+    return Captures(place.session.remote, (*place.session.fleet.gateways, *former))
 
 
 def _removed(
