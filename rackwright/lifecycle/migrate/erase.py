@@ -35,7 +35,8 @@ def erase(place: Place, *, folder: bool) -> Erased:
     """End the capture, and remove what the gateways have recorded; with `folder`, also the records and answers here.
 
     Hosts that recorded and are no gateways any more are asked, too. It is noted, with what a listing showed. One that
-    can't be asked, or has left the fleet, is in `missed`. Raise RackwrightError if the operator doesn't agree, LeasedError if another operator is at work.
+    can't be asked, or has left the fleet, is in `missed`. Raise RackwrightError if the operator doesn't agree,
+    LeasedError if another operator is at work.
     """
     migration, fleet = place.plan.migration, place.session.fleet
     recorders = _recorders(place)

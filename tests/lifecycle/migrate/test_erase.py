@@ -26,7 +26,12 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> StandInCaptures:
     found = StandInCaptures({"gate1": StandInGateway(), "gate2": StandInGateway()})
     for gateway in found.gateways.values():
         gateway.record("1", "2")
-    monkeypatch.setattr(acts, "captures_of", lambda _, *former: found.former.extend(former) or found)
+
+    def captures_of(_: object, *former: str) -> StandInCaptures:
+        found.former.extend(former)
+        return found
+
+    monkeypatch.setattr(acts, "captures_of", captures_of)
     return found
 
 
