@@ -10,7 +10,7 @@ from rackwright.errors import HostError
 from rackwright.gateway.capture_runtime import Captures, Found, Looked
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.session.under_lease import leased
-from rackwright.migrate.folder import MOST_LINE
+from rackwright.migrate.folder import MOST_LINE, is_encrypted
 from rackwright.report.words import counted
 from rackwright.roles.capture.settings import Orders
 from rackwright.values.base import Stored
@@ -150,6 +150,9 @@ def _bring(place: Place, captures: Captures, host: str, file: Found) -> None:
     content = captures.fetch(host, place.plan.migration, file)
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise HostError(f"{file.name} changed while it was fetched", where=host)
+    # Else one gateway could keep the files of all others from arriving.
+    if not is_encrypted(content):
+        raise HostError(f"{file.name} isn't encrypted by age", where=host)
     place.folder.adopt(KIND, content, file.lines)
 
 
