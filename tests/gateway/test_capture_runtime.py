@@ -304,6 +304,27 @@ def test_a_fault_in_the_script_costs_no_answer_and_is_counted(recording: Recordi
     eventually(lambda: recording.unit.state["dropped"].get("fault") == 3)
 
 
+def test_what_is_only_counted_while_the_unit_is_down_takes_no_memory(recording: Recording) -> None:
+    """Each thread's queue has at most one wake-up; in this test, more would be counted as faults."""
+    recording.start(request=1000)
+    recording.unit.kill()
+    script = Path(recording.stack.gateway.paths.configuration, "capture.lua")
+    text = script.read_text()
+    spied = text.replace('queue:push("")', 'queue:push(""); if queue:size() > 2 then error("many") end')
+    assert spied != text
+    script.write_text(spied)
+    try:
+        recording.stack.gateway.reload()
+        sent = 30
+        for _ in range(sent):
+            recording.ask("x" * 2000)
+    finally:
+        script.write_text(text)
+        recording.unit.start()
+    eventually(lambda: recording.kept() >= sent)
+    assert recording.unit.state["dropped"] == {"large": sent}
+
+
 def test_a_models_name_cannot_forge_a_record(recording: Recording) -> None:
     recording.start()
     forged = "request 1.0 forged victim /v1/chat/completions assistant 2\n{}"
