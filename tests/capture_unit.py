@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,14 +19,6 @@ from rackwright.roles.capture.settings import Orders
 from tests.waiting import wait_until
 
 MIGRATION = "leave-openai"
-STAND_IN_AGE = f"""#!{sys.executable}
-# A stand-in for age, which this machine lacks: it encrypts in age's format once its input has ended.
-import sys, pyrage
-recipient, place = sys.argv[2], sys.argv[4]
-assert (sys.argv[1], sys.argv[3]) == ("-r", "-o")
-with open(place, "xb") as file:
-    file.write(pyrage.encrypt(sys.stdin.buffer.read(), [pyrage.x25519.Recipient.from_str(recipient)]))
-"""
 
 
 @dataclass
@@ -40,14 +30,10 @@ class CaptureUnit:
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("program", "files", "bin"):
+        for name in ("program", "files"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         for name, source in PROGRAMS.items():
             (self.folder / "program" / name).write_text(source.read_text())
-        if not shutil.which("age"):
-            place = self.folder / "bin" / "age"
-            place.write_text(STAND_IN_AGE)
-            place.chmod(0o755)
 
     @property
     def socket(self) -> Path:
@@ -90,7 +76,6 @@ class CaptureUnit:
                 ["/bin/sh", "-c", 'exec "$@" 3<&0 0</dev/null', "sh", *self.command],
                 stdin=listener,
                 stderr=(self.folder / "messages").open("ab"),
-                env=os.environ | {"PATH": f"{self.folder}/bin:{os.environ['PATH']}"},
             )
 
     @property

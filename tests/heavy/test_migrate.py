@@ -23,7 +23,6 @@ import pyrage
 import pytest
 
 from rackwright.lab import artefacts
-from rackwright.lab.fleet_file import DOMAIN
 from rackwright.lab.hosts import Lab
 from tests.gateway.certificates import CertificateAuthority
 from tests.heavy.builds import build
@@ -50,9 +49,9 @@ NAMES = {"gpt-4o-mini": "equal", "gpt-4o": "doubtful", "gpt-4.1": "broken"}
 KINDS = {"equal": "Q8_0", "doubtful": "Q2_K", "broken": "cut"}
 SECRET = "jo.doe.seeded@example.com"
 TOPICS = (
-    "water trees music bread sleep maps rivers books clocks birds roads bridges winter summer light stone wood iron glass "
-    "paper salt sugar tea coffee milk apples horses dogs cats fish ships trains wheels gardens forests deserts islands "
-    "mountains oceans cities"
+    "water trees music bread sleep maps rivers books clocks birds roads bridges winter summer light stone wood iron "
+    "glass paper salt sugar tea coffee milk apples horses dogs cats fish ships trains wheels gardens forests deserts "
+    "islands mountains oceans cities"
 ).split()
 PLAN = """format: migration-plan/1
 migration: {name}
@@ -61,9 +60,9 @@ cloud: acme
 models: {models}
 records: {{recipient: {recipient}, identity: "file:identity"}}
 capture: {{share: 100, duration: 1h}}
-provider: {{admin_key: "file:admin.key"}}
+provider: {{url: "{url}", admin_key: "file:admin.key"}}
 replay: {{sample: {sample}, concurrency: 2, budget: 5}}
-score: {{margin: 25, least: {least}, golden: prompts.jsonl}}
+score: {{margin: 20, least: {least}, golden: prompts.jsonl}}
 capacity: {{headroom: 30, spare: 0}}
 currency: EUR
 prices:
@@ -85,6 +84,8 @@ def engine(folder: Path) -> Iterator[str]:
     (program,) = folder.rglob("llama-server")
     socket = folder / "engine.sock"
     words = ["--model", str(made.model.path), "--host", str(socket), "--threads", "1", "--parallel", "2"]
+    # The golden set says no temperature, and a test needs the same answers each time.
+    words += ["--temp", "0"]
     process = subprocess.Popen(
         [str(program), *words, "--ctx-size", "4096"],
         env={"LD_LIBRARY_PATH": str(program.parent)},
@@ -111,12 +112,13 @@ class Site:
     def folder(self) -> Path:
         return self.operator.path.parent
 
-    def migrate(self, *words: str, check: int = 0, timeout: float = 300) -> Any:
+    def migrate(self, *words: str, check: int | None = 0, timeout: float = 300) -> Any:
         return self.operator("migrate", *words, "--json", check=check, timeout=timeout).json
 
     def plan(self, name: str, models: dict[str, str], *, sample: int, least: int, waivers: dict[str, str]) -> None:
         text = PLAN.format(
             name=name,
+            url=f"{self.cloud.url}/v1",
             models=json.dumps(models),
             recipient=self.identity.to_public(),
             sample=sample,
@@ -152,7 +154,7 @@ def asks(topic: str) -> dict[str, Any]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     ca = CertificateAuthority(folder)
-    ca.issue("cloud", (CLOUD,), client=False)
+    ca.issue("cloud", (CLOUD, "127.0.0.1"), client=False)
     identity = pyrage.x25519.Identity.generate()
     with (
         standard_lab("migrate", "gate1", "gpu1") as lab,
@@ -179,17 +181,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def write_fleet(made: Operator, url: str) -> None:
-    """Put a model for each build into the fleet file; the first one's clients still get the cloud."""
+    """Put a model for each build into the fleet file. Clients still get the cloud."""
     text = made.path.read_text()
     found = re.search(r"  assistant:\n(?:    .*\n| {4,}.*\n)+", text)
     assert found
     models = ""
     for name, kind in KINDS.items():
         one = re.sub(r'source: "file:.*"', f'source: "file:{build(kind)}"', found[0])
-        one = one.replace("  assistant:", f"  {name}:", 1)
-        served = "gpt-4o-mini" if name == "equal" else name
-        one = re.sub(r"names: \[.*?\].*", f"names: [{served}]", one)
-        models += one + ("    cloud: acme\n" if name == "equal" else "")
+        one = one.replace("  assistant:", f"  {name}:", 1).replace(
+            "threads: 1", "args: {temp: 0}\n      threads: 1", 1
+        )
+        served = next(said for said, model in NAMES.items() if model == name)
+        models += re.sub(r"names: \[.*?\].*", f"names: [{served}]", one) + "    cloud: acme\n"
     names = ", ".join(NAMES)
     clouds = f'clouds:\n  acme: {{url: "{url}", key: file:cloud.key, names: [{names}], ca: cloud.pem}}\n'
     made.path.write_text(text.replace(found[0], models) + clouds)
@@ -227,7 +230,7 @@ def test_a_client_changes_its_url_and_key_and_the_cloud_still_answers(site: Site
         if topic == "water":
             assert text == before.choices[0].message.content
     fetched = site.migrate("capture", "support", "--stop", "--fetch")
-    assert fetched["fetched_requests"] == len(TOPICS)
+    assert fetched["fetched_requests"] == len(TOPICS), fetched
     assert fetched["missed"] == {}
 
 
@@ -248,16 +251,20 @@ def test_what_the_fleet_ignores_blocks_until_it_is_waived(site: Site) -> None:
 
 def test_the_same_model_passes(site: Site) -> None:
     replayed = site.migrate("replay", "support", "--yes", timeout=600)
-    assert json.dumps(replayed)
+    assert {end: said["answered"] for end, said in replayed["asks"].items()} == dict.fromkeys(
+        ("cloud", "again", "fleet"), len(TOPICS)
+    )
+    assert 0 < replayed["spent"] < 5
     scored = site.migrate("score", "support", timeout=600)
     assert scored["score"]["word"] == "PASS", scored
 
 
 def test_capacity_and_costs_follow_and_are_on_one_page(site: Site) -> None:
-    capacity = site.migrate("capacity", "support", "--seconds", "10", check=None, timeout=900)
-    assert capacity["capacity"]["models"][0]["measured"]["goodput"]
-    cost = site.migrate("cost", "support", "--usage", str(site.folder / "usage.csv"))
-    assert cost
+    # How fast the engine is depends on what else this machine does, so 12 is possible.
+    capacity = site.migrate("capacity", "support", "--seconds", "10", check=None, timeout=900)["capacity"]
+    assert capacity["models"][0]["measured"]["speeds"][0]["answered"] == len(TOPICS)
+    cost = site.migrate("cost", "support", "--usage", str(site.folder / "usage.csv"))["cost"]
+    assert (cost["computed"], cost["bill"]) == (False, 9432.28)
     page = site.folder / "support.html"
     site.operator("migrate", "report", "support", "--html", str(page), check=None)
     text = page.read_text()
@@ -274,8 +281,9 @@ def test_a_doubtful_model_is_inconclusive_and_a_broken_one_fails(site: Site) -> 
     site.migrate("import", "others", str(log))
     site.migrate("replay", "others", "--yes", timeout=600)
     scored = site.migrate("score", "others", check=12, timeout=900)
-    words = {one["name"]: one["word"] for one in scored["score"]["segments"]}
-    assert words == {}
+    golden = {one["of"]: one["word"] for one in scored["score"]["segments"] if one["kind"] == "golden"}
+    assert golden == {"gpt-4o": "INCONCLUSIVE", "gpt-4.1": "FAIL"}, scored
+    assert scored["score"]["word"] == "FAIL"
 
 
 def test_no_secret_is_anywhere(site: Site) -> None:
