@@ -214,6 +214,21 @@ def test_the_rules_return_after_all_tables_were_removed(followed: Followed) -> N
     assert followed.admitted() == {"203.0.113.1"}
 
 
+def test_the_rules_do_not_wait_for_name_servers(followed: Followed) -> None:
+    """HAProxy may be running, and a name server may take ten seconds for each name."""
+    seen = followed.folder / "seen"
+    followed.program(
+        "getent", f"nft list table {TABLE} >{seen} 2>&1; echo '203.0.113.1 STREAM cloud.test'"
+    )  # fmt: skip
+    followed.follow()
+    assert "goto haproxy" in seen.read_text()
+    assert "203.0.113.1" not in seen.read_text()
+    # What was admitted is again, if only the table was removed.
+    followed.nft("flush", "ruleset")
+    followed.follow()
+    assert "203.0.113.1" in seen.read_text()
+
+
 def test_the_rules_do_not_wait_for_haproxy(followed: Followed) -> None:
     followed.resolves("203.0.113.1")
     sockets = Path(followed.stack.gateway.paths.sockets)
