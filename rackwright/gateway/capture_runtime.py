@@ -86,8 +86,11 @@ share
 printf '%s' "$shares" | while read -r name value; do knows "$captures" "$name" "$value"; done
 """
 
-# The gateway's shares first: without them nothing more arrives, and the unit completes what it has.
-_STOP = """lock
+# The gateway's shares first: without them nothing more arrives, and the unit completes what it has. If an apply has
+# removed the unit, with the last cloud or with the gateway, nothing is recorded any more.
+_STOP = """[ "$(ordered)" = "$migration" ] || exit 0
+[ -e "$units/$service" ] || { rm -f -- "$orders" "$captures"; exit 0; }
+lock
 [ "$(ordered)" = "$migration" ] || exit 0
 shares=
 share

@@ -47,6 +47,11 @@ class Manifest(Stored):
     """Name, like requests-000001.jsonl.age → what it contains."""
 
 
+def is_encrypted(content: bytes) -> bool:
+    """Return whether this is a file that age has encrypted, as far as its beginning says."""
+    return content.startswith(_AGE)
+
+
 @dataclass
 class Folder:
     """The folder at `path`. Writing needs the public key (`recipient`), reading the private one (`identity`)."""
@@ -108,7 +113,7 @@ class Folder:
         for name, one in self.of(kind):
             if one.sha256 == digest:
                 return name
-        if not content.startswith(_AGE):
+        if not is_encrypted(content):
             raise RackwrightError("what was fetched is no file encrypted by age", where=str(self.path))
         self._create()
         return self._store(kind, content, lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from rackwright.operations.haproxy.config_text import render
@@ -49,7 +50,7 @@ CLIENT_ERRORS = (
 )
 """Status of an engine's answer to a wrong request, a regular expression for its message → status and `code`.
 llama-server (b10434) answers some with 500."""
-PASSED_TO_CLOUDS = ("accept", "content-length", "content-type", "transfer-encoding")
+PASSED_TO_CLOUDS = ("accept", "content-length", "transfer-encoding")
 """The headers of a client's request that a cloud gets."""
 NO_ADDRESS = "192.0.2.1"
 """What a server of a cloud has as long as the cloud's address isn't known (RFC 5737: nobody has it)."""
@@ -167,9 +168,13 @@ def maps(settings: Settings) -> dict[str, str]:
         "ends.map": ends_map(),
         REPLACED: "",
         EARLY: "",
-        **({"capture.lua": (TEMPLATES / "capture.lua").read_text()} if settings.captures else {}),
-        **{
-            name: (TEMPLATES / name).read_text()
-            for name in ("downtime.lua", "nesting.lua", "not_http.lua", "reuse.lua")
-        },
+        **{name: (TEMPLATES / name).read_text() for name in _programs(settings)},
     }
+
+
+def _programs(settings: Settings) -> Iterator[str]:
+    yield from ("downtime.lua", "nesting.lua", "not_http.lua", "reuse.lua")
+    if settings.clouds:
+        yield "cloud.lua"
+    if settings.captures:
+        yield "capture.lua"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ echo "$*" >>"$HERE/asked"
 case $1 in
     is-active) [ -e "$HERE/active" ] ;;
     start) touch "$HERE/active" ;;
-    stop) rm -f "$HERE/active" ;;
+    stop) [ -e "$HERE/rackwright-capture.service" ] && rm -f "$HERE/active" ;;
 esac
 """
 
@@ -234,6 +235,34 @@ def test_no_client_waits_for_a_unit_that_takes_nothing_and_copies_are_bounded(re
     assert recording.unit.state["dropped"]["full"] >= 1
 
 
+def test_a_slow_unit_learns_what_was_dropped_while_copies_keep_coming(recording: Recording) -> None:
+    """It takes a copy only once another waits, so that there is always one more."""
+    recording.start()
+    recording.unit.kill()
+    recording.unit.socket.unlink()
+    body = json.dumps({"model": "assistant", "x": "y" * 1_000_000}).encode()
+    headers = {"authorization": f"Bearer {KEYS['good']}"}
+    # One connection is one thread's, and each thread delivers its own copies.
+    client = recording.stack.connect()
+    words: list[str] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(recording.unit.socket))
+        listener.listen(64)
+        for _ in range(2):
+            client.request("POST", "/v1/chat/completions", body, headers)
+            client.getresponse().read()
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as stream:
+            while words[-1:] != ["end"] and len(words) < 40:
+                words.append((line := stream.readline().split())[0].decode())
+                if words[-1] == "request":
+                    client.request("POST", "/v1/chat/completions", body, headers)
+                    client.getresponse().read()
+                    stream.read(int(line[-1]))
+    client.close()
+    assert words[-1] == "end"
+
+
 def test_a_capture_goes_on_after_a_reload_and_replaced_workers_record_nothing_twice(recording: Recording) -> None:
     recording.start()
     connection = recording.stack.connect()
@@ -273,6 +302,38 @@ def test_a_fault_in_the_script_costs_no_answer_and_is_counted(recording: Recordi
     recording.start()
     recording.ask()
     eventually(lambda: recording.unit.state["dropped"].get("fault") == 3)
+
+
+def test_what_is_only_counted_while_the_unit_is_down_takes_no_memory(recording: Recording) -> None:
+    """Each thread's queue has at most one wake-up; in this test, more would be counted as faults."""
+    recording.start(request=1000)
+    recording.unit.kill()
+    script = Path(recording.stack.gateway.paths.configuration, "capture.lua")
+    text = script.read_text()
+    spied = text.replace('queue:push("")', 'queue:push(""); if queue:size() > 2 then error("many") end')
+    assert spied != text
+    script.write_text(spied)
+    try:
+        recording.stack.gateway.reload()
+        sent = 30
+        for _ in range(sent):
+            recording.ask("x" * 2000)
+    finally:
+        script.write_text(text)
+        recording.unit.start()
+    eventually(lambda: recording.kept() >= sent)
+    assert recording.unit.state["dropped"] == {"large": sent}
+
+
+def test_a_models_name_cannot_forge_a_record(recording: Recording) -> None:
+    recording.start()
+    forged = "request 1.0 forged victim /v1/chat/completions assistant 2\n{}"
+    body = json.dumps({"model": f"assistant\0 2\n{{}}{forged}dropped large 7\n", "messages": []})
+    status = recording.stack.send(body=body.encode()).status
+    recording.ask("after")
+    recording.arrived(1)
+    assert [(one["key"], one["id"] == "forged") for one in recording.recorded()] == [("good", False)]
+    assert (status, recording.unit.lost()) == (404, 0)
 
 
 @pytest.mark.parametrize(
@@ -333,6 +394,26 @@ def test_a_capture_is_stopped_looked_at_fetched_and_erased(recording: Recording)
     assert captures.erase(MIGRATION) == {"gate1": ()}
     assert not recording.unit.files.exists()
     assert captures.look(MIGRATION) == {"gate1": Looked()}
+
+
+def test_a_capture_whose_unit_an_apply_has_removed_is_stopped_and_erased(recording: Recording) -> None:
+    """The clouds are gone from the fleet file, which is how a migration ends; HAProxy no longer knows the map."""
+    recording.start()
+    recording.ask()
+    recording.arrived(1)
+    recording.unit.stop()
+    units, configuration = Path(recording.captures.units), Path(recording.stack.gateway.paths.configuration)
+    (units / "rackwright-capture.service").unlink()
+    configuration.rename(configuration.with_name("away"))
+    try:
+        assert recording.captures.stop(MIGRATION) == {"gate1": None}
+        assert not (recording.unit.folder / "capture.json").exists()
+        (units / "active").unlink()
+        assert recording.captures.erase(MIGRATION) == {"gate1": ()}
+        assert not recording.unit.files.exists()
+    finally:
+        configuration.with_name("away").rename(configuration)
+        (units / "rackwright-capture.service").touch()
 
 
 def test_two_migrations_are_not_recorded_at_once(recording: Recording) -> None:

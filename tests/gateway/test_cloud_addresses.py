@@ -193,7 +193,13 @@ def test_former_addresses_stay_while_the_name_has_none(followed: Followed) -> No
     assert set(followed.used().values()) == followed.admitted() == {"203.0.113.1"}
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1", "::", "fe80::1%eth0", "$(id)", "203.0.113.1;x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1", "::127.0.0.1", "fe80::1", "febf::1", "fe80::1%eth0",
+        "224.0.0.1", "255.255.255.255", "ff02::1", "$(id)", "203.0.113.1;x",
+    ],
+)  # fmt: skip
 def test_an_answer_that_is_no_other_machine_is_not_used(followed: Followed, address: str) -> None:
     followed.resolves("203.0.113.1", address)
     followed.follow()
@@ -206,6 +212,21 @@ def test_the_rules_return_after_all_tables_were_removed(followed: Followed) -> N
     followed.nft("flush", "ruleset")
     followed.follow()
     assert followed.admitted() == {"203.0.113.1"}
+
+
+def test_the_rules_do_not_wait_for_name_servers(followed: Followed) -> None:
+    """HAProxy may be running, and a name server may take ten seconds for each name."""
+    seen = followed.folder / "seen"
+    followed.program(
+        "getent", f"nft list table {TABLE} >{seen} 2>&1; echo '203.0.113.1 STREAM cloud.test'"
+    )  # fmt: skip
+    followed.follow()
+    assert "goto haproxy" in seen.read_text()
+    assert "203.0.113.1" not in seen.read_text()
+    # What was admitted is again, if only the table was removed.
+    followed.nft("flush", "ruleset")
+    followed.follow()
+    assert "203.0.113.1" in seen.read_text()
 
 
 def test_the_rules_do_not_wait_for_haproxy(followed: Followed) -> None:
@@ -257,3 +278,12 @@ def test_a_proxy_by_its_address_is_not_resolved(followed: Followed) -> None:
     followed.program("getent", "exit 2")
     followed.follow()
     assert (followed.folder / "proxy.env").read_text() == "ADDRESS=10.20.0.99\n"
+
+
+def test_a_name_may_end_in_a_digit(followed: Followed) -> None:
+    cloud = CLOUD.model_copy(update={"host": "cloud1"})
+    followed.write(PROXIED.model_copy(update={"clouds": (cloud,), "proxy": Proxy(host="squid01", port=3128)}))
+    followed.resolves("203.0.113.1")
+    followed.follow()
+    assert (followed.folder / "proxy.env").read_text() == "ADDRESS=203.0.113.1\n"
+    assert set(followed.used().values()) == followed.admitted() == {"203.0.113.1"}

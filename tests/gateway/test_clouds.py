@@ -105,6 +105,7 @@ def test_a_cloud_gets_the_request_with_its_own_key_and_nothing_of_the_client(clo
         "host": f"cloud.test:{clouds.cloud.port}",
         "authorization": f"Bearer {SECRET}",
         "accept": "text/plain",
+        "content-type": "application/json",
     }
 
 

@@ -252,3 +252,9 @@ def test_negative_token_counts_are_no_counts(stack: Stack) -> None:
 def test_a_key_in_a_path_is_not_logged(stack: Stack) -> None:
     response = stack.send(path=f"/v1/{KEYS['good']}/chat")
     assert stack.log.line(response.getheader("x-request-id") or "-").path == "/v1/_/chat"
+
+
+def test_a_name_that_goes_on_after_a_nul_is_another_name(stack: Stack) -> None:
+    response = stack.send("assistant\0 and more")
+    assert (response.status, json.load(response)["error"]["code"]) == (404, "model_not_found")
+    assert stack.engines["assistant"].requests == []

@@ -20,6 +20,7 @@ from rackwright.fleet.source import FileSource, parse_source
 from rackwright.lifecycle.backup.kit_history import MOST_BYTES as MOST_HISTORY
 from rackwright.lifecycle.backup.kit_history import copy_history, repository_of, tracked, work_files
 from rackwright.lifecycle.backup.private_folder import private_folder
+from rackwright.migrate.plan.plan_file import plan_file, plans_of
 from rackwright.report.words import size
 from rackwright.state.checkout import ELSEWHERE, checkout, head_of
 from rackwright.state.formats import utc_now
@@ -39,6 +40,8 @@ MOST_ENTRIES = 500_000
 """Files and folders of a whole kit. None that has more is fetched."""
 _NEXT = "lock.next"
 _HIDDEN = "a secret"
+_PLAN_SECRET = re.compile(r""":\s*(?:"file:([^"\n]+)"|'file:([^'\n]+)'|file:([^\n#,}]+))""")
+"""A reference to a file with a secret, in quotes or not."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ def staged_kit(fleet: Fleet, who: str) -> Iterator[Staged]:
 
 def _staged(fleet: Fleet, who: str, folder: Path) -> Staged:
     digest, commit = kit_digest(fleet), head_of(fleet.path.parent)
-    copying = _Copying(folder, secret_files(fleet), secret_inodes(fleet) | _key_inodes(fleet))
+    inodes = secret_inodes(fleet) | _key_inodes(fleet) | _plan_inodes(fleet)
+    copying = _Copying(folder, secret_files(fleet), inodes)
     fleet_file = _copy_all(fleet, copying)
     key, why = _ca_key(fleet)
     if key:
@@ -141,6 +145,14 @@ def _key_inodes(fleet: Fleet) -> frozenset[tuple[int, int]]:
     if source is None or not source.exists():
         return frozenset()
     return frozenset([(source.stat().st_dev, source.stat().st_ino)])
+
+
+def _plan_inodes(fleet: Fleet) -> frozenset[tuple[int, int]]:
+    """Return those of the files with the secrets of migration plans, also of plans that aren't valid."""
+    texts = (plan_file(fleet.path, name).read_text(errors="replace") for name in plans_of(fleet.path))
+    written = (one for text in texts for found in _PLAN_SECRET.findall(text) for one in found if one)
+    paths = (fleet.at(one.strip()) for one in written)
+    return frozenset((path.stat().st_dev, path.stat().st_ino) for path in paths if path.is_file())
 
 
 def _ca_key(fleet: Fleet) -> tuple[Secret | None, str | None]:

@@ -10,7 +10,7 @@ from rackwright.errors import HostError
 from rackwright.gateway.capture_runtime import Captures, Found, Looked
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.session.under_lease import leased
-from rackwright.migrate.folder import MOST_LINE
+from rackwright.migrate.folder import MOST_LINE, is_encrypted
 from rackwright.report.words import counted
 from rackwright.roles.capture.settings import Orders
 from rackwright.values.base import Stored
@@ -134,8 +134,9 @@ def looked(place: Place, missed: Mapping[str, str] | None = None) -> CaptureResu
     return CaptureResult(gateways=gateways, missed=_failures(answers) | dict(missed or {}))
 
 
-def captures_of(place: Place) -> Captures:
-    return Captures(place.session.remote, place.session.fleet.gateways)
+def captures_of(place: Place, *former: str) -> Captures:
+    """Return the captures of the gateways, and of hosts that were gateways when they recorded."""
+    return Captures(place.session.remote, (*place.session.fleet.gateways, *former))
 
 
 def _removed(
@@ -156,6 +157,9 @@ def _bring(place: Place, captures: Captures, host: str, file: Found) -> None:
     content = captures.fetch(host, place.plan.migration, file)
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise HostError(f"{file.name} changed while it was fetched", where=host)
+    # Else one gateway could keep the files of all others from arriving.
+    if not is_encrypted(content):
+        raise HostError(f"{file.name} isn't encrypted by age", where=host)
     place.folder.adopt(KIND, content, file.lines)
 
 

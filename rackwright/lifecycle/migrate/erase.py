@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rackwright.errors import HostError, RackwrightError
-from rackwright.lifecycle.migrate.capture import captures_of
+from rackwright.lifecycle.migrate.capture import CaptureResult, captures_of
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.same_folder import refuse_away
 from rackwright.lifecycle.session.under_lease import leased
 from rackwright.report.words import counted
+from rackwright.state.migrations import result_in
 from rackwright.values.base import Stored
 
 KINDS = ("requests", "answers-cloud", "answers-again", "answers-fleet")
@@ -22,7 +23,7 @@ class Erased(Stored):
     gateways: tuple[str, ...]
     """Those that list nothing any more."""
     missed: Mapping[str, str] = {}
-    """Gateway → why it may still have recorded requests."""
+    """Gateway, or host that was one, → why it may still have recorded requests."""
     folder: bool = False
     """Whether the folder's files were removed, too."""
     files: int = 0
@@ -34,10 +35,14 @@ class Erased(Stored):
 def erase(place: Place, *, folder: bool) -> Erased:
     """End the capture, and remove what the gateways have recorded; with `folder`, also the records and answers here.
 
-    It is noted, with what a listing showed afterwards. A gateway that can't be asked is in `missed`. Raise
-    RackwrightError if the operator doesn't agree, LeasedError if another operator is at work.
+    Hosts that recorded and are no gateways any more are asked, too. It is noted, with what a listing showed. One that
+    can't be asked, or has left the fleet, is in `missed`. Raise RackwrightError if the operator doesn't agree,
+    LeasedError if another operator is at work.
     """
-    migration, captures = place.plan.migration, captures_of(place)
+    migration, fleet = place.plan.migration, place.session.fleet
+    recorders = _recorders(place)
+    former = sorted(host for host in recorders if host in fleet.file.hosts and host not in fleet.gateways)
+    captures = captures_of(place, *former)
     asked = f"Erase all that the gateways have recorded for {migration}"
     if folder:
         # Not need_folder: what is damaged must be erased, too.
@@ -49,11 +54,24 @@ def erase(place: Place, *, folder: bool) -> Erased:
         answers = captures.erase(migration)
     missed = {host: _why(stopped[host], answer) for host, answer in answers.items() if answer != ()}
     clean = tuple(sorted(answers.keys() - missed.keys()))
+    missed |= dict.fromkeys(recorders - fleet.file.hosts.keys(), "it recorded, and isn't in the fleet file any more")
     files = _emptied(place) if folder else 0
     left = tuple(sorted(path.name for path in place.folder.path.glob("*.age"))) if folder else ()
     erased = Erased(gateways=clean, missed=missed, folder=folder, files=files, left=left)
     place.note("erase", _what(erased), erased)
     return erased
+
+
+def _recorders(place: Place) -> set[str]:
+    """Return the hosts that recorded, or were to, and haven't been erased since, as the log says."""
+    hosts: set[str] = set()
+    for entry in place.entries():
+        if entry.act == "capture" and entry.result:
+            found = result_in(place.session.store, entry, CaptureResult)
+            hosts |= {*found.gateways, *found.missed}
+        elif entry.act == "erase" and entry.result:
+            hosts -= {*result_in(place.session.store, entry, Erased).gateways}
+    return hosts
 
 
 def _emptied(place: Place) -> int:

@@ -12,11 +12,16 @@ local LOOKS, LOOK_MS = 15, 20
 local queue, waiting, waiting_bytes = core.queue(), 0, 0
 -- Why copies were dropped → how many that the unit doesn't know of yet.
 local dropped = {}
+-- Whether the queue has an empty text, which only wakes the task.
+local woken = false
 
 local function drop(why, count)
     dropped[why] = (dropped[why] or 0) + count
     -- Wake the task, so that the unit learns of it.
-    if waiting == 0 then queue:push("") end
+    if waiting == 0 and not woken then
+        woken = true
+        queue:push("")
+    end
 end
 
 local function copy(txn)
@@ -56,16 +61,20 @@ local function gather()
     end
 end
 
--- Send this copy and all others that wait, then the counts. Raise an error unless the unit says that it has all of them.
+-- Send this copy and others that wait, at most a queue of them, then the counts. Raise an error unless the unit says that it
+-- has all of them.
 local function deliver(socket, text, taken)
     socket:settimeout(PATIENCE)
     -- A worker that was replaced doesn't end while it is connected.
     if not socket:connect(address) then error("refused") end
     gather()
+    local copies, bytes = 0, 0
     while text do
         if text ~= "" then said(socket, text) end
-        text = queue:pop()
-        if text and text ~= "" then taken(text) end
+        copies, bytes = copies + 1, bytes + #text
+        -- If the unit is slower than requests come, it must still learn of it.
+        text = copies < most_copies and bytes < most_bytes and queue:pop() or nil
+        if text then taken(text) end
     end
     -- While this waits, requests add to the counts.
     local reported = {}
@@ -81,9 +90,13 @@ core.register_task(function()
     while true do
         local text, copies = queue:pop_wait(), 0
         local function taken(one)
+            if one == "" then
+                woken = false
+                return
+            end
             copies, waiting, waiting_bytes = copies + 1, waiting - 1, waiting_bytes - (#one - one:find("\n", 1, true))
         end
-        if text and text ~= "" then taken(text) end
+        if text then taken(text) end
         local socket = core.tcp()
         if pcall(deliver, socket, text or "", taken) then
             pause = LEAST_PAUSE

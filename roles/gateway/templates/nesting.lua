@@ -3,7 +3,7 @@
 -- Arguments: how many arrays and objects may nest, and how many groups a pattern or grammar may have.
 local deepest, most_groups = tonumber((...)), tonumber((select(2, ...)))
 local find, byte, sub = string.find, string.byte, string.sub
-local BACKSLASH, QUOTE, OPEN_ARRAY, OPEN_OBJECT = byte('\\"[{', 1, 4)
+local BACKSLASH, QUOTE, OPEN_ARRAY, OPEN_OBJECT, CLOSE_ARRAY, CLOSE_OBJECT = byte('\\"[{]}', 1, 6)
 
 -- Keys whose text an engine compiles.
 local COMPILED = { pattern = true, grammar = true, regex = true, guided_regex = true, guided_grammar = true }
@@ -125,24 +125,41 @@ local function excess(body)
     end
 end
 
--- Return "model" if the body says more than once which model it is for, nil if not. The gateway takes the first and a cloud
--- may take the last, which the key may not be for.
+-- Parameters with which a client would choose other models at some clouds.
+local OTHER_MODELS = { models = true, fallbacks = true }
+
+-- Words that JSON has outside of strings; e as in 1e5.
+local WORDS = { ["true"] = true, ["false"] = true, null = true, e = true, E = true }
+
+-- Return "model" if the body may say more than once which model it is for, "internal" if it may name other models, nil if not.
+-- The key may not be for what a cloud takes. The gateway takes the first model. A cloud may take the last, may ignore case, and
+-- may read what isn't JSON: comments, other quotes, names without quotes or with needless escapes.
 local function ambiguous(body)
     local at, depth, models = 1, 0, 0
     while true do
-        local found = find(body, '["%[%]{}]', at)
-        if not found then return models > 1 and "model" or nil end
+        local found = find(body, "[^%s%d,:.+-]", at)
+        if not found then return "model" end
         local letter = byte(body, found)
         at = found + 1
         if letter == QUOTE then
             local quote = closing_quote(body, at)
             if not quote then return "model" end
-            if depth == 1 and find(body, "^%s*:", quote + 1) and unescaped(sub(body, at, quote - 1)) == "model" then
-                models = models + 1
+            if depth == 1 and find(body, "^%s*:", quote + 1) then
+                local key = sub(body, at, quote - 1):lower()
+                if find(key, "[^ -~]") or find(key, "\\", 1, true) then return "model" end
+                if OTHER_MODELS[key] then return "internal" end
+                models = models + (key == "model" and 1 or 0)
             end
             at = quote + 1
+        elseif letter == OPEN_ARRAY or letter == OPEN_OBJECT then
+            depth = depth + 1
+        elseif letter == CLOSE_ARRAY or letter == CLOSE_OBJECT then
+            depth = depth - 1
+            if depth <= 0 then return (models > 1 or find(body, "%S", at)) and "model" or nil end
         else
-            depth = depth + ((letter == OPEN_ARRAY or letter == OPEN_OBJECT) and 1 or -1)
+            local word = body:match("^%a+", found)
+            if not WORDS[word or ""] then return "model" end
+            at = found + #word
         end
     end
 end

@@ -20,7 +20,7 @@ def captures(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> StandInCaptures:
 
     found = StandInCaptures({"gate1": StandInGateway()})
     for module in (acts, erasing):
-        monkeypatch.setattr(module, "captures_of", lambda _: found)
+        monkeypatch.setattr(module, "captures_of", lambda *_: found)
 
     @contextmanager
     def session(*_: Any, **__: Any) -> Any:

@@ -100,6 +100,21 @@ def test_no_secret_but_the_cas_key_is_in_it(site: Site, tmp_path: Path) -> None:
     assert b"https://git.acme.internal/fleet" in texts[tmp_path / "back/fleet/.git/config"]
 
 
+def test_no_secret_of_a_migration_plan_is_in_it(site: Site) -> None:
+    """Not even of a plan that can't be read any more."""
+    keys = {"identity": "file:age key.txt", "admin_key": "'file:secret/admin'"}
+    (site.path.parent / "secret").mkdir()
+    for written in keys.values():
+        (site.path.parent / written.strip("'").removeprefix("file:")).write_text("x")
+    lines = [f"  {key}: {written} # ours\n" for key, written in keys.items()]
+    site.path.with_name("acme.migrate-support.yml").write_text(f"records:\n{''.join(lines)}")
+    (site.path.parent / "flow key").write_text("x")
+    site.path.with_name("acme.migrate-other.yml").write_text('records: {identity: "file:flow key", recipient: x}\n')
+    left_out = site.save().left_out
+    for name in ("age key.txt", "secret/admin", "flow key"):
+        assert f"fleet/sites/{name}: a secret" in left_out
+
+
 def test_a_secret_that_is_committed_is_named(site: Site) -> None:
     site.git("add", "sites/secrets/password")
     assert "sites/secrets/password: but it is committed, so the kit's .git has it" in site.save().left_out

@@ -39,6 +39,8 @@ class StandInCaptures:
     gateways: dict[str, StandInGateway]
     shares: dict[str, float] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
+    former: list[str] = field(default_factory=list)
+    """Hosts that are asked although they are no gateways any more."""
 
     def start(self, orders: Orders, shares: Mapping[str, float], seconds: int) -> Mapping[str, HostError | None]:
         self.shares = dict(shares)

@@ -107,6 +107,16 @@ def test_what_changes_on_the_way_is_not_taken(desk: Desk, captures: StandInCaptu
     assert captures.gateways["gate1"].files
 
 
+def test_what_is_not_encrypted_on_one_gateway_keeps_no_other_from_arriving(
+    desk: Desk, captures: StandInCaptures
+) -> None:
+    captures.gateways["gate1"].files["00000001-1.age"] = b"text"
+    captures.gateways["gate2"].record("2")
+    result = fetch(desk.open())
+    assert result.missed == {"gate1": "00000001-1.age isn't encrypted by age"}
+    assert list(desk.open().folder.read("requests")) == ["2"]
+
+
 def test_a_folder_that_cannot_be_written_removes_nothing(desk: Desk, captures: StandInCaptures) -> None:
     captures.gateways["gate1"].record("1")
     Path(desk.records).write_text("no folder")

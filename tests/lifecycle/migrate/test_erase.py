@@ -6,6 +6,7 @@ import pytest
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate import erase as acts
+from rackwright.lifecycle.migrate.capture import CaptureResult, GatewayCapture
 from rackwright.lifecycle.migrate.erase import erase
 from tests.lifecycle.migrate.desks import Desk
 from tests.lifecycle.migrate.stand_in_captures import StandInCaptures, StandInGateway
@@ -25,7 +26,12 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> StandInCaptures:
     found = StandInCaptures({"gate1": StandInGateway(), "gate2": StandInGateway()})
     for gateway in found.gateways.values():
         gateway.record("1", "2")
-    monkeypatch.setattr(acts, "captures_of", lambda _: found)
+
+    def captures_of(_: object, *former: str) -> StandInCaptures:
+        found.former.extend(former)
+        return found
+
+    monkeypatch.setattr(acts, "captures_of", captures_of)
     return found
 
 
@@ -91,3 +97,21 @@ def test_a_damaged_folder_is_erased_too(agrees: Agrees, captures: StandInCapture
     erased = erase(agrees.open(), folder=True)
     assert (erased.files, erased.left) == (2, ())
     assert not second.exists()
+
+
+def test_hosts_that_recorded_are_asked_after_they_were_gateways(agrees: Agrees, captures: StandInCaptures) -> None:
+    """gpu1 is in the fleet file, gate2 isn't any more."""
+    nothing = GatewayCapture(
+        running=True, until=1, ended="", recorded=2, bytes=9, waiting=1, dropped={}, personal={}
+    )  # fmt: skip
+    recorded = CaptureResult(gateways={"gate1": nothing, "gate2": nothing}, missed={"gpu1": "can't be reached"})
+    agrees.open().note("capture", "recording", recorded)
+    del captures.gateways["gate2"]
+    captures.gateways["gpu1"] = StandInGateway()
+    erased = erase(agrees.open(), folder=False)
+    assert (captures.former, erased.gateways) == (["gpu1"], ("gate1", "gpu1"))
+    assert erased.missed == {"gate2": "it recorded, and isn't in the fleet file any more"}
+    # What was erased is known to be.
+    captures.former.clear()
+    assert erase(agrees.open(), folder=False).missed == erased.missed
+    assert captures.former == []
