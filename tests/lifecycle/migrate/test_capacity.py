@@ -109,6 +109,25 @@ def test_requests_are_sent_at_their_times_made_faster_and_repeated(desk: Desk) -
     assert bodies[0]["max_tokens"] == 30
 
 
+def test_requests_that_come_in_bursts_do_not_look_like_a_high_throughput(desk: Desk) -> None:
+    """All come in the first ten seconds of the window. The replica answers twelve a second."""
+    record(desk, *evenly(120, 10 / 120))
+
+    @contextmanager
+    def replica(*_: Any) -> Iterator[Any]:
+        def send(recorded: Recorded, rate: float) -> Any:
+            count = len(recorded.at)
+            seconds = max(recorded.at[-1] + 1, count / 12)
+            return step(rate, per_second=count / seconds, requests=count, answered=count, seconds=seconds)
+
+        yield send
+
+    measured = capacity(desk.open(), desk.say, engine=replica).models[0].measured
+    assert all(speed.answered_per_second <= speed.rate * 1.001 for speed in measured.speeds)
+    assert measured.goodput is not None
+    assert 8 <= measured.goodput <= 12
+
+
 def test_a_rate_that_is_too_high_is_searched_downward(desk: Desk) -> None:
     record(desk, *evenly(120, 0.5))
     found = capacity(desk.open(), desk.say, engine=Replica(most=3)).models[0]
