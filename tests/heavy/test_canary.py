@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import pytest
 from rackwright.lab.hosts import Lab
 from rackwright.roles.gateway.access_log import Access
 from tests.heavy.builds import build
+from tests.heavy.golden_words import golden_set
 from tests.lab.access import accesses, lost_by
 from tests.lab.load import Plan, loaded
 from tests.lab.operator import Operator, Said, operator
@@ -40,7 +40,6 @@ COVERS = (
     "roles/gateway",
 )
 GATEWAYS = ("gate1", "gate2")
-WORDS = "red blue green black white yellow brown pink gray gold".split()
 WIDE = "errors: 20%, ttft_median: 100%, ttft_p95: 100%, tpot_median: 100%, tpot_p95: 100%"
 """Two cores run two engines, clients and everything else: only very slow times mean anything."""
 
@@ -73,29 +72,6 @@ def model(site: Operator) -> Versions:
     site("lock")
     site("apply", "--yes")
     return versions
-
-
-ASKED = (
-    "Repeat this word three times: {}",
-    "Repeat this word three times: {}. Only that word.",
-    "Say {} and nothing else.",
-    "Write the word {} twice.",
-)
-"""What this small model can do more often than not."""
-
-
-def golden_set(path: Path) -> None:
-    prompts = [
-        {
-            "id": f"{number}-{word}",
-            "messages": [{"role": "user", "content": asked.format(word)}],
-            "max_tokens": 16,
-            "check": {"contains": word},
-        }
-        for number, asked in enumerate(ASKED)
-        for word in WORDS
-    ]
-    path.write_text("".join(json.dumps(one) + "\n" for one in prompts))
 
 
 @pytest.fixture(scope="module")

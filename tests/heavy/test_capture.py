@@ -34,7 +34,6 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
-    "deploys/gateway.py",
     "rackwright/cli/migrate/capture.py",
     "rackwright/cli/migrate/erase.py",
     "rackwright/gateway/capture_runtime.py",

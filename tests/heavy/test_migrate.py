@@ -26,7 +26,7 @@ from rackwright.lab import artefacts
 from rackwright.lab.hosts import Lab
 from tests.gateway.certificates import CertificateAuthority
 from tests.heavy.builds import build
-from tests.heavy.test_canary import ASKED, WORDS
+from tests.heavy.golden_words import golden_set
 from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab
 from tests.stand_in_cloud import ADMIN_KEY, KEY, StandInCloud, stand_in_cloud
@@ -196,20 +196,6 @@ def write_fleet(made: Operator, url: str) -> None:
     names = ", ".join(NAMES)
     clouds = f'clouds:\n  acme: {{url: "{url}", key: file:cloud.key, names: [{names}], ca: cloud.pem}}\n'
     made.path.write_text(text.replace(found[0], models) + clouds)
-
-
-def golden_set(path: Path) -> None:
-    prompts = [
-        {
-            "id": f"{number}-{word}",
-            "messages": [{"role": "user", "content": asked.format(word)}],
-            "max_tokens": 16,
-            "check": {"contains": word},
-        }
-        for number, asked in enumerate(ASKED)
-        for word in WORDS
-    ]
-    path.write_text("".join(json.dumps(one) + "\n" for one in prompts))
 
 
 def test_a_client_changes_its_url_and_key_and_the_cloud_still_answers(site: Site) -> None:

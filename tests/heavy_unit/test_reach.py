@@ -30,11 +30,11 @@ ALL = {file.name.removeprefix("test_").removesuffix(".py") for file in heavy_fil
         pytest.param("rackwright/verdict/judge.py", {"canary"}, id="a covered module"),
         pytest.param(
             "rackwright/lifecycle/bench/guidellm.txt",
-            {"bench", "gateways"},
+            {"bench", "gateways", "migrate"},
             id="a list of wheels in the folder of a covered module",
         ),
         pytest.param("tests/heavy/vllm_cache.py", {"vllm_cache"}, id="a program that a test runs"),
-        pytest.param("tests/heavy/deeper.py", {"canary"}, id="a helper of a helper"),
+        pytest.param("tests/heavy/deeper.py", {"canary", "migrate"}, id="a helper of a helper"),
         pytest.param("tests/heavy/test_vip.py", {"vip"}, id="the test itself"),
         pytest.param(
             "tests/lab/load/__main__.py",

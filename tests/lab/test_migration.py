@@ -13,11 +13,15 @@ import pytest
 
 from rackwright.lab.hosts import Lab, LabFleet
 from tests.lab.operator import Operator, operator
-from tests.lifecycle.migrate.desks import CLOUDS, FLEET, PLAN
+from tests.lifecycle.migrate.desks import PLAN
 
 pytestmark = pytest.mark.lab
 
 STATE = "/var/lib/rackwright"
+CLOUDS = """\
+clouds:
+  openai: {url: "https://api.openai.com/v1", key: file:provider-key, names: [gpt-4o-mini]}
+"""
 # An act as its command would carry it out: it writes records, and notes it.
 ACT = """
 import sys
@@ -42,9 +46,8 @@ def anna(lab: Lab, lab_fleet: LabFleet, tmp_path: Path) -> Iterator[Operator]:
     """An operator whose control host, gate1, keeps nothing yet, and is left so."""
     (tmp_path / "anna").mkdir()
     made = operator(tmp_path / "anna", lab_fleet)
-    if CLOUDS in FLEET:
-        made.path.write_text(made.path.read_text() + CLOUDS)
-        (made.path.parent / "provider-key").write_text("provider-key\n")
+    made.path.write_text(made.path.read_text() + CLOUDS)
+    (made.path.parent / "provider-key").write_text("provider-key\n")
     try:
         yield made
     finally:

@@ -151,7 +151,7 @@ def test_what_was_restored_whole_passes(restore: Restore) -> None:
     }
     gate, gpu = data.integrity
     bytes_saved = sum(len(text.encode()) for name, text in {**GOOD, **AUDIT}.items() if counts(name))
-    assert gate == Integrity("gate1", 5, 5, 5, bytes_saved)
+    assert gate == Integrity("gate1", 8, 8, 8, bytes_saved)
     assert (gpu.expected, gpu.equal, gpu.bytes) == (4, 4, 8 + 9)
     assert all(one.failed for one in data.negative_controls)
 
@@ -204,11 +204,11 @@ def test_a_host_without_a_plan_has_only_its_weights(restore: Restore) -> None:
 @pytest.mark.parametrize(
     ("change", "restored", "equal"),
     [
-        (lambda host: host.path(ANSWER).unlink(), 4, 4),
-        (lambda host: host.path(ANSWER).write_text("{"), 5, 4),
-        (lambda host: host.path("audit.log").write_text("one"), 5, 4),
-        (lambda host: host.path("audit.log").write_text("one act\nanother act\n"), 5, 5),
-        (lambda host: host.path("control/journal").write_text(""), 5, 4),
+        (lambda host: host.path(ANSWER).unlink(), 7, 7),
+        (lambda host: host.path(ANSWER).write_text("{"), 8, 7),
+        (lambda host: host.path("audit.log").write_text("one"), 8, 7),
+        (lambda host: host.path("audit.log").write_text("one act\nanother act\n"), 8, 8),
+        (lambda host: host.path("control/journal").write_text(""), 8, 7),
     ],
 )
 def test_a_missing_or_cut_file_of_the_state_fails(
@@ -216,8 +216,8 @@ def test_a_missing_or_cut_file_of_the_state_fails(
 ) -> None:
     change(restore.hosts["gate1"])
     found = restore.integrity("gate1")
-    assert (found.expected, found.restored, found.equal) == (5, restored, equal)
-    assert restore.check("hashes", "gate1").outcome == ("passed" if equal == 5 else "failed")
+    assert (found.expected, found.restored, found.equal) == (8, restored, equal)
+    assert restore.check("hashes", "gate1").outcome == ("passed" if equal == 8 else "failed")
 
 
 def test_what_a_restore_leaves_out_on_purpose_is_not_missing(restore: Restore) -> None:
@@ -227,7 +227,7 @@ def test_what_a_restore_leaves_out_on_purpose_is_not_missing(restore: Restore) -
     restore.hosts["gate1"].path(ANSWER).unlink()
     restore.restored["gate1"] = replace(restore.restored["gate1"], left_out=(ANSWER,))
     check = restore.check("hashes", "gate1")
-    assert (check.outcome, check.found) == ("passed", "4 of 4 files equal")
+    assert (check.outcome, check.found) == ("passed", "7 of 7 files equal")
 
 
 @pytest.mark.parametrize("name", [ANSWER, "control-host.json", "control/token", "fleet/applied.json"])
