@@ -113,6 +113,8 @@ class ModelCapacity(Stored):
             found.append(f"needed replicas: {needed}, in the fleet file: {self.planned}")
         if self.cache.fits is False:
             found.append(self.cache.why)
+        elif self.cache.fits is None and needed is not None:
+            found.append(f"it isn't known whether the cache is large enough: {self.cache.why}")
         return tuple(found)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,8 +50,9 @@ class Replica:
 
 
 @pytest.fixture(autouse=True)
-def no_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_check, "_placed", lambda *_: None)
+def large_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hardware is that of tests/fit, whose cache is large enough."""
+    monkeypatch.setattr(pool_check, "_placed", lambda *_: SimpleNamespace(fit=fit(), doubt=None))
 
 
 def record(desk: Desk, *times: float, origin: Any = "capture", path: str = CHAT) -> None:
@@ -90,6 +92,17 @@ def test_imported_requests_are_all_that_there_were(desk: Desk) -> None:
     found = capacity(desk.open(), desk.say, engine=Replica(most=50))
     assert (found.models[0].extrapolated.peak, found.models[0].extrapolated.replicas) == (2, 1)
     assert found.met
+
+
+def test_a_cache_of_unknown_size_is_not_enough(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.edit("currency: EUR", "capacity: {headroom: 0, spare: 0}\ncurrency: EUR")
+    record(desk, *evenly(120, 0.5), origin="jsonl")
+    monkeypatch.setattr(pool_check, "_placed", lambda *_: None)
+    found = capacity(desk.open(), desk.say, engine=Replica(most=50))
+    assert found.models[0].problems == (
+        "it isn't known whether the cache is large enough: its host's hardware isn't known",
+    )
+    assert not found.met
 
 
 def test_requests_are_sent_at_their_times_made_faster_and_repeated(desk: Desk) -> None:
