@@ -30,7 +30,7 @@ COMMANDS = {
     "restart": "Restart replicas under traffic.",
     "drain": "Take a replica, a host or a gateway out of service.",
     "undrain": "Let a drained replica, host or gateway take requests again.",
-    "migrate": "Move from a cloud's API to the fleet, by figures.",
+    "migrate": "Move from a cloud's API to the fleet.",
     "model": "Show, update, promote, roll back and prune models.",
     "backup": "Make, check, list and read the hosts' snapshots, and save the kit.",
     "restore": "Bring hosts' state and weights back from their snapshots.",

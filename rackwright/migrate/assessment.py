@@ -38,7 +38,7 @@ class Moved(Stored):
     target: str
     runtime: str
     context: int
-    """Tokens that the target takes, prompt and answer together."""
+    """Tokens that the fleet's model takes, prompt and answer together."""
     features: tuple[Used, ...] = ()
     long_waiver: str = ""
     """Why requests may be longer than that; "": nobody has said so."""
@@ -67,7 +67,7 @@ class Assessed(Stored):
         )
         # Not a feature, but waived by name like one.
         long = (
-            f"{one.model} → {one.target}: {one.mapped.too_long} requests may not fit into {one.context} tokens "
+            f"{one.model} → {one.target}: {_requests(one.mapped.too_long)} may not fit into {one.context} tokens "
             f"(waiver: {CONTEXT})"
             for one in self.moved
             if one.mapped.too_long and not one.long_waiver
@@ -80,3 +80,7 @@ class Assessed(Stored):
         used = (one.name for moved in self.moved for one in moved.features if one.blocks)
         long = (CONTEXT for moved in self.moved if moved.mapped.too_long and not moved.long_waiver)
         return tuple(dict.fromkeys((*used, *long)))
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count:,} requests"

@@ -21,5 +21,8 @@ def parsed(part: str, line: str, kind: type[_Line]) -> _Line:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the line"
         raise RackwrightError(
-            f"a line can't be read: {where}: {first['msg']}", where=part, should="replay, or import, again"
+            f"a line can't be read: {where}: {first['msg']}",
+            where=part,
+            should="should be as it was written",
+            next="restore the folder from a copy, or replay or import again",
         ) from None

@@ -39,7 +39,7 @@ def separated(blocks: Iterable[Iterable[str]]) -> list[str]:
 
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:
-    return f"{number} {singular if number == 1 else plural or singular + 's'}"
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""`rackwright migrate`: move from a provider's API to the fleet, by recorded requests and figures."""
+"""`rackwright migrate`: move from a provider's API to the fleet, based on recorded requests and measurements."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rackwright.cli.migrate import (
 
 @click.group(cls=Group)
 def migrate() -> None:
-    """Move from a cloud's API to the fleet, by figures.
+    """Move from a cloud's API to the fleet.
 
     The plan of the migration NAME is FLEET.migrate-NAME.yml next to the fleet file FLEET.yml. Its log and its results
     are on the control hosts; recorded requests and answers are encrypted, in a folder next to the plan.

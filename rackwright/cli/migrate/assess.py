@@ -16,14 +16,19 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("name")
-@click.option("--offline", is_flag=True, help="Ask nobody: only the records, and what is known of the runtimes.")
+@click.option(
+    "--offline",
+    is_flag=True,
+    help="Read only the records, and what is known of the runtimes; ask no host and no provider.",
+)
 @common_options
 @pass_context
 def assess(context: Context, name: str, offline: bool) -> int:
-    """Show what recorded requests use, and whether the fleet does it.
+    """Show what recorded requests use, and whether the fleet can do it.
 
-    Each feature in use is tried on the fleet's own model. Lists what is stored at the provider, too, and until when
-    it offers the models. Exit code 12 if a feature that the fleet rejects or ignores has no waiver in the plan.
+    Tries each feature in use on the fleet's own model. Also lists what is stored at the provider, and until when it
+    offers the models. Exit code 12 if something blocks the move: a feature that isn't ok, or requests that are too
+    long, without a waiver.
     """
     from rackwright.cli.render.migrate_report.assess_text import assess_document, assess_lines
 

@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     type=click.IntRange(10, 600),
     default=60,
     show_default=True,
-    help="The shortest time at each rate. In less than a minute, a queue that grows slowly doesn't show.",
+    help="The shortest time at each rate; below 60, a slowly growing queue doesn't show.",
 )
 @common_options
 @pass_context
 def capacity(context: Context, name: str, replica: str | None, seconds: int) -> int:
-    """Measure one replica with recorded traffic, and derive how many are needed.
+    """Measure one replica with recorded traffic, and compute how many you need.
 
-    Replays the requests of the busiest time against one replica, faster each time, until the model's objectives are
-    missed. Clients' requests compete with this load. From the rate that was still good, and the peak of all clients,
-    follow replicas and GPUs. Exit code 12 if the fleet file has fewer replicas, or their cache is too small.
+    Replays the requests of the busiest time to one replica at several rates, and finds the highest that meets the
+    model's objectives. Clients' requests compete with this load. Replicas and GPUs are computed from that rate and
+    the peak of all clients. Exit code 12 if the fleet file has fewer replicas, or if a cache is too small.
     """
     hosts_needed()
     found, next_ = _found(context, name, replica, seconds)

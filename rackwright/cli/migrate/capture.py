@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("name")
 @click.option("--look", is_flag=True, help="Only show what was recorded so far.")
-@click.option("--fetch", is_flag=True, help="Bring the recorded requests to the folder; a capture goes on.")
+@click.option("--fetch", is_flag=True, help="Bring recorded requests to the folder; the capture goes on.")
 @click.option("--stop", is_flag=True, help="End the capture now.")
 @common_options
 @pass_context
 def capture(context: Context, name: str, look: bool, fetch: bool, stop: bool) -> int:
-    """Record a sample of what clients ask, for the migration NAME.
+    """Record a sample of clients' requests at the gateways.
 
-    Starts at all gateways, with the plan's share, duration and size, and ends on its own. Requests are recorded
-    without personal data, encrypted, and without their answers; no client waits for it. --stop and --fetch together
-    end it and bring the rest. Exit code 3 if a gateway can't be asked: the others go on.
+    Starts at all gateways, with the share, duration and size in the plan of the migration NAME, and ends on its own.
+    Records have no personal data and no answers, and are encrypted; no client waits. --stop and --fetch
+    together end the capture and bring the rest. Exit code 3 if a gateway can't be asked: the others go on.
     """
     if look and (fetch or stop):
         raise UsageError("--look changes nothing", should="leave it out, or --fetch and --stop")

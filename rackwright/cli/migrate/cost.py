@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     "--usage",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The provider's bill: OpenAI's costs or usage as JSON, or a CSV with months and amounts.",
+    help="The provider's bill: OpenAI's costs or usage as JSON, or a CSV file.",
 )
 @common_options
 @pass_context
 def cost(context: Context, name: str, usage: Path | None) -> int:
     """Compare the provider's bill with what the fleet costs.
 
-    Without --usage the bill is computed from recorded requests and the plan's prices. Costs of the fleet are those of
-    the plan. Shows both per month and the month from which the fleet has cost less, each also for a bill and costs
-    that are 20 percent lower or higher.
+    Without --usage, the bill is computed from recorded requests and the plan's prices. The fleet's costs are those of
+    the plan. Shows both per month, and the month in which the fleet breaks even; also for a bill and costs that are
+    20 percent lower or higher.
     """
     hosts_needed()
     found, next_ = _costed(context, name, usage)

@@ -16,10 +16,10 @@ from rackwright.errors import ExitCode
 @common_options
 @pass_context
 def erase(context: Context, name: str, folder: bool, yes: bool) -> int:
-    """Remove what the gateways have recorded for the migration NAME, and prove it by a listing.
+    """Remove what the gateways have recorded, and list what is left.
 
-    Ends its capture. Results and log stay: they have no text of a request. Exit code 3 if a gateway can't be asked:
-    repeat it.
+    Ends the capture of the migration NAME first. Results and log stay: they have no text of a request. Exit code 3 if
+    a gateway can't be asked, or if something is left: run it again.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console
@@ -36,5 +36,7 @@ def erase(context: Context, name: str, folder: bool, yes: bool) -> int:
     if folder:
         left = f"it still has {', '.join(erased.left)}" if erased.left else "it lists none"
         lines.append(f"the folder: {counted(erased.files, 'file')} removed; {left}")
+    if erased.missed or erased.left:
+        lines.append(f"next: rackwright migrate erase {name}{' --folder' if folder else ''}")
     context.answer(erased.model_dump(mode="json"), *lines)
     return ExitCode.HOSTS_FAILED if erased.missed or erased.left else ExitCode.DONE

@@ -21,14 +21,17 @@ FORMATS = ("jsonl", "openai", "litellm", "har")
 @click.command("import", cls=Command)
 @click.argument("name")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--format", type=click.Choice(FORMATS), help="What the files are. Without it, each item is looked at.")
+@click.option(
+    "--format", type=click.Choice(FORMATS), help="The format of the files; otherwise each item shows its own."
+)
 @common_options
 @pass_context
 def import_(context: Context, name: str, files: tuple[Path, ...], format: Format | None) -> None:
-    """Add the requests of each FILE to the migration NAME, without personal data, encrypted.
+    """Add the requests in logs to the recorded ones.
 
-    A FILE has lines of JSON (request bodies, or batch input), OpenAI's stored chat completions, LiteLLM's log, or an
-    HTTP archive (HAR); gzip is unpacked. Answers aren't kept, token counts are. What can't be used is skipped and
+    Personal data is replaced, and the folder of the migration NAME gets the requests encrypted. A FILE has lines of
+    JSON (request bodies, or batch input), OpenAI's stored chat completions, LiteLLM's log, or an HTTP archive (HAR);
+    gzip is unpacked. Answers aren't kept, token counts are. What can't be used is skipped and
     counted. The same import can be repeated: a request is never added twice.
     """
     hosts_needed()

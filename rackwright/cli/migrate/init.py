@@ -21,9 +21,10 @@ from rackwright.cli.common.options import Command, common_options, pass_context
 @common_options
 @pass_context
 def init(context: Context, name: str, new_key: Path | None) -> None:
-    """Write a commented plan for the migration NAME, with the fleet's cloud and models.
+    """Write a commented plan, with the fleet's cloud and models.
 
-    It asks nothing and needs no host. It never overwrites a file, and refuses a FILE that git would track.
+    The migration is called NAME. Asks nothing, needs no host and never overwrites a file. A FILE that git would track
+    is refused.
     """
     from rackwright.lifecycle.migrate.new_migration import begin
 

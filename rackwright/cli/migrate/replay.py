@@ -13,17 +13,17 @@ from rackwright.cli.common.options import Command, common_options, pass_context,
 @click.option(
     "--fleet-again",
     is_flag=True,
-    help="Remove what the fleet has answered, and ask it everything again: after a change of its model or settings.",
+    help="Remove the fleet's answers and ask it everything again, after a change of its model or settings.",
 )
 @yes_option
 @common_options
 @pass_context
 def replay(context: Context, name: str, fleet_again: bool, yes: bool) -> None:
-    """Ask a sample of the recorded requests again: the cloud twice, the fleet once.
+    """Ask the cloud and the fleet a sample of the recorded requests.
 
-    The cloud charges for it, at most the plan's `replay.budget` for all replays and scores of the migration. Shows
-    what it will probably cost, and asks first. Asks only what is missing; Ctrl-C stops it, and the same command goes
-    on, also on another machine that has the folder.
+    The cloud gets each request twice, the fleet once. The cloud charges for that, at most the plan's `replay.budget`
+    for all replays and scores of the migration NAME. Shows what it will probably cost, and asks you first. Asks only
+    what is missing; Ctrl-C stops it, and the same command goes on, also on another machine that has the folder.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console

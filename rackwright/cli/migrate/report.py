@@ -18,10 +18,10 @@ from rackwright.errors import ExitCode, UsageError
 @common_options
 @pass_context
 def report(context: Context, name: str, html: Path | None) -> int:
-    """Show plan, results and log of the migration NAME as Markdown.
+    """Show plan, results and log of a migration as Markdown.
 
-    Asks only the control hosts. Exit code 12 if a verdict in it isn't PASS, or if a feature that
-    the fleet lacks has no waiver.
+    Asks only the control hosts. Exit code 12 if a verdict isn't PASS, if a result is stale, or if something blocks
+    the move: a feature that isn't ok, or requests that are too long, without a waiver.
     """
     hosts_needed()
     from rackwright.cli.render.migrate_report.parts import PARTS
@@ -32,7 +32,11 @@ def report(context: Context, name: str, html: Path | None) -> int:
     with control_store(context.fleet) as (store, _):
         found = reported(context.fleet, store, name)
         if found is None:
-            raise UsageError("this machine has no plan of it", where=name, next=f"rackwright migrate status {name}")
+            raise UsageError(
+                "there is no plan of this migration on this machine",
+                where=name,
+                next=f"rackwright migrate status {name}",
+            )
         made = report_of(found, PARTS)
     context.answer(made.document(), *made.markdown().splitlines())
     if html:

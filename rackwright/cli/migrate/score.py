@@ -22,9 +22,9 @@ def score(context: Context, name: str) -> int:
     """Judge whether the fleet's answers are as good as the cloud's.
 
     Compares the answers of `migrate replay`: each request is a pair of the fleet's answer and the cloud's second one,
-    which shows how much the cloud differs from itself. PASS, FAIL or INCONCLUSIVE for each segment; too little data
-    never passes. Both ends answer the plan's golden set, if it names one, and the cloud charges for that. Exit code
-    12 unless the result is PASS.
+    which shows how often the cloud agrees with itself. PASS, FAIL or INCONCLUSIVE for each segment; too little data
+    never passes. If the plan names a golden set, both sides answer it, and the cloud charges for that. Exit code 12
+    unless the result is PASS.
     """
     hosts_needed()
     found, next_ = _scored(context, name)

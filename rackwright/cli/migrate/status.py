@@ -13,10 +13,10 @@ from rackwright.cli.common.options import Command, common_options, pass_context
 @common_options
 @pass_context
 def status(context: Context, name: str | None) -> None:
-    """Show how far the migration NAME is; without NAME, how far all are.
+    """Show how far migrations are, and what comes next.
 
-    What was done, by whom and when; which results are stale, and why; files that are missing or were changed; and the
-    next command. Asks only the control hosts; changes nothing.
+    For the migration NAME: what was done, by whom and when; which results are stale, and why; files that are missing
+    or were changed; and the next command. Without NAME: all migrations. Asks only the control hosts.
     """
     hosts_needed()
     from rackwright.cli.render.migrate_report.standing_text import standing_document, standing_lines, summary

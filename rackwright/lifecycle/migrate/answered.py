@@ -22,7 +22,7 @@ KINDS: Mapping[Asked, str] = {"cloud": "answers-cloud", "again": "answers-again"
 
 @dataclass
 class Answered:
-    """Id of a request → whether its answer is usable, for each end."""
+    """Id of a request → whether its answer is usable, for each side."""
 
     usable: dict[Asked, dict[str, bool]] = field(default_factory=lambda: {asked: {} for asked in KINDS})
     asks: dict[Asked, Asks] = field(default_factory=lambda: {asked: Asks() for asked in KINDS})

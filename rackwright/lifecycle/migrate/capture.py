@@ -156,7 +156,7 @@ def _removed(
 def _bring(place: Place, captures: Captures, host: str, file: Found) -> None:
     content = captures.fetch(host, place.plan.migration, file)
     if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise HostError(f"{file.name} changed while it was fetched", where=host)
+        raise HostError(f"{file.name} changed while it was fetched: fetch it again", where=host)
     # Else one gateway could keep the files of all others from arriving.
     if not is_encrypted(content):
         raise HostError(f"{file.name} isn't encrypted by age", where=host)

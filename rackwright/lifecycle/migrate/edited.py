@@ -1,4 +1,4 @@
-"""By which other figures an act was decided before: a plan that was edited until the result was good must show."""
+"""With which other values a step was decided before: a plan that was edited until the result was good must show."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class Edit:
         act, said = self.entry.act, self.before.what
         said = said if len(said) <= _LONGEST else f"{said[:_LONGEST]} [...]"
         when = f"{self.before.time:%Y-%m-%d %H:%M} UTC"
-        return f"{act}: the plan had another {enumerated(self.keys)} in entry {self.before.number} of {when}: {said}"
+        keys = enumerated(self.keys)
+        return f"{act}: with other values of {keys}, entry {self.before.number} of {when} said: {said}"
 
 
 def edits(log: Log) -> tuple[Edit, ...]:

@@ -81,7 +81,12 @@ def _emptied(place: Place) -> int:
         for stray in place.folder.path.glob("*.jsonl.age*"):
             stray.unlink(missing_ok=True)
     except OSError as error:
-        raise RackwrightError(f"can't be emptied: {error.strerror}", where=str(place.folder.path)) from None
+        raise RackwrightError(
+            f"can't be emptied: {error.strerror}",
+            where=str(place.folder.path),
+            should="the gateways are erased already",
+            next=f"correct it, then rackwright migrate erase {place.plan.migration} --folder",
+        ) from None
     return files
 
 

@@ -1,4 +1,4 @@
-"""The two ends of a replay, as clients reach them: through the gateways, with keys whose side is known."""
+"""The two sides of a replay, as clients reach them: through the gateways, with keys whose side is known."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_SECONDS = 600
 
 @dataclass(frozen=True)
 class Hours:
-    """When the ends may be asked. It says once when it has to wait, and until when."""
+    """When both sides may be asked. It says once when it has to wait, and until when."""
 
     windows: tuple[Window, ...]
     zone: tzinfo
@@ -41,10 +41,10 @@ class Hours:
                 return 0.0
             opens = next_opening(now, self.windows, (), self.zone)
             if opens is None:
-                raise RackwrightError("never open", where="replay.hours")
+                raise RackwrightError("no window ever opens", where="replay.hours")
             if opens not in said:
                 said.append(opens)
-                self.say(f"outside replay.hours: goes on at {opens.astimezone(self.zone):%a %Y-%m-%d %H:%M %Z}")
+                self.say(f"outside replay.hours: waiting until {opens.astimezone(self.zone):%a %Y-%m-%d %H:%M %Z}")
             return max(0.001, (opens - now).total_seconds())
 
         return closed_until

@@ -1,4 +1,4 @@
-"""How both ends are asked now, by the plan and the newest assessment, and what scores have cost."""
+"""How both sides are asked now, by the plan and the newest assessment, and what scores have cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rackwright.migrate.assessment import Assessed
 
 
 def known_way(place: Place) -> Way:
-    """Return how both ends are asked. Raise RackwrightError if the assessment is missing or was changed."""
+    """Return how both sides are asked. Raise RackwrightError if the assessment is missing or was changed."""
     return way_of(place.plan, place.result("assess", Assessed))
 
 

@@ -51,7 +51,8 @@ def _refuse(fleet: Fleet, path: Path, new_key: Path | None) -> None:
         )
     if not fleet.file.clouds:
         should = "should have the provider in clouds: url, key and names"
-        raise UsageError("the fleet file has no clouds", where=str(fleet.path), should=should)
+        next_ = f"add it, then rackwright migrate init {path.stem.partition('.migrate-')[2]}"
+        raise UsageError("the fleet file has no clouds", where=str(fleet.path), should=should, next=next_)
     if new_key and new_key.exists():
         raise UsageError("the file exists already", where=str(new_key), should="a new key never replaces a file")
     if new_key and not str(new_key.absolute()).isprintable():

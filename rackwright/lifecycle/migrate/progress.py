@@ -20,6 +20,7 @@ from rackwright.state.migrations import Entry, Log, Model, newest_result, result
 from rackwright.state.store import ControlStore
 from rackwright.values.text import enumerated
 
+UP_TO_DATE = "up to date"
 OUT_OF_BUDGET = "budget"
 """In `Outcome.stopped` of a replay that could go on only with a larger budget."""
 
@@ -48,8 +49,8 @@ class Progress:
         if act == "replay" and self.replayed and not self.replayed.done:
             return f"not complete: {self.replayed.stopped or 'it was interrupted'}"
         if act == "assess" and self.assessed and (blocking := len(self.assessed.blocking)):
-            return f"yes; {counted(blocking, 'problem blocks', 'problems block')} the move"
-        return "yes"
+            return f"{UP_TO_DATE}; {counted(blocking, 'problem blocks', 'problems block')} the move"
+        return UP_TO_DATE
 
     def next(self, path: str) -> str:
         """Return the first thing to do. `path`: of the plan's file."""
@@ -142,4 +143,4 @@ def _asked_otherwise(
     if entry is None or replayed is None or any(one.entry.act == "replay" for one in old):
         return None
     same = set(replayed.ends) == set(way_of(plan, assessed).ends)
-    return None if same else Stale(entry, ("the assessment changes requests to the fleet in another way",))
+    return None if same else Stale(entry, ("the newest assessment changes requests to the fleet differently",))

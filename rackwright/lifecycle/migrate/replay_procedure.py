@@ -46,10 +46,10 @@ class Replayed:
 
 
 def replay(place: Place, console: Console, *, fleet_again: bool = False) -> Replayed:
-    """Ask both ends what is missing, within the plan's budget and hours. Every part is noted.
+    """Ask both sides what is missing, within the plan's budget and hours. Every part is noted.
 
     `fleet_again`: what the fleet has answered before is removed first, and the log says so. The operator agrees
-    first, unless nothing is missing. Raise FleetError if an end can't answer one of the plan's
+    first, unless nothing is missing. Raise FleetError if a side can't answer one of the plan's
     models, RackwrightError if there is nothing to replay, or if answers or notes can't be written.
     """
     names = require_ends(place.session.fleet, place.plan)
@@ -101,7 +101,7 @@ def estimate(plan: Plan, prepared: Prepared) -> tuple[str, ...]:
     left = max(0.0, plan.replay.budget - spent)
     sample = f"{len(prepared.sample.drawn)} of {prepared.sample.recorded} recorded requests"
     lines = [
-        f"sample: {sample}; {len(pending)} of them lack an answer",
+        f"sample: {sample}; for {len(pending)} of them, an answer is missing",
         f"the cloud {plan.cloud}: {counted(asks, 'request')}, probably {prepared.usual():.2f} {currency}, at most "
         f"{min(prepared.most(), left):.2f} {currency}",
         f"budget: {spent:.2f} of {plan.replay.budget:.2f} {currency} are spent",
@@ -109,7 +109,7 @@ def estimate(plan: Plan, prepared: Prepared) -> tuple[str, ...]:
     if prepared.interrupted:
         lines.append(
             f"an earlier replay was interrupted: {prepared.interrupted:.2f} {currency} count as spent, the most that "
-            "was in flight"
+            "its unanswered requests may have cost"
         )
     if plan.replay.hours:
         lines.append(f"hours: {', '.join(map(str, plan.replay.hours))}")

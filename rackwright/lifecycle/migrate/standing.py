@@ -131,7 +131,7 @@ def _on_disk(folder: Folder, log: Log) -> OnDisk:
 def _next(path: Path, found: Progress, folder: OnDisk) -> str:
     name, log = found.plan.migration, found.log
     if folder.problems and folder.state is not Known.LOST:
-        return f"put the folder right: {folder.problems[0].where} {folder.problems[0].what}"
+        return f"repair the folder: {folder.problems[0].where} {folder.problems[0].what}"
     if not folder.requests and not (folder.state is Known.ABSENT and has_records(log)):
         if found.captured and found.captured.to_fetch:
             return f"rackwright migrate capture {name} --fetch"

@@ -1,4 +1,4 @@
-"""A replayed answer from what an end sent. Nothing in it is trusted or executed."""
+"""A replayed answer from what a side sent. Nothing in it is trusted or executed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long an end asks to wait."""
+"""How long a side asks to wait."""
 
 from __future__ import annotations
 

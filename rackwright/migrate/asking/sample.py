@@ -97,10 +97,10 @@ def _left_out(request: RecordedRequest, models: Collection[str]) -> str:
     if request.path not in PATHS:
         return f"{request.path[:40]} isn't replayed"
     if request.model not in models:
-        return f"the plan's models don't have {request.model[:60]}"
+        return f"{request.model[:60]} isn't in the plan's models"
     if lacks_media(request.body):
         return "images, sounds and files aren't recorded"
-    return "has a price by more than tokens: a search, a sound or a file" if costs_more(request.body) else ""
+    return "charged for more than tokens: a search, a sound or a file" if costs_more(request.body) else ""
 
 
 def _inverse(id: str, answered: Collection[str], seed: str) -> int:

@@ -1,4 +1,4 @@
-"""How both ends of a migration are asked: which cloud, which model of the fleet, and with which changes."""
+"""How both sides of a migration are asked: which cloud, which model of the fleet, and with which changes."""
 
 from __future__ import annotations
 

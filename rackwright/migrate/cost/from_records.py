@@ -28,7 +28,7 @@ def bill_of_records(
             raise RackwrightError(
                 f"the plan has no price of {request.model}",
                 where="prices",
-                should="the provider's price per million tokens",
+                should="should have the provider's price per million tokens",
             )
         if request.arrived is not None:
             length = length_of(request, answers.get(request.id))
@@ -36,7 +36,10 @@ def bill_of_records(
             day = datetime.fromtimestamp(request.arrived, UTC).date()
             days[day] += price_of(prices[request.model], length.prompt, length.answer) * times
     if not days:
-        raise RackwrightError("no recorded request has a time of arrival, so no monthly bill can be computed")
+        raise RackwrightError(
+            "no recorded request has a time of arrival, so no monthly bill can be computed",
+            next="give the provider's bill with --usage FILE",
+        )
     return _bill(days)
 
 

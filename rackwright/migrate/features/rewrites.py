@@ -1,4 +1,4 @@
-"""The same request, written without a feature that the target doesn't have."""
+"""The same request, written without a feature that the fleet doesn't have."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ FEATURES = {one.name: one for one in (*CHAT_FEATURES, *COMPLETION_FEATURES, *EMB
 UNKNOWN = "unknown."
 """The beginning of the name of a feature that is a field which rackwright doesn't know."""
 CONTEXT = "context"
-"""The waiver for requests that are longer than the target takes."""
+"""The waiver for requests that are longer than the fleet's model takes."""
 
 
 def feature(name: str) -> Feature:

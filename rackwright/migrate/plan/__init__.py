@@ -1,1 +1,1 @@
-"""The migration plan: what an operator intends, and by which figures they decide. One module per group of keys."""
+"""The migration plan: what an operator intends, and which measurements decide it. One module per group of keys."""

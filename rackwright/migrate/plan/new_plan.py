@@ -9,7 +9,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.migrate.plan.plan_rules import cloud_names
 
 _PLAN = """\
-# What this migration intends, and by which figures it is decided. Keys without a value are yours to fill in.
+# What this migration intends, and which measurements decide it. Keys without a value are yours to fill in.
 # `rackwright schema --migration` prints the JSON Schema of this file, for editors.
 format: migration-plan/1
 migration: {migration}
@@ -34,14 +34,14 @@ capture:                     # the sample that the gateways record
 
 replay:
   sample: 500                # the most requests that are asked again
-  concurrency: 4             # at a time, at each end
+  concurrency: 4             # at a time, to each side
   budget:                    # what the provider may charge for all replays and scores, in `currency`
   # hours: ["daily 20:00-06:00"]
 
 score:
   margin: 5                  # points by which the fleet's answers may be worse than the cloud's
   least: 40                  # the fewest pairs for a verdict on a segment
-  # golden: golden.jsonl     # your golden set; both ends answer it, too
+  # golden: golden.jsonl     # your golden set; both sides answer it, too
   # judge: {judge:<12} # a model of the fleet that compares answers without another check
 
 capacity:
@@ -59,7 +59,7 @@ prices:                      # what the provider charges per million tokens
 #   staff: 1500              # per month
 #   hosting: 0               # per month
 
-waivers: {{}}                  # a feature that the target ignores: why clients can do without it
+waivers: {{}}                  # a feature that the fleet lacks: why clients can do without it
 """
 
 

@@ -65,11 +65,11 @@ class Replay(Frozen):
     sample: Annotated[int, Field(ge=1, le=1_000_000)] = 500
     """The most requests, drawn evenly over all models and days."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 4
-    """Requests at a time, at each end."""
+    """Requests at a time, to each side."""
     budget: Annotated[float, Field(gt=0)]
-    """What the cloud may charge for all replays of this migration, in `currency`."""
+    """What the cloud may charge for all replays and scores of this migration, in `currency`."""
     hours: tuple[WindowField, ...] = ()
-    """When the ends may be asked, in the fleet's time zone, like "daily 20:00-06:00"; at any time if absent."""
+    """When both sides may be asked, in the fleet's time zone, like "daily 20:00-06:00"; at any time if absent."""
 
 
 class Score(Frozen):
@@ -80,7 +80,7 @@ class Score(Frozen):
     least: Annotated[int, Field(ge=20, le=100_000)] = 40
     """The fewest pairs for a verdict on a segment."""
     golden: ControllerPath | None = None
-    """The operator's golden set; both ends answer it, too."""
+    """The operator's golden set; both sides answer it, too."""
     judge: Name | None = None
     """A model of the fleet that compares answers for which there is no other check."""
 
@@ -113,4 +113,4 @@ class Plan(Frozen):
     costs: Costs | None = None
     """What the fleet costs; `migrate cost` needs it."""
     waivers: Mapping[Annotated[str, Shape("[a-z][a-z0-9_.]{0,63}", "should be the name of a feature")], Line] = {}
-    """A feature that the target ignores → why clients can do without it."""
+    """A feature that the fleet rejects or ignores → why clients can do without it."""

@@ -87,7 +87,8 @@ def _decides(tally: Tally, kind: Kind, pairs: int, least: int) -> bool:
 def _judged(table: PairedShares, found: Difference, thresholds: Score, at: Chances) -> tuple[Word, str]:
     margin, allowed = thresholds.margin / 100, f"-{thresholds.margin:g} points"
     if found.wide.high < -margin:
-        return Word.FAIL, f"{_seen(found.estimate, found.wide.low, found.wide.high)}, beyond {allowed}"
+        wide = _seen(found.estimate, found.wide.low, found.wide.high, "wide interval: ")
+        return Word.FAIL, f"{wide}, beyond {allowed}"
     if table.tries < thresholds.least:
         few = f"{table.tries} pair{'' if table.tries == 1 else 's'}"
         return Word.INCONCLUSIVE, f"{few}, at least {thresholds.least} are needed"
@@ -100,8 +101,8 @@ def _judged(table: PairedShares, found: Difference, thresholds: Score, at: Chanc
     return Word.INCONCLUSIVE, f"{seen}, which neither excludes {allowed} nor is beyond it"
 
 
-def _seen(estimate: float, low: float, high: float) -> str:
-    return f"{points(estimate)} points against the cloud itself ({points(low)} to {points(high)})"
+def _seen(estimate: float, low: float, high: float, which: str = "") -> str:
+    return f"{points(estimate)} points against the cloud itself ({which}{points(low)} to {points(high)})"
 
 
 def points(share: float) -> str:
@@ -112,7 +113,7 @@ def points(share: float) -> str:
 
 def _needed(table: PairedShares, found: Difference, margin: float, least: int, at: Chances) -> int | None:
     """Return about how many pairs would decide if the shares stayed the same, and as many as it takes to show that
-    two ends are equally good if so many pairs disagree."""
+    both sides are equally good if so many pairs disagree."""
     if table.tries >= least and is_blind(table.first, at, margin):
         return None
     first, second = (Side(table.tries, table.tries, share.value) for share in (table.first, table.second))
@@ -144,13 +145,13 @@ def _doubts(tally: Tally, segments: Sequence[Segment]) -> Iterator[str]:
         if not segment.decides:
             yield f"{segment.name} isn't decided: {segment.why}"
         if segment.again is not None and segment.again < _NOISY:
-            yield f"{segment.name}: the cloud's own second answers are good in {segment.again:.0%} only"
+            yield f"{segment.name}: only {segment.again:.0%} of the cloud's own second answers are good"
     judged = sum(sum(cell.values()) for (kind, _), cell in tally.cells.items() if kind == "judge")
     if (unchecked := tally.unchecked - judged) > 0:
         of = f"{unchecked} of {tally.requests} requests"
-        yield f"{of} are compared by form alone: no check and no judge says anything about what their answers say"
+        yield f"{of} are compared by form alone: no check and no judge looks at the content of their answers"
     if tally.unjudged:
-        yield f"the judge gave no word on {tally.unjudged} requests"
+        yield f"the judge gave no verdict on {tally.unjudged} requests"
     scored, out = tally.requests, (+tally.left_out).total() - tally.left_out["not replayed"]
     if out > scored / 10:
         yield f"{out} requests were left out, {scored} were scored"

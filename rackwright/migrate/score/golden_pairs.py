@@ -1,4 +1,4 @@
-"""The operator's golden set, as requests to both ends, and whether their answers pass its checks."""
+"""The operator's golden set, as requests to both sides, and whether their answers pass its checks."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def golden_requests(golden: GoldenSet, model: str) -> tuple[RecordedRequest, ...
 def golden_marks(
     golden: GoldenSet, model: str, cloud: Mapping[str, ReplayedAnswer], fleet: Mapping[str, ReplayedAnswer]
 ) -> Iterator[Marks]:
-    """Given each end's answers by their request, yield whether they pass; `again` is the cloud.
+    """Given each side's answers by their request, yield whether they pass; `again` is the cloud.
 
-    Prompts that the cloud failed, or that an end wasn't asked, are left out.
+    Prompts that the cloud failed, or that a side wasn't asked, are left out.
     """
     for prompt in golden.prompts:
         name = _id(prompt, model)

@@ -64,7 +64,7 @@ def test_a_capacity_exits_with_12_if_replicas_are_missing(desk: Desk, monkeypatc
         "extrapolated: 20 requests/s at the peak, from a sample of 10 percent (busiest windows: 20 in 60 s)"
         in ran.stdout
     )
-    assert "5 replicas with 30 percent headroom, and 1 spare: 6 replicas with 0 GPUs" in ran.stdout
+    assert "5 replicas with 30 percent headroom, and 1 spare: 6 replicas; the fleet file has" in ran.stdout
     document = migrate(desk, "capacity", "support", "--json").document
     assert (document["met"], document["capacity"]["models"][0]["measured"]["goodput"]) == (False, 5.946)
 

@@ -80,7 +80,7 @@ def test_an_assessment(made: DeskEnds) -> None:
     assert "gpt-4o-mini: shut down on 2027-01-15." in done.stdout
     row = next(line.split() for line in done.stdout.splitlines() if line.startswith("files"))
     assert row == ["files", "1", "2.5", "MB", "2023-11-14"]
-    assert "usage and costs: need an admin key" in done.stdout
+    assert "usage and costs: not asked; the plan has no provider.admin_key." in done.stdout
     assert KEY not in done.stdout + done.stderr
     document = ran(made, "assess", "support", "--json").document
     assert document["blocking"] == ["gpt-4o-mini → assistant: store is ignored"]
@@ -122,5 +122,5 @@ def test_a_replay_that_is_not_complete_is_a_doubt_and_so_is_the_table_of_results
     assert "- the replay isn't complete: the cloud redirects with 302" in report.stdout
     assert "| replay | " in report.stdout
     document = ran(made, "report", "support", "--json").document
-    assert document["parts"]["results"]["replay"]["valid"] is False
+    assert document["parts"]["results"]["replay"]["up_to_date"] is False
     assert document["parts"]["results"]["score"] is None

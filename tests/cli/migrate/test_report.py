@@ -105,13 +105,13 @@ def test_a_plan_that_was_edited_until_it_passed_shows(
         desk.open().note("score", "PASS, 40 pairs", Found(pairs=40))
     ran = report(desk, "--html", tmp_path / "page.html")
     assert ran.exit_code == 0
-    first, second = (line for line in ran.stdout.splitlines() if "the plan had another" in line)
-    assert first.startswith("- score: the plan had another score.least in entry 3 of 20")
-    assert first.endswith(" UTC: INCONCLUSIVE, 40 pairs")
-    assert second.startswith("- score: the plan had another score.least and score.margin in entry 2 of 20")
-    assert "the plan had another score.least" in (tmp_path / "page.html").read_text()
+    first, second = (line for line in ran.stdout.splitlines() if "with other values of" in line)
+    assert first.startswith("- score: with other values of score.least, entry 3 of 20")
+    assert first.endswith(" UTC said: INCONCLUSIVE, 40 pairs")
+    assert second.startswith("- score: with other values of score.least and score.margin, entry 2 of 20")
+    assert "with other values of score.least" in (tmp_path / "page.html").read_text()
     status = rackwright("-f", desk.path, "migrate", "status", "support")
-    assert "edited: score: the plan had another score.least in entry 3 of 20" in status.stdout
+    assert "edited: score: with other values of score.least, entry 3 of 20" in status.stdout
     document = rackwright("-f", desk.path, "migrate", "status", "support", "--json").document["migration"]
     assert document["edits"][0] == {"act": "score", "entry": 5, "before": 3, "keys": ["score.least"]}
 

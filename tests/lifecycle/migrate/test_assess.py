@@ -107,7 +107,7 @@ def test_many_errors_of_the_server_are_answers_to_probes(made: DeskEnds) -> None
 def test_requests_that_are_too_long_block(made: DeskEnds) -> None:
     made.record(request(1, max_tokens=4000))
     found = assess(opened(made), Agreeing())
-    assert found.blocking == ("gpt-4o-mini → assistant: 1 requests may not fit into 2048 tokens (waiver: context)",)
+    assert found.blocking == ("gpt-4o-mini → assistant: 1 request may not fit into 2048 tokens (waiver: context)",)
     made.desk.edit("currency", "waivers: {context: they never need it}\ncurrency")
     assert not assess(opened(made), Agreeing()).blocking
 

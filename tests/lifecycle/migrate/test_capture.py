@@ -102,7 +102,7 @@ def test_what_changes_on_the_way_is_not_taken(desk: Desk, captures: StandInCaptu
     captures.gateways["gate1"].damages = True
     captures.gateways["gate2"].record("2")
     result = fetch(desk.open())
-    assert result.missed == {"gate1": "00000001-1.age changed while it was fetched"}
+    assert result.missed == {"gate1": "00000001-1.age changed while it was fetched: fetch it again"}
     assert list(desk.open().folder.read("requests")) == ["2"]
     assert captures.gateways["gate1"].files
 

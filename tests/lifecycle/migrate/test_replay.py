@@ -337,7 +337,7 @@ def test_nothing_to_replay(ends: Ends) -> None:
     with pytest.raises(RackwrightError, match="no request that can be replayed") as refused:
         ends.run(plan_of())
     assert refused.value.problems[0].listed == (
-        "1 left out: the plan's models don't have other",
+        "1 left out: other isn't in the plan's models",
         "1 left out: /v1/embeddings isn't replayed",
     )
 

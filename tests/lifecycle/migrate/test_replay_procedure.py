@@ -39,7 +39,7 @@ def test_it_asks_first_and_notes_each_part(made: DeskEnds, monkeypatch: pytest.M
     done = replay(made.desk.open(), console)
     assert console.asked == ["Ask openai and the fleet?"]
     assert console.said[:3] == [
-        "sample: 5 of 5 recorded requests; 5 of them lack an answer",
+        "sample: 5 of 5 recorded requests; for 5 of them, an answer is missing",
         "the cloud openai: 10 requests, probably 0.00 USD, at most 0.00 USD".replace("USD", "EUR"),
         "budget: 0.00 of 50.00 EUR are spent",
     ]
@@ -105,7 +105,10 @@ def test_a_killed_replay_counts_its_reserve(made: DeskEnds) -> None:
     console = Agreeing()
     done = replay(made.desk.open(), console)
     assert done.outcome.spent == pytest.approx(3.0, abs=0.01)
-    assert "an earlier replay was interrupted: 2.00 EUR count as spent, the most that was in flight" in console.said
+    assert (
+        "an earlier replay was interrupted: 2.00 EUR count as spent, the most that its unanswered requests may have cost"
+        in console.said
+    )
 
 
 def test_what_an_end_cannot_answer_is_refused_before_anything(made: DeskEnds) -> None:
@@ -130,7 +133,7 @@ def test_hours_by_the_fleets_time_zone() -> None:
     closed_until = hours.waiter()
     assert closed_until() == 3600
     assert closed_until() == 3600
-    assert said == ["outside replay.hours: goes on at Tue 2026-12-01 20:00 CET"]
+    assert said == ["outside replay.hours: waiting until Tue 2026-12-01 20:00 CET"]
     now[0] += timedelta(hours=1)
     assert closed_until() == 0
     assert Hours((), UTC, said.append).waiter()() == 0

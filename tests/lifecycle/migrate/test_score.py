@@ -157,7 +157,7 @@ def test_a_judge_without_a_word_decides_nothing(desk: Desk) -> None:
     (judge,) = [one for one in found.segments if one.kind == "judge"]
     assert (judge.pairs, judge.word, judge.decides) == (0, Word.INCONCLUSIVE, True)
     assert found.word is Word.INCONCLUSIVE
-    assert "the judge gave no word on 80 requests" in found.doubts
+    assert "the judge gave no verdict on 80 requests" in found.doubts
 
 
 def test_a_judge_that_the_fleet_does_not_have_is_refused(desk: Desk) -> None:

@@ -191,7 +191,7 @@ def test_files_that_are_missing_or_changed_are_named(desk: Desk) -> None:
         ("requests-000001.jsonl.age", "is missing"),
         ("requests-000002.jsonl.age", "was changed"),
     ]
-    assert found.next.startswith("put the folder right: ")
+    assert found.next.startswith("repair the folder: ")
 
 
 def test_another_machine_hears_where_the_folder_and_the_plan_are(desk_of: Desks) -> None:
@@ -332,7 +332,7 @@ def test_the_whole_way_from_a_new_plan_to_the_report(desk: Desk) -> None:
     note(desk, "capture", capture(waiting=2, fetched=2))
     assert (now(desk).next, holds(desk, "assess")) == ("rackwright migrate assess support", "")
     note(desk, "assess", assessed(status="ignored"))
-    assert holds(desk, "assess") == "yes; 2 problems block the move"
+    assert holds(desk, "assess") == "up to date; 2 problems block the move"
     assert now(desk).next == (
         f"add waivers for logprobs and seed to {desk.plan}, or change the clients and record again; then rackwright "
         "migrate assess support"
@@ -340,7 +340,7 @@ def test_the_whole_way_from_a_new_plan_to_the_report(desk: Desk) -> None:
     desk.edit("currency: EUR", "waivers: {logprobs: unread, seed: unused}\ncurrency: EUR")
     assert now(desk).next == "rackwright migrate assess support"
     note(desk, "assess", assessed("logprobs", "seed", status="ignored"))
-    assert (now(desk).next, holds(desk, "assess")) == ("rackwright migrate replay support", "yes")
+    assert (now(desk).next, holds(desk, "assess")) == ("rackwright migrate replay support", "up to date")
     note(desk, "replay", replayed(asked=0))
     assert holds(desk, "replay") == "not complete: it was interrupted"
     assert now(desk).next == "rackwright migrate replay support"
@@ -353,7 +353,7 @@ def test_the_whole_way_from_a_new_plan_to_the_report(desk: Desk) -> None:
     desk.edit("budget: 50", "budget: 60")
     assert now(desk).next == "rackwright migrate replay support"
     note(desk, "replay", replayed())
-    assert (now(desk).next, holds(desk, "replay")) == ("rackwright migrate score support", "yes")
+    assert (now(desk).next, holds(desk, "replay")) == ("rackwright migrate score support", "up to date")
     note(desk, "golden", Found())
     assert now(desk).next == "rackwright migrate score support"
     done(desk, "score")
@@ -374,7 +374,7 @@ def test_a_replay_that_was_made_with_other_changes_to_requests_is_stale(desk: De
     found = assessed()
     moved = found.moved[0].model_copy(update={"mapped": Mapped(changes=(changed,))})
     note(desk, "assess", found.model_copy(update={"moved": (moved,)}))
-    assert why(desk) == {"replay": ("the assessment changes requests to the fleet in another way",)}
+    assert why(desk) == {"replay": ("the newest assessment changes requests to the fleet differently",)}
     assert now(desk).next == "rackwright migrate replay support"
 
 

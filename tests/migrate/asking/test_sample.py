@@ -33,7 +33,7 @@ def drawn(requests: list[RecordedRequest], size: int, answered: tuple[str, ...] 
 def test_what_no_price_per_token_covers_is_left_out(body: dict[str, Any]) -> None:
     sample = drawn([request(1), request(2, **body)], 10)
     assert [one.id for one in sample.drawn] == ["r1"]
-    assert sample.left_out == {"has a price by more than tokens: a search, a sound or a file": 1}
+    assert sample.left_out == {"charged for more than tokens: a search, a sound or a file": 1}
 
 
 def uneven() -> list[RecordedRequest]:

@@ -20,11 +20,11 @@ TRAFFIC = ("model", "→", "requests", "prompt tokens", "answer tokens", "larges
 FEATURES = ("feature", "requests", "status", "source", "waiver")
 MAP = ("feature", "requests", "change", "what clients can do", "in a replay")
 OBJECTS = ("at the provider", "count", "bytes", "oldest")
-_MAP = "What changes for clients; replay, score and capacity already ask the fleet as the last column says."
+_MAP = "What changes for clients. The last column says how replay, score and capacity ask the fleet."
 _NO_CHANGE = "Nothing in the requests has to change"
 NOT_LISTED = (
-    "No provider lists responses and conversations (their ids are only in your applications), prompts, or the values "
-    "of keys; weights of fine-tuned models stay with most of them."
+    "No provider lists responses and conversations (only your applications have their ids), prompts, or the values "
+    "of keys. Most providers keep the weights of fine-tuned models."
 )
 
 
@@ -108,7 +108,7 @@ def _map_lines(moved: Moved) -> Iterator[str]:
 
 
 def _map(moved: Moved) -> Iterator[tuple[str, ...]]:
-    """Yield what is another for clients after the move: parameters and endpoints, then prompts."""
+    """Yield what is different for clients after the move: parameters and endpoints, then prompts."""
     mapped = moved.mapped
     for change in mapped.changes:
         yield _change(change, change.feature)
@@ -152,7 +152,7 @@ def _models(found: ProviderObjects) -> Iterator[str]:
 def _usage(found: ProviderObjects) -> Iterator[str]:
     usage = found.usage
     if usage is None:
-        yield "usage and costs: need an admin key (provider.admin_key of the plan)."
+        yield "usage and costs: not asked; the plan has no provider.admin_key."
         return
     costs = ", ".join(f"{amount:.2f} {currency}" for currency, amount in usage.costs.items()) or "no costs"
     tokens = f"{usage.input_tokens} prompt and {usage.output_tokens} answer tokens"

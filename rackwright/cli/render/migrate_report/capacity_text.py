@@ -65,9 +65,9 @@ def extrapolated(found: Extrapolated) -> str:
 def needed(found: ModelCapacity) -> str:
     size = found.extrapolated
     if size.replicas is None or size.busy is None:
-        return "no number of replicas can be derived"
-    busy = f"{counted(size.busy or 0, 'replica')} with {size.headroom:g} percent headroom, and {size.spare} spare"
-    total = f"{counted(size.replicas or 0, 'replica')} with {counted(size.gpus or 0, 'GPU')}"
+        return "the number of replicas can't be computed"
+    busy = f"{counted(size.busy, 'replica')} with {size.headroom:g} percent headroom, and {size.spare} spare"
+    total = counted(size.replicas, "replica") + (f" with {counted(size.gpus, 'GPU')}" if size.gpus else "")
     return f"{busy}: {total}; the fleet file has {counted(found.planned, 'replica')}"
 
 

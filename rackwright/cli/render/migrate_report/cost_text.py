@@ -33,7 +33,7 @@ def _when(case: Case) -> str:
 
 def bill(found: Costed) -> str:
     what = "computed, not billed" if found.computed else "as the provider billed"
-    return f"bill: {found.source}, {what}, {found.covered} days in {len(found.months)} months"
+    return f"bill: {found.source}, {what}, {counted(found.covered, 'day')} in {counted(len(found.months), 'month')}"
 
 
 def monthly(found: Costed) -> Iterator[tuple[str, str]]:
@@ -64,7 +64,7 @@ def doubts(found: Costed) -> Iterator[str]:
     elif found.computed:
         yield "the bill is computed from tokens and the plan's prices; the provider may have charged another amount"
     if found.covered < 28:
-        yield f"the bill covers {found.covered} days only"
+        yield f"the bill covers only {counted(found.covered, 'day')}"
     case = found.case
     if case.break_even is not None and case.break_even > found.written_off:
         yield f"the hardware is written off after {found.written_off} months, before it breaks even"

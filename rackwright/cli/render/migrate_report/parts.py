@@ -23,7 +23,7 @@ from rackwright.migrate.plan.plan import Plan
 
 
 def plan_part(found: Reported) -> Shown:
-    """Show what was intended, and by which figures it is decided."""
+    """Show what was intended, and which measurements decide it."""
     plan, standing = found.plan, found.standing
     rows = tuple(_plan_rows(plan))
     note = f"sha256 {standing.digest}"
@@ -35,7 +35,7 @@ def plan_part(found: Reported) -> Shown:
 
 
 def results_part(found: Reported) -> Shown:
-    """Show which results there are, and whether they are still valid."""
+    """Show which results there are, and whether they are up to date."""
     head, *rows = results(found.standing)
     return Shown(results_document(found.standing), (Section("Results", "", head, tuple(rows)),))
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from rackwright.cli.common.context import Json
 from rackwright.cli.render.table import table
 from rackwright.errors import Problem
+from rackwright.lifecycle.migrate.progress import UP_TO_DATE
 from rackwright.lifecycle.migrate.same_folder import Known
 from rackwright.lifecycle.migrate.stale import RESULTS
 from rackwright.lifecycle.migrate.standing import OnDisk, Standing
@@ -58,7 +59,7 @@ def standing_lines(one: Standing) -> Iterator[str]:
 
 def results(one: Standing) -> Iterator[tuple[str, ...]]:
     """Yield a head, and a row for each act with a result."""
-    yield ("act", "last", "valid")
+    yield ("act", "last", "state")
     for act in RESULTS:
         entry, holds = one.newest(act), one.progress.holds(act) if one.progress else ""
         yield (act, stamp(entry.time) if entry else "never", holds or "-")
@@ -110,7 +111,7 @@ def _result(one: Standing, act: str) -> Json:
     return {
         "entry": entry.number,
         "time": stamp(entry.time),
-        "valid": holds.startswith("yes"),
+        "up_to_date": holds.startswith(UP_TO_DATE),
         "note": holds,
     }
 

@@ -153,6 +153,7 @@ class _Replay:
             raise RackwrightError(
                 f"{len(requests)} chat completions are in the busiest window, at least {MEASURABLE} are needed",
                 where=self.replica.model,
+                next=f"record more: rackwright migrate capture {self.traffic.place.plan.migration}",
             )
         first = self.window.whole_rate / len(self.traffic.place.session.fleet.replicas_of(self.replica.model))
         steps, state = _searched(lambda rate: self._sent(send, requests, rate), first, objectives)

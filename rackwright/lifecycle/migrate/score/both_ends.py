@@ -1,4 +1,4 @@
-"""Ask both ends through the gateways, for what a score needs in addition to a replay: the golden set, and a judge."""
+"""Ask both sides through the gateways, for what a score needs in addition: the golden set and a judge."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from rackwright.stopping import stoppable
 
 @dataclass
 class Ends:
-    """Both ends of a migration. The cloud is asked only while the plan's budget covers the most that it may cost."""
+    """Both sides of a migration. The cloud is asked only while the plan's budget covers the most that it may cost."""
 
     plan: Plan
     names: Mapping[str, str]
@@ -42,7 +42,7 @@ class Ends:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, side: Side, requests: Sequence[RecordedRequest]) -> Mapping[str, ReplayedAnswer]:
-        """Raise RackwrightError if the budget doesn't cover the requests, or if an end can't be asked any further."""
+        """Raise RackwrightError if the budget doesn't cover the requests, or if a side can't be asked any further."""
         if side == "fleet" or not requests:
             return self._asked(side, requests)
         self.golden_cost.reserve(sum(most(self.plan, request) for request in requests), len(requests))
@@ -65,7 +65,11 @@ class Ends:
         try:
             got = self.lanes[side].ask(request.path, body)
         except Stop as stop:
-            raise RackwrightError(f"the score stopped: {stop.reason}", where=self.plan.migration) from None
+            raise RackwrightError(
+                f"the score stopped: {stop.reason}",
+                where=self.plan.migration,
+                next=f"rackwright check, then rackwright migrate score {self.plan.migration}",
+            ) from None
         answer = parse_answer(request, side, got.status, got.content, seconds=got.seconds, problem=got.problem)
         if side == "cloud" and got.sent:
             with self._lock:
@@ -75,16 +79,16 @@ class Ends:
 
 @contextmanager
 def both_ends(place: Place, say: Callable[[str], None]) -> Iterator[Ask]:
-    """Yield what asks both ends, in the plan's hours and with its concurrency.
+    """Yield what asks both sides, in the plan's hours and with its concurrency.
 
-    Raise FleetError if an end can't answer one of the plan's models, RackwrightError if the gateways don't let this
+    Raise FleetError if a side can't answer one of the plan's models, RackwrightError if the gateways don't let this
     machine in.
     """
     plan, fleet = place.plan, place.session.fleet
     names = require_ends(fleet, plan)
     hours = Hours(plan.replay.hours, zone_of(fleet), say)
     with ExitStack() as stack:
-        stopping = stack.enter_context(stoppable(lambda: say("stopping, once more ends it at once")))
+        stopping = stack.enter_context(stoppable(place.console.heard))
         pace = Pace(stopping=stopping, closed_until=hours.waiter())
         sides: tuple[Side, ...] = ("cloud", "fleet")
         lanes = {

@@ -32,6 +32,7 @@ class GoldenCost:
                 f"the golden set may cost {most:.2f} {currency}, and {max(0.0, left):.2f} are left",
                 where=f"the plan of {self.place.plan.migration}",
                 should="replay.budget should cover it",
+                next=f"raise replay.budget, then rackwright migrate score {self.place.plan.migration}",
             )
         self._before = spent_by_scores(self.place).all
         what = f"asking the cloud {prompts} prompts of the golden set, at most {most:.2f} {currency}"

@@ -76,7 +76,8 @@ def judge_of(place: Place, ask: Ask, say: Callable[[str], None]) -> Judge | None
         return None
     if name not in models:
         where, should = f"{place.plan.migration} score.judge: {name}", f"one of {', '.join(models)}"
-        raise RackwrightError("no model of that name", where=where, should=should)
+        next_ = f"correct the plan, then rackwright migrate score {place.plan.migration}"
+        raise RackwrightError("no model of that name", where=where, should=f"should be {should}", next=next_)
     return Judge(name, models[name].names[0], ask, say)
 
 

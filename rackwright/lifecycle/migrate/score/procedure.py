@@ -1,4 +1,4 @@
-"""Score a migration: compare the answers in its folder and both ends' answers to the golden set."""
+"""Score a migration: compare the answers in its folder and both sides' answers to the golden set."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _golden(place: Place) -> GoldenSet | None:
 
 def _add_golden(place: Place, tally: Tally, golden: GoldenSet, ask: Ask, say: Callable[[str], None]) -> None:
     for model in place.plan.models:
-        say(f"both ends answer the golden set as {model}: {len(golden.prompts)} prompts")
+        say(f"both sides answer the golden set as {model}: {len(golden.prompts)} prompts")
         tally.expect("golden", model)
         requests = golden_requests(golden, model)
         found = tuple(golden_marks(golden, model, ask("cloud", requests), ask("fleet", requests)))
