@@ -26,6 +26,7 @@ FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 TEST_FILE = re.compile(r"\btests/[\w/]+\.py\b")
 PROMPT = re.compile(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*rackwright(?= )")
+WIDTH = 120
 END = re.compile(r"\s(?:#|[|>&;<]|2>|…)")
 """Where the shell's part of a line, or its comment, starts."""
 
@@ -90,6 +91,30 @@ def test_every_relative_link_leads_somewhere(name):
 @pytest.mark.parametrize("name", [*NAMES, "CONTRIBUTING.md"])
 def test_every_test_that_a_text_names_exists(name):
     assert [path for path in TEST_FILE.findall(text_of(name)) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("name", [*NAMES, "CHANGELOG.md", "CONTRIBUTING.md"])
+def test_no_line_of_prose_is_too_long(name):
+    assert long_lines(text_of(name)) == []
+
+
+def test_a_long_line_of_prose_is_found():
+    long, link = "a " * WIDTH, f"- [text](https://example.com/{'a' * WIDTH})"
+    text = f"{long}\n```\n{long}\n```\n| {long} |\n{link}\n"
+    assert long_lines(text) == [f"1: {long}"]
+
+
+def long_lines(text: str) -> list[str]:
+    """Return each line of prose that is too long and could be broken: no block, no table, no single link."""
+    # A block keeps its lines, so that those below it keep their numbers.
+    prose = FENCE.sub(lambda block: "\n" * block[0].count("\n"), text)
+    numbered = ((number, line) for number, line in enumerate(prose.split("\n"), 1) if len(line) > WIDTH)
+    return [f"{number}: {line}" for number, line in numbered if not line.lstrip().startswith("|") and not _one(line)]
+
+
+def _one(line: str) -> bool:
+    """Return whether the line has nothing but one link, with or without a bullet."""
+    return re.fullmatch(r" *(?:- )?\[[^\]]*\]\([^)\s]+\)[.,;:]?", line) is not None
 
 
 def leads(page: Path, link: str) -> bool:

@@ -80,7 +80,7 @@ def test_an_assessment(made: DeskEnds) -> None:
     assert "gpt-4o-mini: shut down on 2027-01-15." in done.stdout
     row = next(line.split() for line in done.stdout.splitlines() if line.startswith("files"))
     assert row == ["files", "1", "2.5", "MB", "2023-11-14"]
-    assert "usage and costs: not asked; the plan has no provider.admin_key." in done.stdout
+    assert "usage and costs: refused for this key; they need an admin key" in done.stdout
     assert KEY not in done.stdout + done.stderr
     document = ran(made, "assess", "support", "--json").document
     assert document["blocking"] == ["gpt-4o-mini → assistant: store is ignored"]

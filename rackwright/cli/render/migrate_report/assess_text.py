@@ -152,7 +152,7 @@ def _models(found: ProviderObjects) -> Iterator[str]:
 def _usage(found: ProviderObjects) -> Iterator[str]:
     usage = found.usage
     if usage is None:
-        yield "usage and costs: not asked; the plan has no provider.admin_key."
+        yield "usage and costs: refused for this key; they need an admin key (provider.admin_key of the plan)."
         return
     costs = ", ".join(f"{amount:.2f} {currency}" for currency, amount in usage.costs.items()) or "no costs"
     tokens = f"{usage.input_tokens} prompt and {usage.output_tokens} answer tokens"
