@@ -70,6 +70,7 @@ def test_a_gateway_that_is_down_is_named_with_exit_3(desk: Desk, captures: Stand
         ran = run(desk, *words)
         assert ran.exit_code == 3
         assert "gate1: can't be reached" in ran.stderr
+    assert ran.stdout.splitlines()[-1] == "next: rackwright migrate erase support"
 
 
 def test_look_does_not_go_with_what_changes_something(desk: Desk) -> None:

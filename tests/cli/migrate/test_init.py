@@ -148,7 +148,7 @@ def test_nothing_is_overwritten_and_nothing_else_written(tmp_path: Path, existin
 
 
 def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="the fleet file has no clouds"):
+    with pytest.raises(UsageError, match=r"no clouds(.|\n)*next: add it, then rackwright migrate init"):
         begin(fleet_in(tmp_path), "support")
     fleet = fleet_in(tmp_path, openai=("gpt-4o",))
     with pytest.raises(UsageError, match="its folder doesn't exist"):

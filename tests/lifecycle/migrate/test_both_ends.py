@@ -74,8 +74,9 @@ def test_the_cloud_is_not_asked_for_more_than_is_left_of_the_budget(desk: Desk) 
     replayed = Outcome(recorded=1, sample=1, currency="EUR", spent=20.0, reserved=30.0)
     desk.open().note("replay", "interrupted", replayed)
     both = ends(desk, cloud, StandInLane())
-    with pytest.raises(RackwrightError, match=r"the golden set may cost .*, and 0\.00 are left"):
+    with pytest.raises(RackwrightError, match=r"the golden set may cost .*, and 0\.00 are left") as refused:
         both("cloud", asked("a"))
+    assert refused.value.problems[0].next == "raise replay.budget, then rackwright migrate score support"
     assert not cloud.models
     assert both("fleet", asked("a"))
 
@@ -118,8 +119,9 @@ def test_a_score_that_is_killed_counts_with_all_that_it_may_have_cost(desk: Desk
 def test_a_failed_answer_is_an_answer_and_an_end_that_stops_is_not(desk: Desk) -> None:
     both = ends(desk, StandInLane(stops=True), StandInLane(status=503))
     assert not usable(both("fleet", asked("a"))["a"])
-    with pytest.raises(RackwrightError, match="refuses the key with 401"):
+    with pytest.raises(RackwrightError, match="refuses the key with 401") as stopped:
         both("cloud", asked("a"))
+    assert stopped.value.problems[0].next == "rackwright check, then rackwright migrate score support"
     assert (spent(desk).spent, spent(desk).reserved) == (0, 0)
 
 
