@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rackwright.migrate.capacity.answer_lengths import AnswerLengths
 from rackwright.migrate.capacity.body import body_of
 from rackwright.migrate.capacity.busiest import arrivals, busiest, to_replay
 from rackwright.migrate.capacity.lengths import ANSWER, length_of
@@ -96,13 +97,25 @@ def test_what_is_no_chat_completion_has_no_body(request_):
 
 
 def test_a_length_is_counted_or_estimated():
-    assert length_of(recorded()).whole == 102 + ANSWER
-    assert length_of(recorded(max_tokens=10)).answer == 10
+    nothing, replayed = AnswerLengths(), AnswerLengths({"r": 9})
+    assert length_of(recorded(), nothing).whole == 102 + ANSWER
+    assert length_of(recorded(max_tokens=10), nothing).answer == 10
     known = recorded().model_copy(update={"prompt_tokens": 7})
-    assert (length_of(known, 9).whole, length_of(known, 9).counted) == (16, True)
-    assert length_of(known).counted is False
+    assert (length_of(known, replayed).whole, length_of(known, replayed).counted) == (16, True)
+    assert length_of(known, nothing).counted is False
+
+
+def test_an_answer_that_was_not_counted_is_as_long_as_the_mean_of_the_models_and_within_its_limit():
+    means = AnswerLengths(usual={"gpt-4o": 40, "gpt-4o-mini": 7})
+    logged = recorded(max_tokens=900).model_copy(update={"completion_tokens": 5})
+    asked = [recorded(), recorded(max_tokens=900), recorded(max_tokens=10), logged]
+    found = [length_of(one, means) for one in asked]
+    assert [(one.answer, one.basis) for one in found] == [(40, "mean"), (40, "mean"), (10, "mean"), (5, "counted")]
+    other = AnswerLengths(usual={"gpt-4o-mini": 7})
+    found = [length_of(one, other) for one in asked]
+    assert [(one.answer, one.basis) for one in found[:2]] == [(ANSWER, "assumed"), (900, "limit")]
 
 
 def test_a_picture_is_not_counted_as_text():
     picture = [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}]
-    assert length_of(recorded(messages=[{"role": "user", "content": picture}])).prompt < 20
+    assert length_of(recorded(messages=[{"role": "user", "content": picture}]), AnswerLengths()).prompt < 20
