@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from array import array
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rackwright.migrate.capacity import busiest as busiest_module
 from rackwright.migrate.capacity.answer_lengths import AnswerLengths
 from rackwright.migrate.capacity.body import body_of
 from rackwright.migrate.capacity.busiest import arrivals, busiest, to_replay
@@ -32,10 +36,29 @@ def test_the_busiest_window_is_found_and_scaled_by_the_share():
     assert found.whole_rate == pytest.approx(1210 / 60)
 
 
-@given(st.lists(st.integers(0, 300), min_size=1, max_size=40), st.integers(1, 100))
-def test_the_busiest_window_is_that_of_trying_each(times, seconds):
-    found = busiest(arrivals(times, [1.0] * len(times)), seconds)
-    assert found.requests == max(sum(start <= time < start + seconds for time in times) for start in times)
+@pytest.mark.parametrize("block", [3, busiest_module.BLOCK])
+@given(times=st.lists(st.integers(0, 300), min_size=1, max_size=40), seconds=st.integers(1, 100))
+def test_the_busiest_window_is_that_of_trying_each(block, times, seconds):
+    """Also if it is looked for in several blocks."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(busiest_module, "BLOCK", block)
+        found = busiest(arrivals(times, [1.0] * len(times)), seconds)
+    counts = {start: sum(start <= time < start + seconds for time in times) for start in times}
+    assert found.requests == max(counts.values())
+    assert found.start == min(start for start, count in counts.items() if count == found.requests)
+
+
+def test_a_request_takes_few_bytes_of_memory():
+    """There may be many millions: a list of pairs would have 170 bytes for each."""
+    times, weights = array("d", range(300_000)), array("d", [10.0]) * 300_000
+    to_replay(arrivals(times, weights))
+    tracemalloc.start()
+    try:
+        to_replay(arrivals(times, weights))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 60 * 300_000
 
 
 def test_the_shortest_window_with_enough_requests_is_replayed():

@@ -18,6 +18,7 @@ MOST = 2000
 """Requests of a window, and characters of them, that are kept in memory: of more, every second, third and so on, so
 that they are from all of the window, as close together in each part of it as they were."""
 MOST_CHARACTERS = 64 * 2**20
+MOST_LENGTH = 2**31 - 1
 
 
 @dataclass
@@ -28,13 +29,13 @@ class Traffic:
     names: frozenset[str]
     """The models."""
     answers: AnswerLengths = field(repr=False)
-    lengths: array[int] = field(default_factory=lambda: array("q"), repr=False)
-    """Tokens of each request and its answer."""
+    lengths: array[int] = field(default_factory=lambda: array("i"), repr=False)
+    """Tokens of each request and its answer, at most MOST_LENGTH."""
     counted: int = 0
     """How many of these the provider counted."""
     bases: Counter[Basis] = field(default_factory=Counter)
     """What the lengths of answers are based on → how many."""
-    arrivals: Arrivals = field(default_factory=lambda: Arrivals((), ()), repr=False)
+    arrivals: Arrivals = field(default_factory=lambda: arrivals((), ()), repr=False)
     left_out: Counter[str] = field(default_factory=Counter)
 
     def length(self, request: RecordedRequest) -> Length:
@@ -64,7 +65,7 @@ def traffic(place: Place, names: frozenset[str]) -> Traffic:
     times, weights, sample = array("d"), array("d"), 100 / place.plan.capture.share
     for _, request in _requests(place, names):
         length = found.length(request)
-        found.lengths.append(length.whole)
+        found.lengths.append(min(length.whole, MOST_LENGTH))
         found.counted += length.counted
         found.bases[length.basis] += 1
         if request.arrived is None:
