@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rackwright.migrate.features.kinds import Status
 from rackwright.migrate.features.mapping import Mapped
 from rackwright.migrate.features.summary import TrafficSummary
-from rackwright.migrate.features.table import CONTEXT
+from rackwright.migrate.features.table import CONTEXT, MAX_REQUEST
 from rackwright.migrate.provider_objects import ProviderObjects
 from rackwright.values.base import Stored
 
@@ -42,7 +42,22 @@ class Moved(Stored):
     features: tuple[Used, ...] = ()
     long_waiver: str = ""
     """Why requests may be longer than that; "": nobody has said so."""
+    max_request: int = 0
+    """Bytes of the largest body that the gateways take."""
+    large_waiver: str = ""
+    """Why requests may be larger than that; "": nobody has said so."""
     mapped: Mapped = Mapped()
+
+    @property
+    def too_much(self) -> tuple[tuple[str, str], ...]:
+        """Return what is too much for the fleet and has no waiver: the waiver's name, and what it is about."""
+        long = f"{self.mapped.too_long} requests may not fit into {self.context} tokens"
+        large = f"requests larger than gateway.max_request, {self.max_request} bytes: {self.mapped.too_large}"
+        found = (
+            (CONTEXT, long, self.mapped.too_long, self.long_waiver),
+            (MAX_REQUEST, large, self.mapped.too_large, self.large_waiver),
+        )
+        return tuple((name, what) for name, what, count, waiver in found if count and not waiver)
 
 
 class Assessed(Stored):
@@ -65,22 +80,17 @@ class Assessed(Stored):
             for feature in one.features
             if feature.blocks
         )
-        # Not a feature, but waived by name like one.
-        long = (
-            f"{one.model} → {one.target}: {_requests(one.mapped.too_long)} may not fit into {one.context} tokens "
-            f"(waiver: {CONTEXT})"
+        # Not features, but waived by name like one.
+        too_much = (
+            f"{one.model} → {one.target}: {what} (waiver: {name})"
             for one in self.moved
-            if one.mapped.too_long and not one.long_waiver
+            for name, what in one.too_much
         )
-        return (*used, *long)
+        return (*used, *too_much)
 
     @property
     def waivable(self) -> tuple[str, ...]:
         """Return the names of the waivers that would unblock the move."""
         used = (one.name for moved in self.moved for one in moved.features if one.blocks)
-        long = (CONTEXT for moved in self.moved if moved.mapped.too_long and not moved.long_waiver)
-        return tuple(dict.fromkeys((*used, *long)))
-
-
-def _requests(count: int) -> str:
-    return "1 request" if count == 1 else f"{count:,} requests"
+        too_much = (name for moved in self.moved for name, _ in moved.too_much)
+        return tuple(dict.fromkeys((*used, *too_much)))

@@ -17,7 +17,7 @@ from rackwright.migrate.assessment import Assessed, Moved, Used
 from rackwright.migrate.features.kinds import Status
 from rackwright.migrate.features.mapping import mapping
 from rackwright.migrate.features.summary import OTHER, ModelTraffic, TrafficSummary, summary
-from rackwright.migrate.features.table import CONTEXT, UNKNOWN, feature
+from rackwright.migrate.features.table import CONTEXT, MAX_REQUEST, UNKNOWN, feature
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.provider_objects import ProviderObjects
@@ -41,7 +41,7 @@ def assess(place: Place, console: Console) -> Assessed:
     place.need_folder()
     fleet, plan = place.session.fleet, place.plan
     names = require_replicas(fleet, plan)
-    found = traffic_of(place.folder, plan)
+    found = traffic_of(fleet, place.folder, plan)
     console.say(f"{counted(found.requests, 'recorded request')}; asking the provider what is stored there")
     provider = provider_objects(fleet, plan)
     with (
@@ -60,12 +60,12 @@ def assess(place: Place, console: Console) -> Assessed:
 
 def assess_offline(fleet: Fleet, plan: Plan, folder: Folder) -> Assessed:
     """Return what the folder and the runtimes' known behavior show. Asks nobody, and notes nothing."""
-    return assessed_of(fleet, plan, traffic_of(folder, plan), {}, None, None)
+    return assessed_of(fleet, plan, traffic_of(fleet, folder, plan), {}, None, None)
 
 
-def traffic_of(folder: Folder, plan: Plan) -> TrafficSummary:
+def traffic_of(fleet: Fleet, folder: Folder, plan: Plan) -> TrafficSummary:
     """Return what the recorded requests add up to. Raise RackwrightError if there is none."""
-    found = summary(request for _, request in requests_in(folder))
+    found = summary((request for _, request in requests_in(folder)), fleet.file.gateway.max_request)
     if not found.requests:
         raise RackwrightError(
             "has no recorded request",
@@ -135,6 +135,8 @@ def _moved(fleet: Fleet, plan: Plan, model: str, traffic: ModelTraffic, probed: 
         context=context,
         features=tuple(used),
         long_waiver=plan.waivers.get(CONTEXT, ""),
+        max_request=fleet.file.gateway.max_request,
+        large_waiver=plan.waivers.get(MAX_REQUEST, ""),
         mapped=mapped,
     )
 

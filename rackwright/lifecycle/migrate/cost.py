@@ -7,13 +7,13 @@ from pathlib import Path
 
 from rackwright.errors import FleetError, Problem, RackwrightError
 from rackwright.lifecycle.migrate.place import Place, plan_path
+from rackwright.migrate.capacity.answer_lengths import answer_lengths
 from rackwright.migrate.cost.comparison import Costed, compare
 from rackwright.migrate.cost.from_records import bill_of_records
 from rackwright.migrate.cost.usage_file import read_usage
 from rackwright.migrate.lines import parsed
 from rackwright.migrate.plan.prices import Costs
 from rackwright.migrate.recorded_request import RecordedRequest
-from rackwright.migrate.replayed_answer import ReplayedAnswer
 from rackwright.report.words import counted
 
 
@@ -45,11 +45,7 @@ def _costs(place: Place) -> Costs:
 
 def _of_records(place: Place, costs: Costs) -> Costed:
     place.need_folder()
-    plan, answers = place.plan, {}
-    for line in place.folder.read("answers-cloud"):
-        answer = parsed("answers-cloud", line, ReplayedAnswer)
-        if answer.completion_tokens is not None:
-            answers[answer.request] = answer.completion_tokens
+    plan, answers = place.plan, answer_lengths(place.folder)
     requests = (parsed("requests", line, RecordedRequest) for line in place.folder.read("requests"))
     wanted = (request for request in requests if request.model in plan.models)
     origins: set[str] = set()

@@ -13,7 +13,7 @@ from rackwright.report.words import counted
 from rackwright.state.migrations import result_in
 from rackwright.values.base import Stored
 
-KINDS = ("requests", "answers-cloud", "answers-again", "answers-fleet")
+KINDS = ("requests", "sample", "answers-cloud", "answers-again", "answers-fleet")
 
 
 class Erased(Stored):

@@ -51,8 +51,17 @@ class Prepared:
         return sum(asked != "fleet" for asked in self.answered.lacks(one.id))
 
 
-def prepare(plan: Plan, folder: Folder, before: Outcome | None, way: Way, *, by_scores: float = 0.0) -> Prepared:
-    """Return what a replay would ask. `before`: what earlier replays of this migration noted.
+def prepare(
+    plan: Plan,
+    folder: Folder,
+    before: Outcome | None,
+    way: Way,
+    *,
+    by_scores: float = 0.0,
+    max_request: int | None = None,
+) -> Prepared:
+    """Return what a replay would ask. `before`: what earlier replays of this migration noted. `max_request`: bytes of
+    the largest body that the gateways take, which is all that can be replayed through them; None: any.
 
     Answers of another cloud or model, or to requests that were changed in another way, don't count.
 
@@ -70,6 +79,7 @@ def prepare(plan: Plan, folder: Folder, before: Outcome | None, way: Way, *, by_
         paid,
         plan.migration,
         lambda request: (usual(plan, request), most(plan, request)),
+        max_request,
     )
     if not sample.drawn:
         raise RackwrightError(

@@ -1,13 +1,13 @@
 """Ask recorded requests again: the cloud, the cloud a second time, and the fleet. It can be continued anywhere.
 
-The sample is asked in parts. The answers of a part are in the folder before the note of what it has cost, and that
-note has the most that the next part may cost. So whatever is killed, nothing is asked twice except what was in
-flight, and all replays of a migration together stay within its budget.
+The sample is copied once, in the order in which it is asked, and asked in parts. The answers of a part are in the
+folder before the note of what it has cost, and that note has the most that the next part may cost. So whatever is
+killed, nothing is asked twice except what was in flight, and all replays of a migration together stay within its
+budget.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,10 +18,11 @@ from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate.answered import KINDS
 from rackwright.lifecycle.migrate.ask_part import OVER, Part, Wanted
 from rackwright.lifecycle.migrate.lane import Lane
-from rackwright.lifecycle.migrate.prepare import Prepared, request_in
+from rackwright.lifecycle.migrate.prepare import Prepared
 from rackwright.migrate.asking.budget import Budget
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.sample import Drawn
+from rackwright.migrate.asking.sample_copy import SampleCopy
 from rackwright.migrate.asking.way import Way
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
@@ -32,8 +33,6 @@ IN_FILE = 200
 """The most answers in one file."""
 MOST_NOTES = 1000
 """The most parts of a sample: the migration's log takes a limited number of entries."""
-MOST_BODIES = 64 * 2**20
-"""Bytes of bodies that a part has in memory."""
 SAY_SECONDS = 10.0
 Note = Callable[[str, Outcome], None]
 """Keeps what the replay has done so far, with a line for the log."""
@@ -52,6 +51,7 @@ class Replay:
     say: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
     _prepared: Prepared = field(init=False)
+    _copy: SampleCopy = field(init=False)
     _spent: float = 0.0
     _cost_before: float = 0.0
     _asked: int = 0
@@ -67,6 +67,7 @@ class Replay:
         it can be.
         """
         self._prepared, self._spent, self._began = prepared, prepared.spent, self.clock()
+        self._copy = SampleCopy(self.folder, prepared.sample.drawn)
         pending = list(prepared.pending)
         self._to_ask = sum(len(prepared.answered.lacks(one.id)) for one in pending)
         self._said = self._began
@@ -76,8 +77,10 @@ class Replay:
             if self._left <= 0 or reserve <= 0:
                 stopped = "the budget is used up"
                 break
+            # Before the note: so what is copied to the folder is noted with it.
+            wanted = self._wanted(pending[: self._size()])
             self._note(reserve)
-            stopped = self._part(pending, reserve)
+            stopped = self._part(wanted, reserve)
             pending = [one for one in pending if prepared.answered.lacks(one.id)]
         outcome = self._outcome(0.0, stopped)
         self.note(self._line(stopped), outcome)
@@ -101,14 +104,11 @@ class Replay:
     def _size(self) -> int:
         return max(IN_FILE, math.ceil(len(self._prepared.sample.drawn) / MOST_NOTES))
 
-    def _part(self, pending: Sequence[Drawn], reserve: float) -> str:
+    def _part(self, wanted: Sequence[Wanted], reserve: float) -> str:
         """Ask a part and write its answers. Return why the replay ends, "" if it goes on."""
         whole = reserve >= self._left
         self._budget = Budget(reserve)
         part = Part(self.plan, self.cloud, self.fleet, self._budget, self.names, self.way, self._heard)
-        wanted = self._wanted(pending[: self._size()])
-        if not wanted:
-            raise RackwrightError("doesn't have the requests of its sample any more", where=str(self.folder.path))
         part.ask(wanted)
         self._spent += self._budget.spent
         self._budget = Budget(0)
@@ -125,25 +125,7 @@ class Replay:
 
     def _wanted(self, drawn: Sequence[Drawn]) -> list[Wanted]:
         """Return the requests with their bodies, as many as fit into memory, at least one."""
-        files: dict[str, set[str]] = {}
-        for one in drawn:
-            files.setdefault(one.file, set()).add(one.id)
-        found: dict[str, Wanted] = {}
-        size = 0
-        for file, ids in files.items():
-            needles = [json.dumps(id, ensure_ascii=False) for id in ids]
-            for number, line in enumerate(self.folder.lines(file), 1):
-                # Most lines aren't of the sample.
-                if not any(needle in line for needle in needles):
-                    continue
-                request = request_in(line, f"{self.folder.path / file} line {number}")
-                if request.id not in ids or request.id in found:
-                    continue
-                size += len(line)
-                if found and size > MOST_BODIES:
-                    return [found[one.id] for one in drawn if one.id in found]
-                found[request.id] = self._prepared.answered.wanted(request)
-        return [found[one.id] for one in drawn if one.id in found]
+        return [self._prepared.answered.wanted(one) for one in self._copy.requests([one.id for one in drawn])]
 
     def _write(self, wanted: Sequence[Wanted], answers: Sequence[ReplayedAnswer]) -> None:
         order = {one.request.id: number for number, one in enumerate(wanted)}

@@ -17,6 +17,7 @@ from rackwright.lifecycle.migrate.replay import Note, Replay, line_of, outcome_o
 from rackwright.lifecycle.migrate.stale import stale
 from rackwright.lifecycle.session.console import Console
 from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.way import Way
 from rackwright.migrate.plan.plan import Plan
 from rackwright.report.words import counted
 from rackwright.stopping import stoppable
@@ -61,10 +62,10 @@ def replay(place: Place, console: Console, *, fleet_again: bool = False) -> Repl
         count = sum(one.lines for _, one in answers)
         console.confirm(f"Remove {counted(count, 'answer')} of the fleet, and ask for them again?")
         place.folder.remove(FLEET)
-        prepared = prepare(place.plan, place.folder, before, way, by_scores=by_scores)
+        prepared = _prepared(place, before, way, by_scores)
         before = outcome_of(place.plan, way, prepared)
         place.note("replay", f"{counted(count, 'answer')} of the fleet removed, to ask it again", before)
-    prepared = prepare(place.plan, place.folder, before, way, by_scores=by_scores)
+    prepared = _prepared(place, before, way, by_scores)
     if not prepared.pending:
         console.say("every request of the sample was asked already")
         found = outcome_of(place.plan, way, prepared)
@@ -84,6 +85,11 @@ def replay(place: Place, console: Console, *, fleet_again: bool = False) -> Repl
         fleet = stack.enter_context(lane_to(place.session, "fleet", pace, connections=connections))
         run = Replay(place.plan, place.folder, names, way, cloud, fleet, _noting(place), console.say)
         return Replayed(run.run(prepared), place.plan.replay.budget, by_scores)
+
+
+def _prepared(place: Place, before: Outcome | None, way: Way, by_scores: float) -> Prepared:
+    most = place.session.fleet.file.gateway.max_request
+    return prepare(place.plan, place.folder, before, way, by_scores=by_scores, max_request=most)
 
 
 def _is_news(place: Place, before: Outcome | None, found: Outcome) -> bool:

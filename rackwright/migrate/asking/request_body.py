@@ -61,5 +61,6 @@ def costs_more(body: Mapping[str, JsonValue]) -> bool:
 
 def _dumped(body: Mapping[str, JsonValue], model: str) -> bytes:
     kept = {key: value for key, value in body.items() if key not in _STREAMING}
+    # Without spaces, so that it is no larger than the size that was compared with what the gateways take.
     # A lone half of a surrogate pair, which JSON can escape, has no UTF-8.
-    return json.dumps({**kept, "model": model}, ensure_ascii=False).encode("utf-8", "replace")
+    return json.dumps({**kept, "model": model}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

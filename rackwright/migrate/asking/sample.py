@@ -10,6 +10,7 @@ from heapq import heappush, heapreplace
 from typing import NamedTuple
 
 from rackwright.migrate.asking.request_body import PATHS, costs_more, lacks_media
+from rackwright.migrate.body_size import body_size
 from rackwright.migrate.recorded_request import RecordedRequest
 
 _DAY = 86_400
@@ -71,17 +72,18 @@ def draw(
     answered: Collection[str],
     seed: str,
     price: Callable[[RecordedRequest], tuple[float, float]],
+    max_request: int | None = None,
 ) -> Sample:
     """Return a sample of at most `size` of the requests, which come with their file's name.
 
     `answered`: ids that the cloud has answered already; they are drawn first, because they are paid for. `price`:
-    returns what asking the cloud once probably costs, and what it may cost. Memory depends on `size`, models and
-    days, not on how many requests there are.
+    returns what asking the cloud once probably costs, and what it may cost. `max_request`: bytes of the largest body
+    that the gateways take; None: any. Memory depends on `size`, models and days, not on how many requests there are.
     """
     groups: dict[tuple[str, int | None], _Group] = {}
     recorded, left_out = 0, Counter[str]()
     for file, request in requests:
-        if why := _left_out(request, models):
+        if why := _left_out(request, models, max_request):
             left_out[why if why in left_out or len(left_out) < _MOST_REASONS else "other models"] += 1
             continue
         recorded += 1
@@ -93,14 +95,17 @@ def draw(
     return Sample(_even(groups.values(), size), recorded, dict(left_out))
 
 
-def _left_out(request: RecordedRequest, models: Collection[str]) -> str:
+def _left_out(request: RecordedRequest, models: Collection[str], max_request: int | None) -> str:
     if request.path not in PATHS:
         return f"{request.path[:40]} isn't replayed"
     if request.model not in models:
         return f"{request.model[:60]} isn't in the plan's models"
     if lacks_media(request.body):
         return "images, sounds and files aren't recorded"
-    return "charged for more than tokens: a search, a sound or a file" if costs_more(request.body) else ""
+    if costs_more(request.body):
+        return "charged for more than tokens: a search, a sound or a file"
+    too_large = max_request is not None and body_size(request.body) > max_request
+    return "its body is larger than gateway.max_request" if too_large else ""
 
 
 def _inverse(id: str, answered: Collection[str], seed: str) -> int:

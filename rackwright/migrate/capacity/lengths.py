@@ -1,18 +1,23 @@
-"""How long recorded requests are, in tokens: as the provider counted them, else estimated."""
+"""How long recorded requests and their answers are, in tokens: as the provider counted them, else estimated."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import JsonValue
 
+from rackwright.migrate.capacity.answer_lengths import AnswerLengths
 from rackwright.migrate.recorded_request import MOST_TOKENS, RecordedRequest
 
 CHARACTERS = 4
 """Of English text in a token, about."""
 ANSWER = 256
-"""Tokens of an answer whose length isn't known and isn't limited."""
+"""Tokens of an answer whose length isn't known and isn't limited, of a model without an answer in a replay."""
+Basis = Literal["counted", "mean", "limit", "assumed"]
+"""What the length of an answer is based on: the provider's count, the mean of the model's answers in the replay (at
+most the request's own limit), the request's limit, or nothing: ANSWER."""
 _PROMPTS = ("messages", "input", "prompt", "tools")
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
@@ -23,18 +28,30 @@ class Length:
     answer: int
     counted: bool
     """Whether the provider counted both."""
+    basis: Basis
+    """Of the answer's length."""
 
     @property
     def whole(self) -> int:
         return self.prompt + self.answer
 
 
-def length_of(request: RecordedRequest, answer: int | None = None) -> Length:
-    """Return the length. `answer`: the tokens of the answer, if the provider counted them in a replay."""
-    known = request.completion_tokens if answer is None else answer
-    counted = request.prompt_tokens is not None and known is not None
+def length_of(request: RecordedRequest, answers: AnswerLengths) -> Length:
+    """Return the length. `answers`: what replays say about answers that weren't counted when they were recorded."""
+    tokens, basis = _answer(request, answers)
+    counted = request.prompt_tokens is not None and basis == "counted"
     prompt = _estimate(request) if request.prompt_tokens is None else request.prompt_tokens
-    return Length(prompt, (limit_of(request) or ANSWER) if known is None else known, counted)
+    return Length(prompt, tokens, counted, basis)
+
+
+def _answer(request: RecordedRequest, answers: AnswerLengths) -> tuple[int, Basis]:
+    known = answers.of.get(request.id, request.completion_tokens)
+    if known is not None:
+        return known, "counted"
+    limit, usual = limit_of(request), answers.usual.get(request.model)
+    if usual is not None:
+        return min(usual, limit or usual), "mean"
+    return (limit, "limit") if limit else (ANSWER, "assumed")
 
 
 def limit_of(request: RecordedRequest) -> int | None:

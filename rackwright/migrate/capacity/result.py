@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from rackwright.migrate.capacity.lengths import Basis
 from rackwright.values.base import Stored
 
 
@@ -100,6 +101,8 @@ class ModelCapacity(Stored):
     measured: Measured
     extrapolated: Extrapolated
     cache: Cache
+    answers: Mapping[Basis, int] = {}
+    """What the lengths of answers are based on → how many."""
     left_out: Mapping[str, int] = {}
     """Why requests weren't replayed → how many."""
 

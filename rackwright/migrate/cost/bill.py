@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
+
+from rackwright.migrate.capacity.lengths import Basis
 
 Source = Literal["openai costs", "openai usage", "csv", "recorded tokens"]
 """OpenAI's costs or usage API as JSON, a CSV with amounts, or recorded requests with the plan's prices."""
@@ -20,6 +22,8 @@ class Bill:
     """Month, like 2026-11 → amount in the plan's currency."""
     days: Mapping[str, int]
     """Month → days of it that the bill covers."""
+    answers: Mapping[Basis, int] = field(default_factory=dict)
+    """If computed from recorded requests: what the lengths of answers are based on → how many."""
 
     @property
     def total(self) -> Decimal:

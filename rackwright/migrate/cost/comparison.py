@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
+from rackwright.migrate.capacity.lengths import Basis
 from rackwright.migrate.cost.bill import COMPUTED, Bill, Source
 from rackwright.migrate.plan.prices import Costs
 from rackwright.values.base import Stored
@@ -39,6 +40,8 @@ class Costed(Stored):
     """Whether the bill was computed from tokens and the plan's prices, instead of read from the provider's."""
     sampled: float = 100.0
     """Percent of clients' requests from which the bill was computed; it was scaled to all of them."""
+    answers: Mapping[Basis, int] = {}
+    """If the bill was computed from recorded requests: what the lengths of answers are based on → how many."""
     months: Mapping[str, float]
     """Of the bill."""
     covered: int
@@ -82,6 +85,7 @@ def compare(bill: Bill, costs: Costs, currency: str, sampled: float = 100.0) -> 
         source=bill.source,
         computed=bill.source in COMPUTED,
         sampled=sampled,
+        answers=bill.answers,
         months={month: _cents(amount) for month, amount in bill.months.items()},
         covered=bill.covered,
         bill=_cents(monthly),

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
+from rackwright.migrate.body_size import body_size
 from rackwright.migrate.features.table import UNKNOWN
 from rackwright.migrate.features.used import features_of
 from rackwright.migrate.recorded_request import RecordedRequest
@@ -35,7 +36,7 @@ class Largest(Stored):
     id: str
     model: str
     bytes: int
-    """Of its body, as JSON."""
+    """Of its body, as JSON, with its images."""
     tokens: int
     """Of its prompt; counted by the provider, or estimated."""
     estimated: bool
@@ -61,6 +62,8 @@ class ModelTraffic(Stored):
     tokens: Tokens = Tokens()
     contexts: Mapping[int, int] = {}
     """Tokens of the prompt plus the most that the answer may have, rounded up to `STEP` → requests."""
+    too_large: int = 0
+    """Requests with a larger body than the gateways take."""
 
 
 class TrafficSummary(Stored):
@@ -91,9 +94,11 @@ class _Model:
     completion: int = 0
     estimated: int = 0
     estimated_prompt: int = 0
+    too_large: int = 0
 
-    def add(self, request: RecordedRequest, tokens: int) -> None:
+    def add(self, request: RecordedRequest, tokens: int, *, too_large: bool) -> None:
         self.requests += 1
+        self.too_large += too_large
         for name in features_of(request):
             named = name in self.features or len(self.features) < MOST_FEATURES
             self.features[name if named else UNKNOWN + OTHER] += 1
@@ -120,6 +125,7 @@ class _Model:
             features=dict(self.features.most_common()),
             tokens=tokens,
             contexts=dict(sorted(self.contexts.items())),
+            too_large=self.too_large,
         )
 
 
@@ -144,8 +150,11 @@ class _Arrivals:
         self.last = arrived if self.last is None else max(self.last, arrived)
 
 
-def summary(requests: Iterable[RecordedRequest]) -> TrafficSummary:
-    """Return what the requests add up to. Reads each once; models and features beyond the limits count as others."""
+def summary(requests: Iterable[RecordedRequest], max_request: int | None = None) -> TrafficSummary:
+    """Return what the requests add up to. Reads each once; models and features beyond the limits count as others.
+
+    `max_request`: bytes of the largest body that the gateways take; None: not known.
+    """
     models: dict[str, _Model] = {}
     arrivals = _Arrivals()
     bodies: list[tuple[int, int, Largest]] = []
@@ -154,7 +163,9 @@ def summary(requests: Iterable[RecordedRequest]) -> TrafficSummary:
     for number, request in enumerate(requests, 1):
         size, tokens = _size(request)
         name = request.model if request.model in models or len(models) < MOST_MODELS else OTHER
-        models.setdefault(name, _Model()).add(request, tokens)
+        models.setdefault(name, _Model()).add(
+            request, tokens, too_large=max_request is not None and size > max_request
+        )
         arrivals.add(request.arrived)
         one = Largest(
             id=request.id, model=request.model, bytes=size, tokens=tokens, estimated=request.prompt_tokens is None
@@ -206,10 +217,8 @@ def _texts(value: JsonValue) -> Iterator[str]:
 
 def _size(request: RecordedRequest) -> tuple[int, int]:
     """Return the body's size in bytes and its prompt's in tokens."""
-    from pydantic_core import to_json
-
     known = request.prompt_tokens
-    return len(to_json(request.body)), estimated_tokens(request.body) if known is None else known
+    return body_size(request.body), estimated_tokens(request.body) if known is None else known
 
 
 def _keep(heap: list[tuple[int, int, Largest]], one: tuple[int, int, Largest]) -> None:

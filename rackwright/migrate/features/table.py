@@ -11,6 +11,8 @@ UNKNOWN = "unknown."
 """The beginning of the name of a feature that is a field which rackwright doesn't know."""
 CONTEXT = "context"
 """The waiver for requests that are longer than the fleet's model takes."""
+MAX_REQUEST = "max_request"
+"""The waiver for requests that are larger than the gateways take."""
 
 
 def feature(name: str) -> Feature:
@@ -23,7 +25,7 @@ def feature(name: str) -> Feature:
 
 def waivable() -> tuple[str, ...]:
     """Return what a waiver may name, apart from `unknown.FIELD`."""
-    return (CONTEXT, *FEATURES)
+    return (CONTEXT, MAX_REQUEST, *FEATURES)
 
 
 def probe(name: str) -> Probe | None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from array import array
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -11,12 +14,14 @@ from typing import Any
 
 import pytest
 
+from rackwright.cli.render.migrate_report.capacity_text import as_text
 from rackwright.errors import RackwrightError, UsageError
 from rackwright.lifecycle.bench.measure import Recorded
 from rackwright.lifecycle.migrate.capacity import pool_check, traffic
 from rackwright.lifecycle.migrate.capacity.pool_check import of_fit
 from rackwright.lifecycle.migrate.capacity.procedure import LONGEST, SHORTEST, capacity
 from rackwright.migrate.assessment import Assessed, Moved
+from rackwright.migrate.capacity.answer_lengths import AnswerLengths
 from rackwright.migrate.capacity.result import Cache, CapacityFound
 from rackwright.migrate.features.mapping import Change, Mapped
 from rackwright.migrate.features.summary import TrafficSummary
@@ -210,6 +215,34 @@ def test_answers_have_the_length_that_the_cloud_counted(desk: Desk) -> None:
     replica = Replica(most=1000)
     capacity(desk.open(), desk.say, engine=replica)
     assert json.loads(replica.sent[0][1].bodies[0])["max_tokens"] == 9
+
+
+def test_answers_that_nobody_counted_have_the_mean_length_of_the_replay(desk: Desk) -> None:
+    record(desk, *evenly(120, 0.5))
+    answers = (ReplayedAnswer(request=f"r{n}", asked="cloud", status=200, completion_tokens=n) for n in (1, 2, 30))
+    desk.open().folder.write("answers-cloud", (one.model_dump_json() for one in answers))
+    replica = Replica(most=1000)
+    found = capacity(desk.open(), desk.say, engine=replica)
+    sent = [json.loads(body)["max_tokens"] for body in replica.sent[0][1].bodies[:120]]
+    assert Counter(sent) == {11: 117, 1: 1, 2: 1, 30: 1}
+    assert found.models[0].answers == {"counted": 3, "mean": 117}
+    assert any(line.startswith("lengths of answers: 3 counted by the provider; 117 taken") for line in as_text(found))
+
+
+def test_the_typical_length_is_found_without_a_list_of_all(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sorted list would have 36 bytes for each."""
+    monkeypatch.setattr(pool_check, "_placed", lambda *_: None)
+    place, count = desk.open(), 300_000
+    found = traffic.Traffic(place, frozenset(), AnswerLengths(), array("i", range(count, 0, -1)), counted=count)
+    replica = place.session.fleet.replicas_of("assistant")[0]
+    tracemalloc.start()
+    try:
+        cache = pool_check.checked_cache(place.session, replica, found, None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (cache.largest, cache.typical, cache.counted) == (300_000, 285_000, 1)
+    assert peak < 16 * count
 
 
 def test_the_cache_is_compared_with_the_requests_in_work() -> None:

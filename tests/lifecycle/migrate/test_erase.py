@@ -57,16 +57,16 @@ def test_with_folder_records_answers_and_what_a_killed_run_left_are_gone(
     agrees: Agrees, captures: StandInCaptures
 ) -> None:
     place = agrees.open()
-    for kind in ("requests", "answers-cloud", "answers-again", "answers-fleet"):
+    for kind in ("requests", "sample", "answers-cloud", "answers-again", "answers-fleet"):
         place.folder.write(kind, ["text"])
     place.note("replay", "done")
     (agrees.records / "requests-000009.jsonl.age").write_bytes(b"left")
     (agrees.records / "requests-000010.jsonl.age.new").write_bytes(b"left")
     erased = erase(agrees.open(), folder=True)
-    assert (erased.files, erased.left) == (4, ())
+    assert (erased.files, erased.left) == (5, ())
     assert [path.name for path in agrees.records.iterdir() if ".age" in path.name] == []
     assert agrees.open().folder.manifest().files == {}
-    assert "4 files removed from the folder" in agrees.open().entries()[-1].what
+    assert "5 files removed from the folder" in agrees.open().entries()[-1].what
 
 
 def test_nothing_is_touched_without_agreement(agrees: Agrees, captures: StandInCaptures) -> None:

@@ -13,8 +13,10 @@ from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate import replay as replay_module
 from rackwright.lifecycle.migrate.answered import KINDS
 from rackwright.lifecycle.migrate.lane import Pace
+from rackwright.migrate.asking import sample_copy
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.price_of import cost, most
+from rackwright.migrate.folder import Folder
 from rackwright.migrate.recorded_request import RecordedRequest
 from tests.gateway.certificates import CertificateAuthority
 from tests.lifecycle.migrate.ends import Ends, FixedKey, plan_of, request
@@ -76,7 +78,7 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("moment", range(12))
+@pytest.mark.parametrize("moment", range(13))
 def test_killed_between_any_two_writes_it_goes_on(ends: Ends, monkeypatch: pytest.MonkeyPatch, moment: int) -> None:
     """Killed before the write or note with this number; the next run asks what is missing, and counts the reserve."""
     monkeypatch.setattr(replay_module, "IN_FILE", 4)
@@ -100,7 +102,7 @@ def test_killed_between_any_two_writes_it_goes_on(ends: Ends, monkeypatch: pytes
         replay.note = dying_note
         try:
             replay.run(ends.prepared(plan))
-            assert moment >= 9
+            assert moment >= 10
         except Killed:
             pass
     written = {asked: {one.request for one in ends.answers(asked)} for asked in KINDS}
@@ -250,7 +252,11 @@ def test_a_key_that_a_gateway_forgot_is_replaced(ends: Ends) -> None:
 def test_a_full_folder_is_an_error_and_the_money_is_noted(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     ends.record(request(number) for number in range(3))
 
-    def full(*_: object) -> None:
+    write = type(ends.folder).write
+
+    def full(folder: Folder, kind: str, lines: list[str]) -> object:
+        if kind == "sample":
+            return write(folder, kind, lines)
         raise RackwrightError("can't be written: No space left on device", where="records")
 
     with monkeypatch.context() as patched:
@@ -321,6 +327,28 @@ def test_it_says_how_far_it_is(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> N
     ends.run(plan_of(concurrency=1))
     assert len(ends.said) == 6
     assert ends.said[-1].startswith("6 of 6 asked, 0.00 of 100.00 EUR spent, about 0 s left")
+
+
+def test_a_part_reads_its_own_file_of_the_copied_sample_and_no_other(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_module, "IN_FILE", 4)
+    monkeypatch.setattr(sample_copy, "IN_FILE", 4)
+    ends.record(request(number) for number in range(10))
+    # Interrupted after the first part, and continued: by another machine, that could be.
+    ends.run(plan_of(concurrency=1), Pace(stopping=lambda: len(ends.notes) == 2))
+    plan, read, lines = plan_of(), [], type(ends.folder).lines
+    with ends.replaying(plan) as replay:
+        prepared = ends.prepared(plan)
+
+        def reading(folder: Folder, name: str) -> list[str]:
+            read.append(name)
+            return lines(folder, name)
+
+        monkeypatch.setattr(type(ends.folder), "lines", reading)
+        assert replay.run(prepared).done
+    assert read == ["sample-000002.jsonl.age", "sample-000003.jsonl.age"]
+    assert max(asked_ids(ends.cloud).values()) == 2
 
 
 def test_a_changed_file_of_the_folder_is_refused(ends: Ends) -> None:

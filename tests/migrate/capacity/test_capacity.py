@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from array import array
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rackwright.migrate.capacity import busiest as busiest_module
+from rackwright.migrate.capacity.answer_lengths import AnswerLengths
 from rackwright.migrate.capacity.body import body_of
 from rackwright.migrate.capacity.busiest import arrivals, busiest, to_replay
 from rackwright.migrate.capacity.lengths import ANSWER, length_of
@@ -31,10 +36,29 @@ def test_the_busiest_window_is_found_and_scaled_by_the_share():
     assert found.whole_rate == pytest.approx(1210 / 60)
 
 
-@given(st.lists(st.integers(0, 300), min_size=1, max_size=40), st.integers(1, 100))
-def test_the_busiest_window_is_that_of_trying_each(times, seconds):
-    found = busiest(arrivals(times, [1.0] * len(times)), seconds)
-    assert found.requests == max(sum(start <= time < start + seconds for time in times) for start in times)
+@pytest.mark.parametrize("block", [3, busiest_module.BLOCK])
+@given(times=st.lists(st.integers(0, 300), min_size=1, max_size=40), seconds=st.integers(1, 100))
+def test_the_busiest_window_is_that_of_trying_each(block, times, seconds):
+    """Also if it is looked for in several blocks."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(busiest_module, "BLOCK", block)
+        found = busiest(arrivals(times, [1.0] * len(times)), seconds)
+    counts = {start: sum(start <= time < start + seconds for time in times) for start in times}
+    assert found.requests == max(counts.values())
+    assert found.start == min(start for start, count in counts.items() if count == found.requests)
+
+
+def test_a_request_takes_few_bytes_of_memory():
+    """There may be many millions: a list of pairs would have 170 bytes for each."""
+    times, weights = array("d", range(300_000)), array("d", [10.0]) * 300_000
+    to_replay(arrivals(times, weights))
+    tracemalloc.start()
+    try:
+        to_replay(arrivals(times, weights))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 60 * 300_000
 
 
 def test_the_shortest_window_with_enough_requests_is_replayed():
@@ -96,13 +120,25 @@ def test_what_is_no_chat_completion_has_no_body(request_):
 
 
 def test_a_length_is_counted_or_estimated():
-    assert length_of(recorded()).whole == 102 + ANSWER
-    assert length_of(recorded(max_tokens=10)).answer == 10
+    nothing, replayed = AnswerLengths(), AnswerLengths({"r": 9})
+    assert length_of(recorded(), nothing).whole == 102 + ANSWER
+    assert length_of(recorded(max_tokens=10), nothing).answer == 10
     known = recorded().model_copy(update={"prompt_tokens": 7})
-    assert (length_of(known, 9).whole, length_of(known, 9).counted) == (16, True)
-    assert length_of(known).counted is False
+    assert (length_of(known, replayed).whole, length_of(known, replayed).counted) == (16, True)
+    assert length_of(known, nothing).counted is False
+
+
+def test_an_answer_that_was_not_counted_is_as_long_as_the_mean_of_the_models_and_within_its_limit():
+    means = AnswerLengths(usual={"gpt-4o": 40, "gpt-4o-mini": 7})
+    logged = recorded(max_tokens=900).model_copy(update={"completion_tokens": 5})
+    asked = [recorded(), recorded(max_tokens=900), recorded(max_tokens=10), logged]
+    found = [length_of(one, means) for one in asked]
+    assert [(one.answer, one.basis) for one in found] == [(40, "mean"), (40, "mean"), (10, "mean"), (5, "counted")]
+    other = AnswerLengths(usual={"gpt-4o-mini": 7})
+    found = [length_of(one, other) for one in asked]
+    assert [(one.answer, one.basis) for one in found[:2]] == [(ANSWER, "assumed"), (900, "limit")]
 
 
 def test_a_picture_is_not_counted_as_text():
     picture = [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}]
-    assert length_of(recorded(messages=[{"role": "user", "content": picture}])).prompt < 20
+    assert length_of(recorded(messages=[{"role": "user", "content": picture}]), AnswerLengths()).prompt < 20

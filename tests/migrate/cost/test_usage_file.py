@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import FleetError, RackwrightError
+from rackwright.migrate.capacity.answer_lengths import AnswerLengths
 from rackwright.migrate.cost import usage_file
 from rackwright.migrate.cost.bill import Bill
 from rackwright.migrate.cost.from_records import bill_of_records
@@ -136,7 +137,7 @@ def recorded(name: str, day: int, **said: object) -> RecordedRequest:
 def test_recorded_tokens_are_scaled_by_the_share():
     timeless = recorded("c", 0).model_copy(update={"arrived": None})
     ours = [recorded("a", 0), recorded("b", 30, origin="jsonl"), timeless]
-    found = bill_of_records(ours, PRICES, answers={"b": 200_000}, share=10)
+    found = bill_of_records(ours, PRICES, answers=AnswerLengths({"b": 200_000}), share=10)
     # 10 x (2.50 + 1.00), and 2.50 + 2.00.
     assert found.months == {"2026-04": 35, "2026-05": Decimal("4.5")}
     assert found.days == {"2026-04": 30, "2026-05": 1}
@@ -144,9 +145,9 @@ def test_recorded_tokens_are_scaled_by_the_share():
 
 def test_a_model_without_a_price_is_refused():
     with pytest.raises(RackwrightError, match="no price of gpt-9"):
-        bill_of_records([recorded("a", 0, model="gpt-9")], PRICES, answers={}, share=100)
+        bill_of_records([recorded("a", 0, model="gpt-9")], PRICES, answers=AnswerLengths(), share=100)
     with pytest.raises(RackwrightError, match=r"has a time of arrival(.|\n)*next: .*--usage FILE"):
-        bill_of_records([], PRICES, answers={}, share=100)
+        bill_of_records([], PRICES, answers=AnswerLengths(), share=100)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic_core import to_json
 
+from rackwright.migrate.body_size import body_size
 from rackwright.migrate.features import summary as summaries
 from rackwright.migrate.features.bodies import CHAT
 from rackwright.migrate.features.mapping import mapping
 from rackwright.migrate.features.summary import estimated_tokens, most_output, summary
 from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.redact import Redactor
 
 NOON = 1796040000.0
 """2026-11-30 12:00 UTC."""
@@ -143,3 +146,18 @@ def test_requests_that_may_not_fit_into_the_context_are_counted(context: int | N
         ]
     ).models["gpt-4o"]
     assert mapping(traffic, {}, context=context).too_long == too_long
+
+
+def test_bodies_that_the_gateways_refuse_are_counted_with_the_images_that_were_replaced() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "iVBORw0KGgo" * 1000}}
+    large = request(1, messages=[{"role": "user", "content": [image]}])
+    redacted = large.model_copy(update={"body": Redactor().body(large.body)})
+    size = len(to_json(large.body))
+    assert len(to_json(redacted.body)) < 1000
+    assert abs(body_size(redacted.body) - size) < 200
+    for one in (large, redacted):
+        assert summary([one, request(2)], max_request=10_000).models["gpt-4o"].too_large == 1
+        assert summary([one, request(2)], max_request=12_000).models["gpt-4o"].too_large == 0
+    assert summary([large]).models["gpt-4o"].too_large == 0
+    traffic = summary([large, request(2)], max_request=10_000).models["gpt-4o"]
+    assert mapping(traffic, {}).too_large == 1

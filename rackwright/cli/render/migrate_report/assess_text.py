@@ -12,7 +12,7 @@ from rackwright.cli.render.table import table
 from rackwright.lifecycle.migrate.report_source import Reported
 from rackwright.migrate.assessment import Assessed, Moved, Used
 from rackwright.migrate.features.mapping import Change
-from rackwright.migrate.features.table import CONTEXT
+from rackwright.migrate.features.table import CONTEXT, MAX_REQUEST
 from rackwright.migrate.provider_objects import Objects, ProviderObjects
 from rackwright.report.words import size
 
@@ -117,6 +117,15 @@ def _map(moved: Moved) -> Iterator[tuple[str, ...]]:
     if mapped.too_long:
         what = f"may not fit into {moved.context} tokens"
         yield CONTEXT, str(mapped.too_long), what, "send shorter prompts, or ask for fewer tokens", "unchanged"
+    if mapped.too_large:
+        what = f"more than {moved.max_request} bytes, gateway.max_request"
+        yield (
+            MAX_REQUEST,
+            str(mapped.too_large),
+            what,
+            "send smaller bodies, or raise gateway.max_request",
+            "left out",
+        )
 
 
 def _change(change: Change, name: str) -> tuple[str, ...]:

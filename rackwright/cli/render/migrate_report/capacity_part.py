@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rackwright.cli.render import plots
 from rackwright.cli.render.migrate_report import capacity_text
+from rackwright.cli.render.migrate_report.answer_basis import answer_basis
 from rackwright.cli.render.migrate_report.shown import Curve, Shown
 from rackwright.cli.render.sections import Section
 from rackwright.lifecycle.migrate.report_source import Reported
@@ -33,6 +34,7 @@ def _tables(model: ModelCapacity) -> Iterator[Section]:
         ("peak of all clients", capacity_text.extrapolated(model.extrapolated)),
         ("replicas", capacity_text.needed(model)),
         ("cache", capacity_text.cache(model.cache)),
+        ("lengths of answers", answer_basis(model.answers)),
         *(("left out", f"{count} ({why})") for why, count in model.left_out.items()),
     ]
     yield Section(f"Capacity of {model.model}, extrapolated", "", ("figure", "value"), tuple(facts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from rackwright.cli.render.migrate_report.answer_basis import answer_basis
 from rackwright.cli.render.table import table
 from rackwright.migrate.capacity.result import Cache, CapacityFound, Extrapolated, Measured, ModelCapacity, Speed
 from rackwright.report.words import counted
@@ -30,6 +31,8 @@ def _model(found: ModelCapacity) -> Iterator[str]:
     yield f"extrapolated: {extrapolated(found.extrapolated)}"
     yield f"  {needed(found)}"
     yield f"cache: {cache(found.cache)}"
+    if basis := answer_basis(found.answers):
+        yield f"lengths of answers: {basis}"
     yield from (f"left out: {count} ({why})" for why, count in found.left_out.items())
     yield from (f"PROBLEM: {problem}" for problem in found.problems)
 

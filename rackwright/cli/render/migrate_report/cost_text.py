@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rackwright.cli.render.migrate_report.answer_basis import answer_basis
 from rackwright.cli.render.table import table
 from rackwright.migrate.cost.comparison import Case, Costed
 from rackwright.report.words import counted
@@ -61,6 +62,8 @@ def doubts(found: Costed) -> Iterator[str]:
             f"the bill is computed from {_of(found.sampled)} and the plan's prices; "
             "give the provider's export with --usage for what was really charged"
         )
+        if basis := answer_basis(found.answers):
+            yield f"lengths of answers: {basis}"
     elif found.computed:
         yield "the bill is computed from tokens and the plan's prices; the provider may have charged another amount"
     if found.covered < 28:

@@ -12,10 +12,14 @@ from rackwright.migrate.capacity.result import Cache
 
 def checked_cache(session: Session, replica: Replica, found: Traffic, together: int | None) -> Cache:
     """Return the check. `together`: requests in work at a time at the peak; None: not known."""
-    lengths = sorted(found.lengths)
+    import numpy as np
+
+    # A sorted list of Python's numbers would need ten times the memory.
+    lengths = np.array(found.lengths)
+    place = max(0, -(-95 * len(lengths) // 100) - 1)
     cache = Cache(
-        largest=lengths[-1],
-        typical=lengths[max(0, -(-95 * len(lengths) // 100) - 1)],
+        largest=int(lengths.max()),
+        typical=int(np.partition(lengths, place)[place]),
         counted=found.counted / len(lengths),
         context=session.fleet.file.models[replica.model].context,
     )

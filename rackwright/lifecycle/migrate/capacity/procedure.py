@@ -126,6 +126,7 @@ def _model(
         measured=measured,
         extrapolated=extrapolated,
         cache=checked_cache(place.session, replica, found, extrapolated.at_a_time),
+        answers=dict(found.bases),
         left_out=dict(sorted((found.left_out + replay.left_out).items())),
     )
 

@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rackwright.lifecycle.migrate.place import Place
+from rackwright.migrate.capacity.answer_lengths import AnswerLengths, answer_lengths
 from rackwright.migrate.capacity.busiest import Arrivals, Window, arrivals
-from rackwright.migrate.capacity.lengths import Length, length_of
+from rackwright.migrate.capacity.lengths import Basis, Length, length_of
 from rackwright.migrate.lines import parsed
 from rackwright.migrate.recorded_request import RecordedRequest
-from rackwright.migrate.replayed_answer import ReplayedAnswer
 
 MOST = 2000
 """Requests of a window, and characters of them, that are kept in memory: of more, every second, third and so on, so
 that they are from all of the window, as close together in each part of it as they were."""
 MOST_CHARACTERS = 64 * 2**20
+MOST_LENGTH = 2**31 - 1
 
 
 @dataclass
@@ -27,17 +28,18 @@ class Traffic:
     place: Place = field(repr=False)
     names: frozenset[str]
     """The models."""
-    answers: dict[str, int] = field(default_factory=dict, repr=False)
-    """Request → tokens of its answer, as the provider counted them in a replay."""
-    lengths: array[int] = field(default_factory=lambda: array("q"), repr=False)
-    """Tokens of each request and its answer."""
+    answers: AnswerLengths = field(repr=False)
+    lengths: array[int] = field(default_factory=lambda: array("i"), repr=False)
+    """Tokens of each request and its answer, at most MOST_LENGTH."""
     counted: int = 0
     """How many of these the provider counted."""
-    arrivals: Arrivals = field(default_factory=lambda: Arrivals((), ()), repr=False)
+    bases: Counter[Basis] = field(default_factory=Counter)
+    """What the lengths of answers are based on → how many."""
+    arrivals: Arrivals = field(default_factory=lambda: arrivals((), ()), repr=False)
     left_out: Counter[str] = field(default_factory=Counter)
 
     def length(self, request: RecordedRequest) -> Length:
-        return length_of(request, self.answers.get(request.id))
+        return length_of(request, self.answers)
 
     def within(self, window: Window) -> tuple[RecordedRequest, ...]:
         """Return the window's requests in the order of their arrival, as many as memory allows."""
@@ -59,16 +61,13 @@ class Traffic:
 
 def traffic(place: Place, names: frozenset[str]) -> Traffic:
     """Read the folder. Raise RackwrightError if a file or a line of it can't be read."""
-    found = Traffic(place, names)
-    for line in place.folder.read("answers-cloud"):
-        answer = parsed("answers-cloud", line, ReplayedAnswer)
-        if answer.completion_tokens is not None:
-            found.answers[answer.request] = answer.completion_tokens
+    found = Traffic(place, names, answer_lengths(place.folder))
     times, weights, sample = array("d"), array("d"), 100 / place.plan.capture.share
     for _, request in _requests(place, names):
         length = found.length(request)
-        found.lengths.append(length.whole)
+        found.lengths.append(min(length.whole, MOST_LENGTH))
         found.counted += length.counted
+        found.bases[length.basis] += 1
         if request.arrived is None:
             found.left_out["its time isn't known"] += 1
         else:
