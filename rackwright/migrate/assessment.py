@@ -51,7 +51,7 @@ class Moved(Stored):
     @property
     def too_much(self) -> tuple[tuple[str, str], ...]:
         """Return what is too much for the fleet and has no waiver: the waiver's name, and what it is about."""
-        long = f"{self.mapped.too_long} requests may not fit into {self.context} tokens"
+        long = f"{_requests(self.mapped.too_long)} may not fit into {self.context} tokens"
         large = f"requests larger than gateway.max_request, {self.max_request} bytes: {self.mapped.too_large}"
         found = (
             (CONTEXT, long, self.mapped.too_long, self.long_waiver),
@@ -94,3 +94,7 @@ class Assessed(Stored):
         used = (one.name for moved in self.moved for one in moved.features if one.blocks)
         too_much = (name for moved in self.moved for name, _ in moved.too_much)
         return tuple(dict.fromkeys((*used, *too_much)))
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count:,} requests"
