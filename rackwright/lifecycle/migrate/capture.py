@@ -41,7 +41,7 @@ class GatewayCapture(Stored):
 class CaptureResult(Stored):
     """All gateways' captures, as they answered."""
 
-    format: str = "capture-result/1"
+    format: str = "migration-capture/1"
     gateways: Mapping[str, GatewayCapture]
     fetched_files: int = 0
     fetched_requests: int = 0
@@ -110,9 +110,9 @@ def fetch(place: Place) -> CaptureResult:
     """
     place.need_folder()
     captures, migration = captures_of(place), place.plan.migration
-    captures.complete(migration)
+    # What is complete can be fetched anyway.
+    missed = _failures(captures.complete(migration))
     arrived: dict[str, list[Found]] = {}
-    missed: dict[str, str] = {}
     for host, listed in captures.files(migration).items():
         arrived[host] = []
         try:

@@ -13,7 +13,7 @@ from threading import Event
 from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
-from rackwright.lifecycle.migrate.same_folder import look, mark, refuse_absent, refuse_other
+from rackwright.lifecycle.migrate.same_folder import Known, known, mark, refuse_absent, refuse_other
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
@@ -187,7 +187,8 @@ def open_place(session: Session, name: str, console: Console | None = None) -> P
     """
     plan, folder = plan_and_folder(session.fleet, name)
     place = Place(session, plan, folder, read_log(session.store, name), console or Silent())
-    look(place.folder, place.log)
+    if known(place.folder, place.log) is Known.SAME:
+        mark(place.folder, place.log)
     return place
 
 

@@ -10,7 +10,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.edited import Edit, edits
 from rackwright.lifecycle.migrate.place import folder_of, plan_path
 from rackwright.lifecycle.migrate.progress import Progress, progress
-from rackwright.lifecycle.migrate.same_folder import Known, last_with_folder, look, where_from
+from rackwright.lifecycle.migrate.same_folder import Known, known, last_with_folder, where_from
 from rackwright.lifecycle.migrate.stale import Stale, has_records, newest
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
@@ -114,7 +114,7 @@ def _with_plan(fleet: Fleet, path: Path, log: Log, store: ControlStore) -> Stand
 
 
 def _on_disk(folder: Folder, log: Log) -> OnDisk:
-    state, found = look(folder, log), last_with_folder(log)
+    state, found = known(folder, log), last_with_folder(log)
     problems = folder.problems()
     if state is Known.LOST:
         what = "knows an entry that the log on the control hosts lacks"

@@ -117,6 +117,24 @@ def test_what_is_not_encrypted_on_one_gateway_keeps_no_other_from_arriving(
     assert list(desk.open().folder.read("requests")) == ["2"]
 
 
+def test_a_gateway_that_cannot_complete_its_open_file_is_named(desk: Desk, captures: StandInCaptures) -> None:
+    captures.gateways["gate1"].record("1")
+    captures.gateways["gate1"].stuck = True
+    captures.gateways["gate2"].record("2")
+    result = fetch(desk.open())
+    assert result.missed == {"gate1": "completing the open file failed: exit status 1"}
+    assert sorted(desk.open().folder.read("requests")) == ["1", "2"]
+    assert captures.gateways["gate1"].files == {}
+
+
+def test_a_gateway_that_is_down_keeps_no_other_from_being_fetched(desk: Desk, captures: StandInCaptures) -> None:
+    captures.gateways["gate1"].down = True
+    captures.gateways["gate2"].record("2")
+    result = fetch(desk.open())
+    assert result.missed == {"gate1": "can't be reached"}
+    assert list(desk.open().folder.read("requests")) == ["2"]
+
+
 def test_a_folder_that_cannot_be_written_removes_nothing(desk: Desk, captures: StandInCaptures) -> None:
     captures.gateways["gate1"].record("1")
     Path(desk.records).write_text("no folder")
