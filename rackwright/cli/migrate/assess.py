@@ -42,7 +42,7 @@ def _assessed(context: Context, name: str) -> tuple[Assessed, str]:
 
     with Console(quiet=context.json, yes=True) as console, open_session(context.fleet) as session:
         place = open_place(session, name, console)
-        return assess_all(place, console), next_step(place)
+        return assess_all(place), next_step(place)
 
 
 def _offline(context: Context, name: str) -> tuple[Assessed, str]:

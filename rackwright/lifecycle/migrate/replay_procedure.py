@@ -15,7 +15,6 @@ from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.prepare import Prepared, prepare, require_ends
 from rackwright.lifecycle.migrate.replay import Note, Replay, line_of, outcome_of
 from rackwright.lifecycle.migrate.stale import stale
-from rackwright.lifecycle.session.console import Console
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.plan.plan import Plan
 from rackwright.report.words import counted
@@ -45,13 +44,14 @@ class Replayed:
         )
 
 
-def replay(place: Place, console: Console, *, fleet_again: bool = False) -> Replayed:
+def replay(place: Place, *, fleet_again: bool = False) -> Replayed:
     """Ask both ends what is missing, within the plan's budget and hours. Every part is noted.
 
     `fleet_again`: what the fleet has answered before is removed first, and the log says so. The operator agrees
     first, unless nothing is missing. Raise FleetError if an end can't answer one of the plan's
     models, RackwrightError if there is nothing to replay, or if answers or notes can't be written.
     """
+    console = place.console
     names = require_ends(place.session.fleet, place.plan)
     place.need_folder()
     require_client_here(place.session)

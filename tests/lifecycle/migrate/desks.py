@@ -119,13 +119,18 @@ class Desk:
             store=self.store,
         )
 
-    def open(self) -> Place:
-        return open_place(self.session, "support", self)  # type: ignore[arg-type]
+    def open(self, console: Any = None) -> Place:
+        return open_place(self.session, "support", console or self)  # type: ignore[arg-type]
 
     # The interface of a Console.
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+    def confirm(self, question: str, **_: Any) -> None:
+        self.said.append(question)
+
+    def heard(self) -> None: ...
 
 
 def hosts_in(folder: Path) -> FolderHosts:
