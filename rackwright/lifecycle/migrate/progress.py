@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rackwright.errors import Problem, RackwrightError
+from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.capture import CaptureResult
+from rackwright.lifecycle.migrate.known_way import versions_of
 from rackwright.lifecycle.migrate.place import Place, plan_path
 from rackwright.lifecycle.migrate.stale import RESULTS, Stale, newest, stale
 from rackwright.migrate.asking.outcome import Outcome
@@ -115,9 +116,9 @@ def progress(fleet: Fleet, plan: Plan, log: Log, store: ControlStore) -> Progres
         entry = newest_result(log, act)
         try:
             return result_in(store, entry, kind) if entry else None
+        except HostError:
+            raise
         except RackwrightError as error:
-            if error.exit_code == error.exit_code.HOSTS_FAILED:
-                raise
             problems.extend(error.problems)
             unread.extend([Stale(entry, ("its result can't be read",))] if entry else [])
             return None
@@ -125,7 +126,7 @@ def progress(fleet: Fleet, plan: Plan, log: Log, store: ControlStore) -> Progres
     assessed, replayed = read("assess", Assessed), read("replay", Outcome)
     known = {one.entry.number for one in unread}
     old = [*unread, *(one for one in stale(log, plan) if one.entry.number not in known)]
-    if changed := _asked_otherwise(plan, log, assessed, replayed, old):
+    if changed := _asked_otherwise(fleet, plan, log, assessed, replayed, old):
         old.append(changed)
     last = next((one.act for one in reversed(log.entries) if one.act in ("capture", "erase")), "")
     captured = read("capture", CaptureResult) if last == "capture" else None
@@ -135,11 +136,14 @@ def progress(fleet: Fleet, plan: Plan, log: Log, store: ControlStore) -> Progres
 
 
 def _asked_otherwise(
-    plan: Plan, log: Log, assessed: Assessed | None, replayed: Outcome | None, old: list[Stale]
+    fleet: Fleet, plan: Plan, log: Log, assessed: Assessed | None, replayed: Outcome | None, old: list[Stale]
 ) -> Stale | None:
-    """Return the replay if the newest assessment has found other changes to requests than it was made with."""
+    """Return the replay if it was made with other changes to requests, or other versions of the fleet's models."""
     entry = newest(log, "replay")
     if entry is None or replayed is None or any(one.entry.act == "replay" for one in old):
         return None
-    same = set(replayed.ends) == set(way_of(plan, assessed).ends)
-    return None if same else Stale(entry, ("the assessment changes requests to the fleet in another way",))
+    way, why = way_of(plan, assessed, versions_of(fleet)), []
+    if set(replayed.ends) != set(way.ends):
+        why.append("the assessment changes requests to the fleet in another way")
+    why.extend(f"the lock has another version of {model}" for model in way.other_versions(replayed.versions))
+    return Stale(entry, tuple(why)) if why else None

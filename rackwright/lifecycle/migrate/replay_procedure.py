@@ -88,7 +88,16 @@ def replay(place: Place, *, fleet_again: bool = False) -> Replayed:
 
 def _is_news(place: Place, before: Outcome | None, found: Outcome) -> bool:
     """Return whether the log doesn't say yet that this sample was asked, by the plan as it is now."""
-    if before is None or not before.done or (before.sample, before.ends) != (found.sample, found.ends):
+    if (
+        before is None
+        or not before.done
+        or (before.sample, before.ends, before.versions)
+        != (
+            found.sample,
+            found.ends,
+            found.versions,
+        )
+    ):
         return True
     return any(one.entry.act == "replay" for one in stale(place.log, place.plan))
 

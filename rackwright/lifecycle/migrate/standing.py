@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rackwright.errors import Problem, RackwrightError, UsageError
+from rackwright.errors import HostError, Problem, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.edited import Edit, edits
 from rackwright.lifecycle.migrate.place import folder_of, plan_path
@@ -99,9 +99,9 @@ def standing(fleet: Fleet, store: ControlStore, name: str) -> Standing:
 def _anyway(fleet: Fleet, store: ControlStore, name: str) -> Standing:
     try:
         return standing(fleet, store, name)
+    except HostError:
+        raise
     except RackwrightError as error:
-        if error.exit_code == error.exit_code.HOSTS_FAILED:
-            raise
         next_ = f"rackwright migrate status {name}"
         return Standing(name, plan_path(fleet, name), Log(name), next_, problems=error.problems)
 

@@ -15,6 +15,7 @@ from rackwright.lifecycle.migrate.gateway_lanes import Hours
 from rackwright.lifecycle.migrate.replay_procedure import replay
 from rackwright.lifecycle.migrate.score.procedure import score
 from rackwright.lifecycle.migrate.stale import stale
+from rackwright.lifecycle.migrate.standing import standing
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.spent import Spent
 from rackwright.migrate.assessment import Assessed, Moved
@@ -237,3 +238,33 @@ def test_a_fleet_that_was_changed_is_asked_everything_again_and_the_cloud_is_not
     assert (found.done, found.spent) == (True, before.spent)
     assert sum(one.lines for _, one in made.desk.open().folder.of("answers-fleet")) == 5
     assert "5 answers of the fleet removed, to ask it again" in [one.what for one in made.desk.open().entries()]
+
+
+def test_after_an_update_of_its_model_the_same_command_asks_the_fleet_again(made: DeskEnds) -> None:
+    desk = made.desk
+    desk.lock("1")
+    made.record(*(request(number) for number in range(3)))
+    assert replay(desk.open(Agreeing())).outcome.done
+    asked = len(made.ends.cloud.completions()), len(made.ends.fleet.completions())
+    now = standing(desk.session.fleet, desk.store, "support")
+    assert now.stale_result("replay") is None
+    desk.lock("2")
+    now = standing(desk.session.fleet, desk.store, "support")
+    old = now.stale_result("replay")
+    assert old
+    assert old.why == ("the lock has another version of assistant",)
+    operator = Agreeing()
+    with pytest.raises(RackwrightError, match="the lock has another version of assistant since the replay") as caught:
+        score(desk.open(operator))
+    assert caught.value.problems[0].next == "rackwright migrate replay support"
+    done = replay(desk.open(operator)).outcome
+    assert done.done
+    assert (len(made.ends.cloud.completions()), len(made.ends.fleet.completions())) == (asked[0], asked[1] + 3)
+    assert standing(desk.session.fleet, desk.store, "support").stale_result("replay") is None
+    assert score(desk.open(operator)).requests == 3
+    # Back to the version before: its answers are there, and the log says that they count again.
+    desk.lock("1")
+    assert standing(desk.session.fleet, desk.store, "support").stale_result("replay")
+    assert replay(desk.open(operator)).outcome.done
+    assert len(made.ends.fleet.completions()) == asked[1] + 3
+    assert standing(desk.session.fleet, desk.store, "support").stale_result("replay") is None

@@ -14,6 +14,7 @@ from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.score.both_ends import both_ends
 from rackwright.lifecycle.migrate.score.golden_cost import GoldenCost
 from rackwright.lifecycle.migrate.score.judging import Ask, judge_of
+from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.price_of import most
 from rackwright.migrate.score.decide import decide
 from rackwright.migrate.score.golden_pairs import golden_marks, golden_requests
@@ -22,6 +23,7 @@ from rackwright.migrate.score.result import Scored
 from rackwright.migrate.score.side_by_side import Example, examples
 from rackwright.migrate.score.tally import Tally
 from rackwright.report.words import counted
+from rackwright.values.text import enumerated
 
 
 def score(place: Place, ends: Callable[[Place], AbstractContextManager[Ask]] = both_ends) -> Scored:
@@ -59,6 +61,14 @@ def _require_replay(place: Place) -> None:
     name = place.plan.migration
     if not place.folder.of("answers-cloud"):
         raise RackwrightError("nothing was replayed yet", where=name, next=f"rackwright migrate replay {name}")
+    replayed = place.result("replay", Outcome)
+    if replayed and (models := known_way(place).other_versions(replayed.versions)):
+        raise RackwrightError(
+            f"the lock has another version of {enumerated(models)} since the replay",
+            where=name,
+            should="the fleet's answers should be of the version that will answer clients",
+            next=f"rackwright migrate replay {name}",
+        )
 
 
 def _agree(place: Place, golden: GoldenSet) -> None:
