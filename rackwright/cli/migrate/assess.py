@@ -48,5 +48,8 @@ def _assessed(context: Context, name: str) -> tuple[Assessed, str]:
 def _offline(context: Context, name: str) -> tuple[Assessed, str]:
     from rackwright.lifecycle.migrate.assess import assess_offline
     from rackwright.lifecycle.migrate.place import plan_and_folder
+    from rackwright.lifecycle.migrate.progress import next_offline
 
-    return assess_offline(context.fleet, *plan_and_folder(context.fleet, name)), f"rackwright migrate assess {name}"
+    plan, folder = plan_and_folder(context.fleet, name)
+    folder.on_refused = lambda problem: context.note(f"left out: {problem}")
+    return assess_offline(context.fleet, plan, folder), next_offline(context.fleet, plan)

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from rackwright.errors import HostError
+from rackwright.errors import HostError, RackwrightError
 from rackwright.gateway.capture_runtime import Captures, Found, Looked
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.session.under_lease import leased
@@ -117,8 +117,11 @@ def fetch(place: Place) -> CaptureResult:
         arrived[host] = []
         try:
             for file in _known(listed):
-                _bring(place, captures, host, file)
-                arrived[host].append(file)
+                if refused := _bring(place, captures, host, file):
+                    # It stays on the gateway; the others arrive.
+                    missed[host] = f"{missed[host]}; {refused}" if host in missed else refused
+                else:
+                    arrived[host].append(file)
         except HostError as error:
             missed[host] = error.problems[0].what
     files, lines = sum(map(len, arrived.values())), sum(one.lines for some in arrived.values() for one in some)
@@ -153,14 +156,20 @@ def _removed(
     return result.model_copy(update={"missed": missed})
 
 
-def _bring(place: Place, captures: Captures, host: str, file: Found) -> None:
+def _bring(place: Place, captures: Captures, host: str, file: Found) -> str:
+    """Add a file to the folder; return why it is refused, "" if it isn't."""
     content = captures.fetch(host, place.plan.migration, file)
     if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise HostError(f"{file.name} changed while it was fetched", where=host)
-    # Else one gateway could keep the files of all others from arriving.
+        return f"{file.name} changed while it was fetched"
+    # Else one gateway could keep the files of all others from arriving, or from being read.
     if not is_encrypted(content):
-        raise HostError(f"{file.name} isn't encrypted by age", where=host)
-    place.folder.adopt(KIND, content, file.lines)
+        return f"{file.name} isn't encrypted by age"
+    try:
+        checked = place.folder.checked(content)
+    except RackwrightError as error:
+        return f"{file.name} {error.problems[0].what}"
+    place.folder.adopt(KIND, content, file.lines, origin="" if checked else f"{host} ({file.name})")
+    return ""
 
 
 def _known(answer: HostError | tuple[Found, ...]) -> tuple[Found, ...]:

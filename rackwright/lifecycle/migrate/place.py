@@ -169,6 +169,7 @@ def open_place(session: Session, name: str, console: Console) -> Place:
     changed, HostError if no control host answers.
     """
     plan, folder = plan_and_folder(session.fleet, name)
+    folder.on_refused = lambda problem: console.say(f"left out: {problem}")
     place = Place(session, plan, folder, read_log(session.store, name), console)
     if known(place.folder, place.log) is Known.SAME:
         mark(place.folder, place.log)

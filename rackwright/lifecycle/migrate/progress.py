@@ -77,10 +77,8 @@ class Progress:
         return traffic is not None and traffic.requests - traffic.undated < MEASURABLE
 
     def _place(self, path: str) -> str:
-        fleet_file = path.partition(".migrate-")[0]
         return (
-            f"give {enumerated(self.unplaced)} a source, a runtime, a place and a context in {fleet_file}.yml, then "
-            f"rackwright apply; until then: rackwright migrate assess {self.plan.migration} --offline"
+            f"{_to_place(self.unplaced, path)}; until then: rackwright migrate assess {self.plan.migration} --offline"
         )
 
     def _unblock(self, path: str) -> str:
@@ -98,6 +96,12 @@ class Progress:
             return False
         key = "replay.budget"
         return OUT_OF_BUDGET not in self.replayed.stopped or entry.keys.get(key) != key_digests(self.plan).get(key)
+
+
+def next_offline(fleet: Fleet, plan: Plan) -> str:
+    """Return what to do before the fleet can be asked, or the command that asks it."""
+    unplaced, command = _unplaced(fleet, plan), f"rackwright migrate assess {plan.migration}"
+    return f"{_to_place(unplaced, str(fleet.path))}, then {command}" if unplaced else command
 
 
 def next_step(place: Place) -> str:
@@ -130,9 +134,20 @@ def progress(fleet: Fleet, plan: Plan, log: Log, store: ControlStore) -> Progres
         old.append(changed)
     last = next((one.act for one in reversed(log.entries) if one.act in ("capture", "erase")), "")
     captured = read("capture", CaptureResult) if last == "capture" else None
+    return Progress(plan, log, tuple(old), assessed, replayed, captured, _unplaced(fleet, plan), tuple(problems))
+
+
+def _unplaced(fleet: Fleet, plan: Plan) -> tuple[str, ...]:
     models = dict.fromkeys(plan.models.values())
-    unplaced = tuple(one for one in models if one not in fleet.file.models or not fleet.replicas_of(one))
-    return Progress(plan, log, tuple(old), assessed, replayed, captured, unplaced, tuple(problems))
+    return tuple(one for one in models if one not in fleet.file.models or not fleet.replicas_of(one))
+
+
+def _to_place(models: tuple[str, ...], path: str) -> str:
+    fleet_file = path.partition(".migrate-")[0].removesuffix(".yml")
+    return (
+        f"give {enumerated(models)} a source, a runtime, a place and a context in {fleet_file}.yml, then "
+        "rackwright apply"
+    )
 
 
 def _asked_otherwise(
