@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,6 +40,8 @@ class StoredFile(Stored):
     sha256: str
     bytes: int
     lines: int
+    origin: str = ""
+    """Gateway and file that it came from, if nobody has read it yet; "": it was written here, or read."""
 
 
 class Manifest(Stored):
@@ -60,6 +63,9 @@ class Folder:
     recipient: str
     identity: Secret | Callable[[], Secret] | None = field(default=None, repr=False)
     """A function is called when a file is first read: a command may ask for a passphrase."""
+    on_refused: Callable[[Problem], None] | None = field(default=None, repr=False)
+    """Called once for each file of a gateway that is left out because it can't be read."""
+    _refused: set[str] = field(default_factory=set, init=False, repr=False)
 
     def manifest(self) -> Manifest:
         """Return the folder's list of files; an empty one if there is none yet. Raise RackwrightError if damaged."""
@@ -103,11 +109,11 @@ class Folder:
             written.append(self._add(kind, chunk, count))
         return tuple(written)
 
-    def adopt(self, kind: str, content: bytes, lines: int) -> str:
+    def adopt(self, kind: str, content: bytes, lines: int, *, origin: str = "") -> str:
         """Add a file that was encrypted elsewhere for the same public key; return its name.
 
-        A content that the folder has already isn't added again. Raise RackwrightError if the content isn't an
-        encrypted file, or can't be written.
+        `origin`: where it comes from, if nobody has read it yet. A content that the folder has already isn't added
+        again. Raise RackwrightError if the content isn't an encrypted file, or can't be written.
         """
         digest = hashlib.sha256(content).hexdigest()
         for name, one in self.of(kind):
@@ -116,20 +122,38 @@ class Folder:
         if not is_encrypted(content):
             raise RackwrightError("what was fetched is no file encrypted by age", where=str(self.path))
         self._create()
-        return self._store(kind, content, lines)
+        return self._store(kind, content, lines, origin)
+
+    def checked(self, content: bytes) -> bool:
+        """Return whether this was found to be JSON lines for the private key; False: that key isn't at hand.
+
+        Raise RackwrightError, with `what` alone, if it isn't that.
+        """
+        try:
+            self._private_key("")
+        except RackwrightError:
+            return False
+        if not self._is_own_key():
+            return False
+        _json_lines(self._decrypted(content, ""))
+        return True
 
     def read(self, kind: str) -> Iterator[str]:
         """Yield the lines of this kind, in the order in which they were written.
 
-        Raise RackwrightError if a file is missing, was changed, or isn't for this private key.
+        Raise RackwrightError if a file is missing, was changed, or isn't for this private key. Files that a gateway
+        supplied, and that can't be read although the key is the right one, are left out (`on_refused`).
         """
         for name, _ in self.of(kind):
             yield from self.lines(name)
 
     def lines(self, name: str) -> list[str]:
-        """Return the lines of one of the listed files. Raise as `read` does."""
+        """Return the lines of one of the listed files, none of one that is left out. Raise as `read` does."""
+        one = self.manifest().files[name]
+        if one.origin:
+            return self._unchecked(name, one)
         try:
-            return self._opened(name, self.manifest().files[name]).decode().split("\n")[:-1]
+            return self._opened(name, one).decode().split("\n")[:-1]
         except UnicodeDecodeError:
             raise RackwrightError(
                 "isn't text", where=str(self.path / name), should="was written by something else; erase it"
@@ -179,11 +203,11 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def _store(self, kind: str, content: bytes, count: int) -> str:
+    def _store(self, kind: str, content: bytes, count: int, origin: str = "") -> str:
         with self._locked():
-            return self._stored(kind, content, count)
+            return self._stored(kind, content, count, origin)
 
-    def _stored(self, kind: str, content: bytes, count: int) -> str:
+    def _stored(self, kind: str, content: bytes, count: int, origin: str) -> str:
         manifest = self.manifest()
         # A file that no list names was left by a run that was killed.
         last = max((_number(name) for name in manifest.files if _kind(name) == kind), default=0)
@@ -192,7 +216,9 @@ class Folder:
             replace_file(self.path / name, content, mode=0o600)
         except OSError as error:
             raise RackwrightError(f"can't be written: {error.strerror}", where=str(self.path / name)) from None
-        stored = StoredFile(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), lines=count)
+        stored = StoredFile(
+            sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), lines=count, origin=origin
+        )
         self._list(Manifest(files={**manifest.files, name: stored}))
         return name
 
@@ -203,26 +229,75 @@ class Folder:
         except OSError as error:
             raise RackwrightError(f"can't be written: {error.strerror}", where=str(place)) from None
 
-    def _opened(self, name: str, one: StoredFile) -> bytes:
-        import pyrage
+    def _unchecked(self, name: str, one: StoredFile) -> list[str]:
+        content, where = self._whole(name, one), str(self.path / name)
+        self._private_key(where)
+        try:
+            return _json_lines(self._decrypted(content, where))
+        except RackwrightError as error:
+            # With another key no file can be read, and that must not look like a folder without requests.
+            if not self._is_own_key():
+                raise
+            what = f"came from {one.origin} and {error.problems[0].what}"
+        if name not in self._refused and self.on_refused:
+            self.on_refused(Problem(where, what, "should be JSON lines encrypted for records.recipient"))
+        self._refused.add(name)
+        return []
 
+    def _opened(self, name: str, one: StoredFile) -> bytes:
+        content, where = self._whole(name, one), str(self.path / name)
+        self._private_key(where)
+        return self._decrypted(content, where)
+
+    def _whole(self, name: str, one: StoredFile) -> bytes:
         place = self.path / name
         content = _content(place, one)
         if content is None or hashlib.sha256(content).hexdigest() != one.sha256:
             raise RackwrightError(
                 "is missing or was changed", where=str(place), should="restore it from a copy, or ask again"
             )
+        return content
+
+    def _private_key(self, where: str) -> Secret:
         if self.identity is None:
-            raise RackwrightError("needs the private key", where=str(place), should="records.identity of the plan")
+            raise RackwrightError("needs the private key", where=where, should="records.identity of the plan")
         if not isinstance(self.identity, Secret):
             self.identity = self.identity()
+        return self.identity
+
+    def _is_own_key(self) -> bool:
+        import pyrage
+
         try:
-            text: bytes = pyrage.decrypt(content, [pyrage.x25519.Identity.from_str(self.identity.reveal().strip())])
+            found = pyrage.x25519.Identity.from_str(self._private_key("").reveal().strip())
+        except pyrage.IdentityError:
+            return False
+        return str(found.to_public()) == self.recipient
+
+    def _decrypted(self, content: bytes, where: str) -> bytes:
+        import pyrage
+
+        try:
+            key = pyrage.x25519.Identity.from_str(self._private_key(where).reveal().strip())
+            text: bytes = pyrage.decrypt(content, [key])
         except (pyrage.IdentityError, pyrage.DecryptError):
             raise RackwrightError(
-                "can't be decrypted", where=str(place), should="records.identity should be its private key of age"
+                "can't be decrypted", where=where, should="records.identity should be its private key of age"
             ) from None
         return text
+
+
+def _json_lines(text: bytes) -> list[str]:
+    """Return the lines. Raise RackwrightError unless each is JSON."""
+    try:
+        lines = text.decode().split("\n")
+        for line in lines[:-1]:
+            json.loads(line)
+    except (ValueError, RecursionError):
+        raise RackwrightError("isn't lines of JSON") from None
+    if lines[-1]:
+        raise RackwrightError("isn't lines of JSON")
+    return lines[:-1]
 
 
 def _chunks(lines: Iterable[str]) -> Iterator[tuple[bytes, int]]:

@@ -28,6 +28,8 @@ class ReplayedAnswer(Stored):
     """HTTP status; 0: there was no answer."""
     by: str = ""
     """Who was asked, and how (`Way.by`); "": not known."""
+    version: str = ""
+    """Of the fleet's model, by the lock; "": not known, or the cloud answered."""
     error: str = ""
     """Why there is no usable answer, in a few words; "": there is one."""
     text: str = ""

@@ -241,7 +241,7 @@ def test_the_same_model_passes(site: Site) -> None:
         ("cloud", "again", "fleet"), len(TOPICS)
     )
     assert 0 < replayed["spent"] < 5
-    scored = site.migrate("score", "support", timeout=600)
+    scored = site.migrate("score", "support", "--yes", timeout=600)
     assert scored["score"]["word"] == "PASS", scored
 
 
@@ -266,7 +266,7 @@ def test_a_doubtful_model_is_inconclusive_and_a_broken_one_fails(site: Site) -> 
     log.write_text("".join(json.dumps(one) + "\n" for one in lines))
     site.migrate("import", "others", str(log))
     site.migrate("replay", "others", "--yes", timeout=600)
-    scored = site.migrate("score", "others", check=12, timeout=900)
+    scored = site.migrate("score", "others", "--yes", check=12, timeout=900)
     golden = {one["of"]: one["word"] for one in scored["score"]["segments"] if one["kind"] == "golden"}
     assert golden == {"gpt-4o": "INCONCLUSIVE", "gpt-4.1": "FAIL"}, scored
     assert scored["score"]["word"] == "FAIL"

@@ -29,11 +29,12 @@ from pathlib import Path
 from rackwright.cli.common.context import hosts_needed
 hosts_needed()
 from rackwright.fleet.load import load_fleet
+from rackwright.cli.common.console import Console
 from rackwright.lifecycle.migrate.place import open_place
 from rackwright.lifecycle.session.session import open_session
 path, act, line = sys.argv[1:]
 with open_session(load_fleet(Path(path))) as session:
-    place = open_place(session, "support")
+    place = open_place(session, "support", Console(quiet=True, yes=True))
     if line:
         place.need_folder()
         place.folder.write("requests", [line])

@@ -47,11 +47,14 @@ def _assessed(context: Context, name: str) -> tuple[Assessed, str]:
 
     with Console(quiet=context.json, yes=True) as console, open_session(context.fleet) as session:
         place = open_place(session, name, console)
-        return assess_all(place, console), next_step(place)
+        return assess_all(place), next_step(place)
 
 
 def _offline(context: Context, name: str) -> tuple[Assessed, str]:
     from rackwright.lifecycle.migrate.assess import assess_offline
     from rackwright.lifecycle.migrate.place import plan_and_folder
+    from rackwright.lifecycle.migrate.progress import next_offline
 
-    return assess_offline(context.fleet, *plan_and_folder(context.fleet, name)), f"rackwright migrate assess {name}"
+    plan, folder = plan_and_folder(context.fleet, name)
+    folder.on_refused = lambda problem: context.note(f"left out: {problem}")
+    return assess_offline(context.fleet, plan, folder), next_offline(context.fleet, plan)

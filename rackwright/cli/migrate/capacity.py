@@ -48,11 +48,12 @@ def capacity(context: Context, name: str, replica: str | None, seconds: int) -> 
 
 
 def _found(context: Context, name: str, replica: str | None, seconds: int) -> tuple[CapacityFound, str]:
+    from rackwright.cli.common.console import Console
     from rackwright.lifecycle.migrate.capacity.procedure import capacity as measure
     from rackwright.lifecycle.migrate.place import open_place
     from rackwright.lifecycle.migrate.progress import next_step
     from rackwright.lifecycle.session.session import open_session
 
-    with open_session(context.fleet) as session:
-        place = open_place(session, name)
-        return measure(place, context.note, replica, seconds=seconds), next_step(place)
+    with Console(quiet=context.json, yes=True) as console, open_session(context.fleet) as session:
+        place = open_place(session, name, console)
+        return measure(place, console.say, replica, seconds=seconds), next_step(place)

@@ -41,11 +41,12 @@ def cost(context: Context, name: str, usage: Path | None) -> int:
 
 
 def _costed(context: Context, name: str, usage: Path | None) -> tuple[Costed, str]:
+    from rackwright.cli.common.console import Console
     from rackwright.lifecycle.migrate.cost import cost as compare
     from rackwright.lifecycle.migrate.place import open_place
     from rackwright.lifecycle.migrate.progress import next_step
     from rackwright.lifecycle.session.session import open_session
 
-    with open_session(context.fleet) as session:
-        place = open_place(session, name)
+    with Console(quiet=context.json, yes=True) as console, open_session(context.fleet) as session:
+        place = open_place(session, name, console)
         return compare(place, usage), next_step(place)

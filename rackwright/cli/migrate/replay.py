@@ -35,7 +35,7 @@ def replay(context: Context, name: str, fleet_again: bool, yes: bool) -> None:
 
     with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet) as session:
         place = open_place(session, name, console)
-        done = ask_again(place, console, fleet_again=fleet_again)
+        done = ask_again(place, fleet_again=fleet_again)
         next_ = next_step(place)
     lines = replay_lines(done.outcome, done.budget, done.by_scores)
     error = done.error(name)

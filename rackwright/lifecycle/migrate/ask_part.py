@@ -128,9 +128,15 @@ class Part:
 
     def _answer(self, lane: Lane, request: RecordedRequest, asked: Asked, body: bytes) -> tuple[ReplayedAnswer, bool]:
         got = lane.ask(request.path, body)
-        by = self.way.by(asked, request.model)
         answer = parse_answer(
-            request, asked, got.status, got.content, seconds=got.seconds, problem=got.problem, by=by
+            request,
+            asked,
+            got.status,
+            got.content,
+            seconds=got.seconds,
+            problem=got.problem,
+            by=self.way.by(asked, request.model),
+            version=self.way.version(asked, request.model),
         )
         with self._lock:
             self.answers.append(answer)

@@ -12,7 +12,6 @@ from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.prepare import requests_in, require_replicas
 from rackwright.lifecycle.migrate.probe_features import probe_features
 from rackwright.lifecycle.migrate.provider import provider_objects
-from rackwright.lifecycle.session.console import Console
 from rackwright.migrate.assessment import Assessed, Moved, Used
 from rackwright.migrate.features.kinds import Status
 from rackwright.migrate.features.mapping import mapping
@@ -32,14 +31,14 @@ Probing = Callable[[str, Iterable[str]], Mapping[str, Status]]
 """Given the name of a model at the gateways and features, return what it does with those that an answer shows."""
 
 
-def assess(place: Place, console: Console) -> Assessed:
+def assess(place: Place) -> Assessed:
     """Return what an assessment finds, and note it. Changes nothing at the provider or in the fleet.
 
     Raise FleetError if a model of the plan has no replica yet, RackwrightError if there are no records, ProofError if
     the fleet doesn't answer.
     """
     place.need_folder()
-    fleet, plan = place.session.fleet, place.plan
+    fleet, plan, console = place.session.fleet, place.plan, place.console
     names = require_replicas(fleet, plan)
     found = traffic_of(fleet, place.folder, plan)
     console.say(f"{counted(found.requests, 'recorded request')}; asking the provider what is stored there")

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from rackwright.errors import HostError
+from rackwright.errors import HostError, RackwrightError
 from rackwright.gateway.capture_runtime import Captures, Found, Looked
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.session.under_lease import leased
@@ -41,7 +41,7 @@ class GatewayCapture(Stored):
 class CaptureResult(Stored):
     """All gateways' captures, as they answered."""
 
-    format: str = "capture-result/1"
+    format: str = "migration-capture/1"
     gateways: Mapping[str, GatewayCapture]
     fetched_files: int = 0
     fetched_requests: int = 0
@@ -110,15 +110,18 @@ def fetch(place: Place) -> CaptureResult:
     """
     place.need_folder()
     captures, migration = captures_of(place), place.plan.migration
-    captures.complete(migration)
+    # What is complete can be fetched anyway.
+    missed = _failures(captures.complete(migration))
     arrived: dict[str, list[Found]] = {}
-    missed: dict[str, str] = {}
     for host, listed in captures.files(migration).items():
         arrived[host] = []
         try:
             for file in _known(listed):
-                _bring(place, captures, host, file)
-                arrived[host].append(file)
+                if refused := _bring(place, captures, host, file):
+                    # It stays on the gateway; the others arrive.
+                    missed[host] = f"{missed[host]}; {refused}" if host in missed else refused
+                else:
+                    arrived[host].append(file)
         except HostError as error:
             missed[host] = error.problems[0].what
     files, lines = sum(map(len, arrived.values())), sum(one.lines for some in arrived.values() for one in some)
@@ -153,14 +156,20 @@ def _removed(
     return result.model_copy(update={"missed": missed})
 
 
-def _bring(place: Place, captures: Captures, host: str, file: Found) -> None:
+def _bring(place: Place, captures: Captures, host: str, file: Found) -> str:
+    """Add a file to the folder; return why it is refused, "" if it isn't."""
     content = captures.fetch(host, place.plan.migration, file)
     if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise HostError(f"{file.name} changed while it was fetched: fetch it again", where=host)
-    # Else one gateway could keep the files of all others from arriving.
+        return f"{file.name} changed while it was fetched: fetch it again"
+    # Else one gateway could keep the files of all others from arriving, or from being read.
     if not is_encrypted(content):
-        raise HostError(f"{file.name} isn't encrypted by age", where=host)
-    place.folder.adopt(KIND, content, file.lines)
+        return f"{file.name} isn't encrypted by age"
+    try:
+        checked = place.folder.checked(content)
+    except RackwrightError as error:
+        return f"{file.name} {error.problems[0].what}"
+    place.folder.adopt(KIND, content, file.lines, origin="" if checked else f"{host} ({file.name})")
+    return ""
 
 
 def _known(answer: HostError | tuple[Found, ...]) -> tuple[Found, ...]:

@@ -19,7 +19,7 @@ KINDS = ("requests", "sample", "answers-cloud", "answers-again", "answers-fleet"
 class Erased(Stored):
     """What was removed, and what a listing showed afterwards."""
 
-    format: str = "erased/1"
+    format: str = "migration-erase/1"
     gateways: tuple[str, ...]
     """Those that list nothing any more."""
     missed: Mapping[str, str] = {}

@@ -6,14 +6,14 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
 from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
-from rackwright.lifecycle.migrate.same_folder import look, mark, refuse_absent, refuse_other
+from rackwright.lifecycle.migrate.same_folder import Known, known, mark, refuse_absent, refuse_other
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
@@ -34,24 +34,6 @@ LEASE_WAIT = 300.0
 POLL_SECONDS = 5.0
 
 
-class Silent:
-    """A Console that prints nothing and agrees to nothing."""
-
-    def stage(self, what: str, stages: object) -> None: ...
-
-    def say(self, text: str) -> None: ...
-
-    def heard(self) -> None: ...
-
-    def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
-        raise refusal or RackwrightError("not confirmed, nothing was changed")
-
-    def confirm_by_name(self, warning: str, name: str, *, refusal: RackwrightError) -> None:
-        raise refusal
-
-    def arriving(self, host: str, what: str, done: int, total: int, rate: int) -> None: ...
-
-
 @dataclass
 class Place:
     """A migration, as this command found it."""
@@ -62,7 +44,8 @@ class Place:
     """The private key is resolved when a file is first read."""
     log: Log
     """As this command read or wrote it last."""
-    console: Console = field(default_factory=Silent)
+    console: Console
+    """Shows what takes long, and asks the operator."""
 
     def note(self, act: Act, what: str, result: Stored | None = None) -> None:
         """Store the result, add an entry to the log, and write an audit line on the control hosts.
@@ -179,15 +162,17 @@ def plan_and_folder(fleet: Fleet, name: str) -> tuple[Plan, Folder]:
     return plan, folder_of(path, plan)
 
 
-def open_place(session: Session, name: str, console: Console | None = None) -> Place:
+def open_place(session: Session, name: str, console: Console) -> Place:
     """Return the migration's place.
 
     Raise UsageError if there is no plan, FleetError with each of its problems, RackwrightError if the log was
     changed, HostError if no control host answers.
     """
     plan, folder = plan_and_folder(session.fleet, name)
-    place = Place(session, plan, folder, read_log(session.store, name), console or Silent())
-    look(place.folder, place.log)
+    folder.on_refused = lambda problem: console.say(f"left out: {problem}")
+    place = Place(session, plan, folder, read_log(session.store, name), console)
+    if known(place.folder, place.log) is Known.SAME:
+        mark(place.folder, place.log)
     return place
 
 

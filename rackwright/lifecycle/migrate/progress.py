@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rackwright.errors import Problem, RackwrightError
+from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.capture import CaptureResult
+from rackwright.lifecycle.migrate.known_way import versions_of
 from rackwright.lifecycle.migrate.place import Place, plan_path
 from rackwright.lifecycle.migrate.stale import RESULTS, Stale, newest, stale
 from rackwright.migrate.asking.outcome import Outcome
@@ -77,10 +78,8 @@ class Progress:
         return traffic is not None and traffic.requests - traffic.undated < MEASURABLE
 
     def _place(self, path: str) -> str:
-        fleet_file = path.partition(".migrate-")[0]
         return (
-            f"give {enumerated(self.unplaced)} a source, a runtime, a place and a context in {fleet_file}.yml, then "
-            f"rackwright apply; until then: rackwright migrate assess {self.plan.migration} --offline"
+            f"{_to_place(self.unplaced, path)}; until then: rackwright migrate assess {self.plan.migration} --offline"
         )
 
     def _unblock(self, path: str) -> str:
@@ -100,6 +99,12 @@ class Progress:
         return OUT_OF_BUDGET not in self.replayed.stopped or entry.keys.get(key) != key_digests(self.plan).get(key)
 
 
+def next_offline(fleet: Fleet, plan: Plan) -> str:
+    """Return what to do before the fleet can be asked, or the command that asks it."""
+    unplaced, command = _unplaced(fleet, plan), f"rackwright migrate assess {plan.migration}"
+    return f"{_to_place(unplaced, str(fleet.path))}, then {command}" if unplaced else command
+
+
 def next_step(place: Place) -> str:
     """Return the first thing to do after what this command has done."""
     session = place.session
@@ -116,9 +121,9 @@ def progress(fleet: Fleet, plan: Plan, log: Log, store: ControlStore) -> Progres
         entry = newest_result(log, act)
         try:
             return result_in(store, entry, kind) if entry else None
+        except HostError:
+            raise
         except RackwrightError as error:
-            if error.exit_code == error.exit_code.HOSTS_FAILED:
-                raise
             problems.extend(error.problems)
             unread.extend([Stale(entry, ("its result can't be read",))] if entry else [])
             return None
@@ -126,21 +131,35 @@ def progress(fleet: Fleet, plan: Plan, log: Log, store: ControlStore) -> Progres
     assessed, replayed = read("assess", Assessed), read("replay", Outcome)
     known = {one.entry.number for one in unread}
     old = [*unread, *(one for one in stale(log, plan) if one.entry.number not in known)]
-    if changed := _asked_otherwise(plan, log, assessed, replayed, old):
+    if changed := _asked_otherwise(fleet, plan, log, assessed, replayed, old):
         old.append(changed)
     last = next((one.act for one in reversed(log.entries) if one.act in ("capture", "erase")), "")
     captured = read("capture", CaptureResult) if last == "capture" else None
+    return Progress(plan, log, tuple(old), assessed, replayed, captured, _unplaced(fleet, plan), tuple(problems))
+
+
+def _unplaced(fleet: Fleet, plan: Plan) -> tuple[str, ...]:
     models = dict.fromkeys(plan.models.values())
-    unplaced = tuple(one for one in models if one not in fleet.file.models or not fleet.replicas_of(one))
-    return Progress(plan, log, tuple(old), assessed, replayed, captured, unplaced, tuple(problems))
+    return tuple(one for one in models if one not in fleet.file.models or not fleet.replicas_of(one))
+
+
+def _to_place(models: tuple[str, ...], path: str) -> str:
+    fleet_file = path.partition(".migrate-")[0].removesuffix(".yml")
+    return (
+        f"give {enumerated(models)} a source, a runtime, a place and a context in {fleet_file}.yml, then "
+        "rackwright apply"
+    )
 
 
 def _asked_otherwise(
-    plan: Plan, log: Log, assessed: Assessed | None, replayed: Outcome | None, old: list[Stale]
+    fleet: Fleet, plan: Plan, log: Log, assessed: Assessed | None, replayed: Outcome | None, old: list[Stale]
 ) -> Stale | None:
-    """Return the replay if the newest assessment has found other changes to requests than it was made with."""
+    """Return the replay if it was made with other changes to requests, or other versions of the fleet's models."""
     entry = newest(log, "replay")
     if entry is None or replayed is None or any(one.entry.act == "replay" for one in old):
         return None
-    same = set(replayed.ends) == set(way_of(plan, assessed).ends)
-    return None if same else Stale(entry, ("the newest assessment changes requests to the fleet differently",))
+    way, why = way_of(plan, assessed, versions_of(fleet)), []
+    if set(replayed.ends) != set(way.ends):
+        why.append("the newest assessment changes requests to the fleet differently")
+    why.extend(f"the lock has another version of {model}" for model in way.other_versions(replayed.versions))
+    return Stale(entry, tuple(why)) if why else None

@@ -169,6 +169,7 @@ def outcome_of(plan: Plan, way: Way, prepared: Prepared) -> Outcome:
         currency=plan.currency,
         spent=prepared.spent,
         ends=way.ends,
+        versions=way.versions,
     )
 
 

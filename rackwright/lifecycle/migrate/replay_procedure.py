@@ -15,7 +15,6 @@ from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.prepare import Prepared, prepare, require_ends
 from rackwright.lifecycle.migrate.replay import Note, Replay, line_of, outcome_of
 from rackwright.lifecycle.migrate.stale import stale
-from rackwright.lifecycle.session.console import Console
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.way import Way
 from rackwright.migrate.plan.plan import Plan
@@ -46,13 +45,14 @@ class Replayed:
         )
 
 
-def replay(place: Place, console: Console, *, fleet_again: bool = False) -> Replayed:
+def replay(place: Place, *, fleet_again: bool = False) -> Replayed:
     """Ask both sides what is missing, within the plan's budget and hours. Every part is noted.
 
     `fleet_again`: what the fleet has answered before is removed first, and the log says so. The operator agrees
     first, unless nothing is missing. Raise FleetError if a side can't answer one of the plan's
     models, RackwrightError if there is nothing to replay, or if answers or notes can't be written.
     """
+    console = place.console
     names = require_ends(place.session.fleet, place.plan)
     place.need_folder()
     require_client_here(place.session)
@@ -94,7 +94,16 @@ def _prepared(place: Place, before: Outcome | None, way: Way, by_scores: float) 
 
 def _is_news(place: Place, before: Outcome | None, found: Outcome) -> bool:
     """Return whether the log doesn't say yet that this sample was asked, by the plan as it is now."""
-    if before is None or not before.done or (before.sample, before.ends) != (found.sample, found.ends):
+    if (
+        before is None
+        or not before.done
+        or (before.sample, before.ends, before.versions)
+        != (
+            found.sample,
+            found.ends,
+            found.versions,
+        )
+    ):
         return True
     return any(one.entry.act == "replay" for one in stale(place.log, place.plan))
 

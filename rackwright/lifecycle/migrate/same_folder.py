@@ -61,14 +61,6 @@ def last_with_folder(log: Log) -> tuple[Entry, str] | None:
     return next(((entry, digest) for entry, digest in pairs if entry.manifest), None)
 
 
-def look(folder: Folder, log: Log) -> Known:
-    """Return what `known` does. If it is the same folder, remember in it which entry knows it."""
-    state = known(folder, log)
-    if state is Known.SAME:
-        mark(folder, log)
-    return state
-
-
 def mark(folder: Folder, log: Log) -> None:
     """Remember in the folder which entry knows its files. Nothing happens if the last one knows others."""
     found = last_with_folder(log)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rackwright.errors import Problem, RackwrightError, UsageError
+from rackwright.errors import HostError, Problem, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.edited import Edit, edits
 from rackwright.lifecycle.migrate.place import folder_of, plan_path
 from rackwright.lifecycle.migrate.progress import Progress, progress
-from rackwright.lifecycle.migrate.same_folder import Known, last_with_folder, look, where_from
+from rackwright.lifecycle.migrate.same_folder import Known, known, last_with_folder, where_from
 from rackwright.lifecycle.migrate.stale import Stale, has_records, newest
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
@@ -99,9 +99,9 @@ def standing(fleet: Fleet, store: ControlStore, name: str) -> Standing:
 def _anyway(fleet: Fleet, store: ControlStore, name: str) -> Standing:
     try:
         return standing(fleet, store, name)
+    except HostError:
+        raise
     except RackwrightError as error:
-        if error.exit_code == error.exit_code.HOSTS_FAILED:
-            raise
         next_ = f"rackwright migrate status {name}"
         return Standing(name, plan_path(fleet, name), Log(name), next_, problems=error.problems)
 
@@ -114,7 +114,7 @@ def _with_plan(fleet: Fleet, path: Path, log: Log, store: ControlStore) -> Stand
 
 
 def _on_disk(folder: Folder, log: Log) -> OnDisk:
-    state, found = look(folder, log), last_with_folder(log)
+    state, found = known(folder, log), last_with_folder(log)
     problems = folder.problems()
     if state is Known.LOST:
         what = "knows an entry that the log on the control hosts lacks"

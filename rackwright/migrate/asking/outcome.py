@@ -54,6 +54,8 @@ class Outcome(Stored):
     """The most that the part under way may cost. If it was interrupted, this counts as spent."""
     ends: tuple[str, ...] = ()
     """Who was asked, and how (`Way.ends`)."""
+    versions: Mapping[str, str] = {}
+    """The fleet's model → its version by the lock."""
     stopped: str = ""
     """Why the replay ended before the sample did; "": it didn't."""
 

@@ -25,10 +25,17 @@ def parse_answer(
     seconds: float,
     problem: str = "",
     by: str = "",
+    version: str = "",
 ) -> ReplayedAnswer:
     """Return the answer. `problem` says why there is none, if so; `status` 0 is no HTTP answer at all."""
     base = ReplayedAnswer(
-        request=request.id, asked=asked, status=status, by=by, error=problem, seconds=round(seconds, 4)
+        request=request.id,
+        asked=asked,
+        status=status,
+        by=by,
+        version=version,
+        error=problem,
+        seconds=round(seconds, 4),
     )
     if problem:
         return base

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pydantic import JsonValue
 
@@ -21,6 +22,8 @@ class Way:
     """The provider's model → the fleet's."""
     rewrites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The provider's model → features that requests to the fleet are written without."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """The fleet's model → its version by the lock; empty: not known here."""
 
     def body(self, request: RecordedRequest) -> Mapping[str, JsonValue]:
         """Return the body for the fleet, as clients should write it after they have moved."""
@@ -38,6 +41,14 @@ class Way:
         changes = ", ".join(self.rewrites.get(model, ()))
         return f"{model} → {self.models.get(model, model)}{f', without {changes}' if changes else ''}"
 
+    def version(self, asked: Asked, model: str) -> str:
+        """Return the version of the model that answers, "" if it isn't known."""
+        return self.versions.get(self.models.get(model, model), "") if asked == "fleet" else ""
+
+    def other_versions(self, before: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the fleet's models that had another version before. One that isn't known is no other."""
+        return tuple(sorted(one for one, now in self.versions.items() if before.get(one, now) != now))
+
     @property
     def ends(self) -> tuple[str, ...]:
         """Return what `by` says of each model, in a fixed order."""
@@ -47,11 +58,21 @@ class Way:
         """Return whether the same end would be asked in the same way now."""
         if not answer.by:
             return True
-        return answer.by in (self.ends[1:] if answer.asked == "fleet" else self.ends[:1])
+        if answer.asked != "fleet":
+            return answer.by == self.cloud
+        version = self._versions.get(answer.by)
+        return version is not None and (not version or not answer.version or answer.version == version)
+
+    @cached_property
+    def _versions(self) -> Mapping[str, str]:
+        """What `by` says of each of the fleet's models → its version."""
+        return {self.by("fleet", model): self.version("fleet", model) for model in self.models}
 
 
-def way_of(plan: Plan, assessed: Assessed | None) -> Way:
-    """Return the way for this plan, with the changes that an assessment has found."""
+def way_of(plan: Plan, assessed: Assessed | None, versions: Mapping[str, str] | None = None) -> Way:
+    """Return the way for this plan, with the changes that an assessment has found and the models' versions."""
     moved = assessed.moved if assessed else ()
     rewrites = {one.model: one.mapped.replayed for one in moved if one.mapped.replayed}
-    return Way(plan.cloud, plan.models, {model: found for model, found in rewrites.items() if model in plan.models})
+    written = {model: found for model, found in rewrites.items() if model in plan.models}
+    known = {target: (versions or {})[target] for target in plan.models.values() if target in (versions or {})}
+    return Way(plan.cloud, plan.models, written, known)

@@ -51,7 +51,7 @@ Item = Found | Reason
 class Imported(Stored):
     """What an import did."""
 
-    format: str = "imported/1"
+    format: str = "migration-import/1"
     files: int = 0
     read: int = 0
     """Lines or items in the files."""

@@ -94,7 +94,12 @@ def test_a_golden_set_is_answered_by_both_ends(desk: Desk, tmp_path: Path, monke
         desk_with_ends(desk, ends, monkeypatch)
         monkeypatch.setattr(both_ends, "lane_to", gateway_lanes.lane_to)
         monkeypatch.setattr("rackwright.cli.migrate.score.hosts_needed", lambda: None)
-        ran = migrate(desk, "score", "support", "--json")
+        refused = migrate(desk, "score", "support")
+        assert refused.exit_code == 2
+        assert "--yes" in refused.stderr
+        assert "golden set: 20 requests to the cloud openai, at most 0.01 EUR" in refused.stderr
+        assert not ends.cloud.received
+        ran = migrate(desk, "score", "support", "--json", "--yes")
     assert ran.exit_code == 12, ran.stderr
     (found,) = [one for one in ran.document["score"]["segments"] if one["kind"] == "golden"]
     assert (found["of"], found["pairs"], found["fleet"], found["again"]) == ("gpt-4o-mini", 20, 0, 0)

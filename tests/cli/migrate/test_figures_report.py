@@ -25,7 +25,7 @@ def report(desk: Desk, *words: object) -> Ran:
 def scored(desk: Desk, answered: list[Answered]) -> None:
     for kind, text in lines(answered).items():
         desk.open().folder.write(kind, text)
-    score(desk.open(), desk.say)
+    score(desk.open())
 
 
 def test_a_score_that_passes_is_good(desk: Desk) -> None:

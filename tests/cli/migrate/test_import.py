@@ -46,7 +46,7 @@ def test_it_says_what_was_added_skipped_and_replaced(desk: Desk) -> None:
     )
     document = rackwright("-f", desk.path, "migrate", "import", "support", path, "--json").document
     assert document == {
-        "format": "imported/1",
+        "format": "migration-import/1",
         "files": 1,
         "read": 3,
         "kept": 0,

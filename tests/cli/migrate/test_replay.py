@@ -93,10 +93,22 @@ def test_an_assessment_offline(made: DeskEnds) -> None:
     made.record(request(1))
     done = ran(made, "assess", "support", "--offline")
     assert "The fleet was not asked" in done.stdout
+    assert done.stdout.splitlines()[-1] == "next: rackwright migrate assess support"
     assert not made.ends.cloud.received
     assert not made.ends.fleet.received
     made.desk.edit("currency", "waivers: {endpoint.chat: x}\ncurrency")
     assert ran(made, "assess", "support", "--offline").exit_code == 0
+
+
+def test_an_assessment_offline_says_what_the_fleet_lacks(made: DeskEnds) -> None:
+    made.record(request(1))
+    made.desk.edit("{gpt-4o-mini: assistant}", "{gpt-4o-mini: chat}")
+    done = ran(made, "assess", "support", "--offline")
+    assert done.stdout.splitlines()[-1] == (
+        f"next: give chat a source, a runtime, a place and a context in {made.desk.path}, then rackwright apply, "
+        "then rackwright migrate assess support"
+    )
+    assert "--offline" not in done.stdout.splitlines()[-1]
 
 
 def test_the_map_is_shown_as_text_as_json_and_in_the_report(made: DeskEnds) -> None:

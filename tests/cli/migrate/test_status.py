@@ -38,6 +38,24 @@ def test_it_shows_what_was_done_what_is_stale_and_what_comes_next(desk: Desk) ->
     assert document["next"] == "rackwright migrate assess support"
 
 
+def test_status_and_report_write_nothing(desk: Desk) -> None:
+    place = desk.open()
+    place.folder.write("requests", ['{"id": 1}'])
+    place.note("import", "1 request")
+    # Else there would be nothing to write.
+    (desk.records / "known.json").unlink()
+    desk.records.chmod(0o500)
+    before = {path.name: path.read_bytes() for path in desk.records.iterdir()}
+    for words in (["status"], ["status", "support"], ["report", "support"]):
+        ran = rackwright("-f", desk.path, "migrate", *words)
+        assert ran.stdout
+        assert "problem" not in ran.stdout + ran.stderr
+        assert {path.name: path.read_bytes() for path in desk.records.iterdir()} == before
+    desk.records.chmod(0o700)
+    desk.open()
+    assert {path.name for path in desk.records.iterdir()} == {*before, "known.json"}
+
+
 def test_without_a_name_it_lists_all(desk: Desk) -> None:
     desk.open().note("capture", "started")
     desk.plan.with_name("site.migrate-batch.yml").write_text("a: 1\n")

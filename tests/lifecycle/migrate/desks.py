@@ -11,9 +11,12 @@ from typing import Any
 import pyrage
 
 from rackwright.fleet.load import load_fleet
+from rackwright.fleet.lock import Lock, ModelLock, model_digest
+from rackwright.fleet.lock_file import write_lock
 from rackwright.lifecycle.migrate.place import Place, open_place
 from rackwright.state.operator import Operator
 from rackwright.state.store import ControlStore, FileStore
+from rackwright.values.file import File
 from tests.shells import FolderHosts, FolderShell
 
 FLEET = """fleet: acme
@@ -110,6 +113,15 @@ class Desk:
         assert old in text
         self.plan.write_text(text.replace(old, new))
 
+    def lock(self, digit: str) -> None:
+        """Write a lock with another version of the model for each digit."""
+        file = File(path="a.gguf", url="https://models.example/a.gguf", size=1, sha256=digit * 64)
+        model = ModelLock(
+            source=f"https://models.example/a.gguf#sha256={digit * 64}", digest=model_digest([file]), files=(file,)
+        )
+        lock = Lock(fleet="acme", models={"assistant": model}, runtimes={}, ports={})
+        write_lock(self.path.with_suffix(".lock"), lock)
+
     @property
     def session(self) -> Any:
         return SimpleNamespace(
@@ -119,13 +131,18 @@ class Desk:
             store=self.store,
         )
 
-    def open(self) -> Place:
-        return open_place(self.session, "support", self)  # type: ignore[arg-type]
+    def open(self, console: Any = None) -> Place:
+        return open_place(self.session, "support", console or self)  # type: ignore[arg-type]
 
     # The interface of a Console.
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+    def confirm(self, question: str, **_: Any) -> None:
+        self.said.append(question)
+
+    def heard(self) -> None: ...
 
 
 def hosts_in(folder: Path) -> FolderHosts:

@@ -26,6 +26,8 @@ class StandInGateway:
     stays: bool = False
     """It says that it erases, and doesn't."""
     damages: bool = False
+    stuck: bool = False
+    """It can't complete the file that is open."""
     keeps: bool = False
     """It can't remove files."""
 
@@ -58,8 +60,11 @@ class StandInCaptures:
 
         return self._each(stopped)
 
-    def complete(self, migration: str) -> None:
+    def complete(self, migration: str) -> Mapping[str, HostError | None]:
         self.done.append("complete")
+        stuck = "completing the open file failed: exit status 1"
+        answers = self._each(lambda _: None)
+        return answers | {host: HostError(stuck, where=host) for host, one in self.gateways.items() if one.stuck}
 
     def look(self, migration: str) -> Mapping[str, HostError | Looked]:
         return self._each(lambda gateway: _looked(gateway, migration))

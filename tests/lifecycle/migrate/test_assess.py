@@ -42,8 +42,9 @@ def test_features_in_use_are_tried(made: DeskEnds) -> None:
         request(5, functions=[TOOL["function"]]),
         request(6, model="o3"),
     )
-    place, console = opened(made), Agreeing()
-    found = assess(place, console)
+    console = Agreeing()
+    place = made.desk.open(console)
+    found = assess(place)
     assert found.probed
     by_name = statuses(found)
     assert by_name["endpoint.chat"] == "ok"
@@ -80,9 +81,9 @@ def test_features_in_use_are_tried(made: DeskEnds) -> None:
 
 def test_a_waiver_with_a_reason_lets_it_pass(made: DeskEnds) -> None:
     made.record(request(1, store=True))
-    assert assess(opened(made), Agreeing()).blocking
+    assert assess(opened(made)).blocking
     made.desk.edit("currency", "waivers: {store: nobody lists them}\ncurrency")
-    found = assess(opened(made), Agreeing())
+    found = assess(opened(made))
     assert not found.blocking
     assert [one.waiver for one in found.moved[0].features if one.name == "store"] == ["nobody lists them"]
 
@@ -90,7 +91,7 @@ def test_a_waiver_with_a_reason_lets_it_pass(made: DeskEnds) -> None:
 def test_a_rejected_feature_blocks(made: DeskEnds) -> None:
     made.record(request(1, n=2))
     made.ends.fleet.faults.append(Fault("status", status=400, times=-1))
-    found = assess(opened(made), Agreeing())
+    found = assess(opened(made))
     assert statuses(found) == {"endpoint.chat": "rejected", "n": "rejected"}
     assert len(found.blocking) == 2
 
@@ -99,17 +100,17 @@ def test_many_errors_of_the_server_are_answers_to_probes(made: DeskEnds) -> None
     """llama-server says with 500 that it can't do something, and a replay would stop after ten."""
     made.record(request(1, tools=[TOOL], tool_choice="required", n=2, stop=["x"], logprobs=True, top_logprobs=2))
     made.ends.fleet.faults.append(Fault("status", status=500, times=-1))
-    found = assess(opened(made), Agreeing())
+    found = assess(opened(made))
     assert len(statuses(found)) >= 5
     assert "ok" not in statuses(found).values()
 
 
 def test_requests_that_are_too_long_block(made: DeskEnds) -> None:
     made.record(request(1, max_tokens=4000))
-    found = assess(opened(made), Agreeing())
+    found = assess(opened(made))
     assert found.blocking == ("gpt-4o-mini → assistant: 1 request may not fit into 2048 tokens (waiver: context)",)
     made.desk.edit("currency", "waivers: {context: they never need it}\ncurrency")
-    assert not assess(opened(made), Agreeing()).blocking
+    assert not assess(opened(made)).blocking
 
 
 def test_offline_asks_nobody(made: DeskEnds) -> None:
@@ -128,25 +129,25 @@ def test_a_fleet_that_does_not_answer(made: DeskEnds) -> None:
     made.record(request(1))
     made.ends.fleet.faults.append(Fault("reset", times=-1))
     with pytest.raises(ProofError, match="doesn't answer"):
-        assess(opened(made), Agreeing())
+        assess(opened(made))
     assert not opened(made).entries()
 
 
 def test_no_records(made: DeskEnds) -> None:
     with pytest.raises(RackwrightError, match="has no recorded request"):
-        assess(opened(made), Agreeing())
+        assess(opened(made))
 
 
 def test_a_model_without_a_replica(made: DeskEnds) -> None:
     made.desk.edit("models: {gpt-4o-mini: assistant}", "models: {gpt-4o-mini: chat}")
     made.record(request(1))
     with pytest.raises(FleetError, match="chat has no replica yet"):
-        assess(opened(made), Agreeing())
+        assess(opened(made))
 
 
 def test_any_number_of_features_can_be_kept(made: DeskEnds) -> None:
     made.record(*(request(number, **_field(number)) for number in range(400)))
-    found = assess(opened(made), Agreeing())
+    found = assess(opened(made))
     assert len(found.moved[0].features) <= 152
     assert sum(one.requests for one in found.moved[0].features) == 800
 

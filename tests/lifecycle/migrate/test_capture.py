@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate import capture as acts
 from rackwright.lifecycle.migrate.capture import CaptureResult, fetch, looked, start, stop
-from tests.lifecycle.migrate.desks import Desk
+from tests.lifecycle.migrate.desks import IDENTITY, Desk
 from tests.lifecycle.migrate.stand_in_captures import StandInCaptures, StandInGateway
 
 
@@ -115,6 +116,67 @@ def test_what_is_not_encrypted_on_one_gateway_keeps_no_other_from_arriving(
     result = fetch(desk.open())
     assert result.missed == {"gate1": "00000001-1.age isn't encrypted by age"}
     assert list(desk.open().folder.read("requests")) == ["2"]
+
+
+def test_a_gateway_that_cannot_complete_its_open_file_is_named(desk: Desk, captures: StandInCaptures) -> None:
+    captures.gateways["gate1"].record("1")
+    captures.gateways["gate1"].stuck = True
+    captures.gateways["gate2"].record("2")
+    result = fetch(desk.open())
+    assert result.missed == {"gate1": "completing the open file failed: exit status 1"}
+    assert sorted(desk.open().folder.read("requests")) == ["1", "2"]
+    assert captures.gateways["gate1"].files == {}
+
+
+def test_a_gateway_that_is_down_keeps_no_other_from_being_fetched(desk: Desk, captures: StandInCaptures) -> None:
+    captures.gateways["gate1"].down = True
+    captures.gateways["gate2"].record("2")
+    result = fetch(desk.open())
+    assert result.missed == {"gate1": "can't be reached"}
+    assert list(desk.open().folder.read("requests")) == ["2"]
+
+
+def unreadable(desk: Desk, captures: StandInCaptures) -> None:
+    """Let gate1 have a file for another key, one without JSON, and a good one; gate2 a good one."""
+    other = pyrage.x25519.Identity.generate().to_public()
+    gate1 = captures.gateways["gate1"]
+    gate1.files["00000001-1.age"] = pyrage.encrypt(b'{"id": "foreign"}\n', [other])
+    gate1.files["00000002-1.age"] = pyrage.encrypt(b"not JSON\n", [IDENTITY.to_public()])
+    gate1.record("1")
+    captures.gateways["gate2"].record("2")
+
+
+def test_a_file_that_nobody_could_read_is_refused_at_the_fetch(desk: Desk, captures: StandInCaptures) -> None:
+    unreadable(desk, captures)
+    result = fetch(desk.open())
+    assert result.missed == {
+        "gate1": "00000001-1.age can't be decrypted; 00000002-1.age isn't lines of JSON",
+    }
+    assert sorted(desk.open().folder.read("requests")) == ["1", "2"]
+    assert list(captures.gateways["gate1"].files) == ["00000001-1.age", "00000002-1.age"]
+
+
+def test_without_the_private_key_such_a_file_is_left_out_and_named_when_it_is_read(
+    desk: Desk, captures: StandInCaptures
+) -> None:
+    unreadable(desk, captures)
+    (desk.folder / "identity").rename(desk.folder / "elsewhere")
+    assert fetch(desk.open()).missed == {}
+    with pytest.raises(RackwrightError):
+        list(desk.open().folder.read("requests"))
+    (desk.folder / "elsewhere").rename(desk.folder / "identity")
+    place = desk.open()
+    place.need_folder()
+    assert sorted(place.folder.read("requests")) == ["1", "2"]
+    assert sorted(place.folder.read("requests")) == ["1", "2"]
+    said = [text for text in desk.said if text.startswith("left out: ")]
+    assert len(said) == 2
+    assert "requests-000001.jsonl.age: came from gate1 (00000001-1.age) and can't be decrypted" in said[0]
+    assert "requests-000002.jsonl.age: came from gate1 (00000002-1.age) and isn't lines of JSON" in said[1]
+    # With another key nothing can be read, and it is the key's fault.
+    (desk.folder / "identity").write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    with pytest.raises(RackwrightError, match="can't be decrypted"):
+        list(desk.open().folder.read("requests"))
 
 
 def test_a_folder_that_cannot_be_written_removes_nothing(desk: Desk, captures: StandInCaptures) -> None:

@@ -244,7 +244,7 @@ def test_without_a_plan_it_says_how_to_get_one(desk: Desk) -> None:
         desk.open()
     assert caught.value.problems[0].next == "rackwright migrate init support"
     with pytest.raises(UsageError, match="is no name of a migration"):
-        places.open_place(desk.session, "../evil")
+        places.open_place(desk.session, "../evil", desk)  # type: ignore[arg-type]
 
 
 def test_a_plan_with_problems_is_refused_before_anything_is_asked(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 
 import pytest
 
@@ -15,6 +16,7 @@ from rackwright.migrate.score.join import Answered
 from rackwright.migrate.score.result import Scored
 from rackwright.migrate.side import Side
 from rackwright.verdict.result import Word
+from tests.lifecycle.migrate.desk_ends import Agreeing
 from tests.lifecycle.migrate.desks import Desk
 from tests.migrate.score.answers import answer, labels, lines, request
 
@@ -58,7 +60,7 @@ class Ends:
 
 def test_a_score_is_stored_with_its_word(desk: Desk) -> None:
     fill(desk, labels(80))
-    found = score(desk.open(), desk.say)
+    found = score(desk.open())
     assert (found.word, found.requests) == (Word.PASS, 80)
     place = desk.open()
     assert place.result("score", Scored) == found
@@ -67,7 +69,7 @@ def test_a_score_is_stored_with_its_word(desk: Desk) -> None:
 
 def test_the_stored_result_has_no_text_and_examples_have(desk: Desk) -> None:
     fill(desk, labels(60, again=20))
-    found = score(desk.open(), desk.say)
+    found = score(desk.open())
     assert found.word is Word.FAIL
     assert "yes" not in found.model_dump_json()
     first, *_ = read_examples(desk.open(), found)
@@ -76,7 +78,7 @@ def test_the_stored_result_has_no_text_and_examples_have(desk: Desk) -> None:
 
 def test_without_answers_the_next_command_is_said(desk: Desk) -> None:
     with pytest.raises(RackwrightError, match="nothing was replayed yet") as caught:
-        score(desk.open(), desk.say)
+        score(desk.open())
     assert caught.value.problems[0].next == "rackwright migrate replay support"
 
 
@@ -85,7 +87,7 @@ def test_a_changed_file_is_refused(desk: Desk) -> None:
     (one,) = desk.records.glob("answers-fleet-*.age")
     one.write_bytes(one.read_bytes()[:-1])
     with pytest.raises(RackwrightError, match="was changed"):
-        score(desk.open(), desk.say)
+        score(desk.open())
     assert desk.open().result("score", Scored) is None
 
 
@@ -96,16 +98,60 @@ def test_both_ends_answer_the_golden_set(desk: Desk) -> None:
     (desk.folder / "golden.jsonl").write_text("\n".join(map(json.dumps, prompts)))
     desk.edit("currency: EUR", "score: {golden: golden.jsonl}\ncurrency: EUR")
     fill(desk, labels(80))
-    with pytest.raises(RackwrightError, match="need an end to ask"):
-        score(desk.open(), desk.say)
     ends = Ends()
-    found = score(desk.open(), desk.say, ends)
+    found = score(desk.open(), lambda _: nullcontext(ends))
     assert ends.asked == [("cloud", 20), ("fleet", 20)]
     (golden,) = [one for one in found.segments if one.kind == "golden"]
     assert (golden.word, golden.pairs, golden.fleet, golden.again) == (Word.FAIL, 20, 0, 1)
     assert found.word is Word.FAIL
     assert found.golden_digest
     assert f"FAIL, 80 requests, golden set {found.golden_digest[:12]}: " in desk.open().entries()[-1].what
+
+
+def golden_set(desk: Desk) -> None:
+    prompt = {"messages": [{"role": "user", "content": "?"}], "check": {"exact": "yes"}, "max_tokens": 1000}
+    text = "\n".join(json.dumps({"id": f"p{n}", **prompt}) for n in range(20))
+    (desk.folder / "golden.jsonl").write_text(text)
+    desk.edit("currency: EUR", "score: {golden: golden.jsonl, judge: assistant}\ncurrency: EUR")
+    desk.edit("output: 0.6", "output: 60")
+
+
+def test_the_operator_agrees_to_the_most_that_the_golden_set_may_cost(desk: Desk) -> None:
+    golden_set(desk)
+    fill(desk, [*texts(3), *labels(40)])
+    operator, ends = Agreeing(agrees=False), Ends()
+    with pytest.raises(RackwrightError, match="not confirmed"):
+        score(desk.open(operator), lambda _: nullcontext(ends))
+    assert not ends.asked
+    assert desk.open().entries() == ()
+    assert operator.asked == ["Ask openai the golden set?"]
+    # 20 answers of up to 1,000 tokens at 60 per million.
+    assert operator.said == [
+        "golden set: 20 requests to the cloud openai, at most 1.20 EUR; 50.00 of 50.00 EUR are left"
+    ]
+    operator.agrees = True
+    assert score(desk.open(operator), lambda _: nullcontext(ends)).golden_digest
+    assert ("cloud", 20) in ends.asked
+
+
+def test_a_golden_set_that_the_budget_does_not_cover_is_refused_before_anyone_is_asked(desk: Desk) -> None:
+    golden_set(desk)
+    desk.edit("budget: 50", "budget: 1")
+    fill(desk, [*texts(3), *labels(40)])
+    operator, ends = Agreeing(), Ends()
+    with pytest.raises(RackwrightError, match=r"the golden set may cost 1\.20 EUR, and 1\.00 are left"):
+        score(desk.open(operator), lambda _: nullcontext(ends))
+    assert (ends.asked, operator.asked) == ([], [])
+
+
+@pytest.mark.parametrize("written", ["{}", "{judge: assistant}"])
+def test_without_a_golden_set_the_operator_is_not_asked(desk: Desk, written: str) -> None:
+    desk.edit("currency: EUR", f"score: {written}\ncurrency: EUR")
+    fill(desk, [*texts(3), *labels(40)])
+    operator, ends = Agreeing(agrees=False), Ends()
+    score(desk.open(operator), lambda _: nullcontext(ends))
+    assert operator.asked == []
+    assert {side for side, _ in ends.asked} <= {"fleet"}
 
 
 def test_prompts_of_the_golden_set_that_the_cloud_failed_are_counted(desk: Desk) -> None:
@@ -121,7 +167,7 @@ def test_prompts_of_the_golden_set_that_the_cloud_failed_are_counted(desk: Desk)
         status = {one.id: 500 if side == "cloud" and number < 5 else 200 for number, one in enumerate(requests)}
         return {one.id: answer("yes", name=one.id, status=status[one.id]) for one in requests}
 
-    found = score(desk.open(), desk.say, fails)
+    found = score(desk.open(), lambda _: nullcontext(fails))
     assert found.left_out == {"the cloud failed a prompt of the golden set": 5}
 
 
@@ -134,7 +180,7 @@ def test_a_golden_set_that_is_gone_is_refused_before_anything_is_asked(desk: Des
     place, ends = desk.open(), Ends()
     golden.unlink()
     with pytest.raises(FleetError, match="no such file"):
-        score(place, desk.say, ends)
+        score(place, lambda _: nullcontext(ends))
     assert not ends.asked
 
 
@@ -142,7 +188,7 @@ def test_a_judge_compares_what_has_no_other_check(desk: Desk) -> None:
     desk.edit("currency: EUR", "score: {judge: assistant}\ncurrency: EUR")
     fill(desk, [*texts(50), *labels(40)])
     ends = Ends()
-    found = score(desk.open(), desk.say, ends)
+    found = score(desk.open(), lambda _: nullcontext(ends))
     assert ends.asked == [("fleet", 128), ("fleet", 72)]
     (judge,) = [one for one in found.segments if one.kind == "judge"]
     assert (judge.word, judge.of, judge.pairs, judge.fleet, judge.again) == (Word.FAIL, "assistant", 50, 0, 1)
@@ -153,7 +199,7 @@ def test_a_judge_compares_what_has_no_other_check(desk: Desk) -> None:
 def test_a_judge_without_a_word_decides_nothing(desk: Desk) -> None:
     desk.edit("currency: EUR", "score: {judge: assistant}\ncurrency: EUR")
     fill(desk, texts(80))
-    found = score(desk.open(), desk.say, Ends("I can't say."))
+    found = score(desk.open(), lambda _: nullcontext(Ends("I can't say.")))
     (judge,) = [one for one in found.segments if one.kind == "judge"]
     assert (judge.pairs, judge.word, judge.decides) == (0, Word.INCONCLUSIVE, True)
     assert found.word is Word.INCONCLUSIVE
@@ -164,12 +210,12 @@ def test_a_judge_that_the_fleet_does_not_have_is_refused(desk: Desk) -> None:
     fill(desk, labels(80))
     desk.edit("currency: EUR", "score: {judge: nobody}\ncurrency: EUR")
     with pytest.raises(RackwrightError, match="nobody"):
-        score(desk.open(), desk.say, Ends())
+        score(desk.open(), lambda _: nullcontext(Ends()))
 
 
 def test_what_could_not_be_compared_is_counted(desk: Desk) -> None:
     fill(desk, labels(80))
     desk.open().folder.write("requests", [request("unasked").model_dump_json()])
     desk.open().folder.write("answers-cloud", [answer("yes", name="r000000", asked="cloud").model_dump_json()])
-    found = score(desk.open(), desk.say)
+    found = score(desk.open())
     assert found.left_out == {"not replayed": 1, "second line with the same id": 1}

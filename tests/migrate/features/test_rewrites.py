@@ -140,3 +140,24 @@ def test_a_way_says_whose_answers_hold() -> None:
         assert now.holds(answer) is holds
         assert not other.holds(answer)
     assert now.ends == ("openai", "gpt-4o → big", "gpt-4o-mini → chat, without n")
+
+
+def test_an_answer_of_another_version_of_the_fleets_model_does_not_hold() -> None:
+    before, now = (way_of(plan_of(), None, {"chat": one, "other": "x"}) for one in ("a, vllm 1", "b, vllm 1"))
+    unknown = way_of(plan_of(), None)
+    for asked, same in (("cloud", True), ("again", True), ("fleet", False)):
+        answer = ReplayedAnswer(
+            request="a",
+            asked=asked,  # type: ignore[arg-type]
+            status=200,
+            by=before.by(asked, "gpt-4o-mini"),  # type: ignore[arg-type]
+            version=before.version(asked, "gpt-4o-mini"),  # type: ignore[arg-type]
+        )
+        assert answer.version == ("" if same else "a, vllm 1")
+        assert before.holds(answer)
+        assert now.holds(answer) is same
+        # Without a lock nobody knows.
+        assert unknown.holds(answer)
+        assert before.holds(answer.model_copy(update={"version": ""}))
+    assert now.other_versions(before.versions) == ("chat",)
+    assert now.other_versions(now.versions) == now.other_versions({}) == unknown.other_versions(now.versions) == ()

@@ -10,6 +10,7 @@ from rackwright.cli.render.migrate_report.shown import Shown
 from rackwright.cli.render.sections import Section
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate.answered import reading
+from rackwright.lifecycle.migrate.known_way import versions_of
 from rackwright.lifecycle.migrate.report_source import Reported
 from rackwright.migrate.asking.way import way_of
 from rackwright.migrate.assessment import Assessed
@@ -48,7 +49,7 @@ def _examples(found: Reported, scored: Scored) -> Section:
     title, note = "Examples", "The answers that differ most, redacted."
     shown: tuple[Example, ...] = ()
     try:
-        way = way_of(found.plan, found.result("assess", Assessed))
+        way = way_of(found.plan, found.result("assess", Assessed), versions_of(found.fleet))
         shown = examples(scored.unlike, Join(reading(found.folder, way)))
         if len(shown) < len(scored.unlike):
             note += f" {len(scored.unlike)} requests are known, {len(shown)} are shown."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -78,17 +78,17 @@ class Ends:
 
 
 @contextmanager
-def both_ends(place: Place, say: Callable[[str], None]) -> Iterator[Ask]:
+def both_ends(place: Place) -> Iterator[Ask]:
     """Yield what asks both sides, in the plan's hours and with its concurrency.
 
     Raise FleetError if a side can't answer one of the plan's models, RackwrightError if the gateways don't let this
     machine in.
     """
-    plan, fleet = place.plan, place.session.fleet
+    plan, fleet, console = place.plan, place.session.fleet, place.console
     names = require_ends(fleet, plan)
-    hours = Hours(plan.replay.hours, zone_of(fleet), say)
+    hours = Hours(plan.replay.hours, zone_of(fleet), console.say)
     with ExitStack() as stack:
-        stopping = stack.enter_context(stoppable(place.console.heard))
+        stopping = stack.enter_context(stoppable(console.heard))
         pace = Pace(stopping=stopping, closed_until=hours.waiter())
         sides: tuple[Side, ...] = ("cloud", "fleet")
         lanes = {

@@ -26,6 +26,14 @@ class GoldenCost:
 
     def reserve(self, most: float, prompts: int) -> None:
         """Note the most that it may cost. Raise RackwrightError if the budget doesn't cover it."""
+        self.require(most)
+        currency = self.place.plan.currency
+        self._before = spent_by_scores(self.place).all
+        what = f"asking the cloud {prompts} prompts of the golden set, at most {most:.2f} {currency}"
+        self.place.note("golden", what, Spent(currency=currency, spent=self._before, reserved=most))
+
+    def require(self, most: float) -> None:
+        """Raise RackwrightError if the budget doesn't cover it."""
         left, currency = self.left(), self.place.plan.currency
         if most > left:
             raise RackwrightError(
@@ -34,9 +42,6 @@ class GoldenCost:
                 should="replay.budget should cover it",
                 next=f"raise replay.budget, then rackwright migrate score {self.place.plan.migration}",
             )
-        self._before = spent_by_scores(self.place).all
-        what = f"asking the cloud {prompts} prompts of the golden set, at most {most:.2f} {currency}"
-        self.place.note("golden", what, Spent(currency=currency, spent=self._before, reserved=most))
 
     def settle(self, cost: float) -> None:
         """Note what it has cost."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.golden.golden_file import read_golden_set
@@ -10,7 +11,11 @@ from rackwright.fleet.golden.golden_set import GoldenSet
 from rackwright.lifecycle.migrate.answered import reading
 from rackwright.lifecycle.migrate.known_way import known_way
 from rackwright.lifecycle.migrate.place import Place
+from rackwright.lifecycle.migrate.score.both_ends import both_ends
+from rackwright.lifecycle.migrate.score.golden_cost import GoldenCost
 from rackwright.lifecycle.migrate.score.judging import Ask, judge_of
+from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.price_of import most
 from rackwright.migrate.score.decide import decide
 from rackwright.migrate.score.golden_pairs import golden_marks, golden_requests
 from rackwright.migrate.score.join import Join
@@ -18,26 +23,25 @@ from rackwright.migrate.score.result import Scored
 from rackwright.migrate.score.side_by_side import Example, examples
 from rackwright.migrate.score.tally import Tally
 from rackwright.report.words import counted
+from rackwright.values.text import enumerated
 
 
-def asks(place: Place) -> bool:
-    """Return whether a score has to ask an end: for the golden set, or a judge."""
-    return bool(place.plan.score.golden or place.plan.score.judge)
+def score(place: Place, ends: Callable[[Place], AbstractContextManager[Ask]] = both_ends) -> Scored:
+    """Score what was replayed, store the result and return it.
 
-
-def score(place: Place, say: Callable[[str], None], ask: Ask | None = None) -> Scored:
-    """Score what was replayed, store the result and return it. `ask` is needed if `asks` says so.
-
-    Raise RackwrightError if nothing was replayed, if the folder isn't whole or a file in it can't be read, FleetError
-    if the golden set isn't valid.
+    The operator agrees first if the cloud is to answer a golden set. Raise RackwrightError if they don't, if the
+    budget doesn't cover it, if nothing was replayed, if the folder isn't whole or a file in it can't be read,
+    FleetError if the golden set isn't valid.
     """
-    if asks(place) and ask is None:
-        raise RackwrightError("the golden set and the judge need an end to ask", where=place.plan.migration)
     place.need_folder()
     golden = _golden(place)
-    tally = _replayed(place, say, ask)
-    if golden and ask:
-        _add_golden(place, tally, golden, ask, say)
+    _require_replay(place)
+    if golden:
+        _agree(place, golden)
+    with ends(place) if golden or place.plan.score.judge else nullcontext() as ask:
+        tally = _replayed(place, ask)
+        if golden and ask:
+            _add_golden(place, tally, golden, ask)
     found = decide(tally, place.plan.score, golden.digest if golden else None)
     if (judge := place.plan.score.judge) in place.plan.models.values():
         partial = f"the judge {judge} is a model that is judged, and models prefer answers like their own"
@@ -53,11 +57,35 @@ def read_examples(place: Place, scored: Scored) -> tuple[Example, ...]:
     return examples(scored.unlike, Join(reading(place.folder, known_way(place))))
 
 
-def _replayed(place: Place, say: Callable[[str], None], ask: Ask | None) -> Tally:
+def _require_replay(place: Place) -> None:
     name = place.plan.migration
     if not place.folder.of("answers-cloud"):
         raise RackwrightError("nothing was replayed yet", where=name, next=f"rackwright migrate replay {name}")
-    judge = judge_of(place, ask, say) if ask else None
+    replayed = place.result("replay", Outcome)
+    if replayed and (models := known_way(place).other_versions(replayed.versions)):
+        raise RackwrightError(
+            f"the lock has another version of {enumerated(models)} since the replay",
+            where=name,
+            should="the fleet's answers should be of the version that will answer clients",
+            next=f"rackwright migrate replay {name}",
+        )
+
+
+def _agree(place: Place, golden: GoldenSet) -> None:
+    """Return when the operator agrees to what the golden set may cost."""
+    plan, cost = place.plan, GoldenCost(place)
+    asked = [request for model in plan.models for request in golden_requests(golden, model)]
+    highest = sum(most(plan, request) for request in asked)
+    cost.require(highest)
+    place.console.say(
+        f"golden set: {counted(len(asked), 'request')} to the cloud {plan.cloud}, at most {highest:.2f} "
+        f"{plan.currency}; {cost.left():.2f} of {plan.replay.budget:.2f} {plan.currency} are left"
+    )
+    place.console.confirm(f"Ask {plan.cloud} the golden set?")
+
+
+def _replayed(place: Place, ask: Ask | None) -> Tally:
+    judge = judge_of(place, ask, place.console.say) if ask else None
     tally, join = Tally(frozenset(place.plan.models)), Join(reading(place.folder, known_way(place)))
     unclear = (one for one in join if tally.add(one))
     if judge:
@@ -74,9 +102,9 @@ def _golden(place: Place) -> GoldenSet | None:
     return read_golden_set(place.session.fleet.at(written)) if written else None
 
 
-def _add_golden(place: Place, tally: Tally, golden: GoldenSet, ask: Ask, say: Callable[[str], None]) -> None:
+def _add_golden(place: Place, tally: Tally, golden: GoldenSet, ask: Ask) -> None:
     for model in place.plan.models:
-        say(f"both sides answer the golden set as {model}: {len(golden.prompts)} prompts")
+        place.console.say(f"both sides answer the golden set as {model}: {len(golden.prompts)} prompts")
         tally.expect("golden", model)
         requests = golden_requests(golden, model)
         found = tuple(golden_marks(golden, model, ask("cloud", requests), ask("fleet", requests)))
