@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -198,7 +199,9 @@ class Folder:
         except OSError as error:
             raise RackwrightError(f"can't be opened: {error.strerror}", where=str(self.path)) from None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # A blocking call would also stop the greenlet of this process that has the lock.
+            while not _taken(descriptor):
+                time.sleep(0.02)
             yield
         finally:
             os.close(descriptor)
@@ -285,6 +288,14 @@ class Folder:
                 "can't be decrypted", where=where, should="records.identity should be its private key of age"
             ) from None
         return text
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _json_lines(text: bytes) -> list[str]:
