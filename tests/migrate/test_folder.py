@@ -278,3 +278,32 @@ def test_two_commands_at_a_time_lose_no_file(tmp_path: Path) -> None:
         list(pool.map(fill, kinds))
     folder = Folder(tmp_path / "records", recipient)
     assert {kind: len(folder.of(kind)) for kind in kinds} == dict.fromkeys(kinds, 5)
+
+
+GREENLETS = """
+from gevent import monkey
+monkey.patch_all()
+import sys, threading
+from pathlib import Path
+from rackwright.migrate.folder import Folder
+folder = Folder(Path(sys.argv[1]), sys.argv[2])
+kinds = ("answers-cloud", "answers-again", "answers-fleet")
+
+def write(kind):
+    for _ in range(20):
+        folder.write(kind, ["x"])
+
+writers = [threading.Thread(target=write, args=(kind,)) for kind in kinds]
+for writer in writers:
+    writer.start()
+for writer in writers:
+    writer.join()
+"""
+
+
+def test_writers_of_one_command_do_not_wait_for_one_another_for_good(tmp_path: Path) -> None:
+    """The command line runs threads as greenlets. A call that blocks would also stop the one that has the lock."""
+    identity = pyrage.x25519.Identity.generate()
+    words = [sys.executable, "-c", GREENLETS, str(tmp_path / "records"), str(identity.to_public())]
+    subprocess.run(words, check=True, timeout=60)
+    assert len(Folder(tmp_path / "records", str(identity.to_public())).manifest().files) == 60

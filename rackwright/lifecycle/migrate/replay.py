@@ -53,7 +53,6 @@ class Replay:
     _prepared: Prepared = field(init=False)
     _copy: SampleCopy = field(init=False)
     _spent: float = 0.0
-    _cost_before: float = 0.0
     _asked: int = 0
     _to_ask: int = 0
     _began: float = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pydantic import JsonValue
 
@@ -120,14 +120,3 @@ def any_chunk(*steps: str | int) -> Check:
 
 def accepted(_: JsonValue) -> None:
     """Status 200 alone shows nothing: targets accept what they ignore."""
-
-
-def every(checks: Iterable[Check]) -> Check:
-    """All checks; False if one says no, None if one can't say."""
-    tests = tuple(checks)
-
-    def check(answer: JsonValue) -> bool | None:
-        found = [test(answer) for test in tests]
-        return False if False in found else None if None in found else True
-
-    return check

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -179,13 +179,3 @@ def _from_iso(text: str) -> float | None:
     except (ValueError, OverflowError):
         return None
     return seconds if 0 < seconds < LAST_SECOND else None
-
-
-def items_of(value: object) -> Iterator[object]:
-    """Yield the items of a list or of a page with `data`; anything else as one item."""
-    if isinstance(value, list):
-        yield from value
-    elif isinstance(value, dict) and isinstance(value.get("data"), list) and not {"model", "messages"} & value.keys():
-        yield from value["data"]
-    else:
-        yield value
