@@ -63,7 +63,7 @@ class Clients:
             before, name = self.arrived, f"{key}-{next(self.numbers[key])}"
             body = json.dumps({"model": "assistant", "messages": [], "user": name}).encode()
             self.statuses[name] = self.pool.submit(self._status, key, body)
-            eventually(lambda before=before: self.arrived > before)  # type: ignore[misc]
+            eventually(lambda before=before: self.arrived > before and self.settled)  # type: ignore[misc]
 
     def _status(self, key: str, body: bytes) -> int:
         response = self.stack.send(key=key, body=body)
@@ -80,21 +80,32 @@ class Clients:
     @property
     def arrived(self) -> int:
         """Return how many requests a slot or the queue has taken so far. Those that left the queue still count."""
-        return int(self._row["stot"])
+        return int(self._of_backend("stot"))
 
     @property
     def queued(self) -> int:
-        return int(self._row["qcur"])
+        return int(self._of_backend("qcur"))
+
+    @property
+    def settled(self) -> bool:
+        """Return whether each request of the model has a slot or is in the queue: HAProxy counts it before that."""
+        rows = self._rows
+        (backend,) = (row for row in rows if row["svname"] == "BACKEND")
+        slots = sum(int(row["scur"]) for row in rows if row is not backend)
+        return int(backend["scur"]) == slots + int(backend["qcur"])
 
     @property
     def order(self) -> list[str]:
         """Return the names of the requests that the engine has got, in their order."""
         return [json.loads(request.body)["user"] for request in self.engine.requests]
 
+    def _of_backend(self, column: str) -> str:
+        return next(row[column] for row in self._rows if row["svname"] == "BACKEND")
+
     @property
-    def _row(self) -> dict[str, str]:
+    def _rows(self) -> list[dict[str, str]]:
         rows = csv.DictReader(self.stack.gateway.ask("show stat").removeprefix("# ").splitlines())
-        return next(row for row in rows if (row["pxname"], row["svname"]) == ("model.assistant", "BACKEND"))
+        return [row for row in rows if row["pxname"] == "model.assistant"]
 
 
 @contextmanager
