@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -72,6 +74,38 @@ def test_a_note_precedes_each_part_with_the_most_that_it_may_cost(
     assert all(one.reserved > 0 for one in outcomes[:-1])
     assert all(after.spent <= before.spent + before.reserved for before, after in pairwise(outcomes))
     assert [one.lines for _, one in ends.folder.of("answers-cloud")] == [4, 4, 2]
+
+
+STARTS = frozenset(("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"))
+"""Audit events of CPython when something else is run."""
+
+
+def test_a_tool_that_an_answer_calls_is_never_run_and_nobody_is_asked_again(ends: Ends, tmp_path: Path) -> None:
+    tool = {"type": "function", "function": {"name": "sh", "parameters": {"type": "object"}}}
+    call = {
+        "id": "1",
+        "type": "function",
+        "function": {"name": "sh", "arguments": f'{{"run": "touch {tmp_path}/x"}}'},
+    }
+    choice = {"message": {"content": None, "tool_calls": [call]}, "finish_reason": "tool_calls"}
+    answer = {"choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": 5}}
+    for end in (ends.cloud, ends.fleet):
+        end.fix(content=json.dumps(answer).encode())
+    ends.record([request(1, tools=[tool])])
+    started: list[str] = []
+    watching = [True]
+    # A hook can't be removed.
+    sys.addaudithook(lambda event, _: started.append(event) if event in STARTS and watching else None)
+    ends.run(plan_of())
+    assert started == []
+    subprocess.run(["true"], check=True)
+    assert started
+    watching.clear()
+    assert not (tmp_path / "x").exists()
+    assert (len(ends.cloud.received), len(ends.fleet.received)) == (2, 1)
+    for asked in KINDS:
+        (kept,) = ends.answers(asked)
+        assert [(one.name, "touch" in one.arguments) for one in kept.calls] == [("sh", True)]
 
 
 class Killed(BaseException):
