@@ -89,6 +89,16 @@ def test_an_assessment(made: DeskEnds) -> None:
     assert "| store | 1 | ignored, blocks |" in report.stdout
 
 
+def test_an_assessment_shows_in_which_hours_clients_ask(made: DeskEnds, tmp_path: Path) -> None:
+    hours = {1: 9, 2: 9, 3: 23, 4: 9 + 24}
+    made.record(*(request(number).model_copy(update={"arrived": hour * 3600.0}) for number, hour in hours.items()))
+    assert "busiest hour: 2 requests from 1970-01-01T09:00 UTC" in ran(made, "assess", "support").stdout
+    page = tmp_path / "report.html"
+    ran(made, "report", "support", "--html", str(page))
+    assert "requests recorded (on all days) by hour of the day, UTC: 0 h: 0; " in page.read_text()
+    assert "8 h: 0; 9 h: 3; 10 h: 0;" in page.read_text()
+
+
 def test_an_assessment_offline(made: DeskEnds) -> None:
     made.record(request(1))
     done = ran(made, "assess", "support", "--offline")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from rackwright.cli.common.context import Json
-from rackwright.cli.render.migrate_report.shown import Shown
+from rackwright.cli.render import plots
+from rackwright.cli.render.migrate_report.shown import Curve, Shown
 from rackwright.cli.render.sections import Section
 from rackwright.cli.render.table import table
 from rackwright.lifecycle.migrate.report_source import Reported
@@ -22,6 +24,7 @@ MAP = ("feature", "requests", "change", "what clients can do", "in a replay")
 OBJECTS = ("at the provider", "count", "bytes", "oldest")
 _MAP = "What changes for clients. The last column says how replay, score and capacity ask the fleet."
 _NO_CHANGE = "Nothing in the requests has to change"
+LEAST_HOURS = 2
 NOT_LISTED = (
     "No provider lists responses and conversations (only your applications have their ids), prompts, or the values "
     "of keys. Most providers keep the weights of fine-tuned models."
@@ -67,7 +70,19 @@ def assess_part(found: Reported) -> Shown | None:
     if assessed.provider:
         note = " ".join((*_models(assessed.provider), *_usage(assessed.provider), NOT_LISTED))
         tables.append(Section("At the provider", note, OBJECTS, tuple(_objects(assessed.provider))))
-    return Shown(assess_document(assessed), tuple(tables), doubts=assessed.blocking)
+    return Shown(assess_document(assessed), tuple(tables), tuple(_hours(assessed)), doubts=assessed.blocking)
+
+
+def _hours(found: Assessed) -> Iterator[Curve]:
+    """Yield the plot of the hours in which requests arrived: `replay.hours` should be quiet ones."""
+    if len(found.traffic.hours) < LEAST_HOURS:
+        return
+    by_hour = Counter[int]()
+    for hour, requests in found.traffic.hours.items():
+        by_hour[datetime.fromisoformat(f"{hour}:00").hour] += requests
+    points = [(float(hour), float(by_hour[hour])) for hour in range(24)]
+    if plot := plots.plotted("requests recorded", "on all days", points):
+        yield Curve(plot, "hour of the day, UTC", "h")
 
 
 def _target(moved: Moved) -> str:
@@ -89,6 +104,8 @@ def _arrivals(found: Assessed) -> Iterator[str]:
     traffic = found.traffic
     if traffic.busiest_minute:
         yield f"busiest minute: {traffic.per_minute} requests at {traffic.busiest_minute} UTC."
+    if traffic.busiest_hour and traffic.busiest_hour in traffic.hours:
+        yield f"busiest hour: {traffic.hours[traffic.busiest_hour]} requests from {traffic.busiest_hour}:00 UTC."
     if traffic.undated:
         yield f"{traffic.undated} requests have no time of arrival."
     if not found.probed:
