@@ -13,11 +13,13 @@ from rackwright.migrate.recorded_request import RecordedRequest
 PATHS = ("/v1/chat/completions", "/v1/completions")
 """What is replayed. Two models' embeddings are in different spaces, so comparing them would say nothing."""
 _NOT_TEXT = ("file", "input_file", "input_audio")
-_STREAMING = ("stream", "stream_options")
+_NOT_SENT = frozenset(("stream", "stream_options", "store", "metadata", "service_tier"))
+"""A replay isn't streamed, leaves nothing at the provider (metadata is only allowed with what is stored), and is
+charged by the plan's prices, which are those of the usual tier."""
 
 
 def cloud_body(request: RecordedRequest) -> bytes:
-    """Return the body for the cloud: as it was recorded, but not streamed.
+    """Return the body for the cloud: as it was recorded, but not streamed, not stored, and in the usual tier.
 
     A stream has the same text in pieces. One document is complete or it isn't, and always has the token counts
     that a budget needs; in a stream, only clients that asked for them get them.
@@ -26,7 +28,7 @@ def cloud_body(request: RecordedRequest) -> bytes:
 
 
 def fleet_body(request: RecordedRequest, name: str, way: Way) -> bytes:
-    """Return the body for the fleet's model with this name, changed as the map says, and not streamed either."""
+    """Return the body for the fleet's model with this name, changed as the map says, and sent in the same way."""
     return _dumped(way.body(request), name)
 
 
@@ -60,7 +62,7 @@ def costs_more(body: Mapping[str, JsonValue]) -> bool:
 
 
 def _dumped(body: Mapping[str, JsonValue], model: str) -> bytes:
-    kept = {key: value for key, value in body.items() if key not in _STREAMING}
+    kept = {key: value for key, value in body.items() if key not in _NOT_SENT}
     # Without spaces, so that it is no larger than the size that was compared with what the gateways take.
     # A lone half of a surrogate pair, which JSON can escape, has no UTF-8.
     return json.dumps({**kept, "model": model}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -54,6 +54,13 @@ def test_each_end_is_asked_and_the_answers_are_in_the_folder(ends: Ends) -> None
     assert outcome.reserved == 0
 
 
+def test_nothing_is_stored_at_the_provider_and_no_other_tier_is_charged(ends: Ends) -> None:
+    ends.record([request(1, store=True, metadata={"case": "7"}, service_tier="priority", seed=3)])
+    ends.run(plan_of())
+    for one in (*ends.cloud.completions(), *ends.fleet.completions()):
+        assert set(json.loads(one.body)) == {"model", "messages", "max_tokens", "seed"}
+
+
 def test_a_second_run_asks_nothing(ends: Ends) -> None:
     ends.record(request(number) for number in range(5))
     spent = ends.run(plan_of()).spent
