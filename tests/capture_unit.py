@@ -14,8 +14,9 @@ from typing import Any
 
 import pyrage
 
-from rackwright.roles.capture.role import PROGRAMS
-from rackwright.roles.capture.settings import Orders
+from rackwright.roles.capture.role import TEMPLATES
+from rackwright.roles.capture.settings import FILES, FOLDER, ORDERS, SERVICE, Orders
+from rackwright.roles.capture.shipped import FOLDERS, MODULES
 from tests.waiting import wait_until
 
 MIGRATION = "leave-openai"
@@ -30,10 +31,20 @@ class CaptureUnit:
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("program", "files"):
+        for name in ("program", "files", *(f"program/{one}" for one in FOLDERS)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        for name, source in PROGRAMS.items():
+        for name, source in MODULES.items():
             (self.folder / "program" / name).write_text(source.read_text())
+
+    def edit(self, module: str, old: str, new: str) -> None:
+        """Change one text in a module of the program."""
+        path = self.folder / "program/rackwright/roles/capture/program" / module
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def replace_redactor(self, text: str) -> None:
+        (self.folder / "program/rackwright/migrate/redact/__init__.py").write_text(text)
 
     @property
     def socket(self) -> Path:
@@ -80,8 +91,15 @@ class CaptureUnit:
 
     @property
     def command(self) -> tuple[str, ...]:
-        program = str(self.folder / "program" / "capture.py")
-        return sys.executable, program, str(self.folder / "capture.json"), str(self.folder / "files")
+        """What the unit starts, in the folders of this test."""
+        (line,) = (line for line in (TEMPLATES / SERVICE).read_text().splitlines() if line.startswith("ExecStart="))
+        here = {
+            "/usr/bin/python3": sys.executable,
+            FOLDER: f"{self.folder}/program",
+            ORDERS: f"{self.folder}/capture.json",
+            FILES: f"{self.folder}/files",
+        }
+        return tuple(here.get(word, word) for word in line.removeprefix("ExecStart=").split())
 
     def stop(self) -> int:
         """End it as systemd does; return its exit status."""

@@ -6,20 +6,17 @@ from pathlib import Path
 
 from pyinfra.api.deploy import deploy
 
-import rackwright.migrate
+from rackwright.operations.filesystem.absent import others_absent
 from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.filesystem.folder import folder
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import systemd_unit
 from rackwright.operations.user import system_user
 from rackwright.roles.capture.settings import FOLDER, SERVICE, SOCKET_UNIT, STATE, USER
+from rackwright.roles.capture.shipped import FOLDERS, MODULES
 
 TEMPLATES = Path(__file__).parent / "templates"
-PROGRAMS = {
-    "capture.py": TEMPLATES / "capture.py",
-    # The controller redacts imported requests with the same file.
-    "redact.py": Path(rackwright.migrate.__file__).parent / "redact.py",
-}
+_SYNTAX = "python3 -I -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' {path}"
 
 
 @deploy("capture")
@@ -34,12 +31,20 @@ def capture() -> None:
     system_user(name=f"Make the user {USER}", user=USER)
     folder(name="Make the folder for the program", path=FOLDER)
     folder(name="Make the folder for recorded requests", path=STATE)
-    for name, source in PROGRAMS.items():
+    _program()
+    for unit in (SOCKET_UNIT, SERVICE):
+        systemd_unit(name=f"Write {unit}", unit=unit, content=(TEMPLATES / unit).read_text(encoding="utf-8"))
+
+
+def _program() -> None:
+    for name in FOLDERS:
+        folder(name=f"Make the folder {name}", path=f"{FOLDER}/{name}")
+    for name, source in MODULES.items():
         checked_file(
             name=f"Write {name}",
             path=f"{FOLDER}/{name}",
             content=source.read_text(encoding="utf-8"),
-            check="python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' {path}",
+            check=_SYNTAX,
         )
-    for unit in (SOCKET_UNIT, SERVICE):
-        systemd_unit(name=f"Write {unit}", unit=unit, content=(TEMPLATES / unit).read_text(encoding="utf-8"))
+    # A module of an earlier version could be imported, and so could a compiled one.
+    others_absent(name="Remove other files of the program", folder=FOLDER, keep=tuple(MODULES))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from rackwright.values.base import Stored
 
 FOLDER = "/etc/rackwright/capture"
-PROGRAM = f"{FOLDER}/capture.py"
 SERVICE, SOCKET_UNIT = "rackwright-capture.service", "rackwright-capture.socket"
 UNITS = (SERVICE, SOCKET_UNIT)
 """Installed on each gateway of a fleet with `clouds`; without orders they don't start."""

@@ -289,7 +289,8 @@ def test_a_capture_ends_by_its_time_even_if_nobody_stops_it(recording: Recording
     recording.ask()
     recording.start()
     wanted = recording.ask()
-    assert [one["id"] for one in recording.arrived(1)] == [wanted]
+    recording.arrived(1)
+    assert [one["id"] for one in recording.recorded()] == [wanted]
 
 
 def test_a_fault_in_the_script_costs_no_answer_and_is_counted(recording: Recording) -> None:
@@ -300,8 +301,10 @@ def test_a_fault_in_the_script_costs_no_answer_and_is_counted(recording: Recordi
         recording.stack.gateway.ask(f"set map {place} assistant {value}")
         recording.ask()
     recording.start()
-    recording.ask()
-    eventually(lambda: recording.unit.state["dropped"].get("fault") == 3)
+    wanted = recording.ask()
+    eventually(lambda: recording.kept() == 4)
+    assert recording.unit.state["dropped"] == {"fault": 3}
+    assert [one["id"] for one in recording.unit.records()] == [wanted]
 
 
 def test_what_is_only_counted_while_the_unit_is_down_takes_no_memory(recording: Recording) -> None:

@@ -39,7 +39,7 @@ COVERS = (
     "rackwright/gateway/capture_runtime.py",
     "rackwright/lifecycle/migrate/capture.py",
     "rackwright/lifecycle/migrate/erase.py",
-    "rackwright/migrate/redact.py",
+    "rackwright/migrate/redact",
     "roles/capture",
     "roles/gateway",
 )

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from rackwright.operations.facts.ours import OurBuilds, OurFiles, OurUnits, OurUsers
 from rackwright.operations.retired import retired_builds, retired_files, retired_units, retired_users
+from rackwright.roles.capture.settings import FOLDER as CAPTURE
+from rackwright.roles.capture.shipped import MODULES
 from rackwright.roles.etcd.settings import FILES as ETCD
 from rackwright.roles.gpu_faults.settings import FILES as GPU_FAULTS
 from rackwright.roles.tool.settings import FOLDER, RUN, STATE
@@ -79,6 +81,18 @@ def test_every_file_of_probes_and_gpu_faults_is_known_as_ours(tmp_path: Path) ->
     command = OurFiles().command().replace("/etc/", f"{tmp_path}/etc/")
     found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.split()
     assert sorted(found) == sorted(f"{tmp_path}{path}" for path in files)
+
+
+def test_a_host_that_loses_its_capture_keeps_none_of_its_modules(tmp_path: Path) -> None:
+    folder = tmp_path / CAPTURE.removeprefix("/")
+    for name in MODULES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    command = OurFiles().command().replace("/etc/", f"{tmp_path}/etc/")
+    said = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
+    (removal,) = commands(files, facts={OurFiles: OurFiles().process(said.split())})
+    subprocess.run(["sh", "-c", removal], check=True)
+    assert not folder.exists()
 
 
 def test_a_host_that_loses_the_tool_keeps_what_it_made_there(tmp_path: Path) -> None:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import ast
 import sys
+from dataclasses import replace
 from hashlib import sha256
 
 from rackwright.operations.facts.account import Account, UserAccount
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.path_state import Found, PathState
+from rackwright.operations.facts.path_state import FilesBelow, Found, PathState
 from rackwright.operations.facts.unit import OurUnitStates, Unit
-from rackwright.roles.capture.role import PROGRAMS, TEMPLATES, capture
+from rackwright.roles.capture.role import TEMPLATES, capture
 from rackwright.roles.capture.settings import (
     FILES,
     FOLDER,
     ORDERS,
-    PROGRAM,
     SERVICE,
     SOCKET,
     SOCKET_UNIT,
     STATE,
     USER,
 )
+from rackwright.roles.capture.shipped import FOLDERS, MODULES, START
 from tests.fakes import play
+from tests.import_graph import ROOT, imports, name_of
 
 
 def test_a_fresh_gateway_gets_age_a_user_the_program_and_its_units_and_nothing_starts() -> None:
@@ -32,43 +33,68 @@ def test_a_fresh_gateway_gets_age_a_user_the_program_and_its_units_and_nothing_s
         f"Make the user {USER}",
         "Make the folder for the program",
         "Make the folder for recorded requests",
-        "Write capture.py",
-        "Write redact.py",
+        *(f"Make the folder {name}" for name in FOLDERS),
+        *(f"Write {name}" for name in MODULES),
         f"Write {SOCKET_UNIT}",
         f"Write {SERVICE}",
     ]
-    for name, source in PROGRAMS.items():
+    for name, source in MODULES.items():
         assert played.uploads[f"{FOLDER}/{name}.rackwright-new"] == source.read_text()
     assert not any(f"systemctl {verb}" in command for command in played.commands for verb in ("start", "restart"))
 
 
+READY: dict[object, object] = {
+    InstalledPackages: ("age", "python3"),
+    UserAccount: Account("/nonexistent", "/usr/sbin/nologin"),
+    FilesBelow: tuple(MODULES),
+    OurUnitStates: {unit: Unit("loaded", "inactive", "enabled") for unit in (SERVICE, SOCKET_UNIT)},
+}
+for _path in (FOLDER, STATE, *(f"{FOLDER}/{name}" for name in FOLDERS)):
+    READY[PathState, _path] = Found("directory", 0o755, "root", "root")
+_FILES = {f"{FOLDER}/{name}": source for name, source in MODULES.items()}
+_FILES |= {f"/etc/systemd/system/{unit}": TEMPLATES / unit for unit in (SERVICE, SOCKET_UNIT)}
+for _path, _source in _FILES.items():
+    _digest = sha256(_source.read_bytes()).hexdigest()
+    READY[PathState, _path] = Found("regular file", 0o644, "root", "root", _digest)
+
+
 def test_a_gateway_that_is_ready_is_left_alone() -> None:
-    facts: dict[object, object] = {
-        InstalledPackages: ("age", "python3"),
-        UserAccount: Account("/nonexistent", "/usr/sbin/nologin"),
-    }
-    for folder in (FOLDER, STATE):
-        facts[PathState, folder] = Found("directory", 0o755, "root", "root")
-    files = {f"{FOLDER}/{name}": source for name, source in PROGRAMS.items()}
-    files |= {f"/etc/systemd/system/{unit}": TEMPLATES / unit for unit in (SERVICE, SOCKET_UNIT)}
-    for path, source in files.items():
-        digest = sha256(source.read_bytes()).hexdigest()
-        facts[PathState, path] = Found("regular file", 0o644, "root", "root", digest)
-    facts[OurUnitStates] = {unit: Unit("loaded", "inactive", "enabled") for unit in (SERVICE, SOCKET_UNIT)}
-    assert play(capture, facts=facts).changed == []
+    assert play(capture, facts=READY).changed == []
 
 
-def test_the_programs_need_only_python_itself() -> None:
-    for name, source in PROGRAMS.items():
-        tree = ast.parse(source.read_text())
-        imported = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
-        imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        assert {one.partition(".")[0] for one in imported} <= sys.stdlib_module_names, name
+def test_a_plan_shows_the_change_of_each_file_and_what_is_left_of_an_earlier_version() -> None:
+    texts = {"rackwright/migrate/redact/search.py": "earlier", START: "other"}
+    facts = dict(READY)
+    for name, text in texts.items():
+        content = f"{text} text\n".encode()
+        digest = sha256(content).hexdigest()
+        facts[PathState, f"{FOLDER}/{name}"] = Found("regular file", 0o644, "root", "root", digest, content)
+    stray = ("capture.py", "rackwright/migrate/redact/__pycache__/texts.cpython-311.pyc")
+    played = play(capture, facts=facts | {FilesBelow: (*MODULES, *stray)})
+    assert set(played.planned) == {*(f"Write {name}" for name in texts), "Remove other files of the program"}
+    for name, text in texts.items():
+        assert f"-{text} text" in played.planned[f"Write {name}"]
+    assert played.planned["Remove other files of the program"].splitlines() == [f"- {FOLDER}/{one}" for one in stray]
+    assert f"rm -f -- {FOLDER}/{stray[0]} {FOLDER}/{stray[1]}" in played.commands
+
+
+def test_a_file_that_others_may_write_is_taken_back() -> None:
+    path = f"{FOLDER}/{START}"
+    found = replace(READY[PathState, path], mode=0o666, user=USER)  # type: ignore[type-var]
+    assert play(capture, facts=READY | {(PathState, path): found}).changed == [f"Write {START}"]
+
+
+def test_the_modules_import_only_each_other_and_python_itself() -> None:
+    names = {name_of(ROOT / name): name for name in MODULES}
+    for module, name in names.items():
+        for imported in imports(MODULES[name].read_text(), module, is_package=name.endswith("__init__.py")):
+            own = {imported, imported.rpartition(".")[0]} & names.keys()
+            assert own or imported.partition(".")[0] in sys.stdlib_module_names, f"{name} imports {imported}"
 
 
 def test_the_units_name_the_places_that_the_tool_uses() -> None:
     service, socket = ((TEMPLATES / unit).read_text().splitlines() for unit in (SERVICE, SOCKET_UNIT))
-    assert f"ExecStart=/usr/bin/python3 {PROGRAM} {ORDERS} {FILES}" in service
+    assert f"ExecStart=/usr/bin/python3 -I -S -B {FOLDER} {ORDERS} {FILES}" in service
     assert f"StateDirectory={FILES.removeprefix('/var/lib/')}" in service
     assert f"User={USER}" in service
     assert f"ListenStream={SOCKET}" in socket

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.roles.capture.shipped import MODULES
 from tests.capture_unit import MIGRATION, CaptureUnit
 from tests.waiting import wait_until
 
@@ -69,6 +71,9 @@ def test_the_operators_own_patterns_are_replaced_and_a_bad_one_ends_the_unit(uni
     with pytest.raises(ConnectionError):
         unit.start()
     assert unit.ended() == 1
+    # Where it was, and no words of it: they could quote a request.
+    message = (unit.folder / "messages").read_text()
+    assert re.fullmatch(r"ValueError at main\.py:[0-9]+ > main\.py:[0-9]+ > [\w.:> ]+\n", message)
 
 
 def test_what_cannot_be_redacted_is_dropped_and_counted(unit: CaptureUnit) -> None:
@@ -103,17 +108,35 @@ def test_a_surrogate_becomes_something_that_a_file_can_have(unit: CaptureUnit) -
 
 
 def test_a_pattern_that_needs_time_without_end_costs_one_request(unit: CaptureUnit) -> None:
-    program = unit.folder / "program" / "capture.py"
-    program.write_text(program.read_text().replace("REDACT_SECONDS = 10", "REDACT_SECONDS = 0.2"))
+    unit.edit("line.py", "REDACT_SECONDS = 10", "REDACT_SECONDS = 0.2")
     slow = "class Redactor:\n    def __init__(self, more): self.counts = {}\n    def body(self, value):\n"
     slow += "        import re\n        re.match('(a|a)*$', 'a' * 60 + 'b') if 'slow' in value else None\n"
     slow += "        return value\n"
-    (unit.folder / "program" / "redact.py").write_text(slow)
+    unit.replace_redactor(slow)
     unit.start()
     unit.send(b'{"slow":1}', b'{"fast":1}')
     unit.stop()
     assert [one["body"] for one in unit.records()] == [{"fast": 1}]
     assert unit.state["dropped"] == {"not_redacted": 1}
+
+
+def test_it_imports_nothing_from_folders_that_its_user_may_write_and_writes_nothing_where_it_lies(
+    unit: CaptureUnit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for name in ("json", "sitecustomize", "usercustomize"):
+        (bad / f"{name}.py").write_text("raise SystemExit(9)\n")
+    monkeypatch.chdir(bad)
+    monkeypatch.setenv("PYTHONPATH", str(bad))
+    monkeypatch.setenv("PYTHONSTARTUP", str(bad / "json.py"))
+    unit.start()
+    assert unit.send(body()) == b"ok\n"
+    assert unit.stop() == 0
+    assert len(unit.records()) == 1
+    program = unit.folder / "program"
+    found = {path.relative_to(program).as_posix() for path in program.rglob("*") if path.is_file()}
+    assert found == set(MODULES)
 
 
 def test_what_haproxy_dropped_is_counted_and_an_unknown_reason_too(unit: CaptureUnit) -> None:
@@ -151,8 +174,7 @@ def test_a_kill_loses_at_most_the_open_file(unit: CaptureUnit) -> None:
 
 
 def test_a_file_is_rotated_by_its_size(unit: CaptureUnit) -> None:
-    program = unit.folder / "program" / "capture.py"
-    program.write_text(program.read_text().replace("ROTATE_BYTES = 4 * 2**20", "ROTATE_BYTES = 20_000"))
+    unit.edit("age_file.py", "ROTATE_BYTES = 4 * 2**20", "ROTATE_BYTES = 20_000")
     unit.start()
     unit.send(*(body("x" * 9_000) for _ in range(9)))
     unit.stop()
@@ -160,8 +182,7 @@ def test_a_file_is_rotated_by_its_size(unit: CaptureUnit) -> None:
 
 
 def test_a_file_is_rotated_by_its_age(unit: CaptureUnit) -> None:
-    program = unit.folder / "program" / "capture.py"
-    program.write_text(program.read_text().replace("ROTATE_SECONDS = 60", "ROTATE_SECONDS = 0.2"))
+    unit.edit("age_file.py", "ROTATE_SECONDS = 60", "ROTATE_SECONDS = 0.2")
     unit.start()
     unit.send(body())
     wait_until(lambda: len(unit.complete) == 1)
@@ -238,7 +259,7 @@ def test_a_full_disk_ends_it_and_leaves_only_complete_files(tmp_path: Path) -> N
 def test_neither_its_messages_nor_its_arguments_have_what_was_asked(unit: CaptureUnit) -> None:
     broken = "class Redactor:\n    counts = {}\n    def __init__(self, more): pass\n"
     broken += "    def body(self, value): raise ValueError(str(value))\n"
-    (unit.folder / "program" / "redact.py").write_text(broken)
+    unit.replace_redactor(broken)
     unit.start()
     unit.send(body(SECRET))
     assert unit.process

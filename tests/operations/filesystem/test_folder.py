@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from rackwright.operations.facts.path_state import Existing, Found, PathState
-from rackwright.operations.filesystem.absent import absent
+from rackwright.operations.facts.path_state import Existing, FilesBelow, Found, PathState
+from rackwright.operations.filesystem.absent import absent, others_absent
 from rackwright.operations.filesystem.folder import folder
 from tests.fakes import commands
 
@@ -29,3 +32,23 @@ def test_only_what_is_there_is_removed() -> None:
 
     assert commands(gone, facts={Existing: ("/srv/a b",)}) == ["rm -rf --one-file-system -- '/srv/a b'"]
     assert commands(gone, facts={Existing: ()}) == []
+
+
+def test_every_file_that_does_not_belong_in_a_folder_is_removed(tmp_path: Path) -> None:
+    top = tmp_path / "it's here"
+    for name in ("kept", "inner/kept.py", "inner/__pycache__/kept.pyc", "old name"):
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).touch()
+    (top / "link").symlink_to("/nonexistent")
+
+    def gone() -> None:
+        others_absent(name="Others", folder=str(top), keep=("kept", "inner/kept.py"))
+
+    said = subprocess.run(["sh", "-c", FilesBelow().command(str(top))], capture_output=True, text=True, check=True)
+    found = FilesBelow().process(said.stdout.splitlines())
+    (removal,) = commands(gone, facts={FilesBelow: found})
+    subprocess.run(["sh", "-c", removal], check=True)
+    left = {path.relative_to(top).as_posix() for path in top.rglob("*") if not path.is_dir()}
+    assert left == {"kept", "inner/kept.py"}
+    assert commands(gone, facts={FilesBelow: tuple(left)}) == []
+    assert commands(gone, facts={FilesBelow: ()}) == []
