@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.filesystem.absent import others_absent
 from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.filesystem.folder import folder
+from rackwright.operations.filesystem.others_absent import others_absent
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import systemd_unit
 from rackwright.operations.user import system_user

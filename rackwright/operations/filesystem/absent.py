@@ -8,8 +8,7 @@ from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diff import show
-from rackwright.operations.facts.path_state import Existing, FilesBelow
+from rackwright.operations.facts.path_state import Existing
 
 
 @operation()
@@ -23,12 +22,3 @@ def absent(*, paths: tuple[str, ...], restart: str | None = None) -> Generator[P
         yield StringCommand("rm -rf --one-file-system --", *(QuoteString(path) for path in found))
     if found and restart:
         yield StringCommand("systemctl try-restart --", QuoteString(restart))
-
-
-@operation()
-def others_absent(*, folder: str, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
-    """Remove each file in the folder, and in those within it, whose path in the folder isn't in `keep`."""
-    gone = [f"{folder}/{name}" for name in host.get_fact(FilesBelow, path=folder) if name not in keep]
-    if gone:
-        show("\n".join(f"- {path}" for path in gone))
-        yield StringCommand("rm -f --", *(QuoteString(path) for path in gone))
