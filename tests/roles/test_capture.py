@@ -7,10 +7,10 @@ from dataclasses import replace
 from hashlib import sha256
 
 from rackwright.operations.facts.account import Account, UserAccount
-from rackwright.operations.facts.files_below import FilesBelow
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.unit import OurUnitStates, Unit
+from rackwright.operations.filesystem.others_absent import FilesBelow
 from rackwright.roles.capture.role import TEMPLATES, capture
 from rackwright.roles.capture.settings import (
     FILES,

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator
 
 from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
+from pyinfra.api.facts import FactBase
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diff import show
-from rackwright.operations.facts.files_below import FilesBelow
+
+
+class FilesBelow(FactBase[tuple[str, ...]]):
+    """Given a folder, return the path in it of everything below that isn't a folder; none if it doesn't exist."""
+
+    def command(self, path: str) -> str:
+        return f"find {shlex.quote(path)} -mindepth 1 ! -type d -printf '%P\\n' 2>/dev/null || true"
+
+    @staticmethod
+    def default() -> tuple[str, ...]:
+        return ()
+
+    def process(self, output: list[str]) -> tuple[str, ...]:
+        return tuple(sorted(output))
 
 
 @operation()

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.operations.facts.files_below import FilesBelow
 from rackwright.operations.facts.path_state import Existing, Found, PathState
 from rackwright.operations.filesystem.absent import absent
 from rackwright.operations.filesystem.folder import folder
-from rackwright.operations.filesystem.others_absent import others_absent
+from rackwright.operations.filesystem.others_absent import FilesBelow, others_absent
 from tests.fakes import commands
 
 
