@@ -30,7 +30,7 @@ def replay(context: Context, name: str, fleet_again: bool, yes: bool) -> None:
     from rackwright.cli.render.migrate_report.replay_text import replay_document, replay_lines
     from rackwright.lifecycle.migrate.place import open_place
     from rackwright.lifecycle.migrate.progress import next_step
-    from rackwright.lifecycle.migrate.replay_procedure import replay as ask_again
+    from rackwright.lifecycle.migrate.replay.procedure import replay as ask_again
     from rackwright.lifecycle.session.session import open_session
 
     with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet) as session:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Fleet
-from rackwright.lifecycle.migrate.gateway_lanes import lane_to
-from rackwright.lifecycle.migrate.lane import Pace
 from rackwright.lifecycle.migrate.place import Place
-from rackwright.lifecycle.migrate.prepare import requests_in, require_replicas
 from rackwright.lifecycle.migrate.probe_features import probe_features
 from rackwright.lifecycle.migrate.provider import provider_objects
+from rackwright.lifecycle.migrate.replay.gateway_lanes import lane_to
+from rackwright.lifecycle.migrate.replay.lane import Pace
+from rackwright.lifecycle.migrate.replay.prepare import requests_in
+from rackwright.lifecycle.migrate.require_ends import require_replicas
 from rackwright.migrate.assessment import Assessed, Moved, Used
 from rackwright.migrate.features.kinds import Status
 from rackwright.migrate.features.mapping import mapping

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pydantic import JsonValue
 
 from rackwright.errors import ProofError
-from rackwright.lifecycle.migrate.lane import Lane, Stop
+from rackwright.lifecycle.migrate.replay.lane import Lane, Stop
 from rackwright.migrate.features.kinds import Probe, Status
 from rackwright.migrate.features.table import probe
 

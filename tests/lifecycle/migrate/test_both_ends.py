@@ -7,10 +7,10 @@ import json
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.lane import Stop
+from rackwright.lifecycle.migrate.replay.lane import Stop
+from rackwright.lifecycle.migrate.replay.sender import Got
 from rackwright.lifecycle.migrate.score.both_ends import Ends
 from rackwright.lifecycle.migrate.score.golden_cost import GoldenCost
-from rackwright.lifecycle.migrate.sender import Got
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.spent import Spent
 from rackwright.migrate.asking.way import Way, way_of

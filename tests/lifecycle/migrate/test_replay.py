@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate import replay as replay_module
-from rackwright.lifecycle.migrate.answered import KINDS
-from rackwright.lifecycle.migrate.lane import Pace
+from rackwright.lifecycle.migrate.replay import replay as replay_module
+from rackwright.lifecycle.migrate.replay.answered import KINDS
+from rackwright.lifecycle.migrate.replay.lane import Pace
 from rackwright.migrate.asking import sample_copy
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.price_of import cost, most

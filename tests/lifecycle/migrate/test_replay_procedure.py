@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rackwright.errors import FleetError, RackwrightError
-from rackwright.lifecycle.migrate import replay as replay_module
-from rackwright.lifecycle.migrate.gateway_lanes import Hours
-from rackwright.lifecycle.migrate.replay_procedure import replay
+from rackwright.lifecycle.migrate.replay import replay as replay_module
+from rackwright.lifecycle.migrate.replay.gateway_lanes import Hours
+from rackwright.lifecycle.migrate.replay.procedure import replay
 from rackwright.lifecycle.migrate.score.procedure import score
 from rackwright.lifecycle.migrate.stale import stale
 from rackwright.lifecycle.migrate.standing import standing
@@ -143,8 +143,10 @@ def test_another_currency_is_refused(made: DeskEnds) -> None:
     replay(made.desk.open(Agreeing()))
     made.desk.edit("EUR", "USD")
     made.record(request(2))
-    with pytest.raises(RackwrightError, match="should stay EUR"):
-        replay(made.desk.open(Agreeing()))
+    for fleet_again in (False, True):
+        with pytest.raises(RackwrightError, match="should stay EUR"):
+            replay(made.desk.open(Agreeing()), fleet_again=fleet_again)
+    assert sum(one.lines for _, one in made.desk.open().folder.of("answers-fleet")) == 1
 
 
 def refusing_n(*, waivers: bool = False) -> Assessed:

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from rackwright.gateway import Gateways
-from rackwright.lifecycle.migrate.lane import Lane, Pace
-from rackwright.lifecycle.migrate.lent_key import LentKey
-from rackwright.lifecycle.migrate.prepare import prepare
-from rackwright.lifecycle.migrate.replay import Replay
-from rackwright.lifecycle.migrate.sender import Door, gateway_sender
+from rackwright.lifecycle.migrate.replay.lane import Lane, Pace
+from rackwright.lifecycle.migrate.replay.lent_key import LentKey
+from rackwright.lifecycle.migrate.replay.prepare import prepare
+from rackwright.lifecycle.migrate.replay.replay import Replay
+from rackwright.lifecycle.migrate.replay.sender import Door, gateway_sender
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.way import way_of
 from rackwright.migrate.side import Side
@@ -96,7 +96,7 @@ def replayed(through: Through, folder: Path, count: int) -> tuple[Outcome, list[
     records.write("requests", [request(number).model_dump_json() for number in range(count)])
     with through.lane("cloud") as cloud, through.lane("fleet") as fleet:
         names, way = {"gpt-4o-mini": "assistant", "gpt-4o": "coder"}, way_of(plan, None)
-        run = Replay(plan, records, names, way, cloud, fleet, lambda _, one: notes.append(one), lambda _: None)
+        run = Replay(plan, records, names, cloud, fleet, lambda _, one: notes.append(one), lambda _: None)
         return run.run(prepare(plan, records, None, way)), notes
 
 

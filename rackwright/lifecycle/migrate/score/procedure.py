@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from rackwright.errors import RackwrightError
 from rackwright.fleet.golden.golden_file import read_golden_set
 from rackwright.fleet.golden.golden_set import GoldenSet
-from rackwright.lifecycle.migrate.answered import reading
 from rackwright.lifecycle.migrate.known_way import known_way
 from rackwright.lifecycle.migrate.place import Place
+from rackwright.lifecycle.migrate.replay.answered import reading
 from rackwright.lifecycle.migrate.score.both_ends import both_ends
 from rackwright.lifecycle.migrate.score.golden_cost import GoldenCost
 from rackwright.lifecycle.migrate.score.judging import Ask, judge_of

@@ -15,15 +15,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.answered import KINDS
-from rackwright.lifecycle.migrate.ask_part import OVER, Part, Wanted
-from rackwright.lifecycle.migrate.lane import Lane
-from rackwright.lifecycle.migrate.prepare import Prepared
+from rackwright.lifecycle.migrate.replay.answered import KINDS
+from rackwright.lifecycle.migrate.replay.ask_part import OVER, Part, Wanted
+from rackwright.lifecycle.migrate.replay.lane import Lane
+from rackwright.lifecycle.migrate.replay.prepare import Prepared
 from rackwright.migrate.asking.budget import Budget
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.sample import Drawn
 from rackwright.migrate.asking.sample_copy import SampleCopy
-from rackwright.migrate.asking.way import Way
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.replayed_answer import ReplayedAnswer
@@ -44,7 +43,6 @@ class Replay:
     folder: Folder
     names: Mapping[str, str]
     """The provider's model → the name of the fleet's model at the gateways."""
-    way: Way
     cloud: Lane
     fleet: Lane
     note: Note
@@ -107,7 +105,7 @@ class Replay:
         """Ask a part and write its answers. Return why the replay ends, "" if it goes on."""
         whole = reserve >= self._left
         self._budget = Budget(reserve)
-        part = Part(self.plan, self.cloud, self.fleet, self._budget, self.names, self.way, self._heard)
+        part = Part(self.plan, self.cloud, self.fleet, self._budget, self.names, self._prepared.way, self._heard)
         part.ask(wanted)
         self._spent += self._budget.spent
         self._budget = Budget(0)
@@ -138,7 +136,7 @@ class Replay:
         self.note(self._line(""), self._outcome(reserve, ""))
 
     def _outcome(self, reserve: float, stopped: str) -> Outcome:
-        found = outcome_of(self.plan, self.way, self._prepared)
+        found = outcome_of(self.plan, self._prepared)
         return found.model_copy(update={"spent": self._spent, "reserved": reserve, "stopped": stopped})
 
     def _line(self, stopped: str) -> str:
@@ -158,7 +156,7 @@ class Replay:
         )
 
 
-def outcome_of(plan: Plan, way: Way, prepared: Prepared) -> Outcome:
+def outcome_of(plan: Plan, prepared: Prepared) -> Outcome:
     """Return what replays have done so far."""
     return Outcome(
         recorded=prepared.sample.recorded,
@@ -167,8 +165,8 @@ def outcome_of(plan: Plan, way: Way, prepared: Prepared) -> Outcome:
         asks=dict(prepared.answered.asks),
         currency=plan.currency,
         spent=prepared.spent,
-        ends=way.ends,
-        versions=way.versions,
+        ends=prepared.way.ends,
+        versions=prepared.way.versions,
     )
 
 

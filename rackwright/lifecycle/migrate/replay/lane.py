@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rackwright.lifecycle.migrate.sender import Got, Sender
+from rackwright.lifecycle.migrate.replay.sender import Got, Sender
 from rackwright.migrate.asking.price_of import UNCERTAIN
 from rackwright.migrate.side import Side
 from rackwright.values.secrets import Secret

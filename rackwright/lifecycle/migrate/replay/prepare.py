@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from rackwright.errors import FleetError, Problem, RackwrightError
-from rackwright.fleet.fleet import Fleet
-from rackwright.lifecycle.migrate.answered import KINDS, Answered, read_answers
+from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate.known_way import other_currency
+from rackwright.lifecycle.migrate.replay.answered import KINDS, Answered, read_answers
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.price_of import most, price, usual
 from rackwright.migrate.asking.sample import Drawn, Sample, draw
@@ -26,6 +25,7 @@ from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
 class Prepared:
     sample: Sample
     answered: Answered
+    way: Way
     spent: float
     """What replays of this migration have cost so far."""
     interrupted: float
@@ -92,7 +92,7 @@ def prepare(
     spent = max(before.spent if before else 0.0, known.charged)
     reserved = before.reserved if before else 0.0
     answered = _answered(folder, {one.id for one in sample.drawn}, way)
-    return Prepared(sample, answered, spent + reserved, reserved, by_scores)
+    return Prepared(sample, answered, way, spent + reserved, reserved, by_scores)
 
 
 class _Charged:
@@ -117,53 +117,6 @@ class _Charged:
                 of_it = self._tokens.pop(request.id, ())
                 self.charged += sum(price(self._plan, request.model, *tokens) for tokens in of_it)
             yield file, request
-
-
-def require_ends(fleet: Fleet, plan: Plan) -> Mapping[str, str]:
-    """Return what `require_replicas` does. Raise FleetError also if the gateways don't pass a model to the cloud."""
-    should = f"a model with cloud: {plan.cloud} should have it in its names"
-    problems = [
-        Problem(
-            f"{plan.migration} models.{provided}",
-            f"the gateways pass no {provided} to the cloud {plan.cloud}",
-            should,
-            "rackwright apply",
-        )
-        for provided in plan.models
-        if not _reaches_cloud(fleet, plan.cloud, provided)
-    ]
-    try:
-        names = require_replicas(fleet, plan)
-    except FleetError as error:
-        raise error.with_problems(problems) from None
-    if problems:
-        raise FleetError(problems)
-    return names
-
-
-def require_replicas(fleet: Fleet, plan: Plan) -> Mapping[str, str]:
-    """Return the name at the gateways of the fleet's model for each of the provider's models.
-
-    Raise FleetError with every model that has no replica.
-    """
-    names: dict[str, str] = {}
-    problems: list[Problem] = []
-    for provided, model in plan.models.items():
-        found = fleet.file.models.get(model)
-        if found is None or not fleet.replicas_of(model):
-            what = f"{model} has no replica yet"
-            should = "it needs a source, a runtime, a place and a context in the fleet file"
-            next_ = "add that, then rackwright apply"
-            problems.append(Problem(f"{plan.migration} models.{provided}", what, should, next_))
-        else:
-            names[provided] = provided if provided in found.names else found.names[0]
-    if problems:
-        raise FleetError(problems)
-    return names
-
-
-def _reaches_cloud(fleet: Fleet, cloud: str, name: str) -> bool:
-    return any(model.cloud == cloud and name in model.served for model in fleet.file.routed.values())
 
 
 def _answered(folder: Folder, ids: Collection[str], way: Way) -> Answered:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.ask_part import Wanted
+from rackwright.lifecycle.migrate.replay.ask_part import Wanted
 from rackwright.migrate.asking.outcome import Asks
 from rackwright.migrate.asking.way import Way
 from rackwright.migrate.folder import Folder

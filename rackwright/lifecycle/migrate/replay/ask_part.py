@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-from rackwright.lifecycle.migrate.lane import Lane, Stop
+from rackwright.lifecycle.migrate.replay.lane import Lane, Stop
 from rackwright.migrate.asking.budget import Budget
 from rackwright.migrate.asking.parse_answer import parse_answer
 from rackwright.migrate.asking.price_of import cost, most

@@ -11,9 +11,9 @@ from rackwright.errors import RackwrightError
 from rackwright.lifecycle.bench.way import entrance
 from rackwright.lifecycle.client.origin import choose_asker
 from rackwright.lifecycle.client.request import FromController
-from rackwright.lifecycle.migrate.lane import Lane, Pace
-from rackwright.lifecycle.migrate.lent_key import lent_key
-from rackwright.lifecycle.migrate.sender import Door, gateway_sender
+from rackwright.lifecycle.migrate.replay.lane import Lane, Pace
+from rackwright.lifecycle.migrate.replay.lent_key import lent_key
+from rackwright.lifecycle.migrate.replay.sender import Door, gateway_sender
 from rackwright.lifecycle.session.session import Session
 from rackwright.migrate.side import Side
 from rackwright.values.windows import Window, is_open, next_opening
