@@ -24,6 +24,8 @@ Part = Literal["requests", "answers-cloud", "answers-again", "answers-fleet"]
 PARTS: tuple[Part, ...] = get_args(Part)
 Read = Callable[[Part], Iterator[str]]
 """Returns the lines of a kind."""
+NOT_REPLAYED = "not replayed"
+"""In `left_out`: recorded requests that aren't in the sample."""
 WAITING = 64 * 2**20
 """Characters of lines that wait for their other parts."""
 
@@ -69,7 +71,7 @@ class Join:
             yield from once
             self.left_out.update(once.left_out())
             if first and once.unread:
-                self.left_out["not replayed"] = once.unread
+                self.left_out[NOT_REPLAYED] = once.unread
             wanted, first = once.later, False
 
 

@@ -48,10 +48,10 @@ def desk_with_ends(desk: Desk, ends: Ends, monkeypatch: pytest.MonkeyPatch, *mod
     ends.fleet.models = {"assistant": {}}
 
     @contextmanager
-    def lane_to(session: object, side: Side, pace: Pace, *, connections: int, key_hint: str = "") -> Iterator[Lane]:
+    def lane_to(session: object, side: Side, pace: Pace, *, connections: int) -> Iterator[Lane]:
         door = ends.door(ends.cloud if side == "cloud" else ends.fleet)
         with gateway_sender(door, connections=connections, seconds=30) as sender:
-            yield Lane(side, sender, FixedKey(), pace, key_hint)
+            yield Lane(side, sender, FixedKey(), pace)
 
     for module in (assess, procedure, gateway_lanes, *modules):
         monkeypatch.setattr(module, "lane_to", lane_to)

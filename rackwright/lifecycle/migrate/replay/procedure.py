@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from rackwright.errors import RackwrightError
 from rackwright.fleet.times.zone import zone_of
 from rackwright.lifecycle.migrate.known_way import known_way, spent_by_scores
 from rackwright.lifecycle.migrate.place import Place
@@ -31,19 +30,6 @@ class Replayed:
     budget: float
     by_scores: float = 0.0
     """What scores have cost, from the same budget."""
-
-    def error(self, name: str) -> RackwrightError | None:
-        """Return why the replay ended early, None if it didn't."""
-        if not self.outcome.stopped:
-            return None
-        used_up = "budget" in self.outcome.stopped
-        should = "replay.budget of the plan covers no further request" if used_up else "what was answered is kept"
-        return RackwrightError(
-            f"the replay stopped: {self.outcome.stopped}",
-            where=name,
-            should=should,
-            next=f"rackwright migrate {'score' if used_up else 'replay'} {name}",
-        )
 
 
 def replay(place: Place, *, fleet_again: bool = False) -> Replayed:
@@ -98,7 +84,6 @@ def _agree(place: Place, prepared: Prepared) -> None:
 def _asked(place: Place, names: Mapping[str, str], prepared: Prepared) -> Outcome:
     """Ask both sides through the gateways; return what all replays have done then."""
     plan, console = place.plan, place.console
-    hint = f"check clouds.{plan.cloud}.key, then rackwright check"
     hours = Hours(plan.replay.hours, zone_of(place.session.fleet), console.say)
 
     def note(what: str, outcome: Outcome) -> None:
@@ -107,7 +92,7 @@ def _asked(place: Place, names: Mapping[str, str], prepared: Prepared) -> Outcom
     with ExitStack() as stack:
         stopping = stack.enter_context(stoppable(console.heard))
         pace, connections = Pace(stopping=stopping, closed_until=hours.waiter()), plan.replay.concurrency
-        cloud = stack.enter_context(lane_to(place.session, "cloud", pace, connections=connections, key_hint=hint))
+        cloud = stack.enter_context(lane_to(place.session, "cloud", pace, connections=connections))
         fleet = stack.enter_context(lane_to(place.session, "fleet", pace, connections=connections))
         return Replay(plan, place.folder, names, cloud, fleet, note, console.say).run(prepared)
 

@@ -66,7 +66,7 @@ class Ends:
             got = self.lanes[side].ask(request.path, body)
         except Stop as stop:
             raise RackwrightError(
-                f"the score stopped: {stop.reason}",
+                f"the score stopped: {stop.stopped.line()}",
                 where=self.plan.migration,
                 next=f"rackwright check, then rackwright migrate score {self.plan.migration}",
             ) from None
