@@ -121,7 +121,7 @@ def test_what_is_no_chat_completion_has_no_body(request_):
 
 def test_a_length_is_counted_or_estimated():
     nothing, replayed = AnswerLengths(), AnswerLengths({"r": 9})
-    assert length_of(recorded(), nothing).whole == 102 + ANSWER
+    assert length_of(recorded(), nothing).whole == 101 + ANSWER
     assert length_of(recorded(max_tokens=10), nothing).answer == 10
     known = recorded().model_copy(update={"prompt_tokens": 7})
     assert (length_of(known, replayed).whole, length_of(known, replayed).counted) == (16, True)
