@@ -11,7 +11,6 @@ from rackwright.lifecycle.migrate.probe_features import probe_features
 from rackwright.lifecycle.migrate.provider import provider_objects
 from rackwright.lifecycle.migrate.replay.gateway_lanes import lane_to
 from rackwright.lifecycle.migrate.replay.lane import Pace
-from rackwright.lifecycle.migrate.replay.prepare import requests_in
 from rackwright.lifecycle.migrate.require_ends import require_replicas
 from rackwright.migrate.assessment import Assessed, Moved, Used
 from rackwright.migrate.features.kinds import Status
@@ -19,8 +18,10 @@ from rackwright.migrate.features.mapping import mapping
 from rackwright.migrate.features.summary import OTHER, ModelTraffic, TrafficSummary, summary
 from rackwright.migrate.features.table import CONTEXT, MAX_REQUEST, UNKNOWN, feature
 from rackwright.migrate.folder import Folder
+from rackwright.migrate.lines import lines_in
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.provider_objects import ProviderObjects
+from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.report.words import counted
 from rackwright.stopping import stoppable
 
@@ -65,7 +66,9 @@ def assess_offline(fleet: Fleet, plan: Plan, folder: Folder) -> Assessed:
 
 def traffic_of(fleet: Fleet, folder: Folder, plan: Plan) -> TrafficSummary:
     """Return what the recorded requests add up to. Raise RackwrightError if there is none."""
-    found = summary((request for _, request in requests_in(folder)), fleet.file.gateway.max_request)
+    found = summary(
+        (request for _, request in lines_in(folder, "requests", RecordedRequest)), fleet.file.gateway.max_request
+    )
     if not found.requests:
         raise RackwrightError(
             "has no recorded request",

@@ -20,7 +20,7 @@ from rackwright.migrate.replayed_answer import ReplayedAnswer
 from rackwright.values.base import Stored
 
 Part = Literal["requests", "answers-cloud", "answers-again", "answers-fleet"]
-"""A kind of files in the folder."""
+"""The kinds of files that a score joins."""
 PARTS: tuple[Part, ...] = get_args(Part)
 Read = Callable[[Part], Iterator[str]]
 """Returns the lines of a kind."""
@@ -147,14 +147,14 @@ def _next(lines: Iterator[str]) -> Iterator[str]:
 
 def _whole(parts: dict[Part, str]) -> Answered:
     return Answered(
-        parsed("requests", parts["requests"], RecordedRequest),
-        *(parsed(part, parts[part], ReplayedAnswer) for part in PARTS if part != "requests"),
+        parsed(parts["requests"], RecordedRequest, "requests"),
+        *(parsed(parts[part], ReplayedAnswer, part) for part in PARTS if part != "requests"),
     )
 
 
 def _lacks(parts: dict[Part, str]) -> str:
     cloud = parts.get("answers-cloud")
-    if cloud and parsed("answers-cloud", cloud, ReplayedAnswer).error:
+    if cloud and parsed(cloud, ReplayedAnswer, "answers-cloud").error:
         # A replay doesn't ask the others then.
         return "the cloud failed"
     missing = next(part for part in PARTS if part not in parts)
@@ -165,7 +165,7 @@ _SIDES: dict[Part, str] = {"answers-cloud": "cloud", "answers-again": "cloud aga
 
 
 def _named(part: Part, line: str) -> str:
-    return parsed(part, line, _Name).of
+    return parsed(line, _Name, part).of
 
 
 def _key(name: str) -> int:

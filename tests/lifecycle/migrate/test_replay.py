@@ -11,12 +11,12 @@ import pytest
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate.replay import replay as replay_module
-from rackwright.lifecycle.migrate.replay.answered import KINDS
 from rackwright.lifecycle.migrate.replay.lane import Pace
 from rackwright.migrate.asking import sample_copy
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.price_of import cost, most
 from rackwright.migrate.asking.stopped import Stopped
+from rackwright.migrate.file_kind import ANSWERS
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.recorded_request import RecordedRequest
 from tests.gateway.certificates import CertificateAuthority
@@ -106,7 +106,7 @@ def test_killed_between_any_two_writes_it_goes_on(ends: Ends, monkeypatch: pytes
             assert moment >= 10
         except Killed:
             pass
-    written = {asked: {one.request for one in ends.answers(asked)} for asked in KINDS}
+    written = {asked: {one.request for one in ends.answers(asked)} for asked in ANSWERS}
     before = {asked: sum(asked_ids(end).values()) for asked, end in (("cloud", ends.cloud), ("fleet", ends.fleet))}
     noted = ends.noted
     outcome = ends.run(plan)
@@ -114,7 +114,7 @@ def test_killed_between_any_two_writes_it_goes_on(ends: Ends, monkeypatch: pytes
     assert outcome.spent >= (noted.spent + noted.reserved if noted else 0)
     assert sum(asked_ids(ends.cloud).values()) - before["cloud"] == 16 - len(written["cloud"]) - len(written["again"])
     assert sum(asked_ids(ends.fleet).values()) - before["fleet"] == 8 - len(written["fleet"])
-    for asked in KINDS:
+    for asked in ANSWERS:
         ids = [one.request for one in ends.answers(asked)]
         assert sorted(ids) == sorted(f"r{number}" for number in range(8))
     charged = sum(price_per_answer(ends) for _ in range(sum(asked_ids(ends.cloud).values())))
@@ -383,5 +383,5 @@ def test_no_key_is_in_anything_that_is_left(ends: Ends, caplog: pytest.LogCaptur
     stopped = ends.run(plan_of())
     assert stopped.stopped
     left = [*ends.said, caplog.text, *(what + one.model_dump_json() for what, one in ends.notes)]
-    left += [line for asked in KINDS for line in ends.folder.read(KINDS[asked])]
+    left += [line for asked in ANSWERS for line in ends.folder.read(ANSWERS[asked])]
     assert not [text for text in left if KEY in text or KEY[:12] in text]

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate.known_way import other_currency
-from rackwright.lifecycle.migrate.replay.answered import KINDS, Answered, read_answers
+from rackwright.lifecycle.migrate.replay.answered import Answered, read_answers
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.price_of import most, price, usual
 from rackwright.migrate.asking.sample import Drawn, Sample, draw
 from rackwright.migrate.asking.way import Way
+from rackwright.migrate.file_kind import ANSWERS
 from rackwright.migrate.folder import Folder
-from rackwright.migrate.lines import parsed
+from rackwright.migrate.lines import lines_in
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
@@ -73,7 +72,7 @@ def prepare(
     paid = {one.request for one in read_answers(folder, "cloud", way)}
     known = _Charged(plan, folder)
     sample = draw(
-        known.counting(requests_in(folder)),
+        known.counting(lines_in(folder, "requests", RecordedRequest)),
         plan.models,
         plan.replay.sample,
         paid,
@@ -104,8 +103,7 @@ class _Charged:
         self._tokens: dict[str, list[tuple[int, int]]] = {}
         ends: tuple[Asked, ...] = ("cloud", "again")
         for asked in ends:
-            for line in folder.read(KINDS[asked]):
-                answer = parsed(KINDS[asked], line, ReplayedAnswer)
+            for _, answer in lines_in(folder, ANSWERS[asked], ReplayedAnswer):
                 if answer.prompt_tokens is not None and answer.completion_tokens is not None:
                     tokens = answer.prompt_tokens, answer.completion_tokens
                     self._tokens.setdefault(answer.request, []).append(tokens)
@@ -122,22 +120,7 @@ class _Charged:
 def _answered(folder: Folder, ids: Collection[str], way: Way) -> Answered:
     """Return what was answered of the sample, which may be smaller than an earlier one."""
     answers = Answered()
-    for answer in (one for asked in KINDS for one in read_answers(folder, asked, way)):
+    for answer in (one for asked in ANSWERS for one in read_answers(folder, asked, way)):
         if answer.request in ids:
             answers.add(answer)
     return answers
-
-
-def requests_in(folder: Folder) -> Iterator[tuple[str, RecordedRequest]]:
-    """Yield each recorded request with the name of its file. Raise RackwrightError if one can't be read."""
-    for name, _ in folder.of("requests"):
-        for number, line in enumerate(folder.lines(name), 1):
-            yield name, request_in(line, f"{folder.path / name} line {number}")
-
-
-def request_in(line: str, where: str) -> RecordedRequest:
-    """Return the recorded request. Raise RackwrightError, which says where, if it is none."""
-    try:
-        return RecordedRequest.model_validate_json(line)
-    except ValidationError:
-        raise RackwrightError("is no recorded request", where=where, should="restore it from a copy") from None

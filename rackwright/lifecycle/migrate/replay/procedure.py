@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from rackwright.fleet.times.zone import zone_of
 from rackwright.lifecycle.migrate.known_way import known_way, spent_by_scores
 from rackwright.lifecycle.migrate.place import Place
-from rackwright.lifecycle.migrate.replay.answered import KINDS
 from rackwright.lifecycle.migrate.replay.estimate import estimate
 from rackwright.lifecycle.migrate.replay.gateway_lanes import Hours, lane_to, require_client_here
 from rackwright.lifecycle.migrate.replay.lane import Pace
@@ -18,10 +17,11 @@ from rackwright.lifecycle.migrate.replay.replay import Replay, line_of, outcome_
 from rackwright.lifecycle.migrate.require_ends import require_ends
 from rackwright.lifecycle.migrate.stale import stale
 from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.file_kind import ANSWERS
 from rackwright.report.words import counted
 from rackwright.stopping import stoppable
 
-FLEET = KINDS["fleet"]
+FLEET = ANSWERS["fleet"]
 
 
 @dataclass(frozen=True)

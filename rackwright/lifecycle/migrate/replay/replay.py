@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.replay.answered import KINDS
 from rackwright.lifecycle.migrate.replay.ask_part import Part, Wanted
 from rackwright.lifecycle.migrate.replay.lane import Lane
 from rackwright.lifecycle.migrate.replay.prepare import Prepared
@@ -24,6 +23,7 @@ from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.sample import Drawn
 from rackwright.migrate.asking.sample_copy import SampleCopy
 from rackwright.migrate.asking.stopped import Stopped
+from rackwright.migrate.file_kind import ANSWERS
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.replayed_answer import ReplayedAnswer
@@ -128,7 +128,7 @@ class Replay:
 
     def _write(self, wanted: Sequence[Wanted], answers: Sequence[ReplayedAnswer]) -> None:
         order = {one.request.id: number for number, one in enumerate(wanted)}
-        for asked, kind in KINDS.items():
+        for asked, kind in ANSWERS.items():
             of_end = sorted((one for one in answers if one.asked == asked), key=lambda one: order[one.request])
             lines = (one.model_dump_json() for one in of_end)
             while few := list(islice(lines, IN_FILE)):
@@ -175,7 +175,7 @@ def outcome_of(plan: Plan, prepared: Prepared) -> Outcome:
 def line_of(plan: Plan, prepared: Prepared, spent: float, stopped: Stopped | None = None) -> str:
     """Return the same in one line, for the log. `spent`: by replays."""
     asks = prepared.answered.asks
-    counts = ", ".join(f"{asks[asked].all} {asked}" for asked in KINDS)
+    counts = ", ".join(f"{asks[asked].all} {asked}" for asked in ANSWERS)
     money = f"{spent + prepared.by_scores:.2f} of {plan.replay.budget:.2f} {plan.currency} spent"
     line = f"{len(prepared.sample.drawn)} requests; asked: {counts}; {money}"
     return f"{line}; stopped: {stopped.line()}" if stopped else line
