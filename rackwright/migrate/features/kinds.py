@@ -10,7 +10,6 @@ from pydantic import JsonValue
 
 Status = Literal["ok", "rejected", "ignored", "unknown"]
 """What a target does with a feature: unknown if nobody can say it from the target's answer."""
-Runtime = Literal["llama_cpp", "vllm"]
 Judge = Callable[[int, JsonValue], Status]
 """Takes the HTTP status and the answer's JSON; for a probe that streams, the list of its chunks."""
 
