@@ -119,11 +119,13 @@ def line_of(assessed: Assessed) -> str:
 def _moved(fleet: Fleet, plan: Plan, model: str, traffic: ModelTraffic, probed: Mapping[str, Status]) -> Moved:
     target = plan.models[model]
     engine = fleet.file.models.get(target)
-    runtime = engine.runtime.kind if engine else ""
+    runtime, version = (engine.runtime.kind, engine.runtime.version) if engine else ("", "")
     used = []
     for name, requests in traffic.features.items():
         known = feature(name)
-        status, source = known.status(runtime, probed.get(name)) if engine else ("unknown", "has no engine yet")
+        status, source = (
+            known.status(runtime, version, probed.get(name)) if engine else ("unknown", "has no engine yet")
+        )
         waiver = plan.waivers.get(name, "")
         used.append(
             Used(name=name, means=known.means, requests=requests, status=status, source=source, waiver=waiver)
