@@ -26,10 +26,10 @@ from typing import Any
 import httpx2
 
 from benchmarks.measure import keep
-from rackwright.lifecycle.migrate.lane import Lane, Pace
-from rackwright.lifecycle.migrate.prepare import prepare
-from rackwright.lifecycle.migrate.replay import Replay
-from rackwright.lifecycle.migrate.sender import Door, gateway_sender
+from rackwright.lifecycle.migrate.replay.lane import Lane, Pace
+from rackwright.lifecycle.migrate.replay.prepare import prepare
+from rackwright.lifecycle.migrate.replay.replay import Replay
+from rackwright.lifecycle.migrate.replay.sender import Door, gateway_sender
 from rackwright.migrate.asking.request_body import cloud_body
 from rackwright.migrate.asking.way import way_of
 from tests.lifecycle.migrate.ends import FixedKey, folder_at, plan_of, request
@@ -97,7 +97,7 @@ def replayed(port: int, count: int) -> float:
         ):
             cloud, fleet = Lane("cloud", one, FixedKey(), Pace()), Lane("fleet", other, FixedKey(), Pace())
             names = {"gpt-4o-mini": "gpt-4o", "gpt-4o": "gpt-4o"}
-            run = Replay(plan, folder, names, way, cloud, fleet, lambda *_: None, lambda _: None)
+            run = Replay(plan, folder, names, cloud, fleet, lambda *_: None, lambda _: None)
             started = time.perf_counter()
             outcome = run.run(prepared)
             seconds = time.perf_counter() - started

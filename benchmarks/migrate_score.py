@@ -26,6 +26,7 @@ import pyrage
 from pydantic import JsonValue
 
 from benchmarks.measure import keep
+from rackwright.migrate.file_kind import ANSWERS
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Score
 from rackwright.migrate.recorded_request import RecordedRequest
@@ -81,9 +82,8 @@ def answers(count: int, asked: Asked) -> Iterator[str]:
 def filled(path: Path, count: int, identity: pyrage.x25519.Identity) -> Folder:
     folder = Folder(path, str(identity.to_public()), Secret(str(identity)))
     folder.write("requests", requests(count))
-    sides: tuple[Asked, ...] = ("cloud", "again", "fleet")
-    for asked in sides:
-        folder.write(f"answers-{asked}", answers(count, asked))
+    for asked, kind in ANSWERS.items():
+        folder.write(kind, answers(count, asked))
     return folder
 
 

@@ -9,7 +9,6 @@ from pydantic import AfterValidator, JsonValue
 
 from rackwright.values.base import Stored
 
-FORMAT = "recorded-request/1"
 Origin = Literal["capture", "jsonl", "openai", "litellm", "har"]
 """Recorded by the gateways, or imported: JSON lines, OpenAI's stored completions, LiteLLM's log, an HTTP archive."""
 

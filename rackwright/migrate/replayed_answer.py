@@ -6,7 +6,6 @@ from typing import Literal
 
 from rackwright.values.base import Stored
 
-FORMAT = "replayed-answer/1"
 Asked = Literal["cloud", "again", "fleet"]
 """Who was asked: the cloud, the cloud a second time (the noise floor), the fleet."""
 

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from rackwright.errors import RackwrightError
 from rackwright.migrate import folder as folders
-from rackwright.migrate.folder import MANIFEST, Folder
+from rackwright.migrate.folder import Folder
+from rackwright.migrate.folder_list import MANIFEST
 from rackwright.values.secrets import Secret
 
 IDENTITY = pyrage.x25519.Identity.generate()

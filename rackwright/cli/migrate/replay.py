@@ -27,10 +27,10 @@ def replay(context: Context, name: str, fleet_again: bool, yes: bool) -> None:
     """
     hosts_needed()
     from rackwright.cli.common.console import Console
-    from rackwright.cli.render.migrate_report.replay_text import replay_document, replay_lines
+    from rackwright.cli.render.migrate_report.replay_text import replay_document, replay_lines, stopped_error
     from rackwright.lifecycle.migrate.place import open_place
     from rackwright.lifecycle.migrate.progress import next_step
-    from rackwright.lifecycle.migrate.replay_procedure import replay as ask_again
+    from rackwright.lifecycle.migrate.replay.procedure import replay as ask_again
     from rackwright.lifecycle.session.session import open_session
 
     with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet) as session:
@@ -38,7 +38,8 @@ def replay(context: Context, name: str, fleet_again: bool, yes: bool) -> None:
         done = ask_again(place, fleet_again=fleet_again)
         next_ = next_step(place)
     lines = replay_lines(done.outcome, done.budget, done.by_scores)
-    error = done.error(name)
-    context.answer({**replay_document(done.outcome), "next": next_}, *lines, *(() if error else (f"next: {next_}",)))
-    if error:
-        raise error
+    stopped = done.outcome.stopped
+    last = () if stopped else (f"next: {next_}",)
+    context.answer({**replay_document(done.outcome), "next": next_}, *lines, *last)
+    if stopped:
+        raise stopped_error(stopped, place.plan)

@@ -6,20 +6,22 @@ from collections.abc import Callable, Iterable, Mapping
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Fleet
-from rackwright.lifecycle.migrate.gateway_lanes import lane_to
-from rackwright.lifecycle.migrate.lane import Pace
 from rackwright.lifecycle.migrate.place import Place
-from rackwright.lifecycle.migrate.prepare import requests_in, require_replicas
 from rackwright.lifecycle.migrate.probe_features import probe_features
 from rackwright.lifecycle.migrate.provider import provider_objects
+from rackwright.lifecycle.migrate.replay.gateway_lanes import lane_to
+from rackwright.lifecycle.migrate.replay.lane import Pace
+from rackwright.lifecycle.migrate.require_ends import require_replicas
 from rackwright.migrate.assessment import Assessed, Moved, Used
 from rackwright.migrate.features.kinds import Status
 from rackwright.migrate.features.mapping import mapping
 from rackwright.migrate.features.summary import OTHER, ModelTraffic, TrafficSummary, summary
 from rackwright.migrate.features.table import CONTEXT, MAX_REQUEST, UNKNOWN, feature
 from rackwright.migrate.folder import Folder
+from rackwright.migrate.lines import lines_in
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.provider_objects import ProviderObjects
+from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.report.words import counted
 from rackwright.stopping import stoppable
 
@@ -64,7 +66,9 @@ def assess_offline(fleet: Fleet, plan: Plan, folder: Folder) -> Assessed:
 
 def traffic_of(fleet: Fleet, folder: Folder, plan: Plan) -> TrafficSummary:
     """Return what the recorded requests add up to. Raise RackwrightError if there is none."""
-    found = summary((request for _, request in requests_in(folder)), fleet.file.gateway.max_request)
+    found = summary(
+        (request for _, request in lines_in(folder, "requests", RecordedRequest)), fleet.file.gateway.max_request
+    )
     if not found.requests:
         raise RackwrightError(
             "has no recorded request",
@@ -115,11 +119,13 @@ def line_of(assessed: Assessed) -> str:
 def _moved(fleet: Fleet, plan: Plan, model: str, traffic: ModelTraffic, probed: Mapping[str, Status]) -> Moved:
     target = plan.models[model]
     engine = fleet.file.models.get(target)
-    runtime = engine.runtime.kind if engine else ""
+    runtime, version = (engine.runtime.kind, engine.runtime.version) if engine else ("", "")
     used = []
     for name, requests in traffic.features.items():
         known = feature(name)
-        status, source = known.status(runtime, probed.get(name)) if engine else ("unknown", "has no engine yet")
+        status, source = (
+            known.status(runtime, version, probed.get(name)) if engine else ("unknown", "has no engine yet")
+        )
         waiver = plan.waivers.get(name, "")
         used.append(
             Used(name=name, means=known.means, requests=requests, status=status, source=source, waiver=waiver)

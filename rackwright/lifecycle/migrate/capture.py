@@ -10,12 +10,11 @@ from rackwright.errors import HostError, RackwrightError
 from rackwright.gateway.capture_runtime import Captures, Found, Looked
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.session.under_lease import leased
-from rackwright.migrate.folder import MOST_LINE, is_encrypted
+from rackwright.migrate.folder import MOST_LINE
+from rackwright.migrate.folder_key import is_encrypted
 from rackwright.report.words import counted
 from rackwright.roles.capture.settings import Orders
 from rackwright.values.base import Stored
-
-KIND = "requests"
 
 
 class GatewayCapture(Stored):
@@ -168,7 +167,7 @@ def _bring(place: Place, captures: Captures, host: str, file: Found) -> str:
         checked = place.folder.checked(content)
     except RackwrightError as error:
         return f"{file.name} {error.problems[0].what}"
-    place.folder.adopt(KIND, content, file.lines, origin="" if checked else f"{host} ({file.name})")
+    place.folder.adopt("requests", content, file.lines, origin="" if checked else f"{host} ({file.name})")
     return ""
 
 

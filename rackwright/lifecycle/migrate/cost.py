@@ -11,7 +11,7 @@ from rackwright.migrate.capacity.answer_lengths import answer_lengths
 from rackwright.migrate.cost.comparison import Costed, compare
 from rackwright.migrate.cost.from_records import bill_of_records
 from rackwright.migrate.cost.usage_file import read_usage
-from rackwright.migrate.lines import parsed
+from rackwright.migrate.lines import lines_in
 from rackwright.migrate.plan.prices import Costs
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.report.words import counted
@@ -46,7 +46,7 @@ def _costs(place: Place) -> Costs:
 def _of_records(place: Place, costs: Costs) -> Costed:
     place.need_folder()
     plan, answers = place.plan, answer_lengths(place.folder)
-    requests = (parsed("requests", line, RecordedRequest) for line in place.folder.read("requests"))
+    requests = (request for _, request in lines_in(place.folder, "requests", RecordedRequest))
     wanted = (request for request in requests if request.model in plan.models)
     origins: set[str] = set()
     recorded = _noting(wanted, origins)

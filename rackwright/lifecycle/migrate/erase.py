@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
 from rackwright.errors import HostError, RackwrightError
 from rackwright.lifecycle.migrate.capture import CaptureResult, captures_of
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.same_folder import refuse_away
 from rackwright.lifecycle.session.under_lease import leased
+from rackwright.migrate.file_kind import FileKind
 from rackwright.report.words import counted
 from rackwright.state.migrations import result_in
 from rackwright.values.base import Stored
-
-KINDS = ("requests", "sample", "answers-cloud", "answers-again", "answers-fleet")
 
 
 class Erased(Stored):
@@ -76,7 +76,7 @@ def _recorders(place: Place) -> set[str]:
 
 def _emptied(place: Place) -> int:
     try:
-        files = sum(place.folder.remove(kind) for kind in KINDS)
+        files = sum(place.folder.remove(kind) for kind in get_args(FileKind))
         # A run that was killed may have left some that no list names.
         for stray in place.folder.path.glob("*.jsonl.age*"):
             stray.unlink(missing_ok=True)

@@ -15,10 +15,15 @@ from rackwright.migrate.importing.detect import Shape
 from rackwright.migrate.importing.found import Format, Imported, Reason
 from rackwright.migrate.importing.importer import Importer, shapes_of
 from rackwright.migrate.importing.seen_ids import SeenIds
+from rackwright.migrate.lines import parsed
 from rackwright.report.words import counted
+from rackwright.values.base import Stored
 
-KIND = "requests"
 _ID = re.compile(r'\{"format":"recorded-request/1","id":("(?:[^"\\]|\\.){0,1000}")')
+
+
+class _Id(Stored):
+    id: str
 
 
 def import_logs(place: Place, paths: tuple[Path, ...], format: Format | None = None) -> Imported:
@@ -36,7 +41,7 @@ def import_logs(place: Place, paths: tuple[Path, ...], format: Format | None = N
         importer = Importer(place.plan.records.redact, seen, format)
         reading = _Reading(place, importer, shapes)
         try:
-            place.folder.write(KIND, reading.lines())
+            place.folder.write("requests", reading.lines())
         except RackwrightError as error:
             raise _repeated(error, place) from None
     imported = _with_unmapped(importer.counts.imported(), place.plan.models)
@@ -55,9 +60,10 @@ def import_logs(place: Place, paths: tuple[Path, ...], format: Format | None = N
 
 def known_ids(folder: Folder) -> Iterator[str]:
     """Yield the id of each recorded request in the folder. Needs the private key only if there are any."""
-    for line in folder.read(KIND):
+    for line in folder.read("requests"):
+        # A line is long, and only its beginning is of interest.
         found = _ID.match(line)
-        yield str(json.loads(found[1]) if found else json.loads(line).get("id"))
+        yield str(json.loads(found[1])) if found else parsed(line, _Id, "requests").id
 
 
 class _Reading:
@@ -94,6 +100,6 @@ def _what(imported: Imported, *, ended: bool) -> str:
 
 
 def _repeated(error: RackwrightError, place: Place) -> RackwrightError:
-    number = counted(sum(one.lines for _, one in place.folder.of(KIND)), "request")
+    number = counted(sum(one.lines for _, one in place.folder.of("requests")), "request")
     should = error.problems[0].should or "then import it again"
     return error.but(should=f"{should}; the {number} in the folder will not be added twice")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pydantic import JsonValue
 
 from rackwright.errors import ProofError
-from rackwright.lifecycle.migrate.lane import Lane, Stop
+from rackwright.lifecycle.migrate.replay.lane import Lane, Stop
 from rackwright.migrate.features.kinds import Probe, Status
 from rackwright.migrate.features.table import probe
 
@@ -37,7 +37,7 @@ def _asked(lane: Lane, model: str, one: Probe) -> Status:
     try:
         got = lane.ask_once(one.path, body)
     except Stop as stop:
-        raise ProofError(stop.reason, where=model, next="rackwright status") from None
+        raise ProofError(stop.stopped.line(), where=model, next="rackwright status") from None
     if got.status == 0 or got.status in (502, 503, 504):
         raise ProofError(
             f"doesn't answer: {got.problem or f'HTTP {got.status}'}", where=model, next="rackwright status"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
@@ -16,14 +17,26 @@ from rackwright.migrate.assessment import Assessed
 from rackwright.migrate.capacity.busiest import MEASURABLE
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.plan.plan_keys import key_digests
-from rackwright.report.words import counted
 from rackwright.state.migrations import Entry, Log, Model, newest_result, result_in
 from rackwright.state.store import ControlStore
 from rackwright.values.text import enumerated
 
-UP_TO_DATE = "up to date"
-OUT_OF_BUDGET = "budget"
-"""In `Outcome.stopped` of a replay that could go on only with a larger budget."""
+
+@dataclass(frozen=True)
+class ResultState:
+    """Whether a result holds."""
+
+    kind: Literal["none", "needs times", "stale", "incomplete", "blocked", "up to date"]
+    """needs times: there is none, and can be none without times of arrival; blocked: it is up to date, and something
+    blocks the move."""
+    why: tuple[str, ...] = ()
+    """Why it is stale or incomplete."""
+    blocking: int = 0
+    """How much blocks the move."""
+
+    @property
+    def holds(self) -> bool:
+        return self.kind in ("blocked", "up to date")
 
 
 @dataclass(frozen=True)
@@ -40,18 +53,18 @@ class Progress:
     problems: tuple[Problem, ...] = ()
     """Results that are missing or were changed."""
 
-    def holds(self, act: str) -> str:
-        """Return whether the act's result holds, in a few words; "": there is none."""
+    def state(self, act: str) -> ResultState:
+        """Return whether the act's result holds."""
         old = next((one for one in self.stale if one.entry.act == act), None)
         if old:
-            return f"stale: {'; '.join(old.why)}"
+            return ResultState("stale", old.why)
         if newest(self.log, act) is None:
-            return "needs requests with a time of arrival" if act == "capacity" and self._untimed else ""
-        if act == "replay" and self.replayed and not self.replayed.done:
-            return f"not complete: {self.replayed.stopped or 'it was interrupted'}"
+            return ResultState("needs times" if act == "capacity" and self._untimed else "none")
+        if act == "replay" and self.replayed and (why := self.replayed.why_incomplete):
+            return ResultState("incomplete", (why,))
         if act == "assess" and self.assessed and (blocking := len(self.assessed.blocking)):
-            return f"{UP_TO_DATE}; {counted(blocking, 'problem blocks', 'problems block')} the move"
-        return UP_TO_DATE
+            return ResultState("blocked", blocking=blocking)
+        return ResultState("up to date")
 
     def next(self, path: str) -> str:
         """Return the first thing to do. `path`: of the plan's file."""
@@ -95,8 +108,9 @@ class Progress:
         """Return whether the replay has more to ask and may do so: with the same budget it couldn't."""
         if self.replayed is None or self.replayed.done:
             return False
-        key = "replay.budget"
-        return OUT_OF_BUDGET not in self.replayed.stopped or entry.keys.get(key) != key_digests(self.plan).get(key)
+        if self.replayed.stopped is None or self.replayed.stopped.kind != "budget":
+            return True
+        return entry.keys.get("replay.budget") != key_digests(self.plan).get("replay.budget")
 
 
 def next_offline(fleet: Fleet, plan: Plan) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rackwright.migrate.asking.stopped import Stopped
 from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
 from rackwright.values.base import Stored
 
@@ -56,8 +57,8 @@ class Outcome(Stored):
     """Who was asked, and how (`Way.ends`)."""
     versions: Mapping[str, str] = {}
     """The fleet's model → its version by the lock."""
-    stopped: str = ""
-    """Why the replay ended before the sample did; "": it didn't."""
+    stopped: Stopped | None = None
+    """Why the replay ended before the sample did; None: it didn't, or it was killed."""
 
     @property
     def done(self) -> bool:
@@ -66,6 +67,11 @@ class Outcome(Stored):
         return cloud.all >= self.sample and all(
             self.asks.get(one, Asks()).all >= cloud.answered for one in ("again", "fleet")
         )
+
+    @property
+    def why_incomplete(self) -> str:
+        """Return in words why not every request was asked; "": it was."""
+        return "" if self.done else self.stopped.line() if self.stopped else "it was interrupted"
 
 
 def _kind(answer: ReplayedAnswer) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.recorded_request import MOST_TOKENS, RecordedRequest
 from rackwright.migrate.replayed_answer import ReplayedAnswer
+from rackwright.migrate.request_size import answer_limit, count_in, prompt_tokens, text_and_images
 
 if TYPE_CHECKING:
     from rackwright.migrate.plan.plan import Plan
@@ -24,21 +23,24 @@ IMAGE_TOKENS = 50_000
 USUAL_IMAGE = 1_000
 UNCERTAIN = frozenset((502, 504, 520, 524))
 """Statuses of something between the client and the model that gave up: the model may have answered, and charged."""
-_MILLION = 1_000_000
 
 
 def most(plan: Plan, request: RecordedRequest) -> float:
     """Return what one answer may cost at most: a prompt has no more tokens than bytes."""
-    size, images = _text_size(request.body)
+    size, images = text_and_images(request.body)
     prompt = max(size + images * IMAGE_TOKENS, request.prompt_tokens or 0)
-    return price(plan, request.model, prompt, (_limit(request.body) or LONGEST_ANSWER) * _choices(request.body))
+    limit = answer_limit(request)
+    # A limit that no model has is none.
+    longest = LONGEST_ANSWER if limit is None or limit == MOST_TOKENS else limit
+    return price(plan, request.model, prompt, longest * _choices(request.body))
 
 
 def usual(plan: Plan, request: RecordedRequest) -> float:
     """Return what one answer probably costs: the recorded token counts, or else a guess."""
-    size, images = _text_size(request.body)
-    prompt = size // 4 + images * USUAL_IMAGE if request.prompt_tokens is None else request.prompt_tokens
-    guess = min(_limit(request.body) or USUAL_ANSWER, USUAL_ANSWER) * _choices(request.body)
+    prompt = prompt_tokens(request)
+    if request.prompt_tokens is None:
+        prompt += text_and_images(request.body)[1] * USUAL_IMAGE
+    guess = min(answer_limit(request) or USUAL_ANSWER, USUAL_ANSWER) * _choices(request.body)
     return price(plan, request.model, prompt, request.completion_tokens or guess)
 
 
@@ -57,17 +59,11 @@ def cost(plan: Plan, request: RecordedRequest, answer: ReplayedAnswer) -> float:
 
 def price(plan: Plan, model: str, prompt: int, answer: int) -> float:
     """Return what so many tokens of this model cost."""
-    of_model = plan.prices[model]
-    return (prompt * of_model.input + answer * of_model.output) / _MILLION
-
-
-def _limit(body: Mapping[str, JsonValue]) -> int:
-    """Return the most tokens of one choice that the request allows, 0 if it sets no limit."""
-    return max(_count(body.get("max_completion_tokens")), _count(body.get("max_tokens")))
+    return float(plan.prices[model].of(prompt, answer))
 
 
 def _choices(body: Mapping[str, JsonValue]) -> int:
-    return max(1, _count(body.get("n")), _count(body.get("best_of"))) * _prompts(body.get("prompt"))
+    return max(1, count_in(body.get("n")), count_in(body.get("best_of"))) * _prompts(body.get("prompt"))
 
 
 def _prompts(prompt: JsonValue) -> int:
@@ -75,31 +71,3 @@ def _prompts(prompt: JsonValue) -> int:
     if not isinstance(prompt, list):
         return 1
     return max(1, sum(not isinstance(one, int) for one in prompt))
-
-
-def _count(value: JsonValue) -> int:
-    # To JSON, 3.0 is an integer.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 10**9:
-        return 0
-    return math.ceil(value)
-
-
-def _text_size(body: Mapping[str, JsonValue]) -> tuple[int, int]:
-    """Return the bytes of a body without its images, and how many images it has, by their data or by a URL."""
-    images: list[str] = []
-
-    def shortened(value: JsonValue) -> JsonValue:
-        if isinstance(value, dict):
-            if value.get("type") in ("image_url", "input_image"):
-                images.append("")
-                return ""
-            return {key: shortened(one) for key, one in value.items()}
-        if isinstance(value, list):
-            return [shortened(one) for one in value]
-        if isinstance(value, str) and value.startswith("data:image/"):
-            images.append("")
-            return ""
-        return value
-
-    text = json.dumps(shortened(dict(body)), ensure_ascii=False)
-    return len(text.encode("utf-8", "replace")), len(images)

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from rackwright.migrate.asking.way import Way
 from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.request_size import objects_in
 
 PATHS = ("/v1/chat/completions", "/v1/completions")
 """What is replayed. Two models' embeddings are in different spaces, so comparing them would say nothing."""
@@ -34,17 +35,7 @@ def fleet_body(request: RecordedRequest, name: str, way: Way) -> bytes:
 
 def lacks_media(body: Mapping[str, JsonValue]) -> bool:
     """Return whether an image, sound or file was replaced by its description when the request was recorded."""
-    waiting: list[JsonValue] = list(body.values())
-    # Not recursive: a body can be deep.
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            if "placeholder" in one and "sha256" in one:
-                return True
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
-    return False
+    return any("placeholder" in one and "sha256" in one for one in objects_in(body))
 
 
 def costs_more(body: Mapping[str, JsonValue]) -> bool:

@@ -10,8 +10,8 @@ from heapq import heappush, heapreplace
 from typing import NamedTuple
 
 from rackwright.migrate.asking.request_body import PATHS, costs_more, lacks_media
-from rackwright.migrate.body_size import body_size
 from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.request_size import body_size
 
 _DAY = 86_400
 _MOST_REASONS = 50

@@ -8,12 +8,13 @@ from heapq import heappop, heappush
 
 from rackwright.errors import RackwrightError
 from rackwright.migrate.asking.sample import Drawn
+from rackwright.migrate.file_kind import FileKind
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.lines import parsed
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.values.base import Stored
 
-KIND = "sample"
+KIND: FileKind = "sample"
 """Of its files in the folder; their lines are those of `requests`."""
 IN_FILE = 200
 """The most requests in one file."""
@@ -60,9 +61,9 @@ class SampleCopy:
             size += len(line)
             if found and size > MOST_CHARACTERS:
                 break
-            if parsed(KIND, line, _Id).id != self.drawn[place].id:
+            if parsed(line, _Id, KIND).id != self.drawn[place].id:
                 return None
-            found.append(parsed(KIND, line, RecordedRequest))
+            found.append(parsed(line, RecordedRequest, KIND))
         return found
 
     def _lines(self, places: Sequence[int]) -> Iterator[tuple[int, str]]:
@@ -96,7 +97,7 @@ class SampleCopy:
         size, end = 0, len(self.drawn)
         for file in sorted(wanted):
             for line in self.folder.lines(file):
-                place = wanted[file].get(parsed("requests", line, _Id).id, end)
+                place = wanted[file].get(parsed(line, _Id, file).id, end)
                 if place >= end or place in found:
                     continue
                 found[place] = line

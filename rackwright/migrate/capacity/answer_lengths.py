@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rackwright.migrate.folder import Folder
-from rackwright.migrate.lines import parsed
+from rackwright.migrate.lines import lines_in
 from rackwright.migrate.replayed_answer import ReplayedAnswer
 from rackwright.values.base import Stored
 
@@ -30,8 +30,7 @@ class _Named(Stored):
 def answer_lengths(folder: Folder) -> AnswerLengths:
     """Return them. Raise RackwrightError if a file or a line can't be read."""
     of: dict[str, int] = {}
-    for line in folder.read("answers-cloud"):
-        answer = parsed("answers-cloud", line, ReplayedAnswer)
+    for _, answer in lines_in(folder, "answers-cloud", ReplayedAnswer):
         if answer.completion_tokens is not None:
             of[answer.request] = answer.completion_tokens
     return AnswerLengths(of, _means(folder, of) if of else {})
@@ -39,8 +38,7 @@ def answer_lengths(folder: Folder) -> AnswerLengths:
 
 def _means(folder: Folder, of: Mapping[str, int]) -> Mapping[str, int]:
     waiting, found = dict(of), defaultdict[str, list[int]](list)
-    for line in folder.read("requests"):
-        request = parsed("requests", line, _Named)
+    for _, request in lines_in(folder, "requests", _Named):
         if (tokens := waiting.pop(request.id, None)) is not None:
             found[request.model].append(tokens)
     return {model: max(1, round(sum(tokens) / len(tokens))) for model, tokens in found.items()}

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.request_size import CHAT_LIMITS
 
-PATH = "/v1/chat/completions"
-_LIMITS = ("max_completion_tokens", "max_tokens")
 _FREE = ("tools", "response_format", "functions")
 """With any of these, the grammar of the answer ends it."""
 
@@ -23,7 +22,7 @@ def body_of(request: RecordedRequest, model: str, tokens: int, mark: str) -> Map
     messages = request.body.get("messages")
     if not request.path.endswith("/chat/completions") or not isinstance(messages, list) or not messages:
         return None
-    kept = {key: value for key, value in request.body.items() if key not in _LIMITS}
+    kept = {key: value for key, value in request.body.items() if key not in CHAT_LIMITS}
     body = {**kept, "model": model, "messages": _marked(messages, mark), "max_tokens": max(1, tokens)}
     body |= {"stream": True, "stream_options": {"include_usage": True}}
     if not any(request.body.get(name) for name in _FREE):

@@ -44,11 +44,6 @@ class Window:
     """All of clients' requests that these stand for."""
 
     @property
-    def rate(self) -> float:
-        """Recorded requests per second."""
-        return self.requests / self.seconds
-
-    @property
     def whole_rate(self) -> float:
         """All requests per second, extrapolated from the recorded ones."""
         return self.weight / self.seconds

@@ -11,7 +11,6 @@ from rackwright.errors import RackwrightError
 from rackwright.migrate.capacity.answer_lengths import AnswerLengths
 from rackwright.migrate.capacity.lengths import Basis, length_of
 from rackwright.migrate.cost.bill import Bill
-from rackwright.migrate.cost.usage_file import price_of
 from rackwright.migrate.plan.prices import Price
 from rackwright.migrate.recorded_request import RecordedRequest
 
@@ -38,7 +37,7 @@ def bill_of_records(
             bases[length.basis] += 1
             times = Decimal(100) / Decimal(str(share)) if request.origin == "capture" else Decimal(1)
             day = datetime.fromtimestamp(request.arrived, UTC).date()
-            days[day] += price_of(prices[request.model], length.prompt, length.answer) * times
+            days[day] += prices[request.model].of(length.prompt, length.answer) * times
     if not days:
         raise RackwrightError(
             "no recorded request has a time of arrival, so no monthly bill can be computed",

@@ -230,21 +230,13 @@ def _usage(reading: _Reading, place: str, day: date, result: Mapping[str, JsonVa
     elif None in counts:
         reading.wrong(place, "has no token counts", "should have input_tokens and output_tokens")
     else:
-        reading.days[day] += price_of(price, *(count or 0 for count in counts))
+        reading.days[day] += price.of(*(count or 0 for count in counts))
 
 
 def _count(value: JsonValue) -> int | None:
     if value is None:
         return 0
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15 else None
-
-
-def price_of(price: Price, prompt: int, answer: int, cached: int = 0) -> Decimal:
-    """Return the amount for these tokens; `cached`: tokens of the prompt that the provider had in its cache."""
-    known = min(cached, prompt)
-    each = price.input if price.cached_input is None else price.cached_input
-    parts = ((price.input, prompt - known), (each, known), (price.output, answer))
-    return sum((Decimal(str(one)) * count for one, count in parts), Decimal(0)) / 1_000_000
 
 
 def _days_of(month: str) -> int:

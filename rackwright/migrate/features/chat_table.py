@@ -34,10 +34,10 @@ from rackwright.migrate.features.from_answer import (
     text,
 )
 from rackwright.migrate.features.kinds import Feature, Known, Probe
+from rackwright.migrate.features.known_versions import of_llama, of_vllm
 
-VLLM, LLAMA = "vLLM 0.32", "llama-server b11434"
-IGNORED_BY_BOTH = {"vllm": Known("ignored", VLLM), "llama_cpp": Known("ignored", LLAMA)}
-OK_IN_BOTH = {"vllm": Known("ok", VLLM), "llama_cpp": Known("ok", LLAMA)}
+IGNORED_BY_BOTH = {"vllm": of_vllm("ignored"), "llama_cpp": of_llama("ignored")}
+OK_IN_BOTH = {"vllm": of_vllm("ok"), "llama_cpp": of_llama("ok")}
 OTHER_TOKENS: dict[str, Known] = {
     one: Known("ignored", "the ids are of the provider's tokenizer; another model has others")
     for one in ("vllm", "llama_cpp")
@@ -96,9 +96,7 @@ _TOOLS = (
         ),
         instead="check the arguments in the client, or put the schema in response_format",
     ),
-    Feature(
-        "tools.custom", "Tools whose input is free text instead of JSON.", None, {"vllm": Known("rejected", VLLM)}
-    ),
+    Feature("tools.custom", "Tools whose input is free text instead of JSON.", None, {"vllm": of_vllm("rejected")}),
     Feature(
         "tool_choice.required",
         "The model must call a tool.",

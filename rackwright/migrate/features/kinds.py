@@ -10,7 +10,6 @@ from pydantic import JsonValue
 
 Status = Literal["ok", "rejected", "ignored", "unknown"]
 """What a target does with a feature: unknown if nobody can say it from the target's answer."""
-Runtime = Literal["llama_cpp", "vllm"]
 Judge = Callable[[int, JsonValue], Status]
 """Takes the HTTP status and the answer's JSON; for a probe that streams, the list of its chunks."""
 
@@ -33,6 +32,14 @@ class Known:
     status: Status
     source: str
     """Where that is from, like "vLLM 0.32"."""
+    version: str = ""
+    """Of the runtime that this is known of; "": it is so with any."""
+
+    def source_for(self, version: str) -> str:
+        """Return the source, and the target's version of the runtime if it is another one."""
+        if not self.version or f"{version}.".startswith(f"{self.version}."):
+            return self.source
+        return f"known of {self.source}; yours is {version}"
 
 
 @dataclass(frozen=True)
@@ -48,9 +55,9 @@ class Feature:
     instead: str = ""
     """What a client can do on a target that doesn't have it; "": there is nothing."""
 
-    def status(self, runtime: str, probed: Status | None) -> tuple[Status, str]:
+    def status(self, runtime: str, version: str, probed: Status | None) -> tuple[Status, str]:
         """Return the status on a target and where it is from; `probed` is the probe's, None if it wasn't sent."""
         if probed is not None and probed != "unknown":
             return probed, "probed"
         found = self.known.get(runtime)
-        return (found.status, found.source) if found else ("unknown", "not known")
+        return (found.status, found.source_for(version)) if found else ("unknown", "not known")

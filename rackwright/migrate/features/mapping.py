@@ -62,8 +62,6 @@ class Mapped(Stored):
     """Requests whose prompt and longest answer don't fit into the target's context."""
     too_large: int = 0
     """Requests with a larger body than the gateways take."""
-    blocking: tuple[str, ...] = ()
-    """Features that aren't ok and have no waiver."""
 
     @property
     def replayed(self) -> tuple[str, ...]:
@@ -93,7 +91,6 @@ def mapping(
         prompts=tuple(one for one in found if one.feature in PROMPTS),
         too_long=sum(count for size, count in traffic.contexts.items() if context and size > context),
         too_large=traffic.too_large,
-        blocking=tuple(one.feature for one in found if not one.waiver),
     )
 
 

@@ -16,7 +16,7 @@ from rackwright.migrate.features.bodies import (
     embedding,
     response,
 )
-from rackwright.migrate.features.chat_table import IGNORED_BY_BOTH, OTHER_TOKENS, VLLM
+from rackwright.migrate.features.chat_table import IGNORED_BY_BOTH, OTHER_TOKENS
 from rackwright.migrate.features.from_answer import (
     Check,
     accepted,
@@ -30,7 +30,8 @@ from rackwright.migrate.features.from_answer import (
     parsed,
     text,
 )
-from rackwright.migrate.features.kinds import Feature, Known, Probe
+from rackwright.migrate.features.kinds import Feature, Probe
+from rackwright.migrate.features.known_versions import of_llama, of_vllm
 
 
 def _completed(body: dict[str, JsonValue], check: Check) -> Probe:
@@ -67,7 +68,7 @@ COMPLETION_FEATURES = (
         "The model writes what belongs before a given text.",
         _completed(completion(suffix="."), accepted),
         # The answer at temperature 0 is the same with and without it.
-        {"llama_cpp": Known("ignored", "llama-server b10434")},
+        {"llama_cpp": of_llama("ignored")},
     ),
     Feature(
         "completions.logprobs",
@@ -110,7 +111,7 @@ EMBEDDING_FEATURES = (
     ),
     Feature("input.tokens", "The text as ids of tokens.", None, OTHER_TOKENS, "send text"),
 )
-_FORGETS = {"vllm": Known("rejected", VLLM), "llama_cpp": Known("rejected", "llama-server b10434")}
+_FORGETS = {"vllm": of_vllm("rejected"), "llama_cpp": of_llama("rejected")}
 _FORMAT: JsonValue = {"format": {"type": "json_schema", "name": "answer", "strict": True, "schema": SCHEMA}}
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pydantic import JsonValue
-
-from rackwright.migrate.body_size import body_size
 from rackwright.migrate.features.table import UNKNOWN
 from rackwright.migrate.features.used import features_of
 from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.request_size import answer_limit, body_size, prompt_tokens
 from rackwright.values.base import Stored
 
 STEP = 1024
@@ -24,10 +22,7 @@ MOST_FEATURES = 500
 MOST_HOURS = 20_000
 MOST_MINUTES = 200_000
 LARGEST = 5
-PER_TOKEN = 4
-"""Characters; what a token has on average in English text. Other languages and code have fewer."""
 OTHER = "others"
-_TEXTS = ("messages", "prompt", "input", "instructions", "tools", "functions", "response_format", "text")
 
 
 class Largest(Stored):
@@ -109,7 +104,7 @@ class _Model:
             self.known += 1
             self.prompt += request.prompt_tokens
             self.completion += request.completion_tokens or 0
-        steps = -(-(tokens + most_output(request.body)) // STEP)
+        steps = -(-(tokens + (answer_limit(request) or 0)) // STEP)
         self.contexts[min(max(steps, 1), MOST_STEPS) * STEP] += 1
 
     def traffic(self) -> ModelTraffic:
@@ -161,7 +156,7 @@ def summary(requests: Iterable[RecordedRequest], max_request: int | None = None)
     contexts: list[tuple[int, int, Largest]] = []
     number = 0
     for number, request in enumerate(requests, 1):
-        size, tokens = _size(request)
+        size, tokens = body_size(request.body), prompt_tokens(request)
         name = request.model if request.model in models or len(models) < MOST_MODELS else OTHER
         models.setdefault(name, _Model()).add(
             request, tokens, too_large=max_request is not None and size > max_request
@@ -186,39 +181,6 @@ def summary(requests: Iterable[RecordedRequest], max_request: int | None = None)
         largest_bodies=tuple(one for _, _, one in sorted(bodies, reverse=True)),
         largest_contexts=tuple(one for _, _, one in sorted(contexts, reverse=True)),
     )
-
-
-def most_output(body: Mapping[str, JsonValue]) -> int:
-    """Return the most tokens that the answer may have, as the request says; 0 if it doesn't."""
-    for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"):
-        value = body.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return min(max(value, 0), STEP * MOST_STEPS)
-    return 0
-
-
-def estimated_tokens(body: Mapping[str, JsonValue]) -> int:
-    """Return about how many tokens the prompt has, from its number of characters. Images count as nothing."""
-    return sum(len(text) for name in _TEXTS for text in _texts(body.get(name))) // PER_TOKEN
-
-
-def _texts(value: JsonValue) -> Iterator[str]:
-    """Yield all texts, and the names in objects. Not recursive: a body can be deep."""
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, list):
-            waiting += one
-        elif isinstance(one, dict) and "placeholder" not in one:
-            waiting += one.values()
-
-
-def _size(request: RecordedRequest) -> tuple[int, int]:
-    """Return the body's size in bytes and its prompt's in tokens."""
-    known = request.prompt_tokens
-    return body_size(request.body), estimated_tokens(request.body) if known is None else known
 
 
 def _keep(heap: list[tuple[int, int, Largest]], one: tuple[int, int, Largest]) -> None:

@@ -15,7 +15,6 @@ from rackwright.values.paths import ControllerPath
 from rackwright.values.secrets import SecretReference
 from rackwright.values.text import HttpsUrl, Line, Name, ServedName, Shape
 
-FORMAT = "migration-plan/1"
 Recipient = Annotated[
     str, Shape("age1[02-9ac-hj-np-z]{58}", "should be a public key of age: age1 and 58 letters and digits")
 ]

@@ -17,13 +17,12 @@ from rackwright.values.text import enumerated
 
 def check_plan(root: Entries, name: str, fleet: Fleet, findings: Findings) -> None:
     """Add a problem for each value that doesn't fit the fleet, or the migration's name."""
-    said = _scalar(root, "migration")
-    if said and said.value != name:
-        findings.add(said, f"is '{said.text}'", f"should be '{name}', as in the file's name")
+    _check_name(root, name, findings)
     _check_cloud(root, fleet, findings)
     _check_models(root, fleet, findings)
     _check_prices(root, findings)
-    _check_score(root, fleet, findings)
+    _check_judge(root, fleet, findings)
+    _check_golden(root, findings)
     _check_redact(root, findings)
     _check_recipient(root, findings)
     _check_folder(root, findings)
@@ -34,6 +33,12 @@ def cloud_names(fleet: Fleet, cloud: str) -> tuple[str, ...] | None:
     """Return the names of the cloud's models; None if the fleet file has no such cloud."""
     found = fleet.file.clouds.get(cloud)
     return found.names if found else None
+
+
+def _check_name(root: Entries, name: str, findings: Findings) -> None:
+    said = _scalar(root, "migration")
+    if said and said.value != name:
+        findings.add(said, f"is '{said.text}'", f"should be '{name}', as in the file's name")
 
 
 def _check_cloud(root: Entries, fleet: Fleet, findings: Findings) -> None:
@@ -64,20 +69,24 @@ def _check_prices(root: Entries, findings: Findings) -> None:
         findings.add(prices, f"has no price of {enumerated(missing)}", "should have one of each model in models")
 
 
-def _check_score(root: Entries, fleet: Fleet, findings: Findings) -> None:
-    judge, golden = _scalar(root, "score", "judge"), _scalar(root, "score", "golden")
-    if judge:
-        # A model that only a cloud answers would send prompts and answers to it.
+def _check_judge(root: Entries, fleet: Fleet, findings: Findings) -> None:
+    """A model that only a cloud answers would send prompts and answers to it."""
+    if judge := _scalar(root, "score", "judge"):
         _known(judge, fleet.file.models, "model that the fleet itself answers", findings)
-    if golden:
-        try:
-            read_golden_set(Path(root.file).parent / Path(golden.text).expanduser())
-        except RuntimeError:
-            # There is no such user; the check of its type says so.
-            pass
-        except FleetError as error:
-            more = f", and {len(error.problems) - 1} more problems" if error.problems[1:] else ""
-            findings.add(golden, f"is no golden set: {error.problems[0].line()}{more}")
+
+
+def _check_golden(root: Entries, findings: Findings) -> None:
+    golden = _scalar(root, "score", "golden")
+    if golden is None:
+        return
+    try:
+        read_golden_set(Path(root.file).parent / Path(golden.text).expanduser())
+    except RuntimeError:
+        # There is no such user; the check of its type says so.
+        pass
+    except FleetError as error:
+        more = f", and {len(error.problems) - 1} more problems" if error.problems[1:] else ""
+        findings.add(golden, f"is no golden set: {error.problems[0].line()}{more}")
 
 
 def _check_redact(root: Entries, findings: Findings) -> None:

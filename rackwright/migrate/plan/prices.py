@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import Field
@@ -19,6 +20,13 @@ class Price(Frozen):
     output: Amount
     cached_input: Amount | None = None
     """Of prompt tokens that the provider had in its cache; `input` if absent."""
+
+    def of(self, prompt: int, answer: int, cached: int = 0) -> Decimal:
+        """Return the amount for these tokens; `cached`: tokens of the prompt that the provider had in its cache."""
+        known = min(cached, prompt)
+        each = self.input if self.cached_input is None else self.cached_input
+        parts = ((self.input, prompt - known), (each, known), (self.output, answer))
+        return sum((Decimal(str(one)) * count for one, count in parts), Decimal(0)) / 1_000_000
 
 
 class Costs(Frozen):

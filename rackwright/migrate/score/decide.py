@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import get_args
 
 from rackwright.migrate.plan.plan import Score
+from rackwright.migrate.score.join import NOT_REPLAYED
 from rackwright.migrate.score.request_checks import ABOUT
 from rackwright.migrate.score.result import Kind, Scored, Segment
 from rackwright.migrate.score.tally import Tally
@@ -152,6 +153,6 @@ def _doubts(tally: Tally, segments: Sequence[Segment]) -> Iterator[str]:
         yield f"{of} are compared by form alone: no check and no judge looks at the content of their answers"
     if tally.unjudged:
         yield f"the judge gave no verdict on {tally.unjudged} requests"
-    scored, out = tally.requests, (+tally.left_out).total() - tally.left_out["not replayed"]
+    scored, out = tally.requests, (+tally.left_out).total() - tally.left_out[NOT_REPLAYED]
     if out > scored / 10:
         yield f"{out} requests were left out, {scored} were scored"

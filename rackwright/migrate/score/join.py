@@ -20,10 +20,12 @@ from rackwright.migrate.replayed_answer import ReplayedAnswer
 from rackwright.values.base import Stored
 
 Part = Literal["requests", "answers-cloud", "answers-again", "answers-fleet"]
-"""A kind of files in the folder."""
+"""The kinds of files that a score joins."""
 PARTS: tuple[Part, ...] = get_args(Part)
 Read = Callable[[Part], Iterator[str]]
 """Returns the lines of a kind."""
+NOT_REPLAYED = "not replayed"
+"""In `left_out`: recorded requests that aren't in the sample."""
 WAITING = 64 * 2**20
 """Characters of lines that wait for their other parts."""
 
@@ -69,7 +71,7 @@ class Join:
             yield from once
             self.left_out.update(once.left_out())
             if first and once.unread:
-                self.left_out["not replayed"] = once.unread
+                self.left_out[NOT_REPLAYED] = once.unread
             wanted, first = once.later, False
 
 
@@ -145,14 +147,14 @@ def _next(lines: Iterator[str]) -> Iterator[str]:
 
 def _whole(parts: dict[Part, str]) -> Answered:
     return Answered(
-        parsed("requests", parts["requests"], RecordedRequest),
-        *(parsed(part, parts[part], ReplayedAnswer) for part in PARTS if part != "requests"),
+        parsed(parts["requests"], RecordedRequest, "requests"),
+        *(parsed(parts[part], ReplayedAnswer, part) for part in PARTS if part != "requests"),
     )
 
 
 def _lacks(parts: dict[Part, str]) -> str:
     cloud = parts.get("answers-cloud")
-    if cloud and parsed("answers-cloud", cloud, ReplayedAnswer).error:
+    if cloud and parsed(cloud, ReplayedAnswer, "answers-cloud").error:
         # A replay doesn't ask the others then.
         return "the cloud failed"
     missing = next(part for part in PARTS if part not in parts)
@@ -163,7 +165,7 @@ _SIDES: dict[Part, str] = {"answers-cloud": "cloud", "answers-again": "cloud aga
 
 
 def _named(part: Part, line: str) -> str:
-    return parsed(part, line, _Name).of
+    return parsed(line, _Name, part).of
 
 
 def _key(name: str) -> int:

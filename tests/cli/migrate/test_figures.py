@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rackwright.lifecycle.migrate import gateway_lanes
 from rackwright.lifecycle.migrate.capacity import pool_check
 from rackwright.lifecycle.migrate.capacity import procedure as capacity
+from rackwright.lifecycle.migrate.replay import gateway_lanes
 from rackwright.lifecycle.migrate.score import both_ends
 from tests.cli.command_line import Ran, rackwright
 from tests.lifecycle.migrate.desk_ends import desk_with_ends

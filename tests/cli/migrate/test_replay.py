@@ -57,7 +57,7 @@ def test_a_replay_that_stops_shows_what_it_did_and_fails(made: DeskEnds) -> None
     made.ends.cloud.faults.append(Fault("redirect", times=-1, location="https://127.0.0.1:1/"))
     done = ran(made, "replay", "support", "--yes")
     assert done.exit_code == 1
-    assert "the replay stopped: the cloud redirects with 302" in done.stderr
+    assert "the replay stopped: the cloud redirects, which isn't followed" in done.stderr
     assert "next: rackwright migrate replay support" in done.stderr
     assert "1 of 1 recorded requests" in done.stdout
 
@@ -141,7 +141,7 @@ def test_a_replay_that_is_not_complete_is_a_doubt_and_so_is_the_table_of_results
     made.ends.cloud.faults.append(Fault("redirect", times=-1, location="https://127.0.0.1:1/"))
     ran(made, "replay", "support", "--yes")
     report = ran(made, "report", "support")
-    assert "- the replay isn't complete: the cloud redirects with 302" in report.stdout
+    assert "- the replay isn't complete: the cloud redirects, which isn't followed" in report.stdout
     assert "| replay | " in report.stdout
     document = ran(made, "report", "support", "--json").document
     assert document["parts"]["results"]["replay"]["up_to_date"] is False

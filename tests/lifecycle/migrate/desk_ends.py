@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate import assess, gateway_lanes, replay_procedure
-from rackwright.lifecycle.migrate.lane import Lane, Pace
-from rackwright.lifecycle.migrate.sender import gateway_sender
+from rackwright.lifecycle.migrate import assess
+from rackwright.lifecycle.migrate.replay import gateway_lanes, procedure
+from rackwright.lifecycle.migrate.replay.lane import Lane, Pace
+from rackwright.lifecycle.migrate.replay.sender import gateway_sender
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.side import Side
@@ -47,14 +48,14 @@ def desk_with_ends(desk: Desk, ends: Ends, monkeypatch: pytest.MonkeyPatch, *mod
     ends.fleet.models = {"assistant": {}}
 
     @contextmanager
-    def lane_to(session: object, side: Side, pace: Pace, *, connections: int, key_hint: str = "") -> Iterator[Lane]:
+    def lane_to(session: object, side: Side, pace: Pace, *, connections: int) -> Iterator[Lane]:
         door = ends.door(ends.cloud if side == "cloud" else ends.fleet)
         with gateway_sender(door, connections=connections, seconds=30) as sender:
-            yield Lane(side, sender, FixedKey(), pace, key_hint)
+            yield Lane(side, sender, FixedKey(), pace)
 
-    for module in (assess, replay_procedure, gateway_lanes, *modules):
+    for module in (assess, procedure, gateway_lanes, *modules):
         monkeypatch.setattr(module, "lane_to", lane_to)
-    monkeypatch.setattr(replay_procedure, "require_client_here", lambda session: None)
+    monkeypatch.setattr(procedure, "require_client_here", lambda session: None)
     return DeskEnds(desk, ends)
 
 

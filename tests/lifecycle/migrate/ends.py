@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import pyrage
 
-from rackwright.lifecycle.migrate.lane import Lane, Pace
-from rackwright.lifecycle.migrate.prepare import Prepared, prepare
-from rackwright.lifecycle.migrate.replay import Replay
-from rackwright.lifecycle.migrate.sender import Door, gateway_sender
+from rackwright.lifecycle.migrate.replay.lane import Lane, Pace
+from rackwright.lifecycle.migrate.replay.prepare import Prepared, prepare
+from rackwright.lifecycle.migrate.replay.replay import Replay
+from rackwright.lifecycle.migrate.replay.sender import Door, gateway_sender
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.way import Way, way_of
 from rackwright.migrate.folder import Folder
@@ -106,8 +106,7 @@ class Ends:
             pace, keys = pace or Pace(), keys or FixedKey()
             cloud, fleet = Lane("cloud", cloud_sender, keys, pace), Lane("fleet", fleet_sender, FixedKey(), pace)
             names = {"gpt-4o-mini": "chat", "gpt-4o": "big"}
-            way = self.way or way_of(plan, None)
-            yield Replay(plan, self.folder, names, way, cloud, fleet, self.note, self.said.append)
+            yield Replay(plan, self.folder, names, cloud, fleet, self.note, self.said.append)
 
     def note(self, what: str, outcome: Outcome) -> None:
         self.notes.append((what, outcome))

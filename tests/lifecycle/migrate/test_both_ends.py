@@ -7,12 +7,13 @@ import json
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.lane import Stop
+from rackwright.lifecycle.migrate.replay.lane import Stop
+from rackwright.lifecycle.migrate.replay.sender import Got
 from rackwright.lifecycle.migrate.score.both_ends import Ends
 from rackwright.lifecycle.migrate.score.golden_cost import GoldenCost
-from rackwright.lifecycle.migrate.sender import Got
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.spent import Spent
+from rackwright.migrate.asking.stopped import Stopped
 from rackwright.migrate.asking.way import Way, way_of
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.score.request_checks import usable
@@ -30,7 +31,7 @@ class StandInLane:
 
     def ask(self, path: str, body: bytes) -> Got:
         if self.stops:
-            raise Stop("the cloud refuses the key with 401")
+            raise Stop(Stopped(kind="key refused", side="cloud", detail="401"))
         assert path == "/v1/chat/completions"
         self.models.append(json.loads(body)["model"])
         self.bodies.append(set(json.loads(body)))

@@ -19,7 +19,8 @@ from rackwright.errors import RackwrightError, UsageError
 from rackwright.lifecycle.bench.measure import Recorded
 from rackwright.lifecycle.migrate.capacity import pool_check, traffic
 from rackwright.lifecycle.migrate.capacity.pool_check import of_fit
-from rackwright.lifecycle.migrate.capacity.procedure import LONGEST, SHORTEST, capacity
+from rackwright.lifecycle.migrate.capacity.procedure import capacity
+from rackwright.lifecycle.migrate.capacity.window_replay import LONGEST, SHORTEST
 from rackwright.migrate.assessment import Assessed, Moved
 from rackwright.migrate.capacity.answer_lengths import AnswerLengths
 from rackwright.migrate.capacity.result import Cache, CapacityFound

@@ -13,6 +13,7 @@ import pytest
 from rackwright.errors import FleetError, RackwrightError
 from rackwright.lifecycle.migrate.importing import import_logs, known_ids
 from rackwright.migrate import folder as folders
+from rackwright.migrate import folder_list
 from rackwright.migrate.importing.found import Imported, Reason
 from rackwright.migrate.recorded_request import RecordedRequest
 from tests.lifecycle.migrate.desks import Desk, Dies
@@ -149,13 +150,15 @@ def test_a_killed_import_is_repeated_and_every_request_is_there_once(
                 raise Dies
             real(*words, **more)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(folders, "replace_file", dies)
+        for module in (folders, folder_list):
+            monkeypatch.setattr(module, "replace_file", dies)
         try:
             import_logs(desk.open(), (path,))
             break
         except Dies:
             pass
-    monkeypatch.setattr(folders, "replace_file", real)
+    for module in (folders, folder_list):
+        monkeypatch.setattr(module, "replace_file", real)
     found = requests(desk)
     assert sorted(int(str(one.body["messages"][0]["content"])) for one in found) == list(range(60))  # type: ignore[index, call-overload]
     assert number > 5

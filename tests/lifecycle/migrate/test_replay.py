@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate import replay as replay_module
-from rackwright.lifecycle.migrate.answered import KINDS
-from rackwright.lifecycle.migrate.lane import Pace
+from rackwright.lifecycle.migrate.replay import replay as replay_module
+from rackwright.lifecycle.migrate.replay.lane import Pace
 from rackwright.migrate.asking import sample_copy
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.price_of import cost, most
+from rackwright.migrate.asking.stopped import Stopped
+from rackwright.migrate.file_kind import ANSWERS
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.recorded_request import RecordedRequest
 from tests.gateway.certificates import CertificateAuthority
@@ -41,7 +42,7 @@ def test_each_end_is_asked_and_the_answers_are_in_the_folder(ends: Ends) -> None
     ends.record(request(number, stream=True, stream_options={"include_usage": True}) for number in range(30))
     outcome = ends.run(plan_of())
     assert outcome.done
-    assert outcome.stopped == ""
+    assert outcome.stopped is None
     assert [outcome.asks[one].answered for one in ("cloud", "again", "fleet")] == [30, 30, 30]
     assert asked_ids(ends.cloud) == {f"r{number}": 2 for number in range(30)}
     assert asked_ids(ends.fleet) == {f"r{number}": 1 for number in range(30)}
@@ -146,7 +147,7 @@ def test_killed_between_any_two_writes_it_goes_on(ends: Ends, monkeypatch: pytes
             assert moment >= 10
         except Killed:
             pass
-    written = {asked: {one.request for one in ends.answers(asked)} for asked in KINDS}
+    written = {asked: {one.request for one in ends.answers(asked)} for asked in ANSWERS}
     before = {asked: sum(asked_ids(end).values()) for asked, end in (("cloud", ends.cloud), ("fleet", ends.fleet))}
     noted = ends.noted
     outcome = ends.run(plan)
@@ -154,7 +155,7 @@ def test_killed_between_any_two_writes_it_goes_on(ends: Ends, monkeypatch: pytes
     assert outcome.spent >= (noted.spent + noted.reserved if noted else 0)
     assert sum(asked_ids(ends.cloud).values()) - before["cloud"] == 16 - len(written["cloud"]) - len(written["again"])
     assert sum(asked_ids(ends.fleet).values()) - before["fleet"] == 8 - len(written["fleet"])
-    for asked in KINDS:
+    for asked in ANSWERS:
         ids = [one.request for one in ends.answers(asked)]
         assert sorted(ids) == sorted(f"r{number}" for number in range(8))
     charged = sum(price_per_answer(ends) for _ in range(sum(asked_ids(ends.cloud).values())))
@@ -173,7 +174,7 @@ def test_what_the_folder_has_was_paid_although_no_note_says_so(ends: Ends) -> No
     assert ends.prepared(plan_of()).spent == pytest.approx(spent)
     ends.record(request(10 + number) for number in range(40))
     before = len(ends.cloud.completions())
-    assert ends.run(plan_of(budget=spent)).stopped == "the budget is used up"
+    assert ends.run(plan_of(budget=spent)).stopped == Stopped(kind="budget")
     assert len(ends.cloud.completions()) == before
 
 
@@ -181,7 +182,7 @@ def test_the_budget_ends_it_and_a_larger_one_continues_it(ends: Ends) -> None:
     ends.record(request(number) for number in range(40))
     small = plan_of(budget=0.002)
     outcome = ends.run(small)
-    assert outcome.stopped == "the budget is used up"
+    assert outcome.stopped == Stopped(kind="budget")
     assert 0 < outcome.spent <= 0.002
     assert 0 < outcome.asks["cloud"].answered < 40
     assert outcome.asks["fleet"].answered == outcome.asks["cloud"].answered
@@ -257,7 +258,7 @@ def test_a_request_that_the_cloud_refuses_is_asked_nobody_else(ends: Ends) -> No
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        (Fault("redirect", times=-1, location="https://127.0.0.1:1/"), "redirects with 302"),
+        (Fault("redirect", times=-1, location="https://127.0.0.1:1/"), "redirects, which isn't followed"),
         (Fault("status", status=401, times=-1), "refuses the key with 401"),
         (Fault("status", status=429, times=-1, retry_after="7200"), "asks to wait 7200 s"),
         (Fault("status", status=429, times=-1), "nothing but 429"),
@@ -270,17 +271,19 @@ def test_it_stops_where_going_on_has_no_use(ends: Ends, fault: Fault, reason: st
     ends.record(request(number) for number in range(60))
     ends.cloud.faults.append(fault)
     outcome = ends.run(plan_of(concurrency=2), quick([]))
-    assert reason in outcome.stopped
+    assert outcome.stopped
+    assert reason in outcome.stopped.line()
     assert not ends.fleet.completions()
     assert len(ends.cloud.completions()) <= 48
 
 
 def test_an_untrusted_certificate_and_a_wrong_key(ends: Ends, tmp_path: Path) -> None:
     ends.record([request(0)])
-    assert "refuses the key" in ends.run(plan_of(), keys=FixedKey("rw-x")).stopped
+    stopped = ends.run(plan_of(), keys=FixedKey("rw-x")).stopped
+    assert stopped == Stopped(kind="key refused", side="cloud", detail="401")
     CertificateAuthority(tmp_path).issue("other", ("localhost",), client=False)
     ends.cloud.present(tmp_path / "other.crt", tmp_path / "other.key.cred")
-    assert ends.run(plan_of()).stopped == "the cloud: its certificate isn't trusted"
+    assert ends.run(plan_of()).stopped == Stopped(kind="untrusted", side="cloud")
 
 
 def test_a_key_that_a_gateway_forgot_is_replaced(ends: Ends) -> None:
@@ -339,7 +342,7 @@ def test_ctrl_c_keeps_what_was_answered(ends: Ends) -> None:
     ends.record(request(number) for number in range(30))
     pace = Pace(stopping=lambda: len(ends.cloud.received) >= 10)
     outcome = ends.run(plan_of(concurrency=2), pace)
-    assert outcome.stopped == "interrupted"
+    assert outcome.stopped == Stopped(kind="interrupted")
     assert 10 <= outcome.asks["cloud"].answered <= 12
     assert outcome.reserved == 0
     assert ends.run(plan_of()).done
@@ -421,5 +424,5 @@ def test_no_key_is_in_anything_that_is_left(ends: Ends, caplog: pytest.LogCaptur
     stopped = ends.run(plan_of())
     assert stopped.stopped
     left = [*ends.said, caplog.text, *(what + one.model_dump_json() for what, one in ends.notes)]
-    left += [line for asked in KINDS for line in ends.folder.read(KINDS[asked])]
+    left += [line for asked in ANSWERS for line in ends.folder.read(ANSWERS[asked])]
     assert not [text for text in left if KEY in text or KEY[:12] in text]

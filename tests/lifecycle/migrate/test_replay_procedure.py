@@ -9,15 +9,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from rackwright.cli.render.migrate_report.replay_text import stopped_error
 from rackwright.errors import FleetError, RackwrightError
-from rackwright.lifecycle.migrate import replay as replay_module
-from rackwright.lifecycle.migrate.gateway_lanes import Hours
-from rackwright.lifecycle.migrate.replay_procedure import replay
+from rackwright.lifecycle.migrate.replay import replay as replay_module
+from rackwright.lifecycle.migrate.replay.gateway_lanes import Hours
+from rackwright.lifecycle.migrate.replay.procedure import replay
 from rackwright.lifecycle.migrate.score.procedure import score
 from rackwright.lifecycle.migrate.stale import stale
 from rackwright.lifecycle.migrate.standing import standing
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.spent import Spent
+from rackwright.migrate.asking.stopped import Stopped
 from rackwright.migrate.assessment import Assessed, Moved
 from rackwright.migrate.features.mapping import mapping
 from rackwright.migrate.features.summary import ModelTraffic, TrafficSummary
@@ -45,7 +47,7 @@ def test_it_asks_first_and_notes_each_part(made: DeskEnds, monkeypatch: pytest.M
         "budget: 0.00 of 50.00 EUR are spent",
     ]
     assert done.outcome.done
-    assert done.error("support") is None
+    assert done.outcome.stopped is None
     place = made.desk.open()
     assert [entry.act for entry in place.entries()] == ["init", "replay", "replay", "replay"]
     assert place.entries()[-1].what.startswith(
@@ -70,9 +72,10 @@ def test_another_machine_with_the_folder_goes_on(
 ) -> None:
     made.record(*(request(number) for number in range(6)))
     ends.cloud.faults.append(Fault("status", status=403, times=-1))
-    stopped = replay(made.desk.open(Agreeing()))
-    error = stopped.error("support")
-    assert error is not None
+    place = made.desk.open(Agreeing())
+    stopped = replay(place).outcome.stopped
+    assert stopped
+    error = stopped_error(stopped, place.plan)
     assert error.exit_code == 1
     assert error.problems[0].next == "rackwright migrate replay support"
     ends.cloud.faults.clear()
@@ -90,9 +93,10 @@ def test_another_machine_with_the_folder_goes_on(
 def test_the_end_of_the_budget_is_an_error_that_says_what_to_do(made: DeskEnds) -> None:
     made.desk.edit("budget: 50", "budget: 0.000001")
     made.record(request(1))
-    error = replay(made.desk.open(Agreeing())).error("support")
-    assert error is not None
-    assert str(error) == (
+    place = made.desk.open(Agreeing())
+    stopped = replay(place).outcome.stopped
+    assert stopped
+    assert str(stopped_error(stopped, place.plan)) == (
         "support: the replay stopped: the budget is used up; replay.budget of the plan covers no further request\n"
         "  next: rackwright migrate score support"
     )
@@ -143,8 +147,10 @@ def test_another_currency_is_refused(made: DeskEnds) -> None:
     replay(made.desk.open(Agreeing()))
     made.desk.edit("EUR", "USD")
     made.record(request(2))
-    with pytest.raises(RackwrightError, match="should stay EUR"):
-        replay(made.desk.open(Agreeing()))
+    for fleet_again in (False, True):
+        with pytest.raises(RackwrightError, match="should stay EUR"):
+            replay(made.desk.open(Agreeing()), fleet_again=fleet_again)
+    assert sum(one.lines for _, one in made.desk.open().folder.of("answers-fleet")) == 1
 
 
 def refusing_n(*, waivers: bool = False) -> Assessed:
@@ -199,7 +205,7 @@ def test_what_scores_have_cost_is_no_longer_there_for_a_replay(made: DeskEnds) -
     console = Agreeing()
     done = replay(made.desk.open(console))
     assert console.said[2] == "budget: 50.00 of 50.00 EUR are spent"
-    assert done.outcome.stopped == "the budget is used up"
+    assert done.outcome.stopped == Stopped(kind="budget")
     assert done.outcome.spent == 0
     assert not made.ends.cloud.received
 
@@ -269,3 +275,10 @@ def test_after_an_update_of_its_model_the_same_command_asks_the_fleet_again(made
     assert replay(desk.open(operator)).outcome.done
     assert len(made.ends.fleet.completions()) == asked[1] + 3
     assert standing(desk.session.fleet, desk.store, "support").stale_result("replay") is None
+
+
+def test_a_key_that_the_cloud_refuses_has_its_own_next_command(made: DeskEnds) -> None:
+    error = stopped_error(Stopped(kind="cloud's key refused", side="cloud"), made.desk.open().plan)
+    assert error.problems[0].next == (
+        "check clouds.openai.key, then rackwright check, then rackwright migrate replay support"
+    )

@@ -9,11 +9,14 @@ from contextlib import nullcontext
 import pytest
 
 from rackwright.errors import FleetError, RackwrightError
-from rackwright.lifecycle.migrate.score.procedure import read_examples, score
+from rackwright.lifecycle.migrate.known_way import known_way
+from rackwright.lifecycle.migrate.replay.answered import reading
+from rackwright.lifecycle.migrate.score.procedure import score
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import ReplayedAnswer
-from rackwright.migrate.score.join import Answered
+from rackwright.migrate.score.join import Answered, Join
 from rackwright.migrate.score.result import Scored
+from rackwright.migrate.score.side_by_side import examples
 from rackwright.migrate.side import Side
 from rackwright.verdict.result import Word
 from tests.lifecycle.migrate.desk_ends import Agreeing
@@ -72,7 +75,8 @@ def test_the_stored_result_has_no_text_and_examples_have(desk: Desk) -> None:
     found = score(desk.open())
     assert found.word is Word.FAIL
     assert "yes" not in found.model_dump_json()
-    first, *_ = read_examples(desk.open(), found)
+    place = desk.open()
+    first, *_ = examples(found.unlike, Join(reading(place.folder, known_way(place))))
     assert (first.cloud, first.fleet, first.checks) == ("yes", "no", ("label",))
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.lifecycle.migrate import sender as module
-from rackwright.lifecycle.migrate.sender import Door, Got, gateway_sender
+from rackwright.lifecycle.migrate.replay import sender as module
+from rackwright.lifecycle.migrate.replay.sender import Door, Got, gateway_sender
 from rackwright.values.secrets import Secret
 from tests.gateway.certificates import CertificateAuthority
 from tests.loopback_tls import bundle, server_files

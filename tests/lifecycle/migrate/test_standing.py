@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from rackwright.cli.render.migrate_report.standing_text import state_words
 from rackwright.errors import FleetError, HostError, RackwrightError, UsageError
 from rackwright.lifecycle.migrate import standing as standings
 from rackwright.lifecycle.migrate.capture import CaptureResult, GatewayCapture
@@ -15,6 +16,7 @@ from rackwright.lifecycle.migrate.same_folder import Known
 from rackwright.lifecycle.migrate.stale import FOLLOWS, KEYS, RESULTS
 from rackwright.lifecycle.migrate.standing import Standing, all_standings, standing
 from rackwright.migrate.asking.outcome import Asks, Outcome
+from rackwright.migrate.asking.stopped import Stopped
 from rackwright.migrate.assessment import Assessed, Moved, Used
 from rackwright.migrate.features.mapping import Change, Mapped
 from rackwright.migrate.features.summary import TrafficSummary
@@ -42,7 +44,7 @@ def assessed(*waivers: str, status: str = "ok") -> Assessed:
     return Assessed(probed=True, traffic=TrafficSummary(requests=20), moved=(moved,))
 
 
-def replayed(*, stopped: str = "", asked: int = 1) -> Outcome:
+def replayed(*, stopped: Stopped | None = None, asked: int = 1) -> Outcome:
     asks: dict[Asked, Asks] = {one: Asks(answered=asked) for one in ("cloud", "again", "fleet")}
     ends = ("openai", "gpt-4o-mini → assistant")
     return Outcome(recorded=1, sample=1, asks=asks, currency="EUR", stopped=stopped, ends=ends)
@@ -304,7 +306,7 @@ def note(desk: Desk, act: Act, result: Stored | None) -> None:
 def holds(desk: Desk, act: str) -> str:
     found = now(desk).progress
     assert found is not None
-    return found.holds(act)
+    return state_words(found.state(act))
 
 
 def capture(*, running: bool = False, waiting: int = 0, fetched: int = 0) -> CaptureResult:
@@ -344,10 +346,10 @@ def test_the_whole_way_from_a_new_plan_to_the_report(desk: Desk) -> None:
     note(desk, "replay", replayed(asked=0))
     assert holds(desk, "replay") == "not complete: it was interrupted"
     assert now(desk).next == "rackwright migrate replay support"
-    note(desk, "replay", replayed(asked=0, stopped="the cloud refuses the key with 401"))
+    note(desk, "replay", replayed(asked=0, stopped=Stopped(kind="key refused", side="cloud", detail="401")))
     assert now(desk).next == "rackwright migrate replay support"
     # With the same budget, it couldn't go on.
-    note(desk, "replay", replayed(asked=0, stopped="the budget is used up"))
+    note(desk, "replay", replayed(asked=0, stopped=Stopped(kind="budget")))
     assert holds(desk, "replay") == "not complete: the budget is used up"
     assert now(desk).next == "rackwright migrate score support"
     desk.edit("budget: 50", "budget: 60")

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from rackwright.gateway import Gateways
-from rackwright.lifecycle.migrate.lane import Lane, Pace
-from rackwright.lifecycle.migrate.lent_key import LentKey
-from rackwright.lifecycle.migrate.prepare import prepare
-from rackwright.lifecycle.migrate.replay import Replay
-from rackwright.lifecycle.migrate.sender import Door, gateway_sender
+from rackwright.lifecycle.migrate.replay.lane import Lane, Pace
+from rackwright.lifecycle.migrate.replay.lent_key import LentKey
+from rackwright.lifecycle.migrate.replay.prepare import prepare
+from rackwright.lifecycle.migrate.replay.replay import Replay
+from rackwright.lifecycle.migrate.replay.sender import Door, gateway_sender
 from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.stopped import Stopped
 from rackwright.migrate.asking.way import way_of
 from rackwright.migrate.side import Side
 from rackwright.roles.gateway.settings import Cloud, RoutedModel
@@ -96,7 +97,7 @@ def replayed(through: Through, folder: Path, count: int) -> tuple[Outcome, list[
     records.write("requests", [request(number).model_dump_json() for number in range(count)])
     with through.lane("cloud") as cloud, through.lane("fleet") as fleet:
         names, way = {"gpt-4o-mini": "assistant", "gpt-4o": "coder"}, way_of(plan, None)
-        run = Replay(plan, records, names, way, cloud, fleet, lambda _, one: notes.append(one), lambda _: None)
+        run = Replay(plan, records, names, cloud, fleet, lambda _, one: notes.append(one), lambda _: None)
         return run.run(prepare(plan, records, None, way)), notes
 
 
@@ -147,20 +148,21 @@ def test_a_clouds_429_reaches_the_replay_with_its_retry_after(through: Through, 
     through.cloud.faults.append(Fault("status", status=429, retry_after="7200"))
     outcome, _ = replayed(through, tmp_path / "records", 20)
     assert through.cloud.completions()[0].status == 429
-    assert outcome.stopped == "the cloud asks to wait 7200 s"
+    assert outcome.stopped == Stopped(kind="long wait", side="cloud", detail="7200 s")
 
 
 @pytest.mark.parametrize(
-    ("fault", "reason"),
+    ("fault", "kind"),
     [
-        (Fault("status", status=401, times=-1), "the cloud refuses the key that the gateways have"),
-        (Fault("redirect", times=-1, location="https://127.0.0.1:1/"), "the cloud redirects, which isn't followed"),
+        (Fault("status", status=401, times=-1), "cloud's key refused"),
+        (Fault("redirect", times=-1, location="https://127.0.0.1:1/"), "redirect"),
     ],
 )
-def test_what_has_no_use_stops_it(through: Through, tmp_path: Path, fault: Fault, reason: str) -> None:
+def test_what_has_no_use_stops_it(through: Through, tmp_path: Path, fault: Fault, kind: str) -> None:
     through.cloud.faults.append(fault)
     outcome, notes = replayed(through, tmp_path / "records", 3)
-    assert outcome.stopped == reason
+    assert outcome.stopped
+    assert (outcome.stopped.kind, outcome.stopped.side) == (kind, "cloud")
     assert outcome.asks["cloud"].all == 0
     assert KEY not in notes[-1].model_dump_json()
     assert not through.stack.engines["assistant"].requests

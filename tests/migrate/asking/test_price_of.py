@@ -55,6 +55,8 @@ def test_what_is_unknown_costs_the_most(unknown: ReplayedAnswer) -> None:
         ({"max_tokens": "many"}, LONGEST_ANSWER),
         ({"max_tokens": -1}, LONGEST_ANSWER),
         ({"max_tokens": True}, LONGEST_ANSWER),
+        ({"max_tokens": 10**25}, LONGEST_ANSWER),
+        ({"max_output_tokens": 5, "max_tokens": None}, LONGEST_ANSWER),
         ({"max_tokens": 5, "n": 3.0}, 15),
         ({"max_tokens": 5, "prompt": ["a", "b"], "n": 2}, 20),
         ({"max_tokens": 5, "prompt": [[1, 2], [3]]}, 10),

@@ -192,13 +192,22 @@ def test_an_error_is_a_rejection_only_if_it_is_about_the_request(
 
 
 def test_the_probe_decides_and_what_is_known_fills_in() -> None:
-    assert feature("service_tier").status("vllm", "unknown") == ("ignored", "vLLM 0.32")
-    assert feature("service_tier").status("vllm", "rejected") == ("rejected", "probed")
-    assert feature("store").status("llama_cpp", None) == ("ignored", "llama-server b11434")
-    assert feature("seed").status("vllm", None)[0] == "ok"
-    assert feature("stop").status("vllm", "unknown")[0] == "unknown"
-    assert feature("store").status("another", None)[0] == "unknown"
-    assert feature("previous_response_id").status("vllm", None)[0] == "rejected"
+    assert feature("service_tier").status("vllm", "0.32.0", "unknown") == ("ignored", "vLLM 0.32")
+    assert feature("service_tier").status("vllm", "0.32.0", "rejected") == ("rejected", "probed")
+    assert feature("store").status("llama_cpp", "b10434", None) == ("ignored", "llama-server b10434")
+    assert feature("seed").status("vllm", "0.32.0", None)[0] == "ok"
+    assert feature("stop").status("vllm", "0.32.0", "unknown")[0] == "unknown"
+    assert feature("store").status("another", "1", None)[0] == "unknown"
+    assert feature("previous_response_id").status("vllm", "0.32.0", None)[0] == "rejected"
+
+
+def test_what_is_known_of_another_version_of_the_runtime_says_so() -> None:
+    known = "known of llama-server b10434; yours is b10500"
+    assert feature("store").status("llama_cpp", "b10500", None) == ("ignored", known)
+    assert feature("seed").status("vllm", "0.320.0", None) == ("ok", "known of vLLM 0.32; yours is 0.320.0")
+    assert feature("store").status("llama_cpp", "b10500", "ok") == ("ok", "probed")
+    # A tokenizer's ids are the provider's own, whatever the version of the runtime is.
+    assert "yours is" not in feature("logit_bias").status("vllm", "1.0", None)[1]
 
 
 def test_each_feature_without_a_probe_is_known_or_said_to_be_unknown() -> None:

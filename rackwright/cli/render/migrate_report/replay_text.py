@@ -8,9 +8,12 @@ from rackwright.cli.common.context import Json
 from rackwright.cli.render.migrate_report.shown import Shown
 from rackwright.cli.render.sections import Section
 from rackwright.cli.render.table import table
+from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate.report_source import Reported
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.spent import Spent
+from rackwright.migrate.asking.stopped import Stopped
+from rackwright.migrate.plan.plan import Plan
 
 HEAD = ("asked", "answered", "errors", "prompt tokens", "answer tokens", "seconds each")
 _ENDS = {"cloud": "the cloud", "again": "the cloud again", "fleet": "the fleet"}
@@ -37,13 +40,24 @@ def replay_part(found: Reported) -> Shown | None:
     said = f"{outcome.sample} of {outcome.recorded} recorded requests. "
     scores = found.result("golden", Spent)
     said += f"Spent: {_spent(outcome, found.plan.replay.budget, scores.all if scores else 0.0)}."
-    if not outcome.done:
-        said += f" It isn't complete: {outcome.stopped or 'it was interrupted'}."
+    if why := outcome.why_incomplete:
+        said += f" It isn't complete: {why}."
     tables = [Section("Replay", said, HEAD, tuple(_rows(outcome)))]
     if outcome.left_out:
         rows = tuple((why, str(count)) for why, count in outcome.left_out.items())
         tables.append(Section("Not replayed", "", ("why", "requests"), rows))
     return Shown(replay_document(outcome), tuple(tables))
+
+
+def stopped_error(stopped: Stopped, plan: Plan) -> RackwrightError:
+    """Return the error that says why a replay ended early, and what to do."""
+    should, next_ = "what was answered is kept", f"rackwright migrate replay {plan.migration}"
+    if stopped.kind == "budget":
+        should = "replay.budget of the plan covers no further request"
+        next_ = f"rackwright migrate score {plan.migration}"
+    elif stopped.kind == "cloud's key refused":
+        next_ = f"check clouds.{plan.cloud}.key, then rackwright check, then {next_}"
+    return RackwrightError(f"the replay stopped: {stopped.line()}", where=plan.migration, should=should, next=next_)
 
 
 def _spent(outcome: Outcome, budget: float, by_scores: float) -> str:

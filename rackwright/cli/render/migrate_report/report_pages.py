@@ -39,8 +39,8 @@ class Report:
     def _incomplete(self) -> Iterator[str]:
         progress = self.found.standing.progress
         replayed = progress.replayed if progress else None
-        if replayed and not replayed.done:
-            yield f"the replay isn't complete: {replayed.stopped or 'it was interrupted'}"
+        if replayed and (why := replayed.why_incomplete):
+            yield f"the replay isn't complete: {why}"
 
     def document(self) -> Json:
         standing = self.found.standing

@@ -9,8 +9,8 @@ from rackwright.cli.render.migrate_report import score_text
 from rackwright.cli.render.migrate_report.shown import Shown
 from rackwright.cli.render.sections import Section
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.answered import reading
 from rackwright.lifecycle.migrate.known_way import versions_of
+from rackwright.lifecycle.migrate.replay.answered import reading
 from rackwright.lifecycle.migrate.report_source import Reported
 from rackwright.migrate.asking.way import way_of
 from rackwright.migrate.assessment import Assessed

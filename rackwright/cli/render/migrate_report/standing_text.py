@@ -8,7 +8,7 @@ from dataclasses import asdict
 from rackwright.cli.common.context import Json
 from rackwright.cli.render.table import table
 from rackwright.errors import Problem
-from rackwright.lifecycle.migrate.progress import UP_TO_DATE
+from rackwright.lifecycle.migrate.progress import ResultState
 from rackwright.lifecycle.migrate.same_folder import Known
 from rackwright.lifecycle.migrate.stale import RESULTS
 from rackwright.lifecycle.migrate.standing import OnDisk, Standing
@@ -61,8 +61,8 @@ def results(one: Standing) -> Iterator[tuple[str, ...]]:
     """Yield a head, and a row for each act with a result."""
     yield ("act", "last", "state")
     for act in RESULTS:
-        entry, holds = one.newest(act), one.progress.holds(act) if one.progress else ""
-        yield (act, stamp(entry.time) if entry else "never", holds or "-")
+        entry, state = one.newest(act), one.progress.state(act) if one.progress else ResultState("none")
+        yield (act, stamp(entry.time) if entry else "never", state_words(state) or "-")
     for act in ("capture", "import"):
         if old := one.stale_result(act):
             yield (act, stamp(old.entry.time), f"stale: {'; '.join(old.why)}")
@@ -107,13 +107,26 @@ def _result(one: Standing, act: str) -> Json:
     entry = one.newest(act)
     if entry is None:
         return None
-    holds = one.progress.holds(act) if one.progress else ""
+    state = one.progress.state(act) if one.progress else ResultState("none")
     return {
         "entry": entry.number,
         "time": stamp(entry.time),
-        "up_to_date": holds.startswith(UP_TO_DATE),
-        "note": holds,
+        "up_to_date": state.holds,
+        "note": state_words(state),
     }
+
+
+def state_words(state: ResultState) -> str:
+    """Return it in a few words; "": there is no result."""
+    if state.kind == "needs times":
+        return "needs requests with a time of arrival"
+    if state.kind == "incomplete":
+        return f"not complete: {'; '.join(state.why)}"
+    if state.kind == "stale":
+        return f"stale: {'; '.join(state.why)}"
+    if state.kind == "blocked":
+        return f"up to date; {counted(state.blocking, 'problem blocks', 'problems block')} the move"
+    return "" if state.kind == "none" else state.kind
 
 
 def log_document(entries: Sequence[Entry]) -> list[Json]:

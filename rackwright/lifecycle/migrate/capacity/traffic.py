@@ -79,6 +79,6 @@ def traffic(place: Place, names: frozenset[str]) -> Traffic:
 
 def _requests(place: Place, names: frozenset[str]) -> Iterator[tuple[str, RecordedRequest]]:
     for line in place.folder.read("requests"):
-        request = parsed("requests", line, RecordedRequest)
+        request = parsed(line, RecordedRequest, "requests")
         if request.model in names:
             yield line, request

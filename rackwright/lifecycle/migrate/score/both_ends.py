@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.times.zone import zone_of
-from rackwright.lifecycle.migrate.gateway_lanes import Hours, lane_to
 from rackwright.lifecycle.migrate.known_way import known_way
-from rackwright.lifecycle.migrate.lane import Lane, Pace, Stop
 from rackwright.lifecycle.migrate.place import Place
-from rackwright.lifecycle.migrate.prepare import require_ends
+from rackwright.lifecycle.migrate.replay.gateway_lanes import Hours, lane_to
+from rackwright.lifecycle.migrate.replay.lane import Lane, Pace, Stop
+from rackwright.lifecycle.migrate.require_ends import require_ends
 from rackwright.lifecycle.migrate.score.golden_cost import GoldenCost
 from rackwright.lifecycle.migrate.score.judging import Ask
 from rackwright.migrate.asking.parse_answer import parse_answer
@@ -66,7 +66,7 @@ class Ends:
             got = self.lanes[side].ask(request.path, body)
         except Stop as stop:
             raise RackwrightError(
-                f"the score stopped: {stop.reason}",
+                f"the score stopped: {stop.stopped.line()}",
                 where=self.plan.migration,
                 next=f"rackwright check, then rackwright migrate score {self.plan.migration}",
             ) from None

@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from rackwright.errors import RackwrightError
 from rackwright.fleet.golden.golden_file import read_golden_set
 from rackwright.fleet.golden.golden_set import GoldenSet
-from rackwright.lifecycle.migrate.answered import reading
 from rackwright.lifecycle.migrate.known_way import known_way
 from rackwright.lifecycle.migrate.place import Place
+from rackwright.lifecycle.migrate.replay.answered import reading
 from rackwright.lifecycle.migrate.score.both_ends import both_ends
 from rackwright.lifecycle.migrate.score.golden_cost import GoldenCost
 from rackwright.lifecycle.migrate.score.judging import Ask, judge_of
@@ -20,7 +20,6 @@ from rackwright.migrate.score.decide import decide
 from rackwright.migrate.score.golden_pairs import golden_marks, golden_requests
 from rackwright.migrate.score.join import Join
 from rackwright.migrate.score.result import Scored
-from rackwright.migrate.score.side_by_side import Example, examples
 from rackwright.migrate.score.tally import Tally
 from rackwright.report.words import counted
 from rackwright.values.text import enumerated
@@ -50,11 +49,6 @@ def score(place: Place, ends: Callable[[Place], AbstractContextManager[Ask]] = b
     by = f", golden set {golden.digest[:12]}" if golden else ""
     place.note("score", f"{found.word}, {counted(found.requests, 'request')}{by}: {found.why}", found)
     return found
-
-
-def read_examples(place: Place, scored: Scored) -> tuple[Example, ...]:
-    """Return the pairs that differ most, from the folder, which needs the private key."""
-    return examples(scored.unlike, Join(reading(place.folder, known_way(place))))
 
 
 def _require_replay(place: Place) -> None:

@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-from rackwright.lifecycle.migrate.lane import Lane, Stop
+from rackwright.lifecycle.migrate.replay.lane import Lane, Stop
 from rackwright.migrate.asking.budget import Budget
 from rackwright.migrate.asking.parse_answer import parse_answer
 from rackwright.migrate.asking.price_of import cost, most
 from rackwright.migrate.asking.request_body import cloud_body, fleet_body
+from rackwright.migrate.asking.stopped import Stopped
 from rackwright.migrate.asking.way import Way
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
 
-OVER = "the budget for this part is used up"
+_OVER = Stopped(kind="budget")
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Part:
     way: Way
     heard: Callable[[ReplayedAnswer], None]
     answers: list[ReplayedAnswer] = field(default_factory=list)
-    stopped: str = ""
-    """Why not everything was asked; "": everything was."""
+    stopped: Stopped | None = None
+    """Why not everything was asked; `budget` is that of the part. None: everything was."""
     _over: bool = False
     _failures: list[BaseException] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -91,10 +92,10 @@ class Part:
                 while (one := jobs.get()) is not None:
                     work(one)
             except Stop as stop:
-                self.stopped = self.stopped or stop.reason
+                self.stopped = self.stopped or stop.stopped
             except BaseException as error:
                 self._failures.append(error)
-                self._end("failed")
+                self._end(Stopped(kind="failed"))
 
         # A second Ctrl-C ends the command without waiting for answers.
         threads = tuple(threading.Thread(target=run, daemon=True) for _ in range(self.plan.replay.concurrency))
@@ -107,7 +108,7 @@ class Part:
         # One that doesn't fit ends the part: of those that follow, only the cheap ones would be asked.
         if self._over or not self.budget.take(reserved):
             self._over = True
-            raise Stop(OVER)
+            raise Stop(_OVER)
         price = 0.0
         try:
             answer, sent = self._answer(self.cloud, one.request, asked, cloud_body(one.request))
@@ -123,7 +124,7 @@ class Part:
             self._answer(self.fleet, one.request, "fleet", body)
         except Stop as stop:
             # Answers of the cloud that nothing is compared with would only cost money.
-            self.cloud.end(stop.reason)
+            self.cloud.end(stop.stopped)
             raise
 
     def _answer(self, lane: Lane, request: RecordedRequest, asked: Asked, body: bytes) -> tuple[ReplayedAnswer, bool]:
@@ -143,9 +144,9 @@ class Part:
             self.heard(answer)
         return answer, got.sent
 
-    def _end(self, reason: str) -> None:
-        self.cloud.end(reason)
-        self.fleet.end(reason)
+    def _end(self, stopped: Stopped) -> None:
+        self.cloud.end(stopped)
+        self.fleet.end(stopped)
 
 
 def join(threads: Iterable[threading.Thread]) -> None:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pydantic import ValidationError
-
-from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.ask_part import Wanted
+from rackwright.lifecycle.migrate.replay.ask_part import Wanted
 from rackwright.migrate.asking.outcome import Asks
 from rackwright.migrate.asking.way import Way
+from rackwright.migrate.file_kind import ANSWERS
 from rackwright.migrate.folder import Folder
-from rackwright.migrate.lines import parsed
+from rackwright.migrate.lines import lines_in, parsed
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
 from rackwright.migrate.score.join import Part, Read
-
-KINDS: Mapping[Asked, str] = {"cloud": "answers-cloud", "again": "answers-again", "fleet": "answers-fleet"}
 
 
 @dataclass
 class Answered:
     """Id of a request → whether its answer is usable, for each side."""
 
-    usable: dict[Asked, dict[str, bool]] = field(default_factory=lambda: {asked: {} for asked in KINDS})
-    asks: dict[Asked, Asks] = field(default_factory=lambda: {asked: Asks() for asked in KINDS})
+    usable: dict[Asked, dict[str, bool]] = field(default_factory=lambda: {asked: {} for asked in ANSWERS})
+    asks: dict[Asked, Asks] = field(default_factory=lambda: {asked: Asks() for asked in ANSWERS})
 
     def add(self, answer: ReplayedAnswer) -> None:
         """Count an answer. The first one to a request counts."""
@@ -43,16 +39,14 @@ class Answered:
 
     def wanted(self, request: RecordedRequest) -> Wanted:
         lacking = self.lacks(request.id)
-        return Wanted(request, frozenset(asked for asked in KINDS if asked not in lacking))
+        return Wanted(request, frozenset(asked for asked in ANSWERS if asked not in lacking))
 
 
 def read_answers(folder: Folder, asked: Asked, way: Way) -> Iterator[ReplayedAnswer]:
     """Yield each answer of this end in the folder that still holds. Raise RackwrightError if one can't be read."""
-    for name, _ in folder.of(KINDS[asked]):
-        for number, line in enumerate(folder.lines(name), 1):
-            answer = _parsed(line, f"{folder.path / name} line {number}")
-            if way.holds(answer):
-                yield answer
+    for _, answer in lines_in(folder, ANSWERS[asked], ReplayedAnswer):
+        if way.holds(answer):
+            yield answer
 
 
 def reading(folder: Folder, way: Way) -> Read:
@@ -60,14 +54,7 @@ def reading(folder: Folder, way: Way) -> Read:
 
     def read(part: Part) -> Iterator[str]:
         for line in folder.read(part):
-            if part == "requests" or way.holds(parsed(part, line, ReplayedAnswer)):
+            if part == "requests" or way.holds(parsed(line, ReplayedAnswer, part)):
                 yield line
 
     return read
-
-
-def _parsed(line: str, where: str) -> ReplayedAnswer:
-    try:
-        return ReplayedAnswer.model_validate_json(line)
-    except ValidationError:
-        raise RackwrightError("is no answer of a replay", where=where, should="restore it from a copy") from None

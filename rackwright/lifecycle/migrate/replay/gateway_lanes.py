@@ -11,9 +11,9 @@ from rackwright.errors import RackwrightError
 from rackwright.lifecycle.bench.way import entrance
 from rackwright.lifecycle.client.origin import choose_asker
 from rackwright.lifecycle.client.request import FromController
-from rackwright.lifecycle.migrate.lane import Lane, Pace
-from rackwright.lifecycle.migrate.lent_key import lent_key
-from rackwright.lifecycle.migrate.sender import Door, gateway_sender
+from rackwright.lifecycle.migrate.replay.lane import Lane, Pace
+from rackwright.lifecycle.migrate.replay.lent_key import lent_key
+from rackwright.lifecycle.migrate.replay.sender import Door, gateway_sender
 from rackwright.lifecycle.session.session import Session
 from rackwright.migrate.side import Side
 from rackwright.values.windows import Window, is_open, next_opening
@@ -51,7 +51,7 @@ class Hours:
 
 
 @contextmanager
-def lane_to(session: Session, side: Side, pace: Pace, *, connections: int, key_hint: str = "") -> Iterator[Lane]:
+def lane_to(session: Session, side: Side, pace: Pace, *, connections: int) -> Iterator[Lane]:
     """Yield a lane whose requests this side answers, whatever clients get now.
 
     Raise RackwrightError if the gateways don't let clients in from here.
@@ -63,7 +63,7 @@ def lane_to(session: Session, side: Side, pace: Pace, *, connections: int, key_h
     with ExitStack() as stack:
         keys = stack.enter_context(lent_key(session, side))
         sender = stack.enter_context(gateway_sender(door, connections=connections, seconds=seconds))
-        yield Lane(side, sender, keys, pace, key_hint)
+        yield Lane(side, sender, keys, pace)
 
 
 def require_client_here(session: Session) -> None:

@@ -6,12 +6,13 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rackwright.lifecycle.migrate.sender import Got, Sender
+from rackwright.lifecycle.migrate.replay.sender import Got, Sender
 from rackwright.migrate.asking.price_of import UNCERTAIN
+from rackwright.migrate.asking.stopped import Kind, Stopped
 from rackwright.migrate.side import Side
 from rackwright.values.secrets import Secret
 
@@ -28,20 +29,20 @@ MOST_LIMITED = 12
 MOST_FAILED = 10
 """How many requests in a row may end without an answer."""
 _UNWILLING = (401, 403)
-_HOPELESS = {
-    "cloud_refused_key": "the cloud refuses the key that the gateways have",
-    "cloud_redirected": "the cloud redirects, which isn't followed",
-    "model_not_on_side": "the gateways have nothing that answers a model on this side",
+_HOPELESS: Mapping[str, Kind] = {
+    "cloud_refused_key": "cloud's key refused",
+    "cloud_redirected": "redirect",
+    "model_not_on_side": "no model",
 }
 """Codes of the gateways' own errors → why asking again has no use."""
 
 
 class Stop(Exception):
-    """This side can't be asked any further; `reason` says why."""
+    """This side can't be asked any further; `stopped` says why."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, stopped: Stopped) -> None:
+        super().__init__(stopped.line())
+        self.stopped = stopped
 
 
 class Keys(Protocol):
@@ -71,7 +72,7 @@ class Pace:
 
     def refuse_stopped(self) -> None:
         if self.stopping():
-            raise Stop("interrupted")
+            raise Stop(Stopped(kind="interrupted"))
 
 
 @dataclass
@@ -82,14 +83,12 @@ class Lane:
     sender: Sender
     keys: Keys
     pace: Pace
-    key_hint: str = ""
-    """Where to look if the side refuses the key."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _until: float = 0.0
     """No request before this time."""
     _limited: int = 0
     _failed: int = 0
-    _stop: str = ""
+    _stop: Stopped | None = None
 
     def ask(self, path: str, body: bytes) -> Got:
         """Send a request and return its answer; an error of HTTP is one, too. Raise Stop if the replay must end."""
@@ -114,10 +113,10 @@ class Lane:
                 return got
             self._wait_as_asked(got, sent)
 
-    def end(self, reason: str) -> None:
+    def end(self, stopped: Stopped) -> None:
         """Let no further request start."""
         with self._lock:
-            self._stop = self._stop or reason
+            self._stop = self._stop or stopped
 
     def _send(self, path: str, body: bytes) -> tuple[Got, float]:
         """Send a request when it may be; return the answer and when it was sent."""
@@ -148,7 +147,7 @@ class Lane:
             self._limited += counts
             limited = self._limited
         if limited > MOST_LIMITED:
-            raise self._stopped(f"the {self.side} answers nothing but 429 {_code(got)}".rstrip())
+            raise self._stopped("rate limit", _code(got))
         if got.retry_after is not None:
             self._pause(got.retry_after)
         elif counts:
@@ -156,20 +155,20 @@ class Lane:
 
     def _pause(self, seconds: float) -> None:
         if seconds > LONGEST_WAIT:
-            raise self._stopped(f"the {self.side} asks to wait {seconds:.0f} s")
+            raise self._stopped("long wait", f"{seconds:.0f} s")
         with self._lock:
             self._until = max(self._until, self.pace.now() + seconds)
 
     def _refuse_hopeless(self, got: Got) -> None:
         if got.status in _UNWILLING:
-            raise self._stopped(f"the {self.side} refuses the key with {got.status}")
+            raise self._stopped("key refused", str(got.status))
         if 300 <= got.status < 400:
-            raise self._stopped(f"the {self.side} redirects with {got.status}, which isn't followed")
-        if why := _HOPELESS.get(_code(got) if got.status >= 400 else ""):
-            hint = f"; {self.key_hint}" if self.key_hint and "key" in why else ""
-            raise self._stopped(f"{why}{hint}")
+            raise self._stopped("redirect", f"HTTP {got.status}")
+        code = _code(got) if got.status >= 400 else ""
+        if code in _HOPELESS:
+            raise self._stopped(_HOPELESS[code], code)
         if got.untrusted:
-            raise self._stopped(f"the {self.side}: {got.problem}")
+            raise self._stopped("untrusted")
 
     def _may_help(self, got: Got) -> bool:
         """Whether the same request may be sent again. Not to a cloud that may have answered it: it is paid twice."""
@@ -184,14 +183,17 @@ class Lane:
             self._failed = self._failed + 1 if unheard else 0
             failed = self._failed
         if failed >= MOST_FAILED:
-            self.end(
-                f"the {self.side} left {failed} requests in a row unanswered: {got.problem or f'HTTP {got.status}'}"
-            )
+            self._stopped("unanswered", f"{failed} requests in a row unanswered: {_seen(got)}")
         return got
 
-    def _stopped(self, reason: str) -> Stop:
-        self.end(reason)
-        return Stop(reason)
+    def _stopped(self, kind: Kind, detail: str = "") -> Stop:
+        stopped = Stopped(kind=kind, side=self.side, detail=detail)
+        self.end(stopped)
+        return Stop(stopped)
+
+
+def _seen(got: Got) -> str:
+    return got.problem or f"HTTP {got.status}"
 
 
 def _code(got: Got) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
-from rackwright.errors import FleetError, Problem, RackwrightError
-from rackwright.fleet.fleet import Fleet
-from rackwright.lifecycle.migrate.answered import KINDS, Answered, read_answers
+from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate.known_way import other_currency
+from rackwright.lifecycle.migrate.replay.answered import Answered, read_answers
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.price_of import most, price, usual
 from rackwright.migrate.asking.sample import Drawn, Sample, draw
 from rackwright.migrate.asking.way import Way
+from rackwright.migrate.file_kind import ANSWERS
 from rackwright.migrate.folder import Folder
-from rackwright.migrate.lines import parsed
+from rackwright.migrate.lines import lines_in
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
@@ -26,6 +24,7 @@ from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
 class Prepared:
     sample: Sample
     answered: Answered
+    way: Way
     spent: float
     """What replays of this migration have cost so far."""
     interrupted: float
@@ -73,7 +72,7 @@ def prepare(
     paid = {one.request for one in read_answers(folder, "cloud", way)}
     known = _Charged(plan, folder)
     sample = draw(
-        known.counting(requests_in(folder)),
+        known.counting(lines_in(folder, "requests", RecordedRequest)),
         plan.models,
         plan.replay.sample,
         paid,
@@ -92,7 +91,7 @@ def prepare(
     spent = max(before.spent if before else 0.0, known.charged)
     reserved = before.reserved if before else 0.0
     answered = _answered(folder, {one.id for one in sample.drawn}, way)
-    return Prepared(sample, answered, spent + reserved, reserved, by_scores)
+    return Prepared(sample, answered, way, spent + reserved, reserved, by_scores)
 
 
 class _Charged:
@@ -104,8 +103,7 @@ class _Charged:
         self._tokens: dict[str, list[tuple[int, int]]] = {}
         ends: tuple[Asked, ...] = ("cloud", "again")
         for asked in ends:
-            for line in folder.read(KINDS[asked]):
-                answer = parsed(KINDS[asked], line, ReplayedAnswer)
+            for _, answer in lines_in(folder, ANSWERS[asked], ReplayedAnswer):
                 if answer.prompt_tokens is not None and answer.completion_tokens is not None:
                     tokens = answer.prompt_tokens, answer.completion_tokens
                     self._tokens.setdefault(answer.request, []).append(tokens)
@@ -119,72 +117,10 @@ class _Charged:
             yield file, request
 
 
-def require_ends(fleet: Fleet, plan: Plan) -> Mapping[str, str]:
-    """Return what `require_replicas` does. Raise FleetError also if the gateways don't pass a model to the cloud."""
-    should = f"a model with cloud: {plan.cloud} should have it in its names"
-    problems = [
-        Problem(
-            f"{plan.migration} models.{provided}",
-            f"the gateways pass no {provided} to the cloud {plan.cloud}",
-            should,
-            "rackwright apply",
-        )
-        for provided in plan.models
-        if not _reaches_cloud(fleet, plan.cloud, provided)
-    ]
-    try:
-        names = require_replicas(fleet, plan)
-    except FleetError as error:
-        raise error.with_problems(problems) from None
-    if problems:
-        raise FleetError(problems)
-    return names
-
-
-def require_replicas(fleet: Fleet, plan: Plan) -> Mapping[str, str]:
-    """Return the name at the gateways of the fleet's model for each of the provider's models.
-
-    Raise FleetError with every model that has no replica.
-    """
-    names: dict[str, str] = {}
-    problems: list[Problem] = []
-    for provided, model in plan.models.items():
-        found = fleet.file.models.get(model)
-        if found is None or not fleet.replicas_of(model):
-            what = f"{model} has no replica yet"
-            should = "it needs a source, a runtime, a place and a context in the fleet file"
-            next_ = "add that, then rackwright apply"
-            problems.append(Problem(f"{plan.migration} models.{provided}", what, should, next_))
-        else:
-            names[provided] = provided if provided in found.names else found.names[0]
-    if problems:
-        raise FleetError(problems)
-    return names
-
-
-def _reaches_cloud(fleet: Fleet, cloud: str, name: str) -> bool:
-    return any(model.cloud == cloud and name in model.served for model in fleet.file.routed.values())
-
-
 def _answered(folder: Folder, ids: Collection[str], way: Way) -> Answered:
     """Return what was answered of the sample, which may be smaller than an earlier one."""
     answers = Answered()
-    for answer in (one for asked in KINDS for one in read_answers(folder, asked, way)):
+    for answer in (one for asked in ANSWERS for one in read_answers(folder, asked, way)):
         if answer.request in ids:
             answers.add(answer)
     return answers
-
-
-def requests_in(folder: Folder) -> Iterator[tuple[str, RecordedRequest]]:
-    """Yield each recorded request with the name of its file. Raise RackwrightError if one can't be read."""
-    for name, _ in folder.of("requests"):
-        for number, line in enumerate(folder.lines(name), 1):
-            yield name, request_in(line, f"{folder.path / name} line {number}")
-
-
-def request_in(line: str, where: str) -> RecordedRequest:
-    """Return the recorded request. Raise RackwrightError, which says where, if it is none."""
-    try:
-        return RecordedRequest.model_validate_json(line)
-    except ValidationError:
-        raise RackwrightError("is no recorded request", where=where, should="restore it from a copy") from None

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.answered import KINDS
-from rackwright.lifecycle.migrate.ask_part import OVER, Part, Wanted
-from rackwright.lifecycle.migrate.lane import Lane
-from rackwright.lifecycle.migrate.prepare import Prepared
+from rackwright.lifecycle.migrate.replay.ask_part import Part, Wanted
+from rackwright.lifecycle.migrate.replay.lane import Lane
+from rackwright.lifecycle.migrate.replay.prepare import Prepared
 from rackwright.migrate.asking.budget import Budget
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.sample import Drawn
 from rackwright.migrate.asking.sample_copy import SampleCopy
-from rackwright.migrate.asking.way import Way
+from rackwright.migrate.asking.stopped import Stopped
+from rackwright.migrate.file_kind import ANSWERS
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.replayed_answer import ReplayedAnswer
@@ -44,7 +44,6 @@ class Replay:
     folder: Folder
     names: Mapping[str, str]
     """The provider's model → the name of the fleet's model at the gateways."""
-    way: Way
     cloud: Lane
     fleet: Lane
     note: Note
@@ -70,11 +69,11 @@ class Replay:
         pending = list(prepared.pending)
         self._to_ask = sum(len(prepared.answered.lacks(one.id)) for one in pending)
         self._said = self._began
-        stopped = ""
+        stopped: Stopped | None = None
         while pending and not stopped:
             reserve = self._reserve(pending)
             if self._left <= 0 or reserve <= 0:
-                stopped = "the budget is used up"
+                stopped = Stopped(kind="budget")
                 break
             # Before the note: so what is copied to the folder is noted with it.
             wanted = self._wanted(pending[: self._size()])
@@ -103,23 +102,24 @@ class Replay:
     def _size(self) -> int:
         return max(IN_FILE, math.ceil(len(self._prepared.sample.drawn) / MOST_NOTES))
 
-    def _part(self, wanted: Sequence[Wanted], reserve: float) -> str:
-        """Ask a part and write its answers. Return why the replay ends, "" if it goes on."""
+    def _part(self, wanted: Sequence[Wanted], reserve: float) -> Stopped | None:
+        """Ask a part and write its answers. Return why the replay ends, None if it goes on."""
         whole = reserve >= self._left
         self._budget = Budget(reserve)
-        part = Part(self.plan, self.cloud, self.fleet, self._budget, self.names, self.way, self._heard)
+        part = Part(self.plan, self.cloud, self.fleet, self._budget, self.names, self._prepared.way, self._heard)
         part.ask(wanted)
         self._spent += self._budget.spent
         self._budget = Budget(0)
         try:
             self._write(wanted, part.answers)
         except RackwrightError as error:
-            self.note(self._line("the answers can't be written"), self._outcome(0.0, error.problems[0].what))
+            stopped = Stopped(kind="folder", detail=error.problems[0].what)
+            self.note(self._line(stopped), self._outcome(0.0, stopped))
             raise
         for answer in part.answers:
             self._prepared.answered.add(answer)
-        if part.stopped == OVER:
-            return "the budget is used up" if whole else ""
+        if part.stopped and part.stopped.kind == "budget" and not whole:
+            return None
         return part.stopped
 
     def _wanted(self, drawn: Sequence[Drawn]) -> list[Wanted]:
@@ -128,20 +128,20 @@ class Replay:
 
     def _write(self, wanted: Sequence[Wanted], answers: Sequence[ReplayedAnswer]) -> None:
         order = {one.request.id: number for number, one in enumerate(wanted)}
-        for asked, kind in KINDS.items():
+        for asked, kind in ANSWERS.items():
             of_end = sorted((one for one in answers if one.asked == asked), key=lambda one: order[one.request])
             lines = (one.model_dump_json() for one in of_end)
             while few := list(islice(lines, IN_FILE)):
                 self.folder.write(kind, few)
 
     def _note(self, reserve: float) -> None:
-        self.note(self._line(""), self._outcome(reserve, ""))
+        self.note(self._line(None), self._outcome(reserve, None))
 
-    def _outcome(self, reserve: float, stopped: str) -> Outcome:
-        found = outcome_of(self.plan, self.way, self._prepared)
+    def _outcome(self, reserve: float, stopped: Stopped | None) -> Outcome:
+        found = outcome_of(self.plan, self._prepared)
         return found.model_copy(update={"spent": self._spent, "reserved": reserve, "stopped": stopped})
 
-    def _line(self, stopped: str) -> str:
+    def _line(self, stopped: Stopped | None) -> str:
         return line_of(self.plan, self._prepared, self._spent, stopped)
 
     def _heard(self, answer: ReplayedAnswer) -> None:
@@ -158,7 +158,7 @@ class Replay:
         )
 
 
-def outcome_of(plan: Plan, way: Way, prepared: Prepared) -> Outcome:
+def outcome_of(plan: Plan, prepared: Prepared) -> Outcome:
     """Return what replays have done so far."""
     return Outcome(
         recorded=prepared.sample.recorded,
@@ -167,15 +167,15 @@ def outcome_of(plan: Plan, way: Way, prepared: Prepared) -> Outcome:
         asks=dict(prepared.answered.asks),
         currency=plan.currency,
         spent=prepared.spent,
-        ends=way.ends,
-        versions=way.versions,
+        ends=prepared.way.ends,
+        versions=prepared.way.versions,
     )
 
 
-def line_of(plan: Plan, prepared: Prepared, spent: float, stopped: str = "") -> str:
+def line_of(plan: Plan, prepared: Prepared, spent: float, stopped: Stopped | None = None) -> str:
     """Return the same in one line, for the log. `spent`: by replays."""
     asks = prepared.answered.asks
-    counts = ", ".join(f"{asks[asked].all} {asked}" for asked in KINDS)
+    counts = ", ".join(f"{asks[asked].all} {asked}" for asked in ANSWERS)
     money = f"{spent + prepared.by_scores:.2f} of {plan.replay.budget:.2f} {plan.currency} spent"
     line = f"{len(prepared.sample.drawn)} requests; asked: {counts}; {money}"
-    return f"{line}; stopped: {stopped}" if stopped else line
+    return f"{line}; stopped: {stopped.line()}" if stopped else line
