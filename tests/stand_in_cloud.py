@@ -546,13 +546,14 @@ def _parts(response: HTTPResponse) -> Iterator[bytes]:
 
 
 class _Control(BaseHTTPRequestHandler):
-    """GET /received and POST /faults, for the test that started the program."""
+    """GET /received, GET /faults and POST /faults, for the test that started the program."""
 
     server: Server
 
     def do_GET(self) -> None:
-        with self.server.cloud.lock:
-            self._say([asdict(one) for one in self.server.cloud.received])
+        cloud = self.server.cloud
+        with cloud.lock:
+            self._say([asdict(one) for one in (cloud.faults if self.path == "/faults" else cloud.received)])
 
     def do_POST(self) -> None:
         content = json.loads(self.rfile.read(int(self.headers["content-length"])))

@@ -168,6 +168,8 @@ def test_it_runs_as_a_program_with_a_control_port(tmp_path: Path) -> None:
             with pytest.raises(openai.InternalServerError):
                 asking.models.list()
             assert len(asking.models.list().data) == 2
+        with urlopen(f"{url}/faults", timeout=10) as answer:  # noqa: S310
+            assert [one["times"] for one in json.load(answer)] == [0]
         with urlopen(f"{url}/received", timeout=10) as answer:  # noqa: S310
             assert [one["status"] for one in json.load(answer)] == [503, 200]
     finally:

@@ -29,6 +29,8 @@ class Clouds:
     cloud: StandInCloud
     other: StandInCloud
     """With another path, and the header api-key."""
+    impostor: StandInCloud
+    """Its certificate is by the same CA, but for another name."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,6 @@ def running() -> Iterator[Clouds]:
         stack = made.enter_context(running_stack())
         cloud = made.enter_context(fixed_cloud(stack.ca, "cloud.test"))
         other = made.enter_context(fixed_cloud(stack.ca, "other.test"))
-        # A certificate of the same CA, for another name.
         impostor = made.enter_context(fixed_cloud(stack.ca, "else.test"))
         clouds = (
             Cloud(name="acme", host="cloud.test", port=cloud.port, path="/v1", own_ca=True),
@@ -66,7 +67,7 @@ def running() -> Iterator[Clouds]:
             at(stack, one, "127.0.0.1")
         wait_until(lambda: status(stack, clouds[0]) == "UP" and status(stack, clouds[1]) == "UP")
         wait_until(lambda: status(stack, clouds[2]) == "DOWN" and status(stack, clouds[3]) == "DOWN")
-        yield Clouds(stack, cloud, other)
+        yield Clouds(stack, cloud, other, impostor)
 
 
 @pytest.fixture
@@ -208,6 +209,8 @@ def test_a_request_that_arrived_is_never_sent_twice(clouds: Clouds) -> None:
 def test_a_wrong_certificate_or_no_connection_is_unreachable(clouds: Clouds, name: str) -> None:
     response = clouds.stack.send(name)
     assert (response.status, json.load(response)["error"]["code"]) == (503, "cloud_unreachable")
+    # Neither the request nor the key.
+    assert clouds.impostor.received == []
 
 
 def test_a_stream_arrives_as_it_is_sent(clouds: Clouds) -> None:

@@ -21,8 +21,8 @@ from rackwright.lifecycle.client.request import FromController, Request, Respons
 from rackwright.values.secrets import Secret
 from tests.gateway.certificates import CertificateAuthority
 from tests.gateway.fixed_cloud import fixed_cloud
-from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator
+from tests.lab.standard import standard_lab
 from tests.stand_in_cloud import StandInCloud
 from tests.waiting import wait_until
 
@@ -108,7 +108,10 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     ca = CertificateAuthority(folder)
-    with fresh_lab("clouds", "gate1", "out1") as lab, fixed_cloud(ca, NAME, address="0.0.0.0") as cloud:
+    with (
+        standard_lab("clouds", "gate1", "out1", bare=("out1",)) as lab,
+        fixed_cloud(ca, NAME, address="0.0.0.0") as cloud,
+    ):
         fleet = lab.fleet()
         first, second = fleet.hosts["out1"], str(fleet.subnet[201])
         proxy = TINYPROXY.format(port=PROXY_PORT, cloud=PORT)

@@ -1,19 +1,19 @@
 """From a client that knows only the cloud to a page with costs. The tests build on one another.
 
-The provider's API is a stand-in on this machine. Its model is real: llama-server with the lab's Q4_1 file. The fleet
-serves other builds of the same model, one as good, one doubtful and one broken.
+The provider's API is a stand-in on a lab host of its own. Its model is real: llama-server with the lab's Q4_1 file.
+The fleet serves other builds of the same model, one as good, one doubtful and one broken.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 import ssl
 import subprocess
-import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,21 @@ import openai
 import pyrage
 import pytest
 
-from rackwright.lab import artefacts
+from rackwright.lab import paths
 from rackwright.lab.hosts import Lab
+from rackwright.lifecycle.bench.tool import ensure
+from rackwright.resolve.package_index import Index
+from rackwright.route import DIRECT
 from tests.gateway.certificates import CertificateAuthority
 from tests.heavy.builds import build
+from tests.heavy.cloud_host import PORT, CloudHost, start_cloud, volumes
 from tests.heavy.golden_words import golden_set
-from tests.lab.operator import Operator, operator
-from tests.lab.standard import standard_lab
-from tests.stand_in_cloud import ADMIN_KEY, KEY, StandInCloud, stand_in_cloud
+from tests.heavy.process_watch import ProcessWatch, process_watch
+from tests.heavy.small_steps import PART, RATES, SmallSteps
+from tests.lab.labs import fresh_lab
+from tests.lab.operator import Operator, Said, operator
+from tests.lab.standard import images_of
+from tests.stand_in_cloud import ADMIN_KEY, KEY, Fault
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
@@ -43,6 +50,7 @@ COVERS = (
     "roles/cloud",
     "roles/gateway",
 )
+FLEET, OUTSIDE = ("gate1", "gpu1"), "cloud1"
 CLOUD = "cloud.lab.internal"
 NAMES = {"gpt-4o-mini": "equal", "gpt-4o": "doubtful", "gpt-4.1": "broken"}
 """The provider's model → the fleet's, which has a build of that kind."""
@@ -53,6 +61,13 @@ TOPICS = (
     "glass paper salt sugar tea coffee milk apples horses dogs cats fish ships trains wheels gardens forests deserts "
     "islands mountains oceans cities"
 ).split()
+FEW = 20
+"""Requests to each of the worse models: their golden set decides."""
+OBJECTS = {
+    "/v1/files": [{"id": f"file-{number}", "bytes": 1000, "created_at": 1_700_000_000} for number in range(25)],
+    "/v1/vector_stores": [{"id": f"vs-{number}", "file_counts": {"total": 3}} for number in range(2)],
+}
+"""What the provider stores; a page has 20."""
 PLAN = """format: migration-plan/1
 migration: {name}
 intent: The contract with the provider ends in March.
@@ -61,7 +76,7 @@ models: {models}
 records: {{recipient: {recipient}, identity: "file:identity"}}
 capture: {{share: 100, duration: 1h}}
 provider: {{url: "{url}", admin_key: "file:admin.key"}}
-replay: {{sample: {sample}, concurrency: 2, budget: 5}}
+replay: {{sample: 40, concurrency: 2, budget: 5}}
 score: {{margin: 20, least: {least}, golden: prompts.jsonl}}
 capacity: {{headroom: 30, spare: 0}}
 currency: EUR
@@ -73,136 +88,141 @@ costs: {{capital: 60000, months: 36, kilowatts: 1.2, kilowatt_hour: 0.3, staff: 
 waivers: {waivers}
 """
 USAGE = "month,amount\n2026-09,9000\n2026-10,9500\n2026-11,9700\n"
-
-
-@contextmanager
-def engine(folder: Path) -> Iterator[str]:
-    """Run the cloud's model; yield its socket."""
-    made = artefacts.ensure(lambda _: None)
-    with tarfile.open(made.runtime.path) as archive:
-        archive.extractall(folder, filter="data")
-    (program,) = folder.rglob("llama-server")
-    socket = folder / "engine.sock"
-    words = ["--model", str(made.model.path), "--host", str(socket), "--threads", "1", "--parallel", "2"]
-    # The golden set says no temperature, and a test needs the same answers each time.
-    words += ["--temp", "0"]
-    process = subprocess.Popen(
-        [str(program), *words, "--ctx-size", "4096"],
-        env={"LD_LIBRARY_PATH": str(program.parent)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until(socket.exists)
-        yield str(socket)
-    finally:
-        process.terminate()
-        process.wait(60)
+BACKUP = "backup: {models: no, builds: no, to: [{name: own, url: /srv/own, password: 'file:password'}]}\n"
+TOOLS = paths.cache() / "tools"
 
 
 @dataclass
 class Site:
     lab: Lab
     operator: Operator
-    cloud: StandInCloud
+    """At the machine that goes on with the migration."""
+    cloud: CloudHost
     ca: CertificateAuthority
     identity: Any
+    watch: ProcessWatch
+    folders: list[Path]
+    """Of all machines."""
+    key: str = ""
+    """The client's."""
 
     @property
     def folder(self) -> Path:
         return self.operator.path.parent
 
-    def migrate(self, *words: str, check: int | None = 0, timeout: float = 300) -> Any:
-        return self.operator("migrate", *words, "--json", check=check, timeout=timeout).json
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        assert self.key
+        return KEY, ADMIN_KEY, SECRET, self.key, str(self.identity)
 
-    def plan(self, name: str, models: dict[str, str], *, sample: int, least: int, waivers: dict[str, str]) -> None:
+    def said(self, *words: str, check: int | None = 0, small_steps: bool = False) -> Said:
+        by = SmallSteps(self.operator.path) if small_steps else self.operator
+        said = by("migrate", *words, "--json", check=check, timeout=900)
+        assert not [one for one in self.secrets if one in said.out + said.err]
+        return said
+
+    def migrate(self, *words: str, check: int = 0) -> Any:
+        return self.said(*words, check=check).json
+
+    def plan(self, name: str, model: str, *, least: int, waivers: dict[str, str] | None = None) -> None:
         text = PLAN.format(
             name=name,
-            url=f"{self.cloud.url}/v1",
-            models=json.dumps(models),
+            url=f"https://{self.cloud.address}:{PORT}/v1",
+            models=json.dumps({model: NAMES[model]}),
             recipient=self.identity.to_public(),
-            sample=sample,
             least=least,
-            waivers=json.dumps(waivers),
+            waivers=json.dumps(waivers or {}),
         )
         self.operator.path.with_name(f"test.migrate-{name}.yml").write_text(text)
 
     def direct(self) -> openai.OpenAI:
         """A client as it was before: it knows only the cloud."""
-        trusted = ssl.create_default_context(cadata=self.ca.pem)
-        trusted.check_hostname = False
-        return _client(f"{self.cloud.url}/v1", KEY, trusted)
+        return _client(f"https://{self.cloud.address}:{PORT}/v1", KEY, self.ca.pem)
 
-    def through_gateway(self, key: str) -> openai.OpenAI:
+    def through_gateway(self) -> openai.OpenAI:
         """The same client with another URL and key."""
-        trusted = ssl.create_default_context(cadata=self.operator.path.with_name("test.ca.crt").read_text())
-        trusted.check_hostname = False
-        return _client(f"https://{self.lab.fleet().hosts['gate1']}/v1", key, trusted)
+        trusted = self.operator.path.with_name("test.ca.crt").read_text()
+        return _client(f"https://{self.lab.fleet().hosts['gate1']}/v1", self.key, trusted)
+
+    def records(self, kind: str) -> list[dict[str, Any]]:
+        """Return the lines of one kind in the folder of the migration `support`."""
+        files = sorted((self.folder / "test.migrate-support").glob(f"{kind}-*.age"))
+        lines = [line for path in files for line in pyrage.decrypt(path.read_bytes(), [self.identity]).splitlines()]
+        return [json.loads(line) for line in lines]
 
 
-def _client(url: str, key: str, trusted: ssl.SSLContext) -> openai.OpenAI:
-    http = openai.DefaultHttpxClient(verify=trusted, trust_env=False, limits=httpx2.Limits())
+def _client(url: str, key: str, trusted: str) -> openai.OpenAI:
+    context = ssl.create_default_context(cadata=trusted)
+    context.check_hostname = False
+    http = openai.DefaultHttpxClient(verify=context, trust_env=False, limits=httpx2.Limits())
     return openai.OpenAI(base_url=url, api_key=key, max_retries=0, http_client=http)
 
 
 def asks(topic: str) -> dict[str, Any]:
     text = f"I am {SECRET}. Explain at length what is important about {topic}."
-    return {"messages": [{"role": "user", "content": text}], "max_tokens": 16, "temperature": 0}
+    return {"messages": [{"role": "user", "content": text}], "max_tokens": 12, "temperature": 0}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("site")
-    ca = CertificateAuthority(folder)
-    ca.issue("cloud", (CLOUD, "127.0.0.1"), client=False)
-    identity = pyrage.x25519.Identity.generate()
+    folder, shown = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("cloud")
+    ca, identity = CertificateAuthority(folder), pyrage.x25519.Identity.generate()
     with (
-        standard_lab("migrate", "gate1", "gpu1") as lab,
-        engine(tmp_path_factory.mktemp("engine")) as socket,
-        stand_in_cloud(folder / "cloud.crt", folder / "cloud.key.cred", "0.0.0.0") as cloud,
+        process_watch(KEY, ADMIN_KEY, SECRET, str(identity)) as watch,
+        fresh_lab("migrate", *FLEET, OUTSIDE, volumes=volumes(shown), images=images_of(FLEET)) as lab,
     ):
-        cloud.engine = f"unix:{socket}"
-        cloud.models = {"gpt-4o-mini": {"shutdown_date": "2027-01-31"}, "gpt-4o": {}, "gpt-4.1": {}}
+        models = {"gpt-4o-mini": {"shutdown_date": "2027-01-31"}, "gpt-4o": {}, "gpt-4.1": {}}
+        cloud = start_cloud(lab, OUTSIDE, shown, ca, CLOUD, {"models": models, "objects": OBJECTS})
+        lab.exec("gate1", f"echo {cloud.address} {CLOUD} >>/etc/hosts")
         fleet = lab.fleet()
-        lab.exec("gate1", f"echo {fleet.controller} {CLOUD} >>/etc/hosts")
-        port = cloud.url.rpartition(":")[2]
-        cloud.url = f"https://127.0.0.1:{port}"
-        made = operator(folder, fleet)
-        write_fleet(made, f"https://{CLOUD}:{port}/v1")
-        (folder / "cloud.pem").write_text(ca.pem)
-        (folder / "cloud.key").write_text(f"{KEY}\n")
-        (folder / "admin.key").write_text(f"{ADMIN_KEY}\n")
-        (folder / "identity").write_text(f"{identity}\n")
-        (folder / "usage.csv").write_text(USAGE)
+        made = operator(folder, replace(fleet, hosts={host: fleet.hosts[host] for host in FLEET}))
+        write_fleet(made)
+        use_kept_tools(made)
+        for name, text in {
+            "cloud.pem": ca.pem, "cloud.key": KEY, "admin.key": ADMIN_KEY, "identity": str(identity),
+            "password": "correct horse battery staple", "usage.csv": USAGE,
+        }.items():  # fmt: skip
+            (folder / name).write_text(f"{text}\n")
         golden_set(folder / "prompts.jsonl")
+        installing = threading.Thread(target=ensure, args=(Index(None, DIRECT), print), kwargs={"cache": TOOLS})
+        installing.start()
         made("lock")
         made("apply", "--yes", timeout=600)
-        yield Site(lab, made, cloud, ca, identity)
+        cloud.wait()
+        installing.join()
+        yield Site(lab, made, cloud, ca, identity, watch, [folder])
 
 
-def write_fleet(made: Operator, url: str) -> None:
+def use_kept_tools(made: Operator) -> None:
+    """Have the operator's commands use guidellm from the lab's cache: to install it takes longer than to use it."""
+    place = Path(made.environment["XDG_CACHE_HOME"], "rackwright", "tools")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(TOOLS)
+
+
+def write_fleet(made: Operator) -> None:
     """Put a model for each build into the fleet file. Clients still get the cloud."""
     text = made.path.read_text()
     found = re.search(r"  assistant:\n(?:    .*\n| {4,}.*\n)+", text)
     assert found
     models = ""
-    for name, kind in KINDS.items():
-        one = re.sub(r'source: "file:.*"', f'source: "file:{build(kind)}"', found[0])
+    for served, name in NAMES.items():
+        one = re.sub(r'source: "file:.*"', f'source: "file:{build(KINDS[name])}"', found[0])
         one = one.replace("  assistant:", f"  {name}:", 1).replace(
             "threads: 1", "args: {temp: 0}\n      threads: 1", 1
         )
-        served = next(said for said, model in NAMES.items() if model == name)
         models += re.sub(r"names: \[.*?\].*", f"names: [{served}]", one) + "    cloud: acme\n"
-    names = ", ".join(NAMES)
+    url, names = f"https://{CLOUD}:{PORT}/v1", ", ".join(NAMES)
     clouds = f'clouds:\n  acme: {{url: "{url}", key: file:cloud.key, names: [{names}], ca: cloud.pem}}\n'
-    made.path.write_text(text.replace(found[0], models) + clouds)
+    made.path.write_text(text.replace(found[0], models) + clouds + BACKUP)
 
 
 def test_a_client_changes_its_url_and_key_and_the_cloud_still_answers(site: Site) -> None:
     before = site.direct().chat.completions.create(model="gpt-4o-mini", **asks("water"))
-    site.plan("support", {"gpt-4o-mini": "equal"}, sample=40, least=40, waivers={})
-    key = site.operator("key", "add", "shop", "--owner", "shop", "--json").json["key"]
-    client = site.through_gateway(key)
+    site.plan("support", "gpt-4o-mini", least=40)
+    site.key = site.operator("key", "add", "shop", "--owner", "shop", "--json").json["key"]
+    site.watch.secrets.append(site.key)
+    client = site.through_gateway()
     wait_until(lambda: _answered(client))
     site.migrate("capture", "support")
     for number, topic in enumerate(TOPICS):
@@ -229,58 +249,138 @@ def _answered(client: openai.OpenAI) -> bool:
 
 def test_what_the_fleet_ignores_blocks_until_it_is_waived(site: Site) -> None:
     blocked = site.migrate("assess", "support", check=12)
-    assert "store" in json.dumps(blocked)
-    assert "2027-01-31" in json.dumps(blocked)
-    site.plan("support", {"gpt-4o-mini": "equal"}, sample=40, least=40, waivers={"store": "nobody lists them"})
-    site.migrate("assess", "support")
+    assert "store" in json.dumps(blocked["blocking"])
+    stored = {one["kind"]: (one["access"], one["count"], one["files"]) for one in blocked["provider"]["objects"]}
+    assert stored["files"] == ("listed", 25, None)
+    assert stored["vector stores"] == ("listed", 2, 6)
+    assert [one["shutdown_date"] for one in blocked["provider"]["models"]] == ["2027-01-31"]
+    site.plan("support", "gpt-4o-mini", least=40, waivers={"store": "nobody lists them"})
+    assert site.migrate("assess", "support")["blocking"] == []
 
 
-def test_the_same_model_passes(site: Site) -> None:
-    replayed = site.migrate("replay", "support", "--yes", timeout=600)
+def test_a_killed_replay_goes_on_at_another_machine_in_spite_of_faults(
+    site: Site, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    captured = len(site.cloud.completions())
+    _kill_replay(site, lambda: len(site.cloud.completions()) >= captured + 2 * PART + PART // 2)
+    prompts = {one["id"]: one["body"]["messages"][-1]["content"] for one in site.records("requests")}
+    first, second = ({one["request"] for one in site.records(kind)} for kind in ("answers-cloud", "answers-again"))
+    assert first == second
+    assert len(first) == PART
+    before = site.cloud.asked()
+    site.cloud.fail(
+        Fault("status", status=429, retry_after="1", path="/v1/chat"),
+        Fault("status", status=500, path="/v1/chat"),
+        Fault("slow", seconds=2, path="/v1/chat"),
+    )
+    here = site.operator
+    site.operator = _other_machine(here, tmp_path_factory.mktemp("other"))
+    site.folders.append(site.folder)
+    replayed = site.migrate("replay", "support", "--yes")
     assert {end: said["answered"] for end, said in replayed["asks"].items()} == dict.fromkeys(
         ("cloud", "again", "fleet"), len(TOPICS)
     )
     assert 0 < replayed["spent"] < 5
-    scored = site.migrate("score", "support", "--yes", timeout=600)
-    assert scored["score"]["word"] == "PASS", scored
+    assert site.cloud.faults_left() == 0
+    asked = site.cloud.asked() - before
+    assert [one for one in first if asked[prompts[one]]] == []
+    # The 429 and the 500 were asked again.
+    assert asked.total() == 2 * (len(TOPICS) - PART) + 2
+    # Each of the two has the folder now, but only one of them goes on.
+    older = here("migrate", "score", "support", "--yes", check=1)
+    assert "isn't the folder that the log knows, or an older copy" in older.err
+
+
+def _kill_replay(site: Site, ready: Callable[[], bool]) -> None:
+    """Kill a replay as soon as the condition holds, and wait until the cloud has answered what was on its way."""
+    here = SmallSteps(site.operator.path)
+    with (site.folder / "killed.log").open("w") as log:
+        words = here.argv("migrate", "replay", "support", "--yes")
+        process = subprocess.Popen(words, stdout=log, stderr=log, env=here.environment)
+    try:
+        wait_until(lambda: process.poll() is not None or ready())
+        assert process.poll() is None, (site.folder / "killed.log").read_text()
+    finally:
+        process.kill()
+        process.wait()
+    wait_until(lambda: all(one["status"] for one in site.cloud.received()))
+
+
+def _other_machine(here: Operator, folder: Path) -> Operator:
+    """Return the operator at another machine, which has a copy of the fleet's folder."""
+    # Each machine has its own.
+    own = shutil.ignore_patterns("config", "cache")
+    shutil.copytree(here.path.parent, folder, ignore=own, dirs_exist_ok=True)
+    other = Operator(folder / here.path.name)
+    use_kept_tools(other)
+    return other
+
+
+def test_the_same_model_passes(site: Site) -> None:
+    scored = site.migrate("score", "support", "--yes")["score"]
+    assert scored["word"] == "PASS", scored
+    assert [one["word"] for one in scored["segments"] if one["kind"] == "golden"] == ["PASS"]
 
 
 def test_capacity_and_costs_follow_and_are_on_one_page(site: Site) -> None:
-    # How fast the engine is depends on what else this machine does, so 12 is possible.
-    capacity = site.migrate("capacity", "support", "--seconds", "10", check=None, timeout=900)["capacity"]
-    assert capacity["models"][0]["measured"]["speeds"][0]["answered"] == len(TOPICS)
+    # How fast the engine is depends on what else this machine does.
+    said = site.said("capacity", "support", "--seconds", "10", check=None, small_steps=True)
+    assert said.code == (0 if said.json["met"] else 12), said.err
+    (model,) = said.json["capacity"]["models"]
+    measured, extrapolated, cache = model["measured"], model["extrapolated"], model["cache"]
+    assert measured["speeds"][0]["answered"] == len(TOPICS)
+    assert len(measured["speeds"]) >= RATES
+    assert 0 < measured["goodput"] <= max(one["rate"] for one in measured["speeds"])
+    assert extrapolated["replicas"] >= 1
+    assert extrapolated["gpus"] == 0
+    assert extrapolated["replicas"] * measured["goodput"] * 0.7001 >= extrapolated["peak"] > 0
+    assert 12 < cache["typical"] <= cache["largest"] < cache["context"] == 2048
+    assert cache["fits"] or cache["why"]
     cost = site.migrate("cost", "support", "--usage", str(site.folder / "usage.csv"))["cost"]
     assert (cost["computed"], cost["bill"]) == (False, 9432.28)
     page = site.folder / "support.html"
-    site.operator("migrate", "report", "support", "--html", str(page), check=None)
+    code = site.said("report", "support", "--html", str(page), check=None).code
     text = page.read_text()
+    assert f'<h1 class="conclusion{"" if code == 0 else " failed"}">Migration support of ' in text
+    assert code == said.code
     assert "<svg" in text
-    for word in ("PASS", "EUR", "gpt-4o-mini", "The contract with the provider ends in March."):
+    for word in ("PASS: all ", "EUR", "gpt-4o-mini", "The contract with the provider ends in March."):
         assert word in text
 
 
-def test_a_doubtful_model_is_inconclusive_and_a_broken_one_fails(site: Site) -> None:
-    site.plan("others", {name: NAMES[name] for name in ("gpt-4o", "gpt-4.1")}, sample=40, least=20, waivers={})
-    log = site.folder / "log.jsonl"
-    lines = [{"model": name, **asks(topic)} for name in ("gpt-4o", "gpt-4.1") for topic in TOPICS[:20]]
-    log.write_text("".join(json.dumps(one) + "\n" for one in lines))
-    site.migrate("import", "others", str(log))
-    site.migrate("replay", "others", "--yes", timeout=600)
-    scored = site.migrate("score", "others", "--yes", check=12, timeout=900)
-    golden = {one["of"]: one["word"] for one in scored["score"]["segments"] if one["kind"] == "golden"}
-    assert golden == {"gpt-4o": "INCONCLUSIVE", "gpt-4.1": "FAIL"}, scored
-    assert scored["score"]["word"] == "FAIL"
+@pytest.mark.parametrize(("model", "word"), [("gpt-4o", "INCONCLUSIVE"), ("gpt-4.1", "FAIL")])
+def test_a_doubtful_model_is_inconclusive_and_a_broken_one_fails(site: Site, model: str, word: str) -> None:
+    name, log = NAMES[model], site.folder / "log.jsonl"
+    site.plan(name, model, least=FEW)
+    log.write_text("".join(json.dumps({"model": model, **asks(topic)}) + "\n" for topic in TOPICS[:FEW]))
+    site.migrate("import", name, str(log))
+    log.unlink()
+    site.migrate("replay", name, "--yes")
+    scored = site.migrate("score", name, "--yes", check=12)["score"]
+    assert scored["word"] == word, scored
+    assert [one["word"] for one in scored["segments"] if one["kind"] == "golden"] == [word], scored
 
 
 def test_no_secret_is_anywhere(site: Site) -> None:
-    secrets = (KEY, ADMIN_KEY, SECRET, str(site.identity))
-    for path in site.folder.rglob("*"):
-        if path.is_file() and path.name not in ("cloud.key", "admin.key", "identity", "log.jsonl"):
+    site.operator("backup", "run", "gate1")
+    site.lab.exec("gate1", "/etc/rackwright/backup/restic.sh own restore latest --target /srv/back -q")
+    assert "support" in site.lab.exec("gate1", "find /srv/back/var/lib/rackwright/migrations").out
+    files = [path for folder in site.folders for path in folder.rglob("*") if path.is_file()]
+    for path in files:
+        if path.name not in ("cloud.key", "admin.key", "identity"):
             content = path.read_bytes()
-            assert not [one for one in secrets if one.encode() in content], path
-    for host in ("gate1", "gpu1"):
-        for secret in secrets:
-            script = """w=$(cat); grep -rlsaF --exclude-dir=sys -- "$w" /etc /var /run /tmp /root /home /opt \
-                | grep -v -e ^/var/lib/containers -e ^/run/rackwright-gateway/clouds.map
-                journalctl --no-pager -o export | grep -aF -- "$w" | head -n 3; :"""
-            assert site.lab.exec(host, script, input=secret).out == ""
+            assert not [one for one in site.secrets if one.encode() in content], path
+    # From a file: grep's own arguments are watched, too.
+    script = """cat >/run/wanted; grep -rlaF --exclude-dir=sys --exclude=wanted -f /run/wanted \
+            /etc /var /run /tmp /root /home /opt /srv/back | grep -v ^/var/lib/containers
+        journalctl --no-pager -o export | grep -aF -m 3 -f /run/wanted; rm /run/wanted"""
+    for host in FLEET:
+        found = site.lab.exec(host, script, input="\n".join(site.secrets), timeout=300).out.split()
+        assert found == (["/run/rackwright-gateway/clouds.map"] if host == "gate1" else [])
+
+
+def test_no_process_has_shown_a_secret(site: Site) -> None:
+    assert site.watch.shown == []
+    # On this machine and on the gateway.
+    assert any("rackwright" in one and " migrate replay support" in one for one in site.watch.seen)
+    assert any(f"age -r {site.identity.to_public()}" in one for one in site.watch.seen)
