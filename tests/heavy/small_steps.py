@@ -26,13 +26,13 @@ def take_small_steps() -> None:
     # As a command does: before it imports what uses sockets and threads.
     hosts_needed()
     from rackwright.lifecycle.bench import knee
-    from rackwright.lifecycle.migrate import replay
-    from rackwright.lifecycle.migrate.capacity import procedure
+    from rackwright.lifecycle.migrate.capacity import rate_search
+    from rackwright.lifecycle.migrate.replay import replay
 
     assert replay.IN_FILE > PART
-    assert procedure.MOST_STEPS == knee.MOST_STEPS > RATES
+    assert rate_search.MOST_STEPS == knee.MOST_STEPS > RATES
     replay.IN_FILE = PART
-    procedure.MOST_STEPS = knee.MOST_STEPS = RATES
+    rate_search.MOST_STEPS = knee.MOST_STEPS = RATES
 
 
 if __name__ == "__main__":

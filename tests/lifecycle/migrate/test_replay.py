@@ -111,7 +111,7 @@ def test_a_tool_that_an_answer_calls_is_never_run_and_nobody_is_asked_again(ends
     watching.clear()
     assert not (tmp_path / "x").exists()
     assert (len(ends.cloud.received), len(ends.fleet.received)) == (2, 1)
-    for asked in KINDS:
+    for asked in ANSWERS:
         (kept,) = ends.answers(asked)
         assert [(one.name, "touch" in one.arguments) for one in kept.calls] == [("sh", True)]
 

@@ -120,7 +120,7 @@ def test_every_name_can_be_waived_and_is_explained() -> None:
 
 
 def test_an_unknown_field_is_ignored_by_both_runtimes() -> None:
-    assert {feature("unknown.x").status(runtime, None)[0] for runtime in ("vllm", "llama_cpp")} == {"ignored"}
+    assert {feature("unknown.x").status(runtime, "", None)[0] for runtime in ("vllm", "llama_cpp")} == {"ignored"}
 
 
 LEAVES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=4)
