@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.reading.document import read_document
 from rackwright.fleet.reading.error_messages import validated
-from rackwright.fleet.reading.nodes import Findings
+from rackwright.fleet.reading.nodes import Entries, Findings
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.plan.plan_rules import check_plan
 
@@ -38,9 +40,17 @@ def read_plan(fleet: Fleet, migration: str) -> Plan:
     """
     path, findings = plan_file(fleet.path, migration), Findings()
     root = read_document(path, findings, "migration plan")
-    check_plan(root, migration, fleet, findings)
+    check_plan(root, migration, fleet, _others(fleet, migration), findings)
     plan = validated(Plan, root, findings)
     problems = findings.problems((str(path),))
     if problems or plan is None:
         raise FleetError(problems)
     return plan
+
+
+def _others(fleet: Fleet, migration: str) -> Iterator[Entries]:
+    """Yield the fleet's other plans, as far as they can be read."""
+    for name in plans_of(fleet.path):
+        if name != migration:
+            with suppress(FleetError):
+                yield read_document(plan_file(fleet.path, name), Findings(), "migration plan")

@@ -15,8 +15,8 @@ from rackwright.migrate.redact import usable
 from rackwright.values.text import enumerated
 
 
-def check_plan(root: Entries, name: str, fleet: Fleet, findings: Findings) -> None:
-    """Add a problem for each value that doesn't fit the fleet, or the migration's name."""
+def check_plan(root: Entries, name: str, fleet: Fleet, others: Iterable[Entries], findings: Findings) -> None:
+    """Add a problem for each value that doesn't fit the fleet, the migration's name, or the fleet's other plans."""
     _check_name(root, name, findings)
     _check_cloud(root, fleet, findings)
     _check_models(root, fleet, findings)
@@ -26,6 +26,7 @@ def check_plan(root: Entries, name: str, fleet: Fleet, findings: Findings) -> No
     _check_redact(root, findings)
     _check_recipient(root, findings)
     _check_folder(root, findings)
+    _check_own_folder(root, others, findings)
     _check_waivers(root, findings)
 
 
@@ -122,17 +123,27 @@ def _check_recipient(root: Entries, findings: Findings) -> None:
 
 def _check_folder(root: Entries, findings: Findings) -> None:
     """Its .gitignore keeps git, and the kit, from all that is in it."""
-    folder = _scalar(root, "records", "folder")
-    if folder is None:
-        return
-    above = Path(root.file).resolve().parent
-    try:
-        place = (above / Path(folder.text).expanduser()).resolve()
-    except (RuntimeError, ValueError, OSError):
-        # There is no such user or path; the check of its type says so.
-        return
-    if place == above or place in above.parents:
+    folder, place, above = _scalar(root, "records", "folder"), _place(root), Path(root.file).resolve().parent
+    if folder and place and (place == above or place in above.parents):
         findings.add(folder, "has the plan itself in it", "should be a folder for nothing but the records")
+
+
+def _check_own_folder(root: Entries, others: Iterable[Entries], findings: Findings) -> None:
+    """Two migrations in one folder would read, and erase, each other's records."""
+    folder, place = _scalar(root, "records", "folder"), _place(root)
+    for other in others:
+        if folder and place and place == _place(other):
+            findings.add(folder, f"is also the folder of {other.file}", "should be a folder of its own")
+
+
+def _place(root: Entries) -> Path | None:
+    """Return the folder of a plan's records; None if there is no such user or path, which is said elsewhere."""
+    path, folder = Path(root.file), _scalar(root, "records", "folder")
+    try:
+        written = Path(folder.text).expanduser() if folder else path.with_suffix("")
+        return (path.resolve().parent / written).resolve()
+    except (RuntimeError, ValueError, OSError):
+        return None
 
 
 def _known(node: Scalar, names: Iterable[str], what: str, findings: Findings) -> None:

@@ -282,6 +282,18 @@ def test_a_private_key_in_such_a_home_is_refused(desk: Desk) -> None:
         list(desk.open().folder.read("requests"))
 
 
+def test_two_migrations_in_one_folder_are_refused(desk: Desk) -> None:
+    """Each would erase the other's records."""
+    text = desk.plan.read_text()
+    other = desk.plan.with_name(desk.plan.name.replace("support", "other"))
+    other.write_text(text.replace("migration: support", "migration: other"))
+    desk.edit("  identity:", f'  folder: "{other.stem}"\n  identity:')
+    with pytest.raises(FleetError, match=r"records\.folder: is also the folder of .*migrate-other\.yml"):
+        desk.open()
+    other.write_text("migration: [")
+    desk.open()
+
+
 @pytest.mark.parametrize("folder", [".", "..", "x/..", "/"])
 def test_a_folder_that_has_the_plan_in_it_is_refused(desk: Desk, folder: str) -> None:
     """Git, and the kit, would leave out all files of the fleet: the records' folder has a .gitignore."""
