@@ -1,6 +1,6 @@
-"""What control hosts store about migrations: a log whose entries are chained by hash, and the results of its acts.
+"""What control hosts store about migrations: a log whose entries are chained by hash, and the results of its steps.
 
-Each entry is a document that is never replaced; the first to store a number has it. The result of an act is stored
+Each entry is a document that is never replaced; the first to store a number has it. The result of a step is stored
 before its entry, and the head, which says how long the log is, after it. So a note that is killed leaves the old log
 or the new one, and an entry that was changed, removed or moved shows.
 """
@@ -24,20 +24,20 @@ from rackwright.values.text import Name, Sha256
 FOLDER = "migrations"
 NAME = "[a-z][a-z0-9-]{0,23}"
 KEPT = 10
-"""How many results of one act are kept; older ones are removed."""
+"""How many results of one step are kept; older ones are removed."""
 MOST_ENTRIES = 2000
 MOST_ENTRY = 2**14
 """Bytes."""
 MOST_RESULT = 2**20
 """Bytes of a result; etcd takes hardly more in one document."""
-Act = Literal["init", "capture", "import", "erase", "assess", "replay", "golden", "score", "capacity", "cost"]
+Step = Literal["init", "capture", "import", "erase", "assess", "replay", "golden", "score", "capacity", "cost"]
 """What is done to a migration; `golden`: a score asks the cloud the golden set."""
 Said = Annotated[str, StringConstraints(max_length=1000)]
 Model = TypeVar("Model", bound=Stored)
 
 
 class Entry(Stored):
-    """One act."""
+    """One step."""
 
     format: str = "migration/1"
     migration: Name
@@ -45,8 +45,8 @@ class Entry(Stored):
     time: Moment
     who: Said
     machine: Said
-    act: Name
-    """An Act; a later rackwright may know others."""
+    step: Name
+    """A Step; a later rackwright may know others."""
     what: Said
     """What was done, in one line."""
     plan: Sha256
@@ -137,9 +137,9 @@ def add(store: ControlStore, log: Log, entry: Entry, result: str | None = None) 
     return added
 
 
-def newest_result(log: Log, act: str) -> Entry | None:
-    """Return the newest entry of the act that has a result, None if there is none."""
-    return next((one for one in reversed(log.entries) if one.act == act and one.result), None)
+def newest_result(log: Log, step: str) -> Entry | None:
+    """Return the newest entry of the step that has a result, None if there is none."""
+    return next((one for one in reversed(log.entries) if one.step == step and one.result), None)
 
 
 def result_in(store: ControlStore, entry: Entry, kind: type[Model]) -> Model:
@@ -197,7 +197,7 @@ def _head_path(migration: str) -> str:
 
 def _result_path(entry: Entry) -> str:
     # The digest is part of the name: a run that is killed before its entry leaves its result without harm.
-    return f"{FOLDER}/{entry.migration}.{entry.act}/{entry.number:06}-{str(entry.result)[:12]}.json"
+    return f"{FOLDER}/{entry.migration}.{entry.step}/{entry.number:06}-{str(entry.result)[:12]}.json"
 
 
 def _refuse(log: Log, entry: Entry, text: str, result: str | None) -> None:
@@ -208,9 +208,9 @@ def _refuse(log: Log, entry: Entry, text: str, result: str | None) -> None:
             next="rackwright migrate init NAME",
         )
     if len(text.encode()) > MOST_ENTRY:
-        raise RackwrightError(f"the entry about {entry.act} is too large", should=f"at most {MOST_ENTRY} bytes")
+        raise RackwrightError(f"the entry about {entry.step} is too large", should=f"at most {MOST_ENTRY} bytes")
     if result is not None and (size := len(result.encode())) > MOST_RESULT:
-        raise RackwrightError(f"the result of {entry.act} has {size} bytes", should=f"at most {MOST_RESULT}")
+        raise RackwrightError(f"the result of {entry.step} has {size} bytes", should=f"at most {MOST_RESULT}")
 
 
 def _broken(where: str, what: str) -> RackwrightError:

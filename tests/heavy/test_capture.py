@@ -278,9 +278,9 @@ def test_it_is_stopped_and_erased(site: Site) -> None:
         assert site.on(gateway, f"find {STATE} -mindepth 1 ! -path {FILES}") == ""
         assert site.on(gateway, "cat /etc/rackwright/gateway/captures.map") == ""
     assert site.records() == []
-    acts = [one["act"] for one in site.migrate("status", "support")["migration"]["log"]]
-    assert acts[-1] == "erase"
-    # Nothing of it is in the log of acts, either.
+    steps = [one["step"] for one in site.migrate("status", "support")["migration"]["log"]]
+    assert steps[-1] == "erase"
+    # Nothing of it is in the log, either.
     for word in (*SECRETS, MARK):
         assert site.found("gate1", word) == ""
     assert shlex.quote(MARK) not in "".join(path.read_text() for path in site.folder.glob("*.yml"))

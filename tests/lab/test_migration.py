@@ -22,8 +22,8 @@ CLOUDS = """\
 clouds:
   openai: {url: "https://api.openai.com/v1", key: file:provider-key, names: [gpt-4o-mini]}
 """
-# An act as its command would carry it out: it writes records, and notes it.
-ACT = """
+# A step as its command would carry it out: it writes records, and notes it.
+STEP = """
 import sys
 from pathlib import Path
 from rackwright.cli.common.context import hosts_needed
@@ -32,13 +32,13 @@ from rackwright.fleet.load import load_fleet
 from rackwright.cli.common.console import Console
 from rackwright.lifecycle.migrate.place import open_place
 from rackwright.lifecycle.session.session import open_session
-path, act, line = sys.argv[1:]
+path, step, line = sys.argv[1:]
 with open_session(load_fleet(Path(path))) as session:
     place = open_place(session, "support", Console(quiet=True, yes=True))
     if line:
         place.need_folder()
         place.folder.write("requests", [line])
-    place.note(act, f"{act}: one more")
+    place.note(step, f"{step}: one more")
 """
 
 
@@ -55,9 +55,9 @@ def anna(lab: Lab, lab_fleet: LabFleet, tmp_path: Path) -> Iterator[Operator]:
         lab.exec("gate1", f"rm -rf {STATE}")
 
 
-def act(operator: Operator, name: str, line: str = "", *, code: int = 0) -> str:
+def step(operator: Operator, name: str, line: str = "", *, code: int = 0) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", ACT, str(operator.path), name, line],
+        [sys.executable, "-c", STEP, str(operator.path), name, line],
         capture_output=True,
         text=True,
         timeout=120,
@@ -79,9 +79,9 @@ def test_two_checkouts_take_turns_and_a_changed_log_is_refused(lab: Lab, anna: O
     fill_in(anna.path.parent / "test.migrate-support.yml")
     capture = "rackwright migrate capture support, or rackwright migrate import support"
     assert anna("migrate", "status", "support").out.rstrip().endswith(f"next: {capture}")
-    act(anna, "import", '{"id": "r1"}')
+    step(anna, "import", '{"id": "r1"}')
     found = anna("migrate", "status", "support", "--json").json["migration"]
-    assert [one["act"] for one in found["log"]] == ["init", "import"]
+    assert [one["step"] for one in found["log"]] == ["init", "import"]
     assert (found["folder"]["state"], found["folder"]["requests"]) == ("same", 1)
     assert "import: one more" in lab.exec("gate1", f"cat {STATE}/audit.log").out
 
@@ -91,10 +91,10 @@ def test_two_checkouts_take_turns_and_a_changed_log_is_refused(lab: Lab, anna: O
     ben = Operator(tmp_path / "ben" / "test.yml")
     found = ben("migrate", "status", "support", "--json").json["migration"]
     assert found["problems"][0]["what"] == "isn't on this machine"
-    assert "isn't on this machine" in act(ben, "import", '{"id": "r2"}', code=1)
+    assert "isn't on this machine" in step(ben, "import", '{"id": "r2"}', code=1)
     shutil.copytree(anna.path.parent / records, tmp_path / "ben" / records)
-    act(ben, "import", '{"id": "r2"}')
-    assert "isn't the folder that the log knows, or an older copy" in act(anna, "import", '{"id": "r3"}', code=1)
+    step(ben, "import", '{"id": "r2"}')
+    assert "isn't the folder that the log knows, or an older copy" in step(anna, "import", '{"id": "r3"}', code=1)
     report = ben("migrate", "report", "support", "--html", str(tmp_path / "report.html"))
     assert "| 3 |" in report.out
     assert "<td>3</td>" in (tmp_path / "report.html").read_text()
@@ -104,6 +104,6 @@ def test_two_checkouts_take_turns_and_a_changed_log_is_refused(lab: Lab, anna: O
     lab.exec("gate1", f"cp -a {log} /root/log && sed -i s/one/two/ {log}/000002.json")
     refused = ben("migrate", "status", "support", check=1).err
     assert "000003.json on gate1: entry 2 was changed: entry 3 follows another" in refused
-    assert "entry 2 was changed" in act(ben, "assess", code=1)
+    assert "entry 2 was changed" in step(ben, "assess", code=1)
     lab.exec("gate1", f"rm -r {log} && mv /root/log {log} && rm {log}/000003.json")
     assert "entry 3 is missing" in ben("migrate", "status", "support", check=1).err

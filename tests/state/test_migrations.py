@@ -27,14 +27,14 @@ class Found(Stored):
     pairs: int = 0
 
 
-def entry(log: Log, act: str = "capture", result: str | None = None, **said: Any) -> Entry:
+def entry(log: Log, step: str = "capture", result: str | None = None, **said: Any) -> Entry:
     first: dict[str, Any] = {
         "migration": log.migration,
         "number": len(log.entries) + 1,
         "time": NOON,
         "who": "anna@laptop",
         "machine": "laptop",
-        "act": act,
+        "step": step,
         "what": f"what {len(log.entries) + 1} did",
         "plan": PLAN,
         "result": digest_of(result) if result is not None else None,
@@ -43,10 +43,10 @@ def entry(log: Log, act: str = "capture", result: str | None = None, **said: Any
     return Entry(**first | said)
 
 
-def noted(store: ControlStore, *acts: str, migration: str = "cloud") -> Log:
+def noted(store: ControlStore, *steps: str, migration: str = "cloud") -> Log:
     log = read_log(store, migration)
-    for act in acts:
-        log = add(store, log, entry(log, act))
+    for step in steps:
+        log = add(store, log, entry(log, step))
     return log
 
 
@@ -86,7 +86,7 @@ def test_entries_come_back_in_their_order_and_each_names_the_one_before(store: C
     assert migrations_of(store) == ()
     made = noted(store, "init", "capture", "assess")
     assert read_log(store, "cloud") == made
-    assert [(one.number, one.act) for one in made.entries] == [(1, "init"), (2, "capture"), (3, "assess")]
+    assert [(one.number, one.step) for one in made.entries] == [(1, "init"), (2, "capture"), (3, "assess")]
     assert [one.previous for one in made.entries] == [None, *made.sha256s[:2]]
     noted(store, "init", migration="heads")
     assert migrations_of(store) == ("cloud", "heads")

@@ -34,15 +34,16 @@ def capture(context: Context, name: str, look: bool, fetch: bool, stop: bool) ->
         raise UsageError("--look changes nothing", should="leave it out, or --fetch and --stop")
     hosts_needed()
     from rackwright.cli.common.console import Console
-    from rackwright.lifecycle.migrate import capture as act
+    from rackwright.lifecycle.migrate import capture as procedure
     from rackwright.lifecycle.migrate.place import open_place
     from rackwright.lifecycle.session.session import open_session
 
-    acts = [one for one, asked in ((act.stop, stop), (act.fetch, fetch), (act.looked, look)) if asked]
+    asked = ((procedure.stop, stop), (procedure.fetch, fetch), (procedure.looked, look))
+    chosen = [one for one, wanted in asked if wanted]
     missed: dict[str, str] = {}
     with Console(quiet=context.json, yes=True) as console, open_session(context.fleet) as session:
         place = open_place(session, name, console)
-        for one in acts or [act.start]:
+        for one in chosen or [procedure.start]:
             result = one(place)
             missed |= result.missed
     for host, problem in missed.items():

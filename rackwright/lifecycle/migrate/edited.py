@@ -11,14 +11,14 @@ from rackwright.state.migrations import Entry, Log
 from rackwright.values.text import enumerated
 
 _MOST = 5
-"""Edits of one act that are shown."""
+"""Edits of one step that are shown."""
 _LONGEST = 160
 """Characters of what an entry says."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """Two results of one act, between which keys that it depends on have changed."""
+    """Two results of one step, between which keys that it depends on have changed."""
 
     entry: Entry
     """The newest one."""
@@ -28,21 +28,21 @@ class Edit:
 
     def line(self) -> str:
         """Return it in one sentence."""
-        act, said = self.entry.act, self.before.what
+        step, said = self.entry.step, self.before.what
         said = said if len(said) <= _LONGEST else f"{said[:_LONGEST]} [...]"
         when = f"{self.before.time:%Y-%m-%d %H:%M} UTC"
         keys = enumerated(self.keys)
-        return f"{act}: with other values of {keys}, entry {self.before.number} of {when} said: {said}"
+        return f"{step}: with other values of {keys}, entry {self.before.number} of {when} said: {said}"
 
 
 def edits(log: Log) -> tuple[Edit, ...]:
-    """Return the edits before the newest result of each act, the last ones first."""
-    return tuple(edit for act in RESULTS for edit in islice(_of(act, log), _MOST))
+    """Return the edits before the newest result of each step, the last ones first."""
+    return tuple(edit for step in RESULTS for edit in islice(_of(step, log), _MOST))
 
 
-def _of(act: str, log: Log) -> Iterator[Edit]:
+def _of(step: str, log: Log) -> Iterator[Edit]:
     """Yield an edit for each other set of values that an earlier result was made with."""
-    made = [one for one in log.entries if one.act == act and one.result]
+    made = [one for one in log.entries if one.step == step and one.result]
     seen: set[frozenset[tuple[str, str]]] = set()
     for before in reversed(made[:-1]):
         values = frozenset(before.keys.items())

@@ -66,10 +66,10 @@ def _recorders(place: Place) -> set[str]:
     """Return the hosts that recorded, or were to, and haven't been erased since, as the log says."""
     hosts: set[str] = set()
     for entry in place.entries():
-        if entry.act == "capture" and entry.result:
+        if entry.step == "capture" and entry.result:
             found = result_in(place.session.store, entry, CaptureResult)
             hosts |= {*found.gateways, *found.missed}
-        elif entry.act == "erase" and entry.result:
+        elif entry.step == "erase" and entry.result:
             hosts -= {*result_in(place.session.store, entry, Erased).gateways}
     return hosts
 

@@ -25,10 +25,10 @@ from rackwright.migrate.plan.plan_keys import key_digests, plan_digest
 from rackwright.state.formats import utc_now
 from rackwright.state.lease import LeaseTaken
 from rackwright.state.lease_session import LeaseSession
-from rackwright.state.migrations import Act, Entry, Log, Model, add, digest_of, newest_result, read_log, result_in
+from rackwright.state.migrations import Entry, Log, Model, Step, add, digest_of, newest_result, read_log, result_in
 from rackwright.values.base import Stored
 
-__all__ = ["Act", "Entry", "Place", "open_place", "plan_path"]
+__all__ = ["Step", "Entry", "Place", "open_place", "plan_path"]
 LEASE_WAIT = 300.0
 """Seconds for which a note waits for another operator's lease: a replay of hours shouldn't be refused for one."""
 POLL_SECONDS = 5.0
@@ -47,7 +47,7 @@ class Place:
     console: Console
     """Shows what takes long, and asks the operator."""
 
-    def note(self, act: Act, what: str, result: Stored | None = None) -> None:
+    def note(self, step: Step, what: str, result: Stored | None = None) -> None:
         """Store the result, add an entry to the log, and write an audit line on the control hosts.
 
         The lease is taken only for this moment; another operator's is waited for. `what`: one line of at most 1,000
@@ -56,46 +56,46 @@ class Place:
         control host answers. Then everything in the folder stays, and the same command goes on.
         """
         text = result.model_dump_json(indent=1) + "\n" if result else None
-        with self._leased(f"migrate {act} {self.plan.migration}") as lease_session:
+        with self._leased(f"migrate {step} {self.plan.migration}") as lease_session:
             self._refuse_moved(read_log(self.session.store, self.plan.migration))
             refuse_other(self.folder, self.log)
-            if not self.log.entries and act != "init":
+            if not self.log.entries and step != "init":
                 self._add("init", "the migration's log begins", None)
-            self._add(act, what, text)
-            note_leased_act(self.session, lease_session, self.session.fleet.control, f"{act}: {what}")
+            self._add(step, what, text)
+            note_leased_act(self.session, lease_session, self.session.fleet.control, f"{step}: {what}")
         mark(self.folder, self.log)
 
     def need_folder(self) -> None:
         """Raise RackwrightError unless the whole folder that the log knows is on this machine, unchanged."""
         refuse_absent(self.folder, self.log)
 
-    def result(self, act: Act, kind: type[Model]) -> Model | None:
-        """Return the newest stored result of the act, None if there is none.
+    def result(self, step: Step, kind: type[Model]) -> Model | None:
+        """Return the newest stored result of the step, None if there is none.
 
         Raise RackwrightError if it is missing or was changed.
         """
-        found = newest_result(self.log, act)
+        found = newest_result(self.log, step)
         return result_in(self.session.store, found, kind) if found else None
 
     def entries(self) -> tuple[Entry, ...]:
         """Return the log, oldest first."""
         return self.log.entries
 
-    def _add(self, act: Act, what: str, result: str | None) -> None:
-        entry = self._entry(act, what, result)
+    def _add(self, step: Step, what: str, result: str | None) -> None:
+        entry = self._entry(step, what, result)
         found = add(self.session.store, self.log, entry, result)
         if found.entries[-1] != entry:
             raise _moved(found.entries[-1])
         self.log = found
 
-    def _entry(self, act: Act, what: str, result: str | None) -> Entry:
+    def _entry(self, step: Step, what: str, result: str | None) -> Entry:
         return Entry(
             migration=self.plan.migration,
             number=len(self.log.entries) + 1,
             time=utc_now(),
             who=self.session.operator.who,
             machine=self.session.operator.machine,
-            act=act,
+            step=step,
             what="".join(one if one.isprintable() else " " for one in what)[:1000],
             plan=plan_digest(self.plan),
             keys=key_digests(self.plan),
@@ -178,7 +178,7 @@ def open_place(session: Session, name: str, console: Console) -> Place:
 
 def _moved(entry: Entry) -> LeasedError:
     return LeasedError(
-        f"{entry.who} on {entry.machine} added '{entry.act}: {entry.what}' to {entry.migration} after this command "
+        f"{entry.who} on {entry.machine} added '{entry.step}: {entry.what}' to {entry.migration} after this command "
         "had read its log",
         should="two machines shouldn't work on one migration at the same time",
         next=f"rackwright migrate status {entry.migration}, then the same command again",

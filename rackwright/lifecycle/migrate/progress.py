@@ -53,34 +53,34 @@ class Progress:
     problems: tuple[Problem, ...] = ()
     """Results that are missing or were changed."""
 
-    def state(self, act: str) -> ResultState:
-        """Return whether the act's result holds."""
-        old = next((one for one in self.stale if one.entry.act == act), None)
+    def state(self, step: str) -> ResultState:
+        """Return whether the step's result holds."""
+        old = next((one for one in self.stale if one.entry.step == step), None)
         if old:
             return ResultState("stale", old.why)
-        if newest(self.log, act) is None:
-            return ResultState("needs times" if act == "capacity" and self._untimed else "none")
-        if act == "replay" and self.replayed and (why := self.replayed.why_incomplete):
+        if newest(self.log, step) is None:
+            return ResultState("needs times" if step == "capacity" and self._untimed else "none")
+        if step == "replay" and self.replayed and (why := self.replayed.why_incomplete):
             return ResultState("incomplete", (why,))
-        if act == "assess" and self.assessed and (blocking := len(self.assessed.blocking)):
+        if step == "assess" and self.assessed and (blocking := len(self.assessed.blocking)):
             return ResultState("blocked", blocking=blocking)
         return ResultState("up to date")
 
     def next(self, path: str) -> str:
         """Return the first thing to do. `path`: of the plan's file."""
         name = self.plan.migration
-        for act in RESULTS:
-            if (act == "cost" and self.plan.costs is None) or (act == "capacity" and self._untimed):
+        for step in RESULTS:
+            if (step == "cost" and self.plan.costs is None) or (step == "capacity" and self._untimed):
                 continue
-            if act != "cost" and self.unplaced:
+            if step != "cost" and self.unplaced:
                 return self._place(path)
-            entry = newest(self.log, act)
-            if entry is None or any(one.entry.act == act for one in self.stale):
-                usage = " --usage FILE" if act == "cost" and self._untimed else ""
-                return f"rackwright migrate {act} {name}{usage}"
-            if act == "assess" and self.assessed and self.assessed.blocking:
+            entry = newest(self.log, step)
+            if entry is None or any(one.entry.step == step for one in self.stale):
+                usage = " --usage FILE" if step == "cost" and self._untimed else ""
+                return f"rackwright migrate {step} {name}{usage}"
+            if step == "assess" and self.assessed and self.assessed.blocking:
                 return self._unblock(path)
-            if act == "replay" and self._goes_on(entry):
+            if step == "replay" and self._goes_on(entry):
                 return f"rackwright migrate replay {name}"
         return f"rackwright migrate report {name} --html {name}.html"
 
@@ -131,8 +131,8 @@ def progress(fleet: Fleet, plan: Plan, log: Log, store: ControlStore) -> Progres
     problems: list[Problem] = []
     unread: list[Stale] = []
 
-    def read(act: str, kind: type[Model]) -> Model | None:
-        entry = newest_result(log, act)
+    def read(step: str, kind: type[Model]) -> Model | None:
+        entry = newest_result(log, step)
         try:
             return result_in(store, entry, kind) if entry else None
         except HostError:
@@ -147,7 +147,7 @@ def progress(fleet: Fleet, plan: Plan, log: Log, store: ControlStore) -> Progres
     old = [*unread, *(one for one in stale(log, plan) if one.entry.number not in known)]
     if changed := _asked_otherwise(fleet, plan, log, assessed, replayed, old):
         old.append(changed)
-    last = next((one.act for one in reversed(log.entries) if one.act in ("capture", "erase")), "")
+    last = next((one.step for one in reversed(log.entries) if one.step in ("capture", "erase")), "")
     captured = read("capture", CaptureResult) if last == "capture" else None
     return Progress(plan, log, tuple(old), assessed, replayed, captured, _unplaced(fleet, plan), tuple(problems))
 
@@ -170,7 +170,7 @@ def _asked_otherwise(
 ) -> Stale | None:
     """Return the replay if it was made with other changes to requests, or other versions of the fleet's models."""
     entry = newest(log, "replay")
-    if entry is None or replayed is None or any(one.entry.act == "replay" for one in old):
+    if entry is None or replayed is None or any(one.entry.step == "replay" for one in old):
         return None
     way, why = way_of(plan, assessed, versions_of(fleet)), []
     if set(replayed.ends) != set(way.ends):

@@ -9,7 +9,7 @@ from rackwright.lifecycle.migrate.place import folder_of
 from rackwright.lifecycle.migrate.standing import Standing, standing
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
-from rackwright.state.migrations import Act, Entry, Model, newest_result, result_in
+from rackwright.state.migrations import Entry, Model, Step, newest_result, result_in
 from rackwright.state.store import ControlStore
 
 
@@ -22,17 +22,17 @@ class Reported:
     folder: Folder
     """On this machine, if it is here. The private key is resolved when a file is first read."""
 
-    def result(self, act: Act, kind: type[Model]) -> Model | None:
-        """Return the newest stored result of the act, None if there is none.
+    def result(self, step: Step, kind: type[Model]) -> Model | None:
+        """Return the newest stored result of the step, None if there is none.
 
         Raise RackwrightError if it is missing or was changed.
         """
-        found = self.entry(act)
+        found = self.entry(step)
         return result_in(self.store, found, kind) if found else None
 
-    def entry(self, act: str) -> Entry | None:
-        """Return the newest entry of the act that has a result, None if there is none."""
-        return newest_result(self.standing.log, act)
+    def entry(self, step: str) -> Entry | None:
+        """Return the newest entry of the step that has a result, None if there is none."""
+        return newest_result(self.standing.log, step)
 
 
 def reported(fleet: Fleet, store: ControlStore, name: str) -> Reported | None:

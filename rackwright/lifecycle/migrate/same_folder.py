@@ -25,7 +25,7 @@ class Known(StrEnum):
     SAME = "same"
     """It has the files of the last entry that knows one."""
     AHEAD = "ahead"
-    """Files came or went here since then: an act that isn't noted yet."""
+    """Files came or went here since then: a step that isn't noted yet."""
     ABSENT = "absent"
     """This machine has none."""
     OTHER = "other"

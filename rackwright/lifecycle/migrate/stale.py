@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.plan.plan_keys import key_digests
-from rackwright.state.migrations import Act, Entry, Log
+from rackwright.state.migrations import Entry, Log, Step
 from rackwright.values.text import enumerated
 
-RESULTS: tuple[Act, ...] = ("assess", "replay", "score", "capacity", "cost")
-"""The acts with a result, in their order."""
-RECORDS: tuple[Act, ...] = ("capture", "import", "erase")
-"""The acts that change which requests are recorded."""
+RESULTS: tuple[Step, ...] = ("assess", "replay", "score", "capacity", "cost")
+"""The steps with a result, in their order."""
+RECORDS: tuple[Step, ...] = ("capture", "import", "erase")
+"""The steps that change which requests are recorded."""
 KEYS: Mapping[str, tuple[str, ...]] = {
     "capture": ("cloud", "models", "records.redact", "records.recipient"),
     "import": ("models", "records.redact", "records.recipient"),
@@ -23,15 +23,15 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "capacity": ("models", "capacity", "capture.share"),
     "cost": ("models", "currency", "prices", "costs", "capture.share"),
 }
-"""Act → the keys of the plan that its result depends on; a key stands for all keys below it, too."""
-FOLLOWS: Mapping[str, tuple[Act, ...]] = {
+"""Step → the keys of the plan that its result depends on; a key stands for all keys below it, too."""
+FOLLOWS: Mapping[str, tuple[Step, ...]] = {
     "assess": RECORDS,
     "replay": RECORDS,
     "score": ("replay", "erase"),
     "capacity": RECORDS,
     "cost": (*RECORDS, "capacity"),
 }
-"""Act → the acts after which its result is older than what it was made from."""
+"""Step → the steps after which its result is older than what it was made from."""
 
 
 @dataclass(frozen=True)
@@ -43,25 +43,27 @@ class Stale:
 
 
 def stale(log: Log, plan: Plan) -> tuple[Stale, ...]:
-    """Return what no longer holds of the newest act of each kind, in the order of the acts."""
-    found = (newest(log, act) for act in KEYS)
+    """Return what no longer holds of the newest step of each kind, in the order of the steps."""
+    found = (newest(log, step) for step in KEYS)
     reasons = ((entry, (*_changed_keys(entry, plan), *_newer(log, entry))) for entry in found if entry)
     return tuple(Stale(entry, why) for entry, why in reasons if why)
 
 
-def newest(log: Log, act: str) -> Entry | None:
-    """Return the newest entry that counts: of an act with a result, the newest that has one."""
-    return next((one for one in reversed(log.entries) if one.act == act and (one.result or act not in RESULTS)), None)
+def newest(log: Log, step: str) -> Entry | None:
+    """Return the newest entry that counts: of a step with a result, the newest that has one."""
+    return next(
+        (one for one in reversed(log.entries) if one.step == step and (one.result or step not in RESULTS)), None
+    )
 
 
 def has_records(log: Log) -> bool:
     """Return whether requests were recorded: a capture or an import has changed the folder."""
-    return any(entry.act in ("capture", "import") and _has_new_files(log, entry) for entry in log.entries)
+    return any(entry.step in ("capture", "import") and _has_new_files(log, entry) for entry in log.entries)
 
 
 def changed_keys(entry: Entry, now: Mapping[str, str]) -> tuple[str, ...]:
-    """Return which of the keys that the act depends on have other digests now than in the entry."""
-    watched = KEYS.get(entry.act, ())
+    """Return which of the keys that the step depends on have other digests now than in the entry."""
+    watched = KEYS.get(entry.step, ())
     changed = (key for key in {*now, *entry.keys} if now.get(key) != entry.keys.get(key))
     return tuple(sorted(key for key in changed if any(key == one or key.startswith(f"{one}.") for one in watched)))
 
@@ -73,17 +75,17 @@ def _changed_keys(entry: Entry, plan: Plan) -> Iterator[str]:
 
 
 def _newer(log: Log, entry: Entry) -> Iterator[str]:
-    for act in FOLLOWS.get(entry.act, ()):
+    for step in FOLLOWS.get(entry.step, ()):
         later = [
             one
             for one in log.entries[entry.number :]
-            if one.act == act and (_has_new_files(log, one) if act in RECORDS else one.result)
+            if one.step == step and (_has_new_files(log, one) if step in RECORDS else one.result)
         ]
         if later:
-            yield f"{later[-1].act} of {later[-1].time:%Y-%m-%d %H:%M} UTC is newer (entry {later[-1].number})"
+            yield f"{later[-1].step} of {later[-1].time:%Y-%m-%d %H:%M} UTC is newer (entry {later[-1].number})"
 
 
 def _has_new_files(log: Log, entry: Entry) -> bool:
-    """Return whether the folder had other files after the act than in the entry before that knows one."""
+    """Return whether the folder had other files after the step than in the entry before that knows one."""
     before = next((one.manifest for one in reversed(log.entries[: entry.number - 1]) if one.manifest), None)
     return entry.manifest is not None and entry.manifest != before

@@ -60,14 +60,14 @@ class Standing:
 
     @property
     def edits(self) -> tuple[Edit, ...]:
-        """Edits of the plan between two results of one act."""
+        """Edits of the plan between two results of one step."""
         return edits(self.log)
 
-    def newest(self, act: str) -> Entry | None:
-        return newest(self.log, act)
+    def newest(self, step: str) -> Entry | None:
+        return newest(self.log, step)
 
-    def stale_result(self, act: str) -> Stale | None:
-        return next((one for one in self.stale if one.entry.act == act), None)
+    def stale_result(self, step: str) -> Stale | None:
+        return next((one for one in self.stale if one.entry.step == step), None)
 
 
 def all_standings(fleet: Fleet, store: ControlStore) -> tuple[Standing, ...]:

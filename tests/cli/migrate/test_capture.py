@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rackwright.lifecycle.migrate import capture as acts
+from rackwright.lifecycle.migrate import capture as procedure
 from rackwright.lifecycle.migrate import erase as erasing
 from tests.cli.command_line import rackwright
 from tests.lifecycle.migrate.desks import Desk
@@ -19,7 +19,7 @@ def captures(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> StandInCaptures:
     from contextlib import contextmanager
 
     found = StandInCaptures({"gate1": StandInGateway()})
-    for module in (acts, erasing):
+    for module in (procedure, erasing):
         monkeypatch.setattr(module, "captures_of", lambda *_: found)
 
     @contextmanager

@@ -22,7 +22,7 @@ class Found(Stored):
 
 
 def score_part(found: Reported) -> Shown | None:
-    """As an act's own part."""
+    """As a step's own part."""
     result = found.result("score", Found)
     if result is None:
         return None
@@ -53,7 +53,7 @@ def test_plan_and_log_are_in_it(desk: Desk) -> None:
     assert "started \\| " in text
     document = report(desk, "--json").document
     assert document["parts"]["plan"]["models"] == {"gpt-4o-mini": "assistant"}
-    assert [entry["act"] for entry in document["parts"]["log"]] == ["init", "capture"]
+    assert [entry["step"] for entry in document["parts"]["log"]] == ["init", "capture"]
     assert (document["good"], document["doubts"], document["stale"]) == (True, [], [])
 
 
@@ -113,7 +113,7 @@ def test_a_plan_that_was_edited_until_it_passed_shows(
     status = rackwright("-f", desk.path, "migrate", "status", "support")
     assert "edited: score: with other values of score.least, entry 3 of 20" in status.stdout
     document = rackwright("-f", desk.path, "migrate", "status", "support", "--json").document["migration"]
-    assert document["edits"][0] == {"act": "score", "entry": 5, "before": 3, "keys": ["score.least"]}
+    assert document["edits"][0] == {"step": "score", "entry": 5, "before": 3, "keys": ["score.least"]}
 
 
 def test_a_page_without_a_score_is_no_good_news(desk: Desk, tmp_path: Path) -> None:

@@ -29,12 +29,12 @@ def test_it_shows_what_was_done_what_is_stale_and_what_comes_next(desk: Desk) ->
     assert lines[-1] == "next: rackwright migrate assess support"
     document = rackwright("-f", desk.path, "migrate", "status", "support", "--json").document["migration"]
     assert document["stale"] == [
-        {"act": "import", "entry": 2, "why": ["models changed in the plan"]},
-        {"act": "assess", "entry": 3, "why": ["models changed in the plan"]},
+        {"step": "import", "entry": 2, "why": ["models changed in the plan"]},
+        {"step": "assess", "entry": 3, "why": ["models changed in the plan"]},
     ]
     assert document["folder"]["requests"] == 2
     assert document["folder"]["sha256"] == document["log"][-1]["manifest"]
-    assert [entry["act"] for entry in document["log"]] == ["init", "import", "assess"]
+    assert [entry["step"] for entry in document["log"]] == ["init", "import", "assess"]
     assert document["next"] == "rackwright migrate assess support"
 
 
@@ -62,7 +62,7 @@ def test_without_a_name_it_lists_all(desk: Desk) -> None:
     ran = rackwright("-f", desk.path, "migrate", "status")
     assert ran.exit_code == 0
     head, batch, support, *problems = ran.stdout.splitlines()
-    assert head.split() == ["migration", "last", "act", "when", "who", "next"]
+    assert head.split() == ["migration", "last", "step", "when", "who", "next"]
     assert batch.startswith("batch ")
     assert support.startswith("support    capture")
     assert problems[0].startswith("problem: ")

@@ -93,7 +93,7 @@ def test_what_the_cloud_charged_is_noted_and_no_replay_is_fresher_for_it(desk: D
     }
     ends(desk, StandInLane(), StandInLane())("cloud", asked("a", "b"))
     assert spent(desk).spent == pytest.approx(2 * charged)
-    assert [entry.act for entry in desk.open().entries()] == ["init", *["golden"] * 4]
+    assert [entry.step for entry in desk.open().entries()] == ["init", *["golden"] * 4]
     assert GoldenCost(desk.open()).left() == pytest.approx(50 - 2 * charged)
 
 

@@ -8,7 +8,7 @@ import pyrage
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate import capture as acts
+from rackwright.lifecycle.migrate import capture as procedure
 from rackwright.lifecycle.migrate.capture import CaptureResult, fetch, looked, start, stop
 from tests.lifecycle.migrate.desks import IDENTITY, Desk
 from tests.lifecycle.migrate.stand_in_captures import StandInCaptures, StandInGateway
@@ -17,7 +17,7 @@ from tests.lifecycle.migrate.stand_in_captures import StandInCaptures, StandInGa
 @pytest.fixture
 def captures(monkeypatch: pytest.MonkeyPatch) -> StandInCaptures:
     found = StandInCaptures({"gate1": StandInGateway(), "gate2": StandInGateway()})
-    monkeypatch.setattr(acts, "captures_of", lambda _: found)
+    monkeypatch.setattr(procedure, "captures_of", lambda _: found)
     return found
 
 
@@ -31,7 +31,7 @@ def test_it_starts_with_the_plans_figures_and_is_noted(desk: Desk, captures: Sta
     assert orders.recipient == desk.open().plan.records.recipient
     assert {host: one.running for host, one in result.gateways.items()} == {"gate1": True, "gate2": True}
     entry = desk.open().entries()[-1]
-    assert (entry.act, entry.what) == ("capture", "recording 5 % at 2 gateways")
+    assert (entry.step, entry.what) == ("capture", "recording 5 % at 2 gateways")
     assert desk.open().result("capture", CaptureResult) == result
     assert desk.store.show() is None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate import erase as acts
+from rackwright.lifecycle.migrate import erase as procedure
 from rackwright.lifecycle.migrate.capture import CaptureResult, GatewayCapture
 from rackwright.lifecycle.migrate.erase import erase
 from tests.lifecycle.migrate.desks import Desk
@@ -31,7 +31,7 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> StandInCaptures:
         found.former.extend(former)
         return found
 
-    monkeypatch.setattr(acts, "captures_of", captures_of)
+    monkeypatch.setattr(procedure, "captures_of", captures_of)
     return found
 
 
@@ -49,7 +49,7 @@ def test_the_gateways_list_nothing_and_the_folder_stays(agrees: Agrees, captures
     assert erased.missed == {}
     assert list(agrees.open().folder.read("requests")) == ["kept"]
     entry = agrees.open().entries()[-1]
-    assert (entry.act, entry.what) == ("erase", "2 gateways without recorded requests")
+    assert (entry.step, entry.what) == ("erase", "2 gateways without recorded requests")
     assert entry.result
 
 

@@ -71,7 +71,7 @@ def test_a_second_import_of_the_same_log_adds_nothing(desk: Desk) -> None:
     again = import_logs(desk.open(), (path,))
     assert (again.kept, again.skipped) == (0, {Reason.DUPLICATE: 2})
     assert len(requests(desk)) == 2
-    assert [one.act for one in desk.open().entries()] == ["init", "import", "import"]
+    assert [one.step for one in desk.open().entries()] == ["init", "import", "import"]
 
 
 def test_everything_that_is_wrong_is_named_at_once_and_nothing_is_written(desk: Desk) -> None:

@@ -28,8 +28,8 @@ class Found(Stored):
     pairs: int = 0
 
 
-def acts(desk: Desk) -> list[str]:
-    return [one.act for one in desk.open().entries()]
+def steps(desk: Desk) -> list[str]:
+    return [one.step for one in desk.open().entries()]
 
 
 def test_a_note_is_in_the_log_with_its_result_and_in_the_audit_log(desk: Desk) -> None:
@@ -39,7 +39,7 @@ def test_a_note_is_in_the_log_with_its_result_and_in_the_audit_log(desk: Desk) -
     place.note("score", "12 of 12 segments passed", Found(pairs=40))
     again = desk.open()
     first, last = again.entries()
-    assert (first.act, last.act, last.who, last.machine) == ("init", "score", "anna@laptop", "laptop")
+    assert (first.step, last.step, last.who, last.machine) == ("init", "score", "anna@laptop", "laptop")
     assert last.what == "12 of 12 segments passed"
     assert again.result("score", Found) == Found(pairs=40) == place.result("score", Found)
     act = read_audit(desk.hosts.connection("gate1"), folder=desk.hosts.connection("gate1").var).acts[-1]
@@ -58,7 +58,7 @@ def test_the_newest_result_counts(desk: Desk) -> None:
 
 def test_a_note_is_one_line_whatever_it_says(desk: Desk) -> None:
     desk.open().note("import", "evil\x1b[2J\nname" + "x" * 5000)
-    (said,) = [one.what for one in desk.open().entries() if one.act == "import"]
+    (said,) = [one.what for one in desk.open().entries() if one.step == "import"]
     assert said.startswith("evil [2J namex")
     assert len(said) == 1000
 
@@ -73,7 +73,7 @@ def test_a_first_note_that_is_killed_leaves_the_old_state_or_the_new_one(
     with pytest.raises(Dies):
         desk.open().note("replay", "asked", Found(pairs=1))
     desk.store = whole
-    now = acts(desk)
+    now = steps(desk)
     assert now == (
         [] if (number, written) < (1, True) else ["init"] if (number, written) < (4, True) else ["init", "replay"]
     )
@@ -83,7 +83,7 @@ def test_a_first_note_that_is_killed_leaves_the_old_state_or_the_new_one(
     desk.open().note("score", "goes on", Found(pairs=2))
     assert counting.writes >= 3
     assert desk.open().result("score", Found) == Found(pairs=2)
-    assert acts(desk) == [*(now or ["init"]), "score"]
+    assert steps(desk) == [*(now or ["init"]), "score"]
 
 
 def test_of_two_machines_the_second_is_refused_and_hears_of_the_first(desk_of: Desks) -> None:
@@ -97,7 +97,7 @@ def test_of_two_machines_the_second_is_refused_and_hears_of_the_first(desk_of: D
     assert ben.open().result("replay", Found) == Found(pairs=1)
     # Having read it, the second goes on.
     ben.open().note("replay", "180 asked", Found(pairs=2))
-    assert acts(anna) == ["init", "replay", "replay"]
+    assert steps(anna) == ["init", "replay", "replay"]
 
 
 def test_a_log_that_was_replaced_is_refused(desk_of: Desks) -> None:
@@ -121,7 +121,7 @@ def test_a_lease_of_another_operator_is_waited_for_and_then_refused(
     assert caught.value.exit_code == ExitCode.LEASED
     assert caught.value.problems[0].next == "rackwright migrate replay support"
     place.note("replay", "asked")
-    assert acts(desk) == ["init", "replay"]
+    assert steps(desk) == ["init", "replay"]
 
 
 def test_while_it_waits_it_says_for_whom_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,14 +140,14 @@ def test_while_it_waits_it_says_for_whom_once(desk: Desk, monkeypatch: pytest.Mo
     assert [text for text in desk.said if "waiting" in text] == [
         next(text for text in desk.said if text.startswith("waiting for the lease: the fleet is leased by ben@desk"))
     ]
-    assert acts(desk) == ["init", "replay"]
+    assert steps(desk) == ["init", "replay"]
 
 
 def test_an_open_rollout_does_not_matter(desk: Desk) -> None:
     with hold(desk.store, BEN) as theirs:
         theirs.write(Event.OPENED, BEN.run, detail="model update assistant")
     desk.open().note("replay", "asked")
-    assert acts(desk) == ["init", "replay"]
+    assert steps(desk) == ["init", "replay"]
 
 
 def test_the_folder_is_private_and_neither_git_nor_a_kit_has_it(desk: Desk) -> None:
@@ -205,7 +205,7 @@ def test_two_folders_do_not_both_go_on(desk_of: Desks) -> None:
     for refused in (other.need_folder, lambda: other.note("import", "1 request")):
         with pytest.raises(RackwrightError, match="isn't the folder that the log knows, or an older copy"):
             refused()
-    assert acts(anna) == ["init", "import"]
+    assert steps(anna) == ["init", "import"]
 
 
 def test_a_copy_goes_on_where_it_was_killed(desk_of: Desks) -> None:

@@ -49,7 +49,7 @@ def test_it_asks_first_and_notes_each_part(made: DeskEnds, monkeypatch: pytest.M
     assert done.outcome.done
     assert done.outcome.stopped is None
     place = made.desk.open()
-    assert [entry.act for entry in place.entries()] == ["init", "replay", "replay", "replay"]
+    assert [entry.step for entry in place.entries()] == ["init", "replay", "replay", "replay"]
     assert place.entries()[-1].what.startswith(
         "5 requests; asked: 5 cloud, 5 again, 5 fleet; 0.00 of 50.00 EUR spent"
     )
@@ -191,7 +191,7 @@ def test_with_nothing_left_to_ask_a_stale_replay_holds_again(made: DeskEnds) -> 
     replay(made.desk.open(Agreeing()))
     made.desk.edit("{budget: 50}", "{budget: 50, sample: 2}")
     place = made.desk.open()
-    assert [one.entry.act for one in stale(place.log, place.plan)] == ["replay"]
+    assert [one.entry.step for one in stale(place.log, place.plan)] == ["replay"]
     entries = len(place.entries())
     assert replay(made.desk.open(Agreeing())).outcome.sample == 2
     place = made.desk.open()
@@ -218,7 +218,7 @@ def test_newer_records_that_the_sample_does_not_need_leave_it_valid_after_a_repl
     made.record(request(3))
     made.desk.open().note("import", "1 request")
     place = made.desk.open()
-    assert [one.entry.act for one in stale(place.log, place.plan)] == ["replay"]
+    assert [one.entry.step for one in stale(place.log, place.plan)] == ["replay"]
     asked = len(made.ends.cloud.received)
     replay(made.desk.open(Agreeing()))
     place = made.desk.open()

@@ -23,7 +23,7 @@ from rackwright.migrate.features.summary import TrafficSummary
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.plan.plan_keys import key_digests
 from rackwright.migrate.replayed_answer import Asked
-from rackwright.state.migrations import Act
+from rackwright.state.migrations import Step
 from rackwright.values.base import Stored
 from tests.lifecycle.migrate.desks import PLAN, Desk
 
@@ -50,8 +50,8 @@ def replayed(*, stopped: Stopped | None = None, asked: int = 1) -> Outcome:
     return Outcome(recorded=1, sample=1, asks=asks, currency="EUR", stopped=stopped, ends=ends)
 
 
-def result_of(act: str) -> Stored:
-    return assessed() if act == "assess" else replayed() if act == "replay" else Found()
+def result_of(step: str) -> Stored:
+    return assessed() if step == "assess" else replayed() if step == "replay" else Found()
 
 
 def now(desk: Desk) -> Standing:
@@ -59,7 +59,7 @@ def now(desk: Desk) -> Standing:
 
 
 def why(desk: Desk) -> dict[str, tuple[str, ...]]:
-    return {one.entry.act: one.why for one in now(desk).stale}
+    return {one.entry.step: one.why for one in now(desk).stale}
 
 
 def record(desk: Desk, line: str = '{"id": 1}') -> None:
@@ -68,18 +68,18 @@ def record(desk: Desk, line: str = '{"id": 1}') -> None:
     place.note("import", "1 request")
 
 
-def done(desk: Desk, *acts: Act) -> None:
-    for act in acts:
-        desk.open().note(act, "done", result_of(act))
+def done(desk: Desk, *steps: Step) -> None:
+    for step in steps:
+        desk.open().note(step, "done", result_of(step))
 
 
 def test_each_step_names_the_next(desk: Desk) -> None:
     desk.write(PLAN + COSTS)
     assert now(desk).next == "rackwright migrate capture support, or rackwright migrate import support FILE"
     record(desk)
-    for act in RESULTS:
-        assert now(desk).next == f"rackwright migrate {act} support"
-        done(desk, act)
+    for step in RESULTS:
+        assert now(desk).next == f"rackwright migrate {step} support"
+        done(desk, step)
     assert now(desk).next == "rackwright migrate report support --html support.html"
     assert now(desk).stale == ()
 
@@ -131,11 +131,11 @@ def test_a_key_that_changes_midway_makes_stale_what_depends_on_it_and_nothing_el
     desk.edit(old, new)
     assert why(desk) == expected
     if expected and set(expected) <= set(RESULTS):
-        (act,) = expected
-        assert now(desk).next == f"rackwright migrate {act} support"
+        (step,) = expected
+        assert now(desk).next == f"rackwright migrate {step} support"
         # Doing it again with the new plan is all that it takes; what follows from it comes next.
-        done(desk, act)  # type: ignore[arg-type]
-        assert act not in why(desk)
+        done(desk, step)  # type: ignore[arg-type]
+        assert step not in why(desk)
 
 
 def test_a_change_that_is_taken_back_makes_nothing_stale(desk: Desk) -> None:
@@ -175,12 +175,12 @@ def test_every_rule_is_about_a_key_and_an_act_that_exist() -> None:
         }
     )
     there = key_digests(plan)
-    for act, keys in KEYS.items():
+    for step, keys in KEYS.items():
         for key in keys:
-            assert any(one == key or one.startswith(f"{key}.") for one in there), (act, key)
-    acts = {"capture", "import", "erase", *RESULTS}
-    assert set(KEYS) | set(FOLLOWS) <= acts
-    assert all(set(before) <= acts for before in FOLLOWS.values())
+            assert any(one == key or one.startswith(f"{key}.") for one in there), (step, key)
+    steps = {"capture", "import", "erase", *RESULTS}
+    assert set(KEYS) | set(FOLLOWS) <= steps
+    assert all(set(before) <= steps for before in FOLLOWS.values())
 
 
 def test_files_that_are_missing_or_changed_are_named(desk: Desk) -> None:
@@ -299,14 +299,14 @@ def test_without_plan_and_log_there_is_nothing(desk: Desk) -> None:
         now(desk)
 
 
-def note(desk: Desk, act: Act, result: Stored | None) -> None:
-    desk.open().note(act, "x", result)
+def note(desk: Desk, step: Step, result: Stored | None) -> None:
+    desk.open().note(step, "x", result)
 
 
-def holds(desk: Desk, act: str) -> str:
+def holds(desk: Desk, step: str) -> str:
     found = now(desk).progress
     assert found is not None
-    return state_words(found.state(act))
+    return state_words(found.state(step))
 
 
 def capture(*, running: bool = False, waiting: int = 0, fetched: int = 0) -> CaptureResult:

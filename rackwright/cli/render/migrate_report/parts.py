@@ -1,4 +1,4 @@
-"""The parts of a migration's report, in their order. An act adds its own to PARTS."""
+"""The parts of a migration's report, in their order. A step adds its own to PARTS."""
 
 from __future__ import annotations
 

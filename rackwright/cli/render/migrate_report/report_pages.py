@@ -23,14 +23,14 @@ class Report:
     def good(self) -> bool:
         """Whether every verdict that is shown is PASS and still holds, and no feature is ignored."""
         shown = {name for name, _ in self.shown}
-        stale = any(one.entry.act in shown for one in self.found.standing.stale)
+        stale = any(one.entry.step in shown for one in self.found.standing.stale)
         return not stale and not any(one.doubts for _, one in self.shown)
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """What a reader must know first."""
         standing = self.found.standing
-        old = (f"{one.entry.act} is stale: {'; '.join(one.why)}" for one in standing.stale)
+        old = (f"{one.entry.step} is stale: {'; '.join(one.why)}" for one in standing.stale)
         edited = (edit.line() for edit in standing.edits)
         wrong = (problem.line() for problem in standing.problems)
         shown = (doubt for _, one in self.shown for doubt in one.doubts)
@@ -48,7 +48,7 @@ class Report:
             "migration": standing.migration,
             "good": self.good,
             "doubts": list(self.doubts),
-            "stale": [one.entry.act for one in standing.stale],
+            "stale": [one.entry.step for one in standing.stale],
             "problems": [asdict(problem) for problem in standing.problems],
             "parts": {name: one.document for name, one in self.shown},
             "next": standing.next,

@@ -1,4 +1,4 @@
-"""A part of a migration's report: what one act shows. Each act has a function that makes it."""
+"""A part of a migration's report: what one step shows. Each step has a function that makes it."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ class Shown:
 @dataclass(frozen=True)
 class Part:
     name: str
-    """The act, or what it shows; its key in the JSON document."""
+    """The step, or what it shows; its key in the JSON document."""
     render: Callable[[Reported], Shown | None]
     """Raises RackwrightError if a result is missing or was changed. None: there is nothing to show yet."""

@@ -16,7 +16,7 @@ from rackwright.report.words import counted
 from rackwright.state.formats import stamp
 from rackwright.state.migrations import Entry
 
-HEAD = ("entry", "when", "who", "machine", "act", "what")
+HEAD = ("entry", "when", "who", "machine", "step", "what")
 _STATES = {
     Known.NEW: "not in the log yet",
     Known.SAME: "as in the log",
@@ -29,10 +29,10 @@ _STATES = {
 
 def summary(found: Sequence[Standing]) -> Iterator[str]:
     """Yield a table of migrations, and the problems of each."""
-    rows = [("migration", "last act", "when", "who", "next")]
+    rows = [("migration", "last step", "when", "who", "next")]
     for one in found:
         last = one.log.entries[-1] if one.log.entries else None
-        said = (last.act, stamp(last.time), last.who) if last else ("-", "-", "-")
+        said = (last.step, stamp(last.time), last.who) if last else ("-", "-", "-")
         rows.append((one.migration, *said, one.next))
     yield from table(rows)
     for one in found:
@@ -58,19 +58,19 @@ def standing_lines(one: Standing) -> Iterator[str]:
 
 
 def results(one: Standing) -> Iterator[tuple[str, ...]]:
-    """Yield a head, and a row for each act with a result."""
-    yield ("act", "last", "state")
-    for act in RESULTS:
-        entry, state = one.newest(act), one.progress.state(act) if one.progress else ResultState("none")
-        yield (act, stamp(entry.time) if entry else "never", state_words(state) or "-")
-    for act in ("capture", "import"):
-        if old := one.stale_result(act):
-            yield (act, stamp(old.entry.time), f"stale: {'; '.join(old.why)}")
+    """Yield a head, and a row for each step with a result."""
+    yield ("step", "last", "state")
+    for step in RESULTS:
+        entry, state = one.newest(step), one.progress.state(step) if one.progress else ResultState("none")
+        yield (step, stamp(entry.time) if entry else "never", state_words(state) or "-")
+    for step in ("capture", "import"):
+        if old := one.stale_result(step):
+            yield (step, stamp(old.entry.time), f"stale: {'; '.join(old.why)}")
 
 
 def log_rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
     for entry in entries:
-        yield (str(entry.number), stamp(entry.time), entry.who, entry.machine, entry.act, entry.what)
+        yield (str(entry.number), stamp(entry.time), entry.who, entry.machine, entry.step, entry.what)
 
 
 def standing_document(one: Standing) -> dict[str, Json]:
@@ -88,9 +88,14 @@ def standing_document(one: Standing) -> dict[str, Json]:
         if folder
         else None,
         "results": results_document(one),
-        "stale": [{"act": old.entry.act, "entry": old.entry.number, "why": list(old.why)} for old in one.stale],
+        "stale": [{"step": old.entry.step, "entry": old.entry.number, "why": list(old.why)} for old in one.stale],
         "edits": [
-            {"act": edit.entry.act, "entry": edit.entry.number, "before": edit.before.number, "keys": list(edit.keys)}
+            {
+                "step": edit.entry.step,
+                "entry": edit.entry.number,
+                "before": edit.before.number,
+                "keys": list(edit.keys),
+            }
             for edit in one.edits
         ],
         "problems": [asdict(problem) for problem in one.problems],
@@ -100,14 +105,14 @@ def standing_document(one: Standing) -> dict[str, Json]:
 
 
 def results_document(one: Standing) -> dict[str, Json]:
-    return {act: _result(one, act) for act in RESULTS}
+    return {step: _result(one, step) for step in RESULTS}
 
 
-def _result(one: Standing, act: str) -> Json:
-    entry = one.newest(act)
+def _result(one: Standing, step: str) -> Json:
+    entry = one.newest(step)
     if entry is None:
         return None
-    state = one.progress.state(act) if one.progress else ResultState("none")
+    state = one.progress.state(step) if one.progress else ResultState("none")
     return {
         "entry": entry.number,
         "time": stamp(entry.time),

@@ -113,4 +113,4 @@ def _is_news(place: Place, found: Outcome) -> bool:
         return True
     if (before.sample, before.ends, before.versions) != (found.sample, found.ends, found.versions):
         return True
-    return any(one.entry.act == "replay" for one in stale(place.log, place.plan))
+    return any(one.entry.step == "replay" for one in stale(place.log, place.plan))
