@@ -28,7 +28,7 @@ NOTED = Noted(
     time=utc_now(),
     who="ada",
     machine="laptop",
-    act="score",
+    step="score",
     what="passed",
     plan="a" * 64,
 )
