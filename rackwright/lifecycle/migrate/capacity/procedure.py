@@ -15,6 +15,7 @@ from rackwright.lifecycle.migrate.place import Place
 from rackwright.migrate.capacity.busiest import MEASURABLE, Window, to_replay
 from rackwright.migrate.capacity.extrapolate import extrapolate
 from rackwright.migrate.capacity.result import CapacityFound, ModelCapacity
+from rackwright.report.words import counted
 
 
 def capacity(
@@ -96,8 +97,10 @@ def _window(place: Place, replica: Replica, found: Traffic) -> Window:
 
 
 def _what(found: CapacityFound) -> str:
-    parts = (
-        f"{one.model}: {one.extrapolated.replicas or 'no'} replicas needed, {one.planned} planned"
-        for one in found.models
-    )
+    parts = (f"{one.model}: {_replicas(one)} needed, {one.planned} planned" for one in found.models)
     return f"{'met' if found.met else 'not met'}; {'; '.join(parts)}"
+
+
+def _replicas(one: ModelCapacity) -> str:
+    needed = one.extrapolated.replicas
+    return counted(needed, "replica") if needed else "an unknown number of replicas"
