@@ -97,10 +97,10 @@ def _window(place: Place, replica: Replica, found: Traffic) -> Window:
 
 
 def _what(found: CapacityFound) -> str:
-    parts = (f"{one.model}: {_replicas(one)} needed, {one.planned} planned" for one in found.models)
+    parts = (f"{one.model}: {_needed(one)} needed, {one.planned} planned" for one in found.models)
     return f"{'met' if found.met else 'not met'}; {'; '.join(parts)}"
 
 
-def _replicas(one: ModelCapacity) -> str:
+def _needed(one: ModelCapacity) -> str:
     needed = one.extrapolated.replicas
     return counted(needed, "replica") if needed else "an unknown number of replicas"
