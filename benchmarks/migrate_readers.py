@@ -73,7 +73,7 @@ def read(path: Path, identity: str) -> tuple[float, float]:
     """Read the folder in this process, which did nothing before. Return the seconds, and the peak in MB."""
     from rackwright.lifecycle.migrate.capacity.traffic import traffic
     from rackwright.lifecycle.migrate.place import Place
-    from rackwright.lifecycle.migrate.prepare import prepare
+    from rackwright.lifecycle.migrate.replay.prepare import prepare
     from rackwright.migrate.asking.way import way_of
     from rackwright.migrate.capacity.answer_lengths import answer_lengths
     from rackwright.migrate.capacity.busiest import busiest
