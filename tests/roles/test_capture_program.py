@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.roles.capture.program.counts import Counts
 from rackwright.roles.capture.shipped import MODULES
 from tests.capture_unit import MIGRATION, CaptureUnit
 from tests.waiting import wait_until
@@ -291,3 +292,17 @@ def test_another_run_counts_on(unit: CaptureUnit) -> None:
     unit.start()
     unit.stop()
     assert unit.state["recorded"] == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", ['"recorded": 1e999', '"dropped": {"full": "x"}', '"personal": {"email": null}', '"dropped": 7']
+)
+def test_a_state_that_is_damaged_counts_as_none_and_ends_no_start(tmp_path: Path, wrong: str) -> None:
+    place = tmp_path / "state.json"
+    whole = '{"recorded": 1, "bytes": 2, "dropped": {"full": 3}, "personal": {}, "ended": "", "until": 4'
+    place.write_text(f"{whole}, {wrong}}}")
+    assert Counts.read(place, 4) == Counts()
+    place.write_text("[" * 100_000)
+    assert Counts.read(place, 4) == Counts()
+    place.write_text(f"{whole}}}")
+    assert Counts.read(place, 4).dropped == {"full": 3}
