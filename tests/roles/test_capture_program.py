@@ -7,14 +7,18 @@ import os
 import re
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.roles.capture.program.counts import Counts
+from rackwright.roles.capture.program.files import Files
+from rackwright.roles.capture.program.orders import Orders
 from rackwright.roles.capture.shipped import MODULES
 from tests.capture_unit import MIGRATION, CaptureUnit
 from tests.waiting import wait_until
@@ -255,6 +259,21 @@ def test_a_full_disk_ends_it_and_leaves_only_complete_files(tmp_path: Path) -> N
         if unit.process and unit.process.poll() is None:
             unit.kill()
         subprocess.run(["umount", str(tmp_path / "files")], check=True)
+
+
+def test_a_file_that_cannot_get_its_name_is_lost_and_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipient = str(pyrage.x25519.Identity.generate().to_public())
+    orders = Orders(MIGRATION, recipient, until=0, size=2**30, request=0, reserve=0, redact={})
+    files = Files(tmp_path, orders)
+    files.keep(b"line\n", Counter(email=1))
+
+    def refused(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(Path, "rename", refused)
+    files.complete()
+    assert files.counts == Counts(dropped=Counter(disk=1), ended="disk")
+    assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
 
 
 def test_neither_its_messages_nor_its_arguments_have_what_was_asked(unit: CaptureUnit) -> None:
