@@ -13,7 +13,7 @@ from rackwright.operations.packages import installed
 from rackwright.operations.unit import systemd_unit
 from rackwright.operations.user import system_user
 from rackwright.roles.capture.settings import FOLDER, SERVICE, SOCKET_UNIT, STATE, USER
-from rackwright.roles.capture.shipped import FOLDERS, MODULES
+from rackwright.roles.capture.shipped import FOLDERS, MODULES, SUMS, sums
 
 TEMPLATES = Path(__file__).parent / "templates"
 _SYNTAX = "python3 -I -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' {path}"
@@ -46,5 +46,7 @@ def _program() -> None:
             content=source.read_text(encoding="utf-8"),
             check=_SYNTAX,
         )
+    # Modules of two versions together could redact less than either.
+    checked_file(name=f"Write {SUMS}", path=f"{FOLDER}/{SUMS}", content=sums())
     # A module of an earlier version could be imported, and so could a compiled one.
-    others_absent(name="Remove other files of the program", folder=FOLDER, keep=tuple(MODULES))
+    others_absent(name="Remove other files of the program", folder=FOLDER, keep=(*MODULES, SUMS))

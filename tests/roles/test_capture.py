@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 from rackwright.operations.facts.account import Account, UserAccount
 from rackwright.operations.facts.packages import InstalledPackages
@@ -22,7 +24,7 @@ from rackwright.roles.capture.settings import (
     STATE,
     USER,
 )
-from rackwright.roles.capture.shipped import FOLDERS, MODULES, START
+from rackwright.roles.capture.shipped import FOLDERS, MODULES, START, SUMS, sums
 from tests.fakes import play
 from tests.import_graph import ROOT, imports, name_of
 
@@ -36,6 +38,7 @@ def test_a_fresh_gateway_gets_age_a_user_the_program_and_its_units_and_nothing_s
         "Make the folder for recorded requests",
         *(f"Make the folder {name}" for name in FOLDERS),
         *(f"Write {name}" for name in MODULES),
+        f"Write {SUMS}",
         f"Write {SOCKET_UNIT}",
         f"Write {SERVICE}",
     ]
@@ -47,7 +50,7 @@ def test_a_fresh_gateway_gets_age_a_user_the_program_and_its_units_and_nothing_s
 READY: dict[object, object] = {
     InstalledPackages: ("age", "python3"),
     UserAccount: Account("/nonexistent", "/usr/sbin/nologin"),
-    FilesBelow: tuple(MODULES),
+    FilesBelow: (*MODULES, SUMS),
     OurUnitStates: {unit: Unit("loaded", "inactive", "enabled") for unit in (SERVICE, SOCKET_UNIT)},
 }
 for _path in (FOLDER, STATE, *(f"{FOLDER}/{name}" for name in FOLDERS)):
@@ -57,6 +60,9 @@ _FILES |= {f"/etc/systemd/system/{unit}": TEMPLATES / unit for unit in (SERVICE,
 for _path, _source in _FILES.items():
     _digest = sha256(_source.read_bytes()).hexdigest()
     READY[PathState, _path] = Found("regular file", 0o644, "root", "root", _digest)
+READY[PathState, f"{FOLDER}/{SUMS}"] = Found(
+    "regular file", 0o644, "root", "root", sha256(sums().encode()).hexdigest()
+)
 
 
 def test_a_gateway_that_is_ready_is_left_alone() -> None:
@@ -71,7 +77,7 @@ def test_a_plan_shows_the_change_of_each_file_and_what_is_left_of_an_earlier_ver
         digest = sha256(content).hexdigest()
         facts[PathState, f"{FOLDER}/{name}"] = Found("regular file", 0o644, "root", "root", digest, content)
     stray = ("capture.py", "rackwright/migrate/redact/__pycache__/texts.cpython-311.pyc")
-    played = play(capture, facts=facts | {FilesBelow: (*MODULES, *stray)})
+    played = play(capture, facts=facts | {FilesBelow: (*MODULES, SUMS, *stray)})
     assert set(played.planned) == {*(f"Write {name}" for name in texts), "Remove other files of the program"}
     for name, text in texts.items():
         assert f"-{text} text" in played.planned[f"Write {name}"]
@@ -83,6 +89,30 @@ def test_a_file_that_others_may_write_is_taken_back() -> None:
     path = f"{FOLDER}/{START}"
     found = replace(READY[PathState, path], mode=0o666, user=USER)  # type: ignore[type-var]
     assert play(capture, facts=READY | {(PathState, path): found}).changed == [f"Write {START}"]
+
+
+def test_a_program_that_an_interrupted_apply_left_half_written_is_not_started(tmp_path: Path) -> None:
+    (line,) = (one for one in (TEMPLATES / SERVICE).read_text().splitlines() if one.startswith("ExecStartPre="))
+    check = line.removeprefix("ExecStartPre=").replace(FOLDER, str(tmp_path)).split()
+
+    def starts() -> bool:
+        return subprocess.run(check, capture_output=True).returncode == 0
+
+    assert not starts()
+    for name, source in MODULES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(source.read_bytes())
+    (tmp_path / SUMS).write_text(sums().replace(FOLDER, str(tmp_path)))
+    assert starts()
+    for name in MODULES:
+        place = tmp_path / name
+        whole = place.read_bytes()
+        place.write_bytes(whole + b"#\n")
+        assert not starts(), name
+        place.unlink()
+        assert not starts(), name
+        place.write_bytes(whole)
+    assert starts()
 
 
 def test_the_modules_import_only_each_other_and_python_itself() -> None:

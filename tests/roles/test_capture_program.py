@@ -7,13 +7,18 @@ import os
 import re
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.roles.capture.program.counts import Counts
+from rackwright.roles.capture.program.files import Files
+from rackwright.roles.capture.program.orders import Orders
 from rackwright.roles.capture.shipped import MODULES
 from tests.capture_unit import MIGRATION, CaptureUnit
 from tests.waiting import wait_until
@@ -256,6 +261,21 @@ def test_a_full_disk_ends_it_and_leaves_only_complete_files(tmp_path: Path) -> N
         subprocess.run(["umount", str(tmp_path / "files")], check=True)
 
 
+def test_a_file_that_cannot_get_its_name_is_lost_and_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipient = str(pyrage.x25519.Identity.generate().to_public())
+    orders = Orders(MIGRATION, recipient, until=0, size=2**30, request=0, reserve=0, redact={})
+    files = Files(tmp_path, orders)
+    files.keep(b"line\n", Counter(email=1))
+
+    def refused(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(Path, "rename", refused)
+    files.complete()
+    assert files.counts == Counts(dropped=Counter(disk=1), ended="disk")
+    assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+
+
 def test_neither_its_messages_nor_its_arguments_have_what_was_asked(unit: CaptureUnit) -> None:
     broken = "class Redactor:\n    counts = {}\n    def __init__(self, more): pass\n"
     broken += "    def body(self, value): raise ValueError(str(value))\n"
@@ -291,3 +311,17 @@ def test_another_run_counts_on(unit: CaptureUnit) -> None:
     unit.start()
     unit.stop()
     assert unit.state["recorded"] == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", ['"recorded": 1e999', '"dropped": {"full": "x"}', '"personal": {"email": null}', '"dropped": 7']
+)
+def test_a_state_that_is_damaged_counts_as_none_and_ends_no_start(tmp_path: Path, wrong: str) -> None:
+    place = tmp_path / "state.json"
+    whole = '{"recorded": 1, "bytes": 2, "dropped": {"full": 3}, "personal": {}, "ended": "", "until": 4'
+    place.write_text(f"{whole}, {wrong}}}")
+    assert Counts.read(place, 4) == Counts()
+    place.write_text("[" * 100_000)
+    assert Counts.read(place, 4) == Counts()
+    place.write_text(f"{whole}}}")
+    assert Counts.read(place, 4).dropped == {"full": 3}

@@ -163,10 +163,8 @@ def seconds_of(value: object) -> float | None:
     """Return Unix seconds from seconds, milliseconds or a time in ISO 8601; None if it is none of them."""
     if isinstance(value, str):
         return _from_iso(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-        for unit in (1, 1000):
-            if value / unit < LAST_SECOND:
-                return value / unit
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1000 * LAST_SECOND:
+        return value / (1 if value < LAST_SECOND else 1000)
     return None
 
 

@@ -19,7 +19,7 @@ def usable(kind: str, pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
         parsed = importlib.import_module("re._parser").parse(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+    except (re.error, ValueError, RecursionError, OverflowError) as error:
         raise ValueError(f"{kind}: is not a regular expression: {error}") from None
     if compiled.match("") or parsed.getwidth()[0] == 0:
         raise ValueError(f"{kind}: matches an empty text; should match at least one character")

@@ -6,11 +6,13 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 OPAQUE = 2048
 """A text of at least so many characters of base64 is data, not language."""
 DATA_URL = re.compile(r"data:([\w.+/-]{0,100}+)((?:;[\w.+=-]{1,100}){0,5}),([A-Za-z0-9+/_=%-]{64,}+)")
+_ANY = "application/octet-stream"
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 
 
@@ -27,10 +29,20 @@ class Content:
     def kind(self) -> str:
         return _media(self.type)
 
-    def described(self, placeholder: str) -> dict[str, object]:
-        """Return the object that takes its place in a body."""
-        type = self.type[:100] or "application/octet-stream"
+    def described(self, placeholder: str, type: str) -> dict[str, object]:
+        """Return the object that takes its place in a body. `type` is without personal data."""
+        type = type[:100] or _ANY
         return {"placeholder": placeholder, "type": type, "bytes": self.size, "sha256": self.sha256}
+
+
+def type_beside(members: Mapping[object, object]) -> str:
+    """Return the media type that an object's other members give to its `data`; empty if nothing says it."""
+    type, format = members.get("media_type"), members.get("format")
+    if type:
+        return type if isinstance(type, str) else _ANY
+    if "format" in members:
+        return f"audio/{format}" if isinstance(format, str) else "audio/*"
+    return ""
 
 
 def content_of(text: str, type: str) -> Content | None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 
 from rackwright.migrate.redact.custom import usable
-from rackwright.migrate.redact.opaque import content_of
+from rackwright.migrate.redact.opaque import content_of, type_beside
 from rackwright.migrate.redact.placeholders import Placeholders, replaceable
 from rackwright.migrate.redact.search import redacted
 
@@ -74,9 +74,9 @@ class Redactor:
             if key.lower() in _SECRET_KEYS and replaceable(value):
                 return self._placeholders.of("secret", value)
             if key == "data":
-                kind = among.get("media_type") or (f"audio/{among['format']}" if "format" in among else "")
-                return self._opaque(value, str(kind)) or self._value(value, depth + 1)
-        return value if key == "seed" and isinstance(value, int) else self._value(value, depth + 1)
+                return self._opaque(value, type_beside(among)) or self._value(value, depth + 1)
+        seed = key == "seed" and isinstance(value, int) and abs(value) < 2**64
+        return value if seed else self._value(value, depth + 1)
 
     def _number(self, value: int | float) -> object:
         try:
@@ -102,7 +102,10 @@ class Redactor:
     def _opaque(self, text: str, type: str) -> object:
         """Return the placeholder of an image or other data in base64; None if the text isn't that."""
         content = content_of(text, type)
-        return content.described(self._placeholders.of(content.kind, content.sha256)) if content else None
+        if content is None:
+            return None
+        # The type is any text that a client wrote there.
+        return content.described(self._placeholders.of(content.kind, content.sha256), self._plain(content.type))
 
 
 def _json_in(text: str) -> object:

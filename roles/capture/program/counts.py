@@ -28,11 +28,11 @@ class Counts:
         """Return the counts of an earlier run; none if there are none or they can't be read."""
         try:
             said = json.loads(path.read_text(encoding="utf-8"))
-            dropped, personal = Counter(said["dropped"]), Counter(said["personal"])
+            dropped, personal = _counted(said["dropped"]), _counted(said["personal"])
             # Each start by an operator has another end. One that has reached a limit stays ended at the next boot.
             ended = str(said["ended"]) if said["until"] == until else ""
             return Counts(int(said["recorded"]), int(said["bytes"]), dropped, personal, ended)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return Counts()
 
     def write(self, path: Path, orders: Orders) -> None:
@@ -52,3 +52,7 @@ class Counts:
             temporary.write_text(json.dumps(document) + "\n", encoding="utf-8")
             sync(temporary)
             temporary.replace(path)
+
+
+def _counted(said: dict[str, int]) -> Counter[str]:
+    return Counter({kind: int(number) for kind, number in dict(said).items()})

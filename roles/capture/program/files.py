@@ -85,13 +85,14 @@ class Files:
 
     def _completed(self, done: AgeFile) -> int:
         """Give the file its final name, and return its bytes; 0 if it is incomplete."""
-        size = 0
+        kept = 0
         with suppress(OSError):
             if done.close():
                 size = done.path.stat().st_size
                 done.path.rename(self._folder / f"{self._number:08}-{done.lines}.age")
+                kept = size
                 sync(self._folder)
-        return size
+        return kept
 
 
 def _found(folder: Path) -> tuple[int, int]:

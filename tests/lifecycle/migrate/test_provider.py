@@ -188,12 +188,13 @@ def test_hostile_values(listed: Callable[..., ProviderObjects], cloud: StandInCl
         {"id": 7, "bytes": "many", "created_at": "x"},
         {"id": "b", "bytes": -1, "created_at": 1e300},
         {"id": "c", "bytes": True, "created_at": None},
+        {"id": "c", "bytes": 10**400, "created_at": -(10**400)},
         {"id": "d", "bytes": 5, "created_at": 6},
     ]
     cloud.objects["/v1/organization/costs"] = [{"results": [{"amount": {"value": "1e999", "currency": "\x1b["}}, 7]}]
     cloud.models = {"gpt-4o-mini": {"shutdown_date": "\x1b[31m"}, "gpt-4o": {"shutdown_date": 1_800_000_000}}
     found = listed(admin=ADMIN_KEY)
-    assert by_kind(found)["files"] == Objects(kind="files", access="listed", count=4, bytes=5, oldest=6)
+    assert by_kind(found)["files"] == Objects(kind="files", access="listed", count=5, bytes=5, oldest=6)
     assert found.usage is not None
     assert found.usage.costs == {}
     assert [one.shutdown_date for one in found.models] == [None, "2027-01-15"]

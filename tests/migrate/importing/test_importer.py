@@ -359,6 +359,7 @@ def test_paths_are_known_on_every_server(url, found):
         (math.inf, None),
         (math.nan, None),
         (1e300, None),
+        pytest.param(10**400, None, id="10**400"),
         (True, None),
         (None, None),
         ("9999-12-31T23:59:59", None),
@@ -366,6 +367,12 @@ def test_paths_are_known_on_every_server(url, found):
 )
 def test_times_are_read_in_seconds_milliseconds_and_iso(value, seconds):
     assert seconds_of(value) == seconds
+
+
+@pytest.mark.parametrize("name", ["media_type", "format"])
+def test_half_a_character_in_the_type_of_data_ends_no_import(tmp_path, name):
+    (one,), _ = imported(write(tmp_path, lines(BODY | {name: "\ud800", "data": "QUJD" * 30})))
+    assert "placeholder" in one.body["data"]
 
 
 KEYS = sorted({*BODY, *STORED, *ROW, *PAYLOAD, "body", "url", "data", "request", "log", "input"})

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +90,29 @@ def test_images_audio_and_files_keep_type_size_and_hash():
     assert content[4]["text"] == "look ![x](<image-2>) there"
     assert content[5]["value"]["placeholder"] == "<file-1>"
     assert coded[:64] not in json.dumps(content)
+
+
+@pytest.mark.parametrize("name", ["media_type", "format"])
+def test_the_type_of_data_hides_nothing(name):
+    coded = base64.b64encode(bytes(99)).decode()
+    for type in ("a@b.io", "x" * 95 + " a@b.io", {"x": "a@b.io"}, ["a@b.io"], "TCK-123456", "a@b.io\ud800"):
+        redacted = Redactor({"ticket": "TCK-[0-9]{6}"}).body({name: type, "data": coded})
+        written = json.dumps(redacted, ensure_ascii=False).encode().decode()
+        assert not any(text in written for text in ("a@b", "TCK", coded[:64]))
+
+
+@pytest.mark.parametrize("name", ["media_type", "format"])
+def test_data_is_data_even_if_its_type_is_no_text(name):
+    for type in (10**5000, 7, True, [[1.5]]):
+        redacted = Redactor().body({name: type, "data": "QUJD" * 30})
+        assert redacted["data"]["sha256"] == hashlib.sha256(b"ABC" * 30).hexdigest()
+        json.dumps(redacted)
+
+
+def test_a_seed_stays_unless_it_is_longer_than_a_seed():
+    assert Redactor().body({"seed": 4111111111111111}) == {"seed": 4111111111111111}
+    for long in (10**5000, -(10**5000)):
+        json.dumps(Redactor().body({"seed": long}))
 
 
 def test_deep_nesting_is_replaced_as_a_whole():

@@ -19,7 +19,7 @@ def test_the_operators_kinds_are_replaced_but_not_inside_placeholders():
     "pattern",
     [
         "(", "[a", "a*", "", "x?", "(?=a)", "(a+)+$", "[a-z]+x", "(a|a){30}", "(a{1,9}){1,9}", r"(a)\1",
-        "a{1,100000}b",
+        "a{1,100000}b", "a{" + "9" * 5000 + "}",
         "(?:a?){50}a{50}", "(?i:(a|b|ab){1,40})c", ".*x", "(x+x+)+y", "(?:[0-9]{1,50}){2}",
     ],
 )  # fmt: skip
