@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import socket
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import pyrage
 import pytest
 
 from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.roles.capture.program.arrivals import Arrivals
 from rackwright.roles.capture.program.counts import Counts
 from rackwright.roles.capture.program.files import Files
 from rackwright.roles.capture.program.orders import Orders
@@ -325,3 +330,40 @@ def test_a_state_that_is_damaged_counts_as_none_and_ends_no_start(tmp_path: Path
     assert Counts.read(place, 4) == Counts()
     place.write_text(f"{whole}}}")
     assert Counts.read(place, 4).dropped == {"full": 3}
+
+
+class Listener:
+    """Has no descriptor for the first connection, and no thread for the second one."""
+
+    def __init__(self, *connections: socket.socket | OSError) -> None:
+        self.connections = [*connections]
+
+    def accept(self) -> tuple[socket.socket, None]:
+        if not self.connections:
+            raise EOFError
+        if isinstance(one := self.connections.pop(0), OSError):
+            raise one
+        return one, None
+
+
+def test_a_connection_for_which_there_is_no_descriptor_or_thread_does_not_end_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sides = [socket.socketpair() for _ in range(2)]
+    failing = iter((RuntimeError("can't start new thread"), None))
+    start = threading.Thread.start
+
+    def start_or_fail(thread: threading.Thread) -> None:
+        if error := next(failing):
+            raise error
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_or_fail)
+    arrivals = Arrivals(100)
+    with pytest.raises(EOFError):
+        arrivals.listen(cast(socket.socket, Listener(OSError(errno.EMFILE, ""), sides[0][1], sides[1][1])))
+    assert sides[0][0].recv(1) == b""
+    sides[1][0].sendall(b"dropped full 3\n")
+    assert arrivals.next(10) == Counter({"full": 3})
+    for side, _ in sides:
+        side.close()

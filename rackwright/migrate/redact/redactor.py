@@ -18,6 +18,8 @@ _SECRET_KEYS = frozenset(
     "bearer_token client_secret private_key secret_key authorization proxy-authorization cookie set-cookie".split()
 )
 _USER_KEYS = ("user", "safety_identifier")
+_LONGER = 1000
+"""Smaller numbers are no secrets: {"secret": 1} is a flag."""
 
 
 class Redactor:
@@ -43,8 +45,7 @@ class Redactor:
         with the placeholder, type, size and sha256. The result can be written as JSON in UTF-8.
         """
         if isinstance(value, dict):
-            named = [(key, value[key]) for key in _USER_KEYS if replaceable(value.get(key))]
-            value = {**value, **{key: self._placeholders.of("user", name) for key, name in named}}
+            value = {key: self._hidden(one, "user") if key in _USER_KEYS else one for key, one in value.items()}
         return self._value(value, 0)
 
     def text(self, text: str) -> str:
@@ -70,19 +71,24 @@ class Redactor:
 
     def _member(self, key: str, value: object, among: Mapping[object, object], depth: int) -> object:
         """Return a value of an object, whose key may say what the value is."""
-        if isinstance(value, str) and value:
-            if key.lower() in _SECRET_KEYS and replaceable(value):
-                return self._placeholders.of("secret", value)
-            if key == "data":
-                return self._opaque(value, type_beside(among)) or self._value(value, depth + 1)
+        if key.lower() in _SECRET_KEYS:
+            return self._value(self._hidden(value, "secret"), depth + 1)
+        if key == "data" and isinstance(value, str) and value:
+            return self._opaque(value, type_beside(among)) or self._value(value, depth + 1)
         seed = key == "seed" and isinstance(value, int) and abs(value) < 2**64
         return value if seed else self._value(value, depth + 1)
 
+    def _hidden(self, value: object, kind: str) -> object:
+        """Return the value with its texts and numbers replaced, whatever they look like."""
+        if isinstance(value, list):
+            return [one if isinstance(one, list) else self._hidden(one, kind) for one in value]
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) >= _LONGER:
+            return self._placeholders.of(kind, _written(value))
+        return self._placeholders.of(kind, value) if isinstance(value, str) and replaceable(value) else value
+
     def _number(self, value: int | float) -> object:
-        try:
-            written = str(value)
-        except ValueError:
-            # More digits than Python writes out.
+        written = _written(value)
+        if not written:
             return self._placeholders.of("nested", "number")
         clean = self._plain(written)
         return value if clean == written else clean
@@ -117,3 +123,11 @@ def _json_in(text: str) -> object:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict | list) else None
+
+
+def _written(value: int | float) -> str:
+    """Return the number in digits; "" if it has more than Python writes out."""
+    try:
+        return str(value)
+    except ValueError:
+        return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import socket
 import threading
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from typing import BinaryIO
 MOST_HEAD = 1024
 WAITING = 16
 """How many requests wait to be redacted; then HAProxy's copies wait, and are dropped there."""
+PAUSE = 0.1
+"""Seconds until a connection is accepted again, after it couldn't be."""
 DROPPED = {"large", "full", "fault", "undelivered"}
 """Why HAProxy drops copies."""
 
@@ -38,10 +41,17 @@ class Arrivals:
         self._queue: queue.Queue[Recorded | Counter[str]] = queue.Queue(WAITING)
 
     def listen(self, listener: socket.socket) -> None:
-        """Take what connections send, for good."""
+        """Take what connections send, for good. If there is no descriptor or thread for one, later ones are taken."""
         while True:
-            connection, _ = listener.accept()
-            threading.Thread(target=self._receive, args=(connection,), daemon=True).start()
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                time.sleep(PAUSE)
+                continue
+            try:
+                threading.Thread(target=self._receive, args=(connection,), daemon=True).start()
+            except RuntimeError:
+                connection.close()
 
     def next(self, seconds: float) -> Recorded | Counter[str] | None:
         """Return a request, or what HAProxy dropped; None if nothing arrives in this time."""

@@ -61,6 +61,14 @@ def test_values_are_replaced_whose_key_says_that_they_are_secret():
     }
 
 
+def test_numbers_and_lists_under_a_name_of_a_secret_or_a_user_are_replaced():
+    body = {"user": 4915123, "x": {"password": 123456, "set-cookie": ["sid=abc", 98765.5, True], "secret": 1}}
+    assert Redactor().body(body) == {
+        "user": "<user-1>",
+        "x": {"password": "<secret-1>", "set-cookie": ["<secret-2>", "<secret-3>", True], "secret": 1},
+    }
+
+
 def test_a_schema_that_has_a_password_stays():
     schema = {"properties": {"password": {"type": "string"}, "user": {"type": "string"}}, "required": ["password"]}
     assert Redactor().body({"response_format": schema}) == {"response_format": schema}
