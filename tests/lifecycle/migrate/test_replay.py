@@ -62,6 +62,15 @@ def test_nothing_is_stored_at_the_provider_and_no_other_tier_is_charged(ends: En
         assert set(json.loads(one.body)) == {"model", "messages", "max_tokens", "seed"}
 
 
+def test_a_client_that_refuses_storage_or_another_tier_is_heard(ends: Ends) -> None:
+    """A provider's project may store everything, or have another tier, unless a request says otherwise."""
+    ends.record([request(1, store=False, service_tier="default")])
+    ends.run(plan_of())
+    for one in ends.cloud.completions():
+        body = json.loads(one.body)
+        assert (body["store"], body["service_tier"]) == (False, "default")
+
+
 def test_a_second_run_asks_nothing(ends: Ends) -> None:
     ends.record(request(number) for number in range(5))
     spent = ends.run(plan_of()).spent
