@@ -268,7 +268,7 @@ def test_a_request_that_the_cloud_refuses_is_asked_nobody_else(ends: Ends) -> No
     ("fault", "reason"),
     [
         (Fault("redirect", times=-1, location="https://127.0.0.1:1/"), "redirects, which isn't followed"),
-        (Fault("status", status=401, times=-1), "refuses the key with 401"),
+        (Fault("status", status=401, times=-1), "the gateways refuse the temporary key with 401"),
         (Fault("status", status=429, times=-1, retry_after="7200"), "asks to wait 7200 s"),
         (Fault("status", status=429, times=-1), "nothing but 429"),
         (Fault("status", status=500, times=-1), "left 10 requests in a row unanswered: HTTP 500"),
@@ -292,7 +292,10 @@ def test_an_untrusted_certificate_and_a_wrong_key(ends: Ends, tmp_path: Path) ->
     assert stopped == Stopped(kind="key refused", side="cloud", detail="401")
     CertificateAuthority(tmp_path).issue("other", ("localhost",), client=False)
     ends.cloud.present(tmp_path / "other.crt", tmp_path / "other.key.cred")
-    assert ends.run(plan_of()).stopped == Stopped(kind="untrusted", side="cloud")
+    untrusted = ends.run(plan_of()).stopped
+    assert untrusted == Stopped(kind="untrusted", side="cloud")
+    # A replay only ever connects to the gateways.
+    assert untrusted.line() == "the gateways' certificate isn't trusted"
 
 
 def test_a_key_that_a_gateway_forgot_is_replaced(ends: Ends) -> None:

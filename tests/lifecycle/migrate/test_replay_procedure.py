@@ -19,7 +19,7 @@ from rackwright.lifecycle.migrate.stale import stale
 from rackwright.lifecycle.migrate.standing import standing
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.spent import Spent
-from rackwright.migrate.asking.stopped import Stopped
+from rackwright.migrate.asking.stopped import Kind, Stopped
 from rackwright.migrate.assessment import Assessed, Moved
 from rackwright.migrate.features.mapping import mapping
 from rackwright.migrate.features.summary import ModelTraffic, TrafficSummary
@@ -277,8 +277,16 @@ def test_after_an_update_of_its_model_the_same_command_asks_the_fleet_again(made
     assert standing(desk.session.fleet, desk.store, "support").stale_result("replay") is None
 
 
-def test_a_key_that_the_cloud_refuses_has_its_own_next_command(made: DeskEnds) -> None:
-    error = stopped_error(Stopped(kind="cloud's key refused", side="cloud"), made.desk.open().plan)
-    assert error.problems[0].next == (
-        "check clouds.openai.key, then rackwright check, then rackwright migrate replay support"
-    )
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [
+        ("cloud's key refused", "check clouds.openai.key, then rackwright check, then "),
+        ("no model", "rackwright apply, then "),
+        ("unanswered", "rackwright status, then "),
+        ("interrupted", ""),
+        ("long wait", ""),
+    ],
+)
+def test_why_a_replay_stopped_decides_what_comes_first(made: DeskEnds, kind: Kind, first: str) -> None:
+    error = stopped_error(Stopped(kind=kind, side="cloud"), made.desk.open().plan)
+    assert error.problems[0].next == f"{first}rackwright migrate replay support"

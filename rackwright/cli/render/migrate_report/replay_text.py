@@ -51,12 +51,11 @@ def replay_part(found: Reported) -> Shown | None:
 
 def stopped_error(stopped: Stopped, plan: Plan) -> RackwrightError:
     """Return the error that says why a replay ended early, and what to do."""
-    should, next_ = "what was answered is kept", f"rackwright migrate replay {plan.migration}"
+    should = "what was answered is kept"
+    next_ = stopped.before(f"rackwright migrate replay {plan.migration}", plan.cloud)
     if stopped.kind == "budget":
         should = "replay.budget of the plan covers no further request"
         next_ = f"rackwright migrate score {plan.migration}"
-    elif stopped.kind == "cloud's key refused":
-        next_ = f"check clouds.{plan.cloud}.key, then rackwright check, then {next_}"
     return RackwrightError(f"the replay stopped: {stopped.line()}", where=plan.migration, should=should, next=next_)
 
 
