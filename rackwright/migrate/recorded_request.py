@@ -1,4 +1,4 @@
-"""A request that a client made, as a migration keeps it: without personal data, and without its answer."""
+"""A request that a client made, as a migration keeps it: redacted, and without its answer."""
 
 from __future__ import annotations
 

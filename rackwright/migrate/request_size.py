@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
@@ -16,6 +17,8 @@ CHAT_LIMITS = ("max_completion_tokens", "max_tokens")
 """Fields of chat completions and completions that limit an answer."""
 _RESPONSE_LIMITS = ("max_output_tokens",)
 _TEXTS = ("messages", "prompt", "input", "instructions", "tools", "functions", "response_format", "text")
+_DATA = re.compile(r"data:[\w.+-]{1,99}/[\w.+-]{1,99}[;,]")
+"""How the URL of an image, a sound or a file begins that has its data."""
 _IMAGES = ("image_url", "input_image")
 
 
@@ -92,7 +95,7 @@ def _texts(value: JsonValue) -> Iterator[str]:
     while waiting:
         one = waiting.pop()
         if isinstance(one, str):
-            yield "" if one.startswith("data:") else one
+            yield "" if _DATA.match(one) else one
         elif isinstance(one, list):
             waiting += one
         elif isinstance(one, dict) and "placeholder" not in one:

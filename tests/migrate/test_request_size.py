@@ -22,6 +22,12 @@ def test_tokens_are_estimated_from_all_texts_but_no_image() -> None:
     assert estimated_tokens(body) == 21
 
 
+def test_a_text_that_begins_like_an_image_is_a_text() -> None:
+    assert estimated_tokens({"prompt": "data: " + "x" * 394}) == 100
+    assert estimated_tokens({"prompt": "data:application/pdf;base64," + "A" * 1000}) == 0
+    assert estimated_tokens({"prompt": "data:image/svg+xml,%3Csvg"}) == 0
+
+
 @pytest.mark.parametrize(
     ("body", "tokens"),
     [

@@ -28,7 +28,7 @@ def assess(context: Context, name: str, offline: bool) -> int:
 
     Tries each feature in use on the fleet's own model. Also lists what is stored at the provider, and until when it
     offers the models. Exit code 12 if something blocks the move: a feature that isn't ok, or requests that are too
-    long, without a waiver.
+    long or too large, without a waiver.
     """
     from rackwright.cli.render.migrate_report.assess_text import assess_document, assess_lines
 

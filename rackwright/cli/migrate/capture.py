@@ -27,8 +27,9 @@ def capture(context: Context, name: str, look: bool, fetch: bool, stop: bool) ->
     """Record a sample of clients' requests at the gateways.
 
     Starts at all gateways, with the share, duration and size in the plan of the migration NAME, and ends on its own.
-    Records have no personal data and no answers, and are encrypted; no client waits. --stop and --fetch
-    together end the capture and bring the rest. Exit code 3 if a gateway can't be asked: the others go on.
+    Personal data in a known form is replaced, and records are encrypted. Answers aren't recorded, and no client
+    waits. --stop and --fetch together end the capture and bring the rest. Exit code 3 if a gateway can't be asked:
+    the others go on.
     """
     if look and (fetch or stop):
         raise UsageError("--look changes nothing", should="leave it out, or --fetch and --stop")

@@ -38,8 +38,8 @@ def replay(context: Context, name: str, fleet_again: bool, yes: bool) -> None:
         done = ask_again(place, fleet_again=fleet_again)
         next_ = next_step(place)
     lines = replay_lines(done.outcome, done.budget, done.by_scores)
-    stopped = done.outcome.stopped
-    last = () if stopped else (f"next: {next_}",)
+    error = stopped_error(done.outcome, place.plan)
+    last = () if error else (f"next: {next_}",)
     context.answer({**replay_document(done.outcome), "next": next_}, *lines, *last)
-    if stopped:
-        raise stopped_error(stopped, place.plan)
+    if error:
+        raise error

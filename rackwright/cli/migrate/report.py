@@ -21,7 +21,7 @@ def report(context: Context, name: str, html: Path | None) -> int:
     """Show plan, results and log of a migration as Markdown.
 
     Asks only the control hosts. Exit code 12 if a verdict isn't PASS, if a result is stale, or if something blocks
-    the move: a feature that isn't ok, or requests that are too long, without a waiver.
+    the move: a feature that isn't ok, or requests that are too long or too large, without a waiver.
     """
     hosts_needed()
     from rackwright.cli.render.migrate_report.parts import PARTS

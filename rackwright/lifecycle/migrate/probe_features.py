@@ -37,7 +37,9 @@ def _asked(lane: Lane, model: str, one: Probe) -> Status:
     try:
         got = lane.ask_once(one.path, body)
     except Stop as stop:
-        raise ProofError(stop.stopped.line(), where=model, next="rackwright status") from None
+        interrupted = stop.stopped.kind == "interrupted"
+        next_ = "the same command again" if interrupted else "rackwright status"
+        raise ProofError(stop.stopped.line(), where=model, next=next_) from None
     if got.status == 0 or got.status in (502, 503, 504):
         raise ProofError(
             f"doesn't answer: {got.problem or f'HTTP {got.status}'}", where=model, next="rackwright status"

@@ -80,8 +80,8 @@ class Progress:
                 return f"rackwright migrate {step} {name}{usage}"
             if step == "assess" and self.assessed and self.assessed.blocking:
                 return self._unblock(path)
-            if step == "replay" and self._goes_on(entry):
-                return f"rackwright migrate replay {name}"
+            if step == "replay" and (more := self._more_to_ask(entry, path)):
+                return more
         return f"rackwright migrate report {name} --html {name}.html"
 
     @property
@@ -104,13 +104,15 @@ class Progress:
             f"migrate assess {self.plan.migration}"
         )
 
-    def _goes_on(self, entry: Entry) -> bool:
-        """Return whether the replay has more to ask and may do so: with the same budget it couldn't."""
+    def _more_to_ask(self, entry: Entry, path: str) -> str:
+        """Return how the replay goes on; "": all was asked, or a score can use what the budget was enough for."""
         if self.replayed is None or self.replayed.done:
-            return False
-        if self.replayed.stopped is None or self.replayed.stopped.kind != "budget":
-            return True
-        return entry.keys.get("replay.budget") != key_digests(self.plan).get("replay.budget")
+            return ""
+        again, stopped = f"rackwright migrate replay {self.plan.migration}", self.replayed.stopped
+        same_budget = entry.keys.get("replay.budget") == key_digests(self.plan).get("replay.budget")
+        if stopped is None or stopped.kind != "budget" or not same_budget:
+            return again
+        return "" if self.replayed.can_be_scored else f"raise replay.budget in {path}, then {again}"
 
 
 def next_offline(fleet: Fleet, plan: Plan) -> str:

@@ -69,6 +69,11 @@ class Outcome(Stored):
         )
 
     @property
+    def can_be_scored(self) -> bool:
+        """Whether the cloud has answered anything."""
+        return self.asks.get("cloud", Asks()).answered > 0
+
+    @property
     def why_incomplete(self) -> str:
         """Return in words why not every request was asked; "": it was."""
         return "" if self.done else self.stopped.line() if self.stopped else "it was interrupted"

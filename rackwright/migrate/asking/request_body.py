@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from rackwright.migrate.asking.way import Way
+from rackwright.migrate.features.unsent import without_unsent
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.request_size import objects_in
 
 PATHS = ("/v1/chat/completions", "/v1/completions")
 """What is replayed. Two models' embeddings are in different spaces, so comparing them would say nothing."""
 _NOT_TEXT = ("file", "input_file", "input_audio")
-_NOT_SENT = frozenset(("stream", "stream_options", "store", "metadata", "service_tier"))
-"""A replay isn't streamed, leaves nothing at the provider (metadata is only allowed with what is stored), and is
-charged by the plan's prices, which are those of the usual tier."""
+_STREAMING = ("stream", "stream_options")
 
 
 def cloud_body(request: RecordedRequest) -> bytes:
@@ -53,7 +52,7 @@ def costs_more(body: Mapping[str, JsonValue]) -> bool:
 
 
 def _dumped(body: Mapping[str, JsonValue], model: str) -> bytes:
-    kept = {key: value for key, value in body.items() if key not in _NOT_SENT}
+    kept = {key: value for key, value in without_unsent(body).items() if key not in _STREAMING}
     # Without spaces, so that it is no larger than the size that was compared with what the gateways take.
     # A lone half of a surrogate pair, which JSON can escape, has no UTF-8.
     return json.dumps({**kept, "model": model}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

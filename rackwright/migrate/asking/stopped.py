@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from rackwright.migrate.side import Side
@@ -37,18 +38,31 @@ class Stopped(Stored):
         """Return it in words."""
         return _WORDS[self.kind].format(side=self.side, detail=self.detail).rstrip()
 
+    def before(self, command: str, cloud: str) -> str:
+        """Return the command with what to do before it. `cloud`: one of the fleet file's."""
+        first = _FIRST.get(self.kind)
+        return f"{first.format(cloud=cloud)}, then {command}" if first else command
 
-_WORDS: dict[Kind, str] = {
+
+_WORDS: Mapping[Kind, str] = {
     "budget": "the budget is used up",
-    "interrupted": "interrupted",
+    "interrupted": "it was interrupted",
     "failed": "failed",
     "folder": "the answers can't be written: {detail}",
     "rate limit": "the {side} answers nothing but 429 {detail}",
     "long wait": "the {side} asks to wait {detail}",
-    "key refused": "the {side} refuses the key with {detail}",
+    "key refused": "the gateways refuse the temporary key with {detail}",
     "cloud's key refused": "the cloud refuses the key that the gateways have",
     "redirect": "the {side} redirects, which isn't followed",
-    "untrusted": "the {side}'s certificate isn't trusted",
-    "no model": "the gateways have nothing that answers a model on this side",
+    "untrusted": "the gateways' certificate isn't trusted",
+    "no model": "the gateways don't pass one of the models to the {side}",
     "unanswered": "the {side} left {detail}",
+}
+_FIRST: Mapping[Kind, str] = {
+    "key refused": "rackwright check",
+    "cloud's key refused": "check clouds.{cloud}.key, then rackwright check",
+    "redirect": "check clouds.{cloud}.url, then rackwright check",
+    "untrusted": "rackwright check",
+    "no model": "rackwright apply",
+    "unanswered": "rackwright status",
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
+from rackwright.migrate.features.unsent import without_unsent
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.request_size import CHAT_LIMITS
 
@@ -22,7 +23,7 @@ def body_of(request: RecordedRequest, model: str, tokens: int, mark: str) -> Map
     messages = request.body.get("messages")
     if not request.path.endswith("/chat/completions") or not isinstance(messages, list) or not messages:
         return None
-    kept = {key: value for key, value in request.body.items() if key not in CHAT_LIMITS}
+    kept = {key: value for key, value in without_unsent(request.body).items() if key not in CHAT_LIMITS}
     body = {**kept, "model": model, "messages": _marked(messages, mark), "max_tokens": max(1, tokens)}
     body |= {"stream": True, "stream_options": {"include_usage": True}}
     if not any(request.body.get(name) for name in _FREE):

@@ -9,6 +9,7 @@ from rackwright.migrate.features.kinds import Status
 from rackwright.migrate.features.rewrites import REWRITES, is_field
 from rackwright.migrate.features.summary import ModelTraffic
 from rackwright.migrate.features.table import feature
+from rackwright.migrate.features.unsent import UNSENT
 from rackwright.values.base import Stored
 
 MECHANICAL = frozenset(
@@ -48,7 +49,7 @@ class Change(Stored):
     waiver: str = ""
     """Why clients can do without it; "": nobody has said so."""
     replay: Replay = "unchanged"
-    """How replay, score and capacity ask the fleet."""
+    """How replay, score and capacity ask the fleet. UNSENT is left out of what the cloud is asked, too."""
 
 
 class Mapped(Stored):
@@ -65,9 +66,9 @@ class Mapped(Stored):
 
     @property
     def replayed(self) -> tuple[str, ...]:
-        """Return the features that requests to the fleet are written without, by name."""
+        """Return the features that only requests to the fleet are written without, by name."""
         every = (*self.changes, *self.prompts)
-        return tuple(sorted(one.feature for one in every if one.replay != "unchanged"))
+        return tuple(sorted(one.feature for one in every if one.replay != "unchanged" and one.feature not in UNSENT))
 
 
 def mapping(
@@ -112,6 +113,8 @@ def _change(name: str, status: Status, requests: int, waiver: str) -> Change:
 
 
 def _replay(name: str, kind: Kind, waiver: str) -> Replay:
+    if name in UNSENT:
+        return "left out"
     if kind == "rewritten" and name in REWRITES:
         return "rewritten"
     # Clients that can do without it will not send it: with it, the fleet would answer nothing but errors.

@@ -140,7 +140,7 @@ def _place(root: Entries) -> Path | None:
     """Return the folder of a plan's records; None if there is no such user or path, which is said elsewhere."""
     path, folder = Path(root.file), _scalar(root, "records", "folder")
     try:
-        written = Path(folder.text).expanduser() if folder else path.with_suffix("")
+        written = Path(folder.text).expanduser() if folder else path.stem
         return (path.resolve().parent / written).resolve()
     except (RuntimeError, ValueError, OSError):
         return None

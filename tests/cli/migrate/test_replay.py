@@ -58,7 +58,8 @@ def test_a_replay_that_stops_shows_what_it_did_and_fails(made: DeskEnds) -> None
     done = ran(made, "replay", "support", "--yes")
     assert done.exit_code == 1
     assert "the replay stopped: the cloud redirects, which isn't followed" in done.stderr
-    assert "next: rackwright migrate replay support" in done.stderr
+    next_ = "check clouds.openai.url, then rackwright check, then rackwright migrate replay support"
+    assert f"next: {next_}" in done.stderr
     assert "1 of 1 recorded requests" in done.stdout
 
 

@@ -120,7 +120,7 @@ def test_a_score_that_is_killed_counts_with_all_that_it_may_have_cost(desk: Desk
 def test_a_failed_answer_is_an_answer_and_an_end_that_stops_is_not(desk: Desk) -> None:
     both = ends(desk, StandInLane(stops=True), StandInLane(status=503))
     assert not usable(both("fleet", asked("a"))["a"])
-    with pytest.raises(RackwrightError, match="refuses the key with 401") as stopped:
+    with pytest.raises(RackwrightError, match="refuse the temporary key with 401") as stopped:
         both("cloud", asked("a"))
     assert stopped.value.problems[0].next == "rackwright check, then rackwright migrate score support"
     assert (spent(desk).spent, spent(desk).reserved) == (0, 0)

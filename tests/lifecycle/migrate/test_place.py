@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from rackwright.errors import ExitCode, FleetError, HostError, LeasedError, RackwrightError, SecretError, UsageError
 from rackwright.lifecycle.migrate import place as places
 from rackwright.lifecycle.migrate.same_folder import Known, known
+from rackwright.migrate.plan.plan_file import read_plan
 from rackwright.state.audit import read_audit
 from rackwright.state.journal import Event
 from rackwright.state.lease import Owner
@@ -292,6 +294,18 @@ def test_two_migrations_in_one_folder_are_refused(desk: Desk) -> None:
         desk.open()
     other.write_text("migration: [")
     desk.open()
+
+
+def test_a_folder_that_another_migration_has_by_default_is_found_by_relative_paths_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = desk.plan.with_name(desk.plan.name.replace("support", "other"))
+    other.write_text(desk.plan.read_text().replace("migration: support", "migration: other"))
+    desk.edit("  identity:", f'  folder: "{other.stem}"\n  identity:')
+    monkeypatch.chdir(desk.plan.parent.parent)
+    fleet = replace(desk.session.fleet, path=desk.session.fleet.path.relative_to(desk.plan.parent.parent))
+    with pytest.raises(FleetError, match=r"records\.folder: is also the folder of .*migrate-other\.yml"):
+        read_plan(fleet, "support")
 
 
 @pytest.mark.parametrize("folder", [".", "..", "x/..", "/"])

@@ -62,6 +62,15 @@ def test_nothing_is_stored_at_the_provider_and_no_other_tier_is_charged(ends: En
         assert set(json.loads(one.body)) == {"model", "messages", "max_tokens", "seed"}
 
 
+def test_a_client_that_refuses_storage_or_another_tier_is_heard(ends: Ends) -> None:
+    """A provider's project may store everything, or have another tier, unless a request says otherwise."""
+    ends.record([request(1, store=False, service_tier="default")])
+    ends.run(plan_of())
+    for one in ends.cloud.completions():
+        body = json.loads(one.body)
+        assert (body["store"], body["service_tier"]) == (False, "default")
+
+
 def test_a_second_run_asks_nothing(ends: Ends) -> None:
     ends.record(request(number) for number in range(5))
     spent = ends.run(plan_of()).spent
@@ -259,7 +268,7 @@ def test_a_request_that_the_cloud_refuses_is_asked_nobody_else(ends: Ends) -> No
     ("fault", "reason"),
     [
         (Fault("redirect", times=-1, location="https://127.0.0.1:1/"), "redirects, which isn't followed"),
-        (Fault("status", status=401, times=-1), "refuses the key with 401"),
+        (Fault("status", status=401, times=-1), "the gateways refuse the temporary key with 401"),
         (Fault("status", status=429, times=-1, retry_after="7200"), "asks to wait 7200 s"),
         (Fault("status", status=429, times=-1), "nothing but 429"),
         (Fault("status", status=500, times=-1), "left 10 requests in a row unanswered: HTTP 500"),
@@ -283,7 +292,10 @@ def test_an_untrusted_certificate_and_a_wrong_key(ends: Ends, tmp_path: Path) ->
     assert stopped == Stopped(kind="key refused", side="cloud", detail="401")
     CertificateAuthority(tmp_path).issue("other", ("localhost",), client=False)
     ends.cloud.present(tmp_path / "other.crt", tmp_path / "other.key.cred")
-    assert ends.run(plan_of()).stopped == Stopped(kind="untrusted", side="cloud")
+    untrusted = ends.run(plan_of()).stopped
+    assert untrusted == Stopped(kind="untrusted", side="cloud")
+    # A replay only ever connects to the gateways.
+    assert untrusted.line() == "the gateways' certificate isn't trusted"
 
 
 def test_a_key_that_a_gateway_forgot_is_replaced(ends: Ends) -> None:

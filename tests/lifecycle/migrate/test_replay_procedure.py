@@ -17,9 +17,9 @@ from rackwright.lifecycle.migrate.replay.procedure import replay
 from rackwright.lifecycle.migrate.score.procedure import score
 from rackwright.lifecycle.migrate.stale import stale
 from rackwright.lifecycle.migrate.standing import standing
-from rackwright.migrate.asking.outcome import Outcome
+from rackwright.migrate.asking.outcome import Asks, Outcome
 from rackwright.migrate.asking.spent import Spent
-from rackwright.migrate.asking.stopped import Stopped
+from rackwright.migrate.asking.stopped import Kind, Stopped
 from rackwright.migrate.assessment import Assessed, Moved
 from rackwright.migrate.features.mapping import mapping
 from rackwright.migrate.features.summary import ModelTraffic, TrafficSummary
@@ -73,11 +73,10 @@ def test_another_machine_with_the_folder_goes_on(
     made.record(*(request(number) for number in range(6)))
     ends.cloud.faults.append(Fault("status", status=403, times=-1))
     place = made.desk.open(Agreeing())
-    stopped = replay(place).outcome.stopped
-    assert stopped
-    error = stopped_error(stopped, place.plan)
+    error = stopped_error(replay(place).outcome, place.plan)
+    assert error
     assert error.exit_code == 1
-    assert error.problems[0].next == "rackwright migrate replay support"
+    assert error.problems[0].next == "rackwright check, then rackwright migrate replay support"
     ends.cloud.faults.clear()
     other = desk_with_ends(desk_of("ben", "desktop"), ends, monkeypatch)
     shutil.copytree(made.desk.records, other.desk.records)
@@ -94,12 +93,14 @@ def test_the_end_of_the_budget_is_an_error_that_says_what_to_do(made: DeskEnds) 
     made.desk.edit("budget: 50", "budget: 0.000001")
     made.record(request(1))
     place = made.desk.open(Agreeing())
-    stopped = replay(place).outcome.stopped
-    assert stopped
-    assert str(stopped_error(stopped, place.plan)) == (
+    outcome = replay(place).outcome
+    assert str(stopped_error(outcome, place.plan)) == (
         "support: the replay stopped: the budget is used up; replay.budget of the plan covers no further request\n"
-        "  next: rackwright migrate score support"
+        "  next: raise replay.budget in the plan, then rackwright migrate replay support"
     )
+    some = stopped_error(outcome.model_copy(update={"asks": {"cloud": Asks(answered=1)}}), place.plan)
+    assert some
+    assert some.problems[0].next == "rackwright migrate score support"
     assert not made.ends.cloud.received
 
 
@@ -277,8 +278,18 @@ def test_after_an_update_of_its_model_the_same_command_asks_the_fleet_again(made
     assert standing(desk.session.fleet, desk.store, "support").stale_result("replay") is None
 
 
-def test_a_key_that_the_cloud_refuses_has_its_own_next_command(made: DeskEnds) -> None:
-    error = stopped_error(Stopped(kind="cloud's key refused", side="cloud"), made.desk.open().plan)
-    assert error.problems[0].next == (
-        "check clouds.openai.key, then rackwright check, then rackwright migrate replay support"
-    )
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [
+        ("cloud's key refused", "check clouds.openai.key, then rackwright check, then "),
+        ("no model", "rackwright apply, then "),
+        ("unanswered", "rackwright status, then "),
+        ("interrupted", ""),
+        ("long wait", ""),
+    ],
+)
+def test_why_a_replay_stopped_decides_what_comes_first(made: DeskEnds, kind: Kind, first: str) -> None:
+    outcome = Outcome(recorded=1, sample=1, currency="EUR", stopped=Stopped(kind=kind, side="cloud"))
+    error = stopped_error(outcome, made.desk.open().plan)
+    assert error
+    assert error.problems[0].next == f"{first}rackwright migrate replay support"

@@ -44,10 +44,10 @@ def assessed(*waivers: str, status: str = "ok") -> Assessed:
     return Assessed(probed=True, traffic=TrafficSummary(requests=20), moved=(moved,))
 
 
-def replayed(*, stopped: Stopped | None = None, asked: int = 1) -> Outcome:
+def replayed(*, stopped: Stopped | None = None, asked: int = 1, sample: int = 1) -> Outcome:
     asks: dict[Asked, Asks] = {one: Asks(answered=asked) for one in ("cloud", "again", "fleet")}
     ends = ("openai", "gpt-4o-mini → assistant")
-    return Outcome(recorded=1, sample=1, asks=asks, currency="EUR", stopped=stopped, ends=ends)
+    return Outcome(recorded=sample, sample=sample, asks=asks, currency="EUR", stopped=stopped, ends=ends)
 
 
 def result_of(step: str) -> Stored:
@@ -351,6 +351,9 @@ def test_the_whole_way_from_a_new_plan_to_the_report(desk: Desk) -> None:
     # With the same budget, it couldn't go on.
     note(desk, "replay", replayed(asked=0, stopped=Stopped(kind="budget")))
     assert holds(desk, "replay") == "not complete: the budget is used up"
+    # There is nothing to score.
+    assert now(desk).next == f"raise replay.budget in {desk.plan}, then rackwright migrate replay support"
+    note(desk, "replay", replayed(sample=2, stopped=Stopped(kind="budget")))
     assert now(desk).next == "rackwright migrate score support"
     desk.edit("budget: 50", "budget: 60")
     assert now(desk).next == "rackwright migrate replay support"

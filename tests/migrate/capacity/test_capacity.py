@@ -106,6 +106,11 @@ def test_a_body_is_the_recorded_one_for_the_replica():
     assert "max_completion_tokens" not in body
 
 
+def test_what_no_replay_sends_a_measurement_does_not_send_either():
+    body = body_of(recorded(store=True, metadata={"a": "b"}, service_tier="flex", seed=1), "a", 40, "m1")
+    assert body.keys() & {"store", "metadata", "service_tier", "seed"} == {"seed"}
+
+
 def test_a_grammar_ends_its_answer_and_parts_get_the_mark_too():
     parts = [{"type": "text", "text": "?"}]
     body = body_of(recorded(tools=[{}], messages=[{"role": "user", "content": parts}]), "a", 40, "m1")

@@ -130,6 +130,17 @@ def test_what_is_refused_is_left_out_only_with_a_waiver() -> None:
     assert way_of(plan_of(), None).rewrites == {}
 
 
+def test_what_neither_side_is_sent_is_left_out_and_makes_no_other_way() -> None:
+    found = assessed({"store": "ignored", "metadata": "rejected", "service_tier": "unknown", "seed": "ignored"}, {})
+    assert {one.feature: one.replay for one in found.moved[0].mapped.changes} == {
+        "store": "left out",
+        "metadata": "left out",
+        "service_tier": "left out",
+        "seed": "unchanged",
+    }
+    assert way_of(plan_of(), found).rewrites == {}
+
+
 def test_a_way_says_whose_answers_hold() -> None:
     now = way_of(plan_of(), assessed({"n": "rejected"}, {}))
     before = Way(now.cloud, now.models)

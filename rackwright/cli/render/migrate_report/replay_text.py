@@ -12,7 +12,6 @@ from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate.report_source import Reported
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.spent import Spent
-from rackwright.migrate.asking.stopped import Stopped
 from rackwright.migrate.plan.plan import Plan
 
 HEAD = ("asked", "answered", "errors", "prompt tokens", "answer tokens", "seconds each")
@@ -49,14 +48,16 @@ def replay_part(found: Reported) -> Shown | None:
     return Shown(replay_document(outcome), tuple(tables))
 
 
-def stopped_error(stopped: Stopped, plan: Plan) -> RackwrightError:
-    """Return the error that says why a replay ended early, and what to do."""
-    should, next_ = "what was answered is kept", f"rackwright migrate replay {plan.migration}"
+def stopped_error(outcome: Outcome, plan: Plan) -> RackwrightError | None:
+    """Return the error that says why the replay ended early, and what to do; None: it didn't."""
+    stopped, again = outcome.stopped, f"rackwright migrate replay {plan.migration}"
+    if stopped is None:
+        return None
+    should, next_ = "what was answered is kept", stopped.before(again, plan.cloud)
     if stopped.kind == "budget":
         should = "replay.budget of the plan covers no further request"
-        next_ = f"rackwright migrate score {plan.migration}"
-    elif stopped.kind == "cloud's key refused":
-        next_ = f"check clouds.{plan.cloud}.key, then rackwright check, then {next_}"
+        more = f"raise replay.budget in the plan, then {again}"
+        next_ = f"rackwright migrate score {plan.migration}" if outcome.can_be_scored else more
     return RackwrightError(f"the replay stopped: {stopped.line()}", where=plan.migration, should=should, next=next_)
 
 

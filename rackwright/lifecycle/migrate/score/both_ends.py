@@ -68,7 +68,7 @@ class Ends:
             raise RackwrightError(
                 f"the score stopped: {stop.stopped.line()}",
                 where=self.plan.migration,
-                next=f"rackwright check, then rackwright migrate score {self.plan.migration}",
+                next=stop.stopped.before(f"rackwright migrate score {self.plan.migration}", self.plan.cloud),
             ) from None
         answer = parse_answer(request, side, got.status, got.content, seconds=got.seconds, problem=got.problem)
         if side == "cloud" and got.sent:
