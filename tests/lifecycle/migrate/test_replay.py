@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rackwright.errors import RackwrightError
+from rackwright.lifecycle.migrate.replay import ask_part
 from rackwright.lifecycle.migrate.replay import replay as replay_module
 from rackwright.lifecycle.migrate.replay.lane import Pace
 from rackwright.migrate.asking import sample_copy
@@ -21,6 +23,7 @@ from rackwright.migrate.asking.stopped import Stopped
 from rackwright.migrate.file_kind import ANSWERS
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.migrate.replayed_answer import ReplayedAnswer
 from tests.gateway.certificates import CertificateAuthority
 from tests.lifecycle.migrate.ends import Ends, FixedKey, plan_of, request
 from tests.stand_in_cloud import KEY, Fault, StandInCloud
@@ -123,6 +126,28 @@ def test_a_tool_that_an_answer_calls_is_never_run_and_nobody_is_asked_again(ends
     for asked in ANSWERS:
         (kept,) = ends.answers(asked)
         assert [(one.name, "touch" in one.arguments) for one in kept.calls] == [("sh", True)]
+
+
+def test_what_was_answered_before_an_unexpected_failure_is_kept(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is paid for."""
+    ends.record(request(number) for number in range(4))
+    parse, calls = ask_part.parse_answer, count(1)
+
+    def failing(*args: Any, **more: Any) -> ReplayedAnswer:
+        if next(calls) == 3:
+            raise ZeroDivisionError
+        return parse(*args, **more)
+
+    monkeypatch.setattr(ask_part, "parse_answer", failing)
+    with pytest.raises(ZeroDivisionError):
+        ends.run(plan_of(concurrency=1))
+    kept = {asked: {one.request for one in ends.answers(asked)} for asked in ANSWERS}
+    assert sum(map(len, kept.values())) >= 2
+    before = asked_ids(ends.cloud)
+    assert ends.run(plan_of(concurrency=1)).done
+    asked = asked_ids(ends.cloud) - before
+    assert [one for one in kept["cloud"] & kept["again"] if asked[one]] == []
+    assert all(asked[one] == 1 for one in kept["cloud"] - kept["again"])
 
 
 class Killed(BaseException):

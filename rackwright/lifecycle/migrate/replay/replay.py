@@ -107,20 +107,27 @@ class Replay:
         whole = reserve >= self._left
         self._budget = Budget(reserve)
         part = Part(self.plan, self.cloud, self.fleet, self._budget, self.names, self._prepared.way, self._heard)
-        part.ask(wanted)
+        try:
+            part.ask(wanted)
+        finally:
+            # Answers are paid for, whatever became of the others.
+            self._keep(wanted, part.answers)
+        if part.stopped and part.stopped.kind == "budget" and not whole:
+            return None
+        return part.stopped
+
+    def _keep(self, wanted: Sequence[Wanted], answers: Sequence[ReplayedAnswer]) -> None:
+        """Write a part's answers. If that fails, what was spent is noted."""
         self._spent += self._budget.spent
         self._budget = Budget(0)
         try:
-            self._write(wanted, part.answers)
+            self._write(wanted, answers)
         except RackwrightError as error:
             stopped = Stopped(kind="folder", detail=error.problems[0].what)
             self.note(self._line(stopped), self._outcome(0.0, stopped))
             raise
-        for answer in part.answers:
+        for answer in answers:
             self._prepared.answered.add(answer)
-        if part.stopped and part.stopped.kind == "budget" and not whole:
-            return None
-        return part.stopped
 
     def _wanted(self, drawn: Sequence[Drawn]) -> list[Wanted]:
         """Return the requests with their bodies, as many as fit into memory, at least one."""
