@@ -10,7 +10,6 @@ and without recording take turns, in several rounds. Target: the median is at mo
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -18,12 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.gateway_overhead import RAW as OVERHEAD
 from benchmarks.gateway_overhead import ask, connection, responder
+from benchmarks.measure import keep
 from tests.capture_unit import CaptureUnit
 from tests.gateway.stack import Stack, eventually, running_stack
 
-RAW = OVERHEAD.with_name("capture_cost.json")
 TARGET_MS = 0.2
 BLOCK = 1000
 """Longer than copies wait, so that a block with recording pays for most of its own deliveries."""
@@ -87,11 +85,7 @@ def main() -> int:
     parser.add_argument("--blocks", type=int, default=4)
     given = parser.parse_args()
     found, recorded, accounted = measure(given.rounds, given.blocks)
-    RAW.parent.mkdir(exist_ok=True)
-    rounded = [{side: [round(value, 4) for value in values] for side, values in one.items()} for one in found]
-    RAW.write_text(
-        json.dumps({"unit": "ms", "cores": os.cpu_count(), "recorded": recorded, "rounds": rounded}) + "\n"
-    )
+    keep("capture_cost", {"unit": "ms", "recorded": recorded, "rounds": found})
     added = []
     for samples in found:
         off, on = (statistics.median(samples[side]) for side in SIDES)

@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import ssl
-import statistics
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from http.client import HTTPSConnection
 from pathlib import Path
 from socket import IPPROTO_TCP, TCP_NODELAY, create_connection
 
+from benchmarks.added_time import in_turn, keep_and_print
 from benchmarks.gateway_overhead import ANSWER, ask, connection, haproxy
 from rackwright.roles.gateway.settings import Cloud, RoutedModel
 from tests.gateway.stack import Stack, eventually, free_port, running_stack
 
-RAW = Path(__file__).parent / "raw" / "cloud_overhead.json"
 TARGET_MS = 2.0
 BODY = json.dumps({"messages": [{"role": "user", "content": "x" * 950}], "model": "gpt"})
 _DEFAULTS = "defaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
@@ -73,34 +72,18 @@ def direct(stack: Stack, cloud: Cloud) -> HTTPSConnection:
 
 def measure(requests: int) -> dict[str, list[float]]:
     """Return the samples of both, in milliseconds."""
-    samples: dict[str, list[float]] = {"directly": [], "gateway": []}
     with ExitStack() as made:
         stack = made.enter_context(running_stack(sooner=False))
         cloud = made.enter_context(responder(stack))
         through(stack, cloud)
         connections = {"directly": direct(stack, cloud), "gateway": connection(stack, stack.settings.port)}
-        for number in range(requests + 100):
-            for name in ("directly", "gateway") if number % 2 else ("gateway", "directly"):
-                took = ask(connections[name], BODY)
-                # The first hundred are a warm-up.
-                if number >= 100:
-                    samples[name].append(took)
-    return samples
+        return in_turn({name: partial(ask, opened, BODY) for name, opened in connections.items()}, requests)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=3000)
-    samples = measure(parser.parse_args().requests)
-    medians = {name: statistics.median(values) for name, values in samples.items()}
-    p99 = {name: statistics.quantiles(values, n=100)[98] for name, values in samples.items()}
-    added = medians["gateway"] - medians["directly"]
-    RAW.parent.mkdir(exist_ok=True)
-    rounded = {name: [round(value, 4) for value in values] for name, values in samples.items()}
-    RAW.write_text(json.dumps({"unit": "ms", "cores": os.cpu_count(), "samples": rounded}) + "\n")
-    for name in samples:
-        print(f"{name:8} median {medians[name]:.3f} ms   p99 {p99[name]:.3f} ms   {len(samples[name])} requests")
-    print(f"added    median {added:.3f} ms   p99 {p99['gateway'] - p99['directly']:.3f} ms   target ≤ {TARGET_MS} ms")
+    added = keep_and_print("cloud_overhead", measure(parser.parse_args().requests), TARGET_MS)
     return 0 if added <= TARGET_MS else 1
 
 

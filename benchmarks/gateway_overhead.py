@@ -11,22 +11,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import ssl
-import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from http.client import HTTPSConnection
 from pathlib import Path
 from socket import AF_UNIX, socket
 
+from benchmarks.added_time import in_turn, keep_and_print
 from tests.gateway.stack import KEYS, Stack, eventually, free_port, running_stack
 from tests.stand_in_engine import StandInEngine
 
-RAW = Path(__file__).parent / "raw" / "gateway_overhead.json"
 TARGET_MS = 1.0
 ANSWER = json.dumps({"choices": [{"text": "x" * 900}], "usage": {"prompt_tokens": 200, "completion_tokens": 200}})
 BODY = json.dumps({"messages": [{"role": "user", "content": "x" * 950}], "model": "assistant"})
@@ -98,35 +97,18 @@ def ask(opened: HTTPSConnection, body: str = BODY) -> float:
 
 def measure(requests: int) -> dict[str, list[float]]:
     """Return the samples of both, in milliseconds."""
-    samples: dict[str, list[float]] = {"bare": [], "gateway": []}
     with ExitStack() as opened:
         stack = opened.enter_context(running_stack(responder, sooner=False))
         port = free_port()
         opened.enter_context(haproxy(bare(stack, port)))
         connections = {"bare": connection(stack, port), "gateway": connection(stack, stack.settings.port)}
-        for number in range(requests + 100):
-            for name in ("bare", "gateway") if number % 2 else ("gateway", "bare"):
-                took = ask(connections[name])
-                # The first hundred are a warm-up.
-                if number >= 100:
-                    samples[name].append(took)
-    return samples
+        return in_turn({name: partial(ask, one) for name, one in connections.items()}, requests)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=3000)
-    samples = measure(parser.parse_args().requests)
-    medians = {name: statistics.median(values) for name, values in samples.items()}
-    p99 = {name: statistics.quantiles(values, n=100)[98] for name, values in samples.items()}
-    added = medians["gateway"] - medians["bare"]
-    RAW.parent.mkdir(exist_ok=True)
-    rounded = {name: [round(value, 4) for value in values] for name, values in samples.items()}
-    RAW.write_text(json.dumps({"unit": "ms", "cores": os.cpu_count(), "samples": rounded}) + "\n")
-    for name in samples:
-        print(f"{name:8} median {medians[name]:.3f} ms   p99 {p99[name]:.3f} ms   {len(samples[name])} requests")
-    print(f"added    median {added:.3f} ms   p99 {p99['gateway'] - p99['bare']:.3f} ms   target ≤ {TARGET_MS} ms")
-    print(f"ratio    {medians['gateway'] / medians['bare']:.2f}")
+    added = keep_and_print("gateway_overhead", measure(parser.parse_args().requests), TARGET_MS)
     return 0 if added <= TARGET_MS else 1
 
 
