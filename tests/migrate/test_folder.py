@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyrage
@@ -45,17 +43,6 @@ def lines(count: int) -> list[str]:
 
 def files(folder: Folder) -> list[Path]:
     return sorted(folder.path.glob("*.age"))
-
-
-@contextmanager
-def full_at(size: int) -> Iterator[None]:
-    """No file may become larger than this many bytes: the kernel refuses to write, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_lines_come_back_in_their_order_over_several_writes(folder: Folder) -> None:
@@ -289,6 +276,7 @@ from pathlib import Path
 from rackwright.migrate.folder import Folder
 folder = Folder(Path(sys.argv[1]), sys.argv[2])
 kinds = ("answers-cloud", "answers-again", "answers-fleet")
+from tests.full_disk import full_at
 
 def write(kind):
     for _ in range(20):

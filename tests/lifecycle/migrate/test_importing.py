@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from rackwright.migrate import folder as folders
 from rackwright.migrate import folder_list
 from rackwright.migrate.importing.found import Imported, Reason
 from rackwright.migrate.recorded_request import RecordedRequest
+from tests.full_disk import full_at
 from tests.lifecycle.migrate.desks import Desk, Dies
 from tests.migrate.importing.logs import archive, entry, lines
 
@@ -34,17 +33,6 @@ def log(desk: Desk, content: str, name: str = "requests.jsonl") -> Path:
 
 def requests(desk: Desk) -> list[RecordedRequest]:
     return [RecordedRequest.model_validate_json(line) for line in desk.open().folder.read("requests")]
-
-
-@contextmanager
-def full_at(size: int) -> Iterator[None]:
-    """No file may become larger than this many bytes: the kernel refuses to write, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_requests_are_in_the_folder_encrypted_and_the_import_is_noted(desk: Desk) -> None:
