@@ -21,6 +21,7 @@ from rackwright.migrate import folder as folders
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.folder_list import MANIFEST
 from rackwright.values.secrets import Secret
+from tests.full_disk import full_at
 
 IDENTITY = pyrage.x25519.Identity.generate()
 OTHER = pyrage.x25519.Identity.generate()
@@ -276,7 +277,6 @@ from pathlib import Path
 from rackwright.migrate.folder import Folder
 folder = Folder(Path(sys.argv[1]), sys.argv[2])
 kinds = ("answers-cloud", "answers-again", "answers-fleet")
-from tests.full_disk import full_at
 
 def write(kind):
     for _ in range(20):
