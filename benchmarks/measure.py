@@ -106,6 +106,13 @@ def shown(cost: Cost) -> str:
     return f"{cost.seconds:8.2f} s  CPU {cost.cpu:6.2f} s  {cost.peak_mb:5.0f} MB"
 
 
+def own_peak_mb() -> float:
+    """Return the largest resident size that this process has had."""
+    # ru_maxrss would count the process that this one was started by (getrusage(2)); VmHWM is in kB (proc(5)).
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1000
+
+
 def keep(name: str, samples: object) -> None:
     """Write the raw samples to raw/NAME.json, with the number of cores and the load average."""
     RAW.mkdir(exist_ok=True)

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from benchmarks.measure import keep
+from benchmarks.measure import keep, own_peak_mb
 from benchmarks.migrate_records import chats
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def read(path: Path, identity: str) -> tuple[float, float]:
     assert window
     assert found.within(window)
     assert bill_of_records(requests(), plan.prices, answers=answer_lengths(folder), share=100).months
-    return time.perf_counter() - start, peak_mb()
+    return time.perf_counter() - start, own_peak_mb()
 
 
 def opened(path: Path, identity: str) -> Folder:
@@ -126,12 +126,6 @@ def plan_of(identity: str) -> Plan:
         "prices": {name: {"input": 1, "output": 2} for name in models},
     }
     return Plan.model_validate(document)
-
-
-def peak_mb() -> float:
-    # ru_maxrss would count the process that this one was started by (getrusage(2)); VmHWM is in kB (proc(5)).
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1000
 
 
 def measured(path: Path, gigabytes: float) -> Measured:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.measure import keep
+from benchmarks.measure import keep, own_peak_mb
 
 MOST_MB = 48
 SIZES = (0.2, 1.0)
@@ -105,9 +105,7 @@ def imported(log: Path, folder: Path, format: str, gigabytes: float) -> Measured
     end = time.perf_counter()
     assert found.requests == importer.counts.kept == importer.counts.read, importer.counts
     assert importer.counts.personal == {"email": -(-found.requests // 3)}, importer.counts
-    # ru_maxrss would count the process that this one was started by (getrusage(2)); VmHWM is in kB (proc(5)).
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    return Measured(format, gigabytes, found.requests, middle - start, end - middle, int(line.split()[1]) / 1000)
+    return Measured(format, gigabytes, found.requests, middle - start, end - middle, own_peak_mb())
 
 
 def measured(folder: Path, format: str, gigabytes: float) -> Measured:

@@ -25,7 +25,7 @@ from zlib import crc32
 import pyrage
 from pydantic import JsonValue
 
-from benchmarks.measure import keep
+from benchmarks.measure import keep, own_peak_mb
 from rackwright.migrate.file_kind import ANSWERS
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Score
@@ -100,9 +100,7 @@ def measured(path: Path, recipient: str, identity: str) -> tuple[float, float]:
     found = scored(Folder(path, recipient, Secret(identity)))
     seconds = time.perf_counter() - began
     assert found.word is Word.PASS, found
-    # ru_maxrss would count the process that this one was started by (getrusage(2)); VmHWM is in kB (proc(5)).
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    return seconds, int(line.split()[1]) / 1000
+    return seconds, own_peak_mb()
 
 
 def runs(root: Path, count: int, times: int) -> list[tuple[float, float]]:

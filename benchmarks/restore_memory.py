@@ -15,7 +15,7 @@ import multiprocessing
 import tempfile
 from pathlib import Path
 
-from benchmarks.measure import keep
+from benchmarks.measure import keep, own_peak_mb
 from benchmarks.restore_faults.judge import wrong_weights
 from benchmarks.restore_faults.saved_host import SavedHost, saved_host
 from benchmarks.restore_speed import pieces
@@ -28,12 +28,11 @@ def peak_mb(host: SavedHost) -> float:
     """Return the peak resident size of this process after a restore of the host's state and weights, in MB."""
     with host.changed(0) as bench:
         done = bench.restore()
-    # ru_maxrss would count the process that this one was started by (getrusage(2)); VmHWM is in kB (proc(5)).
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    peak = own_peak_mb()
     wrong = list(wrong_weights(host, wanted=True))
     assert done.models, done
     assert not wrong, wrong
-    return int(line.split()[1]) / 1000
+    return peak
 
 
 def measured(folder: Path, mib: int) -> float:

@@ -3,28 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
-import pytest
 
 from tests.cli.command_line import Ran, rackwright
-from tests.lifecycle.migrate.desk_ends import DeskEnds, desk_with_ends
-from tests.lifecycle.migrate.desks import Desk
-from tests.lifecycle.migrate.ends import running_ends
-
-
-@pytest.fixture
-def made(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeskEnds]:
-    @contextmanager
-    def opened(*_: object, **__: object) -> Iterator[Any]:
-        yield desk.session
-
-    monkeypatch.setattr("rackwright.lifecycle.session.session.open_session", opened)
-    with running_ends(tmp_path / "records") as ends:
-        yield desk_with_ends(desk, ends, monkeypatch)
+from tests.lifecycle.migrate.desk_ends import DeskEnds
 
 
 def migrate(made: DeskEnds, *words: object) -> Ran:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command_line import Ran, rackwright
-from tests.lifecycle.migrate.desk_ends import DeskEnds, desk_with_ends
-from tests.lifecycle.migrate.desks import Desk
-from tests.lifecycle.migrate.ends import request, running_ends
+from tests.lifecycle.migrate.desk_ends import DeskEnds
+from tests.lifecycle.migrate.ends import request
 from tests.stand_in_cloud import KEY, Fault
 
 
-@pytest.fixture
-def made(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
-    with running_ends(tmp_path / "unused") as ends:
-        monkeypatch.setattr("rackwright.cli.migrate.replay.hosts_needed", lambda: None)
-        monkeypatch.setattr("rackwright.cli.migrate.assess.hosts_needed", lambda: None)
-        made = desk_with_ends(desk, ends, monkeypatch)
-        monkeypatch.setattr(
-            "rackwright.lifecycle.session.session.open_session", lambda *_, **__: nullcontext(desk.session)
-        )
-        yield made
+@pytest.fixture(autouse=True)
+def without_gevent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("replay", "assess"):
+        monkeypatch.setattr(f"rackwright.cli.migrate.{name}.hosts_needed", lambda: None)
 
 
 def ran(made: DeskEnds, *words: str) -> Ran:

@@ -5,16 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
-import pytest
 
 from tests.cli.command_line import Ran, rackwright
-from tests.lifecycle.migrate.desk_ends import DeskEnds, desk_with_ends
+from tests.lifecycle.migrate.desk_ends import DeskEnds
 from tests.lifecycle.migrate.desks import Desk
-from tests.lifecycle.migrate.ends import running_ends
 
 FILLED = {
     "gpt-4o-mini: chat": "gpt-4o-mini: assistant",
@@ -24,17 +18,6 @@ FILLED = {
     "{input: , output: }": "{input: 1, output: 2}",
     "# costs:.*": "costs: {capital: 1000, kilowatts: 1, kilowatt_hour: 0.2, staff: 10}",
 }
-
-
-@pytest.fixture
-def made(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeskEnds]:
-    @contextmanager
-    def opened(*_: object, **__: object) -> Iterator[Any]:
-        yield desk.session
-
-    monkeypatch.setattr("rackwright.lifecycle.session.session.open_session", opened)
-    with running_ends(tmp_path / "records") as ends:
-        yield desk_with_ends(desk, ends, monkeypatch)
 
 
 class Operator:
