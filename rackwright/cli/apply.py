@@ -73,7 +73,7 @@ def apply(
 
     def show(planned: Plan) -> None:
         if not context.json:
-            echo(*plan_view(planned))
+            echo(*plan_view(planned, context.fleet.file))
 
     with (
         Console(quiet=context.json, yes=yes or unattended) as console,

@@ -12,6 +12,7 @@ from rackwright.cli.common.options import Command, common_options, limit_option,
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
+    from rackwright.fleet.fleet_file import FleetFile
     from rackwright.lifecycle.apply.plan import Plan
 
 
@@ -37,13 +38,14 @@ def plan(context: Context, check: bool, diff: bool, only: tuple[str, ...], limit
         from rackwright.lifecycle.apply.plan import plan as look
 
         planned = look(session, only=only)
-    context.answer(plan_document(planned), *plan_view(planned, diff=diff))
+    context.answer(plan_document(planned, context.fleet.file), *plan_view(planned, context.fleet.file, diff=diff))
     if planned.run.failed_hosts:
         return ExitCode.HOSTS_FAILED
     return ExitCode.CHANGES_PENDING if check and not planned.empty else ExitCode.DONE
 
 
-def plan_document(planned: Plan) -> dict[str, Json]:
+def plan_document(planned: Plan, fleet: FleetFile) -> dict[str, Json]:
+    from rackwright.cli.render.plan_text import to_clouds
     from rackwright.report import document
     from rackwright.state.formats import stamp
 
@@ -72,6 +74,7 @@ def plan_document(planned: Plan) -> dict[str, Json]:
         "doubts": list(planned.doubts),
         "overrides": list(planned.surveyed.overrides),
         "members": [asdict(due) for due in planned.members],
+        "to_clouds": to_clouds(fleet),
         "first_snapshots": [{"host": host, "repository": name} for host, name in planned.first_snapshots],
     }
 

@@ -139,7 +139,7 @@ def _hosts(context: Context, hosts: tuple[str, ...], asked: Asked, console: Cons
     from rackwright.lifecycle.restore.procedure import restore
     from rackwright.lifecycle.session.session import open_session
 
-    view = RestoreView(quiet=context.json)
+    view = RestoreView(quiet=context.json, fleet=context.fleet.file)
     with open_session(context.fleet, limit=hosts, progress=console.on_step) as session:
         restored = restore(session, asked, console, view.restore)
     lines = [line for one in restored for line in one.lines()]
@@ -158,7 +158,7 @@ def _everything(context: Context, asked: Asked, console: Console, *, not_stale: 
         lambda: open_session(context.fleet, progress=console.on_step),
         asked,
         console,
-        RestoreView(quiet=context.json),
+        RestoreView(quiet=context.json, fleet=context.fleet.file),
         not_stale=not_stale,
     )
     passed = len(done.proofs) - len(done.failed)

@@ -31,6 +31,7 @@ from rackwright.values.secrets import Secret
 CHUNK = 16 * 2**20
 MOST_LINE = 8 * 2**20
 """The longest line, in bytes."""
+_DAMAGED = "restore it from a copy, or erase the folder"
 _NAME = re.compile(r"([a-z-]{1,30})-([0-9]{6})\.jsonl\.age")
 
 
@@ -61,7 +62,7 @@ class Folder:
     def problems(self) -> tuple[Problem, ...]:
         """Return each listed file that is missing or changed."""
         return tuple(
-            Problem(str(self.path / name), what, "restore it from a copy, or ask again")
+            Problem(str(self.path / name), what, _DAMAGED)
             for name, one in self.manifest().files.items()
             if (what := _wrong(self.path / name, one))
         )
@@ -199,9 +200,7 @@ class Folder:
         place = self.path / name
         content = _content(place, one)
         if content is None or hashlib.sha256(content).hexdigest() != one.sha256:
-            raise RackwrightError(
-                "is missing or was changed", where=str(place), should="restore it from a copy, or ask again"
-            )
+            raise RackwrightError("is missing or was changed", where=str(place), should=_DAMAGED)
         return content
 
 

@@ -55,4 +55,6 @@ class ProviderObjects(Stored):
     objects: tuple[Objects, ...] = ()
     models: tuple[ProvidedModel, ...] = ()
     usage: Usage | None = None
-    """None: it can't be read with the keys that there are."""
+    """None: it can't be read with the keys that there are, or it failed."""
+    usage_problem: str = ""
+    """Why usage and costs failed, in a few words; empty if the keys may not read them."""

@@ -45,7 +45,10 @@ BIG = """\
     cloud: openai
 gateway:"""
 OWN = "is this fleet's own; name the provider's API, or remove the cloud openai"
-URL = "should be an https URL like https://api.openai.com/v1, without a query, a password or a / at its end"
+URL = (
+    "should be an https URL like https://api.openai.com/v1, with a DNS name instead of an address, without a query, "
+    "a password or a / at its end"
+)
 
 
 def loaded(folder: Path, text: str = FILE) -> Fleet:

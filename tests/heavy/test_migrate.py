@@ -363,6 +363,18 @@ def test_a_doubtful_model_is_inconclusive_and_a_broken_one_fails(site: Site, mod
     assert [one["word"] for one in scored["segments"] if one["kind"] == "golden"] == [word], scored
 
 
+def test_clients_move_by_an_apply_whose_plan_says_so(site: Site) -> None:
+    """The same client, with the same URL and key, gets the fleet's answers."""
+    fleet = site.operator.path.read_text()
+    site.operator.path.write_text(fleet.replace("    cloud: acme\n", "", 1))
+    shown = site.operator("plan").out
+    assert "  requests for gpt-4.1, gpt-4o go to the cloud acme\n" in shown.partition("what clients notice:")[2]
+    site.operator("apply", "--yes", timeout=600)
+    client, before = site.through_gateway(), len(site.cloud.completions())
+    wait_until(lambda: _answered(client))
+    assert len(site.cloud.completions()) == before
+
+
 def test_no_secret_is_anywhere(site: Site) -> None:
     site.operator("backup", "run", "gate1")
     site.lab.exec("gate1", "/etc/rackwright/backup/restic.sh own restore latest --target /srv/back -q")

@@ -435,8 +435,8 @@ def test_what_a_survey_reads_can_be_shown(session: Any, data: st.DataObject, par
         except FleetError:
             # What the host has must be decided in the fleet file.
             return
-        "\n".join(plan_view(planned)).encode()
-        json.dumps(plan_document(planned))
+        "\n".join(plan_view(planned, session.fleet.file)).encode()
+        json.dumps(plan_document(planned, session.fleet.file))
 
 
 def test_status_and_plan_name_a_drop_in_that_is_not_ours(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -450,5 +450,5 @@ def test_status_and_plan_name_a_drop_in_that_is_not_ours(session: Any, monkeypat
     named = f"gpu2: rackwright-host-proxy.service is changed by {file}, which rackwright didn't write"
     assert f"warning: {named}" in "\n".join(_lines(status.status(session)))
     planned = plan.plan(session)
-    assert named in "\n".join(plan_view(planned))
-    assert str(plan_document(planned)["overrides"]).count(named) == 1
+    assert named in "\n".join(plan_view(planned, session.fleet.file))
+    assert str(plan_document(planned, session.fleet.file)["overrides"]).count(named) == 1

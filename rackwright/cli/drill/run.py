@@ -130,7 +130,8 @@ def _carried_out(asked: Asked, lock: Lock, scope: Scope, record: Record) -> Fact
     from rackwright.lifecycle.session.session import open_session
 
     fleet, console = asked.context.fleet, asked.console
-    view, opened = RestoreView(quiet=asked.context.json), partial(open_session, progress=console.on_step)
+    view = RestoreView(quiet=asked.context.json, fleet=fleet.file)
+    opened = partial(open_session, progress=console.on_step)
     with (
         running(record.folder, record.facts.drill),
         planned(fleet, lock, scope, record, opened, console, view) as drill,

@@ -51,7 +51,7 @@ def _text(imported: Imported, name: str, models: Mapping[str, str]) -> Iterator[
 
     yield f"{counted(imported.kept, 'request')} added, of {imported.read:,} read in {counted(imported.files, 'file')}"
     for reason, number in imported.skipped.items():
-        yield f"  skipped, {reason}: {number:,}"
+        yield f"  skipped, {reason}: {number:,}, the first is {imported.first_skipped[reason]}"
     for model, number in imported.models.items():
         yield f"  {model} → {models.get(model, 'not in the plan')}: {number:,}"
     replaced = ", ".join(f"{kind} {number:,}" for kind, number in imported.personal.items())

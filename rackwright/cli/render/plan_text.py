@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from rackwright.fleet.fleet_file import FleetFile
 from rackwright.lifecycle.apply.effects import ModelRestart
 from rackwright.lifecycle.apply.plan import Plan
 from rackwright.report import plan_text, to_look_at
@@ -20,15 +21,15 @@ _SEEN_BY_CLIENTS = {
 """What clients notice if one of these roles changes a gateway."""
 
 
-def plan_view(planned: Plan, *, diff: bool = False) -> list[str]:
+def plan_view(planned: Plan, fleet: FleetFile, *, diff: bool = False) -> list[str]:
     """Return what to look at first, then what changes by host and role, and at the end what clients notice.
 
-    With `diff`, every operation is listed with the differences in files.
+    With `diff`, every operation is listed with the differences in files. `fleet`: the one that is planned.
     """
     listed = ([title, *(f"  {line}" for line in lines)] for title, found in _parts(planned) if (lines := [*found]))
     parts = [to_look_at(planned.run), *listed, plan_text(planned.run, diff=diff)]
     if not planned.empty:
-        parts.append([Styled("what clients notice:", bold=True), *(f"  {line}" for line in _noticed(planned))])
+        parts.append([Styled("what clients notice:", bold=True), *(f"  {line}" for line in _noticed(planned, fleet))])
     if planned.run.changes and not diff:
         parts.append([_ALL])
     return separated(part for part in parts if part)
@@ -61,11 +62,12 @@ def _retiring(planned: Plan) -> Iterator[str]:
         yield f"{one.replica.address}: stops first: {one.stops_first}"
 
 
-def _noticed(planned: Plan) -> list[str]:
+def _noticed(planned: Plan, fleet: FleetFile) -> list[str]:
     found = [
         *(f"no replica of {model} serves while it moves: planned downtime" for model in planned.retirement.outages),
         *(_restarts(restart, planned.pace) for restart in planned.model_restarts),
         *_reloads(planned),
+        *(_leaving(fleet) if _changed(planned, ("gateway",)) else ()),
     ]
     return found or ["nothing"]
 
@@ -80,10 +82,29 @@ def _restarts(restart: ModelRestart, pace: str) -> str:
 
 def _reloads(planned: Plan) -> Iterator[str]:
     for roles, what in _SEEN_BY_CLIENTS.items():
-        hosts = dict.fromkeys(
-            step.host
-            for step in planned.run.steps
-            if step.role in roles and step.outcome is Outcome.WOULD_CHANGE and step.host in planned.gateways
-        )
-        if hosts:
+        if hosts := _changed(planned, roles):
             yield f"{', '.join(hosts)}: {what}"
+
+
+def _changed(planned: Plan, roles: tuple[str, ...]) -> Iterable[str]:
+    """Return the gateways that these roles would change."""
+    return dict.fromkeys(
+        step.host
+        for step in planned.run.steps
+        if step.role in roles and step.outcome is Outcome.WOULD_CHANGE and step.host in planned.gateways
+    )
+
+
+def to_clouds(fleet: FleetFile) -> dict[str, list[str]]:
+    """Return the names whose requests the gateways pass to each cloud: whoever approves a change must see them."""
+    routed = fleet.routed.values()
+    return {
+        cloud: sorted(name for model in routed if model.cloud == cloud for name in model.served)
+        for cloud in fleet.clouds
+    }
+
+
+def _leaving(fleet: FleetFile) -> Iterator[str]:
+    for cloud, names in to_clouds(fleet).items():
+        asked = f"requests for {', '.join(names)} go" if names else "no request goes"
+        yield f"{asked} to the cloud {cloud}"

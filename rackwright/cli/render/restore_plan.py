@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 from rackwright.cli.common.context import Json
+from rackwright.fleet.fleet_file import FleetFile
 from rackwright.lifecycle.apply.plan import Plan
 from rackwright.lifecycle.restore.in_place import Restored
 from rackwright.lifecycle.restore.items import NOT_RESTORED
@@ -51,6 +52,7 @@ class RestoreView:
     """Prints plans and proofs, unless the command prints JSON."""
 
     quiet: bool
+    fleet: FleetFile
 
     def restore(self, planned: RestorePlan) -> None:
         self._echo(plan_lines(planned))
@@ -58,7 +60,7 @@ class RestoreView:
     def apply(self, planned: Plan) -> None:
         from rackwright.cli.render.plan_text import plan_view
 
-        self._echo(plan_view(planned))
+        self._echo(plan_view(planned, self.fleet))
 
     def proof(self, proof: Proof) -> None:
         self._echo([f"{'ok  ' if proof.passed else 'FAIL'} {proof.host:<12} {proof.what}: {proof.found}"])

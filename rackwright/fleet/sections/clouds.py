@@ -14,7 +14,10 @@ from rackwright.values.secrets import SecretReference
 from rackwright.values.text import Name, ServedName, Shape
 
 Auth = Literal["bearer", "api-key"]
-_SHOULD = "should be an https URL like https://api.openai.com/v1, without a query, a password or a / at its end"
+_SHOULD = (
+    "should be an https URL like https://api.openai.com/v1, with a DNS name instead of an address, without a query, "
+    "a password or a / at its end"
+)
 
 
 def _port(url: str) -> str:

@@ -51,7 +51,7 @@ def assess(place: Place) -> Assessed:
     ):
 
         def probing(model: str, features: Iterable[str]) -> Mapping[str, Status]:
-            console.say(f"asking {model} for each feature that is used")
+            console.say(f"asking the fleet's own {model} for each feature that is used")
             return probe_features(lane, model, features)
 
         assessed = assessed_of(fleet, plan, found, names, probing, provider)

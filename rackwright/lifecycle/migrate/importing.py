@@ -50,7 +50,10 @@ def import_logs(place: Place, paths: tuple[Path, ...], format: Format | None = N
             "there is no request in it that can be used",
             where=", ".join(map(str, paths)),
             should="should be whole requests with a model and a prompt",
-            listed=[f"{reason}: {number:,}" for reason, number in imported.skipped.items()],
+            listed=[
+                f"{reason}: {number:,}, the first is {imported.first_skipped[reason]}"
+                for reason, number in imported.skipped.items()
+            ],
         )
     place.note("import", _what(imported, ended=reading.error is None), imported)
     if reading.error:

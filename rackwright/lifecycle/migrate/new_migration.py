@@ -6,6 +6,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from rackwright.errors import RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
@@ -61,7 +62,10 @@ def _refuse(fleet: Fleet, path: Path, new_key: Path | None) -> None:
         )
     if new_key and not new_key.parent.is_dir():
         raise UsageError(
-            "its folder doesn't exist", where=str(new_key), should="should be a path in a private folder"
+            "its folder doesn't exist",
+            where=str(new_key),
+            should="should be a path in a private folder",
+            next=f"mkdir -m 700 {quote(str(new_key.parent))}",
         )
     if new_key and _tracked(new_key):
         raise UsageError(

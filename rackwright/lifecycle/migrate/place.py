@@ -134,6 +134,12 @@ class Place:
             yield lease_session
 
 
+def no_plan(path: Path, name: str) -> UsageError:
+    """Return the error for a migration without a plan here. It may have a log, or another name was meant."""
+    next_ = f"rackwright migrate init {name}; or rackwright migrate status, which lists the migrations that exist"
+    return UsageError("there is no migration plan", where=str(path), next=next_)
+
+
 def plan_path(fleet: Fleet, name: str) -> Path:
     """Return the path of a migration's plan. Raise UsageError if this is no name."""
     if not re.fullmatch(NAME, name):
@@ -157,7 +163,7 @@ def plan_and_folder(fleet: Fleet, name: str) -> tuple[Plan, Folder]:
     """Return a migration's plan and folder. Raise UsageError if there is no plan, FleetError with its problems."""
     path = plan_path(fleet, name)
     if not path.exists():
-        raise UsageError("there is no migration plan", where=str(path), next=f"rackwright migrate init {name}")
+        raise no_plan(path, name)
     plan = read_plan(fleet, name)
     return plan, folder_of(path, plan)
 

@@ -52,9 +52,12 @@ def provider_objects(fleet: Fleet, plan: Plan) -> ProviderObjects:
     with provider_client(base, cloud.auth, keys, ca=ca, proxy=proxy) as client:
         objects = tuple(_counted(client, kind, path) for kind, path in LISTS.items())
         models = tuple(_model(client, name) for name in plan.models)
-        return ProviderObjects(
-            host=urlsplit(base).hostname or "", objects=objects, models=models, usage=_usage(client)
-        )
+        usage = _usage(client)
+        host = urlsplit(base).hostname or ""
+        if isinstance(usage, Refused):
+            problem = usage.problem if usage.why == "failed" else ""
+            return ProviderObjects(host=host, objects=objects, models=models, usage_problem=problem)
+        return ProviderObjects(host=host, objects=objects, models=models, usage=usage)
 
 
 def _admin_key(reference: str, plan: Path) -> Secret:
@@ -108,7 +111,7 @@ def _model(client: ProviderClient, name: str) -> ProvidedModel:
     return ProvidedModel(name=name, access="listed", shutdown_date=_date(date))
 
 
-def _usage(client: ProviderClient) -> Usage | None:
+def _usage(client: ProviderClient) -> Usage | Refused:
     since = int(time.time() - USAGE_DAYS * 86_400)
     requests = prompt = answer = 0
     costs: dict[str, float] = {}
@@ -123,8 +126,8 @@ def _usage(client: ProviderClient) -> Usage | None:
                 currency = str(amount.get("currency"))[:3].upper()
                 if currency.isalpha() and currency.isascii():
                     costs[currency] = costs.get(currency, 0.0) + value
-    except Refused:
-        return None
+    except Refused as refused:
+        return refused
     return Usage(days=USAGE_DAYS, requests=requests, input_tokens=prompt, output_tokens=answer, costs=costs)
 
 

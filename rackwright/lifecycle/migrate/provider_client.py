@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from rackwright.migrate.asking.retry_after import retry_after
 from rackwright.resolve.tls import cooperative_tls
@@ -99,16 +100,30 @@ class ProviderClient:
                     content, status = _bounded(answer), answer.status_code
                     asked = retry_after(dict(answer.headers), datetime.now(UTC))
             except httpx2.HTTPError as error:
-                untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
-                # The library's own text may have what the other end sent.
-                words = "its certificate isn't trusted" if untrusted else "it doesn't answer"
-                raise Refused("failed", words) from None
+                raise Refused("failed", self._words(error)) from None
             if status not in _BUSY or last:
                 return _document(status, content)
             if asked is not None and asked > LONGEST_WAIT:
                 raise Refused("failed", f"it asks to wait {asked:.0f} s")
             pause(1.0 if asked is None else asked)
         raise Refused("failed", "it doesn't answer")
+
+    def _words(self, error: httpx2.HTTPError) -> str:
+        """Return what went wrong. The library's own text may have what the other end sent."""
+        import httpx2
+
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return "its certificate isn't trusted"
+        host = urlsplit(self.base).hostname
+        if _in_chain(error, socket.gaierror):
+            return f"this machine can't resolve {host}"
+        return f"no connection to {host}" if isinstance(error, httpx2.ConnectError) else "it doesn't answer"
+
+
+def _in_chain(error: BaseException | None, kind: type[BaseException]) -> bool:
+    while error and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 @contextmanager

@@ -11,13 +11,14 @@ from rackwright.migrate.plan.plan import Plan
 
 def require_ends(fleet: Fleet, plan: Plan) -> Mapping[str, str]:
     """Return what `require_replicas` does. Raise FleetError also if the gateways don't pass a model to the cloud."""
-    should = f"a model with cloud: {plan.cloud} should have it in its names"
+    should = f"a model with cloud: {plan.cloud} should have it in its names, or the plan should not name it"
     problems = [
         Problem(
             f"{plan.migration} models.{provided}",
             f"the gateways pass no {provided} to the cloud {plan.cloud}",
             should,
-            "rackwright apply",
+            f"edit the fleet file, then rackwright apply; or edit the plan, then rackwright migrate status "
+            f"{plan.migration}",
         )
         for provided in plan.models
         if not _reaches_cloud(fleet, plan.cloud, provided)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rackwright.errors import HostError, Problem, RackwrightError, UsageError
+from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.edited import Edit, edits
-from rackwright.lifecycle.migrate.place import folder_of, plan_path
+from rackwright.lifecycle.migrate.place import folder_of, no_plan, plan_path
 from rackwright.lifecycle.migrate.progress import Progress, progress
 from rackwright.lifecycle.migrate.same_folder import Known, known, last_with_folder, where_from
 from rackwright.lifecycle.migrate.stale import Stale, has_records, newest
@@ -90,7 +90,7 @@ def standing(fleet: Fleet, store: ControlStore, name: str) -> Standing:
     if path.exists():
         return _with_plan(fleet, path, log, store)
     if not log.entries:
-        raise UsageError("there is no migration plan", where=str(path), next=f"rackwright migrate init {name}")
+        raise no_plan(path, name)
     last = log.entries[-1]
     problem = Problem(str(path), "isn't on this machine", f"{last.who} had it on {last.machine}: copy it from there")
     return Standing(name, path, log, f"copy {path.name} from {last.machine}", problems=(problem,))
@@ -131,7 +131,8 @@ def _on_disk(folder: Folder, log: Log) -> OnDisk:
 def _next(path: Path, found: Progress, folder: OnDisk) -> str:
     name, log = found.plan.migration, found.log
     if folder.problems and folder.state is not Known.LOST:
-        return f"repair the folder: {folder.problems[0].where} {folder.problems[0].what}"
+        erase = f"; without a copy, rackwright migrate erase {name} --folder, and record again"
+        return f"restore {folder.problems[0].where} from a copy{erase if folder.state is Known.SAME else ''}"
     if not folder.requests and not (folder.state is Known.ABSENT and has_records(log)):
         if found.captured and found.captured.to_fetch:
             return f"rackwright migrate capture {name} --fetch"

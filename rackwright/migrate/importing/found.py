@@ -23,6 +23,7 @@ class Reason(StrEnum):
     NOT_UTF8 = "not UTF-8"
     NOT_JSON = "not JSON"
     NOT_OBJECT = "not an object"
+    NOT_ENTRY = "not an entry of an HTTP archive"
     NO_MODEL = "no name of a model"
     NO_PROMPT = "no prompt in it"
     CUT = "prompt cut off by the log"
@@ -59,6 +60,8 @@ class Imported(Stored):
     """Requests that were added."""
     skipped: Mapping[str, int] = {}
     """Reason → how many weren't kept."""
+    first_skipped: Mapping[str, str] = {}
+    """Reason → where the first of them is: FILE:LINE, or item N of FILE."""
     personal: Mapping[str, int] = {}
     """Kind of personal data → how many were replaced."""
     models: Mapping[str, int] = {}
@@ -78,8 +81,13 @@ class Counts:
     kept: int = 0
     undated: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
+    first_skipped: dict[str, str] = field(default_factory=dict)
     personal: dict[str, int] = field(default_factory=dict)
     models: dict[str, int] = field(default_factory=dict)
+
+    def skip(self, reason: Reason, place: str) -> None:
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+        self.first_skipped.setdefault(reason, place)
 
     def imported(self) -> Imported:
         return Imported(
@@ -88,6 +96,7 @@ class Counts:
             kept=self.kept,
             undated=self.undated,
             skipped=dict(sorted(self.skipped.items())),
+            first_skipped=dict(sorted(self.first_skipped.items())),
             personal=dict(sorted(self.personal.items())),
             models=dict(sorted(self.models.items())),
         )

@@ -15,7 +15,7 @@ _USAGE = re.compile(r'"usage"\s{0,9}:\s{0,9}\{[^{}]{0,2000}(?:\{[^{}]{0,2000}\}[
 def request_of(value: object) -> Item:
     request = value.get("request") if isinstance(value, dict) else None
     if not isinstance(value, dict) or not isinstance(request, dict):
-        return Reason.NOT_OBJECT
+        return Reason.NOT_ENTRY
     found = known_path(str(request.get("url", "")))
     if found is None or str(request.get("method", "")).upper() != "POST":
         return Reason.OTHER

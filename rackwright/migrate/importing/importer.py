@@ -20,6 +20,7 @@ from rackwright.migrate.importing.seen_ids import SeenIds
 from rackwright.migrate.importing.source_file import HEAD, Source, open_source
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.redact import Redactor
+from rackwright.terminal import visible
 
 MOST_MODELS = 1000
 OTHER_MODELS = "other models"
@@ -73,19 +74,21 @@ class Importer:
             self.counts.files += 1
             with closing(open_source(path)) as source:
                 try:
-                    yield from self._of_file(source, shape)
+                    yield from self._of_file(source, shape, visible(path.name))
                 except json_items.Oversized as error:
                     raise error.but(where=str(path), should="split the file, or export it as lines of JSON") from None
 
-    def _of_file(self, source: Source, shape: Shape) -> Iterator[RecordedRequest]:
-        values = json_lines.values(source) if shape.prefix is None else json_items.items(source, shape.prefix)
-        for number, value in enumerate(values, 1):
+    def _of_file(self, source: Source, shape: Shape, name: str) -> Iterator[RecordedRequest]:
+        prefix = shape.prefix
+        values = json_lines.values(source) if prefix is None else enumerate(json_items.items(source, prefix), 1)
+        for number, value in values:
             self.counts.read += 1
             format: Format = "har" if shape.archive else self._format or format_of(value)
             found = value if isinstance(value, Reason) else _READERS[format](value)
             recorded = found if isinstance(found, Reason) else self._recorded(found, format, number)
             if isinstance(recorded, Reason):
-                self.counts.skipped[recorded] = self.counts.skipped.get(recorded, 0) + 1
+                place = f"{name}:{number}" if prefix is None else f"item {number} of {name}"
+                self.counts.skip(recorded, place)
             else:
                 yield recorded
 

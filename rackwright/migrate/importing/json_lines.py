@@ -10,14 +10,19 @@ from rackwright.migrate.importing.found import Reason
 from rackwright.migrate.importing.source_file import PIECE, Source
 
 
-def values(source: Source) -> Iterator[object | Reason]:
-    """Yield the value of each line that isn't empty, or why it has none. A line of any length needs little memory."""
+def values(source: Source) -> Iterator[tuple[int, object | Reason]]:
+    """Yield the number of each line that isn't empty, and its value or why it has none.
+
+    A line of any length needs little memory.
+    """
+    number = 0
     while line := source.readline(MOST_LINE + 1):
+        number += 1
         if len(line) > MOST_LINE:
             _skip(source, line)
-            yield Reason.TOO_LONG
+            yield number, Reason.TOO_LONG
         elif line.strip():
-            yield value_of(line)
+            yield number, value_of(line)
 
 
 def value_of(line: bytes) -> object | Reason:

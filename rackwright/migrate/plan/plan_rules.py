@@ -86,8 +86,8 @@ def _check_golden(root: Entries, findings: Findings) -> None:
         # There is no such user; the check of its type says so.
         pass
     except FleetError as error:
-        more = f", and {len(error.problems) - 1} more problems" if error.problems[1:] else ""
-        findings.add(golden, f"is no golden set: {error.problems[0].line()}{more}")
+        for problem in error.problems:
+            findings.more(golden, f"is no golden set: {problem.where}: {problem.line()}")
 
 
 def _check_redact(root: Entries, findings: Findings) -> None:

@@ -36,7 +36,7 @@ def test_it_says_what_was_added_skipped_and_replaced(desk: Desk) -> None:
         0,
         [
             "2 requests added, of 3 read in 1 file",
-            "  skipped, not an object: 1",
+            "  skipped, not an object: 1, the first is requests.jsonl:3",
             "  gpt-4o-mini → assistant: 1",
             "  gpt-9 → not in the plan: 1",
             "personal data replaced: email 2",
@@ -51,6 +51,7 @@ def test_it_says_what_was_added_skipped_and_replaced(desk: Desk) -> None:
         "read": 3,
         "kept": 0,
         "skipped": {"duplicate id": 2, "not an object": 1},
+        "first_skipped": {"duplicate id": "requests.jsonl:1", "not an object": "requests.jsonl:3"},
         "personal": {},
         "models": {},
         "undated": 0,

@@ -107,3 +107,15 @@ def test_what_a_hostile_control_host_says_does_not_steer_the_terminal(desk: Desk
     assert "\x1b" not in ran.stdout + ran.stderr
     assert "evil" not in ran.stdout
     assert "support" in ran.stdout
+
+
+def test_a_changed_file_is_not_as_in_the_log(desk: Desk) -> None:
+    place = desk.open()
+    place.folder.write("requests", ['{"id": 1}'])
+    place.note("import", "1 request")
+    with (desk.records / "requests-000001.jsonl.age").open("ab") as file:
+        file.write(b"x")
+    said = rackwright("-f", desk.path, "migrate", "status", "support").stdout
+    assert "1 file, 1 request; its list of files is as in the log" in said
+    assert "requests-000001.jsonl.age: was changed; restore it from a copy, or erase the folder" in said
+    assert "from a copy; without a copy, rackwright migrate erase support --folder, and record again" in said

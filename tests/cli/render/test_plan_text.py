@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from rackwright.cli.render.plan_text import plan_view
 from rackwright.fleet.fleet import Replica
+from rackwright.fleet.fleet_file import FleetFile
 from rackwright.lifecycle.apply.effects import ModelRestart
 from rackwright.lifecycle.apply.plan import Plan, Restart
 from rackwright.lifecycle.apply.retiring import Retirement, Retiring
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.run import Outcome, Run, Step
+from tests.fleet.fleets import make_fleet
 
 GPU1 = Replica("assistant", 1, "gpu1", 1)
 EMPTY = Plan(Run((Step("gate1", "gateway", "Write", Outcome.UNCHANGED),)), {}, (), (), (), (), (), Survey({}, {}))
 EMPTY = replace(EMPTY, pace="one at a time", gateways=("gate1",))
 
 
-def seen(plan: Plan, *, diff: bool = False) -> str:
-    return "\n".join(plan_view(plan, diff=diff))
+FLEET = make_fleet(Path("site.yml")).file
+NAMES = ["gpt-4o-mini", "gpt-4o"]
+CLOUDS = {"openai": {"url": "https://api.openai.com/v1", "key": "env:KEY", "names": NAMES}}
+
+
+def seen(plan: Plan, fleet: FleetFile = FLEET, *, diff: bool = False) -> str:
+    return "\n".join(plan_view(plan, fleet, diff=diff))
 
 
 def changes(*roles: str, host: str = "gate1") -> Run:
     return Run(tuple(Step(host, role, "Write", Outcome.WOULD_CHANGE, diff="old becomes new") for role in roles))
 
 
-def noticed(plan: Plan) -> list[str]:
-    text = seen(plan).split("what clients notice:\n")[1]
+def noticed(plan: Plan, fleet: FleetFile = FLEET) -> list[str]:
+    text = seen(plan, fleet).split("what clients notice:\n")[1]
     return [line.strip() for line in text.split("\n\n")[0].splitlines()]
 
 
@@ -66,6 +74,16 @@ def test_clients_notice_gateways_and_no_role_of_other_hosts() -> None:
         "gate1: the gateway starts, or reloads and finishes the requests in flight"
     ]
     assert noticed(replace(EMPTY, run=changes("firewall", "host_proxy", host="gpu1"))) == ["nothing"]
+
+
+def test_a_change_of_a_gateway_says_which_requests_go_to_a_cloud() -> None:
+    changed = replace(EMPTY, run=changes("gateway"))
+    unused = make_fleet(Path("site.yml"), clouds=CLOUDS).file
+    document = unused.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    used = FleetFile.model_validate({**document, "models": {"chat": {"cloud": "openai", "names": NAMES}}})
+    assert noticed(changed, used)[1:] == ["requests for gpt-4o, gpt-4o-mini go to the cloud openai"]
+    assert noticed(changed, unused)[1:] == ["no request goes to the cloud openai"]
+    assert noticed(replace(EMPTY, run=changes("journald")), used) == ["nothing"]
 
 
 def test_restarts_say_how_many_at_a_time_and_whether_others_serve() -> None:

@@ -83,7 +83,10 @@ def test_a_pattern_of_the_plan_that_can_be_slow_is_refused_at_its_line(desk: Des
 def test_a_log_without_any_request_is_refused_with_the_reasons(desk: Desk) -> None:
     with pytest.raises(RackwrightError) as caught:
         import_logs(desk.open(), (log(desk, lines({"a": 1}, body(model=""), 3)),))
-    assert caught.value.problems[0].listed == ("no name of a model: 2", "not an object: 1")
+    assert caught.value.problems[0].listed == (
+        "no name of a model: 2, the first is requests.jsonl:1",
+        "not an object: 1, the first is requests.jsonl:3",
+    )
     assert desk.open().entries() == ()
     assert requests(desk) == []
 

@@ -244,7 +244,9 @@ def test_without_a_plan_it_says_how_to_get_one(desk: Desk) -> None:
     desk.plan.unlink()
     with pytest.raises(UsageError, match="there is no migration plan") as caught:
         desk.open()
-    assert caught.value.problems[0].next == "rackwright migrate init support"
+    assert caught.value.problems[0].next == (
+        "rackwright migrate init support; or rackwright migrate status, which lists the migrations that exist"
+    )
     with pytest.raises(UsageError, match="is no name of a migration"):
         places.open_place(desk.session, "../evil", desk)  # type: ignore[arg-type]
 

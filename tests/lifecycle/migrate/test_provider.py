@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -91,7 +92,8 @@ def test_every_page_is_counted(listed: Callable[..., ProviderObjects]) -> None:
 
 
 def test_usage_needs_an_admin_key(listed: Callable[..., ProviderObjects], cloud: StandInCloud) -> None:
-    assert listed().usage is None
+    refused = listed()
+    assert (refused.usage, refused.usage_problem) == (None, "")
     usage = listed(admin=ADMIN_KEY).usage
     assert usage is not None
     assert (usage.requests, usage.input_tokens, usage.output_tokens) == (80, 4000, 400)
@@ -106,6 +108,23 @@ def test_a_wrong_key_is_no_crash(listed: Callable[..., ProviderObjects], cloud: 
     assert "sk-wrong" not in found.model_dump_json()
     # An admin key that may list them is used then.
     assert by_kind(listed(key="sk-wrong", admin=ADMIN_KEY))["files"].count == 250
+
+
+def test_a_provider_that_cant_be_reached_from_here(
+    listed: Callable[..., ProviderObjects], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing = listed(url="https://localhost:1/v1")
+    assert {one.problem for one in (*refusing.objects, *refusing.models)} == {"no connection to localhost"}
+    assert refusing.usage_problem == "no connection to localhost"
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    unresolved = listed(url="https://api.acme.test/v1")
+    assert {one.access for one in (*unresolved.objects, *unresolved.models)} == {"failed"}
+    assert unresolved.objects[0].problem == "this machine can't resolve api.acme.test"
+    assert unresolved.usage_problem == "this machine can't resolve api.acme.test"
 
 
 def test_a_model_that_is_gone(listed: Callable[..., ProviderObjects], cloud: StandInCloud) -> None:

@@ -193,7 +193,7 @@ def test_files_that_are_missing_or_changed_are_named(desk: Desk) -> None:
         ("requests-000001.jsonl.age", "is missing"),
         ("requests-000002.jsonl.age", "was changed"),
     ]
-    assert found.next.startswith("repair the folder: ")
+    assert found.next.startswith(f"restore {desk.records}/requests-000001.jsonl.age from a copy; without a copy, ")
 
 
 def test_another_machine_hears_where_the_folder_and_the_plan_are(desk_of: Desks) -> None:

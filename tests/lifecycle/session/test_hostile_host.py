@@ -38,8 +38,9 @@ def test_status_goes_on(garbage: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
 def test_plan_goes_on(garbage: bytes, tmp_path: Path) -> None:
-    planned = plan(session_with(lambda _: garbage, tmp_path))
+    session = session_with(lambda _: garbage, tmp_path)
+    planned = plan(session)
     assert set(planned.surveyed.hosts) == {"gate1", "gpu1"}
     assert planned.run.failed_hosts == (HOSTILE,)
-    assert "can't read: the survey at: ours before" in "\n".join(plan_view(planned))
-    assert HOSTILE in json.dumps(plan_document(planned))
+    assert "can't read: the survey at: ours before" in "\n".join(plan_view(planned, session.fleet.file))
+    assert HOSTILE in json.dumps(plan_document(planned, session.fleet.file))

@@ -43,6 +43,7 @@ def test_lines_of_bodies_are_redacted_and_counted(tmp_path):
         "read": 2,
         "kept": 2,
         "skipped": {},
+        "first_skipped": {},
         "personal": {"email": 2, "user": 1},
         "models": {"gpt-4o": 1, "gpt-4o-mini": 1},
         "undated": 2,
@@ -173,6 +174,22 @@ def test_an_archive_gives_only_posts_to_known_paths_and_never_a_header(tmp_path)
     assert found[0].arrived == 1796026501.25
     assert "SECRET" not in "".join(one.model_dump_json() for one in found)
     assert report.skipped == {Reason.OTHER: 2, Reason.NOT_JSON: 1, Reason.NO_PROMPT: 1, Reason.NOT_OBJECT: 1}
+
+
+def test_the_first_that_was_skipped_for_a_reason_is_named_by_its_line(tmp_path):
+    path = write(tmp_path, f"{lines(BODY)}\n\nnot JSON\n{lines(BODY)}{{not\n3\n", name="log\x1b[2J.jsonl")
+    _, report = imported(path)
+    assert report.first_skipped == {
+        Reason.NOT_JSON: "log\\x1b[2J.jsonl:4",
+        Reason.NOT_OBJECT: "log\\x1b[2J.jsonl:7",
+    }
+    _, report = imported(write(tmp_path, json.dumps([BODY, 3], indent=1), name="list.json"))
+    assert report.first_skipped == {Reason.NOT_OBJECT: "item 2 of list.json"}
+
+
+def test_lines_that_are_no_archive_are_named_as_such(tmp_path):
+    _, report = imported(write(tmp_path, lines(BODY)), format="har")
+    assert report.skipped == {Reason.NOT_ENTRY: 1}
 
 
 def test_each_line_that_cant_be_used_is_counted_and_the_next_one_is_read(tmp_path):

@@ -177,6 +177,9 @@ def _models(found: ProviderObjects) -> Iterator[str]:
 
 def _usage(found: ProviderObjects) -> Iterator[str]:
     usage = found.usage
+    if usage is None and found.usage_problem:
+        yield f"usage and costs: failed ({found.usage_problem})."
+        return
     if usage is None:
         yield "usage and costs: refused for this key; they need an admin key (provider.admin_key of the plan)."
         return

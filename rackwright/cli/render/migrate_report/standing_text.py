@@ -142,7 +142,8 @@ def _folder(folder: OnDisk) -> str:
     if not folder.files:
         return f"{folder.path}: no files here; {_STATES[folder.state]}"
     held = f"{counted(folder.files, 'file')}, {counted(folder.requests, 'request')}"
-    return f"{folder.path}: {held}; {_STATES[folder.state]}"
+    state = "its list of files is as in the log" if folder.state is Known.SAME and folder.problems else ""
+    return f"{folder.path}: {held}; {state or _STATES[folder.state]}"
 
 
 def _problems(problems: Sequence[Problem]) -> Iterator[str]:
