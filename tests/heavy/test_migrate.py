@@ -369,7 +369,7 @@ def test_clients_move_by_an_apply_whose_plan_says_so(site: Site) -> None:
     site.operator.path.write_text(fleet.replace("    cloud: acme\n", "", 1))
     shown = site.operator("plan").out
     assert "  requests for gpt-4.1, gpt-4o go to the cloud acme\n" in shown.partition("what clients notice:")[2]
-    site.operator("apply", "--yes", timeout=600)
+    site.operator("apply", "--yes", "--not-stale", timeout=600)
     client, before = site.through_gateway(), len(site.cloud.completions())
     wait_until(lambda: _answered(client))
     assert len(site.cloud.completions()) == before

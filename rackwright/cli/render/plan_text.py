@@ -96,7 +96,7 @@ def _changed(planned: Plan, roles: tuple[str, ...]) -> Iterable[str]:
 
 
 def to_clouds(fleet: FleetFile) -> dict[str, list[str]]:
-    """Return the names whose requests the gateways pass to each cloud: whoever approves a change must see them."""
+    """Return the names whose requests the gateways pass to each cloud: those who approve a change must see that."""
     routed = fleet.routed.values()
     return {
         cloud: sorted(name for model in routed if model.cloud == cloud for name in model.served)
