@@ -270,7 +270,7 @@ def _recovered(site: DrillSite) -> Iterator[Bench]:
     fleet = load_fleet(site.operator.path)
     scope, lock = scope_of(fleet, "everything"), read_lock(fleet.sibling("lock"))
     record = new_record(fleet, scope, Chain(()))
-    view = RestoreView(quiet=True)
+    view = RestoreView(quiet=True, fleet=fleet.file)
     with (
         Console(quiet=True, yes=True) as console,
         planned(fleet, lock, scope, record, open_session, console, view) as drill,
