@@ -77,7 +77,7 @@ def fill_in(plan: Path) -> None:
 def test_two_checkouts_take_turns_and_a_changed_log_is_refused(lab: Lab, anna: Operator, tmp_path: Path) -> None:
     anna("migrate", "init", "support", "--new-key", str(anna.path.parent / "support.key"))
     fill_in(anna.path.parent / "test.migrate-support.yml")
-    capture = "rackwright migrate capture support, or rackwright migrate import support"
+    capture = "rackwright migrate capture support, or rackwright migrate import support FILE"
     assert anna("migrate", "status", "support").out.rstrip().endswith(f"next: {capture}")
     step(anna, "import", '{"id": "r1"}')
     found = anna("migrate", "status", "support", "--json").json["migration"]
