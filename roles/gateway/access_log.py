@@ -66,10 +66,12 @@ class Access(Stored):
     canary: bool | None = None
     """Whether its conversation goes to the canary; None: there is no canary, or the conversation is older than it."""
     conversation: int | None = None
-    """0 to 9999 if `canary` isn't None: the same for all requests of one conversation; other conversations may share
-    it."""
+    """0 to 9999 if there is a canary or a cutover: the same for all requests of one conversation; other conversations
+    may share it. None: the conversation is older."""
     side: Literal["cloud", "fleet"] | None = None
     """Who was to answer: the model's cloud, or the fleet; None: it was refused before that was decided."""
+    accepted: bool | None = None
+    """Whether the gateway's ledger counts it: its model has a cloud, and its key's limits allowed it; None: no."""
 
 
 _LINE = TypeAdapter(Access)
@@ -135,6 +137,7 @@ def log_format(folder: str) -> str:
         "canary": "%[var(txn.json.canary,null)]",
         "conversation": "%[var(txn.json.conversation,null)]",
         "side": "%[var(txn.json.side,null)]",
+        "accepted": "%[var(txn.json.accepted,null)]",
     }
     return _json(items)
 

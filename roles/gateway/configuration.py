@@ -32,6 +32,10 @@ DOWNTIME_HEEDED_SECONDS = 600
 interrupted and never end its downtime."""
 CANARIES = "canaries.map"
 """Name of the file of canaries, next to the configuration: model → share and server. Not rendered here either."""
+CUTOVERS = "cutovers.map"
+"""Name of the file of cutovers: served name → share of the fleet. Not rendered here either."""
+LEFT_OUT, GIVEN = 1, 2
+"""What the table of conversations has for those that a share didn't get, and for those that it got."""
 CAPTURES = "captures.map"
 """Name of the file of captures: served name → share, end and largest body. Not rendered here either."""
 MOST_COPIES = 256
@@ -82,6 +86,9 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         downtimes=DOWNTIMES,
         downtime_heeded_seconds=DOWNTIME_HEEDED_SECONDS,
         canaries=CANARIES,
+        cutovers=CUTOVERS,
+        given=GIVEN,
+        left_out=LEFT_OUT,
         captures=CAPTURES,
         most_copies=MOST_COPIES,
         # Room for one of the largest requests, and for more of the usual ones.
@@ -173,7 +180,7 @@ def maps(settings: Settings) -> dict[str, str]:
 
 
 def _programs(settings: Settings) -> Iterator[str]:
-    yield from ("downtime.lua", "nesting.lua", "not_http.lua", "reuse.lua")
+    yield from ("conversation.lua", "downtime.lua", "json_text.lua", "nesting.lua", "not_http.lua", "reuse.lua")
     if settings.clouds:
         yield "cloud.lua"
     if settings.captures:

@@ -96,8 +96,10 @@ def test_an_engine_is_looked_at_every_second_and_faster_when_that_changes() -> N
 def test_what_is_remembered_of_requests_has_room_and_an_end() -> None:
     assert said(GATEWAY, "table") == {
         "requests.gate1": "type string len 40 size 100k expire 2m store gpc(1)",
-        "canary": "type string len 24 size 100k expire 24h store gpc(1)",
-        "running": "type string len 24 size 100k expire 24h store gpc(1)",
+        # A key's id, a side, an hour since 1970 and a process id.
+        "accepted.gate1": "type string len 64 size 100k expire 2d store gpc(1),conn_cur",
+        "dealt.gate1": "type string len 192 size 1k expire 2d store gpc(2)",
+        "conversations": "type string len 24 size 1m expire 24h store gpt(2)",
     }
     addresses, running, by_model = re.findall(r"^ +stick-table (.*)$", GATEWAY, re.MULTILINE)
     assert addresses == "type ipv6 size 100k expire 1m store conn_cur"

@@ -3,7 +3,7 @@
 -- Arguments: how many arrays and objects may nest, and how many groups a pattern or grammar may have.
 local deepest, most_groups = tonumber((...)), tonumber((select(2, ...)))
 local find, byte, sub = string.find, string.byte, string.sub
-local BACKSLASH, QUOTE, OPEN_ARRAY, OPEN_OBJECT, CLOSE_ARRAY, CLOSE_OBJECT = byte('\\"[{]}', 1, 6)
+local QUOTE, OPEN_ARRAY, OPEN_OBJECT, CLOSE_ARRAY, CLOSE_OBJECT = byte('"[{]}', 1, 5)
 
 -- Keys whose text an engine compiles.
 local COMPILED = { pattern = true, grammar = true, regex = true, guided_regex = true, guided_grammar = true }
@@ -30,17 +30,6 @@ local INTERNAL = {
 -- Return the key as the engine reads it: any character may be written with an escape.
 local function unescaped(key)
     return (key:gsub("\\u00(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
-end
-
--- Return where the string ends that begins at `start`, or nil.
-local function closing_quote(body, start)
-    local quote = find(body, '"', start, true)
-    while quote do
-        local escapes = quote
-        while byte(body, escapes - 1) == BACKSLASH and escapes > start do escapes = escapes - 1 end
-        if (quote - escapes) % 2 == 0 then return quote end
-        quote = find(body, '"', quote + 1, true)
-    end
 end
 
 -- An opening parenthesis may also be written \u0028. Closing ones don't count, because not each of them closes a group.
