@@ -34,6 +34,7 @@ def gateway(*, settings: Settings) -> None:
         capabilities="CAP_NET_BIND_SERVICE",
         drains=DRAINS,
         clouds=tuple(cloud.name for cloud in settings.clouds),
+        ledger=settings.accepted,
         starts=FOLLOWS if settings.clouds else "",
         also_read=tuple(cloud_files(settings)),
     )

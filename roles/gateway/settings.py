@@ -177,6 +177,11 @@ class Settings(Frozen):
         return tuple(model for model in self.models if model.digest)
 
     @property
+    def accepted(self) -> str:
+        """The table of the requests that this gateway accepted, by key, side, hour and worker."""
+        return f"gateways/accepted.{self.name}"
+
+    @property
     def longest_connection_seconds(self) -> int:
         """For how long a worker that was replaced may have connections."""
         return longest_connection(self.response_timeout_seconds, self.queue_timeout_seconds)

@@ -303,7 +303,7 @@ def second_gateway(first: Stack) -> Iterator[Stack]:
     (folder / "bin").symlink_to(first.folder / "bin")
     paths = replace(_paths(folder, "gateway"), certificates=str(folder))
     (folder / "drains").mkdir()
-    proxy = replace(first.gateway.proxy, paths=paths, drains=str(folder / "drains"))
+    proxy = replace(first.gateway.proxy, paths=paths, drains=str(folder / "drains"), ledger="gateways/accepted.gate2")
     peers = [Peer(name=f"gate{index + 1}", address=alone.address, port=port) for index, port in enumerate(ports)]
     settings = alone.model_copy(
         update={"name": "gate2", "port": free_port(), "peers": (peers[0],), "peers_port": ports[1]}
@@ -347,6 +347,7 @@ def _proxies(folder: Path, ca: CertificateAuthority) -> tuple[Running, Running]:
     # The script's temporary folders in /run have the unit's name, and other stacks may run at the same time.
     unit = f"{folder.name}-gateway"
     gateway = Proxy(unit, "test", _paths(folder, "gateway"), ("gateway", "gateway-client"), drains=drains)
+    gateway = replace(gateway, ledger="gateways/accepted.gate1")
     return Running(gateway), Running(Proxy("host-proxy", "test", _paths(folder, "host-proxy"), ("host-proxy",)))
 
 

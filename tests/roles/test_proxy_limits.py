@@ -97,7 +97,7 @@ def test_what_is_remembered_of_requests_has_room_and_an_end() -> None:
     assert said(GATEWAY, "table") == {
         "requests.gate1": "type string len 40 size 100k expire 2m store gpc(1)",
         # A key's id, a side, an hour since 1970 and a process id.
-        "accepted.gate1": "type string len 64 size 100k expire 2d store gpc(1),conn_cur",
+        "accepted.gate1": "type string len 64 size 100k expire 2d store gpc0,conn_cur",
         "dealt.gate1": "type string len 192 size 1k expire 2d store gpc(2)",
         "conversations": "type string len 24 size 1m expire 24h store gpt(2)",
     }

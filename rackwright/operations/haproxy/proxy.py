@@ -38,6 +38,8 @@ class Proxy:
     """Folder in which it records drains."""
     clouds: tuple[str, ...] = ()
     """The names of the clouds whose keys it needs."""
+    ledger: str = ""
+    """A table with a worker's process id at the end of each key; a reload keeps what each worker counted in gpc0."""
     starts: str = ""
     """A unit that is started, without waiting for it, after each start and reload."""
     also_read: tuple[str, ...] = ()
@@ -57,6 +59,7 @@ class Proxy:
             drains=self.drains,
             clouds=self.clouds,
             cloud_keys=CLOUD_KEYS,
+            ledger=self.ledger,
             starts=self.starts,
         )
 

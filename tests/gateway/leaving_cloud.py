@@ -1,0 +1,79 @@
+"""A gateway whose model `assistant` is answered by a cloud, and has a replica, too: as before a cutover."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rackwright.gateway.cutovers import Cutovers
+from rackwright.roles.gateway.access_log import Access
+from rackwright.roles.gateway.settings import Cloud
+from tests.gateway.fixed_cloud import fixed_cloud
+from tests.gateway.stack import Stack, eventually, running_stack
+from tests.stand_in_cloud import StandInCloud
+
+SECRET = "sk-cloud-" + "c" * 40
+Turns = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Leaving:
+    stack: Stack
+    cloud: StandInCloud
+
+    @contextmanager
+    def cutovers(self) -> Iterator[Cutovers]:
+        with self.stack.gateways() as gateways:
+            yield Cutovers(gateways)
+
+    def ask(self, turns: Turns, *, conversation: str = "", **body: object) -> Access:
+        messages = [{"role": role, "content": content} for role, content in turns]
+        headers = {"x-conversation-id": conversation} if conversation else {}
+        return self.send({"messages": messages, **body}, headers=headers)
+
+    def send(self, body: dict[str, object], *, path: str = "/v1/chat/completions", **sent: object) -> Access:
+        content = json.dumps({"model": "assistant", **body}).encode()
+        response = self.stack.send(body=content, path=path, **sent)  # type: ignore[arg-type]
+        response.read()
+        return self.stack.log.line(response.getheader("x-request-id") or "-")
+
+    def sides(self, conversations: list[Turns]) -> list[str | None]:
+        return [self.ask(turns).side for turns in conversations]
+
+
+@contextmanager
+def leaving_cloud() -> Iterator[Leaving]:
+    with ExitStack() as made:
+        stack = made.enter_context(running_stack())
+        cloud = made.enter_context(fixed_cloud(stack.ca, "cloud.test"))
+        acme = Cloud(name="acme", host="cloud.test", port=cloud.port, path="/v1", own_ca=True)
+        Path(stack.folder, "acme.ca.crt").write_text(stack.ca.pem)
+        Path(stack.folder, "acme.key.cred").write_text(SECRET)
+        assistant, coder = stack.settings.models
+        models = (assistant.model_copy(update={"cloud": "acme"}), coder)
+        stack.gateway.proxy = replace(stack.gateway.proxy, clouds=("acme",))
+        Path(stack.gateway.proxy.script).write_text(stack.gateway.proxy.script_text())
+        stack.write(stack.settings.model_copy(update={"models": models, "clouds": (acme,)}))
+        stack.gateway.reload()
+        reach(stack)
+        yield Leaving(stack, cloud)
+
+
+def reach(stack: Stack) -> None:
+    """Do what the cloud role's script does, and wait until the cloud is up."""
+    (acme,) = stack.settings.clouds
+    server = f"{acme.backend}/{acme.servers[0]}"
+    stack.gateway.ask(f"set server {server} addr 127.0.0.1")
+    stack.gateway.ask(f"set server {server} state ready")
+    eventually(lambda: stack.gateway.statuses(acme.servers[0]) == ["UP"])
+
+
+def opening(number: int) -> Turns:
+    return [("user", f"question {number}")]
+
+
+def going_on(number: int) -> Turns:
+    return [*opening(number), ("assistant", "an answer"), ("user", "and then?")]
