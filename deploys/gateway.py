@@ -8,6 +8,7 @@ from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.roles.capture.role import capture
 from rackwright.roles.certificate.role import certificate, own_certificate
 from rackwright.roles.cloud.role import cloud
+from rackwright.roles.cutover.role import cutover
 from rackwright.roles.gateway.role import gateway as gateway_role
 from rackwright.roles.vip.role import vip
 
@@ -25,6 +26,8 @@ def gateway() -> None:
     if spec.cloud:
         cloud(settings=spec.cloud, access=spec.credentials.clouds)
     gateway_role(settings=spec.gateway)
+    if spec.gateway.clouds:
+        cutover()
     if spec.records:
         # After HAProxy, whose user may connect to its socket.
         capture()

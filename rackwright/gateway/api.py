@@ -6,7 +6,7 @@ Each answer of HAProxy is checked; an unexpected one is an error that names the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -227,20 +227,27 @@ class Gateways:
 
     def read(self, script: str, what: str, parse: Callable[[str], Read]) -> dict[str, Read]:
         """Run the script on every gateway; return what `parse` makes of each gateway's output."""
-        done = self._remote.run_on(self._hosts, "sh -s", stdin=self._helpers + script)
         found: dict[str, Read] = {}
         failures: list[str] = []
-        for name, result in done.items():
-            if reason := _failure(name, result, what):
-                failures.append(reason)
-            elif isinstance(result, Completed):
-                try:
-                    found[name] = read_answer(name, what, parse, result.stdout)
-                except HostError as error:
-                    failures.append(str(replace(error.problems[0], next=None)))
+        for name, answer in self.each(script, what, parse).items():
+            if isinstance(answer, HostError):
+                failures.append(str(replace(answer.problems[0], next=None)))
+            else:
+                found[name] = answer
         if failures:
             raise HostError("; ".join(failures), next="rackwright status")
         return found
+
+    def each(
+        self, script: str, what: str, parse: Callable[[str], Read], words: Mapping[str, str] | None = None
+    ) -> dict[str, HostError | Read]:
+        """Run the script on every gateway; return what `parse` makes of its output, or why it failed.
+
+        `words`: gateway → what its script has as $1.
+        """
+        command = {name: f"sh -s -- {quote(word)}" for name, word in words.items()} if words else "sh -s"
+        done = self._remote.run_on(self._hosts, command, stdin=self._helpers + script)
+        return {name: _answer(name, result, what, parse) for name, result in done.items()}
 
 
 def _parts(address: str) -> dict[str, str]:
@@ -276,7 +283,12 @@ def _known(*, wanted: bool) -> str:
     return f'knows "$keys" "$sha" {value}\n' if wanted else 'knows_no "$keys" "$sha"\n'
 
 
-def _failure(name: str, result: Completed | HostError, what: str) -> str | None:
+def _answer(name: str, result: Completed | HostError, what: str, parse: Callable[[str], Read]) -> HostError | Read:
     if isinstance(result, HostError):
-        return str(result)
-    return None if result.ok else f"{name}: {what} failed: {' '.join(result.last_lines(2)) or result.exit_status}"
+        return result
+    if not result.ok:
+        return HostError(f"{what} failed: {' '.join(result.last_lines(2)) or result.exit_status}", where=name)
+    try:
+        return read_answer(name, what, parse, result.stdout)
+    except HostError as error:
+        return error

@@ -14,6 +14,9 @@ SET_CANARY = """lock
 server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
 ! grep -qs '"manual":true' "$drains/$server" || {{ echo 'an operator drained it manually' >&2; exit 1; }}
+moving=$(awk -v model={model} '{{ split($2, part, "|") }} part[6] == model {{ print part[2]; exit }}' \\
+    "$cutovers" 2>/dev/null || :)
+[ -z "$moving" ] || {{ echo "the model is under the cutover $moving" >&2; exit 1; }}
 value="{parts}|$server|$(($(date +%s) + {seconds}))|"{digest}"|"{rollout}
 note "$canaries" {model} "$value"
 each '' put "$canaries" {model} "$value"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from rackwright.gateway.canaries import SHOW_CANARIES, UNSHARE
 from rackwright.operations.haproxy.paths import DRAINS, WORKERS, Paths
-from rackwright.roles.gateway.configuration import CANARIES, DOWNTIME_HEEDED_SECONDS, DOWNTIMES, EARLY
+from rackwright.roles.gateway.configuration import CANARIES, CUTOVERS, DOWNTIME_HEEDED_SECONDS, DOWNTIMES, EARLY
 
 _PLACES = """set -eu
 umask 077
 run={run} asks_as={asks_as} drains={drains} configuration={configuration} keys={configuration}/keys.map
 downtimes={configuration}/{downtimes} early_map={configuration}/{early} canaries={configuration}/{canaries}
+cutovers={configuration}/{cutovers}
 """
 _HELPERS = r"""
 # FILE MODEL VALUE: write the model's line to the file; without a value, remove it.
@@ -79,6 +80,7 @@ def helpers(paths: Paths, drains: str) -> str:
         downtimes=DOWNTIMES,
         early=EARLY,
         canaries=CANARIES,
+        cutovers=CUTOVERS,
     )
     return places + WORKERS.read_text() + _HELPERS
 

@@ -8,7 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rackwright.gateway.cutovers import Cutovers
+from rackwright.errors import HostError
+from rackwright.gateway.cutover_states import CutoverRecord, GatewayCutover
+from rackwright.gateway.cutovers import Cutovers, Wanted
 from rackwright.roles.gateway.access_log import Access
 from rackwright.roles.gateway.settings import Cloud
 from tests.gateway.fixed_cloud import fixed_cloud
@@ -25,9 +27,30 @@ class Leaving:
     cloud: StandInCloud
 
     @contextmanager
-    def cutovers(self) -> Iterator[Cutovers]:
+    def cutover(self, migration: str = "support") -> Iterator[Cutovers]:
+        folder = Path(self.stack.gateway.paths.configuration)
         with self.stack.gateways() as gateways:
-            yield Cutovers(gateways)
+            yield Cutovers(gateways, migration, records=f"{folder}/records", panic=f"{folder}/panic")
+
+    def give(self, percent: float, change: str, after: str = "", *, window: int = 3600) -> None:
+        """Give the fleet this share; fail if the gateway refuses."""
+        wanted = Wanted(percent, {"assistant": "assistant"}, change, window)
+        record = CutoverRecord(migration="support", share=percent, who="carla")
+        with self.cutover() as cutover:
+            (given,) = cutover.give(wanted, record, dict.fromkeys(cutover.gateways.hosts, after)).values()
+        if isinstance(given, HostError):
+            raise given
+
+    def roll_back(self, who: str = "carla") -> None:
+        with self.cutover() as cutover:
+            (done,) = cutover.roll_back(CutoverRecord(migration="support", share=0, back=True, who=who)).values()
+        assert done is None
+
+    def look(self) -> GatewayCutover:
+        with self.cutover() as cutover:
+            (found,) = cutover.look().values()
+        assert isinstance(found, GatewayCutover)
+        return found
 
     def ask(self, turns: Turns, *, conversation: str = "", **body: object) -> Access:
         messages = [{"role": role, "content": content} for role, content in turns]

@@ -301,6 +301,9 @@ def second_gateway(first: Stack) -> Iterator[Stack]:
     for stem, names, client in (("gateway", ("llm.lab", "127.0.0.1"), False), ("gateway-client", ("gate2",), True)):
         first.ca.issue(stem, names, client=client, folder=folder)
     (folder / "bin").symlink_to(first.folder / "bin")
+    for cloud in first.gateway.proxy.clouds:
+        for suffix in ("key.cred", "ca.crt"):
+            (folder / f"{cloud}.{suffix}").symlink_to(first.folder / f"{cloud}.{suffix}")
     paths = replace(_paths(folder, "gateway"), certificates=str(folder))
     (folder / "drains").mkdir()
     proxy = replace(first.gateway.proxy, paths=paths, drains=str(folder / "drains"), ledger="gateways/accepted.gate2")

@@ -16,6 +16,7 @@ from rackwright.roles.capture.settings import USER as CAPTURE_USER
 from rackwright.roles.certificate.settings import files as certificate_files
 from rackwright.roles.cloud.settings import USER as CLOUD_USER
 from rackwright.roles.cloud.settings import Settings as Cloud
+from rackwright.roles.cutover.settings import UNITS as CUTOVER_UNITS
 from rackwright.roles.etcd.settings import FILES as ETCD_FILES
 from rackwright.roles.etcd.settings import UNIT as ETCD_UNIT
 from rackwright.roles.etcd.settings import USER as ETCD_USER
@@ -105,6 +106,8 @@ def _units(
         yield from serving.host_proxy.units
     if gateway:
         yield from gateway.units
+        if gateway.clouds:
+            yield from CUTOVER_UNITS
         if gateway.captures:
             yield from CAPTURE_UNITS
     if cloud:

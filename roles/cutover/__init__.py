@@ -1,0 +1,1 @@
+"""The way back of a cutover, on each gateway: a script, and a panic file that runs it."""
