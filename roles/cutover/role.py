@@ -7,7 +7,8 @@ from pyinfra.api.deploy import deploy
 from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.filesystem.folder import folder
 from rackwright.operations.unit import UNITS, running, systemd_unit
-from rackwright.roles.cutover.configuration import path_unit, rollback_script, service
+from rackwright.roles.cutover import units
+from rackwright.roles.cutover.configuration import rollback_script
 from rackwright.roles.cutover.settings import PATH_UNIT, RECORDS, SCRIPT, SERVICE
 
 
@@ -19,8 +20,8 @@ def cutover() -> None:
     """
     folder(name="Make the folder for records of cutovers", path=RECORDS)
     checked_file(name=f"Write {SCRIPT}", path=SCRIPT, content=rollback_script(), mode="0755", check="sh -n {path}")
-    systemd_unit(name=f"Write {SERVICE}", unit=SERVICE, content=service(), enabled=None, verify=True)
-    written = systemd_unit(name=f"Write {PATH_UNIT}", unit=PATH_UNIT, content=path_unit())
+    systemd_unit(name=f"Write {SERVICE}", unit=SERVICE, content=units.service(), enabled=None, verify=True)
+    written = systemd_unit(name=f"Write {PATH_UNIT}", unit=PATH_UNIT, content=units.path())
     running(
         name="Watch for the panic file",
         unit=PATH_UNIT,

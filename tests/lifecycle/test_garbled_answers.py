@@ -24,6 +24,7 @@ from rackwright.gateway.canaries import parse_canaries
 from rackwright.gateway.capture_runtime import parse_files
 from rackwright.gateway.capture_runtime import parse_look as parse_capture_look
 from rackwright.gateway.clouds import parse_clouds
+from rackwright.gateway.cutover_states import parse_cutover
 from rackwright.gateway.left import parse_left
 from rackwright.gateway.server_states import (
     parse_count,
@@ -189,6 +190,19 @@ SURVEYED: dict[str, str] = {
 
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+CUTOVER = """== now 1790000000
+== file
+gpt-4o 2500|support|1790000000|0|b1.2|assistant
+== worker
+0x7f gpt-4o 2500|support|1790000000|0|b1.2|assistant
+== record
+{"format":"cutover/1","migration":"support","share":25.0,"back":false,"who":"carla","time":1790000000}
+
+== panic
+== dealt
+# table: gateways/dealt.gate1, type: string, size:1024, used:1
+0x7f16: key=b1.2|gpt-4o use=0 exp=1 shard=0 gpc0=3 gpc1=9
+"""
 PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     survey.parse_connected: (survey.parse_connected, "192.0.2.7 10.0.0.2\n"),
     parse_certificates: (parse_certificates, f"--- gateway\n{CERTIFICATE}--- trusts\n{CERTIFICATE}"),
@@ -206,6 +220,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_drains: (parse_drains, SURVEYED["drains"]),
     parse_states: (parse_states, STATES),
     parse_clouds: (parse_clouds, "1\n# be_id be_name\n3 cloud.acme 1 address1.443 203.0.113.1 2 4 1\n"),
+    parse_cutover: (parse_cutover, CUTOVER),
     parse_cloud_answer: (parse_cloud_answer, '{"data":[{"id":"gpt-4o"}]}\nfigures: 200 0 \n'),
     parse_hardware: (parse_hardware, SURVEYED["hardware"]),
     parse_nvidia_smi: (parse_nvidia_smi, SMI),

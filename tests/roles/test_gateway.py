@@ -212,7 +212,7 @@ def test_scripts_stay_short() -> None:
     uploads = play(gateway, settings=SETTINGS).uploads
     shared = len(WORKERS.read_text().splitlines())
     assert shared < 90
-    assert len(uploads["/etc/rackwright/gateway/proxy.rackwright-new"].splitlines()) < 92 + shared
+    assert len(uploads["/etc/rackwright/gateway/proxy.rackwright-new"].splitlines()) < 104 + shared
 
 
 def test_a_line_is_read_as_it_was_meant() -> None:

@@ -15,6 +15,7 @@ from rackwright.operations import watch_units
 from rackwright.roles.backup import units as backup
 from rackwright.roles.capture import role as capture
 from rackwright.roles.cloud import units as cloud
+from rackwright.roles.cutover import units as cutover
 from rackwright.roles.etcd import configuration as etcd
 from rackwright.roles.firewall import role as firewall
 from rackwright.roles.gpu_faults import units as gpu_faults
@@ -58,6 +59,13 @@ FOLLOWS = {
     "ProcSubset",
 }
 """It loads rules, and asks HAProxy as HAProxy's user."""
+ASKS = {
+    "CapabilityBoundingSet_CAP_SET_UID_GID_PCAP",
+    "CapabilityBoundingSet_CAP_SYS_PTRACE",
+    "CapabilityBoundingSet_CAP_DAC_FOWNER_IPC_OWNER",
+    "SystemCallFilter_privileged",
+} | SHOWN
+"""It asks HAProxy's workers as HAProxy's user, if their processes run."""
 READS = {"CapabilityBoundingSet_CAP_DAC_FOWNER_IPC_OWNER"}
 SERVES = {
     "RootDirectoryOrRootImage",
@@ -104,6 +112,7 @@ def analyzed(unit: Path, *options: str) -> str:
             cloud.connection(CLOUD, 3128),
             {"RootDirectoryOrRootImage", "DeviceAllow", "RestrictAddressFamilies_AF_UNIX"} | NETWORK,
         ),
+        ("panic", cutover.service(), LOOKS | ASKS),
         ("vip", vip.unit_text(), LOOKS | MOVES | NETWORK | {NETLINK}),
     ],
 )
@@ -136,6 +145,7 @@ UNITS = {
     "roles/backup/units.py": [backup.service(DISK, "run"), backup.service(WEB, "check")],
     "roles/cloud/units.py": [cloud.service(), cloud.connection(CLOUD, 3128)],
     "roles/capture/templates/rackwright-capture.service": [CAPTURE],
+    "roles/cutover/units.py": [cutover.service()],
     "roles/etcd/templates/unit.service.j2": [etcd.unit_text()],
     "roles/firewall/templates/rackwright-firewall.service": [FIREWALL],
     "roles/gpu_faults/units.py": [gpu_faults.service()],
@@ -148,7 +158,12 @@ UNITS = {
 """Source → the units that it renders, of all that have a sandbox."""
 
 
-BOUNDS = {"roles/backup/units.py": 1.8, "roles/cloud/units.py": 2.2, "roles/vip/templates/unit.service.j2": 2.6}
+BOUNDS = {
+    "roles/backup/units.py": 1.8,
+    "roles/cloud/units.py": 2.2,
+    "roles/cutover/units.py": 1.7,
+    "roles/vip/templates/unit.service.j2": 2.6,
+}
 """Source → the exposure of its units, if it is more than LIMIT: they need what MOVES, READS and NETWORK list."""
 LIMIT = 1.5
 
