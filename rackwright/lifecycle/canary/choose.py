@@ -14,7 +14,7 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.gateway import parts_of
 from rackwright.lifecycle.canary.golden_answers import Questions, golden_set_of
 from rackwright.lifecycle.canary.keeper import Keeper
-from rackwright.lifecycle.canary.logs import AccessLogs
+from rackwright.lifecycle.canary.logs import AccessLogs, of_canary
 from rackwright.lifecycle.canary.observe import Watch
 from rackwright.lifecycle.canary.trial import Tried
 from rackwright.lifecycle.canary.verdict import fewest_conversations
@@ -98,7 +98,7 @@ class Canaries:
             running = self._serving(canary, others)[0]
             enter(f"{len(golden.prompts)} questions of the golden set, to the canary and to {running.address}")
             answers = self._asked(golden, canary).answers(running, canary)
-        logs = AccessLogs(self.session, canary.model)
+        logs = AccessLogs(self.session, of_canary(canary.model))
         logs.begin()
         return Watch(
             self.session,

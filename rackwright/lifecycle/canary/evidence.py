@@ -8,6 +8,7 @@ from random import Random
 
 from rackwright.gateway import parts_of
 from rackwright.roles.gateway.access_log import Access
+from rackwright.roles.gateway.settings import Side
 from rackwright.verdict import Request, Traffic
 
 _FAULTS = ("timeout", "server_error", "gateway_error", "killed")
@@ -102,6 +103,18 @@ def asked_of_running(lines: Iterable[Access], others: Collection[str], share: fl
     for line in lines:
         older = line.conversation is not None and line.conversation < parts_of(share)
         if line.canary is False and not older and (line.replica is None or line.replica in others) and _counts(line):
+            yield _request(line, failed_over=False)
+
+
+def asked_of_side(lines: Iterable[Access], side: Side, share: float) -> Iterator[LoggedRequest]:
+    """Yield the requests of a cutover's conversations that this side answers.
+
+    Of the cloud's, conversations whose number is within the fleet's present share are left out, as for a canary.
+    """
+    for line in lines:
+        if line.side != side or line.conversation is None or not _counts(line):
+            continue
+        if side == "fleet" or line.conversation >= parts_of(share):
             yield _request(line, failed_over=False)
 
 

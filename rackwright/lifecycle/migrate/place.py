@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import Protocol
 
 from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
@@ -34,6 +35,11 @@ LEASE_WAIT = 300.0
 POLL_SECONDS = 5.0
 
 
+class Note(Protocol):
+    def __call__(self, what: str, result: Stored | None = None) -> None:
+        """Add an entry to the log, with its result."""
+
+
 @dataclass
 class Place:
     """A migration, as this command found it."""
@@ -55,15 +61,26 @@ class Place:
         place was opened; RackwrightError if this machine's folder isn't the one that the log knows; HostError if no
         control host answers. Then everything in the folder stays, and the same command goes on.
         """
-        text = result.model_dump_json(indent=1) + "\n" if result else None
+        with self.noting(step) as note:
+            note(what, result)
+
+    @contextmanager
+    def noting(self, step: Step) -> Iterator[Note]:
+        """Have the lease during the block, for an act that is in the log before and after. Raise as `note` does."""
         with self._leased(f"migrate {step} {self.plan.migration}") as lease_session:
-            self._refuse_moved(read_log(self.session.store, self.plan.migration))
-            refuse_other(self.folder, self.log)
-            if not self.log.entries and step != "init":
-                self._add("init", "the migration's log begins", None)
-            self._add(step, what, text)
-            note_leased_act(self.session, lease_session, self.session.fleet.control, f"{step}: {what}")
-        mark(self.folder, self.log)
+
+            def note(what: str, result: Stored | None = None) -> None:
+                lease_session.check()
+                text = result.model_dump_json(indent=1) + "\n" if result else None
+                self._refuse_moved(read_log(self.session.store, self.plan.migration))
+                refuse_other(self.folder, self.log)
+                if not self.log.entries and step != "init":
+                    self._add("init", "the migration's log begins", None)
+                self._add(step, what, text)
+                note_leased_act(self.session, lease_session, self.session.fleet.control, f"{step}: {what}")
+                mark(self.folder, self.log)
+
+            yield note
 
     def need_folder(self) -> None:
         """Raise RackwrightError unless the whole folder that the log knows is on this machine, unchanged."""

@@ -48,6 +48,13 @@ capacity:
   headroom: 30               # percent of each replica that stays free at the busiest time
   spare: 1                   # replicas that may be down at that time
 
+cutover:
+  share: [1, 5, 25, 50, 100] # percent of new conversations that the fleet gets, step by step
+  min_duration: 1d           # of each step
+  min_requests: 200          # of the fleet, in each step
+  max_duration: 7d           # a step without a clear verdict pauses then
+  conversation: 2h           # how long after its last request a conversation may go on
+
 currency:                    # like EUR
 prices:                      # what the provider charges per million tokens
 {prices}

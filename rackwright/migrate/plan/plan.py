@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rackwright.fleet.sections.patch import WindowField
+from rackwright.migrate.plan.cutover import Cutover
 from rackwright.migrate.plan.prices import Costs, Price
 from rackwright.values.amounts import Seconds, Size
 from rackwright.values.base import Frozen
@@ -106,6 +107,7 @@ class Plan(Frozen):
     replay: Replay
     score: Score = Score.model_construct()
     capacity: Capacity = Capacity.model_construct()
+    cutover: Cutover = Cutover.model_construct()
     currency: Annotated[str, Shape("[A-Z]{3}", "should be a currency code like EUR")]
     prices: Annotated[Mapping[ServedName, Price], Field(min_length=1)]
     """What the provider charges for each of its models."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.lifecycle.canary.logs import AccessLogs, parse_lines, read_command
+from rackwright.lifecycle.canary.logs import AccessLogs, of_canary, parse_lines, read_command
 from rackwright.remote.completed import Completed
 from tests.lifecycle.canary.lines import WRITTEN
 
@@ -72,7 +72,7 @@ def gateways(tmp_path: Path) -> dict[str, Gateway]:
 @pytest.fixture
 def logs(gateways: dict[str, Gateway]) -> AccessLogs:
     session = SimpleNamespace(remote=Remote(gateways), fleet=SimpleNamespace(gateways=tuple(gateways)))
-    made = AccessLogs(session, "assistant")  # type: ignore[arg-type]
+    made = AccessLogs(session, of_canary("assistant"))  # type: ignore[arg-type]
     made.begin()
     return made
 
@@ -121,6 +121,6 @@ def test_a_line_that_was_cut_short_is_left_out():
 
 def test_a_model_whose_name_begins_alike_is_another():
     written = [json.dumps({**WRITTEN, "model": model}, separators=(",", ":")) + "\n" for model in ("chat2", "chat")]
-    script = f"journalctl() {{ cat; }}\n{read_command('chat', '--since=@1')}"
+    script = f"journalctl() {{ cat; }}\n{read_command(of_canary('chat'), '--since=@1')}"
     found = subprocess.run(["sh", "-c", script], input="".join(written), capture_output=True, text=True, check=True)
     assert [one.model for one in parse_lines(found.stdout)[0]] == ["chat"]

@@ -33,7 +33,7 @@ class SimulatedLogs:
     """A stand-in for AccessLogs of lifecycle/canary/logs.py."""
 
     session: SimulatedSession
-    model: str
+    wanted: str
     _read: float = 0.0
     _asked: int = 0
 
@@ -46,7 +46,8 @@ class SimulatedLogs:
         world = self.session.world
         requests = int((world.now - self._read) * RATE * world.busy)
         self._read = world.now
-        share = next((one for gate in world.gates.values() if (one := gate.share(self.model, world.now))), None)
+        model = self.wanted.removeprefix('"model":"').partition('"')[0]
+        share = next((one for gate in world.gates.values() if (one := gate.share(model, world.now))), None)
         if share is None:
             return []
         canary = int(requests * share.percent / 100 + 0.999)

@@ -1,0 +1,37 @@
+"""How far a cutover is, as the migration's log has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from rackwright.values.base import Stored
+
+Phase = Literal["going", "reached", "passed", "failed", "open", "back"]
+"""going: a change of the share was begun; reached: every gateway has it; passed: its gate said PASS; failed: its gate
+said FAIL, and the gateways have the share before it again; open: there was no clear verdict in time, the share stays;
+back: a rollback."""
+
+
+class CutoverState(Stored):
+    format: str = "migration-cutover/1"
+    phase: Phase
+    share: float
+    """Percent of new conversations that the fleet should have now."""
+    before: float = 0
+    """What it had before this step."""
+    change: str = ""
+    """Names the change of the share at the gateways."""
+    since: Mapping[str, int] = {}
+    """Gateway → when it got the share, by its clock, Unix seconds."""
+    earlier: Mapping[str, int] = {}
+    """Gateway → when it got the share before, while the cloud still had new conversations."""
+    why: str = ""
+    """What the gate said."""
+    missed: Mapping[str, str] = {}
+    """Gateway → why it couldn't be rolled back."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all new conversations go to the fleet, for good."""
+        return self.phase == "passed" and self.share == 100
