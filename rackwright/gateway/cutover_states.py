@@ -32,6 +32,8 @@ class CutoverRecord(Stored):
     migration: Name
     share: float
     """Percent of new conversations."""
+    change: str = ""
+    """Names the change."""
     back: bool = False
     """Whether it was a rollback: all requests go to the cloud."""
     who: Annotated[str, Field(max_length=200)]

@@ -25,11 +25,21 @@ class CutoverState(Stored):
     since: Mapping[str, int] = {}
     """Gateway → when it got the share, by its clock, Unix seconds."""
     earlier: Mapping[str, int] = {}
-    """Gateway → when it got the share before, while the cloud still had new conversations."""
+    """The same of the newest share with which the cloud had new conversations, too."""
+    earlier_share: float = 0
     why: str = ""
     """What the gate said."""
+    passed: tuple[float, ...] = ()
+    """The shares whose gates have said PASS in this migration."""
+    tried_back: bool = False
+    """Whether a rollback has reached all gateways in this migration."""
     missed: Mapping[str, str] = {}
     """Gateway → why it couldn't be rolled back."""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the fleet has a share, or is about to get one."""
+        return self.phase != "back" and self.share > 0
 
     @property
     def whole(self) -> bool:

@@ -1,0 +1,1 @@
+"""`migrate cutover`: the fleet's share of new conversations grows step by step, and can always go back."""
