@@ -44,8 +44,8 @@ found=$(entries "$canaries")
 printf '%s\n' "$found" |
     awk -v now=$(date +%s) 'NF == 3 { split($3, part, "|"); if (part[3] > now) print $3 }'
 """
-_WHOLE = 100
-"""The map's unit is 1/100 %."""
+_PER_PERCENT = 10_000
+"""The map's unit is a millionth of all conversations."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,11 @@ class CanaryShare:
 
 def parts_of(percent: float) -> int:
     """Return the share in the map's unit."""
-    return round(percent * _WHOLE)
+    return round(percent * _PER_PERCENT)
 
 
 def parse_canaries(body: str) -> Iterator[tuple[str, CanaryShare]]:
     """Given the output of SHOW_CANARIES, yield HAProxy's name of each canary's server, and its share."""
     for line in body.splitlines():
         parts, server, until, _, rollout = line.split("|")
-        yield server, CanaryShare(int(parts) / _WHOLE, datetime.fromtimestamp(int(until), UTC), rollout)
+        yield server, CanaryShare(int(parts) / _PER_PERCENT, datetime.fromtimestamp(int(until), UTC), rollout)

@@ -14,7 +14,7 @@ from rackwright.values.text import Name
 
 _LINE = re.compile(
     r"(?:0x[0-9a-f]+ )?(?P<name>[A-Za-z0-9][A-Za-z0-9._:/-]{0,95}) "
-    r"(?P<parts>[0-9]{1,5})\|(?P<migration>[a-z][a-z0-9-]{0,23})\|(?P<opens>[0-9]{1,12})\|(?P<ends>[0-9]{1,12})\|"
+    r"(?P<parts>[0-9]{1,7})\|(?P<migration>[a-z][a-z0-9-]{0,23})\|(?P<opens>[0-9]{1,12})\|(?P<ends>[0-9]{1,12})\|"
     r"(?P<change>[A-Za-z0-9.-]{1,40})\|(?P<model>[a-z][a-z0-9-]{0,23})"
 )
 _TABLE = re.compile(r"# table: gateways/dealt\.(?P<gateway>[a-z][a-z0-9-]{0,23}),")
@@ -22,7 +22,7 @@ _DEALT = re.compile(
     r"0x[0-9a-f]+: key=(?P<change>[A-Za-z0-9.-]{1,40})\|(?P<name>\S{1,96}) .*"
     r"gpc0=(?P<fleet>[0-9]{1,15}) gpc1=(?P<cloud>[0-9]{1,15})"
 )
-_HUNDREDTHS = 100
+_PER_PERCENT = 10_000
 
 
 class CutoverRecord(Stored):
@@ -136,7 +136,7 @@ def _shares(text: str) -> dict[str, Share]:
         part = _LINE.fullmatch(line)
         if not part:
             raise ValueError("not a share")
-        percent = int(part["parts"]) / _HUNDREDTHS
+        percent = int(part["parts"]) / _PER_PERCENT
         found[part["name"]] = Share(percent, part["change"], int(part["opens"]), int(part["ends"]), part["model"])
     return found
 

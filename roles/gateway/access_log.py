@@ -66,8 +66,8 @@ class Access(Stored):
     canary: bool | None = None
     """Whether its conversation goes to the canary; None: there is no canary, or the conversation is older than it."""
     conversation: int | None = None
-    """0 to 9999 if there is a canary or a cutover: the same for all requests of one conversation; other conversations
-    may share it. None: the conversation is older."""
+    """0 to 999999 if there is a canary or a cutover: the same for all requests of one conversation; others may share
+    it. None: the conversation is older."""
     side: Literal["cloud", "fleet"] | None = None
     """Who was to answer: the model's cloud, or the fleet; None: it was refused before that was decided."""
     accepted: bool | None = None

@@ -95,7 +95,7 @@ def test_a_share_of_the_conversations_goes_to_the_canary_and_nothing_else(tried:
     assert 10 <= len(to_canary) <= 50
     assert {(one.replica, one.digest) for one in to_canary} == {(CANARY, NEW)}
     assert {(one.replica, one.digest, one.canary) for one in seen if not one.canary} == {(RUNNING, DIGEST, False)}
-    assert all(one.conversation is not None and (one.conversation < 3000) is one.canary for one in seen)
+    assert all(one.conversation is not None and (one.conversation < 300_000) is one.canary for one in seen)
 
 
 def test_a_share_ends_between_two_buckets(tried: Tried) -> None:
@@ -103,7 +103,7 @@ def test_a_share_ends_between_two_buckets(tried: Tried) -> None:
     bucket = tried.ask(opening(1)).conversation
     assert bucket
     for share, to_canary in ((bucket, False), (bucket + 1, True)):
-        tried.give(share / 100, rollout="edge")
+        tried.give(share / 10_000, rollout="edge")
         assert tried.ask(opening(1)).canary is to_canary
 
 
@@ -331,5 +331,5 @@ def test_what_a_gateway_writes_of_it_is_one_line_a_model(tried: Tried) -> None:
     (line,) = Path(tried.stack.gateway.paths.configuration, "canaries.map").read_text().splitlines()
     model, value = line.split()
     parts, server, _, *rest = value.split("|")
-    assert (model, parts, rest) == ("assistant", "2500", [NEW, ROLLOUT])
+    assert (model, parts, rest) == ("assistant", "250000", [NEW, ROLLOUT])
     assert server.startswith("gpu1.assistant.2.")

@@ -49,7 +49,7 @@ def test_a_share_of_new_conversations_goes_to_the_fleet_and_the_rest_to_the_clou
     assert 10 <= len(fleet) <= 50
     assert {(one.replica, one.canary) for one in fleet} == {("gpu1/assistant@1", None)}
     assert {(one.replica, one.digest) for one in seen if one.side == "cloud"} == {(None, None)}
-    assert all(one.conversation is not None and (one.conversation < 3000) is (one.side == "fleet") for one in seen)
+    assert all(one.conversation is not None and (one.conversation < 300_000) is (one.side == "fleet") for one in seen)
     dealt = leaving.look().dealt["s1"]
     assert (dealt.fleet, dealt.cloud) == (len(fleet), 100 - len(fleet))
 
@@ -300,7 +300,7 @@ def test_what_a_gateway_says_of_a_cutover_is_checked(own: Leaving) -> None:
     (line,) = path.read_text().splitlines()
     name, value = line.split()
     parts, migration, opens, ends, change, model = value.split("|")
-    assert (name, parts, migration, ends, change, model) == ("assistant", "1250", "support", "0", "z1", "assistant")
+    assert (name, parts, migration, ends, change, model) == ("assistant", "125000", "support", "0", "z1", "assistant")
     assert int(opens) > 0
     path.write_text("assistant 99999999\n")
     with own.cutover() as cutover:

@@ -192,9 +192,9 @@ SURVEYED: dict[str, str] = {
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 CUTOVER = """== now 1790000000
 == file
-gpt-4o 2500|support|1790000000|0|b1.2|assistant
+gpt-4o 250000|support|1790000000|0|b1.2|assistant
 == worker
-0x7f gpt-4o 2500|support|1790000000|0|b1.2|assistant
+0x7f gpt-4o 250000|support|1790000000|0|b1.2|assistant
 == record
 {"format":"cutover/1","migration":"support","share":25.0,"back":false,"who":"carla","time":1790000000}
 

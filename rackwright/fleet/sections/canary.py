@@ -12,7 +12,7 @@ from rackwright.values.base import Frozen
 from rackwright.values.paths import ControllerPath
 
 LEAST_AT_LAST = 1
-"""Percent. Conversations are assigned to one of 10,000 numbers. How many requests a verdict needs depends on the
+"""Percent. Conversations are assigned to one of 1,000,000 numbers. How many requests a verdict needs depends on the
 thresholds, so an update checks this before it starts."""
 
 

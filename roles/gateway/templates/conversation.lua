@@ -55,5 +55,5 @@ core.register_action("conversation", { "http-req" }, function(txn)
     if name then now, before = "named|" .. name, "named|" .. name end
     txn:set_var("txn.asked", hashed(now))
     if before then txn:set_var("txn.before", hashed(before)) end
-    txn:set_var("txn.drawn", txn.c:xxh32(whose .. now) % 10000)
+    txn:set_var("txn.drawn", txn.c:xxh32(whose .. now) % 1000000)
 end)

@@ -86,7 +86,7 @@ class Logs:
         return line(
             canary=canary,
             replica=CANARY if canary else OTHER,
-            conversation=int(self.rng.integers(10_000)),
+            conversation=int(self.rng.integers(1_000_000)),
             status=500 if self.rng.random() < version.errors else 200,
             stream=streamed,
             queued_ms=0,

@@ -55,7 +55,7 @@ class SimulatedLogs:
         numbers = range(self._asked, self._asked + requests)
         self._asked += requests
         return [_line(number % parts, share.address, failed=failing) for number in numbers[:canary]] + [
-            _line(parts + number % (10_000 - parts), None, failed=False) for number in numbers[canary:]
+            _line(parts + number % (1_000_000 - parts), None, failed=False) for number in numbers[canary:]
         ]
 
     def _reach(self) -> None:

@@ -162,7 +162,9 @@ class Cutover:
         """Give the fleet the share before, without the lease: what is wrong must not wait for another operator."""
         self._back(state, why)
         after = (
-            f"{state.before:g} % of new conversations go to the fleet again" if state.before else "the cloud answers"
+            f"{state.before:g} % of new conversations go to the fleet again"
+            if state.before
+            else "the cloud answers all requests again"
         )
         name = self.place.plan.migration
         return ProofError(

@@ -1,0 +1,275 @@
+"""A cutover grows, goes back, pauses and is taken over, in a world with stand-ins for gateways and clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from rackwright.errors import HostError, ProofError
+from rackwright.lifecycle.migrate.cutover.rollback import pause, rollback
+from rackwright.lifecycle.rollout.change import Paused, Undecided
+from tests.lifecycle.migrate.cutover.world import Made, made
+from tests.lifecycle.migrate.desks import Desk
+
+
+@pytest.fixture
+def at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Made:
+    return made(desk, monkeypatch)
+
+
+def steps_of(at: Made) -> list[str]:
+    return [f"{one.step}: {one.what.partition(':')[0]}" for one in at.desk.open().entries() if one.step != "init"]
+
+
+def test_a_share_grows_step_by_step_to_the_whole(at: Made) -> None:
+    state = at.run()
+    assert state.whole
+    assert state.passed == (5, 25, 50, 100)
+    assert {gateway.share for gateway in at.world.gateways.values()} == {100}
+    assert steps_of(at)[:4] == [
+        "cutover: to 5 % of new conversations",
+        "cutover: 5 % at 2 gateways",
+        "cutover: 5 %",
+        "cutover: to 25 % of new conversations",
+    ]
+    assert at.desk.store.show() is None
+
+
+def test_a_step_lasts_as_long_and_has_as_many_requests_as_the_plan_says(at: Made) -> None:
+    at.run(5)
+    # 20 conversations a second, of which 5 % are the fleet's.
+    assert at.world.now() >= 30
+    assert len([1 for gateway in at.world.gateways.values() for _, one in gateway.lines if one.side == "fleet"]) >= 20
+    before = at.world.now()
+    at.run(25)
+    assert at.world.now() - before >= 30
+
+
+def test_a_fleet_that_gets_worse_loses_the_share_that_it_got(at: Made) -> None:
+    at.run(5)
+    at.world.at[int(at.world.now()) + 20] = lambda: setattr(at.world, "fails", 0.5)
+    with pytest.raises(ProofError, match=r"at 25 %: FAIL: .*5 % of new conversations go to the fleet again"):
+        at.run(25)
+    assert {gateway.share for gateway in at.world.gateways.values()} == {5}
+    assert (at.state.phase, at.state.share, at.state.passed) == ("failed", 5, (5,))
+    assert "back to 5 %" in at.desk.open().entries()[-1].what
+
+
+def test_a_fleet_that_fails_most_requests_goes_back_at_once(at: Made) -> None:
+    at.run(5)
+    at.desk.edit("min_duration: 30s", "min_duration: 500s")
+    before = at.world.now()
+    at.world.at[int(before) + 5] = lambda: setattr(at.world, "fails", 0.9)
+    with pytest.raises(ProofError, match="most of the fleet's requests fail"):
+        at.run(25)
+    assert at.world.now() - before < 250
+
+
+def test_the_first_share_goes_back_to_the_cloud(at: Made) -> None:
+    at.world.fails = 0.5
+    with pytest.raises(ProofError, match="the cloud answers all requests again"):
+        at.run(5)
+    assert all(not gateway.change for gateway in at.world.gateways.values())
+    assert not at.state.under_way
+
+
+def test_a_slow_fleet_goes_back(at: Made) -> None:
+    at.run(5)
+    at.world.slow = 3
+    with pytest.raises(ProofError, match="FAIL"):
+        at.run(25)
+
+
+def test_the_whole_share_is_compared_with_the_cloud_of_the_step_before(at: Made) -> None:
+    at.run(5, 25, 50)
+    at.world.slow = 3
+    with pytest.raises(ProofError, match=r"at 100 %: FAIL.*50 % of new conversations go to the fleet again"):
+        at.run(100)
+
+
+def test_without_enough_requests_it_pauses_and_the_share_stays(at: Made) -> None:
+    at.desk.edit("min_requests: 20", "min_requests: 100000")
+    with pytest.raises(Undecided, match=r"at 5 %: no clear verdict in time: the fleet had .* needs 100000") as raised:
+        at.run(5)
+    assert raised.value.exit_code == 12
+    assert at.state.phase == "open"
+    assert {gateway.share for gateway in at.world.gateways.values()} == {5}
+    # The same command goes on with the same step.
+    at.desk.edit("min_requests: 100000", "min_requests: 20")
+    change = at.state.change
+    at.run(5)
+    assert (at.state.phase, at.state.change) == ("passed", change)
+
+
+def test_what_blocks_keeps_the_share_from_growing_and_is_said(at: Made) -> None:
+    at.blocked = ("a residual of 3 at gate1",)
+    with pytest.raises(Undecided, match="a residual of 3 at gate1"):
+        at.run(5)
+    assert at.desk.said.count("5 %: waits: a residual of 3 at gate1") == 1
+    at.blocked = ()
+    assert at.run(5).phase == "passed"
+
+
+def test_a_gateway_that_misses_a_change_of_share_takes_the_others_back(at: Made) -> None:
+    at.run(5)
+    at.world.gateways["gate2"].down = True
+    with pytest.raises(HostError, match="gate2: can't be reached"):
+        at.run(25)
+    at.world.gateways["gate2"].down = False
+    assert {gateway.share for gateway in at.world.gateways.values()} == {5}
+    assert at.run(25).phase == "passed"
+
+
+def test_a_gateway_that_is_lost_while_the_share_changes_takes_the_others_back(
+    at: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at.run(5)
+    given = at.world._given
+
+    def lost(host: str, *words: object) -> HostError | int:
+        return HostError("connection lost", where=host) if host == "gate2" else given(host, *words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(at.world, "_given", lost)
+    with pytest.raises(HostError, match="gate2: connection lost; the fleet has 5 % again"):
+        at.run(25)
+    assert {gateway.share for gateway in at.world.gateways.values()} == {5}
+    assert at.state.missed == {"gate2": "connection lost"}
+
+
+def test_a_gateway_that_still_assigns_by_the_old_share_is_seen_by_its_counters(at: Made) -> None:
+    at.run(5)
+    at.world.gateways["gate1"].sticks = True
+    with pytest.raises(HostError, match="gate1: doesn't assign conversations by the new share after 10 s"):
+        at.run(25)
+    assert at.world.gateways["gate2"].share == 5
+
+
+def test_a_gateway_that_is_away_for_a_moment_is_waited_for(at: Made) -> None:
+    gate2 = at.world.gateways["gate2"]
+    at.world.at[10] = lambda: setattr(gate2, "down", True)
+    at.world.at[100] = lambda: setattr(gate2, "down", False)
+    assert at.run(5).phase == "passed"
+
+
+def test_a_gateway_that_stays_away_pauses_the_cutover(at: Made) -> None:
+    at.world.at[10] = lambda: setattr(at.world.gateways["gate2"], "down", True)
+    with pytest.raises(Undecided, match="the gateways can't be asked: gate2: can't be reached"):
+        at.run(5)
+
+
+def test_clocks_that_are_apart_change_nothing(at: Made) -> None:
+    at.world.gateways["gate2"].ahead = -7200
+    assert at.run(5, 25).passed == (5, 25)
+    assert at.world.now() < 900
+
+
+@pytest.mark.parametrize("who", ["carla", "ben"])
+def test_a_rollback_ends_a_cutover_under_way(at: Made, desk_of: Callable[..., Desk], who: str) -> None:
+    other = desk_of(who, f"{who}s")
+    at.world.at[30] = lambda: rollback(other.session, "support", at.world)  # type: ignore[assignment,return-value]
+    with pytest.raises(Undecided, match=f"{who}@{who}s rolled back: all requests go to the cloud"):
+        at.run(5)
+    assert all(not gateway.change for gateway in at.world.gateways.values())
+    assert (at.state.phase, at.state.tried_back) == ("back", True)
+
+
+def test_a_rollback_needs_no_lease_and_no_plan(at: Made, desk_of: Callable[..., Desk]) -> None:
+    from rackwright.state.lease_session import hold, owner
+
+    at.run(5)
+    other = desk_of("carla", "phone")
+    other.plan.unlink()
+    with hold(at.desk.store, owner("ben", "desk", "patch run")):
+        done = rollback(other.session, "support", at.world)
+    assert (done.gateways, done.missed, done.not_noted) == (("gate1", "gate2"), {}, "")
+    entry = at.desk.open().entries()[-1]
+    assert (entry.step, entry.who) == ("rollback", "carla@phone")
+
+
+def test_a_rollback_names_the_gateways_that_it_doesn_t_reach_and_can_be_repeated(at: Made) -> None:
+    at.run(5)
+    at.world.gateways["gate2"].down = True
+    done = rollback(at.session, "support", at.world)
+    assert (done.gateways, done.missed) == (("gate1",), {"gate2": "can't be reached"})
+    assert not at.state.tried_back
+    at.world.gateways["gate2"].down = False
+    assert rollback(at.session, "support", at.world).missed == {}
+    assert at.state.tried_back
+    assert rollback(at.session, "support", at.world).missed == {}
+
+
+def test_a_gateway_that_goes_on_after_a_rollback_is_seen(at: Made) -> None:
+    at.run(5)
+    at.world.gateways["gate1"].sticks = True
+    done = rollback(at.session, "support", at.world)
+    assert done.missed == {"gate1": "still assigns conversations to the fleet"}
+
+
+def test_a_rollback_works_without_the_control_hosts(at: Made) -> None:
+    class Silent:
+        def __getattr__(self, name: str) -> object:
+            raise HostError("no control host answers")
+
+    at.run(5)
+    session = at.session
+    session.store = Silent()
+    done = rollback(session, "support", at.world)
+    assert (done.missed, done.not_noted) == ({}, "no control host answers")
+    assert all(not gateway.change for gateway in at.world.gateways.values())
+
+
+def test_a_pause_keeps_the_share_and_ends_the_run(at: Made) -> None:
+    at.world.at[30] = lambda: pause(at.session, "support", "the provider has an incident")
+    with pytest.raises(Undecided, match="paused it: the provider has an incident"):
+        at.run(5)
+    assert {gateway.share for gateway in at.world.gateways.values()} == {5}
+
+
+def test_nothing_can_be_paused_before_a_cutover(at: Made) -> None:
+    from rackwright.errors import UsageError
+
+    with pytest.raises(UsageError, match="no cutover is under way"):
+        pause(at.session, "support", "why not")
+
+
+def test_another_run_takes_over(at: Made, desk_of: Callable[..., Desk]) -> None:
+    other = desk_of("ben", "desk2")
+    other.write(at.desk.plan.read_text())
+
+    def take_over() -> None:
+        Made(other, at.world).run(5)
+
+    at.world.at[30] = take_over
+    with pytest.raises(Undecided, match="ben@desk2 goes on with it"):
+        at.run(5)
+    assert at.state.passed == (5,)
+
+
+def test_ctrl_c_leaves_the_share_and_the_same_command_goes_on(at: Made) -> None:
+    with pytest.raises(Paused, match="interrupted; the share stays"):
+        at.run(5, stopping=lambda: at.world.now() > 30)
+    change = at.world.gateways["gate1"].change
+    assert at.state.phase == "reached"
+    assert at.run(5).change == change
+
+
+@pytest.mark.parametrize("gone", range(1, 5))
+def test_each_kill_resumes_to_the_same_end(at: Made, gone: int) -> None:
+    at.world.gone = gone
+    with pytest.raises(KeyboardInterrupt):
+        at.run(5, 100)
+    at.world.gone = 0
+    done = [share for share in (5, 100) if share not in at.state.passed]
+    assert at.run(*done).whole
+    assert {gateway.share for gateway in at.world.gateways.values()} == {100}
+
+
+def test_a_gateway_that_someone_changed_by_hand_ends_the_run(at: Made) -> None:
+    def panic() -> None:
+        gate = at.world.gateways["gate2"]
+        gate.panic, gate.change, gate.share = True, "", 0
+
+    at.world.at[20] = panic
+    with pytest.raises(Undecided, match=r"gate2: .*rolled back: all requests go to the cloud"):
+        at.run(5)
