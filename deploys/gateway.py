@@ -1,4 +1,4 @@
-"""A gateway: its certificates, HAProxy, its clouds and the virtual address."""
+"""A gateway: its certificates, HAProxy, its clouds, its ledger and the virtual address."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rackwright.roles.capture.role import capture
 from rackwright.roles.certificate.role import certificate, own_certificate
 from rackwright.roles.cloud.role import cloud
 from rackwright.roles.gateway.role import gateway as gateway_role
+from rackwright.roles.ledger.role import ledger
 from rackwright.roles.vip.role import vip
 
 
@@ -28,5 +29,7 @@ def gateway() -> None:
     if spec.records:
         # After HAProxy, whose user may connect to its socket.
         capture()
+    if spec.ledger:
+        ledger(settings=spec.ledger)
     if spec.vip:
         vip(settings=spec.vip)

@@ -296,7 +296,7 @@ def running_stack(
 def second_gateway(first: Stack) -> Iterator[Stack]:
     """Run gate2, which shares its counters with the first gateway. After the block, the first one runs without it."""
     folder = first.folder / "second"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     alone, ports = first.settings, (free_port(), free_port())
     for stem, names, client in (("gateway", ("llm.lab", "127.0.0.1"), False), ("gateway-client", ("gate2",), True)):
         first.ca.issue(stem, names, client=client, folder=folder)
