@@ -15,7 +15,8 @@ ACCEPTED = b'"accepted":true'
 def parse_line(line: bytes) -> tuple[Row, int, int] | None:
     """Return the row of an accepted request, its outcome, and when it ended; None if the line isn't of one."""
     try:
-        said = json.loads(line)
+        # From bytes, it would look for the encoding of each line.
+        said = json.loads(line.decode())
         if said.get("accepted") is not True:
             return None
         began, total = milliseconds(said["time"]), said["total_ms"]
