@@ -1,4 +1,4 @@
-"""A gateway: its certificates, HAProxy, its clouds and the virtual address."""
+"""A gateway: its certificates, HAProxy, its clouds, its ledger and the virtual address."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rackwright.roles.certificate.role import certificate, own_certificate
 from rackwright.roles.cloud.role import cloud
 from rackwright.roles.cutover.role import cutover
 from rackwright.roles.gateway.role import gateway as gateway_role
+from rackwright.roles.ledger.role import ledger
 from rackwright.roles.vip.role import vip
 
 
@@ -31,5 +32,7 @@ def gateway() -> None:
     if spec.records:
         # After HAProxy, whose user may connect to its socket.
         capture()
+    if spec.ledger:
+        ledger(settings=spec.ledger)
     if spec.vip:
         vip(settings=spec.vip)

@@ -29,6 +29,12 @@ LogLevelMax=notice
 """
 """For every such unit. Each unit sets its own access to processes and the network."""
 
+ALSO_SETUID = """\
+SystemCallFilter=@setuid
+SystemCallFilter=~io_uring_setup io_uring_enter io_uring_register
+"""
+"""For a unit that asks HAProxy as HAProxy's user. It follows SANDBOX, whose last filter stays the last."""
+
 NO_NETWORK = """\
 PrivateNetwork=yes
 RestrictAddressFamilies=AF_UNIX

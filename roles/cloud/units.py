@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from rackwright.operations import watch_units as look
-from rackwright.operations.watch_units import SANDBOX
+from rackwright.operations.watch_units import ALSO_SETUID, SANDBOX
 from rackwright.roles.cloud.settings import RUN, RUN_NAME, SCRIPT, USER, Settings
 from rackwright.roles.gateway.settings import Cloud
 
-_ALSO_SETUID = """\
-SystemCallFilter=@setuid
-SystemCallFilter=~io_uring_setup io_uring_enter io_uring_register
-"""
-"""After the sandbox's own filters, of which the last one stays the last."""
 _MOST_CONNECTIONS = 4096
 
 
@@ -42,7 +37,7 @@ PrivateIPC=yes
 PrivateTmp=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 UMask=0077
-{SANDBOX}{_ALSO_SETUID}"""
+{SANDBOX}{ALSO_SETUID}"""
 
 
 def timer(settings: Settings) -> str:

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from rackwright.operations.watch_units import NO_NETWORK, SANDBOX
+from rackwright.operations.watch_units import ALSO_SETUID, NO_NETWORK, SANDBOX
 from rackwright.roles.cutover.settings import PANIC, SCRIPT
 from rackwright.roles.gateway.settings import FOLDER
-
-# socat becomes HAProxy's user.
-_ALSO_SETUID = """\
-SystemCallFilter=@setuid
-SystemCallFilter=~io_uring_setup io_uring_enter io_uring_register
-"""
 
 
 def path() -> str:
@@ -50,4 +44,4 @@ CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_SYS_PTRACE CAP_DAC_READ_SEARCH
 PrivateIPC=yes
 PrivateTmp=yes
 UMask=0077
-{NO_NETWORK}{SANDBOX}{_ALSO_SETUID}"""
+{NO_NETWORK}{SANDBOX}{ALSO_SETUID}"""

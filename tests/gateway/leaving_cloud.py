@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rackwright.errors import HostError
+from rackwright.gateway.cutover_runtime import Cutovers, Wanted
 from rackwright.gateway.cutover_states import CutoverRecord, GatewayCutover
-from rackwright.gateway.cutovers import Cutovers, Wanted
 from rackwright.roles.gateway.access_log import Access
 from rackwright.roles.gateway.settings import Cloud
 from tests.gateway.fixed_cloud import fixed_cloud

@@ -34,6 +34,11 @@ class LogSink:
         wait_until(lambda: any(request in line for line in self.lines))
         return parse_access(next(line for line in self.lines if request in line))
 
+    def log(self, line: str) -> None:
+        """Send a line as a gateway does; it arrives after everything that was sent before."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(f"<134>rackwright-access[1]: {line}\n".encode(), self._socket.getsockname())
+
     def paused(self) -> AbstractContextManager[object]:
         """Within the block, read at most one more message. The kernel queues some (net.unix.max_dgram_qlen)."""
         return self._reading

@@ -25,6 +25,7 @@ from rackwright.gateway.capture_runtime import parse_files
 from rackwright.gateway.capture_runtime import parse_look as parse_capture_look
 from rackwright.gateway.clouds import parse_clouds
 from rackwright.gateway.cutover_states import parse_cutover
+from rackwright.gateway.ledger import parse_ledger
 from rackwright.gateway.left import parse_left
 from rackwright.gateway.server_states import (
     parse_count,
@@ -34,6 +35,7 @@ from rackwright.gateway.server_states import (
     parse_queued,
     parse_states,
 )
+from rackwright.gateway.whole_ledger import whole
 from rackwright.hardware.hardware import parse_hardware
 from rackwright.hardware.nvidia_smi import parse_nvidia_smi
 from rackwright.hardware.pci import parse_lspci, parse_sys_pci
@@ -74,6 +76,9 @@ from rackwright.roles.backup import state as backups
 from rackwright.roles.boot.one_boot import parse_one_boot
 from rackwright.roles.certificate import ends
 from rackwright.roles.etcd import state as etcd
+from rackwright.roles.ledger.program.book import Book, parse_book
+from rackwright.roles.ledger.program.lines import parse_line
+from rackwright.roles.ledger.program.tables import parse_tables
 from rackwright.roles.patch import packages as patching
 from rackwright.roles.patch.parse_state import parse_state
 from rackwright.roles.patch.replaced import parse_replaced
@@ -203,6 +208,24 @@ gpt-4o 250000|support|1790000000|0|b1.2|assistant
 # table: gateways/dealt.gate1, type: string, size:1024, used:1
 0x7f16: key=b1.2|gpt-4o use=0 exp=1 shard=0 gpc0=3 gpc1=9
 """
+BOOK = (
+    '{"format":"ledger/1","gateway":"gate1","since":498940,"taken":1796188800000,"cursor":"s=1;i=2","last":"ab",'
+    '"read":1796188700000,"lost":[[1796188600000,1796188700000]],"dropped":0,"accepted":[["gate1",498941,"good",'
+    '"fleet",[[31356,3]]],["gate2",498941,"good","cloud",[[7,1]]]],"outcomes":[[498941,"good","fleet",1,0,0,0]],'
+    '"running":[[498941,"good","fleet",1]],"residuals":[[498941,"good","fleet",1,1]],'
+    '"days":[["gate1",20780,"good","fleet",9,8,1,0,0]]}'
+)
+TABLES = """== own gate1 31356 1796188800000
+# table: gateways/accepted.gate1, type: string, size:102400, used:1
+0x7f01: key=good|fleet|498941|31356 use=0 exp=172790000 shard=0 gpc0=3 conn_cur=1
+
+== read 1796188800004
+== end
+"""
+ENDED = (
+    '{"time":"2026-12-02T05:21:18.123Z","key":"good","status":200,"end":"completed","first_byte_ms":12,"total_ms":30,'
+    '"side":"fleet","accepted":true}'
+)
 PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     survey.parse_connected: (survey.parse_connected, "192.0.2.7 10.0.0.2\n"),
     parse_certificates: (parse_certificates, f"--- gateway\n{CERTIFICATE}--- trusts\n{CERTIFICATE}"),
@@ -211,6 +234,10 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_capture_look: (parse_capture_look, CAPTURE),
     parse_files: (parse_files, f"{'a' * 64} 00000001-12.age\n"),
     parse_downtimes: (parse_downtimes, "tiny 1790000000\n"),
+    parse_ledger: (lambda text: parse_ledger("gate1", text), BOOK),
+    parse_book: (parse_book, BOOK),
+    parse_tables: (parse_tables, TABLES),
+    parse_line: (lambda text: parse_line(text.encode()), ENDED),
     parse_dropped: (parse_dropped, "0\n38\n"),
     parse_uses: (parse_uses, 'old 2026-11-01T03:15:00.000Z "ada"\n'),
     parse_engines: (
@@ -369,6 +396,9 @@ def garbled(draw: st.DrawFn, text: str) -> str:
 def shown(value: object) -> None:
     """Fail unless the value can be printed."""
     repr(value).encode()
+    if isinstance(value, Book):
+        for line in whole({value.gateway: value}, [value]).lines:
+            f"{line.begins:%Y-%m-%d %H:%M} {line.residual}".encode()
     if isinstance(value, backups.BackupState):
         for one in value.repositories.values():
             f"{one.alarms} {backups.ages(one.snapshot_age, one.check_age)} {size(one.bytes or 0)}".encode()

@@ -19,6 +19,8 @@ from rackwright.roles.cutover import units as cutover
 from rackwright.roles.etcd import configuration as etcd
 from rackwright.roles.firewall import role as firewall
 from rackwright.roles.gpu_faults import units as gpu_faults
+from rackwright.roles.ledger import units as ledger
+from rackwright.roles.ledger.settings import Settings as Ledger
 from rackwright.roles.probe import units as probe
 from rackwright.roles.replica_group import units as replica_group
 from rackwright.roles.tool import units as tool
@@ -34,6 +36,7 @@ from tests.roles.test_tool_units import SETTINGS as TOOL
 SANDBOXED = re.compile(r"RestrictAddressFamilies=|[{]SANDBOX[}]")
 CAPTURE = (Path(capture.__file__).parent / "templates/rackwright-capture.service").read_text()
 FIREWALL = (Path(firewall.__file__).parent / "templates/rackwright-firewall.service").read_text()
+LEDGER = ledger.service(Ledger(gateway="gate1"))
 ROOT = {"UserOrDynamicUser", "PrivateUsers", "DeviceAllow"}
 """It runs as root, with the devices of PrivateDevices."""
 SHOWN = {"ProtectProc", "ProcSubset"}
@@ -62,10 +65,9 @@ FOLLOWS = {
 ASKS = {
     "CapabilityBoundingSet_CAP_SET_UID_GID_PCAP",
     "CapabilityBoundingSet_CAP_SYS_PTRACE",
-    "CapabilityBoundingSet_CAP_DAC_FOWNER_IPC_OWNER",
     "SystemCallFilter_privileged",
-} | SHOWN
-"""It asks HAProxy's workers as HAProxy's user, if their processes run."""
+}
+"""It asks HAProxy's workers as HAProxy's user, those that still run."""
 READS = {"CapabilityBoundingSet_CAP_DAC_FOWNER_IPC_OWNER"}
 SERVES = {
     "RootDirectoryOrRootImage",
@@ -112,7 +114,8 @@ def analyzed(unit: Path, *options: str) -> str:
             cloud.connection(CLOUD, 3128),
             {"RootDirectoryOrRootImage", "DeviceAllow", "RestrictAddressFamilies_AF_UNIX"} | NETWORK,
         ),
-        ("panic", cutover.service(), LOOKS | ASKS),
+        ("panic", cutover.service(), LOOKS | SHOWN | ASKS | READS),
+        ("ledger", LEDGER, LOOKS | SHOWN | ASKS),
         ("vip", vip.unit_text(), LOOKS | MOVES | NETWORK | {NETLINK}),
     ],
 )
@@ -149,6 +152,7 @@ UNITS = {
     "roles/etcd/templates/unit.service.j2": [etcd.unit_text()],
     "roles/firewall/templates/rackwright-firewall.service": [FIREWALL],
     "roles/gpu_faults/units.py": [gpu_faults.service()],
+    "roles/ledger/units.py": [LEDGER],
     "roles/probe/units.py": [probe.service(PROBE), probe.agent(PROBE)],
     "roles/replica/unit.py": [launched(reach) for reach in Reach],
     "roles/replica_group/units.py": [replica_group.service(of(FIRST)), replica_group.member(of(FIRST))],

@@ -17,6 +17,7 @@ from rackwright.fleet.hosts.firewall import firewall_of
 from rackwright.fleet.hosts.gateway import Keys, gateway_of
 from rackwright.fleet.hosts.host_spec import Credentials, HostSpec
 from rackwright.fleet.hosts.layout import layout_of
+from rackwright.fleet.hosts.ledger import ledger_of
 from rackwright.fleet.hosts.network import never_shut_out
 from rackwright.fleet.hosts.p2p import p2p_of
 from rackwright.fleet.hosts.people import people_of
@@ -68,6 +69,7 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
         gateway=gateway,
         cloud=cloud,
         records=records(fleet, name),
+        ledger=ledger_of(gateway),
         vip=vip,
         etcd=etcd,
         tool=tool,

@@ -23,6 +23,7 @@ from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.layout.settings import Settings as Layout
+from rackwright.roles.ledger.settings import Settings as Ledger
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.nvidia_driver.settings import Settings as Driver
 from rackwright.roles.p2p.settings import Settings as PeerToPeer
@@ -100,6 +101,8 @@ class HostSpec:
     """None unless the host is a gateway that passes requests to clouds."""
     records: bool = False
     """Whether `migrate capture` can record requests here."""
+    ledger: Ledger | None = None
+    """None unless the host is a gateway in front of clouds."""
     vip: Vip | None = None
     etcd: Etcd | None = None
     """None unless the host is one of several control hosts."""

@@ -28,6 +28,8 @@ from rackwright.roles.gpu_faults.settings import FILES as GPU_FAULTS_FILES
 from rackwright.roles.gpu_faults.settings import UNITS as GPU_FAULTS_UNITS
 from rackwright.roles.host_proxy.settings import FOLDER as HOST_PROXY
 from rackwright.roles.layout.settings import SOCKETS_UNIT, Settings
+from rackwright.roles.ledger.settings import FOLDER as LEDGER
+from rackwright.roles.ledger.settings import UNITS as LEDGER_UNITS
 from rackwright.roles.nvidia_driver.settings import FILES as DRIVER_FILES
 from rackwright.roles.nvidia_driver.settings import UNIT as DRIVER_UNIT
 from rackwright.roles.nvidia_driver.settings import Settings as Driver
@@ -110,6 +112,8 @@ def _units(
             yield from CUTOVER_UNITS
         if gateway.captures:
             yield from CAPTURE_UNITS
+        if gateway.clouds:
+            yield from LEDGER_UNITS
     if cloud:
         yield from cloud.units
     if vip:
@@ -148,6 +152,8 @@ def _files(
         yield GATEWAY
         if gateway.captures:
             yield CAPTURE
+        if gateway.clouds:
+            yield LEDGER
         for name in (gateway.certificate, gateway.client_certificate):
             yield from certificate_files(name)
     if cloud:

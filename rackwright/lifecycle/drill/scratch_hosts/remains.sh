@@ -12,8 +12,8 @@ texts=$(printf '%s\n' "$asked" | sed -n 's/^text //p')
     } 2>/dev/null | awk '{ print "unit " $1 }' | sort -u
     grep -lsE '/rackwright-[^/]*[.](service|scope)' /proc/[0-9]*/cgroup | sed 's/^/process /'
     getent passwd | awk -F: '$1 ~ /^rw[-_]/ && $5 ~ /^rackwright(,|$)/ { print "user " $1 }'
-    for path in /etc/rackwright /var/lib/rackwright /var/lib/rackwright-etcd /var/lib/rackwright-capture /opt/rackwright \
-        /var/cache/rackwright* /var/cache/private/rackwright* \
+    for path in /etc/rackwright /var/lib/rackwright /var/lib/rackwright-etcd /var/lib/rackwright-capture \
+        /var/lib/rackwright-ledger /opt/rackwright /var/cache/rackwright* /var/cache/private/rackwright* \
         /var/lib/private/rackwright* /var/log/rackwright* /run/rackwright* /tmp/rackwright* /var/tmp/rackwright* \
         /tmp/systemd-private-*-rackwright-* /var/tmp/systemd-private-*-rackwright-* /dev/shm/rackwright* \
         /root/.cache/restic /etc/systemd/system/*/rackwright-* /etc/systemd/system/rackwright-*; do

@@ -41,8 +41,8 @@ for path in "$@"; do
     *) fail "$path is on a disk of another machine: it is left alone" ;;
     esac
 done
-gone /etc/rackwright /var/lib/rackwright /var/lib/rackwright-etcd /var/lib/rackwright-capture /opt/rackwright \
-    /var/cache/rackwright* /var/cache/private/rackwright* \
+gone /etc/rackwright /var/lib/rackwright /var/lib/rackwright-etcd /var/lib/rackwright-capture \
+    /var/lib/rackwright-ledger /opt/rackwright /var/cache/rackwright* /var/cache/private/rackwright* \
     /var/lib/private/rackwright* /var/log/rackwright* /run/rackwright* /tmp/rackwright* \
     /var/tmp/rackwright* /tmp/systemd-private-*-rackwright-* /var/tmp/systemd-private-*-rackwright-* \
     /dev/shm/rackwright* /root/.cache/restic

@@ -15,8 +15,8 @@ from rackwright.lifecycle.migrate.cutover.unleased import note_unleased
 from rackwright.lifecycle.migrate.cutover.watch import Watch
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.rollout.change import Clock, Paused, Undecided
-from rackwright.migrate.cutover.gate import Moment, Next, following, is_due
 from rackwright.migrate.cutover.state import CutoverState
+from rackwright.migrate.cutover.step_gate import Moment, Next, following, is_due
 from rackwright.migrate.plan.cutover import WHOLE
 from rackwright.report.words import counted
 from rackwright.run import new_run_id

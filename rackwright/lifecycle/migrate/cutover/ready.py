@@ -14,7 +14,7 @@ from rackwright.lifecycle.migrate.progress import progress
 from rackwright.lifecycle.migrate.require_ends import require_ends
 from rackwright.migrate.capacity.result import CapacityFound, ModelCapacity
 from rackwright.migrate.capacity.sizing import sizing
-from rackwright.migrate.cutover.gate import shares_from
+from rackwright.migrate.cutover.step_gate import shares_from
 from rackwright.migrate.plan.cutover import WHOLE
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.score.result import Scored

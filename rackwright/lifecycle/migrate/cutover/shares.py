@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rackwright.errors import HostError
+from rackwright.gateway.cutover_runtime import Cutovers, Wanted
 from rackwright.gateway.cutover_states import CutoverRecord, GatewayCutover
-from rackwright.gateway.cutovers import Cutovers, Wanted
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.rollout.change import Clock
 from rackwright.lifecycle.session.session import Session

@@ -11,8 +11,8 @@ from rackwright.lifecycle.canary.logs import AccessLogs
 from rackwright.lifecycle.canary.steps import is_hopeless
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.rollout.change import Undecided
-from rackwright.migrate.cutover.gate import LOOKS
 from rackwright.migrate.cutover.state import CutoverState
+from rackwright.migrate.cutover.step_gate import LOOKS
 from rackwright.migrate.plan.plan import Plan
 from rackwright.verdict import Evidence, Thresholds, Traffic, Verdict
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rackwright.errors import HostError
+from rackwright.gateway.cutover_runtime import Wanted
 from rackwright.gateway.cutover_states import CutoverRecord, Dealt, GatewayCutover, Share
-from rackwright.gateway.cutovers import Wanted
 from rackwright.lifecycle.migrate.cutover import rollback, shares, watch
 from rackwright.lifecycle.migrate.cutover.procedure import Cutover
 from rackwright.lifecycle.migrate.cutover.ready import Step

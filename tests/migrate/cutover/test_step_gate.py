@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from rackwright.migrate.cutover.gate import Moment, Next, following, is_due, shares_from
+from rackwright.migrate.cutover.step_gate import Moment, Next, following, is_due, shares_from
 from rackwright.migrate.plan.cutover import Cutover
 from rackwright.verdict import Word
 

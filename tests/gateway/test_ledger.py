@@ -1,0 +1,156 @@
+"""The ledger of real gateways: reloads, clients that leave, clouds that fail, and a gateway that is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from rackwright.errors import HostError
+from rackwright.gateway.whole_ledger import Ledger, Sums, whole
+from rackwright.roles.ledger.program.book import Book
+from tests.gateway.counted import ALL_TO_THE_FLEET, Counted, Pair, counted_pair, knows, reach
+from tests.gateway.stack import eventually
+from tests.stand_in_cloud import Fault
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    with counted_pair() as pair:
+        yield pair
+
+
+@pytest.fixture(autouse=True)
+def _fresh(pair: Pair) -> Iterator[None]:
+    yield
+    pair.cloud.reset()
+
+
+def ledger(*books: Book) -> Ledger:
+    return whole({book.gateway: book for book in books}, books)
+
+
+def total(book: Book, side: str = "cloud") -> Sums:
+    """Return the gateway's own sums."""
+    return ledger(book).totals.get(("good", side), Sums())
+
+
+def more(one: Counted, before: Book, side: str = "cloud") -> tuple[int, ...]:
+    """Return what has come since: accepted, completed, cancelled, interrupted, rejected and running."""
+    now, then = total(one.look(), side), total(before, side)
+    names = ("accepted", "completed", "cancelled", "interrupted", "rejected", "running")
+    return tuple(getattr(now, name) - getattr(then, name) for name in names)
+
+
+def test_what_is_accepted_is_running_and_then_completed_across_reloads(pair: Pair) -> None:
+    first, before = pair.first, pair.first.look()
+    pair.cloud.hold = True
+    with ThreadPoolExecutor(8) as pool:
+        streams = [pool.submit(first.ask, stream=True) for _ in range(3)]
+        eventually(lambda: len(pair.cloud.received) == 3)
+        assert more(first, before) == (3, 0, 0, 0, 0, 3)
+        first.stack.gateway.reload()
+        streams += [pool.submit(first.ask, stream=True) for _ in range(2)]
+        eventually(lambda: len(pair.cloud.received) == 5)
+        assert more(first, before) == (5, 0, 0, 0, 0, 5)
+        first.stack.gateway.reload()
+        pair.cloud.steps.release(100)
+        assert [stream.result() for stream in streams] == [200] * 5
+    first.stack.gateway.wait_for_replaced()
+    assert more(first, before) == (5, 5, 0, 0, 0, 0)
+    assert first.look().residuals == {}
+
+
+def test_requests_under_reloads_leave_no_residual(pair: Pair) -> None:
+    first, before = pair.first, pair.first.look()
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(first.ask) for _ in range(60)]
+        for _ in range(3):
+            first.stack.gateway.reload()
+        assert [one.result() for one in asked] == [200] * 60
+    first.stack.gateway.wait_for_replaced()
+    assert more(first, before) == (60, 60, 0, 0, 0, 0)
+    assert first.look().residuals == {}
+
+
+def test_a_client_that_leaves_has_cancelled(pair: Pair) -> None:
+    first, before = pair.first, pair.first.look()
+    pair.cloud.hold = True
+    response = first.stack.send(stream=True)
+    response.readline()
+    response._connection.close()  # type: ignore[attr-defined]
+    response.close()
+    eventually(lambda: more(first, before) == (1, 0, 1, 0, 0, 0))
+    pair.cloud.steps.release(100)
+
+
+def test_an_answer_that_a_cloud_breaks_off_is_interrupted_and_one_that_it_refuses_is_rejected(pair: Pair) -> None:
+    first, before = pair.first, pair.first.look()
+    pair.cloud.fixed = None
+    pair.cloud.keys = ["sk-cloud-" + "c" * 40]
+    pair.cloud.models = {"assistant": {}}
+    pair.cloud.faults += [Fault("status", status=429), Fault("status", status=500)]
+    try:
+        assert [first.ask(), first.ask()] == [429, 500]
+        pair.cloud.faults.append(Fault("cut"))
+        response = first.stack.send(stream=True)
+        with pytest.raises(Exception, match="IncompleteRead"):
+            response.read()
+    finally:
+        pair.cloud.fix()
+    assert more(first, before) == (3, 0, 0, 1, 2, 0)
+    assert first.look().residuals == {}
+
+
+def test_each_side_has_its_own_sums_and_other_models_have_none(pair: Pair) -> None:
+    first, before = pair.first, pair.first.look()
+    first.shift(ALL_TO_THE_FLEET)
+    try:
+        assert [first.ask(), first.ask(), first.ask(model="coder")] == [200] * 3
+    finally:
+        first.shift("")
+    assert first.ask() == 200
+    after = first.look()
+    assert more(first, before, "fleet") == (2, 2, 0, 0, 0, 0)
+    assert more(first, before) == (1, 1, 0, 0, 0, 0)
+    assert after.residuals == {}
+
+
+def test_a_gateway_that_is_killed_leaves_a_residual_that_the_other_one_knows(pair: Pair) -> None:
+    first, second = pair.first, pair.second
+    assert first.ask() == 200
+    before = first.look()
+    known = sum(before.own(row) for row in before.rows())
+    pair.cloud.hold = True
+    with ThreadPoolExecutor(4) as pool:
+        lost = [pool.submit(first.ask, stream=True) for _ in range(3)]
+        eventually(lambda: knows(second, "gate1", known + 3))
+        for pid in (first.stack.gateway.process.pid, *first.stack.gateway.workers):
+            os.kill(pid, signal.SIGKILL)
+        assert all(one.exception() for one in lost)
+    first.stack.gateway.process.wait(60)
+    pair.cloud.steps.release(100)
+
+    # While nobody can ask it, how many are lost isn't known.
+    copies = second.look()
+    silent = whole({"gate1": HostError("no answer"), "gate2": second.look()}, [copies])
+    assert sum(line.sums.accepted for line in silent.unsettled) == known + 3
+    assert {line.gateway for line in silent.unsettled} == {"gate1"}
+    assert silent.residuals == ()
+
+    # Its own memory is gone with it: the three are known from the copies.
+    left = whole({"gate1": before, "gate2": second.look()}, [copies])
+    assert [(line.gateway, line.key, line.side) for line in left.residuals] == [("gate1", "good", "cloud")]
+    (line,) = left.residuals
+    assert line.residual is not None
+    assert (line.residual.low, line.residual.high) == (3, 3)
+    assert line.begins.timestamp() // 3600 == max(row.hour for row in before.rows())
+
+    # When it runs again, the other one has told it, and it says so itself.
+    first.stack.gateway.start()
+    reach(first.stack)
+    eventually(lambda: knows(first, "gate1", known + 3))
+    assert list(first.look().residuals.values()) == [(3, 3)]
