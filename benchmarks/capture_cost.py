@@ -49,7 +49,7 @@ def record(stack: Stack, side: str) -> None:
     place = Path(stack.gateway.paths.configuration, "captures.map")
     stack.gateway.ask(f"clear map {place}")
     if side == "on":
-        stack.gateway.ask(f"add map {place} assistant 1000000|{int(time.time()) + 3600}|1048576")
+        stack.gateway.ask(f"add map {place} assistant 10000|{int(time.time()) + 3600}|1048576")
 
 
 def measure(rounds: int, blocks: int) -> tuple[list[dict[str, list[float]]], str, bool]:

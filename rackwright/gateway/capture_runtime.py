@@ -16,7 +16,6 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from rackwright.errors import HostError
-from rackwright.gateway.canaries import parts_of
 from rackwright.gateway.scripts import helpers
 from rackwright.operations.haproxy.paths import DRAINS, Paths
 from rackwright.remote import Completed, Remote, read_answer
@@ -27,6 +26,8 @@ from rackwright.values.base import Stored
 Read = TypeVar("Read")
 MOST_FILE = 64 * 2**20
 _SECONDS = 300
+_PER_PERCENT = 100
+"""The map's unit is 1/100 %."""
 _FILE = re.compile(r"([0-9]{8})-([0-9]{1,9})\.age")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -196,7 +197,8 @@ class Captures:
         """
         before, _, after = orders.model_copy(update={"until": 0}).model_dump_json().partition('"until":0')
         lines = "".join(
-            f"{name} {max(1, parts_of(percent))}|UNTIL|{orders.request}\n" for name, percent in sorted(shares.items())
+            f"{name} {max(1, round(percent * _PER_PERCENT))}|UNTIL|{orders.request}\n"
+            for name, percent in sorted(shares.items())
         )
         words = {"before": quote(before + '"until":'), "after": quote(after), "shares": quote(lines)}
         script = _START.format(seconds=int(seconds), **words)

@@ -24,7 +24,7 @@ from tests.stand_in_cloud import StandInCloud
 from tests.waiting import wait_until
 
 SECRET = "sk-cloud-" + "c" * 40
-ALL_TO_THE_FLEET = "10000|c1|0|0|1"
+ALL_TO_THE_FLEET = "1000000|c1|0|0|1"
 
 
 class SinkJournal(Journal):
