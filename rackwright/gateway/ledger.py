@@ -19,9 +19,14 @@ _SCRIPT = r"""set -eu
 document={document} service={service} units={units} tries=3
 [ -e "$units/$service" ] || {{ echo 'it keeps no ledger yet; run: rackwright apply' >&2; exit 1; }}
 systemctl -q is-active rackwright-gateway.service || {{ echo "HAProxy doesn't run" >&2; exit 1; }}
+# What the program said, without what systemd says of it.
+why() {{
+    said=$(journalctl -q -o cat -n 2 "_SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID "$service")")
+    echo "${{said:-$service fails; see: journalctl -u $service}}"
+}}
 asked=$(date +%s%3N)
 while :; do
-    systemctl start "$service" || {{ journalctl -q -o cat -n 3 -u "$service" >&2; exit 1; }}
+    systemctl start "$service" 2>/dev/null || {{ why >&2; exit 1; }}
     taken=$(sed -n 's/^{{"format":"[^"]*","gateway":"[^"]*","since":[0-9]*,"taken":\([0-9]*\),.*/\1/p' "$document")
     [ "${{taken:-0}}" -lt "$asked" ] || break
     [ $((tries -= 1)) -gt 0 ] || {{ echo "$service didn't look" >&2; exit 1; }}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from rackwright.errors import HostError
@@ -73,7 +73,7 @@ class Lost:
 class Ledger:
     lines: tuple[Line, ...]
     lost: tuple[Lost, ...] = ()
-    unasked: Mapping[str, HostError] | None = None
+    unasked: Mapping[str, HostError] = field(default_factory=dict)
     """Gateways that couldn't be asked, and why."""
 
     def since(self, when: datetime) -> Ledger:
@@ -91,6 +91,14 @@ class Ledger:
         """The lines whose residual may be 0, or isn't known."""
         open_ones = (line for line in self.lines if line.residual is None or not line.residual.settled)
         return tuple(line for line in open_ones if line.residual is None or not line.residual.found)
+
+    def residual(self, key: str, side: str) -> Residual | None:
+        """Return the residual over all gateways and hours; None if one of them isn't known."""
+        found = [line.residual for line in self.lines if (line.key, line.side) == (key, side)]
+        known = [one for one in found if one]
+        if len(known) < len(found):
+            return None
+        return Residual(sum(one.low for one in known), sum(one.high for one in known))
 
     @property
     def totals(self) -> dict[tuple[str, str], Sums]:

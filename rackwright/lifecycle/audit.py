@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import overload
 
 from rackwright.errors import HostError, Problem, UsageError
 from rackwright.fleet.fleet import Fleet
@@ -77,6 +78,10 @@ def _wanted(found: Mapping[str, AuditLog | str], wanted: Wanted) -> Iterator[Not
             yield from (Noted(name, act) for act in log.acts if wanted.fits(act))
 
 
+@overload
+def since(text: str, now: datetime | None = None) -> datetime: ...
+@overload
+def since(text: None, now: datetime | None = None) -> None: ...
 def since(text: str | None, now: datetime | None = None) -> datetime | None:
     """Parse "12h", a day or a time (UTC unless it has an offset). Raise UsageError if it is none of these."""
     if text is None:

@@ -9,7 +9,10 @@ from ipaddress import ip_address
 
 import pytest
 
+from rackwright.errors import HostError
 from rackwright.fleet.ca import CertificateAuthority
+from rackwright.gateway.ledger import Ledgers
+from rackwright.remote import Remote
 from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.roles.cloud.settings import Access
 from rackwright.roles.cloud.settings import Settings as Clouds
@@ -74,6 +77,11 @@ class Counting:
         self.host.tell(f"systemctl start {SERVICE}")
         return self.book()
 
+    def asked(self) -> Book | HostError:
+        """Return what the tool gets."""
+        with Remote([self.host.target()]) as remote:
+            return Ledgers(remote, (self.host.name,)).look()[self.host.name]
+
     def book(self) -> Book:
         return parse_book(self.host.tell(f"cat {DOCUMENT}"))
 
@@ -109,7 +117,8 @@ def test_what_it_accepted_and_what_became_of_it_are_the_same_across_reload_and_r
     host.tell("systemctl restart rackwright-gateway")
     wait_until(lambda: host.holds("systemctl is-active -q rackwright-gateway"))
     counting.ask()
-    book = counting.look()
+    book = counting.asked()
+    assert isinstance(book, Book)
     assert sums(book) == (6, 6, 0)
     assert (book.residuals, book.lost, book.dropped) == ({}, [], 0)
 
@@ -137,6 +146,7 @@ def test_a_document_that_can_t_be_read_is_left_as_it_is_and_the_unit_fails(count
     host = counting.host
     host.tell(f'systemctl stop {TIMER}; cp {DOCUMENT} /root/kept; echo \'{{"format":"ledger/9"}}\' >{DOCUMENT}')
     assert not host.holds(f"systemctl start {SERVICE}")
+    assert "reads ledger/1" in str(counting.asked())
     assert host.tell(f"cat {DOCUMENT}") == '{"format":"ledger/9"}'
     said = host.tell(f"journalctl -u {SERVICE} -o cat -n 20")
     assert 'it is "ledger/9", and this rackwright reads ledger/1' in said
@@ -152,5 +162,6 @@ def test_the_unit_is_sandboxed_and_does_nothing_while_the_gateway_is_stopped(cou
     try:
         host.tell(f"systemctl start {SERVICE}")
         assert host.tell(f"cat {DOCUMENT}") == before
+        assert "HAProxy doesn't run" in str(counting.asked())
     finally:
         host.tell("systemctl start rackwright-gateway")

@@ -13,6 +13,7 @@ from rackwright.cli.migrate import (
     erase,
     import_,
     init,
+    ledger,
     replay,
     report,
     score,
@@ -40,6 +41,7 @@ for _command in (
     score.score,
     capacity.capacity,
     cost.cost,
+    ledger.ledger,
     report.report,
 ):
     migrate.add_command(_command)
