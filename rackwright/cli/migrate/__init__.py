@@ -10,12 +10,14 @@ from rackwright.cli.migrate import (
     capacity,
     capture,
     cost,
+    cutover,
     erase,
     import_,
     init,
     ledger,
     replay,
     report,
+    rollback,
     score,
     status,
 )
@@ -43,5 +45,9 @@ for _command in (
     cost.cost,
     ledger.ledger,
     report.report,
+    cutover.cutover,
+    rollback.pause,
+    cutover.resume,
+    rollback.rollback,
 ):
     migrate.add_command(_command)

@@ -1,0 +1,84 @@
+"""How far a cutover is, and what it would do next, as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+
+from rackwright.cli.common.context import Json
+from rackwright.cli.render.table import table
+from rackwright.gateway.cutover_states import GatewayCutover
+from rackwright.lifecycle.migrate.cutover.ready import Preview
+from rackwright.migrate.cutover.state import CutoverState
+
+
+def preview_lines(found: Preview, name: str, *, executed: bool) -> Iterator[str]:
+    """Yield the share at each gateway, the steps that are left with what is in their way, and the next command."""
+    yield _standing(found.cutting.state)
+    yield from gateway_lines(found.gateways)
+    if found.cutting.state.whole:
+        yield f"next: rackwright migrate ledger; and to go back, rackwright migrate rollback {name}"
+        return
+    if found.steps:
+        yield ""
+        yield "to come: " + ", ".join(f"{step.share:g} %" for step in found.steps)
+    for problem in found.problems:
+        yield from problem.lines()
+    for step in found.steps:
+        for problem in step.problems:
+            yield from problem.lines()
+    if not executed and not found.problems and found.steps and not found.steps[0].problems:
+        yield f"next: rackwright migrate cutover {name} --execute"
+
+
+def gateway_lines(gateways: Mapping[str, GatewayCutover]) -> Iterator[str]:
+    yield from table(
+        [("gateway", "share", "new conversations", "to the fleet", "changed by", "at"), *_rows(gateways)]
+    )
+
+
+def preview_document(found: Preview) -> dict[str, Json]:
+    """Return all of it as JSON."""
+    return {
+        "state": found.cutting.state.model_dump(mode="json"),
+        "paused_by": found.cutting.paused.who if found.cutting.paused else None,
+        "gateways": {host: _gateway(one) for host, one in found.gateways.items()},
+        "steps": [
+            {"share": step.share, "problems": [asdict(problem) for problem in step.problems]} for step in found.steps
+        ],
+        "problems": [asdict(problem) for problem in found.problems],
+    }
+
+
+def _standing(state: CutoverState) -> str:
+    said = {
+        "going": f"the share is on its way to {state.share:g} %",
+        "reached": f"the fleet gets {state.share:g} % of new conversations",
+        "passed": f"the fleet gets {state.share:g} % of new conversations, and its gate has passed",
+        "failed": f"the fleet gets {state.share:g} % of new conversations again: {state.why}",
+        "open": f"the fleet gets {state.share:g} % of new conversations, without a clear verdict: {state.why}",
+        "back": "the cloud answers all requests",
+    }
+    return said[state.phase]
+
+
+def _rows(gateways: Mapping[str, GatewayCutover]) -> Iterator[tuple[str, ...]]:
+    from datetime import UTC, datetime
+
+    for host, one in gateways.items():
+        dealt = one.dealt.get(one.change)
+        when = datetime.fromtimestamp(one.record.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if one.record else "-"
+        share = "panic file" if one.panic else f"{one.percent:g} %"
+        got = f"{dealt.fleet:,} ({dealt.fleet / dealt.total:.1%})" if dealt and dealt.total else "-"
+        yield host, share, f"{dealt.total:,}" if dealt else "-", got, one.record.who if one.record else "-", when
+
+
+def _gateway(one: GatewayCutover) -> dict[str, Json]:
+    dealt = one.dealt.get(one.change)
+    return {
+        "share": one.percent,
+        "change": one.change,
+        "panic": one.panic,
+        "record": one.record.model_dump(mode="json") if one.record else None,
+        "new_conversations": {"fleet": dealt.fleet, "cloud": dealt.cloud} if dealt else None,
+    }
