@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from rackwright.errors import LeasedError
 from rackwright.gateway.ledger import Ledgers
 from rackwright.gateway.whole_ledger import Line
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.status.procedure import status
+from rackwright.state.formats import utc_now
 from rackwright.state.lease_session import refuse_open_rollout
 
 
@@ -25,13 +27,23 @@ def _rollout(place: Place) -> Iterator[str]:
 
 
 def _ledger(place: Place) -> Iterator[str]:
-    """A residual since the cutover began; while it can't be settled, requests are still on their way."""
-    session, began = place.session, next(entry.time for entry in place.log.entries if entry.step == "cutover")
-    found = Ledgers(session.remote, tuple(session.fleet.gateways)).read().since(began)
+    """Residuals since the cutover began, or began again after a rollback.
+
+    In this hour, requests may end too often to tell; those of earlier hours must be settled.
+    """
+    session = place.session
+    found = Ledgers(session.remote, tuple(session.fleet.gateways)).read().since(_began(place))
     yield from (f"{host}: {error.problems[0].what}" for host, error in found.unasked.items())
     yield from (_words(line) for line in found.residuals)
-    if found.unsettled and not found.unasked:
-        yield "the ledger isn't settled yet"
+    now = utc_now()
+    if not found.unasked and any(line.begins + line.lasts <= now for line in found.unsettled):
+        yield "the ledger of an earlier hour isn't settled yet"
+
+
+def _began(place: Place) -> datetime:
+    entries = place.log.entries
+    last = next((entry.number for entry in reversed(entries) if entry.step == "rollback"), 0)
+    return next(entry.time for entry in entries[last:] if entry.step == "cutover")
 
 
 def _words(line: Line) -> str:

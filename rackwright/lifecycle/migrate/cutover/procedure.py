@@ -8,7 +8,8 @@ from functools import partial
 
 from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.lifecycle.migrate.cutover.blocks import blocks_of
-from rackwright.lifecycle.migrate.cutover.ready import Preview, Step, preview, refuse
+from rackwright.lifecycle.migrate.cutover.ready import Preview, preview, refuse
+from rackwright.lifecycle.migrate.cutover.ready import Step as Planned
 from rackwright.lifecycle.migrate.cutover.shares import Shares
 from rackwright.lifecycle.migrate.cutover.standing import STEPS
 from rackwright.lifecycle.migrate.cutover.unleased import note_unleased
@@ -62,7 +63,7 @@ class Cutover:
     blocks: Callable[[], tuple[str, ...]]
     """Returns what keeps the share from growing, apart from the verdict."""
 
-    def run(self, state: CutoverState, steps: tuple[Step, ...]) -> CutoverState:
+    def run(self, state: CutoverState, steps: tuple[Planned, ...]) -> CutoverState:
         """Grow the share by these steps; return the state after the last one.
 
         Raise ProofError if a gate said FAIL: the fleet has the share before again. Raise Undecided if there is no
@@ -82,7 +83,7 @@ class Cutover:
             try:
                 since = self._shares.give(share, begun.change)
             except HostError as error:
-                self._back(begun, f"{share:g} % didn't reach every gateway")
+                self._back(begun, f"{share:g} % didn't reach every gateway", begun.before)
                 raise error.but(should=f"the fleet has {begun.before:g} % again", next=self._same) from None
             reached = begun.model_copy(update={"phase": "reached", "since": since})
             note(f"{share:g} % at {counted(len(since), 'gateway')}", reached)
@@ -91,16 +92,21 @@ class Cutover:
 
     def _gate(self, state: CutoverState) -> CutoverState:
         """Watch the step; return its state when it has passed."""
-        watch, step = Watch(self.place, state, self._shares.look), _Watched(self.clock.now())
-        while True:
+        next, step = self._watched(state)
+        if next is Next.BACK:
+            raise self._fallen(state, step)
+        if next is Next.PAUSE:
+            raise self._open(state, step)
+        return self._passed(state, step)
+
+    def _watched(self, state: CutoverState) -> tuple[Next, _Step]:
+        """Return what follows the step, when it is decided."""
+        watch, step = Watch(self.place, state, self._shares.look), _Step(self.clock.now())
+        next = Next.WAIT
+        while next is Next.WAIT:
             self._wait()
             next = self._judged(watch, step)
-            if next is Next.GROW:
-                return self._passed(state, step)
-            if next is Next.BACK:
-                raise self._failed(state, step.why)
-            if next is Next.PAUSE:
-                raise self._open(state, step, watch)
+        return next, step
 
     def _wait(self) -> None:
         self.clock.sleep(min(LOOK_SECONDS, self.place.plan.cutover.min_duration / 5))
@@ -119,7 +125,7 @@ class Cutover:
                 raise Undecided(f"{entry.who} {word}: {entry.what}", where=name, next=next_)
         self.place.log = log
 
-    def _judged(self, watch: Watch, step: _Watched) -> Next:
+    def _judged(self, watch: Watch, step: _Step) -> Next:
         try:
             lasted = watch.read()
             step.seen = self.clock.now()
@@ -129,12 +135,13 @@ class Cutover:
             raise Undecided(
                 f"the gateways can't be asked: {error.problems[0]}", where=self.place.plan.migration, next=self._same
             ) from None
+        step.requests = watch.fleet.count
         if watch.hopeless():
-            step.why = HOPELESS
+            step.why, step.hopeless = HOPELESS, True
             return Next.BACK
-        return self._followed(watch, step, Moment(lasted, self.clock.now() - step.start, watch.fleet.count))
+        return self._followed(watch, step, Moment(lasted, self.clock.now() - step.start, step.requests))
 
-    def _followed(self, watch: Watch, step: _Watched, moment: Moment) -> Next:
+    def _followed(self, watch: Watch, step: _Step, moment: Moment) -> Next:
         rules = self.place.plan.cutover
         if is_due(rules, moment, step.judged):
             step.judged = (*step.judged, moment.requests)
@@ -152,52 +159,58 @@ class Cutover:
                 self.place.console.say(f"{watch.state.share:g} %: waits: {one}")
         return following(rules, Moment(moment.lasted, moment.waited, moment.requests, blocked, word))
 
-    def _passed(self, state: CutoverState, step: _Watched) -> CutoverState:
+    def _passed(self, state: CutoverState, step: _Step) -> CutoverState:
         passed = tuple(sorted({*state.passed, state.share}))
         after = state.model_copy(update={"phase": "passed", "why": step.why, "passed": passed})
         self.place.note("cutover", f"{state.share:g} %: {Word.PASS}: {step.why}", after)
         return after
 
-    def _failed(self, state: CutoverState, why: str) -> RackwrightError:
-        """Give the fleet the share before, without the lease: what is wrong must not wait for another operator."""
-        self._back(state, why)
-        after = (
-            f"{state.before:g} % of new conversations go to the fleet again"
-            if state.before
-            else "the cloud answers all requests again"
-        )
-        name = self.place.plan.migration
-        return ProofError(
-            f"at {state.share:g} %: FAIL: {why}", where=name, should=after, next=f"rackwright migrate status {name}"
-        )
+    def _fallen(self, state: CutoverState, step: _Step) -> RackwrightError:
+        """Go back until a share passes, at last to the cloud; return what failed.
 
-    def _open(self, state: CutoverState, step: _Watched, watch: Watch) -> RackwrightError:
-        rules = self.place.plan.cutover
-        few = (
-            f"the fleet had {watch.fleet.count} requests in {rules.max_duration:g} s, and needs {rules.min_requests}"
-        )
+        What fails most requests goes back to the cloud at once. It needs no lease: it must not wait for others.
+        """
+        failed = f"at {state.share:g} %: FAIL: {step.why}"
+        while True:
+            state = self._back(state, step.why, 0 if step.hopeless else state.before)
+            self.place.console.say(f"{failed}; {_left(state)}")
+            if not state.share:
+                return self._error(failed, _left(state))
+            next, step = self._watched(state)
+            if next is not Next.BACK:
+                return self._error(failed, f"{_left(state)}; {step.why}")
+
+    def _error(self, what: str, should: str) -> ProofError:
+        name = self.place.plan.migration
+        return ProofError(what, where=name, should=should, next=f"rackwright migrate status {name}")
+
+    def _open(self, state: CutoverState, step: _Step) -> RackwrightError:
+        rules, name = self.place.plan.cutover, self.place.plan.migration
+        few = f"the fleet had {step.requests} requests, and needs {rules.min_requests}"
         why = "; ".join(step.blocked) or step.why or few
         self.place.note(
             "cutover", f"{state.share:g} %: open: {why}", state.model_copy(update={"phase": "open", "why": why})
         )
         return Undecided(
             f"at {state.share:g} %: no clear verdict in time: {why}",
-            where=self.place.plan.migration,
+            where=name,
             should="the share stays as it is",
-            next=f"{self._same}; or rackwright migrate rollback {self.place.plan.migration}",
+            next=f"{self._same}; or rackwright migrate rollback {name}",
         )
 
-    def _back(self, state: CutoverState, why: str) -> None:
-        """Give the fleet the share that it had before the step, as far as gateways can be reached, and note it."""
-        session, name, change = self.place.session, self.place.plan.migration, new_run_id()
-        since, missed = self._shares.give_back(state.before, change)
+    def _back(self, state: CutoverState, why: str, share: float) -> CutoverState:
+        """Give the fleet this smaller share, as far as gateways can be reached; note it, and return the state."""
+        session, plan = self.place.session, self.place.plan
+        change = new_run_id()
+        since, missed = self._shares.give_back(share, change)
         for host, problem in missed.items():
             self.place.console.say(f"{host}: {problem}")
-        update = {"phase": "failed", "share": state.before, "change": change, "since": since, "why": why}
-        what = f"{state.share:g} %: {why}; back to {state.before:g} %"
-        self.place.log = note_unleased(
-            session, name, "cutover", what, state.model_copy(update={**update, "missed": missed})
-        )
+        lower = max((one for one in plan.cutover.share if one < share), default=0.0)
+        update = {"phase": "failed", "share": share, "before": lower, "change": change, "since": since, "why": why}
+        after = state.model_copy(update={**update, "missed": missed})
+        what = f"{state.share:g} %: {why}; back to {share:g} %"
+        self.place.log = note_unleased(session, plan.migration, "cutover", what, after)
+        return after
 
     @property
     def _shares(self) -> Shares:
@@ -209,18 +222,28 @@ class Cutover:
 
 
 @dataclass
-class _Watched:
+class _Step:
     start: float
     seen: float = 0.0
     """When all gateways last answered."""
+    requests: int = 0
+    """That the fleet has had."""
     judged: tuple[int, ...] = ()
-    """The fleet's requests at each verdict."""
+    """The same at each verdict."""
     verdict: Verdict | None = None
     why: str = ""
+    hopeless: bool = False
+    """Whether most of the fleet's requests fail."""
     blocked: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.seen = self.start
+
+
+def _left(state: CutoverState) -> str:
+    """Return what a way back has led to."""
+    again = f"the fleet gets {state.share:g} % of new conversations again"
+    return again if state.share else "the cloud answers all requests again"
 
 
 def _is_there(state: CutoverState, share: float) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rackwright.errors import FleetError, Problem, RackwrightError
+from rackwright.errors import FleetError, Problem, ProofError
 from rackwright.fleet.fleet import Fleet
 from rackwright.gateway.cutover_states import GatewayCutover
 from rackwright.lifecycle.migrate.cutover.standing import Cutting, cutting_of
@@ -58,10 +58,10 @@ def preview(place: Place, gateways: Mapping[str, GatewayCutover], first: float |
 
 
 def refuse(problems: tuple[Problem, ...], place: Place) -> None:
-    """Raise RackwrightError with all of them, if there are any."""
+    """Raise ProofError with all of them, if there are any."""
     if problems:
         where = place.plan.migration
-        raise RackwrightError("the cutover can't go on", where=where).with_problems(problems)
+        raise ProofError("the cutover can't go on", where=where).with_problems(problems)
 
 
 def _shares(plan: Plan, now: Cutting, first: float | None) -> tuple[float, ...]:

@@ -46,22 +46,36 @@ def test_a_step_lasts_as_long_and_has_as_many_requests_as_the_plan_says(at: Made
     assert at.world.now() - before >= 30
 
 
-def test_a_fleet_that_gets_worse_loses_the_share_that_it_got(at: Made) -> None:
+def test_a_fleet_that_gets_worse_goes_back_until_the_cloud_answers(at: Made) -> None:
     at.run(5)
-    at.world.at[int(at.world.now()) + 20] = lambda: setattr(at.world, "fails", 0.5)
-    with pytest.raises(ProofError, match=r"at 25 %: FAIL: .*5 % of new conversations go to the fleet again"):
+    at.world.slow = 3
+    with pytest.raises(ProofError, match=r"at 25 %: FAIL: .*the cloud answers all requests again"):
+        at.run(25)
+    assert all(not gateway.change for gateway in at.world.gateways.values())
+    said = [line for line in at.desk.said if "FAIL" in line]
+    assert [line.partition(" again")[0].rpartition("; ")[2] for line in said[1::2]] == [
+        "the fleet gets 5 % of new conversations",
+        "the cloud answers all requests",
+    ]
+    assert (at.state.phase, at.state.under_way, at.state.passed) == ("failed", False, (5,))
+
+
+def test_a_fleet_that_is_well_with_less_keeps_the_share_before(at: Made) -> None:
+    at.run(5)
+    at.world.most = 5
+    with pytest.raises(ProofError, match=r"at 25 %: FAIL: .*the fleet gets 5 % of new conversations again"):
         at.run(25)
     assert {gateway.share for gateway in at.world.gateways.values()} == {5}
     assert (at.state.phase, at.state.share, at.state.passed) == ("failed", 5, (5,))
     assert "back to 5 %" in at.desk.open().entries()[-1].what
 
 
-def test_a_fleet_that_fails_most_requests_goes_back_at_once(at: Made) -> None:
+def test_a_fleet_that_fails_most_requests_goes_back_to_the_cloud_at_once(at: Made) -> None:
     at.run(5)
     at.desk.edit("min_duration: 30s", "min_duration: 500s")
     before = at.world.now()
     at.world.at[int(before) + 5] = lambda: setattr(at.world, "fails", 0.9)
-    with pytest.raises(ProofError, match="most of the fleet's requests fail"):
+    with pytest.raises(ProofError, match=r"most of the fleet's requests fail.*the cloud answers all requests again"):
         at.run(25)
     assert at.world.now() - before < 250
 
@@ -83,8 +97,8 @@ def test_a_slow_fleet_goes_back(at: Made) -> None:
 
 def test_the_whole_share_is_compared_with_the_cloud_of_the_step_before(at: Made) -> None:
     at.run(5, 25, 50)
-    at.world.slow = 3
-    with pytest.raises(ProofError, match=r"at 100 %: FAIL.*50 % of new conversations go to the fleet again"):
+    at.world.most = 50
+    with pytest.raises(ProofError, match=r"at 100 %: FAIL.*the fleet gets 50 % of new conversations again"):
         at.run(100)
 
 

@@ -50,6 +50,8 @@ class World:
     """The share of the fleet's requests that fail."""
     slow: float = 1.0
     """How many times as long as the cloud's the fleet's answers take."""
+    most: float = 100
+    """The largest share with which the fleet's answers are as fast as the cloud's."""
     at: dict[int, Callable[[], None]] = field(default_factory=dict)
     """Second → what happens then."""
     asked: int = 0
@@ -79,11 +81,12 @@ class World:
             if change:
                 dealt = gateway.dealt.get(change, Dealt(0, 0))
                 gateway.dealt[change] = Dealt(dealt.fleet + fleet, dealt.cloud + (not fleet))
-                gateway.lines.append((START + second + gateway.ahead, self._line(number, fleet)))
+                slow = self.slow if percent <= self.most else 3
+                gateway.lines.append((START + second + gateway.ahead, self._line(number, fleet, slow)))
 
-    def _line(self, number: int, fleet: bool) -> Access:
+    def _line(self, number: int, fleet: bool, slow: float) -> Access:
         failed = fleet and self.asked % 100 < self.fails * 100
-        taken = int((300 + self.asked * 37 % 100) * (self.slow if fleet else 1))
+        taken = int((300 + self.asked * 37 % 100) * (slow if fleet else 1))
         return Access.model_construct(
             name="gpt-4o-mini",
             side="fleet" if fleet else "cloud",
