@@ -89,6 +89,12 @@ ROLES = (
         30,
     ),
     Role(
+        "ledger",
+        ("roles/ledger/templates/*", "roles/ledger/units.py"),
+        ("tests/roles/test_sandboxes.py", "tests/roles/test_ledger.py", "tests/gateway/test_ledger.py"),
+        12,
+    ),
+    Role(
         "downtime",
         ("roles/gateway/templates/downtime.lua",),
         (*_GATEWAY, "tests/gateway/test_replaced.py", "tests/gateway/test_downtime.py"),

@@ -134,6 +134,9 @@ def test_a_gateway_that_is_killed_leaves_a_residual_that_the_other_one_knows(pai
     first.stack.gateway.process.wait(60)
     pair.cloud.steps.release(100)
 
+    with pytest.raises(OSError, match="can't be asked"):
+        first.look()
+
     # While nobody can ask it, how many are lost isn't known.
     copies = second.look()
     silent = whole({"gate1": HostError("no answer"), "gate2": second.look()}, [copies])

@@ -96,6 +96,11 @@ def test_the_program_starts_without_anything_but_its_own_files(tmp_path: Path) -
 def test_the_unit_names_the_places_that_the_tool_uses_and_does_nothing_without_a_gateway() -> None:
     lines = service(SETTINGS).splitlines()
     assert {
+        "Type=oneshot",
+        "After=rackwright-gateway.service",
+        "TimeoutStartSec=300",
+        # Answers have priority.
+        *("Nice=10", "CPUWeight=20", "IOWeight=20"),
         "ExecCondition=/usr/bin/systemctl --quiet is-active rackwright-gateway.service",
         f"ExecStartPre=/usr/bin/sha256sum --check --strict --quiet {FOLDER}/{SUMS}",
         f"ExecStart=/usr/bin/python3 -I -S -B {FOLDER} gate1 {FOLDER}/{TABLES} {TAG} {DOCUMENT}",
