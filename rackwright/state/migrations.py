@@ -30,7 +30,9 @@ MOST_ENTRY = 2**14
 """Bytes."""
 MOST_RESULT = 2**20
 """Bytes of a result; etcd takes hardly more in one document."""
-Step = Literal["init", "capture", "import", "erase", "assess", "replay", "golden", "score", "capacity", "cost"]
+Step = Literal[
+    "init", "capture", "import", "erase", "assess", "replay", "golden", "score", "capacity", "cost", "export"
+]
 """What is done to a migration; `golden`: a score asks the cloud the golden set."""
 Said = Annotated[str, StringConstraints(max_length=1000)]
 Model = TypeVar("Model", bound=Stored)

@@ -11,6 +11,7 @@ from rackwright.cli.migrate import (
     capture,
     cost,
     erase,
+    export,
     import_,
     init,
     replay,
@@ -40,6 +41,7 @@ for _command in (
     score.score,
     capacity.capacity,
     cost.cost,
+    export.export,
     report.report,
 ):
     migrate.add_command(_command)
