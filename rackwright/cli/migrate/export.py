@@ -44,7 +44,7 @@ def export(
     from rackwright.cli.render.migrate_report.export_text import export_lines, verified_lines
     from rackwright.lifecycle.migrate.export import procedure
     from rackwright.lifecycle.migrate.export.opened import export_path
-    from rackwright.lifecycle.migrate.export.verifying import verify_export
+    from rackwright.lifecycle.migrate.export.verification import verify_export
     from rackwright.lifecycle.migrate.place import open_place
     from rackwright.lifecycle.session.session import open_session
 

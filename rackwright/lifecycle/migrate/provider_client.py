@@ -91,7 +91,7 @@ class ProviderClient:
     def content(self, path: str, take: Callable[[Iterator[bytes]], Got]) -> Got:
         """Return what `take` makes of the content, which it gets in parts as the provider sends it.
 
-        It is called again, to begin anew, if the content is cut. Raise Refused, Halt, and what `take` raises.
+        It is called again, from the beginning, if the content is cut. Raise Refused, Halt, and what `take` raises.
         """
         return self._asked(path, {}, lambda answer: take(self._parts(answer)))
 

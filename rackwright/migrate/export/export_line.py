@@ -36,7 +36,7 @@ class Piece(Stored):
     bytes: Count
     sha256: Sha256
     parts: tuple[Part, ...] = ()
-    """Each is encrypted by itself; decrypted in this order, they are the content."""
+    """Each is encrypted on its own; decrypted in this order, they are the content."""
 
 
 class ObjectLine(Stored):

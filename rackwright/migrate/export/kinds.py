@@ -1,4 +1,4 @@
-"""The kinds of objects of an export, and what each consists of besides the object itself."""
+"""The kinds of objects of an export, and what each consists of, next to the object itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ENDED = ("succeeded", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class PieceOf:
-    """A part of an object that is fetched by itself: lines of JSON, page by page, or a raw content."""
+    """A part of an object that is fetched on its own: lines of JSON, page by page, or a raw content."""
 
     name: str
     path: str

@@ -1,4 +1,4 @@
-"""The encrypted files of an export. A content is cut into parts, each of which age decrypts by itself.
+"""The encrypted files of an export. A content is cut into parts, each of which age decrypts on its own.
 
 So writing and reading need the same memory for any size, and `age -d` of one part after another gives the content.
 """

@@ -8,7 +8,7 @@ from typing import Any
 from rackwright.lifecycle.migrate.export.opened import export_path
 from rackwright.lifecycle.migrate.export.procedure import Asked, export
 from rackwright.migrate.export.export_list import ExportList
-from rackwright.migrate.export.exported import Exported
+from rackwright.migrate.export.export_result import Exported
 from rackwright.migrate.export.part_files import decrypted
 from tests.lifecycle.migrate.desks import Desk
 from tests.loopback_tls import bundle

@@ -11,7 +11,7 @@ import pytest
 
 from rackwright.errors import FleetError, LeasedError, ProofError, RackwrightError
 from rackwright.lifecycle.migrate.export.opened import export_path
-from rackwright.lifecycle.migrate.export.verifying import verify_export
+from rackwright.lifecycle.migrate.export.verification import verify_export
 from rackwright.migrate.export import part_files
 from rackwright.migrate.folder_key import FolderKey
 from rackwright.migrate.folder_list import locked

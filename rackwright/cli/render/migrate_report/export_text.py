@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rackwright.cli.render.table import table
 from rackwright.migrate.export.export_list import LIST
-from rackwright.migrate.export.exported import Exported
+from rackwright.migrate.export.export_result import Exported
 from rackwright.migrate.export.verify import Verified
 from rackwright.report.words import counted, size
 
@@ -43,4 +43,4 @@ def _standing(found: Exported) -> str:
 def _rows(found: Exported) -> Iterator[tuple[str, ...]]:
     for kind, one in found.kinds.items():
         counts = (one.listed, one.new, one.changed, one.same, one.gone, one.missing)
-        yield (kind, *(f"{number:,}" if number else "-" for number in counts), size(one.bytes))
+        yield (kind, *(f"{number:,}" if number else "-" for number in counts), size(one.bytes) if one.bytes else "-")

@@ -10,7 +10,7 @@ from pathlib import Path
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.migrate.export.export_list import ExportList
-from rackwright.migrate.export.exported import Exported
+from rackwright.migrate.export.export_result import Exported
 from rackwright.migrate.export.part_files import number_of, remove_strays, wrong_part
 from rackwright.migrate.folder import Folder, create_private
 from rackwright.migrate.folder_list import locked

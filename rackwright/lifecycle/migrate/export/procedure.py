@@ -9,16 +9,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.export.exporter import THREADS, Exporter
+from rackwright.lifecycle.migrate.export.fetch_all import THREADS, Exporter
 from rackwright.lifecycle.migrate.export.opened import checked, opened
-from rackwright.lifecycle.migrate.export.tally import Tally
+from rackwright.lifecycle.migrate.export.tally import ORDER, Tally
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.plan_provider import plan_provider
 from rackwright.lifecycle.migrate.provider_client import Limits
 from rackwright.lifecycle.migrate.provider_turns import Halt, Turns
 from rackwright.migrate.export.export_line import RunLine
 from rackwright.migrate.export.export_list import ExportList
-from rackwright.migrate.export.exported import Exported
+from rackwright.migrate.export.export_result import Exported
 from rackwright.migrate.export.ids_file import check_ids
 from rackwright.migrate.export.kinds import LISTED
 from rackwright.stopping import stoppable
@@ -41,7 +41,7 @@ class Asked:
     compare: bool = False
     accepted: Sequence[str] = ()
     other: bool = False
-    """Whether the list that is here is taken, or a new one begun, although the log knows another."""
+    """Whether the list that is here is taken, or a new one is started, although the log knows another."""
 
 
 def export(place: Place, asked: Asked) -> Exported:
@@ -103,7 +103,7 @@ class _Exporting:
         return Exported(
             host=host,
             kinds=tally.kinds,
-            missing=tuple(tally.missing),
+            missing=tuple(sorted(tally.missing, key=lambda one: (ORDER.index(one.kind), one.id))),
             unlisted=dict(tally.unlisted),
             not_offered=tuple(tally.not_offered),
             damaged=self.damaged,

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from rackwright.migrate.export.export_line import HARMLESS, ObjectLine
-from rackwright.migrate.export.exported import MOST_MISSING, KindCount, Missing
+from rackwright.migrate.export.export_result import MOST_MISSING, KindCount, Missing
+from rackwright.migrate.export.kinds import KINDS, WEIGHTS
 from rackwright.report.words import counted, size
 
 SAY_SECONDS = 10.0
+ORDER = (*KINDS, WEIGHTS)
 
 
 @dataclass
@@ -36,7 +38,7 @@ class Tally:
 
     @property
     def kinds(self) -> dict[str, KindCount]:
-        return {kind: KindCount.model_validate(counts) for kind, counts in self._counts.items()}
+        return {kind: KindCount.model_validate(self._counts[kind]) for kind in ORDER if kind in self._counts}
 
     def count(self, kind: str, what: str, bytes: int = 0) -> None:
         """`what`: a field of KindCount."""

@@ -8,7 +8,7 @@ from rackwright.errors import ProofError, RackwrightError
 from rackwright.lifecycle.migrate.export.opened import opened
 from rackwright.lifecycle.migrate.export.tally import SAY_SECONDS
 from rackwright.lifecycle.migrate.place import Place
-from rackwright.migrate.export.exported import Exported
+from rackwright.migrate.export.export_result import Exported
 from rackwright.migrate.export.verify import Verified, verify
 from rackwright.report.words import counted, size
 

@@ -136,9 +136,8 @@ class Exporter:
         self.tally.count(kind.name, "listed")
         self._named |= {file: f"{key} of {id}" for file, key in files_named_in(item).items()}
         if weights := weights_of(item):
-            self._lacks(
-                lacking(Job(Kind(WEIGHTS, ""), weights), "never", f"no provider of this API hands out weights ({id})")
-            )
+            reason = f"this API hands out no weights ({id})"
+            self._lacks(lacking(Job(Kind(WEIGHTS, ""), weights), "never", reason))
         self._offer(Job(kind, id, item))
 
     def _offer(self, job: Job) -> None:
