@@ -13,8 +13,9 @@ from rackwright.values.text import Sha256
 
 PART_NAME = r"[0-9]{5,9}/[0-9]{8,12}-[0-9]{4,8}\.age"
 Count = Annotated[int, Field(ge=0)]
-Why = Literal["vanished", "withheld", "differs", "failed", "absent", "never"]
-"""vanished: it was listed, and is gone; withheld: the provider refuses it; absent: an id that it doesn't list, and
+Why = Literal["vanished", "withheld", "differs", "failed", "lost", "absent", "never"]
+"""vanished: it was listed, and is gone; withheld: the provider refuses it; lost: its files
+here are damaged, and the provider doesn't have it any more; absent: an id that it doesn't list, and
 doesn't have; never: no provider hands it out."""
 HARMLESS: tuple[Why, ...] = ("absent", "never")
 """What doesn't keep an export from being whole: there is nothing to export."""

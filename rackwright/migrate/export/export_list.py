@@ -116,11 +116,16 @@ class ExportList:
             self._take(self.length, line)
             self.length += len(whole)
 
-    def mark_damaged(self, start: int) -> None:
-        """Let the object whose content is in the line that begins there count as not complete."""
+    def mark_damaged(self, start: int) -> bool:
+        """Let the object whose content is in the line that begins there count as not complete.
+
+        Return False if a later line has another content of it.
+        """
+        found = False
         for key, one in self.known.items():
             if one.exported == start:
-                self.known[key] = replace(one, damaged=True)
+                self.known[key], found = replace(one, damaged=True), True
+        return found
 
     def sha256(self, size: int | None = None) -> str | None:
         """Return the sha256 of the first bytes, or of all whole lines; None: there are fewer."""

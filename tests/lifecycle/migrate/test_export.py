@@ -234,6 +234,28 @@ def test_a_damaged_part_is_named_and_fetched_again(desk: Desk, cloud: StandInClo
     assert what_is_there(desk) == before
 
 
+@pytest.mark.parametrize("gone_before", [True, False])
+def test_damage_to_what_the_provider_has_no_more_is_a_loss(
+    desk: Desk, cloud: StandInCloud, *, gone_before: bool
+) -> None:
+    run(desk)
+    line = exports_of(desk).earlier("stored chat completions", "chatcmpl-2")
+    assert line is not None
+    cloud.objects["/v1/chat/completions"].pop()
+    if gone_before:
+        assert run(desk).whole
+    place = export_path(desk.open().folder) / line.pieces[0].parts[0].file
+    kept = place.read_bytes()
+    place.unlink()
+    for _ in range(2):
+        done = run(desk)
+        lost = [one.id for one in done.missing if one.why == "lost"]
+        assert (lost, done.whole) == (["chatcmpl-2"], False)
+    place.write_bytes(kept)
+    assert run(desk).whole
+    assert exports_of(desk).known["stored chat completions", "chatcmpl-2"].gone
+
+
 def test_verification_finds_what_was_changed(desk: Desk, cloud: StandInCloud) -> None:
     with pytest.raises(RackwrightError, match="no export that came to an end"):
         verify_export(desk.open())

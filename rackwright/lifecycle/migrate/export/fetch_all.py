@@ -207,7 +207,7 @@ class Exporter:
 
     def _note_gone(self) -> None:
         for (kind, id), one in list(self.exports.known.items()):
-            if not one.gone and (kind, id) not in self._seen and self._is_listed(kind, id):
+            if not (one.gone and not one.damaged) and (kind, id) not in self._seen and self._is_listed(kind, id):
                 self._gone(kind, id)
 
     def _is_listed(self, kind: str, id: str) -> bool:
@@ -219,6 +219,9 @@ class Exporter:
 
     def _gone(self, kind: str, id: str) -> None:
         known = self.exports.known.get((kind, id))
-        if known and not known.gone:
+        if known and known.damaged:
+            reason = "its files here are damaged, and the provider doesn't have it any more: restore them from a copy"
+            self._lacks(lacking(Job(KINDS[kind], id), "lost", reason))
+        elif known and not known.gone:
             self.exports.append(ObjectLine(kind=kind, id=id, state="gone", at=time.time()))
             self.tally.count(kind, "gone")

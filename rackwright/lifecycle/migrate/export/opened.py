@@ -49,8 +49,9 @@ def checked(place: Place, exports: ExportList) -> tuple[Iterator[int], int]:
         for part in (part for piece in line.pieces for part in piece.parts):
             named.add(number_of(part))
             if wrong := wrong_part(exports.path, part):
-                place.console.say(f"{exports.path / part.file} {wrong}: {line.kind} {line.id} is fetched again")
-                exports.mark_damaged(start)
+                newest = exports.mark_damaged(start)
+                then = "is fetched again" if newest else "has a later content; restore the file from a copy"
+                place.console.say(f"{exports.path / part.file} {wrong}: {line.kind} {line.id} {then}")
                 damaged += 1
     return itertools.count(remove_strays(exports.path, named) + 1), damaged
 
