@@ -43,8 +43,10 @@ LONGEST_WAIT = 60.0
 """Seconds."""
 LIST_SECONDS = 300.0
 """For one list."""
+SLOW_START = 60.0
+"""Seconds for which a content may be slower than SLOWEST."""
 SLOWEST = 10_000
-"""Bytes per second of a content, after LONGEST_WAIT."""
+"""Bytes per second."""
 SECONDS = 30.0
 """Without a byte of an answer."""
 pause = time.sleep
@@ -187,7 +189,7 @@ class ProviderClient:
         for part in answer.iter_raw():
             self.turns.refuse_halted()
             size += len(part)
-            if time.monotonic() - began > LONGEST_WAIT + size / SLOWEST:
+            if time.monotonic() - began > SLOW_START + size / SLOWEST:
                 raise Refused("failed", f"its content is slower than {SLOWEST // 1000} kB/s")
             yield part
 
