@@ -41,6 +41,8 @@ PAGE = 20
 ADMIN_PATHS = ("/v1/organization/usage/completions", "/v1/organization/costs")
 POSTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 LISTS = ("/v1/files", "/v1/batches", "/v1/fine_tuning/jobs", "/v1/vector_stores", "/v1/chat/completions")
+UNLISTED = ("/v1/responses", "/v1/conversations")
+"""What `objects` has under these paths is found only by its id."""
 KNOWN = frozenset(
     "model messages prompt input stream stream_options max_tokens max_completion_tokens temperature top_p n stop "
     "seed tools tool_choice parallel_tool_calls response_format logprobs top_logprobs logit_bias presence_penalty "
@@ -107,6 +109,12 @@ class StandInCloud:
     """Name → further fields of its entry, like shutdown_date."""
     objects: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Path of a list → what is in it, newest first."""
+    hidden: set[str] = field(default_factory=set)
+    """Ids that no list has, of objects that are found by them."""
+    contents: dict[str, bytes] = field(default_factory=dict)
+    """Id of a file → its content."""
+    rate: int = 0
+    """How many requests it takes in a second; it answers others with 429. 0: any number."""
     engine: str = ""
     """The engine that answers completions: http://HOST:PORT or unix:PATH; "": a rule does."""
     faults: list[Fault] = field(default_factory=list)
@@ -124,6 +132,8 @@ class StandInCloud:
     """How many connections have brought a request."""
     url: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    window: list[int] = field(default_factory=lambda: [0, 0])
+    """The current second, and how many requests it has had."""
     ended: threading.Event = field(default_factory=threading.Event, repr=False)
     """Set at the end, so that no silence outlasts a test."""
     server: Server | None = field(default=None, repr=False)
@@ -154,6 +164,15 @@ class StandInCloud:
         """Show this certificate to clients that connect from now on."""
         assert self.server is not None
         self.server.tls = tls_of(certificate, key)
+
+    def taken(self) -> tuple[int, int]:
+        """Count a request; return how many more this second takes, -1: not even this one, and its milliseconds."""
+        now = time.time()
+        with self.lock:
+            if self.window[0] != int(now):
+                self.window[:] = [int(now), 0]
+            self.window[1] += 1
+            return max(self.rate - self.window[1], -1), int((1 - now % 1) * 1000) + 1
 
     def fault(self, path: str, key: str) -> Fault | None:
         """Return the fault that meets this request, and count it."""
@@ -217,6 +236,8 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: Server
     _counted = False
+    _limits: Mapping[str, str] = {}
+    """Headers about the rate."""
 
     def do_GET(self) -> None:
         self._take("")
@@ -238,6 +259,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             fault = self.server.cloud.fault(path, self._key())
             if fault is not None and self._fail(fault):
+                return
+            if self.server.cloud.rate and self._limited():
                 return
             if fixed := self.server.cloud.fixed:
                 self._answer_fixed(fixed)
@@ -272,6 +295,17 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         return True
 
+    def _limited(self) -> bool:
+        """Answer 429 if this second has had enough requests; return whether that was all."""
+        left, milliseconds = self.server.cloud.taken()
+        self._limits = {
+            "x-ratelimit-remaining-requests": str(max(left, 0)),
+            "x-ratelimit-reset-requests": f"{milliseconds}ms",
+        }
+        if left < 0:
+            self._json(429, _error("Rate limit reached.", "rate_limit"), {"retry-after-ms": str(milliseconds)})
+        return left < 0
+
     def _drip(self) -> None:
         """Answer a byte from time to time, without an end."""
         self.close_connection = True
@@ -297,8 +331,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(403 if known else 401, _error(message, None if known else "invalid_api_key"))
         elif self.command == "POST" and path in POSTS:
             self._complete(path, cut=cut)
-        elif self.command == "GET" and (found := self._listed(path)) is not None:
-            self._json(200, found)
+        elif self.command == "GET" and (stored := cloud.contents.get(_file_of(path))) is not None:
+            self._write(200, stored, "application/octet-stream", sent=len(stored) // 2 if cut else None)
+        elif self.command == "GET" and (found := self._listed(path) or self._object(path)) is not None:
+            content = json.dumps(found).encode()
+            self._write(200, content, "application/json", sent=len(content) // 2 if cut else None)
         else:
             self._json(404, _error(f"Invalid URL ({self.command} {path})", None))
 
@@ -312,9 +349,15 @@ class _Handler(BaseHTTPRequestHandler):
         if path in ADMIN_PATHS:
             return _buckets(cloud.objects.get(path, []), limit, asked.get("page", ["0"])[0])
         store = path.startswith("/v1/vector_stores/") and path.endswith("/files")
-        if path not in LISTS and not store:
+        if path not in LISTS and not store and (path not in cloud.objects or path in UNLISTED):
             return None
-        return _page(cloud.objects.get(path, []), limit, asked.get("after", [""])[0])
+        items = [one for one in cloud.objects.get(path, []) if one["id"] not in cloud.hidden]
+        return _page(items, limit, asked.get("after", [""])[0])
+
+    def _object(self, path: str) -> dict[str, Any] | None:
+        """Return an object that is asked for by its id."""
+        among, _, id = path.rpartition("/")
+        return next((one for one in self.server.cloud.objects.get(among, []) if one.get("id") == id), None)
 
     def _complete(self, path: str, *, cut: bool) -> None:
         cloud = self.server.cloud
@@ -393,7 +436,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer; `sent`: close the connection after so many bytes of the content."""
         self._one.status = status
         self.send_response(status)
-        for name, value in {"content-type": kind, "content-length": str(len(content)), **(headers or {})}.items():
+        usual = {"content-type": kind, "content-length": str(len(content))}
+        for name, value in {**usual, **self._limits, **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content[:sent])
@@ -493,6 +537,11 @@ def _embeddings(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {"object": "list", "data": data, "model": asked["model"], "usage": usage}
 
 
+def _file_of(path: str) -> str:
+    """Return the id of the file whose content is asked for, "" if none is."""
+    return path.removeprefix("/v1/files/").removesuffix("/content") if path.endswith("/content") else ""
+
+
 def _model(name: str, more: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 1_720_000_000, "owned_by": "stand-in", **more}
 
@@ -577,7 +626,7 @@ def main(order: Mapping[str, Any]) -> None:
     loopback), and fields of StandInCloud."""
     place = (Path(order["certificate"]), Path(order["key"]), order.get("address", "0.0.0.0"), order.get("port", 443))
     with stand_in_cloud(*place) as cloud:
-        for name in ("keys", "admin_keys", "auth", "models", "objects", "engine", "varying"):
+        for name in ("keys", "admin_keys", "auth", "models", "objects", "engine", "varying", "rate"):
             if name in order:
                 setattr(cloud, name, order[name])
         control = Server(("127.0.0.1", order.get("control", 8700)), _Control)

@@ -51,6 +51,10 @@ class Folder:
     def __post_init__(self, identity: Secret | Callable[[], Secret] | None) -> None:
         self._key = FolderKey(self.recipient, identity)
 
+    @property
+    def key(self) -> FolderKey:
+        return self._key
+
     def manifest(self) -> Manifest:
         """Return the folder's list of files; an empty one if there is none yet. Raise RackwrightError if damaged."""
         return read_manifest(self.path)
@@ -73,7 +77,7 @@ class Folder:
         What was written before an exception of `lines` stays. Raise RackwrightError if a file can't be written.
         """
         written: list[str] = []
-        self._create()
+        create_private(self.path)
         for chunk, count in _chunks(lines):
             written.append(self._add(kind, chunk, count))
         return tuple(written)
@@ -90,7 +94,7 @@ class Folder:
                 return name
         if not is_encrypted(content):
             raise RackwrightError("what was fetched is no file encrypted by age", where=str(self.path))
-        self._create()
+        create_private(self.path)
         return self._store(kind, content, lines, origin)
 
     def checked(self, content: bytes) -> bool:
@@ -145,15 +149,6 @@ class Folder:
                 (self.path / name).unlink(missing_ok=True)
         return len(names)
 
-    def _create(self) -> None:
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not (ignored := self.path / ".gitignore").exists():
-                # Neither git nor a kit of the fleet's files should have what will be erased.
-                replace_file(ignored, b"*\n", mode=0o600)
-        except OSError as error:
-            raise RackwrightError(f"can't be written: {error.strerror}", where=str(self.path)) from None
-
     def _add(self, kind: FileKind, chunk: bytes, count: int) -> str:
         return self._store(kind, self._key.encrypted(chunk), count)
 
@@ -202,6 +197,17 @@ class Folder:
         if content is None or hashlib.sha256(content).hexdigest() != one.sha256:
             raise RackwrightError("is missing or was changed", where=str(place), should=_DAMAGED)
         return content
+
+
+def create_private(path: Path) -> None:
+    """Ensure that the folder exists, for this user only. Raise RackwrightError if it can't be made."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (ignored := path / ".gitignore").exists():
+            # Neither git nor a kit of the fleet's files should have what is in it.
+            replace_file(ignored, b"*\n", mode=0o600)
+    except OSError as error:
+        raise RackwrightError(f"can't be written: {error.strerror}", where=str(path)) from None
 
 
 def _json_lines(text: bytes) -> list[str]:

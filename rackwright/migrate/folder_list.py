@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from rackwright.errors import RackwrightError
+from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.yaml_file import replace_file
 from rackwright.values.base import Stored
 
@@ -72,8 +72,11 @@ def manifest_sha256(folder: Path) -> str | None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other commands on this machine from changing the list meanwhile: what they add would be lost."""
+def locked(folder: Path, busy: str = "") -> Iterator[None]:
+    """Keep other commands on this machine from changing the list meanwhile: what they add would be lost.
+
+    `busy`: raise LeasedError with this text if another command is at it; "": wait for its end.
+    """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
@@ -81,6 +84,8 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         # A blocking call would also stop the greenlet of this process that has the lock.
         while not _taken(descriptor):
+            if busy:
+                raise LeasedError(busy, where=str(folder))
             time.sleep(0.02)
         yield
     finally:

@@ -7,6 +7,14 @@ from typing import Literal
 
 from rackwright.values.base import Stored
 
+LISTS = {
+    "files": "/files",
+    "batches": "/batches",
+    "fine-tuning jobs": "/fine_tuning/jobs",
+    "vector stores": "/vector_stores",
+    "stored chat completions": "/chat/completions",
+}
+"""Kind of objects → path of its list."""
 Access = Literal["listed", "partly", "needs an admin key", "not offered", "failed"]
 """partly: there is more than was read; not offered: this provider doesn't have it."""
 

@@ -41,6 +41,7 @@ Step = Literal[
     "score",
     "capacity",
     "cost",
+    "export",
     "cutover",
     "rollback",
     "pause",

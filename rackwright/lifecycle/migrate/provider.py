@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rackwright.errors import SecretError
-from rackwright.fleet.downloads import route_from_here
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.hosts.cloud_access import cloud_ca, cloud_key
-from rackwright.fleet.secrets import resolve
-from rackwright.lifecycle.migrate.provider_client import Page, ProviderClient, Refused, provider_client
+from rackwright.lifecycle.migrate.plan_provider import plan_provider
+from rackwright.lifecycle.migrate.provider_answers import Page, Refused
+from rackwright.lifecycle.migrate.provider_client import ProviderClient
 from rackwright.migrate.plan.plan import Plan
-from rackwright.migrate.plan.plan_file import plan_file
-from rackwright.migrate.provider_objects import Access, Objects, ProvidedModel, ProviderObjects, Usage
-from rackwright.values.secrets import Secret
+from rackwright.migrate.provider_objects import LISTS, Access, Objects, ProvidedModel, ProviderObjects, Usage
 
-LISTS = {
-    "files": "/files",
-    "batches": "/batches",
-    "fine-tuning jobs": "/fine_tuning/jobs",
-    "vector stores": "/vector_stores",
-    "stored chat completions": "/chat/completions",
-}
 USAGE_DAYS = 30
 USAGE_PAGE = 31
 """The most daily buckets that OpenAI returns at once."""
-_ACCESS: Mapping[str, Access] = {"key": "needs an admin key", "absent": "not offered", "failed": "failed"}
+_ACCESS: Mapping[str, Access] = {
+    "key": "needs an admin key",
+    "absent": "not offered",
+    "large": "failed",
+    "failed": "failed",
+}
 _MOST = 10**15
 
 
@@ -41,31 +33,15 @@ def provider_objects(fleet: Fleet, plan: Plan) -> ProviderObjects:
 
     Raise SecretError if a key doesn't resolve, FleetError if the file with its CAs can't be used.
     """
-    cloud = fleet.file.clouds[plan.cloud]
-    base = plan.provider.url or cloud.url
-    keys = [cloud_key(fleet, plan.cloud)]
-    if plan.provider.admin_key:
-        path = plan_file(fleet.path, plan.migration)
-        keys.append(_admin_key(plan.provider.admin_key, path))
-    route = route_from_here(fleet)
-    proxy, ca = route.proxy_for(base), cloud_ca(fleet, plan.cloud)
-    with provider_client(base, cloud.auth, keys, ca=ca, proxy=proxy) as client:
+    with plan_provider(fleet, plan) as client:
         objects = tuple(_counted(client, kind, path) for kind, path in LISTS.items())
         models = tuple(_model(client, name) for name in plan.models)
         usage = _usage(client)
-        host = urlsplit(base).hostname or ""
+        host = urlsplit(client.base).hostname or ""
         if isinstance(usage, Refused):
             problem = usage.problem if usage.why == "failed" else ""
             return ProviderObjects(host=host, objects=objects, models=models, usage_problem=problem)
         return ProviderObjects(host=host, objects=objects, models=models, usage=usage)
-
-
-def _admin_key(reference: str, plan: Path) -> Secret:
-    where = f"{plan} provider.admin_key"
-    key = resolve(reference, where=where, folder=plan.parent)
-    if not re.fullmatch("[\x21-\x7e]{1,1000}", key.reveal()):
-        raise SecretError("is not an API key", where=where, should="should be one line, without spaces")
-    return key
 
 
 @dataclass

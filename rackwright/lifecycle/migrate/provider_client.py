@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
+from rackwright.lifecycle.migrate.provider_answers import (
+    UNTRUSTED,
+    Page,
+    Refused,
+    bounded,
+    cursor_of,
+    document,
+    objects_in,
+    refused_by,
+    words,
+)
+from rackwright.lifecycle.migrate.provider_turns import Halt, Turns
+from rackwright.migrate.asking.rate_limit import until_reset
 from rackwright.migrate.asking.retry_after import retry_after
 from rackwright.resolve.tls import cooperative_tls
 from rackwright.values.secrets import Secret
@@ -31,56 +43,71 @@ LONGEST_WAIT = 60.0
 """Seconds."""
 LIST_SECONDS = 300.0
 """For one list."""
+SLOW_START = 60.0
+"""Seconds for which a content may be slower than SLOWEST."""
+SLOWEST = 10_000
+"""Bytes per second."""
+SECONDS = 30.0
+"""Without a byte of an answer."""
 pause = time.sleep
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
-Why = Literal["key", "absent", "failed"]
-
-
-class Refused(Exception):
-    """The provider gives no answer that can be used."""
-
-    def __init__(self, why: Why, problem: str) -> None:
-        super().__init__(problem)
-        self.why, self.problem = why, problem
+Got = TypeVar("Got")
 
 
 @dataclass(frozen=True)
-class Page:
-    items: Sequence[Mapping[str, Any]]
-    more: bool
+class Limits:
+    """How much a client puts up with."""
+
+    tries: int = field(default_factory=lambda: TRIES)
+    pages: int = field(default_factory=lambda: MOST_PAGES)
+    list_seconds: float = LIST_SECONDS
+    longest_wait: float = LONGEST_WAIT
+    large: int = 0
+    """Bytes of a page above MOST_PAGE, of which there is only one in memory at a time; 0: there is none."""
+    patient: bool = False
+    """Whether a request without an answer is sent again, and a 429 is no failure."""
 
 
 @dataclass
 class ProviderClient:
-    """`keys`: tried one after another, until one is allowed to."""
+    """`keys`: tried one after another, until one is allowed to. Threads may share it."""
 
     client: httpx2.Client
     base: str
     auth: str
     keys: Sequence[Secret] = field(repr=False)
+    limits: Limits = field(default_factory=Limits)
+    turns: Turns = field(default_factory=lambda: Turns(sleep=lambda seconds: pause(seconds)))
+    _large: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def get(self, path: str, **query: object) -> Mapping[str, Any]:
-        """Return the answer's JSON object. Raise Refused."""
-        refused = Refused("key", "there is no key for it")
-        for key in self.keys:
-            try:
-                return self._with_key(key, path, query)
-            except Refused as error:
-                refused = error
-                if error.why != "key":
-                    raise
-        raise refused
+        """Return the answer's JSON object. Raise Refused, Halt."""
+        try:
+            return self._asked(path, query, lambda answer: document(bounded(answer, MOST_PAGE, LONGEST_WAIT)))
+        except Refused as refused:
+            if refused.why != "large" or not self.limits.large:
+                raise
+        with self._large:
+            return self._asked(path, query, lambda answer: document(bounded(answer, self.limits.large, LONGEST_WAIT)))
+
+    def content(self, path: str, take: Callable[[Iterator[bytes]], Got]) -> Got:
+        """Return what `take` makes of the content, which it gets in parts as the provider sends it.
+
+        It is called again, from the beginning, if the content is cut. Raise Refused, Halt, and what `take` raises.
+        """
+        return self._asked(path, {}, lambda answer: take(self._parts(answer)))
 
     def pages(self, path: str, **query: object) -> Iterator[Page]:
-        """Yield a list's pages, each with whether there is more after it. Raise Refused.
+        """Yield a list's pages, each with whether there is more after it. Raise Refused, Halt.
 
-        It ends after MOST_PAGES pages or LIST_SECONDS, or if a page repeats; then the last one has more.
+        It ends after the pages or seconds of the limits, or if a page repeats; then the last one has more.
         """
-        end, seen, following = time.monotonic() + LIST_SECONDS, set[str](), dict[str, object]()
-        for _ in range(MOST_PAGES):
-            found = self.get(path, **{"limit": PAGE, **query, **following})
-            items = [one for one in _list(found.get("data")) if isinstance(one, dict)]
-            cursor = _cursor(found, items)
+        end, seen, following = time.monotonic() + self.limits.list_seconds, set[str](), dict[str, object]()
+        for _ in range(self.limits.pages):
+            asked = {"limit": PAGE, **query, **following}
+            found = self.get(path, **{name: value for name, value in asked.items() if value is not None})
+            items = objects_in(found)
+            cursor = cursor_of(found, items)
             more = bool(found.get("has_more")) and bool(items)
             yield Page(items, more)
             if not more or cursor is None or cursor[1] in seen or time.monotonic() > end:
@@ -88,93 +115,106 @@ class ProviderClient:
             seen.add(cursor[1])
             following = {cursor[0]: cursor[1]}
 
-    def _with_key(self, key: Secret, path: str, query: Mapping[str, object]) -> Mapping[str, Any]:
-        import httpx2
+    def _asked(self, path: str, query: Mapping[str, object], read: Callable[[httpx2.Response], Got]) -> Got:
+        refused = Refused("key", "there is no key for it")
+        for key in self.keys:
+            try:
+                return self._with_key(key, path, query, read)
+            except Refused as error:
+                refused = error
+                if error.why != "key":
+                    raise
+        raise refused
 
+    def _with_key(
+        self, key: Secret, path: str, query: Mapping[str, object], read: Callable[[httpx2.Response], Got]
+    ) -> Got:
         url = f"{self.base}{path}" + (f"?{urlencode(query)}" if query else "")
         name, value = ("api-key", "") if self.auth == "api-key" else ("authorization", "Bearer ")
         headers = {name: value + key.reveal(), "accept-encoding": "identity"}
-        for last in (*[False] * (TRIES - 1), True):
-            try:
-                with self.client.stream("GET", url, headers=headers) as answer:
-                    content, status = _bounded(answer), answer.status_code
-                    asked = retry_after(dict(answer.headers), datetime.now(UTC))
-            except httpx2.HTTPError as error:
-                raise Refused("failed", self._words(error)) from None
-            if status not in _BUSY or last:
-                return _document(status, content)
-            if asked is not None and asked > LONGEST_WAIT:
-                raise Refused("failed", f"it asks to wait {asked:.0f} s")
-            pause(1.0 if asked is None else asked)
-        raise Refused("failed", "it doesn't answer")
+        tried = 0
+        while True:
+            sent, tried = self.turns.take(), tried + 1
+            found, status, asked = self._once(url, headers, read, last=tried >= self.limits.tries)
+            if found is not None:
+                return found
+            if status == 429 and self.limits.patient:
+                self.turns.limited(sent, asked)
+                tried -= 1
+            else:
+                self.turns.rest(2.0 ** (tried - 1) if asked is None and self.limits.patient else asked or 1.0)
 
-    def _words(self, error: httpx2.HTTPError) -> str:
-        """Return what went wrong. The library's own text may have what the other end sent."""
+    def _once(
+        self, url: str, headers: Mapping[str, str], read: Callable[[httpx2.Response], Got], *, last: bool
+    ) -> tuple[Got | None, int, float | None]:
+        """Return what was read, the status and for how long to wait; None, if it may be sent again. Raise Refused."""
         import httpx2
 
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return "its certificate isn't trusted"
-        host = urlsplit(self.base).hostname
-        if _in_chain(error, socket.gaierror):
-            return f"this machine can't resolve {host}"
-        return f"no connection to {host}" if isinstance(error, httpx2.ConnectError) else "it doesn't answer"
+        patient = self.limits.patient
+        try:
+            with self.client.stream("GET", url, headers=headers) as answer:
+                status, said = answer.status_code, dict(answer.headers)
+                if patient and (seconds := until_reset(said)) is not None:
+                    self.turns.pause(seconds)
+                if status == 200:
+                    found = read(answer)
+                    self.turns.answered()
+                    return found, status, None
+                with suppress(Refused):
+                    # The connection can be used again when all was read.
+                    bounded(answer, 2**16, LONGEST_WAIT)
+        except httpx2.HTTPError as error:
+            problem = words(error, urlsplit(self.base).hostname or "")
+            if last or not patient or problem == UNTRUSTED:
+                raise self._failed(Refused("failed", problem)) from None
+            return None, 0, None
+        asked = retry_after(said, datetime.now(UTC))
+        if status not in _BUSY or (last and not (patient and status == 429)):
+            raise self._failed(refused_by(status)) if status >= 500 else refused_by(status)
+        if asked is not None and asked > self.limits.longest_wait:
+            refused = Refused("failed", f"it asks to wait {asked:.0f} s", status)
+            if patient:
+                self.turns.halt(Halt(refused.problem))
+            raise refused
+        return None, status, asked
 
+    def _failed(self, refused: Refused) -> Refused:
+        self.turns.failed(refused.problem)
+        return refused
 
-def _in_chain(error: BaseException | None, kind: type[BaseException]) -> bool:
-    while error and not isinstance(error, kind):
-        error = error.__cause__ or error.__context__
-    return error is not None
+    def _parts(self, answer: httpx2.Response) -> Iterator[bytes]:
+        if answer.headers.get("content-encoding", "identity") != "identity":
+            raise Refused("failed", "its content is compressed, which wasn't asked for")
+        began, size = time.monotonic(), 0
+        for part in answer.iter_raw():
+            self.turns.refuse_halted()
+            size += len(part)
+            if time.monotonic() - began > SLOW_START + size / SLOWEST:
+                raise Refused("failed", f"its content is slower than {SLOWEST // 1000} kB/s")
+            yield part
 
 
 @contextmanager
 def provider_client(
-    base: str, auth: str, keys: Sequence[Secret], *, ca: str | None, proxy: str | None = None
+    base: str,
+    auth: str,
+    keys: Sequence[Secret],
+    *,
+    ca: str | None,
+    proxy: str | None = None,
+    limits: Limits | None = None,
+    turns: Turns | None = None,
+    connections: int = 1,
 ) -> Iterator[ProviderClient]:
     """Yield a client. `ca`: PEM of the CAs to trust, None for the system's; `proxy` None: the environment's."""
     cooperative_tls()
     import httpx2
 
     trusted = ssl.create_default_context(cadata=ca) if ca else ssl.create_default_context()
+    pool = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
     with httpx2.Client(
-        verify=trusted, timeout=30, follow_redirects=False, proxy=proxy, trust_env=proxy is None
+        verify=trusted, timeout=SECONDS, limits=pool, follow_redirects=False, proxy=proxy, trust_env=proxy is None
     ) as client:
-        yield ProviderClient(client, base.rstrip("/"), auth, keys)
-
-
-def _bounded(answer: httpx2.Response) -> bytes:
-    content, end = bytearray(), time.monotonic() + LONGEST_WAIT
-    for part in answer.iter_raw():
-        content += part
-        if len(content) > MOST_PAGE:
-            raise Refused("failed", f"an answer has more than {MOST_PAGE // 2**20} MiB")
-        if time.monotonic() > end:
-            raise Refused("failed", "it doesn't answer in time")
-    return bytes(content)
-
-
-def _document(status: int, content: bytes) -> Mapping[str, Any]:
-    if status in (401, 403):
-        raise Refused("key", f"HTTP {status}")
-    if status in (404, 405, 501):
-        raise Refused("absent", f"HTTP {status}")
-    if status != 200:
-        raise Refused("failed", f"HTTP {status}")
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise Refused("failed", "the answer isn't JSON")
-    return found
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _cursor(found: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
-    """Return the query of the next page: lists of objects name the last one, those of usage name the page."""
-    if isinstance(page := found.get("next_page"), str):
-        return "page", page[:500]
-    last = found.get("last_id") or (items[-1].get("id") if items else None)
-    return ("after", last[:500]) if isinstance(last, str) else None
+        found = ProviderClient(client, base.rstrip("/"), auth, keys, limits or Limits())
+        found.turns = turns or found.turns
+        yield found

@@ -22,6 +22,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "score": ("cloud", "models", "score"),
     "capacity": ("models", "capacity", "capture.share"),
     "cost": ("models", "currency", "prices", "costs", "capture.share"),
+    "export": ("cloud", "provider.url", "records.recipient"),
 }
 """Step → the keys of the plan that its result depends on; a key stands for all keys below it, too."""
 FOLLOWS: Mapping[str, tuple[Step, ...]] = {

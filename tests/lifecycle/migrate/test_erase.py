@@ -69,6 +69,17 @@ def test_with_folder_records_answers_and_what_a_killed_run_left_are_gone(
     assert "5 files removed from the folder" in agrees.open().entries()[-1].what
 
 
+def test_the_export_is_no_part_of_what_is_erased(agrees: Agrees, captures: StandInCaptures) -> None:
+    """It is the customer's data, which the provider may not have any more."""
+    agrees.open().folder.write("requests", ["text"])
+    agrees.open().note("import", "1 request")
+    exported = agrees.records / "export" / "00000" / "00000001-0001.age"
+    exported.parent.mkdir(parents=True)
+    exported.write_bytes(b"encrypted")
+    assert erase(agrees.open(), folder=True).left == ()
+    assert exported.exists()
+
+
 def test_nothing_is_touched_without_agreement(agrees: Agrees, captures: StandInCaptures) -> None:
     agrees.agrees = False
     with pytest.raises(RackwrightError, match="not confirmed"):

@@ -178,7 +178,7 @@ def test_every_rule_is_about_a_key_and_an_act_that_exist() -> None:
     for step, keys in KEYS.items():
         for key in keys:
             assert any(one == key or one.startswith(f"{key}.") for one in there), (step, key)
-    steps = {"capture", "import", "erase", *RESULTS}
+    steps = {"capture", "import", "erase", "export", *RESULTS}
     assert set(KEYS) | set(FOLLOWS) <= steps
     assert all(set(before) <= steps for before in FOLLOWS.values())
 

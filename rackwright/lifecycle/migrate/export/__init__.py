@@ -1,0 +1,1 @@
+"""`migrate export`: fetch what is stored at the provider."""
