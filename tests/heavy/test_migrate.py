@@ -6,14 +6,17 @@ The fleet serves other builds of the same model, one as good, one doubtful and o
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
 import ssl
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +82,13 @@ provider: {{url: "{url}", admin_key: "file:admin.key"}}
 replay: {{sample: 40, concurrency: 2, budget: 5}}
 score: {{margin: 20, least: {least}, golden: prompts.jsonl}}
 capacity: {{headroom: 30, spare: 0}}
+cutover:
+  share: [20, 50, 100]
+  min_duration: 10s
+  min_requests: 20
+  max_duration: 300s
+  conversation: 1s
+  thresholds: {{errors: 30%, ttft_median: 100%, ttft_p95: 100%, tpot_median: 100%, tpot_p95: 100%}}
 currency: EUR
 prices:
   gpt-4o-mini: {{input: 0.15, output: 0.6}}
@@ -361,6 +371,134 @@ def test_a_doubtful_model_is_inconclusive_and_a_broken_one_fails(site: Site, mod
     scored = site.migrate("score", name, "--yes", check=12)["score"]
     assert scored["word"] == word, scored
     assert [one["word"] for one in scored["segments"] if one["kind"] == "golden"] == [word], scored
+
+
+@dataclass
+class Clients:
+    """Clients that ask new questions all the time, as the key `shop`."""
+
+    client: openai.OpenAI
+    ended: threading.Event = field(default_factory=threading.Event)
+    answered: int = 0
+    failed: int = 0
+
+    def __call__(self, number: int) -> None:
+        for count in itertools.count():
+            if self.ended.is_set():
+                return
+            topic = f"{TOPICS[count % len(TOPICS)]}, for the {number}-{count}th time"
+            try:
+                if count % 3:
+                    assert self.client.chat.completions.create(model="gpt-4o-mini", **asks(topic)).choices
+                else:
+                    assert list(self.client.chat.completions.create(model="gpt-4o-mini", stream=True, **asks(topic)))
+            except openai.APIError:
+                with COUNTING:
+                    self.failed += 1
+            else:
+                with COUNTING:
+                    self.answered += 1
+
+
+COUNTING = threading.Lock()
+
+
+@contextmanager
+def clients(site: Site) -> Iterator[Clients]:
+    asking = Clients(site.through_gateway())
+    threads = [threading.Thread(target=asking, args=(number,)) for number in range(3)]
+    for one in threads:
+        one.start()
+    try:
+        yield asking
+    finally:
+        asking.ended.set()
+        for one in threads:
+            one.join(120)
+
+
+def sums(site: Site) -> dict[str, Counter[str]]:
+    """Return the ledger's sums of the client's key, by side."""
+    found = site.migrate("ledger")
+    assert (found["residuals"], found["missed"]) == ([], {})
+    return {
+        one["side"]: Counter({name: value for name, value in one.items() if isinstance(value, int)})
+        for one in found["totals"]
+        if one["key"] == "shop"
+    }
+
+
+def test_the_fleet_takes_over_step_by_step_and_no_request_is_lost(site: Site) -> None:
+    """The whole share is refused until the way back was tried."""
+    site.plan("support", "gpt-4o-mini", least=40, waivers={"store": "nobody lists them"})
+    shown = site.migrate("cutover", "support")
+    assert [(one["share"], len(one["problems"])) for one in shown["steps"]] == [(20, 0), (50, 0), (100, 1)]
+    assert shown["gateways"]["gate1"]["share"] == 0
+    before = sums(site)
+    with clients(site) as asking:
+        said = site.said("cutover", "support", "--execute", "--yes", check=12)
+        assert "the way back was not tried in this migration" in said.err
+        assert site.migrate("cutover", "support")["gateways"]["gate1"]["share"] == 50
+        assert site.migrate("rollback", "support")["missed"] == {}
+        whole = site.migrate("cutover", "support", "--execute", "--yes", "--from", "100")
+        assert (whole["state"]["phase"], whole["state"]["share"]) == ("passed", 100)
+        cloud = len(site.cloud.completions())
+        answered = asking.answered
+        wait_until(lambda: asking.answered >= answered + 10)
+        assert len(site.cloud.completions()) == cloud
+    after = sums(site)
+    assert asking.failed == 0
+    grown = {side: after[side] - before.get(side, Counter()) for side in after}
+    assert sum(one["accepted"] for one in grown.values()) == asking.answered
+    assert all(one["accepted"] == one["completed"] for one in grown.values())
+    assert min(one["accepted"] for one in grown.values()) >= 20
+
+
+def test_a_fleet_that_dies_midway_ends_with_the_cloud_answering_and_the_reason_on_screen(site: Site) -> None:
+    site.migrate("rollback", "support")
+    unit = "rackwright-equal@1.service"
+    with clients(site) as asking:
+        here, found = site.operator, list[Said]()
+        words = ("migrate", "cutover", "support", "--execute", "--yes", "--from", "50")
+        running = threading.Thread(target=lambda: found.append(here(*words, check=None, timeout=600)))
+        running.start()
+        wait_until(lambda: site.migrate("cutover", "support")["state"]["phase"] == "reached")
+        site.lab.exec("gpu1", f"systemctl stop {unit}")
+        running.join(600)
+        answered = asking.answered
+        wait_until(lambda: asking.answered >= answered + 5)
+    (said,) = found
+    assert said.code == 12
+    assert "most of the fleet's requests fail, the cloud's don't; the cloud answers all requests again" in said.err
+    assert site.migrate("cutover", "support")["gateways"]["gate1"]["record"]["back"]
+    # Each failure of a client is in the ledger.
+    lost = sums(site)
+    assert sum(one["rejected"] + one["interrupted"] for one in lost.values()) == asking.failed > 0
+    site.lab.exec("gpu1", f"systemctl start {unit}")
+
+
+def test_the_panic_file_does_the_same_without_this_tool(site: Site) -> None:
+    client = site.through_gateway()
+    state = "systemctl show -P ActiveState rackwright-panic.service"
+    wait_until(lambda: site.operator("status", check=None).code == 0)
+    with clients(site):
+        here = site.operator
+        words = here.argv("migrate", "cutover", "support", "--execute", "--yes", "--from", "50")
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=here.environment) as running:
+            wait_until(lambda: site.migrate("cutover", "support")["state"]["phase"] == "reached")
+            site.lab.exec("gate1", "touch /etc/rackwright/gateway/panic")
+            wait_until(lambda: site.lab.exec("gate1", state).out.strip() == "active")
+            assert site.lab.exec("gate1", "cat /etc/rackwright/gateway/cutovers.map").out == ""
+            _, said = running.communicate(timeout=120)
+        assert running.returncode == 12
+        assert b"the panic file has rolled back: all requests go to the cloud" in said
+    before = len(site.cloud.completions())
+    assert _answered(client)
+    assert len(site.cloud.completions()) == before + 1
+    shown = site.migrate("cutover", "support")
+    assert "has a panic file" in json.dumps(shown["problems"])
+    site.lab.exec("gate1", "rm /etc/rackwright/gateway/panic")
+    site.migrate("rollback", "support")
 
 
 def test_clients_move_by_an_apply_whose_plan_says_so(site: Site) -> None:
