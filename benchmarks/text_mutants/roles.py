@@ -130,7 +130,18 @@ ROLES = (
         ("tests/roles/test_sandboxes.py", "tests/roles/test_tool_units.py", "tests/roles/test_tool.py"),
         24,
     ),
-    Role("canary", ("roles/gateway/templates/canary.cfg.j2",), (*_GATEWAY, "tests/gateway/test_canary.py"), 14),
+    Role(
+        "shares",
+        ("roles/gateway/templates/shares.cfg.j2", "roles/gateway/templates/conversation.lua"),
+        (*_GATEWAY, "tests/gateway/test_canary.py", "tests/gateway/test_cutovers.py"),
+        14,
+    ),
+    Role(
+        "cutover",
+        ("roles/cutover/templates/*", "roles/cutover/units.py"),
+        ("tests/roles/test_sandboxes.py", "tests/roles/test_cutover.py", "tests/gateway/test_cutovers.py"),
+        12,
+    ),
     Role(
         "proxies",
         ("rackwright/operations/haproxy/templates/*",),

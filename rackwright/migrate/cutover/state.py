@@ -8,8 +8,8 @@ from typing import Literal
 from rackwright.values.base import Stored
 
 Phase = Literal["going", "reached", "passed", "failed", "open", "back"]
-"""going: a change of the share was begun; reached: every gateway has it; passed: its gate said PASS; failed: its gate
-said FAIL, and the gateways have the share before it again; open: there was no clear verdict in time, the share stays;
+"""going: a change of the share was started; reached: every gateway has it; passed: its gate said PASS; failed: a gate
+said FAIL, and the gateways have this smaller share again; open: there was no clear verdict in time, the share stays;
 back: a rollback."""
 
 

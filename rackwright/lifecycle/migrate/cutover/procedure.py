@@ -77,15 +77,15 @@ class Cutover:
 
     def _reach(self, share: float, state: CutoverState) -> CutoverState:
         """Return the state with every gateway at this share. The log has it before and after."""
-        begun = state if _is_there(state, share) else _begun(share, state)
+        started = state if _is_there(state, share) else _started(share, state)
         with self.place.noting("cutover") as note:
-            note(f"to {share:g} % of new conversations", begun)
+            note(f"to {share:g} % of new conversations", started)
             try:
-                since = self._shares.give(share, begun.change)
+                since = self._shares.give(share, started.change)
             except HostError as error:
-                self._back(begun, f"{share:g} % didn't reach every gateway", begun.before)
-                raise error.but(should=f"the fleet has {begun.before:g} % again", next=self._same) from None
-            reached = begun.model_copy(update={"phase": "reached", "since": since})
+                self._back(started, f"{share:g} % didn't reach every gateway", started.before)
+                raise error.but(should=f"the fleet has {started.before:g} % again", next=self._same) from None
+            reached = started.model_copy(update={"phase": "reached", "since": since})
             note(f"{share:g} % at {counted(len(since), 'gateway')}", reached)
         self.place.console.say(f"{share:g} % of new conversations go to the fleet, at {', '.join(since)}")
         return reached
@@ -247,11 +247,11 @@ def _left(state: CutoverState) -> str:
 
 
 def _is_there(state: CutoverState, share: float) -> bool:
-    """Return whether an earlier run has begun to give this share, or the fleet has it."""
+    """Return whether an earlier run started to give this share, or the fleet has it."""
     return state.share == share and state.phase in ("going", "reached", "open", "failed") and state.under_way
 
 
-def _begun(share: float, state: CutoverState) -> CutoverState:
+def _started(share: float, state: CutoverState) -> CutoverState:
     both = state.under_way and state.share < WHOLE
     return CutoverState(
         phase="going",

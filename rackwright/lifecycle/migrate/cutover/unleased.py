@@ -16,7 +16,7 @@ _NO_PLAN = "0" * 64
 
 
 def note_unleased(session: Session, migration: str, step: Step, what: str, result: Stored | None = None) -> Log:
-    """Add an entry to the migration's log, whoever has the lease; return the log with it.
+    """Add an entry to the migration's log, whether or not another operator has the lease; return the log.
 
     Write an audit line on the control hosts. The entry has the plan of the one before. Raise HostError if no control
     host answers, LeasedError if others add entries all the time.
