@@ -14,7 +14,7 @@ from rackwright.lifecycle.rollout.change import Undecided
 from rackwright.migrate.cutover.state import CutoverState
 from rackwright.migrate.cutover.step_gate import LOOKS
 from rackwright.migrate.plan.plan import Plan
-from rackwright.verdict import Evidence, Thresholds, Traffic, Verdict
+from rackwright.verdict import Evidence, Thresholds, Verdict
 
 
 @dataclass
@@ -57,19 +57,16 @@ class Watch:
         # scipy is slow to import.
         from rackwright.verdict.decide import decide
 
-        cloud, fleet = self._traffic()
+        cloud, fleet = traffic_of(self.cloud, self.fleet)
         return decide(Evidence(cloud, fleet, None), thresholds_of(self.place.plan), looks=LOOKS)
 
     def hopeless(self) -> bool:
         """Return whether the fleet fails most conversations, and the cloud hardly any."""
-        return is_hopeless(*self._traffic())
+        return is_hopeless(self.cloud.everything(), self.fleet.everything())
 
     @property
     def _has_cloud(self) -> bool:
         return self.state.share < 100
-
-    def _traffic(self) -> tuple[Traffic, Traffic]:
-        return traffic_of(self.cloud, self.fleet)
 
     def _refuse_moved(self, host: str, one: GatewayCutover) -> None:
         if one.change == self.state.change:
