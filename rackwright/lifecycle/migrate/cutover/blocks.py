@@ -9,9 +9,12 @@ from rackwright.errors import LeasedError
 from rackwright.gateway.ledger import Ledgers
 from rackwright.gateway.whole_ledger import Line
 from rackwright.lifecycle.migrate.place import Place
+from rackwright.lifecycle.status.parts import HostState, TrafficState
 from rackwright.lifecycle.status.procedure import status
 from rackwright.state.formats import utc_now
 from rackwright.state.lease_session import refuse_open_rollout
+
+_FINE = (TrafficState.YES, TrafficState.DRAINED)
 
 
 def blocks_of(place: Place) -> tuple[str, ...]:
@@ -56,5 +59,10 @@ def _words(line: Line) -> str:
 
 
 def _alarms(place: Place) -> Iterator[str]:
-    if not status(place.session).healthy:
-        yield "rackwright status has an alarm"
+    """What makes `status` exit with 12."""
+    found = status(place.session)
+    yield from (f"{one.host} is unreachable" for one in found.hosts if one.state is HostState.UNREACHABLE)
+    yield from (f"{one.replica} takes no requests" for one in found.replicas if one.traffic not in _FINE)
+    yield from (f"{one.gateway} doesn't reach the cloud {one.cloud}" for one in found.clouds if not one.reached)
+    yield from (f"the backup of {one.host}: {alarm}" for one in found.backups for alarm in one.alarms)
+    yield from found.notes
