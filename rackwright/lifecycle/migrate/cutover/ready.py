@@ -143,7 +143,7 @@ def _of_gateways(place: Place, now: Cutting, gateways: Mapping[str, GatewayCutov
         if one.rolled_back and one.record and now.state.under_way:
             yield Problem(
                 host,
-                f"{one.record.who} rolled back there: all its requests go to the cloud",
+                f"{one.record.who} has rolled back there: all its requests go to the cloud",
                 "the share should be the same at every gateway",
                 f"rackwright migrate rollback {name}, then begin again",
             )

@@ -47,7 +47,7 @@ def test_a_step_lasts_as_long_and_has_as_many_requests_as_the_plan_says(at: Made
 
 
 def test_a_fleet_that_gets_worse_goes_back_until_the_cloud_answers(at: Made) -> None:
-    at.run(5)
+    at.has(5)
     at.world.slow = 3
     with pytest.raises(ProofError, match=r"at 25 %: FAIL: .*the cloud answers all requests again"):
         at.run(25)
@@ -61,7 +61,7 @@ def test_a_fleet_that_gets_worse_goes_back_until_the_cloud_answers(at: Made) -> 
 
 
 def test_a_fleet_that_is_well_with_less_keeps_the_share_before(at: Made) -> None:
-    at.run(5)
+    at.has(5)
     at.world.most = 5
     with pytest.raises(ProofError, match=r"at 25 %: FAIL: .*the fleet gets 5 % of new conversations again"):
         at.run(25)
@@ -71,7 +71,7 @@ def test_a_fleet_that_is_well_with_less_keeps_the_share_before(at: Made) -> None
 
 
 def test_a_fleet_that_fails_most_requests_goes_back_to_the_cloud_at_once(at: Made) -> None:
-    at.run(5)
+    at.has(5)
     at.desk.edit("min_duration: 30s", "min_duration: 500s")
     before = at.world.now()
     at.world.at[int(before) + 5] = lambda: setattr(at.world, "fails", 0.9)
@@ -89,7 +89,7 @@ def test_the_first_share_goes_back_to_the_cloud(at: Made) -> None:
 
 
 def test_a_slow_fleet_goes_back(at: Made) -> None:
-    at.run(5)
+    at.has(5)
     at.world.slow = 3
     with pytest.raises(ProofError, match="FAIL"):
         at.run(25)
@@ -126,7 +126,7 @@ def test_what_blocks_keeps_the_share_from_growing_and_is_said(at: Made) -> None:
 
 
 def test_a_gateway_that_misses_a_change_of_share_takes_the_others_back(at: Made) -> None:
-    at.run(5)
+    at.has(5)
     at.world.gateways["gate2"].down = True
     with pytest.raises(HostError, match="gate2: can't be reached"):
         at.run(25)
@@ -138,7 +138,7 @@ def test_a_gateway_that_misses_a_change_of_share_takes_the_others_back(at: Made)
 def test_a_gateway_that_is_lost_while_the_share_changes_takes_the_others_back(
     at: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at.run(5)
+    at.has(5)
     given = at.world._given
 
     def lost(host: str, *words: object) -> HostError | int:
@@ -152,7 +152,7 @@ def test_a_gateway_that_is_lost_while_the_share_changes_takes_the_others_back(
 
 
 def test_a_gateway_that_still_assigns_by_the_old_share_is_seen_by_its_counters(at: Made) -> None:
-    at.run(5)
+    at.has(5)
     at.world.gateways["gate1"].sticks = True
     with pytest.raises(HostError, match="gate1: doesn't assign conversations by the new share after 10 s"):
         at.run(25)
@@ -191,7 +191,7 @@ def test_a_rollback_ends_a_cutover_under_way(at: Made, desk_of: Callable[..., De
 def test_a_rollback_needs_no_lease_and_no_plan(at: Made, desk_of: Callable[..., Desk]) -> None:
     from rackwright.state.lease_session import hold, owner
 
-    at.run(5)
+    at.has(5)
     other = desk_of("carla", "phone")
     other.plan.unlink()
     with hold(at.desk.store, owner("ben", "desk", "patch run")):
@@ -202,7 +202,7 @@ def test_a_rollback_needs_no_lease_and_no_plan(at: Made, desk_of: Callable[..., 
 
 
 def test_a_rollback_names_the_gateways_that_it_doesn_t_reach_and_can_be_repeated(at: Made) -> None:
-    at.run(5)
+    at.has(5)
     at.world.gateways["gate2"].down = True
     done = rollback(at.session, "support", at.world)
     assert (done.gateways, done.missed) == (("gate1",), {"gate2": "can't be reached"})
@@ -214,7 +214,7 @@ def test_a_rollback_names_the_gateways_that_it_doesn_t_reach_and_can_be_repeated
 
 
 def test_a_gateway_that_goes_on_after_a_rollback_is_seen(at: Made) -> None:
-    at.run(5)
+    at.has(5)
     at.world.gateways["gate1"].sticks = True
     done = rollback(at.session, "support", at.world)
     assert done.missed == {"gate1": "still assigns conversations to the fleet"}
@@ -225,7 +225,7 @@ def test_a_rollback_works_without_the_control_hosts(at: Made) -> None:
         def __getattr__(self, name: str) -> object:
             raise HostError("no control host answers")
 
-    at.run(5)
+    at.has(5)
     session = at.session
     session.store = Silent()
     done = rollback(session, "support", at.world)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from rackwright.gateway.cutover_states import CutoverRecord, Dealt, GatewayCutov
 from rackwright.lifecycle.migrate.cutover import rollback, shares, watch
 from rackwright.lifecycle.migrate.cutover.procedure import Cutover
 from rackwright.lifecycle.migrate.cutover.ready import Step
+from rackwright.lifecycle.migrate.cutover.standing import cutting_of
 from rackwright.migrate.cutover.state import CutoverState
 from rackwright.roles.gateway.access_log import Access
 from tests.lifecycle.migrate.desks import Desk
@@ -185,8 +188,6 @@ class Made:
 
     def run(self, *steps: float, state: CutoverState | None = None, stopping: Any = lambda: False) -> CutoverState:
         """Run these steps from what the log has, as the command does after its checks."""
-        from rackwright.lifecycle.migrate.cutover.standing import cutting_of
-
         place = self.desk.open()
         start = state or cutting_of(place).state
         shares_ = steps or place.plan.cutover.share
@@ -194,10 +195,18 @@ class Made:
             start, tuple(Step(share) for share in shares_)
         )
 
+    def has(self, *shares: float) -> None:
+        """Put the gateways and the log where they are when these steps have passed."""
+        place, since = self.desk.open(), {}
+        for host, gateway in self.world.gateways.items():
+            gateway.share, gateway.change, gateway.assigns = shares[-1], "given", (shares[-1], "given")
+            record = CutoverRecord(migration="support", share=shares[-1], change="given", who="anna", time=START)
+            gateway.record, since[host] = record, START
+        state = CutoverState(phase="passed", share=shares[-1], change="given", since=since, passed=shares)
+        place.note("cutover", "passed", state)
+
     @property
     def state(self) -> CutoverState:
-        from rackwright.lifecycle.migrate.cutover.standing import cutting_of
-
         return cutting_of(self.desk.open()).state
 
     @property
@@ -210,6 +219,9 @@ def made(desk: Desk, monkeypatch: pytest.MonkeyPatch, hosts: tuple[str, ...] = (
     for module in (shares, rollback):
         monkeypatch.setattr(module, "cutovers_of", lambda *_: world)
     monkeypatch.setattr(watch, "AccessLogs", lambda *_: Logs(world))
+    # Fewer resamples: what they say is tests/verdict's.
+    module = import_module("rackwright.verdict.decide")
+    monkeypatch.setattr(module, "decide", partial(module.decide, resamples=400))
     desk.edit(
         "replay:",
         "cutover: {min_duration: 30s, min_requests: 20, max_duration: 10m, share: [5, 25, 50, 100], "
