@@ -50,10 +50,6 @@ class Seen:
         """Return the number of conversations with a known time per token."""
         return len({logged.request.conversation for logged in self._kept if logged.request.tpot is not None})
 
-    def everything(self) -> Traffic:
-        """Return the kept requests with all their times, whatever kind of answer each had."""
-        return Traffic(tuple(logged.request for logged in self._kept))
-
     def traffic(self, *, streams: bool, tokens: bool) -> Traffic:
         """Return the kept requests, with times to the first token only of streams, or only of the other answers
         (`streams`), and with times per token if `tokens`."""

@@ -14,7 +14,16 @@ from rackwright.lifecycle.rollout.change import Undecided
 from rackwright.migrate.cutover.state import CutoverState
 from rackwright.migrate.cutover.step_gate import LOOKS
 from rackwright.migrate.plan.plan import Plan
-from rackwright.verdict import Evidence, Thresholds, Verdict
+from rackwright.verdict import Evidence, Thresholds, Traffic, Verdict
+
+
+@dataclass
+class SideSeen(Seen):
+    """One side's requests as they arrive."""
+
+    def everything(self) -> Traffic:
+        """Return the kept requests with all their times, whatever kind of answer each had."""
+        return Traffic(tuple(logged.request for logged in self._kept))
 
 
 @dataclass
@@ -24,8 +33,8 @@ class Watch:
     place: Place
     state: CutoverState
     look: Callable[[], Mapping[str, GatewayCutover]]
-    cloud: Seen = field(default_factory=Seen)
-    fleet: Seen = field(default_factory=Seen)
+    cloud: SideSeen = field(default_factory=SideSeen)
+    fleet: SideSeen = field(default_factory=SideSeen)
     _logs: AccessLogs = field(init=False)
 
     def __post_init__(self) -> None:
