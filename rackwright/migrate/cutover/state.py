@@ -22,6 +22,8 @@ class CutoverState(Stored):
     """What it had before this step."""
     change: str = ""
     """Names the change of the share at the gateways."""
+    follows: str = ""
+    """The change before it; "": the cloud answered all requests."""
     since: Mapping[str, int] = {}
     """Gateway → when it got the share, by its clock, Unix seconds."""
     earlier: Mapping[str, int] = {}

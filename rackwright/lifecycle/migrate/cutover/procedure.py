@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from rackwright.errors import HostError, ProofError, RackwrightError
+from rackwright.gateway.cutover_states import GatewayCutover
 from rackwright.lifecycle.migrate.cutover.blocks import blocks_of
 from rackwright.lifecycle.migrate.cutover.ready import Preview, preview, refuse
 from rackwright.lifecycle.migrate.cutover.ready import Step as Planned
@@ -81,14 +82,22 @@ class Cutover:
         with self.place.noting("cutover") as note:
             note(f"to {share:g} % of new conversations", started)
             try:
-                since = self._shares.give(share, started.change)
+                since = self._shares.give(share, started.change, started.follows)
             except HostError as error:
+                self._refuse_rolled_back()
                 self._back(started, f"{share:g} % didn't reach every gateway", started.before)
                 raise error.but(should=f"the fleet has {started.before:g} % again", next=self._same) from None
             reached = started.model_copy(update={"phase": "reached", "since": since})
             note(f"{share:g} % at {counted(len(since), 'gateway')}", reached)
         self.place.console.say(f"{share:g} % of new conversations go to the fleet, at {', '.join(since)}")
         return reached
+
+    def _refuse_rolled_back(self) -> None:
+        """Raise Undecided if someone has rolled back at a gateway: then nothing may be given there."""
+        for host, one in self._shares.cutovers.look().items():
+            if isinstance(one, GatewayCutover) and (one.rolled_back or one.panic):
+                who = one.record.who if one.record else "someone"
+                raise Undecided(f"{who} has rolled back: all requests go to the cloud", where=host)
 
     def _gate(self, state: CutoverState) -> CutoverState:
         """Watch the step; return its state when it has passed."""
@@ -112,7 +121,6 @@ class Cutover:
         self.clock.sleep(min(LOOK_SECONDS, self.place.plan.cutover.min_duration / 5))
         if self.stopping():
             raise Paused("interrupted; the share stays", where=self.place.plan.migration, next=self._same)
-        self._heed()
 
     def _heed(self) -> None:
         """Raise Undecided if someone paused or rolled back. Other entries don't matter to a cutover."""
@@ -127,15 +135,16 @@ class Cutover:
 
     def _judged(self, watch: Watch, step: _Step) -> Next:
         try:
-            lasted = watch.read()
-            step.seen = self.clock.now()
+            self._heed()
+            return self._seen(watch, step, watch.read())
         except HostError as error:
             if self.clock.now() - step.seen < AWAY_SECONDS:
                 return Next.WAIT
-            raise Undecided(
-                f"the gateways can't be asked: {error.problems[0]}", where=self.place.plan.migration, next=self._same
-            ) from None
-        step.requests = watch.fleet.count
+            what = f"the hosts can't be asked: {error.problems[0]}"
+            raise Undecided(what, where=self.place.plan.migration, next=self._same) from None
+
+    def _seen(self, watch: Watch, step: _Step, lasted: float) -> Next:
+        step.seen, step.requests = self.clock.now(), watch.fleet.count
         if watch.hopeless():
             step.why, step.hopeless = HOPELESS, True
             return Next.BACK
@@ -258,6 +267,7 @@ def _started(share: float, state: CutoverState) -> CutoverState:
         share=share,
         before=state.share,
         change=new_run_id(),
+        follows=state.change if state.under_way else "",
         earlier=state.since if both else state.earlier,
         earlier_share=state.share if both else state.earlier_share,
         passed=state.passed,

@@ -16,6 +16,8 @@ from rackwright.lifecycle.session.session import Session
 Found = TypeVar("Found")
 PATIENCE = 10.0
 """Seconds in which all gateways must assign by a new share."""
+_NONE = "none"
+"""No change has this name."""
 BETWEEN = 0.2
 """Seconds between two looks at their counters."""
 
@@ -39,11 +41,12 @@ class Shares:
         """Return what each gateway does. Raise HostError, naming each that can't be asked."""
         return _all(self.cutovers.look())
 
-    def give(self, percent: float, change: str) -> dict[str, int]:
+    def give(self, percent: float, change: str, follows: str) -> dict[str, int]:
         """Give the fleet this share at every gateway; return when each got it, by its clock.
 
         Every gateway has it afterwards, and none assigns by another one any more. A gateway that has this change
-        already keeps its time. Raise HostError, naming each gateway where that isn't so.
+        already keeps its time. `follows`: the change before it, "" if the cutover begins. Otherwise a gateway where
+        someone has rolled back refuses. Raise HostError, naming each gateway where it isn't so.
         """
         before = self.look()
         plan = self.place.plan
@@ -51,7 +54,7 @@ class Shares:
         record = CutoverRecord(
             migration=plan.migration, share=percent, change=change, who=self.place.session.operator.who
         )
-        since = _all(self.cutovers.give(wanted, record, {host: one.change for host, one in before.items()}))
+        since = _all(self.cutovers.give(wanted, record, _present(before, begins=not follows)))
         self._see(change, {host: one.change for host, one in before.items()})
         return {host: _since(before[host], change, time) for host, time in since.items()}
 
@@ -66,8 +69,8 @@ class Shares:
         if percent:
             wanted = Wanted(percent, plan.models, change, int(plan.cutover.conversation))
             seen = self.cutovers.look()
-            after = {host: one.change for host, one in seen.items() if isinstance(one, GatewayCutover)}
-            answers = self.cutovers.give(wanted, record, {host: after.get(host, "") for host in seen})
+            known = {host: one for host, one in seen.items() if isinstance(one, GatewayCutover)}
+            answers = self.cutovers.give(wanted, record, dict.fromkeys(seen, _NONE) | _present(known))
         else:
             answers = self.cutovers.roll_back(record)
         missed = {host: one.problems[0].what for host, one in answers.items() if isinstance(one, HostError)}
@@ -114,6 +117,11 @@ def _follows(now: GatewayCutover, last: GatewayCutover, change: str, before: str
     if now.change != change or now.shares != now.held:
         return False
     return before in ("", change) or now.dealt.get(before) == last.dealt.get(before)
+
+
+def _present(gateways: Mapping[str, GatewayCutover], *, begins: bool = False) -> dict[str, str]:
+    """Return each gateway's change. One where someone rolled back must stay so, unless the cutover begins again."""
+    return {host: _NONE if one.rolled_back and not begins else one.change for host, one in gateways.items()}
 
 
 def _since(before: GatewayCutover, change: str, now: int) -> int:

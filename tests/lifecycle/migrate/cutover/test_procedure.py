@@ -168,7 +168,7 @@ def test_a_gateway_that_is_away_for_a_moment_is_waited_for(at: Made) -> None:
 
 def test_a_gateway_that_stays_away_pauses_the_cutover(at: Made) -> None:
     at.world.at[10] = lambda: setattr(at.world.gateways["gate2"], "down", True)
-    with pytest.raises(Undecided, match="the gateways can't be asked: gate2: can't be reached"):
+    with pytest.raises(Undecided, match="the hosts can't be asked: gate2: can't be reached"):
         at.run(5)
 
 
@@ -186,6 +186,25 @@ def test_a_rollback_ends_a_cutover_under_way(at: Made, desk_of: Callable[..., De
         at.run(5)
     assert all(not gateway.change for gateway in at.world.gateways.values())
     assert (at.state.phase, at.state.tried_back) == ("back", True)
+
+
+@pytest.mark.parametrize("when", ["look", "_given"])
+def test_a_rollback_while_the_share_changes_is_not_undone(
+    at: Made, desk_of: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """It comes before the gateways are looked at, or between that and the change of the share."""
+    at.has(5)
+    other, act = desk_of("carla", "phone"), getattr(at.world, when)
+
+    def rolled_back(*words: object) -> object:
+        monkeypatch.setattr(at.world, when, act)
+        rollback(other.session, "support", at.world)
+        return act(*words)
+
+    monkeypatch.setattr(at.world, when, rolled_back)
+    with pytest.raises(Undecided, match="carla@phone has rolled back: all requests go to the cloud"):
+        at.run(25)
+    assert all(not gateway.change for gateway in at.world.gateways.values())
 
 
 def test_a_rollback_needs_no_lease_and_no_plan(at: Made, desk_of: Callable[..., Desk]) -> None:
