@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from shlex import quote
 
 from rackwright.errors import HostError
 from rackwright.gateway.whole_ledger import Ledger, whole
@@ -14,27 +15,24 @@ from rackwright.roles.ledger.settings import DOCUMENT, SERVICE
 _SECONDS = 330
 _LARGEST = 256 * 2**20
 # A look that another one started may have asked HAProxy before this one was asked for.
-_SCRIPT = (
-    f"document={DOCUMENT} service={SERVICE}\n"
-    + r"""set -eu
-tries=3
-[ -e "/etc/systemd/system/$service" ] || { echo 'it keeps no ledger yet; run: rackwright apply' >&2; exit 1; }
-systemctl -q is-active rackwright-gateway.service || { echo "HAProxy doesn't run" >&2; exit 1; }
+_SCRIPT = r"""set -eu
+document={document} service={service} units={units} tries=3
+[ -e "$units/$service" ] || {{ echo 'it keeps no ledger yet; run: rackwright apply' >&2; exit 1; }}
+systemctl -q is-active rackwright-gateway.service || {{ echo "HAProxy doesn't run" >&2; exit 1; }}
 # What the program said, without what systemd says of it.
-why() {
+why() {{
     said=$(journalctl -q -o cat -n 2 "_SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID "$service")")
-    echo "${said:-$service fails; see: journalctl -u $service}"
-}
+    echo "${{said:-$service fails; see: journalctl -u $service}}"
+}}
 asked=$(date +%s%3N)
 while :; do
-    systemctl start "$service" 2>/dev/null || { why >&2; exit 1; }
-    taken=$(sed -n 's/^{"format":"[^"]*","gateway":"[^"]*","since":[0-9]*,"taken":\([0-9]*\),.*/\1/p' "$document")
-    [ "${taken:-0}" -lt "$asked" ] || break
-    [ $((tries -= 1)) -gt 0 ] || { echo "$service didn't look" >&2; exit 1; }
+    systemctl start "$service" 2>/dev/null || {{ why >&2; exit 1; }}
+    taken=$(sed -n 's/^{{"format":"[^"]*","gateway":"[^"]*","since":[0-9]*,"taken":\([0-9]*\),.*/\1/p' "$document")
+    [ "${{taken:-0}}" -lt "$asked" ] || break
+    [ $((tries -= 1)) -gt 0 ] || {{ echo "$service didn't look" >&2; exit 1; }}
 done
 cat "$document"
 """
-)
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,8 @@ class Ledgers:
 
     remote: Remote
     hosts: tuple[str, ...]
+    document: str = DOCUMENT
+    units: str = "/etc/systemd/system"
 
     def read(self) -> Ledger:
         """Bring each gateway's ledger up to date, and return them as one.
@@ -55,7 +55,9 @@ class Ledgers:
 
     def look(self) -> dict[str, HostError | Book]:
         """Bring each gateway's ledger up to date and return it, or why that wasn't possible."""
-        done = self.remote.run_on(self.hosts, "sh -s", stdin=_SCRIPT, timeout=_SECONDS, limit=_LARGEST)
+        values = {"document": self.document, "service": SERVICE, "units": self.units}
+        script = _SCRIPT.format(**{name: quote(value) for name, value in values.items()})
+        done = self.remote.run_on(self.hosts, "sh -s", stdin=script, timeout=_SECONDS, limit=_LARGEST)
         return _read(done)
 
 
