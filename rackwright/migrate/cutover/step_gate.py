@@ -11,7 +11,7 @@ from rackwright.verdict import Word
 LOOKS = 4
 """The most verdicts in one step: they share the allowed chance of an error."""
 _GROWTH = 2.0
-"""How many times as many requests there should be before the next verdict."""
+"""How many times as many requests there should be before the next verdict, at least."""
 
 
 class Next(StrEnum):
@@ -37,18 +37,18 @@ class Moment:
     """The newest verdict's; None: not judged yet."""
 
 
-def is_due(rules: Cutover, moment: Moment, judged: tuple[int, ...]) -> bool:
+def is_due(rules: Cutover, moment: Moment, judged: tuple[int, ...], growth: float = _GROWTH) -> bool:
     """Return whether a verdict is due. `judged`: the fleet's requests at each earlier verdict of this step.
 
     The first one is due when the step has had its time and its requests. After an open one, the next is due with
-    twice as many requests, and the last one when the step's time is over.
+    `growth` times as many requests, and the last one when the step's time is over.
     """
     if not _complete(rules, moment):
         return False
     if not judged:
         return True
     over = moment.waited >= rules.max_duration and moment.requests > judged[-1]
-    return over or (len(judged) < LOOKS - 1 and moment.requests >= _GROWTH * judged[-1])
+    return over or (len(judged) < LOOKS - 1 and moment.requests >= growth * judged[-1])
 
 
 def following(rules: Cutover, moment: Moment) -> Next:

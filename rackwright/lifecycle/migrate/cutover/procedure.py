@@ -8,6 +8,7 @@ from functools import partial
 
 from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.gateway.cutover_states import GatewayCutover
+from rackwright.lifecycle.canary.steps import growth_for
 from rackwright.lifecycle.migrate.cutover.blocks import blocks_of
 from rackwright.lifecycle.migrate.cutover.ready import Preview, preview, refuse
 from rackwright.lifecycle.migrate.cutover.ready import Step as Planned
@@ -152,7 +153,8 @@ class Cutover:
 
     def _followed(self, watch: Watch, step: _Step, moment: Moment) -> Next:
         rules = self.place.plan.cutover
-        if is_due(rules, moment, step.judged):
+        growth = growth_for(step.verdict) if step.verdict else 1.0
+        if is_due(rules, moment, step.judged, growth):
             step.judged = (*step.judged, moment.requests)
             step.verdict = watch.verdict()
             step.why = step.verdict.why
