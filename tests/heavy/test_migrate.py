@@ -454,7 +454,10 @@ def test_the_fleet_takes_over_step_by_step_and_no_request_is_lost(site: Site) ->
     assert asking.failed == 0
     grown = {side: after[side] - before.get(side, Counter()) for side in after}
     assert sum(one["accepted"] for one in grown.values()) == asking.answered
-    assert all(one["accepted"] == one["completed"] for one in grown.values())
+    # A client may disconnect when it has read the last event of a stream, before the gateway has seen its end.
+    for one in grown.values():
+        assert one["accepted"] == one["completed"] + one["cancelled"], grown
+        assert one["interrupted"] == one["rejected"] == 0, grown
     assert min(one["accepted"] for one in grown.values()) >= 20
 
 
