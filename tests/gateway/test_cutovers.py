@@ -173,6 +173,15 @@ def test_a_rollback_sends_every_request_to_the_cloud_and_running_answers_finish(
     assert leaving.look().record == found.record
 
 
+def test_a_rollback_that_changed_only_the_file_is_completed_by_the_next(leaving: Leaving) -> None:
+    leaving.give(100, "q1")
+    Path(leaving.stack.gateway.paths.configuration, "cutovers.map").write_text("")
+    assert leaving.sides(openings(1, 70)) == ["fleet"]
+    leaving.roll_back()
+    assert leaving.look().held == {}
+    assert leaving.sides(openings(2, 71)) == ["cloud"] * 2
+
+
 def test_a_change_that_comes_late_doesn_t_undo_a_rollback(leaving: Leaving) -> None:
     leaving.give(5, "l1")
     leaving.roll_back()

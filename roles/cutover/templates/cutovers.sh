@@ -9,6 +9,14 @@ keep() { install -T -m 0644 /dev/stdin "$1.new"; sync "$1.new"; mv -fT "$1.new" 
 lines_of() { awk -v migration="$1" '{ split($2, part, "|") } part[2] == migration' "$cutovers" 2>/dev/null || true; }
 others_than() { awk -v migration="$1" '{ split($2, part, "|") } part[2] != migration' "$cutovers" 2>/dev/null || true; }
 
+# MIGRATION: the names that HAProxy has of it. An earlier rollback may have changed only the file.
+held_of() {
+    if running; then
+        answer admin "show map $cutovers"
+        printf '%s\n' "$said" | awk -v migration="$1" '{ split($3, part, "|") } part[2] == migration { print $2 }'
+    fi
+}
+
 # PID NAME…: this worker sends all requests for these names to the cloud.
 take_back() {
     asked=$1
@@ -18,7 +26,7 @@ take_back() {
 
 # MIGRATION RECORD: send all its requests to the cloud. The file comes first, because a new worker reads it.
 roll_back() {
-    names=$(lines_of "$1" | cut -d ' ' -f 1)
+    names=$({ lines_of "$1" | cut -d ' ' -f 1; held_of "$1"; } | sort -u)
     others_than "$1" | keep "$cutovers"
     if running; then
         each '' take_back $names
