@@ -160,7 +160,7 @@ def _refuse_hopeless(model: str, rules: Canary) -> None:
         raise RackwrightError(
             f"{model}: at {rules.share[-1]:g} %, gateways distinguish {distinct} conversations, but the canary's "
             f"verdict needs at least {needed}",
-            should=f"the last share should be at least {ceil(needed / 100)} %, or the threshold for errors wider",
+            should=f"the last share should be at least {ceil(needed / parts_of(1))} %, or the threshold for errors wider",
             next="change `canary` in the fleet file; or the same command with --no-canary",
         )
 

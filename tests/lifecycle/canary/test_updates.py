@@ -11,7 +11,7 @@ import pytest
 
 from rackwright.errors import ExitCode, FleetError, HostError, ProofError, RackwrightError
 from rackwright.fleet.reading.text import refuse
-from rackwright.fleet.sections.canary import Canary
+from rackwright.fleet.sections.canary import Canary, Thresholds
 from rackwright.lifecycle.rollout.change import Paused, Undecided
 from rackwright.lifecycle.update import resume
 from tests.lifecycle.world.engines import Behaviour
@@ -310,14 +310,14 @@ def test_a_model_with_one_replica_is_refused_before_anything_changes(tmp_path: P
 
 
 def test_a_share_of_which_no_verdict_could_come_is_refused_before_anything_changes(tmp_path: Path) -> None:
-    world = make(tmp_path, rules=Canary(share=(1, 5)))
+    world = make(tmp_path, rules=Canary(share=(0.5, 1), thresholds=Thresholds(errors="0.02%")))
     with pytest.raises(RackwrightError) as error:
         update(world)
     (told,) = error.value.problems
     assert told.what == (
-        "assistant: at 5 %, gateways distinguish 500 conversations, but the canary's verdict needs at least 528"
+        "assistant: at 1 %, gateways distinguish 10000 conversations, but the canary's verdict needs at least 26489"
     )
-    assert told.should == "the last share should be at least 6 %, or the threshold for errors wider"
+    assert told.should == "the last share should be at least 3 %, or the threshold for errors wider"
     assert world.changes == []
     assert world.control.journal == []
 
