@@ -156,11 +156,12 @@ def canaries_of(session: Session, models: Collection[str]) -> tuple[str, ...]:
 def _refuse_hopeless(model: str, rules: Canary) -> None:
     """Raise RackwrightError if no canary could pass, however long the trial takes."""
     distinct, needed = parts_of(rules.share[-1]), fewest_conversations(rules)
+    least = ceil(needed / parts_of(1))
     if distinct < needed:
         raise RackwrightError(
             f"{model}: at {rules.share[-1]:g} %, gateways distinguish {distinct} conversations, but the canary's "
             f"verdict needs at least {needed}",
-            should=f"the last share should be at least {ceil(needed / parts_of(1))} %, or the threshold for errors wider",
+            should=f"the last share should be at least {least} %, or the threshold for errors wider",
             next="change `canary` in the fleet file; or the same command with --no-canary",
         )
 
