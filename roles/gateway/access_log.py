@@ -68,8 +68,9 @@ class Access(Stored):
     conversation: int | None = None
     """0 to 999999 if there is a canary or a cutover: the same for all requests of one conversation; others may share
     it. None: the conversation is older."""
-    side: Literal["cloud", "fleet"] | None = None
-    """Who was to answer: the model's cloud, or the fleet; None: it was refused before that was decided."""
+    side: Literal["cloud", "fleet", "fallback"] | None = None
+    """Who was to answer: the model's cloud, or the fleet; fallback: the fleet was, and the cloud answered in its place;
+    None: it was refused before that was decided."""
     accepted: bool | None = None
     """Whether the gateway's ledger counts it: its model has a cloud, and its key's limits allowed it; None: no."""
 

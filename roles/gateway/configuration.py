@@ -164,7 +164,9 @@ def models_json(settings: Settings) -> str:
 
 
 def ends_map() -> str:
-    return "".join(f"{state} {end}\n" for state, end in ENDS.items())
+    """Return termination state → end. After - comes the state of the inner request, if that one ended early."""
+    inner = {f"-{state}": end for state, end in ENDS.items() if state != "-"}
+    return "".join(f"{state} {end}\n" for state, end in {**ENDS, **inner}.items())
 
 
 def maps(settings: Settings) -> dict[str, str]:
@@ -183,5 +185,7 @@ def _programs(settings: Settings) -> Iterator[str]:
     yield from ("conversation.lua", "downtime.lua", "json_text.lua", "nesting.lua", "not_http.lua", "reuse.lua")
     if settings.clouds:
         yield "cloud.lua"
+    if settings.leaving:
+        yield "fallback.lua"
     if settings.captures:
         yield "capture.lua"

@@ -177,6 +177,11 @@ class Settings(Frozen):
         return tuple(model for model in self.models if model.digest)
 
     @property
+    def leaving(self) -> tuple[RoutedModel, ...]:
+        """The models that a cutover may move: they have an engine, and a cloud."""
+        return tuple(model for model in self.with_engines if model.cloud)
+
+    @property
     def accepted(self) -> str:
         """The table of the requests that this gateway accepted, by key, side, hour and worker."""
         return f"gateways/accepted.{self.name}"
