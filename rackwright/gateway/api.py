@@ -16,6 +16,7 @@ from typing import TypeVar
 from rackwright.errors import HostError
 from rackwright.gateway.canaries import CANARY_SECONDS, CHECK_CANARIES, END_CANARY, SET_CANARY, parts_of
 from rackwright.gateway.clouds import SHOW_CLOUDS, CloudState, parse_clouds
+from rackwright.gateway.fallbacks import SHOW_FALLBACKS, GatewayFallbacks, parse_fallbacks
 from rackwright.gateway.scripts import (
     CLOSE_DOWNTIME,
     COPY_DRAIN,
@@ -89,6 +90,10 @@ class Gateways:
     def clouds(self) -> dict[str, dict[str, CloudState]]:
         """Return each gateway's clouds, by name."""
         return self.read(SHOW_CLOUDS, "asking for clouds", parse_clouds)
+
+    def fallbacks(self) -> dict[str, GatewayFallbacks]:
+        """Return what each gateway knows of requests that a cloud answered in the fleet's place."""
+        return self.read(SHOW_FALLBACKS, "asking for fallbacks", parse_fallbacks)
 
     def dropped_lines(self) -> dict[str, int]:
         """Return how many log lines each gateway's running workers have dropped, because journald's socket was full.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shlex import quote
 from typing import TypeVar
 
@@ -34,6 +34,17 @@ class Wanted:
     """Names this change. A gateway that has it already is left as it is."""
     window: int
     """Seconds for which a conversation without a request may go on."""
+    fallback: Mapping[str, int] = field(default_factory=dict)
+    """Served name → how many requests of the migration in an hour the cloud may answer in the fleet's place."""
+
+    @property
+    def lines(self) -> str:
+        """Served name, and the end of its line in the map, for each model."""
+        return "\n".join(f"{name} {model}{self._most(name)}" for name, model in sorted(self.models.items()))
+
+    def _most(self, name: str) -> str:
+        most = self.fallback.get(name, 0)
+        return f"|{most}" if most else ""
 
 
 @dataclass(frozen=True)
@@ -56,9 +67,13 @@ class Cutovers:
         `after`: gateway → the change that this one follows ("": it has no share). A gateway with another one, with a
         panic file, or with a canary of one of the models is left as it is.
         """
-        names = "\n".join(f"{name} {model}" for name, model in sorted(wanted.models.items()))
-        values = {"parts": parts_of(wanted.percent), "all": parts_of(100), "window": int(wanted.window)}
-        words = {"change": wanted.change, "names": names, "service": SERVICE, **_split(record)}
+        values = {
+            "parts": parts_of(wanted.percent),
+            "all": parts_of(100),
+            "window": int(wanted.window),
+            "falls": max(wanted.fallback.values(), default=0),
+        }
+        words = {"change": wanted.change, "names": wanted.lines, "service": SERVICE, **_split(record)}
         script = "".join(f"{name}={value}\n" for name, value in values.items())
         script += "".join(f"{name}={quote(value)}\n" for name, value in words.items())
         return self._each(script + GIVE, "changing the share", _seconds, after)

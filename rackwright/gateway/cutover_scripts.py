@@ -14,6 +14,11 @@ case $known in
     "$1" | "$change") ;;
     *) echo "its share was changed meanwhile: it has '$known', not '$1'" >&2; exit 1 ;;
 esac
+if [ "$falls" -gt 0 ]; then
+    answer admin 'show servers state either'
+    case $said in '1
+# be_id '*) ;; *) echo 'it runs without a fallback; run: rackwright apply' >&2; exit 1 ;; esac
+fi
 first_line=$(lines_of "$migration" | head -n 1) now=$(date +%s)
 opens=$(printf '%s' "$first_line" | cut -d '|' -f 3) ends=$(printf '%s' "$first_line" | cut -d '|' -f 4)
 [ -n "$opens" ] || opens=$((now + window))
@@ -22,8 +27,9 @@ opens=$(printf '%s' "$first_line" | cut -d '|' -f 3) ends=$(printf '%s' "$first_
 gone=$(lines_of "$migration" | cut -d ' ' -f 1)
 lines=
 while read -r name model; do
-    ! awk -v model="$model" -v now="$now" '{ split($2, part, "|") } $1 == model && part[3] > now { found = 1 }
-        END { exit !found }' "$canaries" 2>/dev/null || { echo "the model $model has a canary now" >&2; exit 1; }
+    of=${model%%|*}
+    ! awk -v model="$of" -v now="$now" '{ split($2, part, "|") } $1 == model && part[3] > now { found = 1 }
+        END { exit !found }' "$canaries" 2>/dev/null || { echo "the model $of has a canary now" >&2; exit 1; }
     lines="$lines$name $parts|$migration|$opens|$ends|$change|$model
 "
     gone=$(printf '%s\n' "$gone" | grep -vxF -- "$name" || :)

@@ -16,6 +16,7 @@ _LINE = re.compile(
     r"(?:0x[0-9a-f]+ )?(?P<name>[A-Za-z0-9][A-Za-z0-9._:/-]{0,95}) "
     r"(?P<parts>[0-9]{1,7})\|(?P<migration>[a-z][a-z0-9-]{0,23})\|(?P<opens>[0-9]{1,12})\|(?P<ends>[0-9]{1,12})\|"
     r"(?P<change>[A-Za-z0-9.-]{1,40})\|(?P<model>[a-z][a-z0-9-]{0,23})"
+    r"(?:\|(?P<fallback>[0-9]{1,7}))?"
 )
 _TABLE = re.compile(r"# table: gateways/dealt\.(?P<gateway>[a-z][a-z0-9-]{0,23}),")
 _DEALT = re.compile(
@@ -54,6 +55,8 @@ class Share:
     """From when all requests go to the fleet, Unix seconds; 0: never."""
     model: str
     """The fleet's model."""
+    fallback: int = 0
+    """How many requests of the migration in an hour the cloud may answer in the fleet's place."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,11 @@ class GatewayCutover:
     @property
     def percent(self) -> float:
         return next((one.percent for one in self.shares.values()), 0.0)
+
+    @property
+    def fallback(self) -> int:
+        """How many requests in an hour the cloud may answer in the fleet's place; 0: there is no fallback."""
+        return max((one.fallback for one in self.shares.values()), default=0)
 
     @property
     def rolled_back(self) -> bool:
@@ -136,8 +144,10 @@ def _shares(text: str) -> dict[str, Share]:
         part = _LINE.fullmatch(line)
         if not part:
             raise ValueError("not a share")
-        percent = int(part["parts"]) / _PER_PERCENT
-        found[part["name"]] = Share(percent, part["change"], int(part["opens"]), int(part["ends"]), part["model"])
+        percent, most = int(part["parts"]) / _PER_PERCENT, int(part["fallback"] or 0)
+        found[part["name"]] = Share(
+            percent, part["change"], int(part["opens"]), int(part["ends"]), part["model"], most
+        )
     return found
 
 

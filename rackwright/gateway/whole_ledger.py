@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from rackwright.errors import HostError
 from rackwright.roles.ledger.program.book import Book
-from rackwright.roles.ledger.program.rows import Day, Row
+from rackwright.roles.ledger.program.rows import Day, Row, moved
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -135,11 +135,8 @@ def _lines(name: str, own: Book | None, earlier: tuple[Book, ...], first: int) -
 
 
 def _of_hour(name: str, row: Row, own: Book | None, books: tuple[Book, ...]) -> Line:
-    workers: dict[int, int] = {}
-    for book in books:
-        for pid, count in book.accepted.get((name, row), {}).items():
-            workers[pid] = max(count, workers.get(pid, 0))
-    accepted = sum(workers.values())
+    other = moved(row)
+    accepted = _accepted(name, row, books) - (_accepted(name, other, books) if other else 0)
     begins = _time(row.hour * 3_600_000)
     if own is None:
         return Line(name, begins, _HOUR, row.key, row.side, Sums(accepted), None)
@@ -149,8 +146,18 @@ def _of_hour(name: str, row: Row, own: Book | None, books: tuple[Book, ...]) -> 
     return Line(name, begins, _HOUR, row.key, row.side, sums, Residual(low + more, high + more))
 
 
+def _accepted(name: str, row: Row, books: tuple[Book, ...]) -> int:
+    """Return how many HAProxy has counted, by all of these books."""
+    workers: dict[int, int] = {}
+    for book in books:
+        for pid, count in book.accepted.get((name, row), {}).items():
+            workers[pid] = max(count, workers.get(pid, 0))
+    return sum(workers.values())
+
+
 def _of_day(day: Day, own: Book | None, books: tuple[Book, ...], first: int) -> Line:
-    accepted = max(_days(day.gateway, book, first).get(day, Sums()).accepted for book in books)
+    other = moved(day)
+    accepted = _on_day(day, books, first) - (_on_day(other, books, first) if other else 0)
     begins = _time(day.day * 86_400_000)
     if own is None:
         return Line(day.gateway, begins, _DAY, day.key, day.side, Sums(accepted), None)
@@ -158,6 +165,10 @@ def _of_day(day: Day, own: Book | None, books: tuple[Book, ...], first: int) -> 
     sums = Sums(accepted, mine.completed, mine.cancelled, mine.interrupted, mine.rejected, mine.running)
     left = accepted - mine.completed - mine.cancelled - mine.interrupted - mine.rejected - mine.running
     return Line(day.gateway, begins, _DAY, day.key, day.side, sums, Residual(left, left))
+
+
+def _on_day(day: Day, books: tuple[Book, ...], first: int) -> int:
+    return max(_days(day.gateway, book, first).get(day, Sums()).accepted for book in books)
 
 
 def _days(name: str, book: Book, first: int) -> dict[Day, Sums]:

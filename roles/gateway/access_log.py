@@ -69,8 +69,8 @@ class Access(Stored):
     """0 to 999999 if there is a canary or a cutover: the same for all requests of one conversation; others may share
     it. None: the conversation is older."""
     side: Literal["cloud", "fleet", "fallback"] | None = None
-    """Who was to answer: the model's cloud, or the fleet; fallback: the fleet was, and the cloud answered in its place;
-    None: it was refused before that was decided."""
+    """Who was to answer: the model's cloud, or the fleet; fallback: no replica of the fleet took the request, and the
+    cloud answered in its place; None: it was refused before that was decided."""
     accepted: bool | None = None
     """Whether the gateway's ledger counts it: its model has a cloud, and its key's limits allowed it; None: no."""
 

@@ -25,6 +25,7 @@ from rackwright.gateway.capture_runtime import parse_files
 from rackwright.gateway.capture_runtime import parse_look as parse_capture_look
 from rackwright.gateway.clouds import parse_clouds
 from rackwright.gateway.cutover_states import parse_cutover
+from rackwright.gateway.fallbacks import parse_fallbacks
 from rackwright.gateway.ledger import parse_ledger
 from rackwright.gateway.left import parse_left
 from rackwright.gateway.server_states import (
@@ -199,7 +200,7 @@ CUTOVER = """== now 1790000000
 == file
 gpt-4o 250000|support|1790000000|0|b1.2|assistant
 == worker
-0x7f gpt-4o 250000|support|1790000000|0|b1.2|assistant
+0x7f gpt-4o 250000|support|1790000000|0|b1.2|assistant|120
 == record
 {"format":"cutover/1","migration":"support","share":25.0,"back":false,"who":"carla","time":1790000000}
 
@@ -207,6 +208,13 @@ gpt-4o 250000|support|1790000000|0|b1.2|assistant
 == dealt
 # table: gateways/dealt.gate1, type: string, size:1024, used:1
 0x7f16: key=b1.2|gpt-4o use=0 exp=1 shard=0 gpc0=3 gpc1=9
+"""
+FALLBACKS = """== now 1790000000
+== most
+support 120
+== counts
+# table: gateways/fallbacks.gate1, type: string, size:1024, used:1
+0x7f16: key=support|497222 use=0 exp=1 shard=0 gpc0=12 gpc1=9
 """
 BOOK = (
     '{"format":"ledger/1","gateway":"gate1","since":498940,"taken":1796188800000,"cursor":"s=1;i=2","last":"ab",'
@@ -248,6 +256,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_states: (parse_states, STATES),
     parse_clouds: (parse_clouds, "1\n# be_id be_name\n3 cloud.acme 1 address1.443 203.0.113.1 2 4 1\n"),
     parse_cutover: (parse_cutover, CUTOVER),
+    parse_fallbacks: (parse_fallbacks, FALLBACKS),
     parse_cloud_answer: (parse_cloud_answer, '{"data":[{"id":"gpt-4o"}]}\nfigures: 200 0 \n'),
     parse_hardware: (parse_hardware, SURVEYED["hardware"]),
     parse_nvidia_smi: (parse_nvidia_smi, SMI),

@@ -16,6 +16,7 @@ from rackwright.roles.ledger.program.rows import (
     Row,
     first_hour,
     is_row,
+    moved,
 )
 
 FORMAT = "ledger/1"
@@ -44,13 +45,14 @@ class Book:
     dropped: int = 0
     """Lines and entries that weren't counted because no gateway writes such ones, or because there are too many."""
     accepted: dict[tuple[str, Row], dict[int, int]] = field(default_factory=dict)
-    """Gateway and row → worker's process id → how many it had accepted; of other gateways, copies."""
+    """Gateway and row → worker's process id → how many it had accepted; of other gateways, copies. The fleet's have
+    those of `fallback` in them, as HAProxy counts them."""
     outcomes: dict[Row, Outcomes] = field(default_factory=dict)
     running: dict[Row, int] = field(default_factory=dict)
     residuals: dict[Row, tuple[int, int]] = field(default_factory=dict)
     """Row → the least and the most that is accepted and neither running nor in the log. (0, 0) is left out."""
     days: dict[Day, list[int]] = field(default_factory=dict)
-    """Day → accepted and the four outcomes; of other gateways, only what they had accepted."""
+    """Day → accepted, as in `accepted`, and the four outcomes; of other gateways, only what they had accepted."""
 
     @property
     def first(self) -> int:
@@ -106,7 +108,11 @@ class Book:
         self.days = {day: self.days[day] for day in kept}
 
     def own(self, row: Row) -> int:
-        """Return how many of this row this gateway has accepted."""
+        """Return how many of this row this gateway has accepted, each request in one row only."""
+        other = moved(row)
+        return self._counted(row) - (self._counted(other) if other else 0)
+
+    def _counted(self, row: Row) -> int:
         return sum(self.accepted.get((self.gateway, row), {}).values())
 
     def rows(self) -> set[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 HOURS_KEPT = 48
 """Whole days that began longer ago become daily sums, so that there are hours of two to three days."""
@@ -13,7 +13,8 @@ MOST_ROWS = 50_000
 COMPLETED, CANCELLED, INTERRUPTED, REJECTED = range(4)
 KEY = re.compile(r"[a-z][a-z0-9-]{0,23}")
 GATEWAY = KEY
-SIDES = ("cloud", "fleet")
+SIDES = ("cloud", "fleet", "fallback")
+"""fallback: accepted for the fleet; no replica took it, and the cloud answered in its place."""
 LAST_HOUR = 10_000_000
 """In the year 3110."""
 
@@ -36,6 +37,15 @@ class Day(NamedTuple):
     """Days since 1970, UTC."""
     key: str
     side: str
+
+
+Counted = TypeVar("Counted", Row, Day)
+
+
+def moved(row: Counted) -> Counted | None:
+    """Return the row of the requests that were accepted for this one and then answered by the cloud; None: there are
+    none. HAProxy counts them in both rows."""
+    return row._replace(side="fallback") if row.side == "fleet" else None
 
 
 def is_row(hour: object, key: object, side: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from rackwright.roles.ledger.program.rows import GATEWAY, Row, is_row
+from rackwright.roles.ledger.program.rows import GATEWAY, Row, is_row, moved
 
 _OF = re.compile(r"== (own|copy) (\S+) ([0-9]{1,10}) ([0-9]{1,15})")
 _READ = re.compile(r"== read ([0-9]{1,15})")
@@ -26,7 +26,7 @@ class Tables:
     accepted: dict[tuple[str, Row], dict[int, int]] = field(default_factory=dict)
     """Gateway and row → worker's process id → how many it had accepted."""
     running: dict[Row, int] = field(default_factory=dict)
-    """How many of this gateway's requests had neither ended nor been logged."""
+    """How many of this gateway's requests had neither ended nor been logged, each in one row only."""
     dropped: int = 0
     """Entries that can't be the gateway's."""
 
@@ -61,7 +61,14 @@ def parse_tables(text: str) -> Tables:
             found.dropped += 1
     if not found.began or found.ended < found.began:
         raise ValueError("no worker of HAProxy said what it has accepted")
+    found.running = {row: _still(found, row) for row in found.running}
     return found
+
+
+def _still(found: Tables, row: Row) -> int:
+    """Return how many run, without those that run in the cloud by now. The two weren't read at the same instant."""
+    other = moved(row)
+    return max(0, found.running[row] - (found.running.get(other, 0) if other else 0))
 
 
 def _note(found: Tables, section: tuple[str, str, int], entry: re.Match[str]) -> None:
