@@ -185,7 +185,5 @@ def _programs(settings: Settings) -> Iterator[str]:
     yield from ("conversation.lua", "downtime.lua", "json_text.lua", "nesting.lua", "not_http.lua", "reuse.lua")
     if settings.clouds:
         yield "cloud.lua"
-    if settings.leaving:
-        yield "fallback.lua"
     if settings.captures:
         yield "capture.lua"

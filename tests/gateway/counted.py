@@ -116,5 +116,6 @@ def counted_pair() -> Iterator[Pair]:
 def knows(one: Counted, gateway: str, accepted: int) -> bool:
     """Return whether this gateway knows that the other has accepted so many."""
     rows = one.stack.gateway.ask(f"show table gateways/accepted.{gateway}").splitlines()
-    found = [row.split("gpc0=")[1].split()[0] for row in rows if "gpc0=" in row]
+    # Those that fell back are counted in two rows.
+    found = [row.split("gpc0=")[1].split()[0] for row in rows if "gpc0=" in row and "|fallback|" not in row]
     return sum(map(int, found)) == accepted

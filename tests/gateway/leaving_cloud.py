@@ -32,9 +32,9 @@ class Leaving:
         with self.stack.gateways() as gateways:
             yield Cutovers(gateways, migration, records=f"{folder}/records", panic=f"{folder}/panic")
 
-    def give(self, percent: float, change: str, after: str = "", *, window: int = 3600) -> None:
-        """Give the fleet this share; fail if the gateway refuses."""
-        wanted = Wanted(percent, {"assistant": "assistant"}, change, window)
+    def give(self, percent: float, change: str, after: str = "", *, window: int = 3600, fallback: int = 0) -> None:
+        """Give the fleet this share, with so many fallbacks in an hour; fail if the gateway refuses."""
+        wanted = Wanted(percent, {"assistant": "assistant"}, change, window, {"assistant": fallback})
         record = CutoverRecord(migration="support", share=percent, who="carla")
         with self.cutover() as cutover:
             (given,) = cutover.give(wanted, record, dict.fromkeys(cutover.gateways.hosts, after)).values()

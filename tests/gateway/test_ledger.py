@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -13,7 +14,8 @@ from rackwright.errors import HostError
 from rackwright.gateway.whole_ledger import Ledger, Sums, whole
 from rackwright.roles.ledger.program.book import Book
 from tests.gateway.counted import ALL_TO_THE_FLEET, Counted, Pair, counted_pair, knows, reach
-from tests.gateway.stack import eventually
+from tests.gateway.leaving_cloud import Leaving
+from tests.gateway.stack import KEYS, eventually
 from tests.stand_in_cloud import Fault
 
 
@@ -117,6 +119,92 @@ def test_each_side_has_its_own_sums_and_other_models_have_none(pair: Pair) -> No
     assert more(first, before, "fleet") == (2, 2, 0, 0, 0, 0)
     assert more(first, before) == (1, 1, 0, 0, 0, 0)
     assert after.residuals == {}
+
+
+@contextmanager
+def falling_back(pair: Pair, most: int) -> Iterator[None]:
+    """Within the block, both gateways give the fleet all conversations, and its engine crashes from each request."""
+    engine = pair.first.stack.engines["assistant"]
+    both = [Leaving(one.stack, pair.cloud) for one in (pair.first, pair.second)]
+    for leaving in both:
+        leaving.give(100, "b1", window=0, fallback=most)
+    engine.crash = True
+    try:
+        yield
+    finally:
+        engine.crash = False
+        for leaving in both:
+            leaving.roll_back()
+
+
+def test_what_falls_back_counts_once_in_a_row_of_its_own(pair: Pair) -> None:
+    first, before = pair.first, pair.first.look()
+    with falling_back(pair, 100):
+        assert first.ask() == 200
+        assert more(first, before, "fallback") == (1, 1, 0, 0, 0, 0)
+        assert more(first, before, "fleet") == (0, 0, 0, 0, 0, 0)
+        pair.cloud.hold = True
+        with ThreadPoolExecutor(4) as pool:
+            streams = [pool.submit(first.ask, stream=True) for _ in range(2)]
+            eventually(lambda: more(first, before, "fallback") == (3, 1, 0, 0, 0, 2))
+            assert more(first, before, "fleet") == (0, 0, 0, 0, 0, 0)
+            # The worker that counts them is replaced meanwhile.
+            first.stack.gateway.reload()
+            reach(first.stack)
+            assert more(first, before, "fallback") == (3, 1, 0, 0, 0, 2)
+            pair.cloud.steps.release(100)
+            assert [stream.result() for stream in streams] == [200, 200]
+        first.stack.gateway.wait_for_replaced()
+        pair.cloud.steps = type(pair.cloud.steps)(0)
+        response = first.stack.send(stream=True)
+        response.readline()
+        response._connection.close()  # type: ignore[attr-defined]
+        response.close()
+        eventually(lambda: more(first, before, "fallback") == (4, 3, 1, 0, 0, 0))
+        assert more(first, before, "fleet") == (0, 0, 0, 0, 0, 0)
+        assert first.look().residuals == {}
+        pair.cloud.steps.release(100)
+
+
+def test_a_client_that_leaves_before_the_cloud_answers_was_the_fleets(pair: Pair) -> None:
+    first, before = pair.first, pair.first.look()
+    with falling_back(pair, 100):
+        pair.cloud.fixed = None
+        pair.cloud.keys = ["sk-cloud-" + "c" * 40]
+        pair.cloud.models = {"assistant": {}}
+        pair.cloud.faults.append(Fault("silence"))
+        asked = len(pair.cloud.received)
+        try:
+            with ThreadPoolExecutor(1) as pool:
+                connection = first.stack.connect()
+                head = {"authorization": f"Bearer {KEYS['good']}", "connection": "close"}
+                pool.submit(
+                    connection.request, "POST", "/v1/chat/completions", b'{"model":"assistant","messages":[]}', head
+                ).result()
+                eventually(lambda: len(pair.cloud.received) > asked)
+                connection.close()
+            eventually(lambda: more(first, before, "fleet") == (1, 0, 1, 0, 0, 0))
+        finally:
+            pair.cloud.fix()
+        assert more(first, before, "fallback") == (0, 0, 0, 0, 0, 0)
+        assert first.look().residuals == {}
+
+
+def test_all_gateways_have_one_limit(pair: Pair) -> None:
+    both = (pair.first, pair.second)
+    with falling_back(pair, 6):
+        for one in both:
+            for name in ("gate1", "gate2"):
+                one.stack.gateway.ask(f"clear table gateways/fallbacks.{name}")
+        pair.cloud.reset()
+        for number in range(12):
+            asking, other = both[number % 2], both[1 - number % 2]
+            asking.ask()
+            wanted = f"gpc0={number // 2 + 1} "
+            table = f"show table gateways/fallbacks.{asking.name}"
+            # The other gateway has heard of it.
+            eventually(lambda: wanted in other.stack.gateway.ask(table))  # noqa: B023
+        assert len(pair.cloud.received) == 6
 
 
 def test_a_gateway_that_is_killed_leaves_a_residual_that_the_other_one_knows(pair: Pair) -> None:

@@ -56,3 +56,16 @@ core.register_action("downtime", { "http-req" }, function(txn, longest)
     txn:set_var("txn.waited", waited)
     if left and closed(model) then txn:set_var("txn.retry_after", left) end
 end, 1)
+
+-- Set txn.fails if a server of the model is down or fails that should serve: it wasn't drained, no operator took it out at the
+-- socket, and the model has no planned downtime.
+core.register_action("fails", { "http-req" }, function(txn)
+    local model = txn:get_var("txn.model")
+    if remaining(model) then return end
+    for _, server in pairs(core.backends["model." .. model].servers) do
+        if not server:is_draining() and not server:get_stats().status:find("^MAINT") then
+            txn:set_var("txn.fails", true)
+            return
+        end
+    end
+end)
