@@ -31,7 +31,8 @@ def status(context: Context, watch: bool, limit: tuple[str, ...]) -> int:
     """Show models, replicas and what is pending.
 
     Reads only. Exit code 12 if a host doesn't answer, a replica gets no requests although it wasn't drained manually,
-    a gateway doesn't reach a cloud, or a backup is late or has failed, or its timer doesn't run.
+    a gateway doesn't reach a cloud, a cloud had to answer in the fleet's place, or a backup is late or has failed, or
+    its timer doesn't run.
     """
     hosts_needed()
     from rackwright.lifecycle.session.session import open_session
@@ -58,6 +59,7 @@ def _show(context: Context, session: Session, *, clear: bool) -> Status:
         "kits": [asdict(kit) for kit in found.kits],
         "schedules": [asdict(one) for one in found.schedules],
         "clouds": [asdict(one) for one in found.clouds],
+        "fallbacks": [asdict(one) for one in found.fallbacks],
         "lease": str(found.lease) if found.lease else None,
         "rollout": found.rollout.detail if found.rollout else None,
         "notes": list(found.notes),
@@ -114,6 +116,7 @@ def _lines(found: Status) -> list[str]:
     lines += [f"driver {host.host}: {host.driver}" for host in found.hosts if host.driver]
     lines += [f"gpu {gpu.host}/{gpu.index}: {gpu}" for gpu in found.gpus]
     lines += [f"cloud {one.cloud} from {one.gateway}: {one.text}" for one in found.clouds]
+    lines += [one.alarm for one in found.fallbacks if one.alarm]
     lines += _backups(found)
     lines += _kits(found)
     lines += [f"schedule {one.text}" for one in found.schedules]

@@ -109,9 +109,12 @@ def asked_of_running(lines: Iterable[Access], others: Collection[str], share: fl
 def asked_of_side(lines: Iterable[Access], side: Side, share: float) -> Iterator[LoggedRequest]:
     """Yield the requests of a cutover's conversations that this side answers.
 
-    Of the cloud's, conversations whose number is within the fleet's present share are left out, as for a canary.
+    Of the cloud's, conversations whose number is within the fleet's present share are left out, as for a canary. The
+    fleet has failed those that fell back to the cloud, whatever the answer was.
     """
     for line in lines:
+        if line.side == "fallback" and side == "fleet" and line.conversation is not None:
+            yield _request(line, failed_over=True)
         if line.side != side or line.conversation is None or not _counts(line):
             continue
         if side == "fleet" or line.conversation >= parts_of(share):

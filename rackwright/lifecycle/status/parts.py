@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rackwright.gateway.fallbacks import Fallback
 from rackwright.lifecycle.gpus.status import GpuStatus
 from rackwright.roles.backup.state import age
 from rackwright.roles.replica.state import PausedKey
@@ -214,12 +215,15 @@ class Status:
     schedules: tuple[ScheduleStatus, ...] = ()
     """What runs on a schedule; empty if no control host could be asked."""
     clouds: tuple[CloudStatus, ...] = ()
+    fallbacks: tuple[Fallback, ...] = ()
+    """Migrations for which a cloud may answer in the fleet's place, or has."""
 
     @property
     def healthy(self) -> bool:
         """Whether every host answers or is disabled, every replica takes requests or is drained, every gateway
-        reaches its clouds, and no backup has an alarm."""
+        reaches its clouds, no cloud had to answer in the fleet's place, and no backup has an alarm."""
         serving = all(replica.traffic in (TrafficState.YES, TrafficState.DRAINED) for replica in self.replicas)
         reached = all(host.state is not HostState.UNREACHABLE for host in self.hosts)
         reached &= all(cloud.reached for cloud in self.clouds)
+        serving &= not any(one.alarm for one in self.fallbacks)
         return serving and reached and not self.notes and not any(backup.alarms for backup in self.backups)

@@ -73,6 +73,7 @@ def status(session: Session) -> Status:
         ),
         kits=saved,
         clouds=tuple(traffic.clouds()),
+        fallbacks=traffic.fallbacks(),
         schedules=tuple(schedule_statuses(scheduled)),
         gpus=tuple(gpu for name, host in surveyed.hosts.items() for gpu in gpu_statuses(name, host.hardware)),
     )

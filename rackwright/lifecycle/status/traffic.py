@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rackwright.errors import HostError
 from rackwright.gateway import CloudState, ServerState, merged
+from rackwright.gateway.fallbacks import Fallback, GatewayFallbacks, fallbacks_of
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.lifecycle.status.parts import CloudStatus, TrafficState
@@ -22,6 +23,8 @@ class _Answer:
     servers: Mapping[str, ServerState]
     dropped: int
     clouds: Mapping[str, CloudState] = field(default_factory=dict)
+    fallbacks: GatewayFallbacks | None = None
+    """None: the fleet has no cloud."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class Traffic:
             for name, state in answer.clouds.items():
                 yield CloudStatus(gateway, name, state.reached, state.text)
 
+    def fallbacks(self) -> tuple[Fallback, ...]:
+        """Return each migration's fallback, by what the gateways that answer say."""
+        return fallbacks_of(answer.fallbacks for answer in self.answers.values() if answer.fallbacks)
+
     def warnings(self) -> Iterator[str]:
         for name, answer in self.answers.items():
             if answer.dropped:
@@ -60,8 +67,10 @@ def ask_gateways(session: Session, surveyed: Survey) -> Traffic:
     def ask(name: str) -> _Answer | HostError:
         gateway = session.gateways.only((name,))
         try:
-            clouds = gateway.clouds().get(name, {}) if session.fleet.file.clouds else {}
-            return _Answer(gateway.servers(), gateway.dropped_lines().get(name, 0), clouds)
+            found = _Answer(gateway.servers(), gateway.dropped_lines().get(name, 0))
+            if not session.fleet.file.clouds:
+                return found
+            return replace(found, clouds=gateway.clouds().get(name, {}), fallbacks=gateway.fallbacks().get(name))
         except HostError as error:
             return error
 

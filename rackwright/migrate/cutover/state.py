@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from rackwright.migrate.cutover.fallback_cap import FallbackCap
 from rackwright.values.base import Stored
 
 Phase = Literal["going", "reached", "passed", "failed", "open", "back"]
@@ -37,6 +38,8 @@ class CutoverState(Stored):
     """Whether a rollback has reached all gateways in this migration."""
     missed: Mapping[str, str] = {}
     """Gateway → why it couldn't be rolled back."""
+    fallback: FallbackCap | None = None
+    """What the cloud may answer in the fleet's place; None: nothing."""
 
     @property
     def under_way(self) -> bool:

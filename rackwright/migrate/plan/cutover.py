@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from rackwright.fleet.sections.canary import Thresholds
 from rackwright.values.amounts import Seconds
 from rackwright.values.base import Frozen
+from rackwright.values.text import ServedName
 
 
 def _growing(shares: tuple[float, ...]) -> tuple[float, ...]:
@@ -22,6 +23,15 @@ def _growing(shares: tuple[float, ...]) -> tuple[float, ...]:
 WHOLE = 100.0
 """Percent."""
 Share = Annotated[float, Field(ge=0.1, le=100)]
+
+
+class FallbackRules(Frozen):
+    """Which requests that no replica takes the cloud may answer, and for how much."""
+
+    cost_per_hour: Annotated[float, Field(gt=0, le=1e9)]
+    """What the cloud may charge for them in a clock hour, in the plan's `currency`."""
+    models: Annotated[tuple[ServedName, ...], Field(min_length=1)] | None = None
+    """The provider's models for which it is allowed; all of the plan's if absent."""
 
 
 class Cutover(Frozen):
@@ -46,6 +56,9 @@ class Cutover(Frozen):
     stay with the cloud, and after the last step no longer."""
     thresholds: Thresholds = Thresholds.model_construct()
     """By how much the fleet may be worse than the cloud."""
+
+    fallback: FallbackRules | None = None
+    """If no replica takes a request, the cloud answers it. If absent, it never does."""
 
     @model_validator(mode="after")
     def _can_end(self) -> Cutover:

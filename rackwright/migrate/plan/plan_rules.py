@@ -9,7 +9,7 @@ from rackwright.errors import FleetError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.golden.golden_file import read_golden_set
 from rackwright.fleet.reading.error_messages import did_you_mean
-from rackwright.fleet.reading.nodes import Entries, Findings, Scalar
+from rackwright.fleet.reading.nodes import Entries, Findings, Items, Scalar
 from rackwright.migrate.features.table import UNKNOWN, waivable
 from rackwright.migrate.redact import usable
 from rackwright.values.text import enumerated
@@ -21,6 +21,7 @@ def check_plan(root: Entries, name: str, fleet: Fleet, others: Iterable[Entries]
     _check_cloud(root, fleet, findings)
     _check_models(root, fleet, findings)
     _check_prices(root, findings)
+    _check_fallback(root, findings)
     _check_judge(root, fleet, findings)
     _check_golden(root, findings)
     _check_redact(root, findings)
@@ -68,6 +69,13 @@ def _check_prices(root: Entries, findings: Findings) -> None:
     missing = [key.text for key in _keys(root, "models") if key.text not in priced]
     if isinstance(prices, Entries) and missing:
         findings.add(prices, f"has no price of {enumerated(missing)}", "should have one of each model in models")
+
+
+def _check_fallback(root: Entries, findings: Findings) -> None:
+    models, known = root.get("cutover", "fallback", "models"), tuple(key.text for key in _keys(root, "models"))
+    for name in models.items if isinstance(models, Items) else ():
+        if isinstance(name, Scalar) and known:
+            _known(name, known, "model in models of the plan", findings)
 
 
 def _check_judge(root: Entries, fleet: Fleet, findings: Findings) -> None:

@@ -10,12 +10,15 @@ from rackwright.cli.render.table import table
 from rackwright.gateway.cutover_states import GatewayCutover
 from rackwright.lifecycle.migrate.cutover.ready import Preview
 from rackwright.migrate.cutover.state import CutoverState
+from rackwright.report.words import counted
+from rackwright.values.text import enumerated
 
 
 def preview_lines(found: Preview, name: str, *, executed: bool) -> Iterator[str]:
     """Yield the share at each gateway, the steps that are left with what is in their way, and the next command."""
     yield _standing(found.cutting.state)
     yield from gateway_lines(found.gateways)
+    yield from _fallback(found, name)
     if found.cutting.state.whole:
         yield f"next: rackwright migrate ledger; and to go back, rackwright migrate rollback {name}"
         return
@@ -47,7 +50,23 @@ def preview_document(found: Preview) -> dict[str, Json]:
             {"share": step.share, "problems": [asdict(problem) for problem in step.problems]} for step in found.steps
         ],
         "problems": [asdict(problem) for problem in found.problems],
+        "fallback": found.fallback.model_dump(mode="json") if found.fallback else None,
     }
+
+
+def _fallback(found: Preview, name: str) -> Iterator[str]:
+    """Yield what the plan allows the cloud to answer in the fleet's place, and what gateways do if they differ."""
+    if cap := found.fallback:
+        yield (
+            f"fallback to the cloud: at most {cap.per_hour:,} requests an hour, for {enumerated(cap.models)}: "
+            f"{cap.cost_per_hour:g} {cap.currency}, at {cap.each:.4g} for a request (95th percentile of "
+            f"{counted(cap.requests, 'recorded request')})"
+        )
+    if found.fallback_differs:
+        for host, one in found.gateways.items():
+            if one.shares:
+                yield f"{host} allows {one.fallback:,} an hour now" if one.fallback else f"{host} allows none now"
+        yield f"next, to change only that: rackwright migrate cutover {name} --execute --fallback-only"
 
 
 def _standing(state: CutoverState) -> str:
@@ -79,6 +98,7 @@ def _gateway(one: GatewayCutover) -> dict[str, Json]:
         "share": one.percent,
         "change": one.change,
         "panic": one.panic,
+        "fallback_per_hour": one.fallback,
         "record": one.record.model_dump(mode="json") if one.record else None,
         "new_conversations": {"fleet": dealt.fleet, "cloud": dealt.cloud} if dealt else None,
     }

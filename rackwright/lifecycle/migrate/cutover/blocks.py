@@ -64,5 +64,6 @@ def _alarms(place: Place) -> Iterator[str]:
     yield from (f"{one.host} is unreachable" for one in found.hosts if one.state is HostState.UNREACHABLE)
     yield from (f"{one.replica} takes no requests" for one in found.replicas if one.traffic not in _FINE)
     yield from (f"{one.gateway} doesn't reach the cloud {one.cloud}" for one in found.clouds if not one.reached)
+    yield from (one.alarm for one in found.fallbacks if one.alarm)
     yield from (f"the backup of {one.host}: {alarm}" for one in found.backups for alarm in one.alarms)
     yield from found.notes

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from rackwright.errors import HostError, ProofError, RackwrightError
+from rackwright.errors import HostError, ProofError, RackwrightError, UsageError
 from rackwright.gateway.cutover_states import GatewayCutover
 from rackwright.lifecycle.canary.steps import growth_for
 from rackwright.lifecycle.migrate.cutover.blocks import blocks_of
+from rackwright.lifecycle.migrate.cutover.fallback import cap_words
 from rackwright.lifecycle.migrate.cutover.ready import Preview, preview, refuse
 from rackwright.lifecycle.migrate.cutover.ready import Step as Planned
 from rackwright.lifecycle.migrate.cutover.shares import Shares
@@ -18,6 +19,7 @@ from rackwright.lifecycle.migrate.cutover.unleased import note_unleased
 from rackwright.lifecycle.migrate.cutover.watch import Watch
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.rollout.change import Clock, Paused, Undecided
+from rackwright.migrate.cutover.fallback_cap import FallbackCap, falls_of
 from rackwright.migrate.cutover.state import CutoverState
 from rackwright.migrate.cutover.step_gate import Moment, Next, following, is_due
 from rackwright.migrate.plan.cutover import WHOLE
@@ -51,8 +53,30 @@ def cutover(
     refuse(found.steps[0].problems, place)
     place.console.confirm(f"Give the fleet {found.steps[0].share:g} % of new conversations, and go on by the plan?")
     with stoppable(place.console.heard) as stopping:
-        Cutover(place, clock, stopping, partial(blocks_of, place)).run(found.cutting.state, found.steps)
+        run = Cutover(place, clock, stopping, partial(blocks_of, place), found.fallback)
+        run.run(found.cutting.state, found.steps)
     return preview(place, Shares(place, clock).look(), None, resume=False)
+
+
+def change_fallback(place: Place, clock: Clock) -> Preview:
+    """Let the gateways allow the fallback that the plan has, after the operator has agreed; the share stays.
+
+    Raise UsageError if the fleet has no share, RackwrightError if the plan's fallback can't be computed, HostError
+    with each gateway that doesn't have it then.
+    """
+    found = preview(place, Shares(place, clock).look(), None, resume=True)
+    state, name = found.cutting.state, place.plan.migration
+    if not state.under_way:
+        raise UsageError("no cutover is under way", where=name, next=f"rackwright migrate cutover {name}")
+    if place.plan.cutover.fallback:
+        refuse(found.problems, place)
+    words = cap_words(found.fallback)
+    place.console.confirm(f"At every gateway: {words}?")
+    changed = state.model_copy(update={"fallback": found.fallback})
+    with place.noting("cutover") as note:
+        note(f"{words}; the share stays", changed)
+        Shares(place, clock).give(state.share, state.change, state.change, falls_of(found.fallback))
+    return preview(place, Shares(place, clock).look(), None, resume=True)
 
 
 @dataclass
@@ -64,6 +88,8 @@ class Cutover:
     stopping: Stopping
     blocks: Callable[[], tuple[str, ...]]
     """Returns what keeps the share from growing, apart from the verdict."""
+    fallback: FallbackCap | None = None
+    """What the cloud may answer in the fleet's place from the next step on."""
 
     def run(self, state: CutoverState, steps: tuple[Planned, ...]) -> CutoverState:
         """Grow the share by these steps; return the state after the last one.
@@ -80,10 +106,11 @@ class Cutover:
     def _reach(self, share: float, state: CutoverState) -> CutoverState:
         """Return the state with every gateway at this share. The log has it before and after."""
         started = state if _is_there(state, share) else _started(share, state)
+        started = started.model_copy(update={"fallback": self.fallback})
         with self.place.noting("cutover") as note:
             note(f"to {share:g} % of new conversations", started)
             try:
-                since = self._shares.give(share, started.change, started.follows)
+                since = self._shares.give(share, started.change, started.follows, falls_of(self.fallback))
             except HostError as error:
                 self._refuse_rolled_back()
                 self._back(started, f"{share:g} % didn't reach every gateway", started.before)
@@ -213,7 +240,7 @@ class Cutover:
         """Give the fleet this smaller share, as far as gateways can be reached; note it, and return the state."""
         session, plan = self.place.session, self.place.plan
         change = new_run_id()
-        since, missed = self._shares.give_back(share, change)
+        since, missed = self._shares.give_back(share, change, falls_of(state.fallback))
         for host, problem in missed.items():
             self.place.console.say(f"{host}: {problem}")
         lower = max((one for one in plan.cutover.share if one < share), default=0.0)

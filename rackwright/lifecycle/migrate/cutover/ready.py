@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from rackwright.errors import FleetError, Problem, ProofError
 from rackwright.fleet.fleet import Fleet
 from rackwright.gateway.cutover_states import GatewayCutover
+from rackwright.lifecycle.migrate.cutover.fallback import allowed
 from rackwright.lifecycle.migrate.cutover.standing import Cutting, cutting_of
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.progress import progress
 from rackwright.lifecycle.migrate.require_ends import require_ends
 from rackwright.migrate.capacity.result import CapacityFound, ModelCapacity
 from rackwright.migrate.capacity.sizing import sizing
+from rackwright.migrate.cutover.fallback_cap import FallbackCap
 from rackwright.migrate.cutover.step_gate import shares_from
 from rackwright.migrate.plan.cutover import WHOLE
 from rackwright.migrate.plan.plan import Plan
@@ -40,6 +42,14 @@ class Preview:
     steps: tuple[Step, ...]
     problems: tuple[Problem, ...] = ()
     """What keeps it from beginning or going on."""
+    fallback: FallbackCap | None = None
+    """What the plan allows the cloud to answer in the fleet's place; None: nothing."""
+
+    @property
+    def fallback_differs(self) -> bool:
+        """Whether a gateway with a share allows more or less than the plan."""
+        wanted = self.fallback.per_hour if self.fallback else 0
+        return any(one.shares and one.fallback != wanted for one in self.gateways.values())
 
 
 def preview(place: Place, gateways: Mapping[str, GatewayCutover], first: float | None, *, resume: bool) -> Preview:
@@ -53,8 +63,9 @@ def preview(place: Place, gateways: Mapping[str, GatewayCutover], first: float |
         problems += _of_results(place)
     if now.paused and not resume:
         problems.append(_paused(place, now))
-    shares = _shares(place.plan, now, first)
-    return Preview(now, gateways, tuple(_step(place, now, share) for share in shares), tuple(problems))
+    shares, falls = _shares(place.plan, now, first), allowed(place, now.state)
+    problems += falls.problems
+    return Preview(now, gateways, tuple(_step(place, now, share) for share in shares), tuple(problems), falls.cap)
 
 
 def refuse(problems: tuple[Problem, ...], place: Place) -> None:

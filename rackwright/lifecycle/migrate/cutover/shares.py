@@ -41,8 +41,10 @@ class Shares:
         """Return what each gateway does. Raise HostError, naming each that can't be asked."""
         return _all(self.cutovers.look())
 
-    def give(self, percent: float, change: str, follows: str) -> dict[str, int]:
+    def give(self, percent: float, change: str, follows: str, falls: Mapping[str, int]) -> dict[str, int]:
         """Give the fleet this share at every gateway; return when each got it, by its clock.
+
+        `falls`: the provider's model → how many requests in an hour the cloud may answer in the fleet's place.
 
         Every gateway has it afterwards, and none assigns by another one any more. A gateway that has this change
         already keeps its time. `follows`: the change before it, "" if the cutover begins. Otherwise a gateway where
@@ -50,7 +52,7 @@ class Shares:
         """
         before = self.look()
         plan = self.place.plan
-        wanted = Wanted(percent, plan.models, change, int(plan.cutover.conversation))
+        wanted = Wanted(percent, plan.models, change, int(plan.cutover.conversation), falls)
         record = CutoverRecord(
             migration=plan.migration, share=percent, change=change, who=self.place.session.operator.who
         )
@@ -58,7 +60,9 @@ class Shares:
         self._see(change, {host: one.change for host, one in before.items()})
         return {host: _since(before[host], change, time) for host, time in since.items()}
 
-    def give_back(self, percent: float, change: str) -> tuple[dict[str, int], dict[str, str]]:
+    def give_back(
+        self, percent: float, change: str, falls: Mapping[str, int]
+    ) -> tuple[dict[str, int], dict[str, str]]:
         """Give the fleet an earlier share at each gateway that can be reached, 0: none at all.
 
         Return when each got it, by its clock, and why the others didn't.
@@ -67,7 +71,7 @@ class Shares:
         record = CutoverRecord(migration=plan.migration, share=percent, change=change, back=not percent, who=who)
         answers: Mapping[str, HostError | int | None]
         if percent:
-            wanted = Wanted(percent, plan.models, change, int(plan.cutover.conversation))
+            wanted = Wanted(percent, plan.models, change, int(plan.cutover.conversation), falls)
             seen = self.cutovers.look()
             known = {host: one for host, one in seen.items() if isinstance(one, GatewayCutover)}
             answers = self.cutovers.give(wanted, record, dict.fromkeys(seen, _NONE) | _present(known))

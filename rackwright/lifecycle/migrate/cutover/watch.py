@@ -89,7 +89,7 @@ class Watch:
 def lines_of(plan: Plan) -> str:
     """Return what matches the access log's lines of the plan's conversations."""
     names = "|".join(name.replace(".", "[.]") for name in sorted(plan.models))
-    return f'"name":"({names})",.*"conversation":[0-9]+,"side":"(cloud|fleet)"'
+    return f'"name":"({names})",.*"conversation":[0-9]+,"side":"(cloud|fleet|fallback)"'
 
 
 def thresholds_of(plan: Plan) -> Thresholds:
