@@ -11,6 +11,7 @@ echo '== most'
 [ ! -e "$cutovers" ] || awk '{ split($2, part, "|"); if (part[7] > 0) print part[2], part[7] }' "$cutovers" | sort -u
 echo '== counts'
 answer admin 'show table'
+case $said in '# table: '*) ;; *) unexpected admin 'show table' ;; esac
 for table in $(printf '%s\n' "$said" | sed -n 's/^# table: \(gateways\/fallbacks[.][a-z0-9-]*\),.*/\1/p'); do
     answer admin "show table $table"
     printf '%s\n' "$said"

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from rackwright.cli.status import _lines
+from rackwright.gateway.fallbacks import Fallback
 from rackwright.lifecycle.gpus.status import driver_of, gpu_statuses
 from rackwright.lifecycle.status.parts import CloudStatus, HostState, HostStatus, KitStatus, Status
 from rackwright.state.journal import Entry, Event
@@ -49,6 +50,16 @@ def test_each_kit_has_a_line_with_its_age():
     )
     found = Status(hosts=(), replicas=(), backups=(), lease=None, notes=(), warnings=(), kits=kits)
     assert _lines(found)[1:] == ["kit at web: 2 h old, with the CA key", "kit at ssh: 1 min old, without the CA key"]
+
+
+def test_what_fell_back_to_a_cloud_has_a_line_and_is_not_well():
+    found = Status(hosts=(), replicas=(), backups=(), lease=None, notes=(), warnings=())
+    fell = replace(found, fallbacks=(Fallback("support", 120, sent=37, refused=3), Fallback("other", 5)))
+    assert _lines(fell)[1:] == [
+        "fallback of support: no replica took 37 requests in this hour and 0 in the hour before, so the cloud got "
+        "them; at most 120 an hour; 3 more were refused"
+    ]
+    assert (fell.healthy, replace(fell, fallbacks=fell.fallbacks[1:]).healthy) == (False, True)
 
 
 def test_each_cloud_has_a_line_for_each_gateway_and_one_that_is_not_reached_is_not_well():

@@ -33,8 +33,9 @@ ACTS: dict[str, Callable[[Gateways], object]] = {
     "remove key": lambda told: told.remove_key(gone(KEY), note="{}"),
     "servers": lambda told: told.servers(),
     "dropped lines": lambda told: told.dropped_lines(),
+    "fallbacks": lambda told: told.fallbacks(),
 }
-OF_WORKERS = [name for name in ACTS if name not in ("downtimes", "check canaries")]
+OF_WORKERS = [name for name in ACTS if name not in ("downtimes", "check canaries", "fallbacks")]
 OF_ADMIN = [name for name in ACTS if name != "dropped lines"]
 
 

@@ -100,6 +100,40 @@ def test_days_that_one_of_them_has_folded_are_compared_as_days() -> None:
     assert [(line.gateway, line.residual) for line in both(first, second).residuals] == [("gate1", Residual(2, 2))]
 
 
+def fallen(name: str, raw: int, moved: int, row: Row = ROW) -> Book:
+    """Return a document of requests that were accepted for the fleet, of which some fell back and all ended well."""
+    made = Book(name, HOUR - 200, taken=NOW)
+    fleet, fallback = (row._replace(side=side) for side in ("fleet", "fallback"))
+    made.accepted = {("gate1", fleet): {7: raw}, ("gate1", fallback): {7: moved}}
+    if name == "gate1":
+        made.outcomes = {fleet: [raw - moved, 0, 0, 0], fallback: [moved, 0, 0, 0]}
+    return made
+
+
+def test_what_fell_back_counts_once_also_if_a_copy_doesn_t_know_of_it_yet() -> None:
+    expected = {("good", "fallback"): Sums(3, 3), ("good", "fleet"): Sums(2, 2)}
+    for copied in (3, 2):
+        found = both(fallen("gate1", 5, 3), fallen("gate2", 5, copied))
+        assert (found.totals, found.residuals) == (expected, ())
+    lost = both(fallen("gate1", 5, 3), fallen("gate2", 7, 4))
+    assert {line.side: line.residual for line in lost.residuals} == {
+        "fallback": Residual(1, 1),
+        "fleet": Residual(1, 1),
+    }
+
+
+def test_days_count_what_fell_back_once_too() -> None:
+    row = Row(HOUR - 100, "good", "fleet")
+    books = fallen("gate1", 5, 3, row), fallen("gate2", 5, 2, row)
+    for one in books:
+        one.fold(NOW)
+        assert not one.rows()
+    found = both(*books)
+    assert {line.lasts for line in found.lines} == {timedelta(days=1)}
+    assert found.totals == {("good", "fallback"): Sums(3, 3), ("good", "fleet"): Sums(2, 2)}
+    assert found.residuals == ()
+
+
 def test_a_part_of_the_ledger_begins_with_the_hour_of_its_time() -> None:
     first = book("gate1", {"gate1": {7: 5}}, [5, 0, 0, 0])
     first.lost = [(NOW - 7_200_000, NOW - 3_600_000)]

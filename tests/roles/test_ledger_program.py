@@ -92,8 +92,10 @@ class History:
         for one in self.requests:
             at = instants[one.pid]
             if one.began <= at:
-                counts = found.accepted.setdefault(("gate1", one.row), {})
-                counts[one.pid] = counts.get(one.pid, 0) + 1
+                # HAProxy counts what falls back in both rows.
+                for row in {one.row, one.row._replace(side="fleet")} if one.row.side == "fallback" else {one.row}:
+                    counts = found.accepted.setdefault(("gate1", row), {})
+                    counts[one.pid] = counts.get(one.pid, 0) + 1
                 found.running[one.row] = found.running.get(one.row, 0) + (at < one.ended)
         self.now = ended + self.random.randrange(20)
         return found
@@ -115,7 +117,7 @@ def made(seed: int) -> History:
         began = random.randrange(START, START + 5 * HOUR)
         ended = began + random.choice((3, 900, 90_000, HOUR))
         killed = next((at for at in kills if began <= at < ended), None)
-        row = Row(began // HOUR, random.choice(("good", "other")), random.choice(("cloud", "fleet")))
+        row = Row(began // HOUR, random.choice(("good", "other")), random.choice(("cloud", "fleet", "fallback")))
         pid = 100 + sum(at <= began for at in changes)
         history.requests.append(Request(began, killed or ended, row, pid, killed is not None, random.randrange(4)))
     return history
@@ -149,8 +151,9 @@ def test_old_hours_become_daily_sums_with_nothing_lost_and_days_end_at_last() ->
     book.fold(START + 96 * HOUR)
     assert (book.rows(), book.residuals, book.running) == (set(), {}, {})
     own = [sums for day, sums in book.days.items() if day.gateway == "gate1"]
-    assert sum(sums[0] for sums in own) == len(history.requests)
-    assert sum(sums[0] - sum(sums[1:]) for sums in own) == lost
+    twice = sum(sums[0] for day, sums in book.days.items() if day.side == "fallback")
+    assert sum(sums[0] for sums in own) - twice == len(history.requests)
+    assert sum(sums[0] - sum(sums[1:]) for sums in own) - twice == lost
     assert [sums for day, sums in book.days.items() if day.gateway == "gate2"] == [[4, 0, 0, 0, 0]]
     # A very long answer ends after its hour was folded; HAProxy may still have its entry.
     row = history.requests[0].row
@@ -282,6 +285,16 @@ def test_tables_say_what_all_workers_accepted_and_what_the_asked_ones_have_runni
     assert found.accepted == {("gate1", fleet): {100: 3, 90: 7}, ("gate2", cloud): {100: 5}}
     # A worker's copy of another's entry has no count of what runs there.
     assert found.running == {fleet: 1}
+
+
+def test_what_falls_back_runs_in_one_row_only() -> None:
+    moved = "0x7f09: key=good|fallback|500000|100 use=1 exp=1 shard=0 gpc0=1 conn_cur=1\n"
+    table = TABLE.format(began=START, read=START + 9).replace("0x7f", f"{moved}0x7f", 1)
+    fleet, fallback = (Row(500_000, "good", side) for side in ("fleet", "fallback"))
+    found = parse_tables(table)
+    assert found.running == {fallback: 1, fleet: 0}
+    # What counts them for the fleet was read after the request had ended.
+    assert parse_tables(table.replace("gpc0=3 conn_cur=1", "gpc0=3 conn_cur=0")).running == {fallback: 1, fleet: 0}
 
 
 def test_tables_that_were_not_read_to_their_end_are_refused_and_strange_entries_are_dropped() -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from rackwright.lifecycle.canary import evidence
-from rackwright.lifecycle.canary.evidence import LoggedRequest, Seen, asked_of_canary, asked_of_running, traffic_of
+from rackwright.lifecycle.canary.evidence import (
+    LoggedRequest,
+    Seen,
+    asked_of_canary,
+    asked_of_running,
+    asked_of_side,
+    traffic_of,
+)
 from rackwright.verdict import Request
 from tests.lifecycle.canary.lines import CANARY, line
 
@@ -30,6 +37,13 @@ def test_a_streams_first_byte_is_its_first_token_without_the_wait_for_a_slot():
 def test_an_answer_in_one_piece_tells_the_time_per_token():
     assert of(stream=False, completion_tokens=10) == [Request("7", error=False, ttft=0.2, tpot=0.1)]
     assert of(stream=None, completion_tokens=0) == [Request("7", error=False, ttft=0.2)]
+
+
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_a_request_that_fell_back_to_the_cloud_is_a_failure_of_the_fleet_alone(status: int) -> None:
+    lines = [line(side="fallback", status=status, canary=None, conversation=7)]
+    assert [one.request for one in asked_of_side(lines, "fleet", 50)] == [Request("7", error=True)]
+    assert not list(asked_of_side(lines, "cloud", 0))
 
 
 def seen(*, streams: int, others: int) -> Seen:

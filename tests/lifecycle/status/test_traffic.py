@@ -9,6 +9,7 @@ from typing import Any
 
 from rackwright.errors import HostError
 from rackwright.gateway import CloudState, ServerState
+from rackwright.gateway.fallbacks import Counted, Fallback, GatewayFallbacks
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.lifecycle.status.parts import CloudStatus, ReplicaStatus, TrafficState
 from rackwright.lifecycle.status.traffic import Traffic, ask_gateways
@@ -32,6 +33,7 @@ class Gateways:
             servers=lambda: self.servers(name),
             dropped_lines=lambda: {name: self.dropped},
             clouds=lambda: {name: {"openai": CloudState(up=int(name == "gate1"), known=2)}},
+            fallbacks=lambda: {name: GatewayFallbacks(9, {"support": 4}, {("support", name, 9): Counted(3, 2)})},
         )
 
     def servers(self, name: str) -> dict[str, ServerState]:
@@ -70,6 +72,12 @@ def test_each_gateway_says_whether_it_reaches_each_cloud() -> None:
         CloudStatus("gate2", "openai", reached=False, found="0 of 2 addresses up"),
     ]
     assert not list(asked(Gateways({"gate1": UP})).clouds())
+
+
+def test_what_fell_back_is_counted_over_all_gateways() -> None:
+    traffic = asked(Gateways({"gate1": UP, "gate2": UP}), clouds=("openai",))
+    assert traffic.fallbacks() == (Fallback("support", 4, sent=4, refused=2),)
+    assert asked(Gateways({"gate1": UP})).fallbacks() == ()
 
 
 def test_one_that_the_survey_could_not_reach_is_not_tried_again() -> None:

@@ -92,6 +92,16 @@ def test_every_problem_is_reported_at_its_line_at_once(tmp_path: Path) -> None:
                 "11 prices: has no price of gpt-4o-nano; should have one of each model in models",
             ],
         ),
+        (
+            "currency: EUR",
+            "cutover: {fallback: {cost_per_hour: 5, models: [gpt-4o-mini, gpt-4]}}\ncurrency: EUR",
+            ["10 cutover.fallback.models[1]: 'gpt-4' is no model in models of the plan; did you mean 'gpt-4o-mini'?"],
+        ),
+        (
+            "currency: EUR",
+            "cutover: {fallback: {cost_per_hour: 0}}\ncurrency: EUR",
+            ["10 cutover.fallback.cost_per_hour: input should be greater than 0"],
+        ),
         ("currency: EUR", "currency: euro", ["10 currency: should be a currency code like EUR"]),
         (
             "currency: EUR",

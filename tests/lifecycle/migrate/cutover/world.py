@@ -17,6 +17,7 @@ from rackwright.lifecycle.migrate.cutover import rollback, shares, watch
 from rackwright.lifecycle.migrate.cutover.procedure import Cutover
 from rackwright.lifecycle.migrate.cutover.ready import Step
 from rackwright.lifecycle.migrate.cutover.standing import cutting_of
+from rackwright.migrate.cutover.fallback_cap import FallbackCap
 from rackwright.migrate.cutover.state import CutoverState
 from rackwright.roles.gateway.access_log import Access
 from tests.lifecycle.migrate.desks import Desk
@@ -40,6 +41,7 @@ class Gateway:
     """Seconds by which its clock is ahead."""
     dealt: dict[str, Dealt] = field(default_factory=dict)
     assigns: tuple[float, str] = (0.0, "")
+    falls: Mapping[str, int] = field(default_factory=dict)
     lines: list[tuple[int, Access]] = field(default_factory=list)
 
 
@@ -51,6 +53,8 @@ class World:
     now_: float = 0.0
     fails: float = 0.0
     """The share of the fleet's requests that fail."""
+    falls: float = 0.0
+    """The share of the fleet's requests that the cloud answers in its place."""
     slow: float = 1.0
     """How many times as long as the cloud's the fleet's answers take."""
     most: float = 100
@@ -89,10 +93,11 @@ class World:
 
     def _line(self, number: int, fleet: bool, slow: float) -> Access:
         failed = fleet and self.asked % 100 < self.fails * 100
+        fell = fleet and self.asked % 100 < self.falls * 100
         taken = int((300 + self.asked * 37 % 100) * (slow if fleet else 1))
         return Access.model_construct(
             name="gpt-4o-mini",
-            side="fleet" if fleet else "cloud",
+            side="fallback" if fell else "fleet" if fleet else "cloud",
             conversation=number,
             status=500 if failed else 200,
             end="completed",
@@ -112,7 +117,7 @@ class World:
     def _seen(self, host: str, one: Gateway) -> HostError | GatewayCutover:
         if one.down:
             return HostError("can't be reached", where=host)
-        given = Share(one.share, one.change, 0, 0, "assistant")
+        given = Share(one.share, one.change, 0, 0, "assistant", one.falls.get("gpt-4o-mini", 0))
         has = {"gpt-4o-mini": given} if one.change else {}
         return GatewayCutover(self._clock(one), has, has, one.record, one.panic, dict(one.dealt))
 
@@ -130,7 +135,7 @@ class World:
             return HostError("the panic file exists", where=host)
         if one.change not in (after, wanted.change):
             return HostError("its share was changed meanwhile", where=host)
-        one.share, one.change = wanted.percent, wanted.change
+        one.share, one.change, one.falls = wanted.percent, wanted.change, wanted.fallback
         one.record = record.model_copy(update={"time": self._clock(one)})
         if not one.sticks:
             one.assigns = (wanted.percent, wanted.change)
@@ -145,7 +150,7 @@ class World:
             return HostError("can't be reached", where=host)
         if one.change or not (one.record and one.record.back):
             one.record = record.model_copy(update={"time": self._clock(one)})
-        one.share, one.change = 0.0, ""
+        one.share, one.change, one.falls = 0.0, "", {}
         if not one.sticks:
             one.assigns = (0.0, "")
         return None
@@ -186,12 +191,18 @@ class Made:
     world: World
     blocked: tuple[str, ...] = ()
 
-    def run(self, *steps: float, state: CutoverState | None = None, stopping: Any = lambda: False) -> CutoverState:
+    def run(
+        self,
+        *steps: float,
+        state: CutoverState | None = None,
+        stopping: Any = lambda: False,
+        fallback: FallbackCap | None = None,
+    ) -> CutoverState:
         """Run these steps from what the log has, as the command does after its checks."""
         place = self.desk.open()
         start = state or cutting_of(place).state
         shares_ = steps or place.plan.cutover.share
-        return Cutover(place, self.world, stopping, lambda: self.blocked).run(
+        return Cutover(place, self.world, stopping, lambda: self.blocked, fallback).run(
             start, tuple(Step(share) for share in shares_)
         )
 
