@@ -16,7 +16,7 @@ from typing import TypeVar
 from rackwright.errors import HostError
 from rackwright.gateway.canaries import CANARY_SECONDS, CHECK_CANARIES, END_CANARY, SET_CANARY, parts_of
 from rackwright.gateway.clouds import SHOW_CLOUDS, CloudState, parse_clouds
-from rackwright.gateway.fallbacks import SHOW_FALLBACKS, GatewayFallbacks, parse_fallbacks
+from rackwright.gateway.fallback_counts import SHOW_FALLBACKS, GatewayFallbacks, parse_fallbacks
 from rackwright.gateway.scripts import (
     CLOSE_DOWNTIME,
     COPY_DRAIN,

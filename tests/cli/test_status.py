@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from rackwright.cli.status import _lines
-from rackwright.gateway.fallbacks import Fallback
+from rackwright.gateway.fallback_counts import Fallback
 from rackwright.lifecycle.gpus.status import driver_of, gpu_statuses
 from rackwright.lifecycle.status.parts import CloudStatus, HostState, HostStatus, KitStatus, Status
 from rackwright.state.journal import Entry, Event
@@ -56,8 +56,8 @@ def test_what_fell_back_to_a_cloud_has_a_line_and_is_not_well():
     found = Status(hosts=(), replicas=(), backups=(), lease=None, notes=(), warnings=())
     fell = replace(found, fallbacks=(Fallback("support", 120, sent=37, refused=3), Fallback("other", 5)))
     assert _lines(fell)[1:] == [
-        "fallback of support: no replica took 37 requests in this hour and 0 in the hour before, so the cloud got "
-        "them; at most 120 an hour; 3 more were refused"
+        "fallback of support: the cloud got requests that no replica took: 37 in this hour, 0 in the hour before; "
+        "at most 120 an hour; refused past that: 3"
     ]
     assert (fell.healthy, replace(fell, fallbacks=fell.fallbacks[1:]).healthy) == (False, True)
 

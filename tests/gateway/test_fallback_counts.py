@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rackwright.gateway.fallbacks import Counted, Fallback, GatewayFallbacks, fallbacks_of
+from rackwright.gateway.fallback_counts import Counted, Fallback, GatewayFallbacks, fallbacks_of
 
 HOUR = 497_222
 
@@ -20,8 +20,8 @@ def test_the_hour_before_counts_and_older_ones_don_t() -> None:
     (found,) = fallbacks_of([GatewayFallbacks(HOUR, {}, counts)])
     assert found == Fallback("support", 0, sent=1, sent_before=10)
     assert found.alarm == (
-        "fallback of support: no replica took 1 requests in this hour and 10 in the hour before, so the cloud got "
-        "them; it is off now"
+        "fallback of support: the cloud got requests that no replica took: 1 in this hour, 10 in the hour before; "
+        "it is off now"
     )
 
 

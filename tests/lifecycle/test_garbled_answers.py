@@ -25,7 +25,7 @@ from rackwright.gateway.capture_runtime import parse_files
 from rackwright.gateway.capture_runtime import parse_look as parse_capture_look
 from rackwright.gateway.clouds import parse_clouds
 from rackwright.gateway.cutover_states import parse_cutover
-from rackwright.gateway.fallbacks import parse_fallbacks
+from rackwright.gateway.fallback_counts import parse_fallbacks
 from rackwright.gateway.ledger import parse_ledger
 from rackwright.gateway.left import parse_left
 from rackwright.gateway.server_states import (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from rackwright.gateway.fallbacks import Fallback
+from rackwright.gateway.fallback_counts import Fallback
 from rackwright.lifecycle.gpus.status import GpuStatus
 from rackwright.roles.backup.state import age
 from rackwright.roles.replica.state import PausedKey

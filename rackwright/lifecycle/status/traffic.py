@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from rackwright.errors import HostError
 from rackwright.gateway import CloudState, ServerState, merged
-from rackwright.gateway.fallbacks import Fallback, GatewayFallbacks, fallbacks_of
+from rackwright.gateway.fallback_counts import Fallback, GatewayFallbacks, fallbacks_of
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.lifecycle.status.parts import CloudStatus, TrafficState

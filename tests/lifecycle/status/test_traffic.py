@@ -9,7 +9,7 @@ from typing import Any
 
 from rackwright.errors import HostError
 from rackwright.gateway import CloudState, ServerState
-from rackwright.gateway.fallbacks import Counted, Fallback, GatewayFallbacks
+from rackwright.gateway.fallback_counts import Counted, Fallback, GatewayFallbacks
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.lifecycle.status.parts import CloudStatus, ReplicaStatus, TrafficState
 from rackwright.lifecycle.status.traffic import Traffic, ask_gateways

@@ -9,7 +9,7 @@ from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.targets import targets
 from rackwright.gateway import Gateways
-from rackwright.gateway.fallbacks import fallbacks_of
+from rackwright.gateway.fallback_counts import fallbacks_of
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.migrate.capacity.answer_lengths import answer_lengths
 from rackwright.migrate.cutover.fallback_cap import FallbackCap, cap_of, inputs_of

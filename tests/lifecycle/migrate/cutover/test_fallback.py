@@ -8,7 +8,7 @@ import pytest
 
 from rackwright.cli.render.migrate_report.cutover_text import preview_document, preview_lines
 from rackwright.errors import HostError, ProofError, UsageError
-from rackwright.gateway.fallbacks import Fallback
+from rackwright.gateway.fallback_counts import Fallback
 from rackwright.lifecycle.migrate.cutover import blocks
 from rackwright.lifecycle.migrate.cutover.procedure import change_fallback, cutover
 from rackwright.lifecycle.migrate.cutover.ready import Preview

@@ -67,10 +67,10 @@ class Fallback:
         if not (self.sent or self.sent_before or self.refused):
             return ""
         limit = f"at most {self.most:,} an hour" if self.most else "it is off now"
-        refused = f"; {self.refused:,} more were refused" if self.refused else ""
+        refused = f"; refused past that: {self.refused:,}" if self.refused else ""
         return (
-            f"fallback of {self.migration}: no replica took {self.sent:,} requests in this hour and "
-            f"{self.sent_before:,} in the hour before, so the cloud got them; {limit}{refused}"
+            f"fallback of {self.migration}: the cloud got requests that no replica took: {self.sent:,} in this hour, "
+            f"{self.sent_before:,} in the hour before; {limit}{refused}"
         )
 
 
