@@ -17,8 +17,8 @@ from rackwright.gateway.cutover_runtime import Cutovers, Wanted
 from rackwright.gateway.cutover_states import CutoverRecord
 from rackwright.gateway.fallback_counts import Fallback, fallbacks_of
 from rackwright.roles.gateway.settings import Server
-from tests.gateway.leaving_cloud import Leaving, going_on, leaving_cloud, opening, reach
-from tests.gateway.stack import Stack, eventually, free_port, running_stack
+from tests.gateway.leaving_cloud import Leaving, going_on, in_one_hour, leaving_cloud, opening, reach
+from tests.gateway.stack import eventually, free_port, running_stack
 from tests.gateway.test_peers import taught
 from tests.stand_in_cloud import Fault
 
@@ -43,12 +43,8 @@ def leaving(own: Leaving) -> Iterator[Leaving]:
     yield own
     own.roll_back()
     own.stack.gateway.ask("clear table gateways/conversations")
-    forget(own.stack)
+    own.stack.gateway.ask("clear table gateways/fallbacks.gate1")
     own.stack.reset()
-
-
-def forget(stack: Stack) -> None:
-    stack.gateway.ask(f"clear table gateways/fallbacks.{stack.settings.name}")
 
 
 def fail(leaving: Leaving) -> None:
@@ -256,41 +252,47 @@ def test_an_error_of_the_cloud_is_the_answer(leaving: Leaving, status: int) -> N
 def test_past_the_limit_the_answer_is_503_until_the_hour_is_over(leaving: Leaving) -> None:
     leaving.give(100, "l1", window=0, fallback=3)
     fail(leaving)
-    statuses, last = [], None
-    for number in range(5):
-        last = leaving.stack.send(body=json.dumps({"model": "assistant", "prompt": str(number)}).encode())
-        statuses.append(last.status)
-        body = last.read()
-    assert last is not None
-    # An hour may end meanwhile, with a new allowance.
-    assert statuses == [200] * 3 + [503] * 2 or asked(leaving) in (4, 5)
-    if statuses[-1] == 503:
-        assert json.loads(body)["error"]["code"] == "fallback_limit_reached"
+
+    def work() -> None:
+        leaving.cloud.reset()
+        assert [leaving.ask(opening(number)).status for number in range(4)] == [200] * 3 + [503]
+        last = leaving.stack.send(body=b'{"model":"assistant","messages":[]}')
+        assert json.loads(last.read())["error"]["code"] == "fallback_limit_reached"
         assert 1 <= int(last.getheader("retry-after") or 0) <= 3600
         line = leaving.stack.log.line(last.getheader("x-request-id") or "-")
-        assert (line.side, line.end) == ("fleet", "server_error")
-        assert (fallback(leaving).refused, fallback(leaving).sent) == (2, 3)
-        assert "at most 3 an hour; refused past that: 2" in fallback(leaving).alarm
+        assert (line.side, line.status, line.end) == ("fleet", 503, "server_error")
+        assert (fallback(leaving).sent, fallback(leaving).refused, asked(leaving)) == (3, 2, 3)
+
+    in_one_hour(work, leaving.stack)
 
 
 def test_requests_at_the_same_moment_don_t_pass_the_limit(leaving: Leaving) -> None:
     leaving.give(100, "t1", window=0, fallback=5)
     fail(leaving)
-    with ThreadPoolExecutor(16) as pool:
-        statuses = [*pool.map(lambda number: leaving.ask(opening(number)).status, range(48))]
-    assert statuses.count(200) == asked(leaving) <= 5
-    assert statuses.count(503) == 48 - statuses.count(200)
+
+    def work() -> None:
+        leaving.cloud.reset()
+        with ThreadPoolExecutor(16) as pool:
+            statuses = [*pool.map(lambda number: leaving.ask(opening(number)).status, range(48))]
+        assert statuses.count(200) == asked(leaving) <= 5
+        assert statuses.count(503) == 48 - statuses.count(200)
+
+    in_one_hour(work, leaving.stack)
 
 
 def test_it_outlives_a_reload_and_a_restart_and_so_does_the_count_of_a_reload(leaving: Leaving) -> None:
     leaving.give(100, "o1", window=0, fallback=4)
     fail(leaving)
     eventually(lambda: taught(leaving.stack))
-    assert [leaving.ask(opening(number)).side for number in range(3)] == ["fallback"] * 3
-    leaving.stack.gateway.reload()
-    reach(leaving.stack)
-    eventually(lambda: "gpc0=3" in leaving.stack.gateway.ask("show table gateways/fallbacks.gate1"))
-    assert [leaving.ask(opening(number)).status for number in range(2)] == [200, 503]
+
+    def work() -> None:
+        assert [leaving.ask(opening(number)).side for number in range(3)] == ["fallback"] * 3
+        leaving.stack.gateway.reload()
+        reach(leaving.stack)
+        eventually(lambda: "gpc0=3" in leaving.stack.gateway.ask("show table gateways/fallbacks.gate1"))
+        assert [leaving.ask(opening(number)).status for number in range(2)] == [200, 503]
+
+    in_one_hour(work, leaving.stack)
     leaving.stack.gateway.stop()
     leaving.stack.gateway.start()
     reach(leaving.stack)

@@ -14,7 +14,7 @@ from rackwright.errors import HostError
 from rackwright.gateway.whole_ledger import Ledger, Sums, whole
 from rackwright.roles.ledger.program.book import Book
 from tests.gateway.counted import ALL_TO_THE_FLEET, Counted, Pair, counted_pair, knows, reach
-from tests.gateway.leaving_cloud import Leaving
+from tests.gateway.leaving_cloud import Leaving, in_one_hour
 from tests.gateway.stack import KEYS, eventually
 from tests.stand_in_cloud import Fault
 
@@ -192,10 +192,8 @@ def test_a_client_that_leaves_before_the_cloud_answers_was_the_fleets(pair: Pair
 
 def test_all_gateways_have_one_limit(pair: Pair) -> None:
     both = (pair.first, pair.second)
-    with falling_back(pair, 6):
-        for one in both:
-            for name in ("gate1", "gate2"):
-                one.stack.gateway.ask(f"clear table gateways/fallbacks.{name}")
+
+    def work() -> None:
         pair.cloud.reset()
         for number in range(12):
             asking, other = both[number % 2], both[1 - number % 2]
@@ -205,6 +203,9 @@ def test_all_gateways_have_one_limit(pair: Pair) -> None:
             # The other gateway has heard of it.
             eventually(lambda: wanted in other.stack.gateway.ask(table))  # noqa: B023
         assert len(pair.cloud.received) == 6
+
+    with falling_back(pair, 6):
+        in_one_hour(work, *(one.stack for one in both))
 
 
 def test_a_gateway_that_is_killed_leaves_a_residual_that_the_other_one_knows(pair: Pair) -> None:

@@ -61,13 +61,16 @@ def cutover(
 def change_fallback(place: Place, clock: Clock) -> Preview:
     """Let the gateways allow the fallback that the plan has, after the operator has agreed; the share stays.
 
-    Raise UsageError if the fleet has no share, RackwrightError if the plan's fallback can't be computed, HostError
+    Raise UsageError if the fleet has no share, or if a change of it isn't complete, RackwrightError if the plan's fallback can't be computed, HostError
     with each gateway that doesn't have it then.
     """
     found = preview(place, Shares(place, clock).look(), None, resume=True)
     state, name = found.cutting.state, place.plan.migration
     if not state.under_way:
         raise UsageError("no cutover is under way", where=name, next=f"rackwright migrate cutover {name}")
+    if state.phase == "going":
+        what = f"the share is on its way to {state.share:g} %"
+        raise UsageError(what, where=name, next=f"rackwright migrate cutover {name} --execute, which completes that")
     if place.plan.cutover.fallback:
         refuse(found.problems, place)
     words = cap_words(found.fallback)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
@@ -13,9 +14,11 @@ from rackwright.lifecycle.migrate.cutover import blocks
 from rackwright.lifecycle.migrate.cutover.procedure import change_fallback, cutover
 from rackwright.lifecycle.migrate.cutover.ready import Preview
 from rackwright.lifecycle.migrate.cutover.rollback import rollback
+from rackwright.lifecycle.migrate.cutover.watch import lines_of
 from rackwright.lifecycle.rollout.change import Paused
 from rackwright.lifecycle.status.parts import Status
 from rackwright.migrate.recorded_request import RecordedRequest
+from rackwright.roles.gateway.access_log import Access, _json
 from tests.lifecycle.migrate.cutover.test_ready import capacity, in_fleet, scored
 from tests.lifecycle.migrate.cutover.world import Made, made
 from tests.lifecycle.migrate.desks import Desk
@@ -123,6 +126,22 @@ def test_it_changes_alone_and_ends_alone(at: Made) -> None:
     assert (at.state.phase, at.state.share, at.state.passed) == ("reached", 5, ())
     assert {(one.share, one.change) for one in at.world.gateways.values()} == {(5, change)}
     assert at.desk.open().entries()[-1].what == "no fallback to the cloud; the share stays"
+
+
+def test_a_change_of_the_share_is_completed_first(at: Made) -> None:
+    at.has(5)
+    at.desk.open().note("cutover", "to 25 %", at.state.model_copy(update={"phase": "going", "share": 25}))
+    with pytest.raises(UsageError, match="the share is on its way to 25 %"):
+        change_fallback(at.desk.open(), at.world)
+    assert {gateway.share for gateway in at.world.gateways.values()} == {5}
+
+
+def test_the_lines_that_a_gate_reads_include_what_fell_back(at: Made) -> None:
+    values = dict.fromkeys(Access.model_fields, "null") | {"name": '"gpt-4o-mini"', "conversation": "7"}
+    for side in ("fleet", "cloud", "fallback"):
+        line = _json({**values, "side": f'"{side}"'})
+        assert re.search(lines_of(at.desk.open().plan), line)
+    assert not re.search(lines_of(at.desk.open().plan), _json(values))
 
 
 def test_a_rollback_ends_it_and_then_there_is_none_to_change(at: Made) -> None:
