@@ -69,7 +69,7 @@ class Leaving:
 
 
 def in_one_hour(work: Callable[[], None], *stacks: Stack) -> None:
-    """Do it with no counts of fallbacks; again if the clock's hour ended meanwhile, because counts start with 0 then."""
+    """Do it with no counts of fallbacks; again if the clock's hour ended meanwhile, because counts start with 0."""
     while True:
         hour = time.time() // 3600
         for stack in stacks:

@@ -18,7 +18,7 @@ from rackwright.gateway.cutover_states import CutoverRecord
 from rackwright.gateway.fallback_counts import Fallback, fallbacks_of
 from rackwright.roles.gateway.settings import Server
 from tests.gateway.leaving_cloud import Leaving, going_on, in_one_hour, leaving_cloud, opening, reach
-from tests.gateway.stack import eventually, free_port, running_stack
+from tests.gateway.stack import KEYS, eventually, free_port, running_stack
 from tests.gateway.test_peers import taught
 from tests.stand_in_cloud import Fault
 
@@ -84,6 +84,25 @@ def test_before_any_check_has_found_it_no_request_is_lost(leaving: Leaving) -> N
     assert leaving.stack.up(leaving.stack.servers["assistant"])
     assert [(one.side, one.status) for one in (leaving.ask(opening(n)) for n in range(3))] == [("fallback", 200)] * 3
     assert (len(leaving.stack.engines["assistant"].requests), asked(leaving)) == (3, 3)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_the_largest_request_reaches_the_cloud_whole(leaving: Leaving, chunked: bool) -> None:
+    leaving.give(100, "q1", window=0, fallback=10)
+    leaving.stack.engines["assistant"].crash = True
+    start = b'{"model":"assistant","messages":[{"role":"user","content":"'
+    most = leaving.stack.settings.max_request_bytes
+    body = start + b"x" * (most - len(start) - 4) + b'"}]}'
+    connection = leaving.stack.connect()
+    headers = {"authorization": f"Bearer {KEYS['good']}", "connection": "close"}
+    parts = (body[at : at + 65536] for at in range(0, most, 65536))
+    connection.request("POST", "/v1/chat/completions", parts if chunked else body, headers, encode_chunked=chunked)
+    response = connection.getresponse()
+    response.read()
+    assert leaving.stack.log.line(response.getheader("x-request-id") or "-").side == "fallback"
+    assert [len(one.body) for one in leaving.cloud.completions()] == [most]
+    assert len(leaving.stack.engines["assistant"].requests) == 1
+    connection.close()
 
 
 def test_a_replica_that_answers_is_used_and_the_log_says_so(leaving: Leaving) -> None:

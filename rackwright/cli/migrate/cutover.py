@@ -62,7 +62,7 @@ def _carry_out(
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.cli.render.migrate_report.cutover_text import preview_document, preview_lines
-    from rackwright.lifecycle.migrate.cutover.procedure import change_fallback
+    from rackwright.lifecycle.migrate.cutover.fallback_only import change_fallback
     from rackwright.lifecycle.migrate.cutover.procedure import cutover as grow
     from rackwright.lifecycle.migrate.place import open_place
     from rackwright.lifecycle.rollout.change import SystemClock

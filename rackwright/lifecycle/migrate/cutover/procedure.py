@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from rackwright.errors import HostError, ProofError, RackwrightError, UsageError
+from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.gateway.cutover_states import GatewayCutover
 from rackwright.lifecycle.canary.steps import growth_for
 from rackwright.lifecycle.migrate.cutover.blocks import blocks_of
-from rackwright.lifecycle.migrate.cutover.fallback import cap_words
 from rackwright.lifecycle.migrate.cutover.ready import Preview, preview, refuse
 from rackwright.lifecycle.migrate.cutover.ready import Step as Planned
 from rackwright.lifecycle.migrate.cutover.shares import Shares
@@ -56,30 +55,6 @@ def cutover(
         run = Cutover(place, clock, stopping, partial(blocks_of, place), found.fallback)
         run.run(found.cutting.state, found.steps)
     return preview(place, Shares(place, clock).look(), None, resume=False)
-
-
-def change_fallback(place: Place, clock: Clock) -> Preview:
-    """Let the gateways allow the fallback that the plan has, after the operator has agreed; the share stays.
-
-    Raise UsageError if the fleet has no share, or if a change of it isn't complete, RackwrightError if the plan's fallback can't be computed, HostError
-    with each gateway that doesn't have it then.
-    """
-    found = preview(place, Shares(place, clock).look(), None, resume=True)
-    state, name = found.cutting.state, place.plan.migration
-    if not state.under_way:
-        raise UsageError("no cutover is under way", where=name, next=f"rackwright migrate cutover {name}")
-    if state.phase == "going":
-        what = f"the share is on its way to {state.share:g} %"
-        raise UsageError(what, where=name, next=f"rackwright migrate cutover {name} --execute, which completes that")
-    if place.plan.cutover.fallback:
-        refuse(found.problems, place)
-    words = cap_words(found.fallback)
-    place.console.confirm(f"At every gateway: {words}?")
-    changed = state.model_copy(update={"fallback": found.fallback})
-    with place.noting("cutover") as note:
-        note(f"{words}; the share stays", changed)
-        Shares(place, clock).give(state.share, state.change, state.change, falls_of(found.fallback))
-    return preview(place, Shares(place, clock).look(), None, resume=True)
 
 
 @dataclass

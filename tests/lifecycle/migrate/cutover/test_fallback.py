@@ -11,7 +11,8 @@ from rackwright.cli.render.migrate_report.cutover_text import preview_document, 
 from rackwright.errors import HostError, ProofError, UsageError
 from rackwright.gateway.fallback_counts import Fallback
 from rackwright.lifecycle.migrate.cutover import blocks
-from rackwright.lifecycle.migrate.cutover.procedure import change_fallback, cutover
+from rackwright.lifecycle.migrate.cutover.fallback_only import change_fallback
+from rackwright.lifecycle.migrate.cutover.procedure import cutover
 from rackwright.lifecycle.migrate.cutover.ready import Preview
 from rackwright.lifecycle.migrate.cutover.rollback import rollback
 from rackwright.lifecycle.migrate.cutover.watch import lines_of
