@@ -81,6 +81,7 @@ capture: {{share: 100, duration: 1h}}
 provider: {{url: "{url}", admin_key: "file:admin.key"}}
 replay: {{sample: 40, concurrency: 2, budget: 5}}
 score: {{margin: 20, least: {least}, golden: prompts.jsonl}}
+shadow: {{sample: 40}}
 capacity: {{headroom: 30, spare: 0}}
 cutover:
   share: [50, 100]

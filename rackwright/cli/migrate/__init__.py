@@ -20,6 +20,7 @@ from rackwright.cli.migrate import (
     report,
     rollback,
     score,
+    shadow,
     status,
 )
 
@@ -47,6 +48,7 @@ for _command in (
     ledger.ledger,
     export.export,
     report.report,
+    shadow.shadow,
     cutover.cutover,
     rollback.pause,
     cutover.resume,

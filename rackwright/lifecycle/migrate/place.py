@@ -52,6 +52,8 @@ class Place:
     """As this command read or wrote it last."""
     console: Console
     """Shows what takes long, and asks the operator."""
+    minds: frozenset[Step] | None = None
+    """The steps that nobody else may add while this command works; None: any."""
 
     def note(self, step: Step, what: str, result: Stored | None = None) -> None:
         """Store the result, add an entry to the log, and write an audit line on the control hosts.
@@ -101,8 +103,10 @@ class Place:
     def _add(self, step: Step, what: str, result: str | None) -> None:
         entry = self._entry(step, what, result)
         found = add(self.session.store, self.log, entry, result)
-        if found.entries[-1] != entry:
-            raise _moved(found.entries[-1])
+        while found.entries[-1] != entry:
+            self._follow(found)
+            entry = self._entry(step, what, result)
+            found = add(self.session.store, self.log, entry, result)
         self.log = found
 
     def _entry(self, step: Step, what: str, result: str | None) -> Entry:
@@ -128,8 +132,14 @@ class Place:
                 f"the log of {self.plan.migration} on the control hosts isn't the one that this command started from",
                 next=f"rackwright migrate status {self.plan.migration}",
             )
-        if len(found.entries) > known:
-            raise _moved(found.entries[-1])
+        self._follow(found)
+
+    def _follow(self, found: Log) -> None:
+        """Go on from this log. Raise LeasedError if someone has added an entry that this command minds."""
+        new = found.entries[len(self.log.entries) :]
+        if minded := [one for one in new if self.minds is None or one.step in self.minds]:
+            raise _moved(minded[-1])
+        self.log = found
 
     @contextmanager
     def _leased(self, why: str) -> Iterator[LeaseSession]:

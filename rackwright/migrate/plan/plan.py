@@ -72,6 +72,14 @@ class Replay(Frozen):
     """When both sides may be asked, in the fleet's time zone, like "daily 20:00-06:00"; at any time if absent."""
 
 
+class Shadow(Frozen):
+    """Replay and score of what clients ask at present."""
+
+    sample: Annotated[int, Field(ge=20, le=100_000)] = 300
+    """The most requests in one round, drawn evenly over all models and days. The cloud is asked each of them twice,
+    within `replay.budget`."""
+
+
 class Score(Frozen):
     """When answers are good enough."""
 
@@ -106,6 +114,7 @@ class Plan(Frozen):
     provider: Provider = Provider.model_construct()
     replay: Replay
     score: Score = Score.model_construct()
+    shadow: Shadow = Shadow.model_construct()
     capacity: Capacity = Capacity.model_construct()
     cutover: Cutover = Cutover.model_construct()
     currency: Annotated[str, Shape("[A-Z]{3}", "should be a currency code like EUR")]

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.migrate.cutover.state import CutoverState
-from rackwright.state.migrations import Entry, Log, result_in
+from rackwright.state.migrations import Entry, Log, Step, result_in
 from rackwright.state.store import ControlStore
 
 NONE = CutoverState(phase="back", share=0)
-STEPS = ("cutover", "rollback", "pause")
+STEPS: tuple[Step, ...] = ("cutover", "rollback", "pause")
 
 
 @dataclass(frozen=True)

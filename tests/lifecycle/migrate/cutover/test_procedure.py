@@ -8,7 +8,9 @@ import pytest
 
 from rackwright.errors import HostError, ProofError
 from rackwright.lifecycle.migrate.cutover.rollback import pause, rollback
+from rackwright.lifecycle.migrate.shadow.fresh_score import Found
 from rackwright.lifecycle.rollout.change import Paused, Undecided
+from rackwright.verdict import Word
 from tests.lifecycle.migrate.cutover.world import Made, made
 from tests.lifecycle.migrate.desks import Desk
 
@@ -34,6 +36,53 @@ def test_a_share_grows_step_by_step_to_the_whole(at: Made) -> None:
         "cutover: to 25 % of new conversations",
     ]
     assert at.desk.store.show() is None
+
+
+def test_each_step_needs_a_score_of_its_own_requests(at: Made) -> None:
+    state = at.run()
+    assert at.score.steps == [5, 25, 50, 100]
+    assert at.score.closed == 4
+    assert state.why.endswith("score of requests since then: PASS: all segments")
+
+
+def test_a_score_is_asked_for_when_nothing_else_is_missing(at: Made) -> None:
+    at.run(5)
+    assert at.score.looked[-1]
+    assert not any(at.score.looked[:-1])
+    at.blocked = ("a residual",)
+    at.desk.edit("max_duration: 10m", "max_duration: 40s")
+    at.score.looked.clear()
+    with pytest.raises(Undecided, match="a residual"):
+        at.run(25)
+    assert not any(at.score.looked)
+
+
+def test_answers_that_are_not_good_enough_send_everything_to_the_cloud(at: Made) -> None:
+    at.has(5, 25)
+    at.score.found = Found(Word.FAIL, "json is too bad")
+    with pytest.raises(ProofError, match=r"FAIL: score .*json is too bad; the cloud answers all requests again"):
+        at.run(50)
+    assert all(not gateway.change for gateway in at.world.gateways.values())
+    assert (at.state.phase, at.state.share) == ("failed", 0)
+    assert "json is too bad" in at.state.why
+
+
+def test_an_open_score_waits_and_then_pauses(at: Made) -> None:
+    at.score.found = Found(None, "has no request that can be replayed")
+    with pytest.raises(Undecided, match=r"at 5 %: no clear verdict in time: score .*has no request"):
+        at.run(5)
+    assert at.world.now() >= 600
+    assert (at.state.phase, at.state.share) == ("open", 5)
+    waits = [line for line in at.desk.said if "waits" in line]
+    assert waits == ["5 %: waits: score of requests since then: open: has no request that can be replayed"]
+
+
+def test_a_share_that_a_way_back_leads_to_is_not_scored_again(at: Made) -> None:
+    at.has(5)
+    at.world.most = 5
+    with pytest.raises(ProofError, match="the fleet gets 5 % of new conversations again"):
+        at.run(25)
+    assert at.score.steps == [25]
 
 
 def test_a_step_lasts_as_long_and_has_as_many_requests_as_the_plan_says(at: Made) -> None:
