@@ -53,7 +53,8 @@ COVERS = (
     "roles/cloud",
     "roles/gateway",
 )
-FLEET, OUTSIDE = ("gate1", "gpu1"), "cloud1"
+GATEWAYS = ("gate1", "gate2")
+FLEET, OUTSIDE = (*GATEWAYS, "gpu1"), "cloud1"
 CLOUD = "cloud.lab.internal"
 NAMES = {"gpt-4o-mini": "equal", "gpt-4o": "doubtful", "gpt-4.1": "broken"}
 """The provider's model → the fleet's, which has a build of that kind."""
@@ -150,10 +151,10 @@ class Site:
         """A client as it was before: it knows only the cloud."""
         return _client(f"https://{self.cloud.address}:{PORT}/v1", KEY, self.ca.pem)
 
-    def through_gateway(self) -> openai.OpenAI:
+    def through_gateway(self, host: str = GATEWAYS[0]) -> openai.OpenAI:
         """The same client with another URL and key."""
         trusted = self.operator.path.with_name("test.ca.crt").read_text()
-        return _client(f"https://{self.lab.fleet().hosts['gate1']}/v1", self.key, trusted)
+        return _client(f"https://{self.lab.fleet().hosts[host]}/v1", self.key, trusted)
 
     def records(self, kind: str) -> list[dict[str, Any]]:
         """Return the lines of one kind in the folder of the migration `support`."""
@@ -184,7 +185,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     ):
         models = {"gpt-4o-mini": {"shutdown_date": "2027-01-31"}, "gpt-4o": {}, "gpt-4.1": {}}
         cloud = start_cloud(lab, OUTSIDE, shown, ca, CLOUD, {"models": models, "objects": OBJECTS})
-        lab.exec("gate1", f"echo {cloud.address} {CLOUD} >>/etc/hosts")
+        for host in GATEWAYS:
+            lab.exec(host, f"echo {cloud.address} {CLOUD} >>/etc/hosts")
         fleet = lab.fleet()
         made = operator(folder, replace(fleet, hosts={host: fleet.hosts[host] for host in FLEET}))
         write_fleet(made)
@@ -225,6 +227,7 @@ def write_fleet(made: Operator) -> None:
         models += re.sub(r"names: \[.*?\].*", f"names: [{served}]", one) + "    cloud: acme\n"
     url, names = f"https://{CLOUD}:{PORT}/v1", ", ".join(NAMES)
     clouds = f'clouds:\n  acme: {{url: "{url}", key: file:cloud.key, names: [{names}], ca: cloud.pem}}\n'
+    text = text.replace("on: [gate1]", "on: [gate1, gate2]", 1)
     made.path.write_text(text.replace(found[0], models) + clouds + BACKUP)
 
 
@@ -378,12 +381,13 @@ def test_a_doubtful_model_is_inconclusive_and_a_broken_one_fails(site: Site, mod
 class Clients:
     """Clients that ask new questions all the time, as the key `shop`."""
 
-    client: openai.OpenAI
+    gateways: tuple[openai.OpenAI, ...]
     ended: threading.Event = field(default_factory=threading.Event)
     answered: int = 0
     failed: int = 0
 
     def __call__(self, number: int) -> None:
+        client = self.gateways[number % len(self.gateways)]
         for count in itertools.count():
             if self.ended.is_set():
                 return
@@ -391,9 +395,9 @@ class Clients:
             body = {"model": "gpt-4o-mini", **asks(topic), "max_tokens": 3}
             try:
                 if count % 3:
-                    assert self.client.chat.completions.create(**body).choices
+                    assert client.chat.completions.create(**body).choices
                 else:
-                    assert list(self.client.chat.completions.create(stream=True, **body))
+                    assert list(client.chat.completions.create(stream=True, **body))
             except openai.APIError:
                 with COUNTING:
                     self.failed += 1
@@ -407,7 +411,7 @@ COUNTING = threading.Lock()
 
 @contextmanager
 def clients(site: Site) -> Iterator[Clients]:
-    asking = Clients(site.through_gateway())
+    asking = Clients(tuple(map(site.through_gateway, GATEWAYS)))
     threads = [threading.Thread(target=asking, args=(number,)) for number in range(6)]
     for one in threads:
         one.start()
@@ -417,6 +421,11 @@ def clients(site: Site) -> Iterator[Clients]:
         asking.ended.set()
         for one in threads:
             one.join(120)
+
+
+def shares(site: Site) -> dict[str, float]:
+    """Return the fleet's share at each gateway."""
+    return {host: one["share"] for host, one in site.migrate("cutover", "support")["gateways"].items()}
 
 
 def sums(site: Site) -> dict[str, Counter[str]]:
@@ -435,7 +444,7 @@ def test_the_fleet_takes_over_step_by_step_and_no_request_is_lost(site: Site) ->
     site.plan("support", "gpt-4o-mini", least=40, waivers={"store": "nobody lists them"})
     shown = site.migrate("cutover", "support")
     assert [(one["share"], len(one["problems"])) for one in shown["steps"]] == [(50, 0), (100, 1)]
-    assert shown["gateways"]["gate1"]["share"] == 0
+    assert shares(site) == {"gate1": 0, "gate2": 0}
     # What is late or down would keep the share from growing.
     site.operator("backup", "run")
     wait_until(lambda: site.operator("status", check=None).code == 0)
@@ -443,7 +452,7 @@ def test_the_fleet_takes_over_step_by_step_and_no_request_is_lost(site: Site) ->
     with clients(site) as asking:
         said = site.said("cutover", "support", "--execute", "--yes", check=12)
         assert "the way back was not tried in this migration" in said.err, said.err
-        assert site.migrate("cutover", "support")["gateways"]["gate1"]["share"] == 50
+        assert shares(site) == {"gate1": 50, "gate2": 50}
         assert site.migrate("rollback", "support")["missed"] == {}
         whole = site.migrate("cutover", "support", "--execute", "--yes", "--from", "100")
         assert (whole["state"]["phase"], whole["state"]["share"]) == ("passed", 100)
@@ -536,7 +545,7 @@ def test_no_secret_is_anywhere(site: Site) -> None:
         journalctl --no-pager -o export | grep -aF -m 3 -f /run/wanted; rm /run/wanted"""
     for host in FLEET:
         found = site.lab.exec(host, script, input="\n".join(site.secrets), timeout=300).out.split()
-        assert found == (["/run/rackwright-gateway/clouds.map"] if host == "gate1" else [])
+        assert found == (["/run/rackwright-gateway/clouds.map"] if host in GATEWAYS else [])
 
 
 def test_no_process_has_shown_a_secret(site: Site) -> None:
