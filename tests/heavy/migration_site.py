@@ -228,6 +228,8 @@ class Clients:
     """Clients that ask new questions all the time, as the key `shop`."""
 
     gateways: tuple[openai.OpenAI, ...]
+    tokens: int = 3
+    """Of each stream, which is every third request."""
     ended: threading.Event = field(default_factory=threading.Event)
     answered: int = 0
     failed: int = 0
@@ -238,7 +240,8 @@ class Clients:
             if self.ended.is_set():
                 return
             topic = f"{TOPICS[count % len(TOPICS)]}, for the {number}-{count}th time"
-            body = {"model": "gpt-4o-mini", **asks(topic), "max_tokens": 3}
+            tokens = 3 if count % 3 else self.tokens
+            body = {"model": "gpt-4o-mini", **asks(topic), "max_tokens": tokens}
             try:
                 if count % 3:
                     assert client.chat.completions.create(**body).choices
@@ -256,9 +259,10 @@ COUNTING = threading.Lock()
 
 
 @contextmanager
-def clients(site: Site) -> Iterator[Clients]:
-    asking = Clients(tuple(map(site.through_gateway, GATEWAYS)))
-    threads = [threading.Thread(target=asking, args=(number,)) for number in range(6)]
+def clients(site: Site, count: int = 6, *, tokens: int = 3) -> Iterator[Clients]:
+    """Have so many clients ask during the block."""
+    asking = Clients(tuple(map(site.through_gateway, GATEWAYS)), tokens)
+    threads = [threading.Thread(target=asking, args=(number,)) for number in range(count)]
     for one in threads:
         one.start()
     try:
