@@ -207,7 +207,7 @@ def _met(parts: list[Part], ours: list[float], theirs: list[float], rollbacks: l
         )
     change, peer = statistics.median(ours), statistics.median(theirs)
     print(
-        f"a change of the share: {change:.2f} s (most {max(ours):.2f}); its peer: {peer:.2f} s, {change / peer:.1f}×"
+        f"a change of the share: {change:.2f} s (most {max(ours):.2f}); peer {peer:.2f} s, ratio {change / peer:.1f}"
     )
     print(f"a rollback: {statistics.median(rollbacks):.2f} s (most {max(rollbacks):.2f})")
     whole = all(one.lost == one.twice == 0 for one in parts) and not any(one.failed for one in parts[:2])
