@@ -45,6 +45,7 @@ Step = Literal[
     "cutover",
     "rollback",
     "pause",
+    "review",
 ]
 """What is done to a migration; `golden`: a score asks the cloud the golden set; `rollback` and `pause`: of a
 cutover."""
