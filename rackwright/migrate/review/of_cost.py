@@ -19,6 +19,8 @@ LEAST = 20
 _MONTH = Decimal("730.5")
 """Hours."""
 
+_OF = ("the cloud for the same traffic", "what the cloud still gets", "saved")
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -47,6 +49,8 @@ def charged(rates: Rates, hours: Hours, since: float) -> Charged | str:
     if len(numbers) < LEAST_HOURS:
         return f"since the last step, {in_words(numbers)} are over; at least {LEAST_HOURS} are needed"
     rows = hours.within(numbers)
+    if not any(row.answered for row in rows):
+        return f"no request was answered in {in_words(numbers)}"
     each = {name: _mean(name, rates, rows) for name in rates.prices}
     unknown = sorted(row.name for row in rows if row.answered > row.counted and each.get(row.name) is None)
     if unknown:
@@ -78,8 +82,6 @@ def _mean(name: str, rates: Rates, rows: Iterable[Hour]) -> Decimal | None:
 def _why(rows: Iterable[Hour], hours: str) -> str:
     found = list(rows)
     answered, known = sum(row.answered for row in found), sum(row.counted for row in found)
-    if not answered:
-        return f"no request was answered in {hours}"
     means = "" if known == answered else f", of {answered - known:,} taken as the mean of the model's known ones"
     return f"{answered:,} answers in {hours}: tokens of {known:,} counted{means}; scaled to a month"
 
@@ -96,7 +98,7 @@ def of_cost(promised: Costed, fleet: float, found: Charged | str, share: float, 
         state="no limit",
         why="by costs in the plan",
     )
-    named = {"the cloud for all of it": promised.bill, "the cloud still": left, "saved": promised.case.saved}
+    named = dict(zip(_OF, (promised.bill, left, promised.case.saved), strict=True))
     blank = {
         of: now.model_copy(update={"of": of, "promised": value, "measured": None, "why": str(found)})
         for of, value in named.items()
@@ -105,9 +107,11 @@ def of_cost(promised: Costed, fleet: float, found: Charged | str, share: float, 
         update = {"state": "not measured", "next": "the same command later"}
         return (now, *(one.model_copy(update=update) for one in blank.values()))
     would, still = float(found.fleet + found.cloud), float(found.cloud)
-    values = {"the cloud for all of it": would, "the cloud still": still, "saved": would - still - fleet}
-    rows = {of: blank[of].model_copy(update={"measured": value, "why": found.why}) for of, value in values.items()}
-    return now, *(rows[of] for of in list(values)[:2]), _saved(rows["saved"], whole)
+    values = zip(_OF, (would, still, would - still - fleet), strict=True)
+    same, left_over, saved = (
+        blank[of].model_copy(update={"measured": value, "why": found.why}) for of, value in values
+    )
+    return now, same, left_over, _saved(saved, whole)
 
 
 def _saved(found: Finding, whole: bool) -> Finding:

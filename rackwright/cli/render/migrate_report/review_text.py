@@ -9,15 +9,17 @@ from rackwright.cli.render.table import table
 from rackwright.migrate.review.finding import Basis, Finding, Reviewed, State, Unit
 from rackwright.report.words import counted
 from rackwright.state.formats import stamp
+from rackwright.verdict import words
+from rackwright.verdict.result import Figure
 
 HEAD = ("promise", "promised", "measured", "deviation", "limit", "state")
 _OTHERS: tuple[State, ...] = ("kept", "open", "not measured")
 _DEVIATION: Mapping[Unit, Callable[[float], str]] = {
-    "points": lambda value: f"{value:+.1f}",
+    "points": lambda value: f"{_plain(value):+.1f}",
     "requests/s": lambda value: f"{value:+.3g}",
     "a month": lambda value: f"{value:+,.2f}",
-    "s": lambda value: f"{value * 1000:+,.0f} ms",
-    "share": lambda value: f"{100 * value:+.2f} points",
+    "s": lambda value: f"{_plain(value * 1000):+,.1f} ms",
+    "share": lambda value: f"{_plain(100 * value):+.1f} points",
     "requests": lambda value: f"{value:+,.0f}",
 }
 
@@ -73,7 +75,12 @@ def _said(found: Reviewed, unit: Unit, value: float | None) -> str:
         return "-"
     if unit == "a month":
         return f"{value:,.2f} {found.currency} a month"
-    if unit == "s":
-        return f"{value * 1000:,.0f} ms" if value < 10 else f"{value:,.1f} s"
-    texts = {"points": f"{value:+.1f} points", "share": f"{value:.2%}", "requests": f"{value:,.0f}"}
+    if unit in ("s", "share"):
+        return words.value(Figure.TTFT_MEDIAN if unit == "s" else Figure.ERRORS, value)
+    texts = {"points": f"{_plain(value):+.1f} points", "requests": f"{value:,.0f}"}
     return texts.get(unit) or f"{value:.3g} {unit}"
+
+
+def _plain(value: float) -> float:
+    # Rounded first and + 0.0, so that "-0.0" never appears.
+    return round(value, 1) + 0.0

@@ -20,9 +20,9 @@ def of_ledger(found: Ledger | HostError) -> Finding:
         next="rackwright migrate ledger",
     )
     if isinstance(found, HostError):
-        return known.model_copy(update={"why": str(found.problems[0])})
+        return known.model_copy(update={"why": _said(found)})
     if found.unasked:
-        return known.model_copy(update={"why": "; ".join(str(one.problems[0]) for one in found.unasked.values())})
+        return known.model_copy(update={"why": "; ".join(_said(one) for one in found.unasked.values())})
     lost = sum(max(line.residual.low, -line.residual.high) for line in found.residuals if line.residual)
     accepted = sum(line.sums.accepted for line in found.lines)
     why = f"of {accepted:,} that the gateways accepted for all models with a cloud"
@@ -31,3 +31,7 @@ def of_ledger(found: Ledger | HostError) -> Finding:
     if found.unsettled:
         return known.model_copy(update={"measured": 0, "state": "open", "why": f"{why}; some aren't settled yet"})
     return known.model_copy(update={"measured": 0, "state": "kept", "why": why, "next": ""})
+
+
+def _said(error: HostError) -> str:
+    return f"{error.problems[0].where}: {error.problems[0].what}"

@@ -147,7 +147,8 @@ class _Review:
             return error
 
     def _unmeasured(self, why: HostError) -> Iterator[Finding]:
-        said, next_ = "; ".join(str(one) for one in why.problems), "rackwright status"
+        said = "; ".join(f"{one.where}: {one.what}" for one in why.problems)
+        next_ = why.problems[0].next or "rackwright status"
         for promise, unit in _OF_LOGS.items():
             yield Finding(promise=promise, unit=unit, state="not measured", why=said, next=next_)
 
