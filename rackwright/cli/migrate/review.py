@@ -13,7 +13,7 @@ from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rackwright.migrate.review.finding import Reviewed
+    from rackwright.migrate.review.promises import Reviewed
 
 
 @click.command(cls=Command)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from rackwright.migrate.capacity.result import ModelCapacity
-from rackwright.migrate.review.finding import Finding
 from rackwright.migrate.review.hourly import HOUR, Hours, busiest, in_words
+from rackwright.migrate.review.promises import Finding
 
 
 def of_capacity(promised: ModelCapacity, share: float, replicas: int, hours: Hours, since: float) -> Finding:

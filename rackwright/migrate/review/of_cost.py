@@ -9,8 +9,8 @@ from decimal import Decimal
 from rackwright.migrate.cost.comparison import Costed
 from rackwright.migrate.features.summary import Tokens
 from rackwright.migrate.plan.prices import Price
-from rackwright.migrate.review.finding import Finding, State
 from rackwright.migrate.review.hourly import Hour, Hours, in_words
+from rackwright.migrate.review.promises import Finding, State
 
 LEAST_HOURS = 24
 """Fewer whole hours say nothing about a month: traffic depends on the time of day."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rackwright.migrate.review.finding import Finding, State
+from rackwright.migrate.review.promises import Finding, State
 from rackwright.migrate.score.result import Scored
 from rackwright.verdict.result import Word
 

@@ -12,11 +12,11 @@ from rackwright.migrate.cost.bill import Bill
 from rackwright.migrate.cost.comparison import Costed, compare
 from rackwright.migrate.features.summary import Tokens
 from rackwright.migrate.plan.prices import Costs, Price
-from rackwright.migrate.review.finding import Finding
 from rackwright.migrate.review.hourly import Hour, Hours
 from rackwright.migrate.review.of_capacity import of_capacity
 from rackwright.migrate.review.of_cost import Charged, Rates, charged, of_cost
 from rackwright.migrate.review.of_score import of_score
+from rackwright.migrate.review.promises import Finding
 from rackwright.verdict import Word
 from tests.lifecycle.migrate.cutover.test_ready import capacity
 from tests.lifecycle.migrate.review.reviewable import score
@@ -55,9 +55,7 @@ def found_of(*rows: Hour, replicas: int = 1, share: float = 100, promised: Model
         (Word.FAIL, 9, "broken"),
     ],
 )
-def test_a_score_is_judged_by_its_word_and_the_promised_margin(
-    word: Word, margin: float, state: str
-) -> None:
+def test_a_score_is_judged_by_its_word_and_the_promised_margin(word: Word, margin: float, state: str) -> None:
     now = score(-0.04, word).model_copy(update={"margin": margin})
     found = of_score(score(0.01), now, WHEN, "again")
     assert (found.state, found.promised, found.measured, found.limit) == (state, 1, -4, -5)

@@ -11,7 +11,7 @@ from rackwright.cli.render.migrate_report.shown import Shown
 from rackwright.cli.render.sections import Section
 from rackwright.lifecycle.migrate.cutover.standing import STEPS
 from rackwright.lifecycle.migrate.report_source import Reported
-from rackwright.migrate.review.finding import Finding, Reviewed
+from rackwright.migrate.review.promises import Finding, Reviewed
 from rackwright.state.formats import stamp
 from rackwright.state.migrations import Entry
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rackwright.cli.render.migrate_report.review_text import HEAD, basis, headline, row
 from rackwright.cli.render.page import page
 from rackwright.cli.render.sections import Section
-from rackwright.migrate.review.finding import Reviewed
+from rackwright.migrate.review.promises import Reviewed
 
 SIGNED = ("name", "role", "date", "signature")
 _LINES = 3

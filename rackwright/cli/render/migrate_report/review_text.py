@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from rackwright.cli.common.context import Json
 from rackwright.cli.render.table import table
-from rackwright.migrate.review.finding import Basis, Finding, Reviewed, State, Unit
+from rackwright.migrate.review.promises import Basis, Finding, Reviewed, State, Unit
 from rackwright.report.words import counted
 from rackwright.state.formats import stamp
 from rackwright.verdict import words

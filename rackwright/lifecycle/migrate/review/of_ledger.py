@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rackwright.errors import HostError
 from rackwright.gateway.whole_ledger import Ledger
-from rackwright.migrate.review.finding import Finding
+from rackwright.migrate.review.promises import Finding
 
 
 def of_ledger(found: Ledger | HostError) -> Finding:

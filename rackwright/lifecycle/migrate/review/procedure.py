@@ -21,12 +21,12 @@ from rackwright.migrate.cost.comparison import compare
 from rackwright.migrate.cutover.state import CutoverState
 from rackwright.migrate.plan.cutover import WHOLE
 from rackwright.migrate.plan.plan_keys import plan_digest
-from rackwright.migrate.review.finding import Basis, Finding, Promise, Reviewed, State, Unit
 from rackwright.migrate.review.hourly import HOUR, Hour, Hours
 from rackwright.migrate.review.of_capacity import of_capacity
 from rackwright.migrate.review.of_cost import Rates, charged, of_cost
 from rackwright.migrate.review.of_score import of_score
 from rackwright.migrate.review.of_times import of_times
+from rackwright.migrate.review.promises import Basis, Finding, Promise, Reviewed, State, Unit
 from rackwright.state.formats import utc_now
 from rackwright.state.migrations import Entry
 from rackwright.verdict import Evidence
@@ -126,8 +126,8 @@ class _Review:
         yield from of_cost(cost, fleet, charged(rates, hours, self._step), self.state.share, self.state.whole)
 
     def _times(self, logged: Logged) -> Iterator[Finding]:
-        status = f"rackwright migrate status {self.place.plan.migration}"
-        yield from of_times(self._verdict(logged), status if self.state.whole else "the same command later")
+        back = f"rackwright migrate rollback {self.place.plan.migration}, if clients shouldn't wait for a remedy"
+        yield from of_times(self._verdict(logged), broken=back, other="the same command later")
 
     def _verdict(self, logged: Logged) -> Verdict:
         # scipy is slow to import.
