@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from rackwright.gateway.whole_ledger import Ledger
-from rackwright.lifecycle.migrate import place as places
-from rackwright.lifecycle.migrate.cutover import unleased
+from rackwright.lifecycle.migrate import log_entry
 from rackwright.lifecycle.migrate.review import procedure
 from rackwright.lifecycle.migrate.review.gateway_logs import read_logs
 from rackwright.migrate.assessment import Assessed
@@ -173,7 +172,7 @@ def reviewable(desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Rev
     monkeypatch.setattr(procedure, "read_logs", lambda _, wanted: read_logs(Gateways(), wanted))  # type: ignore[arg-type]
     desk.edit("currency: EUR\n", f"currency: EUR\n{COSTS}")
     found = Reviewable(desk, log, monkeypatch)
-    for module in (places, unleased, procedure):
+    for module in (log_entry, procedure):
         monkeypatch.setattr(module, "utc_now", lambda: found.clock[0])
     monkeypatch.setattr(procedure, "ledger_of", lambda _: found.ledger)
     # Fewer resamples: what they say is tests/verdict's.
