@@ -46,6 +46,7 @@ Step = Literal[
     "cutover",
     "rollback",
     "pause",
+    "review",
 ]
 """What is done to a migration; `golden`: a score asks the cloud the golden set; `shadow`: what clients ask at present
 is replayed and scored; `rollback` and `pause`: of a cutover."""

@@ -18,6 +18,7 @@ from rackwright.cli.migrate import (
     ledger,
     replay,
     report,
+    review,
     rollback,
     score,
     shadow,
@@ -53,5 +54,6 @@ for _command in (
     rollback.pause,
     cutover.resume,
     rollback.rollback,
+    review.review,
 ):
     migrate.add_command(_command)

@@ -14,6 +14,7 @@ from typing import Protocol
 from rackwright.errors import LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
+from rackwright.lifecycle.migrate.log_entry import entry_after
 from rackwright.lifecycle.migrate.same_folder import Known, known, mark, refuse_absent, refuse_other
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
@@ -23,10 +24,9 @@ from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.plan.plan_file import NAME, plan_file, read_plan
 from rackwright.migrate.plan.plan_keys import key_digests, plan_digest
-from rackwright.state.formats import utc_now
 from rackwright.state.lease import LeaseTaken
 from rackwright.state.lease_session import LeaseSession
-from rackwright.state.migrations import Entry, Log, Model, Step, add, digest_of, newest_result, read_log, result_in
+from rackwright.state.migrations import Entry, Log, Model, Step, add, newest_result, read_log, result_in
 from rackwright.values.base import Stored
 
 __all__ = ["Step", "Entry", "Place", "open_place", "plan_path"]
@@ -110,20 +110,9 @@ class Place:
         self.log = found
 
     def _entry(self, step: Step, what: str, result: str | None) -> Entry:
-        return Entry(
-            migration=self.plan.migration,
-            number=len(self.log.entries) + 1,
-            time=utc_now(),
-            who=self.session.operator.who,
-            machine=self.session.operator.machine,
-            step=step,
-            what="".join(one if one.isprintable() else " " for one in what)[:1000],
-            plan=plan_digest(self.plan),
-            keys=key_digests(self.plan),
-            manifest=self.folder.sha256(),
-            result=digest_of(result) if result is not None else None,
-            previous=self.log.last,
-        )
+        plan = plan_digest(self.plan)
+        keys, manifest = key_digests(self.plan), self.folder.sha256()
+        return entry_after(self.session, self.log, step, what, result, plan=plan, keys=keys, manifest=manifest)
 
     def _refuse_moved(self, found: Log) -> None:
         known = len(self.log.sha256s)

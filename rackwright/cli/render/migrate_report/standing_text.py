@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from rackwright.cli.common.context import Json
+from rackwright.cli.render.migrate_report.cutover_text import cutting_document, cutting_rows
 from rackwright.cli.render.table import table
 from rackwright.errors import Problem
 from rackwright.lifecycle.migrate.progress import ResultState
@@ -48,6 +49,8 @@ def standing_lines(one: Standing) -> Iterator[str]:
     if one.folder:
         yield f"folder: {_folder(one.folder)}"
     yield ""
+    if rows := list(cutting_rows(one.cutting, one.plan)):
+        yield from (*table(rows), "")
     yield from table(list(results(one)))
     yield from (f"edited: {edit.line()}" for edit in one.edits)
     yield ""
@@ -88,6 +91,7 @@ def standing_document(one: Standing) -> dict[str, Json]:
         if folder
         else None,
         "results": results_document(one),
+        "cutover": cutting_document(one.cutting, one.plan),
         "stale": [{"step": old.entry.step, "entry": old.entry.number, "why": list(old.why)} for old in one.stale],
         "edits": [
             {

@@ -105,8 +105,9 @@ class Cutover:
                 since = self._shares.give(share, started.change, started.follows)
             except HostError as error:
                 self._refuse_rolled_back()
-                self._back(started, f"{share:g} % didn't reach every gateway", started.before)
-                raise error.but(should=f"the fleet has {started.before:g} % again", next=self._same) from None
+                _, lost = self._back(started, f"{share:g} % didn't reach every gateway", started.before)
+                again = f"the fleet has {started.before:g} % again{_but(lost)}"
+                raise error.but(should=again, next=self._begin_again if lost else self._same) from None
             reached = started.model_copy(update={"phase": "reached", "since": since})
             note(f"{share:g} % at {counted(len(since), 'gateway')}", reached)
         self.place.console.say(f"{share:g} % of new conversations go to the fleet, at {', '.join(since)}")
@@ -157,17 +158,19 @@ class Cutover:
         """
         failed = f"at {state.share:g} %: FAIL: {gate.why}"
         while True:
-            state = self._back(state, gate.why, 0 if gate.any_share else state.before)
+            state, lost = self._back(state, gate.why, 0 if gate.any_share else state.before)
             self.place.console.say(f"{failed}; {_left(state)}")
+            if lost:
+                return self._error(failed, f"{_left(state)}{_but(lost)}", self._begin_again)
             if not state.share:
                 return self._error(failed, _left(state))
             next, gate = self._watched(state, None)
             if next is not Next.BACK:
                 return self._error(failed, f"{_left(state)}; {gate.why}")
 
-    def _error(self, what: str, should: str) -> ProofError:
+    def _error(self, what: str, should: str, next_: str = "") -> ProofError:
         name = self.place.plan.migration
-        return ProofError(what, where=name, should=should, next=f"rackwright migrate status {name}")
+        return ProofError(what, where=name, should=should, next=next_ or f"rackwright migrate status {name}")
 
     def _open(self, state: CutoverState, gate: Gate) -> RackwrightError:
         rules, name = self.place.plan.cutover, self.place.plan.migration
@@ -183,8 +186,11 @@ class Cutover:
             next=f"{self._same}; or rackwright migrate rollback {name}",
         )
 
-    def _back(self, state: CutoverState, why: str, share: float) -> CutoverState:
-        """Give the fleet this smaller share, as far as gateways can be reached; note it, and return the state."""
+    def _back(self, state: CutoverState, why: str, share: float) -> tuple[CutoverState, str]:
+        """Give the fleet this smaller share, as far as gateways can be reached, and note it.
+
+        Return the state, and why the log doesn't say so; "": it does.
+        """
         session, plan = self.place.session, self.place.plan
         change = new_run_id()
         since, missed = self._shares.give_back(share, change)
@@ -194,8 +200,11 @@ class Cutover:
         update = {"phase": "failed", "share": share, "before": lower, "change": change, "since": since, "why": why}
         after = state.model_copy(update={**update, "missed": missed})
         what = f"{state.share:g} %: {why}; back to {share:g} %"
-        self.place.log = note_unleased(session, plan.migration, "cutover", what, after)
-        return after
+        try:
+            self.place.log = note_unleased(session, plan.migration, "cutover", what, after)
+        except RackwrightError as error:
+            return after, str(error.problems[0])
+        return after, ""
 
     @property
     def _shares(self) -> Shares:
@@ -205,11 +214,22 @@ class Cutover:
     def _same(self) -> str:
         return f"rackwright migrate cutover {self.place.plan.migration} --execute"
 
+    @property
+    def _begin_again(self) -> str:
+        """The same command would give the share again that the log still has."""
+        name = self.place.plan.migration
+        return f"rackwright migrate rollback {name} when a control host answers, then begin again with --from"
+
 
 def _left(state: CutoverState) -> str:
     """Return what a way back has led to."""
     again = f"the fleet gets {state.share:g} % of new conversations again"
     return again if state.share else "the cloud answers all requests again"
+
+
+def _but(lost: str) -> str:
+    """Return why the log doesn't say so, as the end of a sentence."""
+    return f", and the log doesn't say so: {lost}" if lost else ""
 
 
 def _is_there(state: CutoverState, share: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -127,6 +128,53 @@ def test_a_fleet_that_fails_most_requests_goes_back_to_the_cloud_at_once(at: Mad
     with pytest.raises(ProofError, match=r"most of the fleet's requests fail.*the cloud answers all requests again"):
         at.run(25)
     assert at.world.now() - before < 250
+
+
+@pytest.mark.parametrize("act", ["roll_back", "give"])
+def test_a_way_back_that_can_t_be_noted_is_told(at: Made, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    """The control hosts are lost after the gateways have gone back."""
+    if act == "give":
+        at.has(5)
+    at.desk.edit("min_duration: 30s", "min_duration: 20s")
+    done, control = getattr(at.world, act), at.desk.hosts.shells["gate1"]
+    at.world.slow = 3
+
+    def lost(*words: Any) -> Any:
+        found = done(*words)
+        control.gone = at.world.now() > 0
+        return found
+
+    monkeypatch.setattr(at.world, act, lost)
+    with pytest.raises(ProofError) as raised:
+        at.run(25 if act == "give" else 5)
+    left = (
+        "the fleet gets 5 % of new conversations again" if act == "give" else "the cloud answers all requests again"
+    )
+    assert "FAIL: " in str(raised.value)
+    assert f"{left}, and the log doesn't say so: gate1: unreachable" in str(raised.value)
+    assert raised.value.problems[0].next == (
+        "rackwright migrate rollback support when a control host answers, then begin again with --from"
+    )
+    assert any(left in line for line in at.desk.said)
+    control.gone = False
+    assert at.state.phase == "reached"
+
+
+def test_a_gateway_and_the_control_hosts_that_are_lost_are_both_told(
+    at: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at.has(5)
+    given, control = at.world._given, at.desk.hosts.shells["gate1"]
+
+    def lost(host: str, *words: object) -> HostError | int:
+        control.gone = True
+        return HostError("connection lost", where=host) if host == "gate2" else given(host, *words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(at.world, "_given", lost)
+    with pytest.raises(HostError) as raised:
+        at.run(25)
+    assert "gate2: connection lost; the fleet has 5 % again" in str(raised.value)
+    assert "the log doesn't say so: gate1: unreachable" in str(raised.value)
 
 
 def test_the_first_share_goes_back_to_the_cloud(at: Made) -> None:
