@@ -11,9 +11,11 @@ import pytest
 
 from rackwright.gateway.whole_ledger import Ledger, Line, Residual, Sums
 from rackwright.lifecycle.migrate.cutover.rollback import pause
+from rackwright.migrate.shadow_result import Shadowed
 from tests.cli.command_line import Ran, rackwright
 from tests.lifecycle.migrate.desks import Desk
 from tests.lifecycle.migrate.review.reviewable import NOW, Reviewable, reviewable, score
+from tests.lifecycle.migrate.test_standing import replayed
 
 
 @pytest.fixture
@@ -57,6 +59,19 @@ def test_promises_that_are_kept_and_the_page_to_sign(made: Reviewable, tmp_path:
     assert "<td>-0.4 points</td>" in html
     assert f"<td>sha256 {before.last}</td>" in html
     assert "http" not in html
+
+
+def test_the_score_of_a_gate_counts_too(made: Reviewable) -> None:
+    made.promise()
+    made.cut_over()
+    made.serve()
+    desk = made.at(NOW - timedelta(hours=1))
+    desk.open().note("score", "PASS", score(-0.004))
+    gate = {"since": 0, "until": 1, "outcome": replayed()}
+    desk.open().note("shadow", "PASS", Shadowed(**gate, scored=score(-0.002)))
+    desk.open().note("shadow", "asking", Shadowed(**gate))
+    lines = ran(made, "review", "support").stdout.splitlines()
+    assert next(line.split()[3] for line in lines if line.startswith("score  ")) == "-0.2"
 
 
 def test_promises_that_are_broken_are_named_and_exit_with_12(made: Reviewable) -> None:

@@ -99,9 +99,10 @@ class _Review:
         name = self.place.plan.migration
         if self.promised.score:
             now, when = newest_score(self.place, self.begun) or (None, None)
-            yield of_score(
-                self.promised.score, now, when, f"rackwright migrate capture {name}, then replay and score"
-            )
+            again = f"rackwright migrate shadow {name}"
+            if self.state.whole:
+                again = f"rackwright migrate capture {name}, then replay and score"
+            yield of_score(self.promised.score, now, when, again)
         if isinstance(logged, HostError):
             yield from self._unmeasured(logged)
         else:

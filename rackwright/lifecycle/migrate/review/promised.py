@@ -13,7 +13,8 @@ from rackwright.migrate.capacity.result import CapacityFound
 from rackwright.migrate.cost.comparison import Costed
 from rackwright.migrate.plan.plan_keys import key_digests
 from rackwright.migrate.score.result import Scored
-from rackwright.state.migrations import Entry, Log, Model, newest_result, result_in
+from rackwright.migrate.shadow_result import Shadowed
+from rackwright.state.migrations import KEPT, Entry, Log, Model, newest_result, result_in
 from rackwright.values.text import enumerated
 
 _LIMITS = ("score", "capacity", "costs", "prices", "cutover.thresholds", "models")
@@ -52,12 +53,15 @@ def promised(place: Place, begun: Entry) -> Promised:
 def newest_score(place: Place, begun: Entry) -> tuple[Scored, datetime] | None:
     """Return the newest score since the cutover began, and when it was made; None: there is none.
 
-    A step whose results have scores of fresh samples is added here.
+    The gates' shadow rounds have one, too. A round that wasn't completed has none.
     """
-    entry = newest_result(place.log, "score")
-    if entry is None or entry.number < begun.number:
-        return None
-    return result_in(place.session.store, entry, Scored), entry.time
+    store, since = place.session.store, place.log.entries[begun.number :]
+    # Older results are gone.
+    for entry in [one for one in reversed(since) if one.step in ("score", "shadow") and one.result][:KEPT]:
+        found = result_in(store, entry, Scored) if entry.step == "score" else result_in(store, entry, Shadowed).scored
+        if found:
+            return found, entry.time
+    return None
 
 
 def _until(log: Log, entry: Entry) -> Log:
