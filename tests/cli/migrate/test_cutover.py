@@ -8,14 +8,14 @@ import pytest
 
 from rackwright.lifecycle.migrate.cutover import procedure
 from tests.cli.command_line import Ran, rackwright
-from tests.lifecycle.migrate.cutover.test_ready import in_fleet, measure
+from tests.lifecycle.migrate.cutover.test_ready import capacity, in_fleet, measure
 from tests.lifecycle.migrate.cutover.world import Made, made
 from tests.lifecycle.migrate.desks import Desk
 
 
 @pytest.fixture
 def at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Made:
-    """Everything is measured, and gateways and clients are stand-ins."""
+    """Gateways and clients are stand-ins."""
     in_fleet(desk, "    context: 2048\n", "    context: 2048\n    cloud: openai\n")
     in_fleet(desk, "[assistant, gpt-4o-mini]", "[gpt-4o-mini]")
     found = made(desk, monkeypatch)
@@ -24,7 +24,6 @@ def at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Made:
     )
     monkeypatch.setattr("rackwright.lifecycle.rollout.change.SystemClock", lambda: found.world)
     monkeypatch.setattr(procedure, "blocks_of", lambda _: found.blocked)
-    measure(desk)
     return found
 
 
@@ -38,6 +37,7 @@ def shares(at: Made) -> set[float]:
 
 
 def test_a_dry_run_shows_the_gateways_and_what_comes_and_changes_nothing(at: Made) -> None:
+    measure(at.desk)
     done = ran(at, "cutover")
     assert (done.exit_code, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -52,6 +52,7 @@ def test_a_dry_run_shows_the_gateways_and_what_comes_and_changes_nothing(at: Mad
 
 
 def test_without_the_operators_yes_nothing_happens(at: Made) -> None:
+    measure(at.desk)
     done = ran(at, "cutover", "--execute", answers="n\n")
     assert done.exit_code == 1
     assert "Give the fleet 5 % of new conversations, and go on by the plan?" in done.stdout + done.stderr
@@ -60,11 +61,13 @@ def test_without_the_operators_yes_nothing_happens(at: Made) -> None:
 
 
 def test_it_grows_until_the_way_back_must_be_tried_and_then_to_the_whole(at: Made) -> None:
+    measure(at.desk)
+    at.desk.edit("share: [5, 25, 50, 100]", "share: [5, 100]")
     done = ran(at, "cutover", "--execute", answers="y\n")
     assert done.exit_code == 12
     assert "the way back was not tried in this migration" in done.stderr
-    assert "25 %: PASS: " in done.stderr
-    assert shares(at) == {50}
+    assert "5 %: PASS: " in done.stderr
+    assert shares(at) == {5}
     status = ran(at, "status").stdout.splitlines()
     assert status[-1] == "next: rackwright migrate rollback support: the way back must be tried before 100 %"
     back = ran(at, "rollback")
@@ -77,7 +80,7 @@ def test_it_grows_until_the_way_back_must_be_tried_and_then_to_the_whole(at: Mad
         ],
     )
     assert shares(at) == {0}
-    whole = ran(at, "cutover", "--execute", "--from", "50", "--yes")
+    whole = ran(at, "cutover", "--execute", "--from", "100", "--yes")
     assert whole.exit_code == 0, whole.stderr
     assert whole.stdout.splitlines()[0] == "the fleet gets 100 % of new conversations, and its gate has passed"
     assert shares(at) == {100}
@@ -85,6 +88,7 @@ def test_it_grows_until_the_way_back_must_be_tried_and_then_to_the_whole(at: Mad
 
 
 def test_a_fleet_that_fails_ends_with_the_reason_and_12(at: Made) -> None:
+    measure(at.desk)
     at.world.fails = 0.5
     done = ran(at, "cutover", "--execute", "--yes", "--json")
     assert done.exit_code == 12
@@ -119,6 +123,7 @@ def test_a_pause_keeps_the_share_and_resume_goes_on(at: Made) -> None:
     assert "anna@laptop paused it: an incident" in refused.stderr
     assert ran(at, "cutover", "--json").document["paused_by"] == "anna@laptop"
     assert ran(at, "status").stdout.splitlines()[-1] == "next: rackwright migrate resume support"
+    at.desk.open().note("capacity", "done", capacity(1, 10))
     at.desk.edit("share: [5, 25, 50, 100]", "share: [5, 25, 100]")
     done = ran(at, "resume", answers="y\n")
     assert done.exit_code == 12
@@ -154,4 +159,4 @@ def test_a_panic_file_is_shown_and_refuses_every_share(at: Made) -> None:
     assert done.exit_code == 0
     assert "gate1: has a panic file: all requests go to the cloud" in done.stdout
     assert "panic file" in next(line for line in done.stdout.splitlines() if line.startswith("gate1 "))
-    assert ran(at, "cutover", "--execute", "--yes").exit_code == 12
+    assert "gate1: has a panic file" in ran(at, "cutover", "--execute", "--yes").stderr
