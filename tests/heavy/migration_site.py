@@ -228,7 +228,7 @@ class Clients:
     """Clients that ask new questions all the time, as the key `shop`."""
 
     gateways: tuple[openai.OpenAI, ...]
-    tokens: int = 3
+    tokens: int = 12
     """Of each stream, which is every third request."""
     ended: threading.Event = field(default_factory=threading.Event)
     answered: int = 0
@@ -240,7 +240,7 @@ class Clients:
             if self.ended.is_set():
                 return
             topic = f"{TOPICS[count % len(TOPICS)]}, for the {number}-{count}th time"
-            tokens = 3 if count % 3 else self.tokens
+            tokens = 12 if count % 3 else self.tokens
             body = {"model": "gpt-4o-mini", **asks(topic), "max_tokens": tokens}
             try:
                 if count % 3:
@@ -259,7 +259,7 @@ COUNTING = threading.Lock()
 
 
 @contextmanager
-def clients(site: Site, count: int = 6, *, tokens: int = 3) -> Iterator[Clients]:
+def clients(site: Site, count: int = 6, *, tokens: int = 12) -> Iterator[Clients]:
     """Have so many clients ask during the block."""
     asking = Clients(tuple(map(site.through_gateway, GATEWAYS)), tokens)
     threads = [threading.Thread(target=asking, args=(number,)) for number in range(count)]

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 
+from rackwright.lifecycle.migrate.capture import CaptureResult
 from rackwright.lifecycle.migrate.cutover import procedure
 from tests.cli.command_line import Ran, rackwright
 from tests.lifecycle.migrate.cutover.test_ready import capacity, in_fleet, measure
@@ -24,6 +25,8 @@ def at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Made:
     )
     monkeypatch.setattr("rackwright.lifecycle.rollout.change.SystemClock", lambda: found.world)
     monkeypatch.setattr(procedure, "blocks_of", lambda _: found.blocked)
+    monkeypatch.setattr(procedure, "fresh_score", lambda _place, _clock, state: found.score.begin(state))
+    monkeypatch.setattr(procedure, "looked", lambda _: CaptureResult(gateways={}))
     return found
 
 

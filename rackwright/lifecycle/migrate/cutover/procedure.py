@@ -52,7 +52,7 @@ def cutover(
     place.minds = frozenset(STEPS)
     # The score decrypts requests, days from now perhaps: a passphrase is asked for now.
     place.folder.key.private(place.plan.migration)
-    place.console.say(f"before each larger share, {cost_line(place)}")
+    place.console.say(f"before each larger share, clients' newest requests are scored: {cost_line(place)}")
     place.console.confirm(f"Give the fleet {found.steps[0].share:g} % of new conversations, and go on by the plan?")
     with stoppable(place.console.heard) as stopping:
         scores = partial(fresh_score, place, clock)
