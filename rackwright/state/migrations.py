@@ -45,6 +45,9 @@ Step = Literal[
     "cutover",
     "rollback",
     "pause",
+    "finish",
+    "certificate",
+    "recheck",
 ]
 """What is done to a migration; `golden`: a score asks the cloud the golden set; `rollback` and `pause`: of a
 cutover."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.edited import Edit, edits
-from rackwright.lifecycle.migrate.place import folder_of, no_plan, plan_path
+from rackwright.lifecycle.migrate.place import folder_of, is_leaving, no_plan, plan_path
 from rackwright.lifecycle.migrate.progress import Progress, progress
 from rackwright.lifecycle.migrate.same_folder import Known, known, last_with_folder, where_from
 from rackwright.lifecycle.migrate.stale import Stale, has_records, newest
@@ -107,7 +107,7 @@ def _anyway(fleet: Fleet, store: ControlStore, name: str) -> Standing:
 
 
 def _with_plan(fleet: Fleet, path: Path, log: Log, store: ControlStore) -> Standing:
-    plan = read_plan(fleet, log.migration)
+    plan = read_plan(fleet, log.migration, leaving=is_leaving(log))
     here, found = _on_disk(folder_of(path, plan), log), progress(fleet, plan, log, store)
     problems = (*here.problems, *found.problems)
     return Standing(plan.migration, path, log, _next(path, found, here), plan, here, found, problems)
