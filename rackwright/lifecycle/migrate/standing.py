@@ -8,6 +8,7 @@ from pathlib import Path
 from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.edited import Edit, edits
+from rackwright.lifecycle.migrate.finish.standing import NO_END, Finished, finished
 from rackwright.lifecycle.migrate.place import folder_of, is_leaving, no_plan, plan_path
 from rackwright.lifecycle.migrate.progress import Progress, progress
 from rackwright.lifecycle.migrate.same_folder import Known, known, last_with_folder, where_from
@@ -48,6 +49,7 @@ class Standing:
     progress: Progress | None = None
     problems: tuple[Problem, ...] = ()
     """What is wrong with plan, log, results or folder."""
+    end: Finished = NO_END
 
     @property
     def digest(self) -> str | None:
@@ -109,8 +111,9 @@ def _anyway(fleet: Fleet, store: ControlStore, name: str) -> Standing:
 def _with_plan(fleet: Fleet, path: Path, log: Log, store: ControlStore) -> Standing:
     plan = read_plan(fleet, log.migration, leaving=is_leaving(log))
     here, found = _on_disk(folder_of(path, plan), log), progress(fleet, plan, log, store)
-    problems = (*here.problems, *found.problems)
-    return Standing(plan.migration, path, log, _next(path, found, here), plan, here, found, problems)
+    problems, end = (*here.problems, *found.problems), finished(store, log)
+    next_ = end.next(plan.migration) or _next(path, found, here)
+    return Standing(plan.migration, path, log, next_, plan, here, found, problems, end)
 
 
 def _on_disk(folder: Folder, log: Log) -> OnDisk:

@@ -11,6 +11,7 @@ from rackwright.lifecycle.schedule.look import Looked, look_at
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.status.parts import ScheduleStatus
 from rackwright.state.formats import stamp
+from rackwright.state.rechecks import due_rechecks
 
 
 def ask_schedules(session: Session, now: datetime, notes: list[str]) -> tuple[Looked, ...]:
@@ -22,6 +23,23 @@ def ask_schedules(session: Session, now: datetime, notes: list[str]) -> tuple[Lo
     except RackwrightError as error:
         notes.append(f"schedules: {error.problems[0].what}")
         return ()
+
+
+def due_again(session: Session, now: datetime, notes: list[str]) -> Iterator[str]:
+    """Yield which providers should be asked again after a migration's end, with the next command."""
+    try:
+        found = due_rechecks(session.store)
+    except HostError:
+        return
+    except RackwrightError as error:
+        notes.append(f"migrations: {error.problems[0].what}")
+        return
+    for one in found:
+        if one.due and one.due <= now:
+            yield (
+                f"the provider should be asked again since {stamp(one.due)}; next: rackwright migrate recheck "
+                f"{one.migration}"
+            )
 
 
 def schedule_statuses(found: tuple[Looked, ...]) -> Iterator[ScheduleStatus]:

@@ -51,8 +51,13 @@ def preview_lines(found: Preview, name: str) -> Iterator[str]:
         yield f"next: rackwright migrate finish {name} --execute"
 
 
+def phase_words(state: FinishState) -> str:
+    """Return how far the end is, in one line."""
+    return f"since {when(state.began)}: {_PHASES[state.phase]}"
+
+
 def state_lines(state: FinishState) -> Iterator[str]:
-    yield f"since {when(state.began)}: {_PHASES[state.phase]}"
+    yield phase_words(state)
     if state.kinds:
         yield from table([HEAD, *kind_rows(state.kinds)])
     yield from (f"{host}: without the provider's key" for host in state.keys)

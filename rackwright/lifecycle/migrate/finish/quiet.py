@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from rackwright.errors import HostError, Problem
 from rackwright.gateway.ledger import Ledgers
-from rackwright.gateway.whole_ledger import Ledger, Line, whole
+from rackwright.gateway.whole_ledger import Ledger, Line, Sums, whole
 from rackwright.lifecycle.migrate.cutover.standing import Cutting
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.migrate.finish.state import QuietTime
-from rackwright.report.words import duration
+from rackwright.report.words import counted, duration
 from rackwright.roles.ledger.program.book import Book
 from rackwright.state.formats import stamp, utc_now
 
@@ -34,23 +34,23 @@ def quiet(place: Place, cutting: Cutting) -> Quiet:
     earlier = ledgers.look()
     own = ledgers.look()
     ledger = whole(own, [book for book in earlier.values() if isinstance(book, Book)])
-    counted = tuple(_counted(place, ledger))
+    lines = tuple(_not_of_fleet(place, ledger))
     found = QuietTime(
         at=now,
         since=max((book.since * 3600.0 for book in own.values() if isinstance(book, Book)), default=now),
-        last=max((min(_end(line), now) for line in counted), default=None),
+        last=max((min(_end(line), now) for line in lines), default=None),
         requests=_requests(ledger),
         whole_since=float(max(cutting.state.since.values(), default=int(now))),
     )
     return Quiet(found, tuple(_problems(place, found, own, ledger)))
 
 
-def _counted(place: Place, ledger: Ledger) -> Iterator[Line]:
+def _not_of_fleet(place: Place, ledger: Ledger) -> Iterator[Line]:
     """Yield the lines with requests that the fleet didn't answer."""
     if others_in_cloud(place):
         # The ledger doesn't have the model: requests of another one may be meant. The shares decide then.
         return
-    yield from (line for line in ledger.lines if line.side != _FLEET and (line.sums.accepted or line.sums.running))
+    yield from (line for line in ledger.lines if line.side != _FLEET and line.sums != Sums())
 
 
 def others_in_cloud(place: Place) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ def _problems(place: Place, found: QuietTime, own: dict[str, HostError | Book], 
     long, where, now = place.plan.finish.quiet, f"{place.plan.migration} finish.quiet", found.at
     for error in (one for one in own.values() if isinstance(one, HostError)):
         yield from error.problems
-    wanted = f"the cloud should have had no request for {duration(long)}"
+    wanted = f"the cloud should have had no request for {_long(long)}"
     if found.last is not None and found.last > now - long:
         yield Problem(where, f"the cloud had a request until {_stamp(found.last)}", wanted, _wait(found.last + long))
     if found.whole_since > now - long:
@@ -77,6 +77,10 @@ def _problems(place: Place, found: QuietTime, own: dict[str, HostError | Book], 
         if lost.before.timestamp() > now - long:
             what = f"the ledger of {lost.gateway} lacks requests from {stamp(lost.after)} to {stamp(lost.before)}"
             yield Problem(where, what, wanted, _wait(lost.before.timestamp() + long))
+
+
+def _long(seconds: int) -> str:
+    return counted(seconds // 86_400, "day") if seconds >= 86_400 else duration(seconds)
 
 
 def _requests(ledger: Ledger) -> dict[str, int]:

@@ -30,9 +30,17 @@ class Finished:
             return None
         return self.state.due
 
-    @property
-    def is_due(self) -> bool:
-        return self.due is not None and self.due <= utc_now().timestamp()
+    def next(self, name: str) -> str:
+        """Return the command that goes on with the end; "": it hasn't started."""
+        if self.state is None:
+            return ""
+        if not self.done:
+            return f"rackwright migrate finish {name} --execute"
+        due = self.due is not None and self.due <= utc_now().timestamp()
+        return f"rackwright migrate {'recheck' if due else 'certificate'} {name}"
+
+
+NO_END = Finished()
 
 
 def finished(store: ControlStore, log: Log) -> Finished:

@@ -21,10 +21,11 @@ from rackwright.lifecycle.migrate.finish.procedure import Asked
 from rackwright.lifecycle.migrate.finish.ready import Preview
 from rackwright.lifecycle.migrate.finish.standing import finished
 from rackwright.lifecycle.migrate.place import Place
+from rackwright.migrate.cutover.state import CutoverState
 from rackwright.migrate.finish.deletions import Deletions
 from rackwright.migrate.finish.state import FinishState
 from rackwright.roles.ledger.program.book import Book
-from rackwright.roles.ledger.program.rows import Row
+from rackwright.roles.ledger.program.rows import Day, Row
 from tests.lifecycle.migrate.cutover.world import World, made
 from tests.lifecycle.migrate.desks import Desk
 from tests.lifecycle.migrate.stand_in_captures import StandInCaptures, StandInGateway
@@ -99,9 +100,18 @@ class Leaving:
         """Let the gateway's ledger have a request of this side."""
         book = self.books["gate1"]
         assert isinstance(book, Book)
+        if hours_ago > 3 * DAY:
+            book.days[Day("gate1", (HOUR - hours_ago) // DAY, "shop", side)] = [1, 1, 0, 0, 0]
+            return
         row = Row(HOUR - hours_ago, "shop", side)
         book.count("gate1", row, 7, 1)
         book.outcomes[row] = [1, 0, 0, 0]
+
+    def has_share(self, share: float, hours_ago: int = 2000) -> None:
+        """Let the log say that this share has passed so long ago."""
+        since = (HOUR - hours_ago) * 3600
+        state = CutoverState(phase="passed", share=share, change="given", since={"gate1": since}, passed=(share,))
+        self.open().note("cutover", "passed", state)
 
     @property
     def state(self) -> FinishState:

@@ -108,7 +108,7 @@ def test_a_changed_file_of_the_export_keeps_everything_where_it_is(at: Leaving) 
     at.cloud.faults.append(Fault("status", status=403, times=-1, path="/v1/files/"))
     at.cloud.faults.append(Fault("status", status=403, times=-1, path="/v1/chat/completions/"))
     at.cloud.faults.append(Fault("status", status=403, times=-1, path="/v1/fine_tuning/jobs/"))
-    with pytest.raises(ProofError, match="nothing was deleted|can't be verified"):
+    with pytest.raises(ProofError, match="nothing was deleted"):
         at.finish()
     assert sent(at, "DELETE") == []
 
@@ -268,7 +268,7 @@ def test_the_end_needs_every_gateway_without_the_key(at: Leaving) -> None:
     assert at.state.phase == "removing"
     (at.keys / "openai.key.cred").unlink()
     (at.keys / "clouds.map").write_text(f"openai {KEY}\n")
-    with pytest.raises(HostError, match="clouds.map") as error:
+    with pytest.raises(HostError, match=r"clouds\.map") as error:
         procedure.complete(at.open())
     assert KEY not in str(error.value)
     (at.keys / "clouds.map").write_text(f"other {KEY}\n")
@@ -295,7 +295,7 @@ def test_an_edit_that_cant_be_made_leaves_the_fleet_file_as_it_was(
     with monkeypatch.context() as patched:
         patched.setattr(fleet_edit, "without", lambda text, _: text.replace("    context: 2048\n", ""))
         with pytest.raises(
-            FleetError, match="was not changed; remove models.assistant.cloud, clouds.openai yourself"
+            FleetError, match=r"was not changed; remove models\.assistant\.cloud, clouds\.openai yourself"
         ):
             at.finish()
     assert at.desk.path.read_text() == before
