@@ -10,8 +10,8 @@ from rackwright.fleet.times.occasions import schedules_of
 from rackwright.lifecycle.schedule.look import Looked, look_at
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.status.parts import ScheduleStatus
+from rackwright.state.due_again import due_rechecks
 from rackwright.state.formats import stamp
-from rackwright.state.rechecks import due_rechecks
 
 
 def ask_schedules(session: Session, now: datetime, notes: list[str]) -> tuple[Looked, ...]:

@@ -1,2 +1,1 @@
-"""The end of a migration: what is deleted at the provider and in which order, what was done, and the certificate.
-Pure."""
+"""The end of a migration: what is deleted at the provider, in which order, and what was done. Pure."""

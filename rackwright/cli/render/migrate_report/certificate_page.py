@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from rackwright.cli.render.table import table
-from rackwright.migrate.finish.certificate import Certificate
+from rackwright.lifecycle.migrate.finish.certificate_file import Certificate
 from rackwright.migrate.finish.state import FinishState, KindEnd, Rechecked
 from rackwright.state.formats import stamp
 

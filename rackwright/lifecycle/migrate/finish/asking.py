@@ -19,7 +19,7 @@ class Absence:
     """Whether an object is gone."""
 
     problem: str = ""
-    """What shows that it isn't, or why that can't be told; "": it is."""
+    """What shows that it isn't, or why nobody knows; "": it is."""
 
     @property
     def shown(self) -> bool:

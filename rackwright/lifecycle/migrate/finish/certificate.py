@@ -12,9 +12,9 @@ from rackwright.lifecycle.drill.evidence.folder import put, read, signature_path
 from rackwright.lifecycle.drill.evidence.signature import LIMIT as SIGNATURE_LIMIT
 from rackwright.lifecycle.drill.evidence.signature import REPORT, SigningKey, sign, verify_signature
 from rackwright.lifecycle.drill.evidence.signers import Signer
+from rackwright.lifecycle.migrate.finish.certificate_file import Certificate, certificate_in, not_proven, proves
 from rackwright.lifecycle.migrate.finish.recheck import refuse_unended
 from rackwright.lifecycle.migrate.place import Place
-from rackwright.migrate.finish.certificate import Certificate, certificate_in, not_proven, proves
 from rackwright.migrate.finish.state import Rechecked
 from rackwright.state.formats import utc_now
 from rackwright.state.migrations import result_in

@@ -150,7 +150,7 @@ class Deleter:
         self._find_new(kind, listed)
 
     def _listed(self, kind: str) -> set[Key] | None:
-        """Return what the provider lists; None if that can't be told."""
+        """Return what the provider lists; None if nobody knows."""
         try:
             return {(kind, id) for id in ids_listed(self.client, kind)}
         except Refused as refused:

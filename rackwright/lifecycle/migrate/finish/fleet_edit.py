@@ -9,7 +9,7 @@ from pathlib import Path
 from rackwright.errors import FleetError, Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
-from rackwright.fleet.without_keys import without
+from rackwright.fleet.reading.without_keys import without
 from rackwright.fleet.yaml_file import replace_file
 from rackwright.migrate.plan.plan import Plan
 

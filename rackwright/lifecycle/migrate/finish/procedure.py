@@ -22,7 +22,7 @@ from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.plan_provider import reached
 from rackwright.migrate.finish.state import CopyState, Erasure, FinishState, Phase, QuietTime
 from rackwright.report.words import counted
-from rackwright.state.rechecks import DueRecheck, put_due
+from rackwright.state.due_again import DueRecheck, put_due
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _FLEET = "fleet"
 class Quiet:
     time: QuietTime
     problems: tuple[Problem, ...] = ()
-    """Why it wasn't long enough, or can't be told."""
+    """Why it wasn't long enough, or why nobody knows."""
 
 
 def quiet(place: Place, cutting: Cutting) -> Quiet:
@@ -41,6 +41,7 @@ def quiet(place: Place, cutting: Cutting) -> Quiet:
         last=max((min(_end(line), now) for line in lines), default=None),
         requests=_requests(ledger),
         whole_since=float(max(cutting.state.since.values(), default=int(now))),
+        others=others_in_cloud(place),
     )
     return Quiet(found, tuple(_problems(place, found, own, ledger)))
 
@@ -61,7 +62,9 @@ def others_in_cloud(place: Place) -> tuple[str, ...]:
 
 
 def _problems(place: Place, found: QuietTime, own: dict[str, HostError | Book], ledger: Ledger) -> Iterator[Problem]:
-    long, where, now = place.plan.finish.quiet, f"{place.plan.migration} finish.quiet", found.at
+    where, now = f"{place.plan.migration} finish.quiet", found.at
+    # With the whole share, the cloud still has the conversations from before for so long.
+    long = max(place.plan.finish.quiet, place.plan.cutover.conversation if found.others else 0)
     for error in (one for one in own.values() if isinstance(one, HostError)):
         yield from error.problems
     wanted = f"the cloud should have had no request for {_long(long)}"

@@ -26,7 +26,7 @@ from rackwright.migrate.finish.deletions import Deletions
 from rackwright.migrate.finish.order import LISTS, ORDER, Key
 from rackwright.migrate.finish.state import MOST_LEFT, FinishState, Left, Rechecked
 from rackwright.report.words import counted
-from rackwright.state.rechecks import DueRecheck, put_due
+from rackwright.state.due_again import DueRecheck, put_due
 from rackwright.stopping import stoppable
 
 

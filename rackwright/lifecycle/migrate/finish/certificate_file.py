@@ -87,5 +87,10 @@ def not_proven(end: FinishState) -> Iterator[str]:
             yield f"{one.uncopied:,} {kind} stay at the provider: {why}"
         if one.staying:
             yield f"{one.staying:,} {kind} stay at the provider: it has no deletion of them here."
+    if end.quiet.others:
+        yield (
+            f"A cloud also answers {', '.join(end.quiet.others)}, and the gateways' ledgers don't have the model: that "
+            "the provider had no request of this migration follows from the share."
+        )
     if end.others:
         yield f"The cloud still answers {', '.join(end.others)}, so the gateways keep its key."
