@@ -45,8 +45,8 @@ class QuietTime(Stored):
     whole_since: float
     """When the last gateway got the whole share."""
     others: tuple[str, ...] = ()
-    """Models outside the migration that a cloud answers. A ledger doesn't have the model, so then only the share shows
-    that the cloud had no request."""
+    """Models outside the migration that a cloud answers. A ledger doesn't have the model, so then only the share
+    shows that the cloud had no request."""
 
 
 class CopyState(Stored):

@@ -60,7 +60,7 @@ def _page(found: Certificate) -> Iterator[str]:
     if found.rechecks or end.due or end.no_recheck:
         yield from ("", "## Checked again", "")
         yield from (f"- {_recheck(one)}" for one in found.rechecks)
-    if end.due:
+    if end.due and not any(one.good for one in found.rechecks):
         yield f"- to be checked again on {when(end.due)}"
     elif end.no_recheck:
         yield f"- nobody checks again: {_plain(end.no_recheck)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from rackwright.errors import RackwrightError
+from rackwright.migrate.finish.order import NO_DELETION
 from rackwright.migrate.finish.state import FinishState, Rechecked
 from rackwright.state.formats import Moment, parse
 from rackwright.values.base import Stored
@@ -84,13 +85,13 @@ def not_proven(end: FinishState) -> Iterator[str]:
     for kind, one in end.kinds.items():
         if one.uncopied:
             why = end.waived.get(kind, "nobody has a copy")
-            yield f"{one.uncopied:,} {kind} stay at the provider: {why}"
+            yield f"Still at the provider: {one.uncopied:,} of the kind {kind}: {why}"
         if one.staying:
-            yield f"{one.staying:,} {kind} stay at the provider: it has no deletion of them here."
+            yield f"Still at the provider: {one.staying:,} of the kind {kind}: {NO_DELETION[kind]}"
     if end.quiet.others:
         yield (
-            f"A cloud also answers {', '.join(end.quiet.others)}, and the gateways' ledgers don't have the model: that "
-            "the provider had no request of this migration follows from the share."
+            f"A cloud also answers {', '.join(end.quiet.others)}, and the gateways' ledgers don't have the model. "
+            "That the provider had no request of this migration follows from the share."
         )
     if end.others:
         yield f"The cloud still answers {', '.join(end.others)}, so the gateways keep its key."

@@ -183,7 +183,7 @@ class _Finishing:
         if found.quiet:
             self.state = self.state.model_copy(update={"quiet": found.quiet.time})
         keys = ", ".join(edit.keys) or "nothing"
-        self._note("removing", f"{keys} goes from the fleet file", others=edit.others)
+        self._note("removing", f"to remove from the fleet file: {keys}", others=edit.others)
         try:
             return edit.write()
         except FleetError as error:

@@ -49,8 +49,8 @@ def test_it_states_what_was_shown_and_what_wasnt(at: Leaving, signer: SigningKey
     assert "The provider accepted the deletion of 10 objects, and afterwards answered" in said
     said = "\n".join(found.certificate.not_proven)
     assert "They don't show that it has no copy, like a backup." in said
-    assert "1 files stay at the provider: results of evals" in said
-    assert "1 batches stay at the provider: it has no deletion of them here." in said
+    assert "Still at the provider: 1 of the kind files: results of evals" in said
+    assert "Still at the provider: 1 of the kind batches: the API has no deletion of batches" in said
     page = found.path.with_suffix(".md").read_text()
     assert "| files | 4 | 4 | - | - | 1 | - |" in page
     assert "- left: files file-2: HTTP 400 for the purpose batch" in page

@@ -74,7 +74,7 @@ def test_everything_goes_in_order_and_the_key_last(at: Leaving) -> None:
         "13 objects exported and verified",
         "11 deleted",
         "1 gateway without recorded requests; 0 files removed here",
-        "models.assistant.cloud, clouds.openai goes from the fleet file",
+        "to remove from the fleet file: models.assistant.cloud, clouds.openai",
         "done: 1 gateway without the provider's key",
     ]
     assert at.look().state == done
