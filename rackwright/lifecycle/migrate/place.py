@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
-from rackwright.errors import LeasedError, RackwrightError, UsageError
+from rackwright.errors import FleetError, LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
 from rackwright.lifecycle.migrate.same_folder import Known, known, mark, refuse_absent, refuse_other
@@ -199,9 +199,15 @@ def open_place(session: Session, name: str, console: Console) -> Place:
     Raise UsageError if there is no plan, FleetError with each of its problems, RackwrightError if the log was
     changed, HostError if no control host answers.
     """
-    plan_path(session.fleet, name)
+    # Before the hosts are asked: the end removes the cloud alone from the fleet, so everything else must hold anyway.
+    try:
+        plan, folder = plan_and_folder(session.fleet, name, leaving=True)
+    except FleetError:
+        # With the cloud, if that is a problem, too.
+        plan, folder = plan_and_folder(session.fleet, name)
     log = read_log(session.store, name)
-    plan, folder = plan_and_folder(session.fleet, name, leaving=is_leaving(log))
+    if not is_leaving(log):
+        plan, folder = plan_and_folder(session.fleet, name)
     folder.on_refused = lambda problem: console.say(f"left out: {problem}")
     place = Place(session, plan, folder, log, console)
     if known(place.folder, place.log) is Known.SAME:
