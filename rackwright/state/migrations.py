@@ -47,6 +47,9 @@ Step = Literal[
     "rollback",
     "pause",
     "review",
+    "finish",
+    "certificate",
+    "recheck",
 ]
 """What is done to a migration; `golden`: a score asks the cloud the golden set; `shadow`: what clients ask at present
 is replayed and scored; `rollback` and `pause`: of a cutover."""

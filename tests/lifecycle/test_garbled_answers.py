@@ -54,6 +54,7 @@ from rackwright.lifecycle.drill.scratch_hosts.identity import parse_identity
 from rackwright.lifecycle.drill.scratch_hosts.reach_probes import parse_tried
 from rackwright.lifecycle.drill.scratch_hosts.surroundings import parse_surroundings
 from rackwright.lifecycle.drill.scratch_hosts.wipe import parse_remains
+from rackwright.lifecycle.migrate.finish.gateway_keys import parse_key_files
 from rackwright.lifecycle.migrate.review.gateway_logs import parse_sums
 from rackwright.lifecycle.p2p import transfer
 from rackwright.lifecycle.patch import step_problems
@@ -253,6 +254,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_states: (parse_states, STATES),
     parse_clouds: (parse_clouds, "1\n# be_id be_name\n3 cloud.acme 1 address1.443 203.0.113.1 2 4 1\n"),
     parse_cutover: (parse_cutover, CUTOVER),
+    parse_key_files: (parse_key_files, "/etc/rackwright/cloud/acme.key.cred\nlooked\n"),
     parse_cloud_answer: (parse_cloud_answer, '{"data":[{"id":"gpt-4o"}]}\nfigures: 200 0 \n'),
     parse_hardware: (parse_hardware, SURVEYED["hardware"]),
     parse_nvidia_smi: (parse_nvidia_smi, SMI),

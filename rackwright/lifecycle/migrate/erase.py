@@ -42,16 +42,23 @@ def erase(place: Place, *, folder: bool) -> Erased:
     can't be asked, or has left the fleet, is in `missed`. Raise RackwrightError if the operator doesn't agree,
     LeasedError if another operator is at work.
     """
-    migration, fleet = place.plan.migration, place.session.fleet
-    recorders = _recorders(place)
-    former = sorted(host for host in recorders if host in fleet.file.hosts and host not in fleet.gateways)
-    captures = captures_of(place, *former)
-    asked = f"Erase all that the gateways have recorded for {migration}"
+    asked = f"Erase all that the gateways have recorded for {place.plan.migration}"
     if folder:
         # Not need_folder: what is damaged must be erased, too.
         refuse_away(place.folder, place.log)
         asked += f", and all records and answers in {place.folder.path}"
     place.console.confirm(f"{asked}?")
+    return erase_agreed(place, folder=folder)
+
+
+def erase_agreed(place: Place, *, folder: bool) -> Erased:
+    """Do what `erase` does, without asking the operator, who has agreed."""
+    migration, fleet = place.plan.migration, place.session.fleet
+    if folder:
+        refuse_away(place.folder, place.log)
+    recorders = _recorders(place)
+    former = sorted(host for host in recorders if host in fleet.file.hosts and host not in fleet.gateways)
+    captures = captures_of(place, *former)
     with leased(place.session, f"migrate erase {migration}", place.console, rollout=True):
         stopped = captures.stop(migration)
         answers = captures.erase(migration)

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
-from rackwright.errors import LeasedError, RackwrightError, UsageError
+from rackwright.errors import FleetError, LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
 from rackwright.lifecycle.migrate.log_entry import entry_after
@@ -175,12 +175,20 @@ def folder_of(path: Path, plan: Plan) -> Folder:
     )
 
 
-def plan_and_folder(fleet: Fleet, name: str) -> tuple[Plan, Folder]:
-    """Return a migration's plan and folder. Raise UsageError if there is no plan, FleetError with its problems."""
+def is_leaving(log: Log) -> bool:
+    """Return whether the migration's end has started: from then on, the fleet may not have the cloud any more."""
+    return any(one.step == "finish" for one in log.entries)
+
+
+def plan_and_folder(fleet: Fleet, name: str, *, leaving: bool = False) -> tuple[Plan, Folder]:
+    """Return a migration's plan and folder. `leaving`: the fleet may not have the cloud any more.
+
+    Raise UsageError if there is no plan, FleetError with its problems.
+    """
     path = plan_path(fleet, name)
     if not path.exists():
         raise no_plan(path, name)
-    plan = read_plan(fleet, name)
+    plan = read_plan(fleet, name, leaving=leaving)
     return plan, folder_of(path, plan)
 
 
@@ -190,9 +198,17 @@ def open_place(session: Session, name: str, console: Console) -> Place:
     Raise UsageError if there is no plan, FleetError with each of its problems, RackwrightError if the log was
     changed, HostError if no control host answers.
     """
-    plan, folder = plan_and_folder(session.fleet, name)
+    # Before the hosts are asked: the end removes the cloud alone from the fleet, so everything else must hold anyway.
+    try:
+        plan, folder = plan_and_folder(session.fleet, name, leaving=True)
+    except FleetError:
+        # With the cloud, if that is a problem, too.
+        plan, folder = plan_and_folder(session.fleet, name)
+    log = read_log(session.store, name)
+    if not is_leaving(log):
+        plan, folder = plan_and_folder(session.fleet, name)
     folder.on_refused = lambda problem: console.say(f"left out: {problem}")
-    place = Place(session, plan, folder, read_log(session.store, name), console)
+    place = Place(session, plan, folder, log, console)
     if known(place.folder, place.log) is Known.SAME:
         mark(place.folder, place.log)
     return place

@@ -9,7 +9,8 @@ from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.lifecycle.migrate.cutover.standing import Cutting, cutting
 from rackwright.lifecycle.migrate.edited import Edit, edits
-from rackwright.lifecycle.migrate.place import folder_of, no_plan, plan_path
+from rackwright.lifecycle.migrate.finish.standing import NO_END, Finished, finished
+from rackwright.lifecycle.migrate.place import folder_of, is_leaving, no_plan, plan_path
 from rackwright.lifecycle.migrate.progress import Progress, progress
 from rackwright.lifecycle.migrate.same_folder import Known, known, last_with_folder, where_from
 from rackwright.lifecycle.migrate.stale import Stale, has_records, newest
@@ -51,6 +52,7 @@ class Standing:
     """How far the cutover is."""
     problems: tuple[Problem, ...] = ()
     """What is wrong with plan, log, results or folder."""
+    end: Finished = NO_END
 
     @property
     def digest(self) -> str | None:
@@ -111,12 +113,14 @@ def _anyway(fleet: Fleet, store: ControlStore, name: str) -> Standing:
 
 
 def _with_plan(fleet: Fleet, path: Path, log: Log, store: ControlStore) -> Standing:
-    plan = read_plan(fleet, log.migration)
+    plan = read_plan(fleet, log.migration, leaving=is_leaving(log))
     here, found = _on_disk(folder_of(path, plan), log), progress(fleet, plan, log, store)
     cut, wrong = _cutting(store, log)
-    next_ = (cut.next(plan) if cut.state.under_way else "") or _next(path, found, here, cut)
+    end = finished(store, log)
+    next_ = end.next(plan.migration) or (cut.next(plan) if cut.state.under_way else "")
+    next_ = next_ or _next(path, found, here, cut)
     problems = (*here.problems, *found.problems, *wrong)
-    return Standing(plan.migration, path, log, next_, plan, here, found, cut, problems)
+    return Standing(plan.migration, path, log, next_, plan, here, found, cut, problems, end)
 
 
 def _cutting(store: ControlStore, log: Log) -> tuple[Cutting, tuple[Problem, ...]]:

@@ -26,6 +26,8 @@ class Cutting:
     """Who paused it, if nothing came after it."""
     entry: Entry | None = None
     """The one that the state is from; None: the cutover never began."""
+    reviewed: bool = False
+    """Whether a review came after it."""
 
     @property
     def since(self) -> datetime | None:
@@ -48,7 +50,7 @@ class Cutting:
         if self.paused:
             return f"rackwright migrate resume {name}"
         if state.whole:
-            return f"rackwright migrate review {name}"
+            return f"rackwright migrate {'finish' if self.reviewed else 'review'} {name}"
         if state.under_way and self.to_come(plan) == (WHOLE,) and not state.tried_back:
             return f"rackwright migrate rollback {name}: the way back must be tried before {WHOLE:g} %"
         return f"rackwright migrate cutover {name}{' --execute' if state.under_way else ''}"
@@ -59,7 +61,10 @@ def cutting(store: ControlStore, log: Log) -> Cutting:
     entries = [one for one in log.entries if one.step in STEPS]
     newest = next((one for one in reversed(entries) if one.result), None)
     paused = entries[-1] if entries and entries[-1].step == "pause" else None
-    return Cutting(result_in(store, newest, CutoverState), paused, newest) if newest else Cutting(paused=paused)
+    if newest is None:
+        return Cutting(paused=paused)
+    reviewed = any(one.step == "review" for one in log.entries[newest.number :])
+    return Cutting(result_in(store, newest, CutoverState), paused, newest, reviewed)
 
 
 def beginning(log: Log) -> Entry | None:
