@@ -654,6 +654,7 @@ def main(order: Mapping[str, Any]) -> None:
         for name in ("keys", "admin_keys", "auth", "models", "objects", "engine", "varying", "rate"):
             if name in order:
                 setattr(cloud, name, order[name])
+        cloud.contents = {id: text.encode() for id, text in order.get("contents", {}).items()}
         control = Server(("127.0.0.1", order.get("control", 8700)), _Control)
         control.cloud = cloud
         control.serve_forever()

@@ -55,8 +55,17 @@ FEW = 20
 OBJECTS = {
     "/v1/files": [{"id": f"file-{number}", "bytes": 1000, "created_at": 1_700_000_000} for number in range(25)],
     "/v1/vector_stores": [{"id": f"vs-{number}", "file_counts": {"total": 3}} for number in range(2)],
+    **{
+        f"/v1/vector_stores/vs-{number}/files": [{"id": f"file-{3 * number + file}"} for file in range(3)]
+        for number in range(2)
+    },
+    **{
+        f"/v1/vector_stores/vs-{file // 3}/files/file-{file}/content": [{"type": "text", "text": f"chunk {file}"}]
+        for file in range(6)
+    },
 }
 """What the provider stores; a page has 20."""
+CONTENTS = {f"file-{number}": f"line {number}\n" * 100 for number in range(25)}
 PLAN = """format: migration-plan/1
 migration: {name}
 intent: The contract with the provider ends in March.
@@ -76,6 +85,7 @@ cutover:
   max_duration: 600s
   conversation: 1s
   thresholds: {{errors: 30%, ttft_median: 100%, ttft_p95: 100%, tpot_median: 100%, tpot_p95: 100%}}
+finish: {{quiet: 0s}}
 currency: EUR
 prices:
   gpt-4o-mini: {{input: 0.15, output: 0.6}}
@@ -169,7 +179,9 @@ def migration_site(folder: Path, shown: Path) -> Iterator[Site]:
         fresh_lab("migrate", *FLEET, OUTSIDE, volumes=volumes(shown), images=images_of(FLEET)) as lab,
     ):
         models = {"gpt-4o-mini": {"shutdown_date": "2027-01-31"}, "gpt-4o": {}, "gpt-4.1": {}}
-        cloud = start_cloud(lab, OUTSIDE, shown, ca, CLOUD, {"models": models, "objects": OBJECTS})
+        cloud = start_cloud(
+            lab, OUTSIDE, shown, ca, CLOUD, {"models": models, "objects": OBJECTS, "contents": CONTENTS}
+        )
         for host in GATEWAYS:
             lab.exec(host, f"echo {cloud.address} {CLOUD} >>/etc/hosts")
         fleet = lab.fleet()

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.heavy.migration_site import (
+    CONTENTS,
     FEW,
     FLEET,
-    GATEWAYS,
     NAMES,
     TOPICS,
+    Clients,
     Site,
     asks,
     clients,
@@ -190,27 +191,69 @@ def test_a_doubtful_model_is_inconclusive_and_a_broken_one_fails(site: Site, mod
     assert [one["word"] for one in scored["segments"] if one["kind"] == "golden"] == [word], scored
 
 
-def test_the_fleet_takes_over_step_by_step_and_no_request_is_lost(site: Site) -> None:
-    """The whole share is refused until the way back was tried."""
+def test_a_fleet_that_dies_midway_ends_with_the_cloud_answering_and_the_reason_on_screen(site: Site) -> None:
     site.plan("support", "gpt-4o-mini", least=40, waivers={"store": "nobody lists them"})
-    shown = site.migrate("cutover", "support")
-    assert [(one["share"], len(one["problems"])) for one in shown["steps"]] == [(50, 0), (100, 1)]
-    assert shares(site) == {"gate1": 0, "gate2": 0}
     # What is late or down would keep the share from growing.
     site.operator("backup", "run")
     wait_until(lambda: site.operator("status", check=None).code == 0)
+    unit = "rackwright-equal@1.service"
+    with clients(site) as asking:
+        here, found = site.operator, list[Said]()
+        words = ("migrate", "cutover", "support", "--execute", "--yes")
+        running = threading.Thread(target=lambda: found.append(here(*words, check=None, timeout=600)))
+        running.start()
+        wait_until(lambda: site.migrate("cutover", "support")["state"]["phase"] == "reached")
+        site.lab.exec("gpu1", f"systemctl stop {unit}")
+        running.join(600)
+        answered = asking.answered
+        wait_until(lambda: asking.answered >= answered + 5)
+    (said,) = found
+    assert said.code == 12
+    assert "most of the fleet's requests fail, the cloud's don't; the cloud answers all requests again" in said.err
+    assert all(one["record"]["back"] for one in site.migrate("cutover", "support")["gateways"].values())
+    # Each failure of a client is in the ledger.
+    lost = sums(site)
+    assert sum(one["rejected"] + one["interrupted"] for one in lost.values()) == asking.failed > 0
+    site.lab.exec("gpu1", f"systemctl start {unit}")
+    wait_until(lambda: site.operator("status", check=None).code == 0)
+
+
+def test_a_migration_from_the_first_share_to_the_certificate(site: Site) -> None:
+    """No request is lost. The whole share is refused until the way back was tried."""
+    shown = site.migrate("cutover", "support")
+    assert [(one["share"], len(one["problems"])) for one in shown["steps"]] == [(50, 0), (100, 1)]
+    assert shares(site) == {"gate1": 0, "gate2": 0}
     before = sums(site)
     with clients(site) as asking:
         said = site.said("cutover", "support", "--execute", "--yes", check=12)
         assert "the way back was not tried in this migration" in said.err, said.err
         assert shares(site) == {"gate1": 50, "gate2": 50}
+        _panic(site)
         assert site.migrate("rollback", "support")["missed"] == {}
         whole = site.migrate("cutover", "support", "--execute", "--yes", "--from", "100")
         assert (whole["state"]["phase"], whole["state"]["share"]) == ("passed", 100)
-        cloud = len(site.cloud.completions())
-        answered = asking.answered
+        assert "score of requests since then: PASS" in whole["state"]["why"]
+        cloud, answered = len(site.cloud.completions()), asking.answered
         wait_until(lambda: asking.answered >= answered + 10)
         assert len(site.cloud.completions()) == cloud
+    _lost_nothing(site, before, asking)
+    _reviewed(site)
+    _finished(site)
+
+
+def _panic(site: Site) -> None:
+    """A file on a gateway sends everything there to the cloud, without this tool."""
+    state = "systemctl show -P ActiveState rackwright-panic.service"
+    site.lab.exec("gate1", "touch /etc/rackwright/gateway/panic")
+    wait_until(lambda: site.lab.exec("gate1", state).out.strip() == "active")
+    assert site.lab.exec("gate1", "cat /etc/rackwright/gateway/cutovers.map").out == ""
+    shown = site.migrate("cutover", "support")
+    assert {host: one["share"] for host, one in shown["gateways"].items()} == {"gate1": 0, "gate2": 50}
+    assert "has a panic file" in json.dumps(shown["problems"])
+    site.lab.exec("gate1", "rm /etc/rackwright/gateway/panic")
+
+
+def _lost_nothing(site: Site, before: dict[str, Counter[str]], asking: Clients) -> None:
     after = sums(site)
     assert asking.failed == 0
     grown = {side: after[side] - before.get(side, Counter()) for side in after}
@@ -222,63 +265,40 @@ def test_the_fleet_takes_over_step_by_step_and_no_request_is_lost(site: Site) ->
     assert min(one["accepted"] for one in grown.values()) >= 20
 
 
-def test_a_fleet_that_dies_midway_ends_with_the_cloud_answering_and_the_reason_on_screen(site: Site) -> None:
-    site.migrate("rollback", "support")
-    unit = "rackwright-equal@1.service"
-    with clients(site) as asking:
-        here, found = site.operator, list[Said]()
-        words = ("migrate", "cutover", "support", "--execute", "--yes", "--from", "50")
-        running = threading.Thread(target=lambda: found.append(here(*words, check=None, timeout=600)))
-        running.start()
-        wait_until(lambda: site.migrate("cutover", "support")["state"]["phase"] == "reached")
-        site.lab.exec("gpu1", f"systemctl stop {unit}")
-        running.join(600)
-        answered = asking.answered
-        wait_until(lambda: asking.answered >= answered + 5)
-    (said,) = found
-    assert said.code == 12
-    assert "most of the fleet's requests fail, the cloud's don't; the cloud answers all requests again" in said.err
-    assert site.migrate("cutover", "support")["gateways"]["gate1"]["record"]["back"]
-    # Each failure of a client is in the ledger.
-    lost = sums(site)
-    assert sum(one["rejected"] + one["interrupted"] for one in lost.values()) == asking.failed > 0
-    site.lab.exec("gpu1", f"systemctl start {unit}")
+def _reviewed(site: Site) -> None:
+    """What needs whole hours isn't measured within minutes."""
+    found = site.said("review", "support", "--out", str(site.folder / "review.html"), check=None).json["review"]
+    states = {f"{one['promise']} {one['of']}".strip(): one["state"] for one in found["findings"]}
+    assert states["score"] == "kept", found
+    assert states["ledger residual"] == "kept", found
+    assert "signature" in (site.folder / "review.html").read_text()
 
 
-def test_the_panic_file_does_the_same_without_this_tool(site: Site) -> None:
-    client = site.through_gateway()
-    state = "systemctl show -P ActiveState rackwright-panic.service"
-    wait_until(lambda: site.operator("status", check=None).code == 0)
-    with clients(site):
-        here = site.operator
-        words = here.argv("migrate", "cutover", "support", "--execute", "--yes", "--from", "50")
-        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=here.environment) as running:
-            wait_until(lambda: site.migrate("cutover", "support")["state"]["phase"] == "reached")
-            site.lab.exec("gate1", "touch /etc/rackwright/gateway/panic")
-            wait_until(lambda: site.lab.exec("gate1", state).out.strip() == "active")
-            assert site.lab.exec("gate1", "cat /etc/rackwright/gateway/cutovers.map").out == ""
-            _, said = running.communicate(timeout=120)
-        assert running.returncode == 12
-        assert b"the panic file has rolled back: all requests go to the cloud" in said
-    before = len(site.cloud.completions())
-    assert is_answered(client)
-    assert len(site.cloud.completions()) == before + 1
-    shown = site.migrate("cutover", "support")
-    assert "has a panic file" in json.dumps(shown["problems"])
-    site.lab.exec("gate1", "rm /etc/rackwright/gateway/panic")
-    site.migrate("rollback", "support")
-
-
-def test_clients_move_by_an_apply_whose_plan_says_so(site: Site) -> None:
-    """The same client, with the same URL and key, gets the fleet's answers."""
-    fleet = site.operator.path.read_text()
-    site.operator.path.write_text(fleet.replace("    cloud: acme\n", "", 1))
-    shown = site.operator("plan").out
-    assert "  requests for gpt-4.1, gpt-4o go to the cloud acme\n" in shown.partition("what clients notice:")[2]
+def _finished(site: Site) -> None:
+    """The provider's objects and its key go, and a signed page says so."""
+    text = site.operator.path.read_text()
+    equal, others = text.split("    cloud: acme\n", 1)
+    site.operator.path.write_text(equal + "    cloud: acme\n" + others.replace("    cloud: acme\n", ""))
     site.operator("apply", "--yes", "--not-stale", timeout=600)
+    exported = site.migrate("export", "support")
+    assert (exported["whole"], exported["kinds"]["files"]["new"]) == (True, len(CONTENTS)), exported
+    assert site.migrate("finish", "support")["problems"] == []
+    ended = site.migrate("finish", "support", "--execute", "--agree", "support", "--yes", "--not-stale")
+    assert ended["state"]["phase"] == "done", ended
+    assert ended["state"]["kinds"]["files"]["deleted"] == len(CONTENTS), ended
+    assert set(ended["state"]["keys"]) == set(GATEWAYS)
+    text = site.operator.path.read_text()
+    assert "clouds:" not in text
+    assert "cloud: acme" not in text
     client, before = site.through_gateway(), len(site.cloud.completions())
     wait_until(lambda: is_answered(client))
     assert len(site.cloud.completions()) == before
+    assert site.migrate("recheck", "support")["back"] == []
+    key = site.folder / "anna"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    site.operator("drill", "signers", "add", "anna", f"{key}.pub")
+    made = site.migrate("certificate", "support", "--sign-with", str(key))
+    assert site.said("certificate", "support", "--verify", made["path"]).code == 0
 
 
 def test_no_secret_is_anywhere(site: Site) -> None:
@@ -296,7 +316,7 @@ def test_no_secret_is_anywhere(site: Site) -> None:
         journalctl --no-pager -o export | grep -aF -m 3 -f /run/wanted; rm /run/wanted"""
     for host in FLEET:
         found = site.lab.exec(host, script, input="\n".join(site.secrets), timeout=300).out.split()
-        assert found == (["/run/rackwright-gateway/clouds.map"] if host in GATEWAYS else [])
+        assert found == []
 
 
 def test_no_process_has_shown_a_secret(site: Site) -> None:

@@ -33,8 +33,8 @@ class RolledBack:
 def rollback(session: Session, migration: str, clock: Clock) -> RolledBack:
     """Send all requests of the migration to the cloud, at every gateway that can be reached, and note it.
 
-    Answers that run go on where they are. A cutover under way ends. It is the same if it is repeated. If the migration
-    has ended, there is no cloud: raise UsageError afterwards.
+    Answers that run go on where they are. A cutover under way ends. It is the same if it is repeated. If the
+    migration has ended, there is no cloud: raise UsageError afterwards.
     """
     require_name(migration)
     cutovers = cutovers_of(session, migration)
