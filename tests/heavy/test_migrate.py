@@ -16,6 +16,7 @@ from tests.heavy.migration_site import (
     CONTENTS,
     FEW,
     FLEET,
+    GATEWAYS,
     NAMES,
     TOPICS,
     Clients,
