@@ -244,7 +244,7 @@ def test_a_migration_from_the_first_share_to_the_certificate(site: Site) -> None
 
 
 def _with_capacity(site: Site) -> Any:
-    """Return what the cutover shows once one replica was measured to be enough: what else this machine does counts."""
+    """Return what the cutover shows when one replica is enough: a busy machine measures less."""
     for _ in range(5):
         shown = site.migrate("cutover", "support")
         if "replicas, and the fleet file has" not in json.dumps(shown["steps"]):
