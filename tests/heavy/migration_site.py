@@ -44,7 +44,8 @@ CLOUD = "cloud.lab.internal"
 NAMES = {"gpt-4o-mini": "equal", "gpt-4o": "doubtful", "gpt-4.1": "broken"}
 """The provider's model → the fleet's, which has a build of that kind."""
 KINDS = {"equal": "Q8_0", "doubtful": "Q2_K", "broken": "cut"}
-SECRET = "jo.doe.seeded@example.com"
+SECRET = "mae.roe.seeded@example.com"
+"""No other test seeds it: the watch sees processes of tests that run at the same time, too."""
 TOPICS = (
     "water trees music bread sleep maps rivers books clocks birds roads bridges winter summer light stone wood iron "
     "glass paper salt sugar tea coffee milk apples horses dogs cats fish ships trains wheels gardens forests deserts "
@@ -52,20 +53,22 @@ TOPICS = (
 ).split()
 FEW = 20
 """Requests to each of the worse models: their golden set decides."""
+CONTENTS = {f"file-{number}": f"line {number}\n" * 100 for number in range(25)}
 OBJECTS = {
-    "/v1/files": [{"id": f"file-{number}", "bytes": 1000, "created_at": 1_700_000_000} for number in range(25)],
+    "/v1/files": [{"id": id, "bytes": len(content), "created_at": 1_700_000_000} for id, content in CONTENTS.items()],
     "/v1/vector_stores": [{"id": f"vs-{number}", "file_counts": {"total": 3}} for number in range(2)],
     **{
         f"/v1/vector_stores/vs-{number}/files": [{"id": f"file-{3 * number + file}"} for file in range(3)]
         for number in range(2)
     },
     **{
-        f"/v1/vector_stores/vs-{file // 3}/files/file-{file}/content": [{"type": "text", "text": f"chunk {file}"}]
+        f"/v1/vector_stores/vs-{file // 3}/files/file-{file}/content": [
+            {"id": "c", "type": "text", "text": f"chunk {file}"}
+        ]
         for file in range(6)
     },
 }
 """What the provider stores; a page has 20."""
-CONTENTS = {f"file-{number}": f"line {number}\n" * 100 for number in range(25)}
 PLAN = """format: migration-plan/1
 migration: {name}
 intent: The contract with the provider ends in March.
