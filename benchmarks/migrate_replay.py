@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -32,6 +32,7 @@ from rackwright.lifecycle.migrate.replay.replay import Replay
 from rackwright.lifecycle.migrate.replay.sender import Door, gateway_sender
 from rackwright.migrate.asking.request_body import cloud_body
 from rackwright.migrate.asking.way import way_of
+from rackwright.migrate.side import Side
 from tests.lifecycle.migrate.ends import FixedKey, folder_at, plan_of, request
 from tests.loopback_tls import bundle, server_files
 from tests.stand_in_cloud import KEY, stand_in_cloud
@@ -95,9 +96,12 @@ def replayed(port: int, count: int) -> float:
             gateway_sender(door, connections=1, seconds=60) as one,
             gateway_sender(door, connections=1, seconds=60) as other,
         ):
-            cloud, fleet = Lane("cloud", one, FixedKey(), Pace()), Lane("fleet", other, FixedKey(), Pace())
+            lanes: Mapping[Side, Lane] = {
+                "cloud": Lane("cloud", one, FixedKey(), Pace()),
+                "fleet": Lane("fleet", other, FixedKey(), Pace()),
+            }
             names = {"gpt-4o-mini": "gpt-4o", "gpt-4o": "gpt-4o"}
-            run = Replay(plan, folder, names, cloud, fleet, lambda *_: None, lambda _: None)
+            run = Replay(plan, folder, names, lanes, lambda *_: None, lambda _: None)
             started = time.perf_counter()
             outcome = run.run(prepared)
             seconds = time.perf_counter() - started

@@ -43,6 +43,7 @@ POSTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 LISTS = ("/v1/files", "/v1/batches", "/v1/fine_tuning/jobs", "/v1/vector_stores", "/v1/chat/completions")
 UNLISTED = ("/v1/responses", "/v1/conversations")
 """What `objects` has under these paths is found only by its id."""
+DELETABLE = ("/v1/files", "/v1/vector_stores", "/v1/chat/completions", *UNLISTED)
 KNOWN = frozenset(
     "model messages prompt input stream stream_options max_tokens max_completion_tokens temperature top_p n stop "
     "seed tools tool_choice parallel_tool_calls response_format logprobs top_logprobs logit_bias presence_penalty "
@@ -111,6 +112,10 @@ class StandInCloud:
     """Path of a list → what is in it, newest first."""
     hidden: set[str] = field(default_factory=set)
     """Ids that no list has, of objects that are found by them."""
+    keeps: dict[str, str] = field(default_factory=dict)
+    """Id → what its deletion leaves, although it is answered with 200: all of it, or only the entry in its list."""
+    gone: set[str] = field(default_factory=set)
+    """Ids that a list still has, and that aren't found by them."""
     contents: dict[str, bytes] = field(default_factory=dict)
     """Id of a file → its content."""
     rate: int = 0
@@ -331,6 +336,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(403 if known else 401, _error(message, None if known else "invalid_api_key"))
         elif self.command == "POST" and path in POSTS:
             self._complete(path, cut=cut)
+        elif self.command == "DELETE" and self._deleted(path):
+            self._json(200, {"id": path.rpartition("/")[2], "deleted": True})
         elif self.command == "GET" and (stored := cloud.contents.get(_file_of(path))) is not None:
             self._write(200, stored, "application/octet-stream", sent=len(stored) // 2 if cut else None)
         elif self.command == "GET" and (found := self._listed(path) or self._object(path)) is not None:
@@ -357,7 +364,25 @@ class _Handler(BaseHTTPRequestHandler):
     def _object(self, path: str) -> dict[str, Any] | None:
         """Return an object that is asked for by its id."""
         among, _, id = path.rpartition("/")
+        if id in self.server.cloud.gone:
+            return None
         return next((one for one in self.server.cloud.objects.get(among, []) if one.get("id") == id), None)
+
+    def _deleted(self, path: str) -> bool:
+        """Delete an object; return whether there is one, and its kind can be deleted."""
+        cloud, (among, _, id) = self.server.cloud, path.rpartition("/")
+        if among not in DELETABLE or self._object(path) is None:
+            return False
+        if cloud.keeps.get(id) == "entry":
+            cloud.gone.add(id)
+        if id in cloud.keeps:
+            return True
+        with cloud.lock:
+            cloud.objects[among] = [one for one in cloud.objects[among] if one["id"] != id]
+            cloud.contents.pop(id, None)
+            for inner in [one for one in cloud.objects if one.startswith(f"{path}/")]:
+                del cloud.objects[inner]
+        return True
 
     def _complete(self, path: str, *, cut: bool) -> None:
         cloud = self.server.cloud
@@ -629,6 +654,7 @@ def main(order: Mapping[str, Any]) -> None:
         for name in ("keys", "admin_keys", "auth", "models", "objects", "engine", "varying", "rate"):
             if name in order:
                 setattr(cloud, name, order[name])
+        cloud.contents = {id: text.encode() for id, text in order.get("contents", {}).items()}
         control = Server(("127.0.0.1", order.get("control", 8700)), _Control)
         control.cloud = cloud
         control.serve_forever()

@@ -55,6 +55,10 @@ class Folder:
     def key(self) -> FolderKey:
         return self._key
 
+    def below(self, name: str) -> Folder:
+        """Return a folder within this one, with the same keys."""
+        return Folder(self.path / name, self.recipient, lambda: self._key.private(""), self.on_refused)
+
     def manifest(self) -> Manifest:
         """Return the folder's list of files; an empty one if there is none yet. Raise RackwrightError if damaged."""
         return read_manifest(self.path)

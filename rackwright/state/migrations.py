@@ -42,12 +42,17 @@ Step = Literal[
     "capacity",
     "cost",
     "export",
+    "shadow",
     "cutover",
     "rollback",
     "pause",
+    "review",
+    "finish",
+    "certificate",
+    "recheck",
 ]
-"""What is done to a migration; `golden`: a score asks the cloud the golden set; `rollback` and `pause`: of a
-cutover."""
+"""What is done to a migration; `golden`: a score asks the cloud the golden set; `shadow`: what clients ask at present
+is replayed and scored; `rollback` and `pause`: of a cutover."""
 Said = Annotated[str, StringConstraints(max_length=1000)]
 Model = TypeVar("Model", bound=Stored)
 

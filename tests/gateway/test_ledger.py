@@ -7,12 +7,14 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from rackwright.errors import HostError
 from rackwright.gateway.whole_ledger import Ledger, Sums, whole
 from rackwright.roles.ledger.program.book import Book
+from tests.gateway.certificates import CertificateAuthority
 from tests.gateway.counted import ALL_TO_THE_FLEET, Counted, Pair, counted_pair, knows, reach
 from tests.gateway.leaving_cloud import Leaving, in_one_hour
 from tests.gateway.stack import KEYS, eventually
@@ -104,6 +106,32 @@ def test_an_answer_that_a_cloud_breaks_off_is_interrupted_and_one_that_it_refuse
     finally:
         pair.cloud.fix()
     assert more(first, before) == (3, 0, 0, 1, 2, 0)
+    assert first.look().residuals == {}
+
+
+def test_a_cloud_that_says_nothing_or_shows_another_certificate_has_rejected(pair: Pair, tmp_path: Path) -> None:
+    first, before, settings = pair.first, pair.first.look(), pair.first.stack.settings
+    stack, trusted = first.stack, Path(first.stack.folder, "acme.ca.crt")
+    stack.write(settings.model_copy(update={"response_timeout_seconds": 1}))
+    stack.gateway.reload()
+    reach(stack)
+    pair.cloud.keys = ["sk-cloud-" + "c" * 40]
+    pair.cloud.fixed = None
+    pair.cloud.faults.append(Fault("silence"))
+    try:
+        assert first.ask() == 504
+        pair.cloud.fix()
+        for certificate, status in ((stack.ca.pem, 200), (CertificateAuthority(tmp_path).pem, 503)):
+            trusted.write_text(certificate)
+            stack.gateway.reload()
+            assert first.ask() == status
+    finally:
+        trusted.write_text(stack.ca.pem)
+        stack.write(settings)
+        stack.gateway.reload()
+        reach(stack)
+        pair.cloud.fix()
+    assert more(first, before) == (3, 1, 0, 0, 2, 0)
     assert first.look().residuals == {}
 
 

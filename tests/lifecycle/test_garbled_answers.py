@@ -55,6 +55,8 @@ from rackwright.lifecycle.drill.scratch_hosts.identity import parse_identity
 from rackwright.lifecycle.drill.scratch_hosts.reach_probes import parse_tried
 from rackwright.lifecycle.drill.scratch_hosts.surroundings import parse_surroundings
 from rackwright.lifecycle.drill.scratch_hosts.wipe import parse_remains
+from rackwright.lifecycle.migrate.finish.gateway_keys import parse_key_files
+from rackwright.lifecycle.migrate.review.gateway_logs import parse_sums
 from rackwright.lifecycle.p2p import transfer
 from rackwright.lifecycle.patch import step_problems
 from rackwright.lifecycle.prune import scripts as prune
@@ -234,6 +236,10 @@ ENDED = (
     '{"time":"2026-12-02T05:21:18.123Z","key":"good","status":200,"end":"completed","first_byte_ms":12,"total_ms":30,'
     '"side":"fleet","accepted":true}'
 )
+SUMMED = (
+    '{"format":"answered/1","oldest":1790000000,"first":1790000009.5,"read":2,"dropped":0,"whole":true,'
+    '"rows":[[497222,"gpt-4o","fleet",2,2,1,7,3]],"samples":{"fleet":{"share":0.5,"lines":["{}"]}}}'
+)
 PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     survey.parse_connected: (survey.parse_connected, "192.0.2.7 10.0.0.2\n"),
     parse_certificates: (parse_certificates, f"--- gateway\n{CERTIFICATE}--- trusts\n{CERTIFICATE}"),
@@ -257,6 +263,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_clouds: (parse_clouds, "1\n# be_id be_name\n3 cloud.acme 1 address1.443 203.0.113.1 2 4 1\n"),
     parse_cutover: (parse_cutover, CUTOVER),
     parse_fallbacks: (parse_fallbacks, FALLBACKS),
+    parse_key_files: (parse_key_files, "/etc/rackwright/cloud/acme.key.cred\nlooked\n"),
     parse_cloud_answer: (parse_cloud_answer, '{"data":[{"id":"gpt-4o"}]}\nfigures: 200 0 \n'),
     parse_hardware: (parse_hardware, SURVEYED["hardware"]),
     parse_nvidia_smi: (parse_nvidia_smi, SMI),
@@ -272,6 +279,7 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
         parse_machine,
         "systemd yes\nmodels 100 50\ndrive sda 1 2048 disk\nsupply PS2 | C9h | lost\nwatts 9\n",
     ),
+    parse_sums: (parse_sums, SUMMED),
     parse_lines: (parse_lines, "-- cursor: s=1\n"),
     requirements.parse: (requirements.parse, "time 1790000000.5\nos debian 13\ndisk 100\nurl 0 200\n"),
     lost_files.parse: (

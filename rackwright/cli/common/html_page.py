@@ -1,4 +1,4 @@
-"""The option --html, and the page that it names."""
+"""The option --html or --out, and the page that it names."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rackwright.cli.common.context import Context
 from rackwright.errors import UsageError
 
 
-def html_option(what: str) -> Callable[[Any], Any]:
+def html_option(what: str, name: str = "--html") -> Callable[[Any], Any]:
     """Return the decorator for `html: Path | None`. Its folder must exist before anything else is done."""
     return click.option(
-        "--html",
+        name,
         metavar="FILE",
         type=click.Path(dir_okay=False, path_type=Path),
         callback=_in_a_folder,
@@ -32,9 +32,9 @@ def write_page(context: Context, path: Path, text: str) -> None:
     context.note(f"written to {path}")
 
 
-def _in_a_folder(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+def _in_a_folder(_: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
     if path and not path.parent.is_dir():
         raise UsageError(
-            "its folder doesn't exist", where=f"--html {path}", next=f"mkdir -p {quote(str(path.parent))}"
+            "its folder doesn't exist", where=f"--{option.name} {path}", next=f"mkdir -p {quote(str(path.parent))}"
         )
     return path

@@ -37,7 +37,7 @@ def replay(context: Context, name: str, fleet_again: bool, yes: bool) -> None:
         place = open_place(session, name, console)
         done = ask_again(place, fleet_again=fleet_again)
         next_ = next_step(place)
-    lines = replay_lines(done.outcome, done.budget, done.by_scores)
+    lines = replay_lines(done.outcome, done.budget, done.otherwise)
     error = stopped_error(done.outcome, place.plan)
     last = () if error else (f"next: {next_}",)
     context.answer({**replay_document(done.outcome), "next": next_}, *lines, *last)

@@ -47,10 +47,13 @@ def cloud_key(fleet: Fleet, name: str) -> Secret:
 
 def cloud_ca(fleet: Fleet, name: str) -> str | None:
     """Return the CAs that verify this cloud, as PEM; None: the system's. Raise FleetError if the file is unusable."""
-    written = fleet.file.clouds[name].ca
+    return ca_in(fleet, fleet.file.clouds[name].ca, f"{fleet.path} clouds.{name}.ca")
+
+
+def ca_in(fleet: Fleet, written: str | None, where: str) -> str | None:
+    """Return the CAs in a file that the fleet file names, as `cloud_ca` does."""
     if written is None:
         return None
-    where = f"{fleet.path} clouds.{name}.ca"
     try:
         content = fleet.at(written).read_bytes()
     except OSError as error:

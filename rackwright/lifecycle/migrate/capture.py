@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from rackwright.errors import HostError, RackwrightError
 from rackwright.gateway.capture_runtime import Captures, Found, Looked
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.session.under_lease import leased
-from rackwright.migrate.folder import MOST_LINE
+from rackwright.migrate.folder import MOST_LINE, Folder
 from rackwright.migrate.folder_key import is_encrypted
 from rackwright.report.words import counted
 from rackwright.roles.capture.settings import Orders
@@ -109,24 +110,65 @@ def fetch(place: Place) -> CaptureResult:
     """
     place.need_folder()
     captures, migration = captures_of(place), place.plan.migration
+    arrived = bring(captures, migration, place.folder)
+    result = looked(place, arrived.missed).model_copy(
+        update={"fetched_files": arrived.files, "fetched_requests": arrived.requests}
+    )
+    what = f"fetched {counted(arrived.requests, 'request')} in {counted(arrived.files, 'file')}"
+    place.note("capture", what, result)
+    return result.model_copy(update={"missed": {**result.missed, **remove(captures, migration, arrived)}})
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """Files that were brought here, and are still on their gateways."""
+
+    found: Mapping[str, Sequence[Found]]
+    """By gateway."""
+    missed: Mapping[str, str]
+    """Gateway → why not all of its files are here."""
+
+    @property
+    def files(self) -> int:
+        return sum(map(len, self.found.values()))
+
+    @property
+    def requests(self) -> int:
+        return sum(one.lines for some in self.found.values() for one in some)
+
+
+def bring(captures: Captures, migration: str, folder: Folder) -> Arrived:
+    """Bring all complete files to a folder.
+
+    Raise RackwrightError if the folder can't be written.
+    """
     # What is complete can be fetched anyway.
     missed = _failures(captures.complete(migration))
-    arrived: dict[str, list[Found]] = {}
+    found: dict[str, list[Found]] = {}
     for host, listed in captures.files(migration).items():
-        arrived[host] = []
+        found[host] = []
         try:
             for file in _known(listed):
-                if refused := _bring(place, captures, host, file):
+                if refused := _bring(folder, captures, migration, host, file):
                     # It stays on the gateway; the others arrive.
                     missed[host] = f"{missed[host]}; {refused}" if host in missed else refused
                 else:
-                    arrived[host].append(file)
+                    found[host].append(file)
         except HostError as error:
             missed[host] = error.problems[0].what
-    files, lines = sum(map(len, arrived.values())), sum(one.lines for some in arrived.values() for one in some)
-    result = looked(place, missed).model_copy(update={"fetched_files": files, "fetched_requests": lines})
-    place.note("capture", f"fetched {counted(lines, 'request')} in {counted(files, 'file')}", result)
-    return _removed(captures, migration, arrived, result)
+    return Arrived(found, missed)
+
+
+def remove(captures: Captures, migration: str, arrived: Arrived) -> dict[str, str]:
+    """Remove from the gateways what was brought here; return why that failed, by gateway."""
+    missed = {}
+    for host, files in arrived.found.items():
+        try:
+            if files:
+                captures.remove(host, migration, files)
+        except HostError as error:
+            missed[host] = f"its files were fetched, but not removed: {error.problems[0].what}"
+    return missed
 
 
 def looked(place: Place, missed: Mapping[str, str] | None = None) -> CaptureResult:
@@ -141,33 +183,19 @@ def captures_of(place: Place, *former: str) -> Captures:
     return Captures(place.session.remote, (*place.session.fleet.gateways, *former))
 
 
-def _removed(
-    captures: Captures, migration: str, arrived: Mapping[str, list[Found]], result: CaptureResult
-) -> CaptureResult:
-    """Remove what was noted; return the result with the gateways that failed."""
-    missed = dict(result.missed)
-    for host, files in arrived.items():
-        try:
-            if files:
-                captures.remove(host, migration, files)
-        except HostError as error:
-            missed[host] = f"its files were fetched, but not removed: {error.problems[0].what}"
-    return result.model_copy(update={"missed": missed})
-
-
-def _bring(place: Place, captures: Captures, host: str, file: Found) -> str:
+def _bring(folder: Folder, captures: Captures, migration: str, host: str, file: Found) -> str:
     """Add a file to the folder; return why it is refused, "" if it isn't."""
-    content = captures.fetch(host, place.plan.migration, file)
+    content = captures.fetch(host, migration, file)
     if hashlib.sha256(content).hexdigest() != file.sha256:
         return f"{file.name} changed while it was fetched: fetch it again"
     # Else one gateway could keep the files of all others from arriving, or from being read.
     if not is_encrypted(content):
         return f"{file.name} isn't encrypted by age"
     try:
-        checked = place.folder.checked(content)
+        checked = folder.checked(content)
     except RackwrightError as error:
         return f"{file.name} {error.problems[0].what}"
-    place.folder.adopt("requests", content, file.lines, origin="" if checked else f"{host} ({file.name})")
+    folder.adopt("requests", content, file.lines, origin="" if checked else f"{host} ({file.name})")
     return ""
 
 

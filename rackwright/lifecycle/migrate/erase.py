@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from rackwright.errors import HostError, RackwrightError
 from rackwright.lifecycle.migrate.capture import CaptureResult, captures_of
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.same_folder import refuse_away
+from rackwright.lifecycle.migrate.shadow.shadow_folder import SHADOW
 from rackwright.lifecycle.session.under_lease import leased
 from rackwright.migrate.file_kind import FileKind
+from rackwright.migrate.folder import Folder
 from rackwright.report.words import counted
 from rackwright.state.migrations import result_in
 from rackwright.values.base import Stored
@@ -39,16 +42,23 @@ def erase(place: Place, *, folder: bool) -> Erased:
     can't be asked, or has left the fleet, is in `missed`. Raise RackwrightError if the operator doesn't agree,
     LeasedError if another operator is at work.
     """
-    migration, fleet = place.plan.migration, place.session.fleet
-    recorders = _recorders(place)
-    former = sorted(host for host in recorders if host in fleet.file.hosts and host not in fleet.gateways)
-    captures = captures_of(place, *former)
-    asked = f"Erase all that the gateways have recorded for {migration}"
+    asked = f"Erase all that the gateways have recorded for {place.plan.migration}"
     if folder:
         # Not need_folder: what is damaged must be erased, too.
         refuse_away(place.folder, place.log)
         asked += f", and all records and answers in {place.folder.path}"
     place.console.confirm(f"{asked}?")
+    return erase_agreed(place, folder=folder)
+
+
+def erase_agreed(place: Place, *, folder: bool) -> Erased:
+    """Do what `erase` does, without asking the operator, who has agreed."""
+    migration, fleet = place.plan.migration, place.session.fleet
+    if folder:
+        refuse_away(place.folder, place.log)
+    recorders = _recorders(place)
+    former = sorted(host for host in recorders if host in fleet.file.hosts and host not in fleet.gateways)
+    captures = captures_of(place, *former)
     with leased(place.session, f"migrate erase {migration}", place.console, rollout=True):
         stopped = captures.stop(migration)
         answers = captures.erase(migration)
@@ -56,7 +66,7 @@ def erase(place: Place, *, folder: bool) -> Erased:
     clean = tuple(sorted(answers.keys() - missed.keys()))
     missed |= dict.fromkeys(recorders - fleet.file.hosts.keys(), "it recorded, and isn't in the fleet file any more")
     files = _emptied(place) if folder else 0
-    left = tuple(sorted(path.name for path in place.folder.path.glob("*.age"))) if folder else ()
+    left = tuple(sorted(_encrypted(place.folder))) if folder else ()
     erased = Erased(gateways=clean, missed=missed, folder=folder, files=files, left=left)
     place.note("erase", _what(erased), erased)
     return erased
@@ -77,6 +87,7 @@ def _recorders(place: Place) -> set[str]:
 def _emptied(place: Place) -> int:
     try:
         files = sum(place.folder.remove(kind) for kind in get_args(FileKind))
+        shutil.rmtree(place.folder.path / SHADOW, ignore_errors=True)
         # A run that was killed may have left some that no list names.
         for stray in place.folder.path.glob("*.jsonl.age*"):
             stray.unlink(missing_ok=True)
@@ -88,6 +99,12 @@ def _emptied(place: Place) -> int:
             next=f"correct it, then rackwright migrate erase {place.plan.migration} --folder",
         ) from None
     return files
+
+
+def _encrypted(folder: Folder) -> Iterator[str]:
+    """Yield the names of files with requests or answers; an export is neither."""
+    found = (*folder.path.glob("*.age"), *(folder.path / SHADOW).rglob("*.age"))
+    yield from (str(one.relative_to(folder.path)) for one in found)
 
 
 def _why(stopped: HostError | None, answer: HostError | tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""How both sides are asked now, by the plan and the newest assessment, and what scores have cost."""
+"""How both sides are asked now, by the plan and the newest assessment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock_file import read_lock
 from rackwright.lifecycle.migrate.place import Place
-from rackwright.migrate.asking.spent import Spent
 from rackwright.migrate.asking.way import Way, way_of
 from rackwright.migrate.assessment import Assessed
 
@@ -29,18 +28,3 @@ def versions_of(fleet: Fleet) -> Mapping[str, str]:
         for name, model in fleet.file.models.items()
         if name in lock.models and model.runtime
     }
-
-
-def spent_by_scores(place: Place) -> Spent:
-    """Return what scores have cost so far. Raise RackwrightError if it was in another currency than the plan's."""
-    plan = place.plan
-    found = place.result("golden", Spent) or Spent(currency=plan.currency)
-    if found.currency != plan.currency:
-        raise other_currency(plan.migration, f"scores have spent {found.all:.2f} {found.currency}", found.currency)
-    return found
-
-
-def other_currency(migration: str, what: str, currency: str) -> RackwrightError:
-    """Return the error for a plan whose currency was changed."""
-    should = f"should stay {currency}: the budget is for all replays and scores"
-    return RackwrightError(what, where=f"{migration} currency", should=should)

@@ -11,9 +11,10 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
-from rackwright.errors import LeasedError, RackwrightError, UsageError
+from rackwright.errors import FleetError, LeasedError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
+from rackwright.lifecycle.migrate.log_entry import entry_after
 from rackwright.lifecycle.migrate.same_folder import Known, known, mark, refuse_absent, refuse_other
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
@@ -23,10 +24,9 @@ from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.plan.plan_file import NAME, plan_file, read_plan
 from rackwright.migrate.plan.plan_keys import key_digests, plan_digest
-from rackwright.state.formats import utc_now
 from rackwright.state.lease import LeaseTaken
 from rackwright.state.lease_session import LeaseSession
-from rackwright.state.migrations import Entry, Log, Model, Step, add, digest_of, newest_result, read_log, result_in
+from rackwright.state.migrations import Entry, Log, Model, Step, add, newest_result, read_log, result_in
 from rackwright.values.base import Stored
 
 __all__ = ["Step", "Entry", "Place", "open_place", "plan_path"]
@@ -52,6 +52,8 @@ class Place:
     """As this command read or wrote it last."""
     console: Console
     """Shows what takes long, and asks the operator."""
+    minds: frozenset[Step] | None = None
+    """The steps that nobody else may add while this command works; None: any."""
 
     def note(self, step: Step, what: str, result: Stored | None = None) -> None:
         """Store the result, add an entry to the log, and write an audit line on the control hosts.
@@ -101,25 +103,16 @@ class Place:
     def _add(self, step: Step, what: str, result: str | None) -> None:
         entry = self._entry(step, what, result)
         found = add(self.session.store, self.log, entry, result)
-        if found.entries[-1] != entry:
-            raise _moved(found.entries[-1])
+        while found.entries[-1] != entry:
+            self._follow(found)
+            entry = self._entry(step, what, result)
+            found = add(self.session.store, self.log, entry, result)
         self.log = found
 
     def _entry(self, step: Step, what: str, result: str | None) -> Entry:
-        return Entry(
-            migration=self.plan.migration,
-            number=len(self.log.entries) + 1,
-            time=utc_now(),
-            who=self.session.operator.who,
-            machine=self.session.operator.machine,
-            step=step,
-            what="".join(one if one.isprintable() else " " for one in what)[:1000],
-            plan=plan_digest(self.plan),
-            keys=key_digests(self.plan),
-            manifest=self.folder.sha256(),
-            result=digest_of(result) if result is not None else None,
-            previous=self.log.last,
-        )
+        plan = plan_digest(self.plan)
+        keys, manifest = key_digests(self.plan), self.folder.sha256()
+        return entry_after(self.session, self.log, step, what, result, plan=plan, keys=keys, manifest=manifest)
 
     def _refuse_moved(self, found: Log) -> None:
         known = len(self.log.sha256s)
@@ -128,8 +121,14 @@ class Place:
                 f"the log of {self.plan.migration} on the control hosts isn't the one that this command started from",
                 next=f"rackwright migrate status {self.plan.migration}",
             )
-        if len(found.entries) > known:
-            raise _moved(found.entries[-1])
+        self._follow(found)
+
+    def _follow(self, found: Log) -> None:
+        """Go on from this log. Raise LeasedError if someone has added an entry that this command minds."""
+        new = found.entries[len(self.log.entries) :]
+        if minded := [one for one in new if self.minds is None or one.step in self.minds]:
+            raise _moved(minded[-1])
+        self.log = found
 
     @contextmanager
     def _leased(self, why: str) -> Iterator[LeaseSession]:
@@ -176,12 +175,20 @@ def folder_of(path: Path, plan: Plan) -> Folder:
     )
 
 
-def plan_and_folder(fleet: Fleet, name: str) -> tuple[Plan, Folder]:
-    """Return a migration's plan and folder. Raise UsageError if there is no plan, FleetError with its problems."""
+def is_leaving(log: Log) -> bool:
+    """Return whether the migration's end has started: from then on, the fleet may not have the cloud any more."""
+    return any(one.step == "finish" for one in log.entries)
+
+
+def plan_and_folder(fleet: Fleet, name: str, *, leaving: bool = False) -> tuple[Plan, Folder]:
+    """Return a migration's plan and folder. `leaving`: the fleet may not have the cloud any more.
+
+    Raise UsageError if there is no plan, FleetError with its problems.
+    """
     path = plan_path(fleet, name)
     if not path.exists():
         raise no_plan(path, name)
-    plan = read_plan(fleet, name)
+    plan = read_plan(fleet, name, leaving=leaving)
     return plan, folder_of(path, plan)
 
 
@@ -191,9 +198,17 @@ def open_place(session: Session, name: str, console: Console) -> Place:
     Raise UsageError if there is no plan, FleetError with each of its problems, RackwrightError if the log was
     changed, HostError if no control host answers.
     """
-    plan, folder = plan_and_folder(session.fleet, name)
+    # Before the hosts are asked: the end removes the cloud alone from the fleet, so everything else must hold anyway.
+    try:
+        plan, folder = plan_and_folder(session.fleet, name, leaving=True)
+    except FleetError:
+        # With the cloud, if that is a problem, too.
+        plan, folder = plan_and_folder(session.fleet, name)
+    log = read_log(session.store, name)
+    if not is_leaving(log):
+        plan, folder = plan_and_folder(session.fleet, name)
     folder.on_refused = lambda problem: console.say(f"left out: {problem}")
-    place = Place(session, plan, folder, read_log(session.store, name), console)
+    place = Place(session, plan, folder, log, console)
     if known(place.folder, place.log) is Known.SAME:
         mark(place.folder, place.log)
     return place

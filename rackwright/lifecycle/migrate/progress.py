@@ -66,8 +66,11 @@ class Progress:
             return ResultState("blocked", blocking=blocking)
         return ResultState("up to date")
 
-    def next(self, path: str) -> str:
-        """Return the first thing to do. `path`: of the plan's file."""
+    def next(self, path: str, *, then: str = "") -> str:
+        """Return the first thing to do.
+
+        `path`: of the plan's file. `then`: what follows when all results hold; "": the report.
+        """
         name = self.plan.migration
         for step in RESULTS:
             if (step == "cost" and self.plan.costs is None) or (step == "capacity" and self._untimed):
@@ -82,7 +85,7 @@ class Progress:
                 return self._unblock(path)
             if step == "replay" and (more := self._more_to_ask(entry, path)):
                 return more
-        return f"rackwright migrate report {name} --html {name}.html"
+        return then or f"rackwright migrate report {name} --html {name}.html"
 
     @property
     def _untimed(self) -> bool:

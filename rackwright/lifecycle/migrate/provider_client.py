@@ -97,6 +97,10 @@ class ProviderClient:
         """
         return self._asked(path, {}, lambda answer: take(self._parts(answer)))
 
+    def delete(self, path: str) -> None:
+        """Delete what is there; it is sent again if there is no answer. Raise Refused, Halt."""
+        self._asked(path, {}, lambda answer: bounded(answer, MOST_PAGE, LONGEST_WAIT), "DELETE")
+
     def pages(self, path: str, **query: object) -> Iterator[Page]:
         """Yield a list's pages, each with whether there is more after it. Raise Refused, Halt.
 
@@ -115,27 +119,27 @@ class ProviderClient:
             seen.add(cursor[1])
             following = {cursor[0]: cursor[1]}
 
-    def _asked(self, path: str, query: Mapping[str, object], read: Callable[[httpx2.Response], Got]) -> Got:
+    def _asked(
+        self, path: str, query: Mapping[str, object], read: Callable[[httpx2.Response], Got], method: str = "GET"
+    ) -> Got:
         refused = Refused("key", "there is no key for it")
         for key in self.keys:
             try:
-                return self._with_key(key, path, query, read)
+                url = f"{self.base}{path}" + (f"?{urlencode(query)}" if query else "")
+                return self._with_key(key, method, url, read)
             except Refused as error:
                 refused = error
                 if error.why != "key":
                     raise
         raise refused
 
-    def _with_key(
-        self, key: Secret, path: str, query: Mapping[str, object], read: Callable[[httpx2.Response], Got]
-    ) -> Got:
-        url = f"{self.base}{path}" + (f"?{urlencode(query)}" if query else "")
+    def _with_key(self, key: Secret, method: str, url: str, read: Callable[[httpx2.Response], Got]) -> Got:
         name, value = ("api-key", "") if self.auth == "api-key" else ("authorization", "Bearer ")
         headers = {name: value + key.reveal(), "accept-encoding": "identity"}
         tried = 0
         while True:
             sent, tried = self.turns.take(), tried + 1
-            found, status, asked = self._once(url, headers, read, last=tried >= self.limits.tries)
+            found, status, asked = self._once(method, url, headers, read, last=tried >= self.limits.tries)
             if found is not None:
                 return found
             if status == 429 and self.limits.patient:
@@ -145,18 +149,24 @@ class ProviderClient:
                 self.turns.rest(2.0 ** (tried - 1) if asked is None and self.limits.patient else asked or 1.0)
 
     def _once(
-        self, url: str, headers: Mapping[str, str], read: Callable[[httpx2.Response], Got], *, last: bool
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        read: Callable[[httpx2.Response], Got],
+        *,
+        last: bool,
     ) -> tuple[Got | None, int, float | None]:
         """Return what was read, the status and for how long to wait; None, if it may be sent again. Raise Refused."""
         import httpx2
 
         patient = self.limits.patient
         try:
-            with self.client.stream("GET", url, headers=headers) as answer:
+            with self.client.stream(method, url, headers=headers) as answer:
                 status, said = answer.status_code, dict(answer.headers)
                 if patient and (seconds := until_reset(said)) is not None:
                     self.turns.pause(seconds)
-                if status == 200:
+                if status == 200 or (method == "DELETE" and status == 204):
                     found = read(answer)
                     self.turns.answered()
                     return found, status, None

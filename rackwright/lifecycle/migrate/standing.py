@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rackwright.errors import HostError, Problem, RackwrightError
 from rackwright.fleet.fleet import Fleet
+from rackwright.lifecycle.migrate.cutover.standing import Cutting, cutting
 from rackwright.lifecycle.migrate.edited import Edit, edits
-from rackwright.lifecycle.migrate.place import folder_of, no_plan, plan_path
+from rackwright.lifecycle.migrate.finish.standing import NO_END, Finished, finished
+from rackwright.lifecycle.migrate.place import folder_of, is_leaving, no_plan, plan_path
 from rackwright.lifecycle.migrate.progress import Progress, progress
 from rackwright.lifecycle.migrate.same_folder import Known, known, last_with_folder, where_from
 from rackwright.lifecycle.migrate.stale import Stale, has_records, newest
@@ -46,8 +48,11 @@ class Standing:
     """None: this machine has no plan that can be used."""
     folder: OnDisk | None = None
     progress: Progress | None = None
+    cutting: Cutting = field(default_factory=Cutting)
+    """How far the cutover is."""
     problems: tuple[Problem, ...] = ()
     """What is wrong with plan, log, results or folder."""
+    end: Finished = NO_END
 
     @property
     def digest(self) -> str | None:
@@ -91,9 +96,10 @@ def standing(fleet: Fleet, store: ControlStore, name: str) -> Standing:
         return _with_plan(fleet, path, log, store)
     if not log.entries:
         raise no_plan(path, name)
-    last = log.entries[-1]
+    last, (cut, wrong) = log.entries[-1], _cutting(store, log)
     problem = Problem(str(path), "isn't on this machine", f"{last.who} had it on {last.machine}: copy it from there")
-    return Standing(name, path, log, f"copy {path.name} from {last.machine}", problems=(problem,))
+    next_ = f"copy {path.name} from {last.machine}"
+    return Standing(name, path, log, next_, cutting=cut, problems=(problem, *wrong))
 
 
 def _anyway(fleet: Fleet, store: ControlStore, name: str) -> Standing:
@@ -107,10 +113,24 @@ def _anyway(fleet: Fleet, store: ControlStore, name: str) -> Standing:
 
 
 def _with_plan(fleet: Fleet, path: Path, log: Log, store: ControlStore) -> Standing:
-    plan = read_plan(fleet, log.migration)
+    plan = read_plan(fleet, log.migration, leaving=is_leaving(log))
     here, found = _on_disk(folder_of(path, plan), log), progress(fleet, plan, log, store)
-    problems = (*here.problems, *found.problems)
-    return Standing(plan.migration, path, log, _next(path, found, here), plan, here, found, problems)
+    cut, wrong = _cutting(store, log)
+    end = finished(store, log)
+    next_ = end.next(plan.migration) or (cut.next(plan) if cut.state.under_way else "")
+    next_ = next_ or _next(path, found, here, cut)
+    problems = (*here.problems, *found.problems, *wrong)
+    return Standing(plan.migration, path, log, next_, plan, here, found, cut, problems, end)
+
+
+def _cutting(store: ControlStore, log: Log) -> tuple[Cutting, tuple[Problem, ...]]:
+    """Return how far the cutover is. A result that can't be read is a problem."""
+    try:
+        return cutting(store, log), ()
+    except HostError:
+        raise
+    except RackwrightError as error:
+        return Cutting(), error.problems
 
 
 def _on_disk(folder: Folder, log: Log) -> OnDisk:
@@ -128,7 +148,7 @@ def _on_disk(folder: Folder, log: Log) -> OnDisk:
     return OnDisk(folder.path, state, len(files), requests, folder.sha256(), problems)
 
 
-def _next(path: Path, found: Progress, folder: OnDisk) -> str:
+def _next(path: Path, found: Progress, folder: OnDisk, cut: Cutting) -> str:
     name, log = found.plan.migration, found.log
     if folder.problems and folder.state is not Known.LOST:
         erase = f"; without a copy, rackwright migrate erase {name} --folder, and record again"
@@ -137,4 +157,4 @@ def _next(path: Path, found: Progress, folder: OnDisk) -> str:
         if found.captured and found.captured.to_fetch:
             return f"rackwright migrate capture {name} --fetch"
         return f"rackwright migrate capture {name}, or rackwright migrate import {name} FILE"
-    return found.next(str(path))
+    return found.next(str(path), then=cut.next(found.plan))

@@ -35,6 +35,8 @@ class Moment:
     """What keeps the share from growing, apart from the verdict."""
     word: Word | None = None
     """The newest verdict's; None: not judged yet."""
+    score: Word | None = Word.PASS
+    """That of requests of the step; None: not worked out yet."""
 
 
 def is_due(rules: Cutover, moment: Moment, judged: tuple[int, ...], growth: float = _GROWTH) -> bool:
@@ -54,15 +56,16 @@ def is_due(rules: Cutover, moment: Moment, judged: tuple[int, ...], growth: floa
 def following(rules: Cutover, moment: Moment) -> Next:
     """Return what to do next.
 
-    | verdict | time and requests | something else blocks | next |
-    |---|---|---|---|
-    | FAIL | any | any | back |
-    | PASS | enough | no | grow |
-    | any other | any | any | wait; pause when the time is over |
+    | verdict | score | time and requests | something else blocks | next |
+    |---|---|---|---|---|
+    | FAIL | any | any | any | back |
+    | any | FAIL | any | any | back |
+    | PASS | PASS | enough | no | grow |
+    | any other | any other | any | any | wait; pause when the time is over |
     """
-    if moment.word is Word.FAIL:
+    if Word.FAIL in (moment.word, moment.score):
         return Next.BACK
-    if moment.word is Word.PASS and _complete(rules, moment) and not moment.blocked:
+    if moment.word is moment.score is Word.PASS and _complete(rules, moment) and not moment.blocked:
         return Next.GROW
     return Next.PAUSE if moment.waited >= rules.max_duration else Next.WAIT
 

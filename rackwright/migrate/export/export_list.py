@@ -6,21 +6,17 @@ holds, and at most files that no line names. What the log knows of an export is 
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import IO
 
 from rackwright.errors import RackwrightError
 from rackwright.migrate.export.export_line import ObjectLine, RunLine, parse_export_line
+from rackwright.migrate.export.growing_file import GrowingFile
 from rackwright.migrate.export.kinds import STORE_FILES, STORES
 
 LIST = "objects.jsonl"
-MOST_LINE = 64 * 2**20
-"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +50,25 @@ class ExportList:
     """By kind and id."""
     last_run: RunLine | None = None
     """None: no run has come to its end, or lines were added since."""
-    length: int = 0
-    """Bytes of whole lines; what a killed run left after them is no line."""
     _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        self._file = GrowingFile(self.path / LIST)
 
     @property
     def place(self) -> Path:
-        return self.path / LIST
+        return self._file.place
+
+    @property
+    def length(self) -> int:
+        """Bytes of whole lines; what a killed run left after them is no line."""
+        return self._file.length
 
     def load(self) -> ExportList:
         """Read the list, which is empty if there is none. Raise RackwrightError if a line is damaged."""
         for start, line, after in self._lines():
             self._take(start, line)
-            self.length = after
+            self._file.length = after
         return self
 
     def contents(self) -> Iterator[tuple[int, ObjectLine]]:
@@ -97,9 +99,7 @@ class ExportList:
 
     def line_at(self, start: int) -> ObjectLine:
         """Return the line about an object that begins there."""
-        with self._opened() as stream:
-            stream.seek(start)
-            line = parse_export_line(stream.readline(MOST_LINE).removesuffix(b"\n"), str(self.place))
+        line = parse_export_line(self._file.at(start), str(self.place))
         if not isinstance(line, ObjectLine):
             raise RackwrightError("was changed while it was read", where=str(self.place))
         return line
@@ -107,14 +107,9 @@ class ExportList:
     def append(self, line: ObjectLine | RunLine) -> None:
         """Add the line; it is on disk then. Raise RackwrightError if it can't be written."""
         content = line.model_dump_json(exclude_defaults=True, exclude={"format"})
-        whole = f'{{"format":"{line.format}",{content[1:]}\n'.encode()
+        whole = f'{{"format":"{line.format}",{content[1:]}'.encode()
         with self._lock:
-            try:
-                self._write(whole)
-            except OSError as error:
-                raise RackwrightError(f"can't be written: {error.strerror}", where=str(self.place)) from None
-            self._take(self.length, line)
-            self.length += len(whole)
+            self._take(self._file.append(whole), line)
 
     def mark_damaged(self, start: int) -> bool:
         """Let the object whose content is in the line that begins there count as not complete.
@@ -129,27 +124,12 @@ class ExportList:
 
     def sha256(self, size: int | None = None) -> str | None:
         """Return the sha256 of the first bytes, or of all whole lines; None: there are fewer."""
-        left = self.length if size is None else size
-        digest = hashlib.sha256()
-        if left > self.length:
-            return None
-        if left:
-            with self._opened() as stream:
-                while left and (part := stream.read(min(left, 2**20))):
-                    digest.update(part)
-                    left -= len(part)
-        return digest.hexdigest()
+        return self._file.sha256(size)
 
     def _lines(self) -> Iterator[tuple[int, ObjectLine | RunLine, int]]:
         """Yield where a line begins, the line, and where the next one begins."""
-        if not self.place.exists():
-            return
-        with self._opened() as stream:
-            start, number = 0, 0
-            while (text := stream.readline(MOST_LINE)).endswith(b"\n"):
-                number += 1
-                yield start, parse_export_line(text[:-1], f"{self.place} line {number}"), start + len(text)
-                start += len(text)
+        for number, (start, text, after) in enumerate(self._file.lines(), 1):
+            yield start, parse_export_line(text, f"{self.place} line {number}"), after
 
     def _take(self, start: int, line: ObjectLine | RunLine) -> None:
         self.last_run = line if isinstance(line, RunLine) else None
@@ -166,22 +146,3 @@ class ExportList:
             line.reason,
             bool(before and before.damaged and not content),
         )
-
-    def _write(self, content: bytes) -> None:
-        descriptor = os.open(self.place, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            # What a killed run left of a line ends here.
-            os.ftruncate(descriptor, self.length)
-            os.lseek(descriptor, self.length, os.SEEK_SET)
-            view = memoryview(content)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def _opened(self) -> IO[bytes]:
-        try:
-            return os.fdopen(os.open(self.place, os.O_RDONLY | os.O_NOFOLLOW), "rb")
-        except OSError as error:
-            raise RackwrightError(f"can't be read: {error.strerror}", where=str(self.place)) from None

@@ -55,6 +55,10 @@ cutover:
   max_duration: 7d           # a step without a clear verdict pauses then
   conversation: 2h           # how long after its last request a conversation may go on
 
+# finish:                    # when the migration may end
+#   quiet: 14d               # for how long the cloud must have had no request
+#   recheck: 30d             # how long after the end the provider is asked again
+
 currency:                    # like EUR
 prices:                      # what the provider charges per million tokens
 {prices}

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rackwright.fleet.sections.patch import WindowField
 from rackwright.migrate.plan.cutover import Cutover
+from rackwright.migrate.plan.finish import Finish
 from rackwright.migrate.plan.prices import Costs, Price
 from rackwright.values.amounts import Seconds, Size
 from rackwright.values.base import Frozen
@@ -56,7 +57,8 @@ class Provider(Frozen):
     url: HttpsUrl | None = None
     """If absent, the cloud's `url`."""
     admin_key: SecretReference | None = None
-    """A key that may read usage and costs; if absent, the cloud's key is used for what it may list."""
+    """A key that may read usage and costs; if absent, the cloud's key is used for what it may list. After `migrate
+    finish`, this key alone asks whether everything is still gone."""
 
 
 class Replay(Frozen):
@@ -70,6 +72,14 @@ class Replay(Frozen):
     """What the cloud may charge for all replays and scores of this migration, in `currency`."""
     hours: tuple[WindowField, ...] = ()
     """When both sides may be asked, in the fleet's time zone, like "daily 20:00-06:00"; at any time if absent."""
+
+
+class Shadow(Frozen):
+    """Replay and score of what clients ask at present."""
+
+    sample: Annotated[int, Field(ge=20, le=100_000)] = 300
+    """The most requests in one round, drawn evenly over all models and days. The cloud is asked each of them twice,
+    within `replay.budget`."""
 
 
 class Score(Frozen):
@@ -106,8 +116,10 @@ class Plan(Frozen):
     provider: Provider = Provider.model_construct()
     replay: Replay
     score: Score = Score.model_construct()
+    shadow: Shadow = Shadow.model_construct()
     capacity: Capacity = Capacity.model_construct()
     cutover: Cutover = Cutover.model_construct()
+    finish: Finish = Finish.model_construct()
     currency: Annotated[str, Shape("[A-Z]{3}", "should be a currency code like EUR")]
     prices: Annotated[Mapping[ServedName, Price], Field(min_length=1)]
     """What the provider charges for each of its models."""

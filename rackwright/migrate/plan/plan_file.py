@@ -33,14 +33,14 @@ def plans_of(fleet: Path) -> tuple[str, ...]:
     return tuple(sorted(one[1] for one in found if one))
 
 
-def read_plan(fleet: Fleet, migration: str) -> Plan:
-    """Return the plan of this migration.
+def read_plan(fleet: Fleet, migration: str, *, leaving: bool = False) -> Plan:
+    """Return the plan of this migration. `leaving`: the fleet may not have the cloud any more.
 
     Raise FleetError with every problem and its line if it can't be read, isn't valid or doesn't fit the fleet.
     """
     path, findings = plan_file(fleet.path, migration), Findings()
     root = read_document(path, findings, "migration plan")
-    check_plan(root, migration, fleet, _others(fleet, migration), findings)
+    check_plan(root, migration, fleet, _others(fleet, migration), findings, leaving=leaving)
     plan = validated(Plan, root, findings)
     problems = findings.problems((str(path),))
     if problems or plan is None:

@@ -12,7 +12,7 @@ from rackwright.migrate.plan.plan import Plan
 
 DIGITS = 16
 """Of a key's digest: it tells values apart; it protects nothing."""
-_WHOLE = ("models", "prices", "waivers", "records.redact")
+_WHOLE = ("models", "prices", "waivers", "records.redact", "finish.waivers")
 """Mappings whose keys are names that the operator chose: each counts as one value."""
 
 

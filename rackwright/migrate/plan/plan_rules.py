@@ -15,10 +15,16 @@ from rackwright.migrate.redact import usable
 from rackwright.values.text import enumerated
 
 
-def check_plan(root: Entries, name: str, fleet: Fleet, others: Iterable[Entries], findings: Findings) -> None:
-    """Add a problem for each value that doesn't fit the fleet, the migration's name, or the fleet's other plans."""
+def check_plan(
+    root: Entries, name: str, fleet: Fleet, others: Iterable[Entries], findings: Findings, *, leaving: bool = False
+) -> None:
+    """Add a problem for each value that doesn't fit the fleet, the migration's name, or the fleet's other plans.
+
+    `leaving`: the fleet may not have the cloud any more.
+    """
     _check_name(root, name, findings)
-    _check_cloud(root, fleet, findings)
+    if not leaving:
+        _check_cloud(root, fleet, findings)
     _check_models(root, fleet, findings)
     _check_prices(root, findings)
     _check_fallback(root, findings)

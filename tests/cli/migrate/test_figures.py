@@ -11,8 +11,6 @@ import pytest
 
 from rackwright.lifecycle.migrate.capacity import pool_check
 from rackwright.lifecycle.migrate.capacity import procedure as capacity
-from rackwright.lifecycle.migrate.replay import gateway_lanes
-from rackwright.lifecycle.migrate.score import both_ends
 from tests.cli.command_line import Ran, rackwright
 from tests.lifecycle.migrate.desk_ends import desk_with_ends
 from tests.lifecycle.migrate.desks import Desk
@@ -92,7 +90,6 @@ def test_a_golden_set_is_answered_by_both_ends(desk: Desk, tmp_path: Path, monke
         desk.open().folder.write(kind, text)
     with running_ends(tmp_path / "unused") as ends:
         desk_with_ends(desk, ends, monkeypatch)
-        monkeypatch.setattr(both_ends, "lane_to", gateway_lanes.lane_to)
         monkeypatch.setattr("rackwright.cli.migrate.score.hosts_needed", lambda: None)
         refused = migrate(desk, "score", "support")
         assert refused.exit_code == 2

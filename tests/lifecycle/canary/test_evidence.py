@@ -83,8 +83,8 @@ def test_a_replica_that_runs_the_new_version_already_is_not_compared_with():
 
 def test_conversations_that_are_older_than_any_of_the_canary_are_left_out():
     """They started when the canary had a smaller share."""
-    lines = [line(canary=False, replica="gpu2/assistant@1", conversation=number) for number in (499, 500)]
-    assert [one.request.conversation for one in asked_of_running(lines, BESIDE, 5)] == ["500"]
+    lines = [line(canary=False, replica="gpu2/assistant@1", conversation=number) for number in (49_999, 50_000)]
+    assert [one.request.conversation for one in asked_of_running(lines, BESIDE, 5)] == ["50000"]
 
 
 def test_a_client_that_left_before_the_first_byte_counts_with_the_time_it_waited():

@@ -316,7 +316,7 @@ def test_one_look_at_which_nothing_else_serves_ends_nothing():
 
 def test_what_came_before_a_share_counts_for_none():
     bench = Bench()
-    logs: Any = SimpleNamespace(read=lambda: [line(), line(canary=False, replica=OTHER, conversation=9000)])
+    logs: Any = SimpleNamespace(read=lambda: [line(), line(canary=False, replica=OTHER, conversation=900_000)])
     watch = Watch(
         bench.session,
         Replica("assistant", 1, "gpu1", 0),

@@ -53,7 +53,7 @@ def desk_with_ends(desk: Desk, ends: Ends, monkeypatch: pytest.MonkeyPatch, *mod
         with gateway_sender(door, connections=connections, seconds=30) as sender:
             yield Lane(side, sender, FixedKey(), pace)
 
-    for module in (assess, procedure, gateway_lanes, *modules):
+    for module in (assess, gateway_lanes, *modules):
         monkeypatch.setattr(module, "lane_to", lane_to)
     monkeypatch.setattr(procedure, "require_client_here", lambda session: None)
     return DeskEnds(desk, ends)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import Asked, ReplayedAnswer
+from rackwright.migrate.side import Side
 from rackwright.values.secrets import Secret
 from tests.loopback_tls import bundle, server_files
 from tests.stand_in_cloud import KEY, StandInCloud, stand_in_cloud
@@ -86,7 +87,7 @@ class Ends:
     said: list[str] = field(default_factory=list)
     seconds: float = 30
     way: Way | None = None
-    by_scores: float = 0.0
+    otherwise: float = 0.0
 
     @property
     def noted(self) -> Outcome | None:
@@ -96,7 +97,7 @@ class Ends:
         self.folder.write("requests", [one.model_dump_json() for one in requests])
 
     def prepared(self, plan: Plan) -> Prepared:
-        return prepare(plan, self.folder, self.noted, self.way or way_of(plan, None), by_scores=self.by_scores)
+        return prepare(plan, self.folder, self.noted, self.way or way_of(plan, None), otherwise=self.otherwise)
 
     @contextmanager
     def replaying(self, plan: Plan, pace: Pace | None = None, keys: FixedKey | None = None) -> Iterator[Replay]:
@@ -104,9 +105,12 @@ class Ends:
         to_fleet = gateway_sender(self.door(self.fleet), connections=8, seconds=self.seconds)
         with to_cloud as cloud_sender, to_fleet as fleet_sender:
             pace, keys = pace or Pace(), keys or FixedKey()
-            cloud, fleet = Lane("cloud", cloud_sender, keys, pace), Lane("fleet", fleet_sender, FixedKey(), pace)
+            lanes: Mapping[Side, Lane] = {
+                "cloud": Lane("cloud", cloud_sender, keys, pace),
+                "fleet": Lane("fleet", fleet_sender, FixedKey(), pace),
+            }
             names = {"gpt-4o-mini": "chat", "gpt-4o": "big"}
-            yield Replay(plan, self.folder, names, cloud, fleet, self.note, self.said.append)
+            yield Replay(plan, self.folder, names, lanes, self.note, self.said.append)
 
     def note(self, what: str, outcome: Outcome) -> None:
         self.notes.append((what, outcome))

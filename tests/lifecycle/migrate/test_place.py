@@ -7,11 +7,13 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rackwright.errors import ExitCode, FleetError, HostError, LeasedError, RackwrightError, SecretError, UsageError
 from rackwright.lifecycle.migrate import place as places
+from rackwright.lifecycle.migrate.cutover.unleased import note_unleased
 from rackwright.lifecycle.migrate.same_folder import Known, known
 from rackwright.migrate.plan.plan_file import read_plan
 from rackwright.state.audit import read_audit
@@ -100,6 +102,35 @@ def test_of_two_machines_the_second_is_refused_and_hears_of_the_first(desk_of: D
     # Having read it, the second goes on.
     ben.open().note("replay", "180 asked", Found(pairs=2))
     assert steps(anna) == ["init", "replay", "replay"]
+
+
+def test_a_command_minds_only_the_steps_that_it_says(desk_of: Desks) -> None:
+    anna, ben = desk_of("anna", "laptop"), desk_of("ben", "desk")
+    place, other = anna.open(), ben.open()
+    place.minds = frozenset({"rollback"})
+    other.note("shadow", "PASS", Found(pairs=1))
+    place.note("cutover", "to 5 %", Found(pairs=2))
+    assert [entry.step for entry in place.entries()] == ["init", "shadow", "cutover"]
+    assert steps(ben) == ["init", "shadow", "cutover"]
+    ben.open().note("rollback", "gate1")
+    with pytest.raises(LeasedError, match="added 'rollback: gate1'"):
+        place.note("cutover", "5 %", Found(pairs=3))
+
+
+def test_an_entry_that_takes_the_number_is_followed(desk_of: Desks, monkeypatch: pytest.MonkeyPatch) -> None:
+    anna, ben = desk_of("anna", "laptop"), desk_of("ben", "desk")
+    place, first = anna.open(), places.add
+
+    def late(*words: Any) -> Any:
+        monkeypatch.setattr(places, "add", first)
+        note_unleased(ben.session, "support", "pause", "the provider has an incident")
+        return first(*words)
+
+    place.note("cutover", "to 5 %", Found(pairs=2))
+    place.minds = frozenset({"rollback"})
+    monkeypatch.setattr(places, "add", late)
+    place.note("cutover", "5 %", Found(pairs=3))
+    assert steps(anna) == ["init", "cutover", "pause", "cutover"]
 
 
 def test_a_log_that_was_replaced_is_refused(desk_of: Desks) -> None:

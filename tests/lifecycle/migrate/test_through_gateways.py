@@ -97,7 +97,8 @@ def replayed(through: Through, folder: Path, count: int) -> tuple[Outcome, list[
     records.write("requests", [request(number).model_dump_json() for number in range(count)])
     with through.lane("cloud") as cloud, through.lane("fleet") as fleet:
         names, way = {"gpt-4o-mini": "assistant", "gpt-4o": "coder"}, way_of(plan, None)
-        run = Replay(plan, records, names, cloud, fleet, lambda _, one: notes.append(one), lambda _: None)
+        lanes: dict[Side, Lane] = {"cloud": cloud, "fleet": fleet}
+        run = Replay(plan, records, names, lanes, lambda _, one: notes.append(one), lambda _: None)
         return run.run(prepare(plan, records, None, way)), notes
 
 

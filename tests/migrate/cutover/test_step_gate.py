@@ -28,6 +28,12 @@ RULES = Cutover(min_duration=100, min_requests=50, max_duration=1000)
         (Moment(2000, 1000, 5), Next.PAUSE),
         (Moment(2000, 1000, 50, word=Word.PASS), Next.GROW),
         (Moment(5, 5, 5), Next.WAIT),
+        (Moment(100, 100, 50, word=Word.PASS, score=None), Next.WAIT),
+        (Moment(100, 100, 50, word=Word.PASS, score=Word.INCONCLUSIVE), Next.WAIT),
+        (Moment(2000, 1000, 50, word=Word.PASS, score=Word.INCONCLUSIVE), Next.PAUSE),
+        (Moment(100, 100, 50, word=Word.PASS, score=Word.FAIL), Next.BACK),
+        (Moment(5, 5, 5, score=Word.FAIL), Next.BACK),
+        (Moment(100, 100, 50, word=Word.INCONCLUSIVE, score=Word.PASS), Next.WAIT),
     ],
 )
 def test_what_follows(moment: Moment, expected: Next) -> None:

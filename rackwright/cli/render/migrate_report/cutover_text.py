@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from rackwright.cli.common.context import Json
 from rackwright.cli.render.table import table
 from rackwright.gateway.cutover_states import GatewayCutover
 from rackwright.lifecycle.migrate.cutover.ready import Preview
+from rackwright.lifecycle.migrate.cutover.standing import Cutting
 from rackwright.migrate.cutover.state import CutoverState
+from rackwright.migrate.plan.plan import Plan
 from rackwright.report.words import counted
+from rackwright.state.formats import stamp
 from rackwright.values.text import enumerated
 
 
 def preview_lines(found: Preview, name: str, *, executed: bool) -> Iterator[str]:
     """Yield the share at each gateway, the steps that are left with what is in their way, and the next command."""
-    yield _standing(found.cutting.state)
+    yield share_line(found.cutting.state)
     yield from gateway_lines(found.gateways)
     yield from _fallback(found, name)
     if found.cutting.state.whole:
@@ -69,16 +72,58 @@ def _fallback(found: Preview, name: str) -> Iterator[str]:
         yield f"next, to change only that: rackwright migrate cutover {name} --execute --fallback-only"
 
 
-def _standing(state: CutoverState) -> str:
+def cutting_rows(found: Cutting, plan: Plan | None) -> Iterator[tuple[str, str]]:
+    """Yield how far a cutover is, by the log; nothing if it never began."""
+    state = found.state
+    if found.entry is None:
+        return
+    yield "cutover", share_line(state)
+    yield "since", stamp(found.since) if found.since else "-"
+    if state.why and state.phase == "passed":
+        yield "why", state.why
+    yield "passed", _shares(state.passed)
+    if plan:
+        yield "to come", _shares(found.to_come(plan))
+    yield "way back", "was tried in this migration" if state.tried_back else "was not tried in this migration"
+    yield from (("not reached", f"{host}: {why}") for host, why in state.missed.items())
+    if found.paused:
+        yield "paused", f"by {found.paused.who}, {stamp(found.paused.time)}: {found.paused.what}"
+
+
+def cutting_document(found: Cutting, plan: Plan | None) -> Json:
+    """Return the same as JSON; None if it never began."""
+    if found.entry is None:
+        return None
+    paused = found.paused
+    return {
+        **found.state.model_dump(mode="json", exclude={"format"}),
+        "at": stamp(found.since) if found.since else None,
+        "to_come": list(found.to_come(plan)) if plan else None,
+        "paused": {"who": paused.who, "time": stamp(paused.time), "why": paused.what} if paused else None,
+    }
+
+
+def _shares(shares: Sequence[float]) -> str:
+    return ", ".join(f"{share:g} %" for share in shares) or "none"
+
+
+def share_line(state: CutoverState) -> str:
+    """Return in words what the fleet gets now."""
     said = {
         "going": f"the share is on its way to {state.share:g} %",
         "reached": f"the fleet gets {state.share:g} % of new conversations",
         "passed": f"the fleet gets {state.share:g} % of new conversations, and its gate has passed",
-        "failed": f"the fleet gets {state.share:g} % of new conversations again: {state.why}",
+        "failed": f"{_again(state)}: {state.why}",
         "open": f"the fleet gets {state.share:g} % of new conversations, without a clear verdict: {state.why}",
         "back": "the cloud answers all requests",
     }
     return said[state.phase]
+
+
+def _again(state: CutoverState) -> str:
+    if not state.share:
+        return "the cloud answers all requests again"
+    return f"the fleet gets {state.share:g} % of new conversations again"
 
 
 def _rows(gateways: Mapping[str, GatewayCutover]) -> Iterator[tuple[str, ...]]:

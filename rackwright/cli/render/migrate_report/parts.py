@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rackwright.cli.render.migrate_report.assess_text import assess_part
 from rackwright.cli.render.migrate_report.capacity_part import capacity_part
 from rackwright.cli.render.migrate_report.cost_part import cost_part
+from rackwright.cli.render.migrate_report.cutover_part import cutover_part
 from rackwright.cli.render.migrate_report.replay_text import replay_part
 from rackwright.cli.render.migrate_report.score_part import score_part
 from rackwright.cli.render.migrate_report.shown import Part, Shown
@@ -72,5 +73,6 @@ PARTS: tuple[Part, ...] = (
     Part("score", score_part),
     Part("capacity", capacity_part),
     Part("cost", cost_part),
+    Part("cutover", cutover_part),
     Part("log", log_part),
 )

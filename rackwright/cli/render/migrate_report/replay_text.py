@@ -18,11 +18,11 @@ HEAD = ("asked", "answered", "errors", "prompt tokens", "answer tokens", "second
 _ENDS = {"cloud": "the cloud", "again": "the cloud again", "fleet": "the fleet"}
 
 
-def replay_lines(outcome: Outcome, budget: float, by_scores: float = 0.0) -> Iterator[str]:
-    """`by_scores`: what scores have cost."""
+def replay_lines(outcome: Outcome, budget: float, otherwise: float = 0.0) -> Iterator[str]:
+    """`otherwise`: what scores and shadow rounds have cost."""
     yield f"{outcome.sample} of {outcome.recorded} recorded requests"
     yield from table([HEAD, *_rows(outcome)])
-    yield f"spent: {_spent(outcome, budget, by_scores)}"
+    yield f"spent: {_spent(outcome, budget, otherwise)}"
     for why, count in outcome.left_out.items():
         yield f"left out: {count} ({why})"
 
@@ -61,9 +61,9 @@ def stopped_error(outcome: Outcome, plan: Plan) -> RackwrightError | None:
     return RackwrightError(f"the replay stopped: {stopped.line()}", where=plan.migration, should=should, next=next_)
 
 
-def _spent(outcome: Outcome, budget: float, by_scores: float) -> str:
-    text = f"{outcome.spent + outcome.reserved + by_scores:.2f} of {budget:.2f} {outcome.currency}"
-    return f"{text}, {by_scores:.2f} of it by scores" if by_scores else text
+def _spent(outcome: Outcome, budget: float, otherwise: float) -> str:
+    text = f"{outcome.spent + outcome.reserved + otherwise:.2f} of {budget:.2f} {outcome.currency}"
+    return f"{text}, {otherwise:.2f} of it by scores and shadow rounds" if otherwise else text
 
 
 def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:

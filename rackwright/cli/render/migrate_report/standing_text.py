@@ -6,8 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from rackwright.cli.common.context import Json
+from rackwright.cli.render.migrate_report.certificate_page import when
+from rackwright.cli.render.migrate_report.cutover_text import cutting_document, cutting_rows
+from rackwright.cli.render.migrate_report.finish_text import phase_words
 from rackwright.cli.render.table import table
 from rackwright.errors import Problem
+from rackwright.lifecycle.migrate.finish.standing import Finished
 from rackwright.lifecycle.migrate.progress import ResultState
 from rackwright.lifecycle.migrate.same_folder import Known
 from rackwright.lifecycle.migrate.stale import RESULTS
@@ -47,7 +51,11 @@ def standing_lines(one: Standing) -> Iterator[str]:
         yield f"plan:   {one.path}, {one.plan.cloud}: {models}"
     if one.folder:
         yield f"folder: {_folder(one.folder)}"
+    if one.end.state:
+        yield f"end:    {phase_words(one.end.state)}{_due(one.end)}"
     yield ""
+    if rows := list(cutting_rows(one.cutting, one.plan)):
+        yield from (*table(rows), "")
     yield from table(list(results(one)))
     yield from (f"edited: {edit.line()}" for edit in one.edits)
     yield ""
@@ -55,6 +63,14 @@ def standing_lines(one: Standing) -> Iterator[str]:
     yield ""
     yield from _problems(one.problems)
     yield f"next: {one.next}"
+
+
+def _due(end: Finished) -> str:
+    if not end.done:
+        return ""
+    if end.due:
+        return f"; the provider should be asked again on {when(end.due)}"
+    return "; the provider was asked again" if end.rechecked else "; nobody asks the provider again"
 
 
 def results(one: Standing) -> Iterator[tuple[str, ...]]:
@@ -88,6 +104,7 @@ def standing_document(one: Standing) -> dict[str, Json]:
         if folder
         else None,
         "results": results_document(one),
+        "cutover": cutting_document(one.cutting, one.plan),
         "stale": [{"step": old.entry.step, "entry": old.entry.number, "why": list(old.why)} for old in one.stale],
         "edits": [
             {
@@ -99,9 +116,16 @@ def standing_document(one: Standing) -> dict[str, Json]:
             for edit in one.edits
         ],
         "problems": [asdict(problem) for problem in one.problems],
+        "end": end_document(one.end),
         "log": log_document(one.log.entries),
         "next": one.next,
     }
+
+
+def end_document(end: Finished) -> Json:
+    if end.state is None:
+        return None
+    return {"phase": end.state.phase, "began": end.state.began, "recheck_due": end.due}
 
 
 def results_document(one: Standing) -> dict[str, Json]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from rackwright.errors import LeasedError
 from rackwright.gateway.ledger import Ledgers
-from rackwright.gateway.whole_ledger import Line
+from rackwright.gateway.whole_ledger import Ledger, Line
+from rackwright.lifecycle.migrate.cutover.standing import beginning
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.status.parts import HostState, TrafficState
 from rackwright.lifecycle.status.procedure import status
@@ -22,6 +22,13 @@ def blocks_of(place: Place) -> tuple[str, ...]:
     return (*_rollout(place), *_ledger(place), *_alarms(place))
 
 
+def ledger_of(place: Place) -> Ledger:
+    """Return the gateways' ledger since the cutover began, or began again after a rollback."""
+    session, begun = place.session, beginning(place.log)
+    found = Ledgers(session.remote, tuple(session.fleet.gateways)).read()
+    return found.since(begun.time) if begun else found
+
+
 def _rollout(place: Place) -> Iterator[str]:
     try:
         refuse_open_rollout(place.session.store)
@@ -30,23 +37,13 @@ def _rollout(place: Place) -> Iterator[str]:
 
 
 def _ledger(place: Place) -> Iterator[str]:
-    """Residuals since the cutover began, or began again after a rollback.
-
-    In this hour, requests may end too often to tell; those of earlier hours must be settled.
-    """
-    session = place.session
-    found = Ledgers(session.remote, tuple(session.fleet.gateways)).read().since(_began(place))
+    """In this hour, requests may end too often to tell; those of earlier hours must be settled."""
+    found = ledger_of(place)
     yield from (f"{host}: {error.problems[0].what}" for host, error in found.unasked.items())
     yield from (_words(line) for line in found.residuals)
     now = utc_now()
     if not found.unasked and any(line.begins + line.lasts <= now for line in found.unsettled):
         yield "the ledger of an earlier hour isn't settled yet"
-
-
-def _began(place: Place) -> datetime:
-    entries = place.log.entries
-    last = next((entry.number for entry in reversed(entries) if entry.step == "rollback"), 0)
-    return next(entry.time for entry in entries[last:] if entry.step == "cutover")
 
 
 def _words(line: Line) -> str:

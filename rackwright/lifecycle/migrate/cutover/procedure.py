@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
 from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.gateway.cutover_states import GatewayCutover
-from rackwright.lifecycle.canary.steps import growth_for
+from rackwright.lifecycle.migrate.capture import looked, stop
 from rackwright.lifecycle.migrate.cutover.blocks import blocks_of
 from rackwright.lifecycle.migrate.cutover.ready import Preview, preview, refuse
 from rackwright.lifecycle.migrate.cutover.ready import Step as Planned
 from rackwright.lifecycle.migrate.cutover.shares import Shares
 from rackwright.lifecycle.migrate.cutover.standing import STEPS
+from rackwright.lifecycle.migrate.cutover.step_decision import Gate
 from rackwright.lifecycle.migrate.cutover.unleased import note_unleased
 from rackwright.lifecycle.migrate.cutover.watch import Watch
 from rackwright.lifecycle.migrate.place import Place
+from rackwright.lifecycle.migrate.shadow.fresh_score import Score, fresh_score
+from rackwright.lifecycle.migrate.shadow.procedure import cost_line
 from rackwright.lifecycle.rollout.change import Clock, Paused, Undecided
 from rackwright.migrate.cutover.fallback_cap import FallbackCap, falls_of
 from rackwright.migrate.cutover.state import CutoverState
-from rackwright.migrate.cutover.step_gate import Moment, Next, following, is_due
+from rackwright.migrate.cutover.step_gate import Next
 from rackwright.migrate.plan.cutover import WHOLE
 from rackwright.report.words import counted
 from rackwright.run import new_run_id
-from rackwright.state.migrations import read_log
 from rackwright.stopping import Stopping, stoppable
-from rackwright.verdict import Verdict, Word
+from rackwright.verdict import Word
 
 LOOK_SECONDS = 10.0
 """Longest time between two looks at the gateways."""
-AWAY_SECONDS = 150.0
-"""How long gateways may be unreachable before the cutover pauses."""
-HOPELESS = "most of the fleet's requests fail, the cloud's don't"
 
 
 def cutover(
@@ -50,11 +50,27 @@ def cutover(
     if not found.steps:
         return found
     refuse(found.steps[0].problems, place)
+    place.minds = frozenset(STEPS)
+    # The score decrypts requests, days from now perhaps: a passphrase is asked for now.
+    place.folder.key.private(place.plan.migration)
+    place.console.say(f"before each larger share, clients' newest requests are scored: {cost_line(place)}")
     place.console.confirm(f"Give the fleet {found.steps[0].share:g} % of new conversations, and go on by the plan?")
     with stoppable(place.console.heard) as stopping:
-        run = Cutover(place, clock, stopping, partial(blocks_of, place), found.fallback)
-        run.run(found.cutting.state, found.steps)
+        scores = partial(fresh_score, place, clock)
+        run = Cutover(place, clock, stopping, partial(blocks_of, place), scores, found.fallback)
+        state = run.run(found.cutting.state, found.steps)
+    if state.whole:
+        _end_capture(place)
     return preview(place, Shares(place, clock).look(), None, resume=False)
+
+
+def _end_capture(place: Place) -> None:
+    """The shadow ends with the last step, and so does what the gateways record for it."""
+    try:
+        if any(one.running for one in looked(place).gateways.values()):
+            stop(place)
+    except RackwrightError as error:
+        place.console.say(f"the gateways still record requests: {error.problems[0]}")
 
 
 @dataclass
@@ -65,7 +81,9 @@ class Cutover:
     clock: Clock
     stopping: Stopping
     blocks: Callable[[], tuple[str, ...]]
-    """Returns what keeps the share from growing, apart from the verdict."""
+    """Returns what keeps the share from growing, apart from the verdict and the score."""
+    scores: Callable[[CutoverState], Score]
+    """Given the state of a step that was just reached, return the score of its requests."""
     fallback: FallbackCap | None = None
     """What the cloud may answer in the fleet's place from the next step on."""
 
@@ -91,8 +109,9 @@ class Cutover:
                 since = self._shares.give(share, started.change, started.follows, falls_of(self.fallback))
             except HostError as error:
                 self._refuse_rolled_back()
-                self._back(started, f"{share:g} % didn't reach every gateway", started.before)
-                raise error.but(should=f"the fleet has {started.before:g} % again", next=self._same) from None
+                _, lost = self._back(started, f"{share:g} % didn't reach every gateway", started.before)
+                again = f"the fleet has {started.before:g} % again{_but(lost)}"
+                raise error.but(should=again, next=self._begin_again if lost else self._same) from None
             reached = started.model_copy(update={"phase": "reached", "since": since})
             note(f"{share:g} % at {counted(len(since), 'gateway')}", reached)
         self.place.console.say(f"{share:g} % of new conversations go to the fleet, at {', '.join(since)}")
@@ -107,103 +126,60 @@ class Cutover:
 
     def _gate(self, state: CutoverState) -> CutoverState:
         """Watch the step; return its state when it has passed."""
-        next, step = self._watched(state)
+        with closing(self.scores(state)) as score:
+            next, gate = self._watched(state, score)
         if next is Next.BACK:
-            raise self._fallen(state, step)
+            raise self._fallen(state, gate)
         if next is Next.PAUSE:
-            raise self._open(state, step)
-        return self._passed(state, step)
+            raise self._open(state, gate)
+        return self._passed(state, gate)
 
-    def _watched(self, state: CutoverState) -> tuple[Next, _Step]:
-        """Return what follows the step, when it is decided."""
-        watch, step = Watch(self.place, state, self._shares.look), _Step(self.clock.now())
+    def _watched(self, state: CutoverState, score: Score | None) -> tuple[Next, Gate]:
+        """Return what follows the step, when it is decided. `score`: None if it doesn't matter."""
+        gate = Gate(self.place, self.clock, Watch(self.place, state, self._shares.look), self.blocks, score)
         next = Next.WAIT
         while next is Next.WAIT:
             self._wait()
-            next = self._judged(watch, step)
-        return next, step
+            next = gate.look()
+        return next, gate
 
     def _wait(self) -> None:
         self.clock.sleep(min(LOOK_SECONDS, self.place.plan.cutover.min_duration / 5))
         if self.stopping():
             raise Paused("interrupted; the share stays", where=self.place.plan.migration, next=self._same)
 
-    def _heed(self) -> None:
-        """Raise Undecided if someone paused or rolled back. Other entries don't matter to a cutover."""
-        log = read_log(self.place.session.store, self.place.plan.migration)
-        for entry in log.entries[len(self.place.log.entries) :]:
-            if entry.step in STEPS:
-                name = self.place.plan.migration
-                word = {"rollback": "rolled back", "pause": "paused it"}.get(entry.step, "goes on with it")
-                next_ = f"rackwright migrate {'resume' if entry.step == 'pause' else 'status'} {name}"
-                raise Undecided(f"{entry.who} {word}: {entry.what}", where=name, next=next_)
-        self.place.log = log
-
-    def _judged(self, watch: Watch, step: _Step) -> Next:
-        try:
-            self._heed()
-            return self._seen(watch, step, watch.read())
-        except HostError as error:
-            if self.clock.now() - step.seen < AWAY_SECONDS:
-                return Next.WAIT
-            what = f"the hosts can't be asked: {error.problems[0]}"
-            raise Undecided(what, where=self.place.plan.migration, next=self._same) from None
-
-    def _seen(self, watch: Watch, step: _Step, lasted: float) -> Next:
-        step.seen, step.requests = self.clock.now(), watch.fleet.count
-        if watch.hopeless():
-            step.why, step.hopeless = HOPELESS, True
-            return Next.BACK
-        return self._followed(watch, step, Moment(lasted, self.clock.now() - step.start, step.requests))
-
-    def _followed(self, watch: Watch, step: _Step, moment: Moment) -> Next:
-        rules = self.place.plan.cutover
-        growth = growth_for(step.verdict) if step.verdict else 1.0
-        if is_due(rules, moment, step.judged, growth):
-            step.judged = (*step.judged, moment.requests)
-            step.verdict = watch.verdict()
-            step.why = step.verdict.why
-            self.place.console.say(f"{watch.state.share:g} %: {step.verdict.word}: {step.verdict.why}")
-        word = step.verdict.word if step.verdict else None
-        next = following(rules, Moment(moment.lasted, moment.waited, moment.requests, (), word))
-        if next is not Next.GROW:
-            return next
-        blocked = self.blocks()
-        if blocked != step.blocked:
-            step.blocked = blocked
-            for one in blocked:
-                self.place.console.say(f"{watch.state.share:g} %: waits: {one}")
-        return following(rules, Moment(moment.lasted, moment.waited, moment.requests, blocked, word))
-
-    def _passed(self, state: CutoverState, step: _Step) -> CutoverState:
+    def _passed(self, state: CutoverState, gate: Gate) -> CutoverState:
         passed = tuple(sorted({*state.passed, state.share}))
-        after = state.model_copy(update={"phase": "passed", "why": step.why, "passed": passed})
-        self.place.note("cutover", f"{state.share:g} %: {Word.PASS}: {step.why}", after)
+        after = state.model_copy(update={"phase": "passed", "why": gate.why, "passed": passed})
+        self.place.note("cutover", f"{state.share:g} %: {Word.PASS}: {gate.why}", after)
         return after
 
-    def _fallen(self, state: CutoverState, step: _Step) -> RackwrightError:
+    def _fallen(self, state: CutoverState, gate: Gate) -> RackwrightError:
         """Go back until a share passes, at last to the cloud; return what failed.
 
-        What fails most requests goes back to the cloud at once. It needs no lease: it must not wait for others.
+        What doesn't depend on the share goes back to the cloud at once. It needs no lease: it must not wait for
+        others.
         """
-        failed = f"at {state.share:g} %: FAIL: {step.why}"
+        failed = f"at {state.share:g} %: FAIL: {gate.why}"
         while True:
-            state = self._back(state, step.why, 0 if step.hopeless else state.before)
+            state, lost = self._back(state, gate.why, 0 if gate.any_share else state.before)
             self.place.console.say(f"{failed}; {_left(state)}")
+            if lost:
+                return self._error(failed, f"{_left(state)}{_but(lost)}", self._begin_again)
             if not state.share:
                 return self._error(failed, _left(state))
-            next, step = self._watched(state)
+            next, gate = self._watched(state, None)
             if next is not Next.BACK:
-                return self._error(failed, f"{_left(state)}; {step.why}")
+                return self._error(failed, f"{_left(state)}; {gate.why}")
 
-    def _error(self, what: str, should: str) -> ProofError:
+    def _error(self, what: str, should: str, next_: str = "") -> ProofError:
         name = self.place.plan.migration
-        return ProofError(what, where=name, should=should, next=f"rackwright migrate status {name}")
+        return ProofError(what, where=name, should=should, next=next_ or f"rackwright migrate status {name}")
 
-    def _open(self, state: CutoverState, step: _Step) -> RackwrightError:
+    def _open(self, state: CutoverState, gate: Gate) -> RackwrightError:
         rules, name = self.place.plan.cutover, self.place.plan.migration
-        few = f"the fleet had {step.requests} requests, and needs {rules.min_requests}"
-        why = "; ".join(step.blocked) or step.why or few
+        few = f"the fleet had {gate.requests} requests, and needs {rules.min_requests}"
+        why = "; ".join(gate.blocked) or gate.why or few
         self.place.note(
             "cutover", f"{state.share:g} %: open: {why}", state.model_copy(update={"phase": "open", "why": why})
         )
@@ -214,8 +190,11 @@ class Cutover:
             next=f"{self._same}; or rackwright migrate rollback {name}",
         )
 
-    def _back(self, state: CutoverState, why: str, share: float) -> CutoverState:
-        """Give the fleet this smaller share, as far as gateways can be reached; note it, and return the state."""
+    def _back(self, state: CutoverState, why: str, share: float) -> tuple[CutoverState, str]:
+        """Give the fleet this smaller share, as far as gateways can be reached, and note it.
+
+        Return the state, and why the log doesn't say so; "": it does.
+        """
         session, plan = self.place.session, self.place.plan
         change = new_run_id()
         since, missed = self._shares.give_back(share, change, falls_of(state.fallback))
@@ -225,8 +204,11 @@ class Cutover:
         update = {"phase": "failed", "share": share, "before": lower, "change": change, "since": since, "why": why}
         after = state.model_copy(update={**update, "missed": missed})
         what = f"{state.share:g} %: {why}; back to {share:g} %"
-        self.place.log = note_unleased(session, plan.migration, "cutover", what, after)
-        return after
+        try:
+            self.place.log = note_unleased(session, plan.migration, "cutover", what, after)
+        except RackwrightError as error:
+            return after, str(error.problems[0])
+        return after, ""
 
     @property
     def _shares(self) -> Shares:
@@ -236,30 +218,22 @@ class Cutover:
     def _same(self) -> str:
         return f"rackwright migrate cutover {self.place.plan.migration} --execute"
 
-
-@dataclass
-class _Step:
-    start: float
-    seen: float = 0.0
-    """When all gateways last answered."""
-    requests: int = 0
-    """That the fleet has had."""
-    judged: tuple[int, ...] = ()
-    """The same at each verdict."""
-    verdict: Verdict | None = None
-    why: str = ""
-    hopeless: bool = False
-    """Whether most of the fleet's requests fail."""
-    blocked: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        self.seen = self.start
+    @property
+    def _begin_again(self) -> str:
+        """The same command would give the share again that the log still has."""
+        name = self.place.plan.migration
+        return f"rackwright migrate rollback {name} when a control host answers, then begin again with --from"
 
 
 def _left(state: CutoverState) -> str:
     """Return what a way back has led to."""
     again = f"the fleet gets {state.share:g} % of new conversations again"
     return again if state.share else "the cloud answers all requests again"
+
+
+def _but(lost: str) -> str:
+    """Return why the log doesn't say so, as the end of a sentence."""
+    return f", and the log doesn't say so: {lost}" if lost else ""
 
 
 def _is_there(state: CutoverState, share: float) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rackwright.errors import FleetError, Problem, ProofError
+from rackwright.errors import FleetError, Problem, ProofError, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.gateway.cutover_states import GatewayCutover
 from rackwright.lifecycle.migrate.cutover.fallback import allowed
 from rackwright.lifecycle.migrate.cutover.standing import Cutting, cutting_of
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.progress import progress
+from rackwright.lifecycle.migrate.replay.gateway_lanes import require_client_here
 from rackwright.lifecycle.migrate.require_ends import require_ends
 from rackwright.migrate.capacity.result import CapacityFound, ModelCapacity
 from rackwright.migrate.capacity.sizing import sizing
@@ -59,6 +60,7 @@ def preview(place: Place, gateways: Mapping[str, GatewayCutover], first: float |
     """
     now = cutting_of(place)
     problems = [*_of_fleet(place), *_of_plan(place.plan, now, first), *_of_gateways(place, now, gateways)]
+    problems += _of_client(place)
     if not now.state.under_way:
         problems += _of_results(place)
     if now.paused and not resume:
@@ -165,6 +167,14 @@ def _of_gateways(place: Place, now: Cutting, gateways: Mapping[str, GatewayCutov
                 "someone made it to stop the cutover",
                 f"find out why, remove {PANIC} on {host}, then the same command again",
             )
+
+
+def _of_client(place: Place) -> Iterator[Problem]:
+    """A gate asks both sides from this machine, for a score of what clients ask at present."""
+    try:
+        require_client_here(place.session)
+    except RackwrightError as error:
+        yield from error.problems
 
 
 def _of_results(place: Place) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from rackwright.gateway.cutover_states import CutoverRecord
 from rackwright.lifecycle.migrate.cutover.shares import cutovers_of, still_given
 from rackwright.lifecycle.migrate.cutover.standing import cutting
 from rackwright.lifecycle.migrate.cutover.unleased import note_unleased
+from rackwright.lifecycle.migrate.finish.standing import finished
 from rackwright.lifecycle.rollout.change import Clock
 from rackwright.lifecycle.session.session import Session
 from rackwright.migrate.cutover.state import CutoverState
@@ -32,7 +33,8 @@ class RolledBack:
 def rollback(session: Session, migration: str, clock: Clock) -> RolledBack:
     """Send all requests of the migration to the cloud, at every gateway that can be reached, and note it.
 
-    Answers that run go on where they are. A cutover under way ends. It is the same if it is repeated.
+    Answers that run go on where they are. A cutover under way ends. It is the same if it is repeated. If the
+    migration has ended, there is no cloud: raise UsageError afterwards.
     """
     require_name(migration)
     cutovers = cutovers_of(session, migration)
@@ -63,7 +65,11 @@ def require_name(migration: str) -> None:
 def _noted(session: Session, migration: str, back: tuple[str, ...], missed: Mapping[str, str]) -> str:
     """Note it; return why that wasn't possible, "" if it was. Clients are served by the cloud in any case."""
     try:
-        before = cutting(session.store, read_log(session.store, migration)).state
+        log = read_log(session.store, migration)
+        if finished(session.store, log).done:
+            what = "the migration has ended: the gateways have no key of the cloud, and the fleet answers"
+            raise UsageError(what, where=migration, next=f"rackwright migrate certificate {migration}")
+        before = cutting(session.store, log).state
         state = CutoverState(
             phase="back",
             share=0,
@@ -78,6 +84,8 @@ def _noted(session: Session, migration: str, back: tuple[str, ...], missed: Mapp
         note_unleased(
             session, migration, "rollback", f"{what}; not reached: {', '.join(missed)}" if missed else what, state
         )
+    except UsageError:
+        raise
     except RackwrightError as error:
         return str(error.problems[0])
     return ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rackwright.errors import LeasedError
+from rackwright.lifecycle.migrate.log_entry import entry_after
 from rackwright.lifecycle.session.remember import note_act
 from rackwright.lifecycle.session.session import Session
 from rackwright.run import new_run_id
-from rackwright.state.formats import utc_now
-from rackwright.state.migrations import Entry, Log, Step, add, digest_of, read_log
+from rackwright.state.migrations import Log, Step, add, read_log
 from rackwright.values.base import Stored
 
 _TRIES = 10
@@ -24,29 +24,14 @@ def note_unleased(session: Session, migration: str, step: Step, what: str, resul
     text = result.model_dump_json(indent=1) + "\n" if result else None
     for _ in range(_TRIES):
         log = read_log(session.store, migration)
-        entry = _entry(session, log, step, what, digest_of(text) if text is not None else None)
+        before = log.entries[-1] if log.entries else None
+        plan, keys = (before.plan, before.keys) if before else (_NO_PLAN, {})
+        entry = entry_after(session, log, step, what, text, plan=plan, keys=keys)
         found = add(session.store, log, entry, text)
         if found.entries[-1] == entry:
             _audit(session, migration, step, what)
             return found
     raise LeasedError("others add entries to the log all the time", where=migration)
-
-
-def _entry(session: Session, log: Log, step: Step, what: str, result: str | None) -> Entry:
-    before = log.entries[-1] if log.entries else None
-    return Entry(
-        migration=log.migration,
-        number=len(log.entries) + 1,
-        time=utc_now(),
-        who=session.operator.who,
-        machine=session.operator.machine,
-        step=step,
-        what="".join(one if one.isprintable() else " " for one in what)[:1000],
-        plan=before.plan if before else _NO_PLAN,
-        keys=before.keys if before else {},
-        result=result,
-        previous=log.last,
-    )
 
 
 def _audit(session: Session, migration: str, step: Step, what: str) -> None:

@@ -11,7 +11,7 @@ def estimate(plan: Plan, prepared: Prepared) -> tuple[str, ...]:
     """Return what will be asked and what it may cost, for the operator."""
     pending, currency = prepared.pending, plan.currency
     asks = sum(map(prepared.asks, pending))
-    spent = prepared.spent + prepared.by_scores
+    spent = prepared.spent + prepared.otherwise
     left = max(0.0, plan.replay.budget - spent)
     sample = f"{len(prepared.sample.drawn)} of {prepared.sample.recorded} recorded requests"
     lines = [

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from rackwright.errors import RackwrightError
+from rackwright.fleet.times.zone import zone_of
 from rackwright.lifecycle.bench.way import entrance
 from rackwright.lifecycle.client.origin import choose_asker
 from rackwright.lifecycle.client.request import FromController
+from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.replay.lane import Lane, Pace
 from rackwright.lifecycle.migrate.replay.lent_key import lent_key
 from rackwright.lifecycle.migrate.replay.sender import Door, gateway_sender
 from rackwright.lifecycle.session.session import Session
 from rackwright.migrate.side import Side
+from rackwright.stopping import Stopping, stoppable
 from rackwright.values.windows import Window, is_open, next_opening
 
 MOST_SECONDS = 600
@@ -48,6 +51,24 @@ class Hours:
             return max(0.001, (opens - now).total_seconds())
 
         return closed_until
+
+
+@contextmanager
+def both_lanes(place: Place, stopping: Stopping = lambda: False) -> Iterator[Mapping[Side, Lane]]:
+    """Yield a lane to each side, in the plan's hours and with its concurrency, until Ctrl-C or `stopping`.
+
+    Raise RackwrightError if the gateways don't let clients in from here.
+    """
+    plan, session, console = place.plan, place.session, place.console
+    hours = Hours(plan.replay.hours, zone_of(session.fleet), console.say)
+    sides: tuple[Side, ...] = ("cloud", "fleet")
+    with ExitStack() as stack:
+        interrupted = stack.enter_context(stoppable(console.heard))
+        pace = Pace(stopping=lambda: interrupted() or stopping(), closed_until=hours.waiter())
+        yield {
+            side: stack.enter_context(lane_to(session, side, pace, connections=plan.replay.concurrency))
+            for side in sides
+        }
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.known_way import other_currency
 from rackwright.lifecycle.migrate.replay.answered import Answered, read_answers
+from rackwright.lifecycle.migrate.spending import other_currency
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.price_of import most, price, usual
 from rackwright.migrate.asking.sample import Drawn, Sample, draw
@@ -29,8 +29,8 @@ class Prepared:
     """What replays of this migration have cost so far."""
     interrupted: float
     """How much of it is the reserve of a replay that was killed."""
-    by_scores: float = 0.0
-    """What scores have cost, from the same budget."""
+    otherwise: float = 0.0
+    """What else has cost money from the same budget."""
 
     @property
     def pending(self) -> tuple[Drawn, ...]:
@@ -56,11 +56,14 @@ def prepare(
     before: Outcome | None,
     way: Way,
     *,
-    by_scores: float = 0.0,
+    otherwise: float = 0.0,
     max_request: int | None = None,
+    size: int | None = None,
+    since: float = 0.0,
 ) -> Prepared:
     """Return what a replay would ask. `before`: what earlier replays of this migration noted. `max_request`: bytes of
-    the largest body that the gateways take, which is all that can be replayed through them; None: any.
+    the largest body that the gateways take, which is all that can be replayed through them; None: any. `size`: of the
+    sample; None: `replay.sample`. `since`: requests that arrived before aren't in it, Unix seconds.
 
     Answers of another cloud or model, or to requests that were changed in another way, don't count.
 
@@ -72,9 +75,9 @@ def prepare(
     paid = {one.request for one in read_answers(folder, "cloud", way)}
     known = _Charged(plan, folder)
     sample = draw(
-        known.counting(lines_in(folder, "requests", RecordedRequest)),
+        known.counting(_arrived(lines_in(folder, "requests", RecordedRequest), since)),
         plan.models,
-        plan.replay.sample,
+        plan.replay.sample if size is None else size,
         paid,
         plan.migration,
         lambda request: (usual(plan, request), most(plan, request)),
@@ -91,7 +94,11 @@ def prepare(
     spent = max(before.spent if before else 0.0, known.charged)
     reserved = before.reserved if before else 0.0
     answered = _answered(folder, {one.id for one in sample.drawn}, way)
-    return Prepared(sample, answered, way, spent + reserved, reserved, by_scores)
+    return Prepared(sample, answered, way, spent + reserved, reserved, otherwise)
+
+
+def _arrived(requests: Iterable[tuple[str, RecordedRequest]], since: float) -> Iterator[tuple[str, RecordedRequest]]:
+    return (one for one in requests if not since or (one[1].arrived or 0) >= since)
 
 
 class _Charged:

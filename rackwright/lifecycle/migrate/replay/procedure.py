@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 
-from rackwright.fleet.times.zone import zone_of
-from rackwright.lifecycle.migrate.known_way import known_way, spent_by_scores
+from rackwright.lifecycle.migrate.known_way import known_way
 from rackwright.lifecycle.migrate.place import Place
 from rackwright.lifecycle.migrate.replay.estimate import estimate
-from rackwright.lifecycle.migrate.replay.gateway_lanes import Hours, lane_to, require_client_here
-from rackwright.lifecycle.migrate.replay.lane import Pace
+from rackwright.lifecycle.migrate.replay.gateway_lanes import both_lanes, require_client_here
 from rackwright.lifecycle.migrate.replay.prepare import Prepared, prepare
 from rackwright.lifecycle.migrate.replay.replay import Replay, line_of, outcome_of
 from rackwright.lifecycle.migrate.require_ends import require_ends
+from rackwright.lifecycle.migrate.spending import spending
 from rackwright.lifecycle.migrate.stale import stale
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.file_kind import ANSWERS
 from rackwright.report.words import counted
-from rackwright.stopping import stoppable
 
 FLEET = ANSWERS["fleet"]
 
@@ -28,8 +25,8 @@ FLEET = ANSWERS["fleet"]
 class Replayed:
     outcome: Outcome
     budget: float
-    by_scores: float = 0.0
-    """What scores have cost, from the same budget."""
+    otherwise: float = 0.0
+    """What scores and shadow rounds have cost, from the same budget."""
 
 
 def replay(place: Place, *, fleet_again: bool = False) -> Replayed:
@@ -50,7 +47,7 @@ def replay(place: Place, *, fleet_again: bool = False) -> Replayed:
         outcome = _asked(place, names, prepared)
     else:
         outcome = _nothing_to_ask(place, prepared)
-    return Replayed(outcome, place.plan.replay.budget, prepared.by_scores)
+    return Replayed(outcome, place.plan.replay.budget, prepared.otherwise)
 
 
 def _prepared(place: Place) -> Prepared:
@@ -59,7 +56,7 @@ def _prepared(place: Place) -> Prepared:
         place.folder,
         place.result("replay", Outcome),
         known_way(place),
-        by_scores=spent_by_scores(place).all,
+        otherwise=spending(place).but("replay"),
         max_request=place.session.fleet.file.gateway.max_request,
     )
 
@@ -83,18 +80,12 @@ def _agree(place: Place, prepared: Prepared) -> None:
 
 def _asked(place: Place, names: Mapping[str, str], prepared: Prepared) -> Outcome:
     """Ask both sides through the gateways; return what all replays have done then."""
-    plan, console = place.plan, place.console
-    hours = Hours(plan.replay.hours, zone_of(place.session.fleet), console.say)
 
     def note(what: str, outcome: Outcome) -> None:
         place.note("replay", what, outcome)
 
-    with ExitStack() as stack:
-        stopping = stack.enter_context(stoppable(console.heard))
-        pace, connections = Pace(stopping=stopping, closed_until=hours.waiter()), plan.replay.concurrency
-        cloud = stack.enter_context(lane_to(place.session, "cloud", pace, connections=connections))
-        fleet = stack.enter_context(lane_to(place.session, "fleet", pace, connections=connections))
-        return Replay(plan, place.folder, names, cloud, fleet, note, console.say).run(prepared)
+    with both_lanes(place) as lanes:
+        return Replay(place.plan, place.folder, names, lanes, note, place.console.say).run(prepared)
 
 
 def _nothing_to_ask(place: Place, prepared: Prepared) -> Outcome:

@@ -27,6 +27,7 @@ from rackwright.migrate.file_kind import ANSWERS
 from rackwright.migrate.folder import Folder
 from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.replayed_answer import ReplayedAnswer
+from rackwright.migrate.side import Side
 from rackwright.report.words import duration
 
 IN_FILE = 200
@@ -44,8 +45,7 @@ class Replay:
     folder: Folder
     names: Mapping[str, str]
     """The provider's model → the name of the fleet's model at the gateways."""
-    cloud: Lane
-    fleet: Lane
+    lanes: Mapping[Side, Lane]
     note: Note
     say: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
@@ -86,7 +86,7 @@ class Replay:
 
     @property
     def _left(self) -> float:
-        return self.plan.replay.budget - self._spent - self._prepared.by_scores
+        return self.plan.replay.budget - self._spent - self._prepared.otherwise
 
     def _reserve(self, pending: Sequence[Drawn]) -> float:
         """Return how much of the budget the next part may use; 0 if the next request doesn't fit."""
@@ -106,7 +106,15 @@ class Replay:
         """Ask a part and write its answers. Return why the replay ends, None if it goes on."""
         whole = reserve >= self._left
         self._budget = Budget(reserve)
-        part = Part(self.plan, self.cloud, self.fleet, self._budget, self.names, self._prepared.way, self._heard)
+        part = Part(
+            self.plan,
+            self.lanes["cloud"],
+            self.lanes["fleet"],
+            self._budget,
+            self.names,
+            self._prepared.way,
+            self._heard,
+        )
         try:
             part.ask(wanted)
         finally:
@@ -158,7 +166,7 @@ class Replay:
             return
         self._said = now
         left = (now - self._began) / self._asked * max(0, self._to_ask - self._asked)
-        spent = self._spent + self._budget.spent + self._prepared.by_scores
+        spent = self._spent + self._budget.spent + self._prepared.otherwise
         self.say(
             f"{self._asked} of {self._to_ask} asked, {spent:.2f} of {self.plan.replay.budget:.2f} "
             f"{self.plan.currency} spent, about {duration(left)} left"
@@ -183,6 +191,6 @@ def line_of(plan: Plan, prepared: Prepared, spent: float, stopped: Stopped | Non
     """Return the same in one line, for the log. `spent`: by replays."""
     asks = prepared.answered.asks
     counts = ", ".join(f"{asks[asked].all} {asked}" for asked in ANSWERS)
-    money = f"{spent + prepared.by_scores:.2f} of {plan.replay.budget:.2f} {plan.currency} spent"
+    money = f"{spent + prepared.otherwise:.2f} of {plan.replay.budget:.2f} {plan.currency} spent"
     line = f"{len(prepared.sample.drawn)} requests; asked: {counts}; {money}"
     return f"{line}; stopped: {stopped.line()}" if stopped else line

@@ -5,15 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rackwright.errors import RackwrightError
-from rackwright.fleet.times.zone import zone_of
 from rackwright.lifecycle.migrate.known_way import known_way
 from rackwright.lifecycle.migrate.place import Place
-from rackwright.lifecycle.migrate.replay.gateway_lanes import Hours, lane_to
-from rackwright.lifecycle.migrate.replay.lane import Lane, Pace, Stop
+from rackwright.lifecycle.migrate.replay.gateway_lanes import both_lanes
+from rackwright.lifecycle.migrate.replay.lane import Lane, Stop
 from rackwright.lifecycle.migrate.require_ends import require_ends
 from rackwright.lifecycle.migrate.score.golden_cost import GoldenCost
 from rackwright.lifecycle.migrate.score.judging import Ask
@@ -25,7 +24,6 @@ from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.recorded_request import RecordedRequest
 from rackwright.migrate.replayed_answer import ReplayedAnswer
 from rackwright.migrate.side import Side
-from rackwright.stopping import stoppable
 
 
 @dataclass
@@ -84,15 +82,6 @@ def both_ends(place: Place) -> Iterator[Ask]:
     Raise FleetError if a side can't answer one of the plan's models, RackwrightError if the gateways don't let this
     machine in.
     """
-    plan, fleet, console = place.plan, place.session.fleet, place.console
-    names = require_ends(fleet, plan)
-    hours = Hours(plan.replay.hours, zone_of(fleet), console.say)
-    with ExitStack() as stack:
-        stopping = stack.enter_context(stoppable(console.heard))
-        pace = Pace(stopping=stopping, closed_until=hours.waiter())
-        sides: tuple[Side, ...] = ("cloud", "fleet")
-        lanes = {
-            side: stack.enter_context(lane_to(place.session, side, pace, connections=plan.replay.concurrency))
-            for side in sides
-        }
-        yield Ends(plan, names, known_way(place), lanes, GoldenCost(place))
+    names = require_ends(place.session.fleet, place.plan)
+    with both_lanes(place) as lanes:
+        yield Ends(place.plan, names, known_way(place), lanes, GoldenCost(place))

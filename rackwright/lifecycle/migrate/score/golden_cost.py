@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.migrate.known_way import spent_by_scores
 from rackwright.lifecycle.migrate.place import Place
-from rackwright.migrate.asking.outcome import Outcome
+from rackwright.lifecycle.migrate.spending import spending
 from rackwright.migrate.asking.spent import Spent
 
 
@@ -20,15 +19,13 @@ class GoldenCost:
 
     def left(self) -> float:
         """Return what is left of the budget."""
-        replayed = self.place.result("replay", Outcome)
-        by_replays = replayed.spent + replayed.reserved if replayed else 0.0
-        return self.place.plan.replay.budget - by_replays - spent_by_scores(self.place).all
+        return self.place.plan.replay.budget - spending(self.place).all
 
     def reserve(self, most: float, prompts: int) -> None:
         """Note the most that it may cost. Raise RackwrightError if the budget doesn't cover it."""
         self.require(most)
         currency = self.place.plan.currency
-        self._before = spent_by_scores(self.place).all
+        self._before = spending(self.place).scores
         what = f"asking the cloud {prompts} prompts of the golden set, at most {most:.2f} {currency}"
         self.place.note("golden", what, Spent(currency=currency, spent=self._before, reserved=most))
 

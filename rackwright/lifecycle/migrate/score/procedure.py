@@ -16,6 +16,8 @@ from rackwright.lifecycle.migrate.score.golden_cost import GoldenCost
 from rackwright.lifecycle.migrate.score.judging import Ask, judge_of
 from rackwright.migrate.asking.outcome import Outcome
 from rackwright.migrate.asking.price_of import most
+from rackwright.migrate.folder import Folder
+from rackwright.migrate.plan.plan import Plan
 from rackwright.migrate.score.decide import decide
 from rackwright.migrate.score.golden_pairs import golden_marks, golden_requests
 from rackwright.migrate.score.join import Join
@@ -38,17 +40,31 @@ def score(place: Place, ends: Callable[[Place], AbstractContextManager[Ask]] = b
     if golden:
         _agree(place, golden)
     with ends(place) if golden or place.plan.score.judge else nullcontext() as ask:
-        tally = _replayed(place, ask)
+        tally = _replayed(place, place.folder, ask)
         if golden and ask:
             _add_golden(place, tally, golden, ask)
-    found = decide(tally, place.plan.score, golden.digest if golden else None)
-    if (judge := place.plan.score.judge) in place.plan.models.values():
-        partial = f"the judge {judge} is a model that is judged, and models prefer answers like their own"
-        found = found.model_copy(update={"doubts": (*found.doubts, partial)})
+    found = _decided(place.plan, tally, golden)
     # A golden set is another file: its digest tells whether one was changed between two scores.
     by = f", golden set {golden.digest[:12]}" if golden else ""
     place.note("score", f"{found.word}, {counted(found.requests, 'request')}{by}: {found.why}", found)
     return found
+
+
+def score_answers(place: Place, folder: Folder, ends: Callable[[Place], AbstractContextManager[Ask]]) -> Scored:
+    """Return the score of the answers in this folder, by the plan's thresholds, without the golden set.
+
+    Raise RackwrightError if a file can't be read, or if the judge can't be asked.
+    """
+    with ends(place) if place.plan.score.judge else nullcontext() as ask:
+        return _decided(place.plan, _replayed(place, folder, ask), None)
+
+
+def _decided(plan: Plan, tally: Tally, golden: GoldenSet | None) -> Scored:
+    found = decide(tally, plan.score, golden.digest if golden else None)
+    if (judge := plan.score.judge) not in plan.models.values():
+        return found
+    partial = f"the judge {judge} is a model that is judged, and models prefer answers like their own"
+    return found.model_copy(update={"doubts": (*found.doubts, partial)})
 
 
 def _require_replay(place: Place) -> None:
@@ -78,9 +94,9 @@ def _agree(place: Place, golden: GoldenSet) -> None:
     place.console.confirm(f"Ask {plan.cloud} the golden set?")
 
 
-def _replayed(place: Place, ask: Ask | None) -> Tally:
+def _replayed(place: Place, folder: Folder, ask: Ask | None) -> Tally:
     judge = judge_of(place, ask, place.console.say) if ask else None
-    tally, join = Tally(frozenset(place.plan.models)), Join(reading(place.folder, known_way(place)))
+    tally, join = Tally(frozenset(place.plan.models)), Join(reading(folder, known_way(place)))
     unclear = (one for one in join if tally.add(one))
     if judge:
         judge.judge(unclear, tally)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from rackwright.errors import HostError, ProofError
 from rackwright.lifecycle.migrate.cutover.rollback import pause, rollback
+from rackwright.lifecycle.migrate.shadow.fresh_score import Found
 from rackwright.lifecycle.rollout.change import Paused, Undecided
+from rackwright.verdict import Word
 from tests.lifecycle.migrate.cutover.world import Made, made
 from tests.lifecycle.migrate.desks import Desk
 
@@ -34,6 +37,53 @@ def test_a_share_grows_step_by_step_to_the_whole(at: Made) -> None:
         "cutover: to 25 % of new conversations",
     ]
     assert at.desk.store.show() is None
+
+
+def test_each_step_needs_a_score_of_its_own_requests(at: Made) -> None:
+    state = at.run()
+    assert at.score.steps == [5, 25, 50, 100]
+    assert at.score.closed == 4
+    assert state.why.endswith("score of requests since then: PASS: all segments")
+
+
+def test_a_score_is_asked_for_when_nothing_else_is_missing(at: Made) -> None:
+    at.run(5)
+    assert at.score.looked[-1]
+    assert not any(at.score.looked[:-1])
+    at.blocked = ("a residual",)
+    at.desk.edit("max_duration: 10m", "max_duration: 40s")
+    at.score.looked.clear()
+    with pytest.raises(Undecided, match="a residual"):
+        at.run(25)
+    assert not any(at.score.looked)
+
+
+def test_answers_that_are_not_good_enough_send_everything_to_the_cloud(at: Made) -> None:
+    at.has(5, 25)
+    at.score.found = Found(Word.FAIL, "json is too bad")
+    with pytest.raises(ProofError, match=r"FAIL: score .*json is too bad; the cloud answers all requests again"):
+        at.run(50)
+    assert all(not gateway.change for gateway in at.world.gateways.values())
+    assert (at.state.phase, at.state.share) == ("failed", 0)
+    assert "json is too bad" in at.state.why
+
+
+def test_an_open_score_waits_and_then_pauses(at: Made) -> None:
+    at.score.found = Found(None, "has no request that can be replayed")
+    with pytest.raises(Undecided, match=r"at 5 %: no clear verdict in time: score .*has no request"):
+        at.run(5)
+    assert at.world.now() >= 600
+    assert (at.state.phase, at.state.share) == ("open", 5)
+    waits = [line for line in at.desk.said if "waits" in line]
+    assert waits == ["5 %: waits: score of requests since then: open: has no request that can be replayed"]
+
+
+def test_a_share_that_a_way_back_leads_to_is_not_scored_again(at: Made) -> None:
+    at.has(5)
+    at.world.most = 5
+    with pytest.raises(ProofError, match="the fleet gets 5 % of new conversations again"):
+        at.run(25)
+    assert at.score.steps == [25]
 
 
 def test_a_step_lasts_as_long_and_has_as_many_requests_as_the_plan_says(at: Made) -> None:
@@ -78,6 +128,53 @@ def test_a_fleet_that_fails_most_requests_goes_back_to_the_cloud_at_once(at: Mad
     with pytest.raises(ProofError, match=r"most of the fleet's requests fail.*the cloud answers all requests again"):
         at.run(25)
     assert at.world.now() - before < 250
+
+
+@pytest.mark.parametrize("act", ["roll_back", "give"])
+def test_a_way_back_that_can_t_be_noted_is_told(at: Made, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    """The control hosts are lost after the gateways have gone back."""
+    if act == "give":
+        at.has(5)
+    at.desk.edit("min_duration: 30s", "min_duration: 20s")
+    done, control = getattr(at.world, act), at.desk.hosts.shells["gate1"]
+    at.world.slow = 3
+
+    def lost(*words: Any) -> Any:
+        found = done(*words)
+        control.gone = at.world.now() > 0
+        return found
+
+    monkeypatch.setattr(at.world, act, lost)
+    with pytest.raises(ProofError) as raised:
+        at.run(25 if act == "give" else 5)
+    left = (
+        "the fleet gets 5 % of new conversations again" if act == "give" else "the cloud answers all requests again"
+    )
+    assert "FAIL: " in str(raised.value)
+    assert f"{left}, and the log doesn't say so: gate1: unreachable" in str(raised.value)
+    assert raised.value.problems[0].next == (
+        "rackwright migrate rollback support when a control host answers, then begin again with --from"
+    )
+    assert any(left in line for line in at.desk.said)
+    control.gone = False
+    assert at.state.phase == "reached"
+
+
+def test_a_gateway_and_the_control_hosts_that_are_lost_are_both_told(
+    at: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at.has(5)
+    given, control = at.world._given, at.desk.hosts.shells["gate1"]
+
+    def lost(host: str, *words: object) -> HostError | int:
+        control.gone = True
+        return HostError("connection lost", where=host) if host == "gate2" else given(host, *words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(at.world, "_given", lost)
+    with pytest.raises(HostError) as raised:
+        at.run(25)
+    assert "gate2: connection lost; the fleet has 5 % again" in str(raised.value)
+    assert "the log doesn't say so: gate1: unreachable" in str(raised.value)
 
 
 def test_the_first_share_goes_back_to_the_cloud(at: Made) -> None:

@@ -13,13 +13,15 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.gateway.cutover_runtime import Wanted
 from rackwright.gateway.cutover_states import CutoverRecord, Dealt, GatewayCutover, Share
-from rackwright.lifecycle.migrate.cutover import rollback, shares, watch
+from rackwright.lifecycle.migrate.cutover import ready, rollback, shares, watch
 from rackwright.lifecycle.migrate.cutover.procedure import Cutover
 from rackwright.lifecycle.migrate.cutover.ready import Step
 from rackwright.lifecycle.migrate.cutover.standing import cutting_of
+from rackwright.lifecycle.migrate.shadow.fresh_score import Found
 from rackwright.migrate.cutover.fallback_cap import FallbackCap
 from rackwright.migrate.cutover.state import CutoverState
 from rackwright.roles.gateway.access_log import Access
+from rackwright.verdict import Word
 from tests.lifecycle.migrate.desks import Desk
 
 PER_TENTH = 1
@@ -184,12 +186,36 @@ class Logs:
 
 
 @dataclass
+class StandInScore:
+    """The interface of a step's score."""
+
+    found: Found = field(default_factory=lambda: Found(Word.PASS, "all segments"))
+    steps: list[float] = field(default_factory=list)
+    """The share of each step that was scored."""
+    looked: list[bool] = field(default_factory=list)
+    """At each look, whether nothing else kept the share from growing."""
+    closed: int = 0
+
+    def begin(self, state: CutoverState) -> StandInScore:
+        self.steps.append(state.share)
+        return self
+
+    def look(self, *, wanted: bool) -> Found:
+        self.looked.append(wanted)
+        return self.found
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@dataclass
 class Made:
     """A desk in the world."""
 
     desk: Desk
     world: World
     blocked: tuple[str, ...] = ()
+    score: StandInScore = field(default_factory=lambda: StandInScore())
 
     def run(
         self,
@@ -202,7 +228,7 @@ class Made:
         place = self.desk.open()
         start = state or cutting_of(place).state
         shares_ = steps or place.plan.cutover.share
-        return Cutover(place, self.world, stopping, lambda: self.blocked, fallback).run(
+        return Cutover(place, self.world, stopping, lambda: self.blocked, self.score.begin, fallback).run(
             start, tuple(Step(share) for share in shares_)
         )
 
@@ -230,6 +256,7 @@ def made(desk: Desk, monkeypatch: pytest.MonkeyPatch, hosts: tuple[str, ...] = (
     for module in (shares, rollback):
         monkeypatch.setattr(module, "cutovers_of", lambda *_: world)
     monkeypatch.setattr(watch, "AccessLogs", lambda *_: Logs(world))
+    monkeypatch.setattr(ready, "require_client_here", lambda _: None)
     # Fewer resamples: what they say is tests/verdict's.
     module = import_module("rackwright.verdict.decide")
     monkeypatch.setattr(module, "decide", partial(module.decide, resamples=400))

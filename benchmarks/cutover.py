@@ -1,0 +1,218 @@
+"""A whole cutover under load, a rollback, and the fleet killed, by the clients' count and by the ledger.
+
+Lab hosts: two gateways, one host with the fleet's engine, and one with the stand-in for the provider. Both sides have
+a real engine. Clients use `openai` with max_retries=0; every third request is a stream of 60 tokens. Each part lasts
+until clients have had --least answers.
+
+Targets: no request is lost, and none is answered twice; of the fleet killed, the ledger has each request that failed;
+no residual; a change of the share acts and is verified at all gateways within 2 s, and a rollback within 5 s, as a
+command. The peer of a change is the same without any proof: one `ssh GATEWAY true` after another.
+
+    python -m benchmarks.cutover [--least 5000] [--changes 11]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.measure import keep
+from rackwright.fleet.load import load_fleet
+from rackwright.lifecycle.migrate.cutover.shares import Shares
+from rackwright.lifecycle.migrate.place import open_place
+from rackwright.lifecycle.rollout.change import SystemClock
+from rackwright.lifecycle.session.session import open_session
+from tests.heavy import test_migrate
+from tests.heavy.migration_site import (
+    GATEWAYS,
+    SECRET,
+    Clients,
+    Site,
+    clients,
+    is_answered,
+    migration_site,
+    shares,
+    sums,
+)
+from tests.lab.operator import Said
+from tests.waiting import wait_until
+
+CLIENTS, TOKENS = 16, 60
+CHANGE_SECONDS, ROLLBACK_SECONDS = 2.0, 5.0
+UNIT = "rackwright-equal@1.service"
+_NAMES = ("accepted", "completed", "cancelled", "interrupted", "rejected")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the run, from its first request to its last."""
+
+    name: str
+    answered: int
+    failed: int
+    """By the clients' count."""
+    accepted: int
+    completed: int
+    cancelled: int
+    interrupted: int
+    rejected: int
+    """By the ledger."""
+    twice: int
+    """Prompts that the cloud got more than once."""
+
+    @property
+    def lost(self) -> int:
+        """Return the requests of which the clients and the ledger don't say the same."""
+        gone = self.interrupted + self.rejected
+        ended = self.completed + self.cancelled + gone
+        return abs(self.accepted - self.answered - self.failed) + abs(self.accepted - ended) + abs(self.failed - gone)
+
+
+@dataclass
+class Scene:
+    site: Site
+    least: int
+
+    def part(self, name: str, act: Callable[[Clients], None]) -> Part:
+        """Let clients ask during the act, and go on until they have had enough answers."""
+        before, arrived = sums(self.site), self.site.cloud.asked()
+        with clients(self.site, CLIENTS, tokens=TOKENS) as asking:
+            act(asking)
+            while asking.answered < self.least:
+                time.sleep(0.5)
+        after = sums(self.site)
+        grown = sum((after[side] - before.get(side, Counter()) for side in after), Counter[str]())
+        more = self.site.cloud.asked() - arrived
+        # Replays ask redacted prompts.
+        twice = sum(count - 1 for prompt, count in more.items() if SECRET in prompt)
+        ledger = {one: grown[one] for one in _NAMES}
+        part = Part(name, asking.answered, asking.failed, **ledger, twice=twice)
+        print(part, file=sys.stderr)
+        return part
+
+    def cut_over(self, *words: str, check: int | None = 0) -> Said:
+        return self.site.said("cutover", "support", "--execute", "--yes", *words, check=check)
+
+    def roll_back(self) -> float:
+        """Roll back; return how long the whole command took."""
+        began = time.perf_counter()
+        assert self.site.migrate("rollback", "support")["missed"] == {}
+        return time.perf_counter() - began
+
+    def whole(self, _: Clients) -> None:
+        assert self.cut_over("--from", "50").code == 0
+
+    def back(self, _: Clients) -> None:
+        self.roll_back()
+
+    def kill(self, asking: Clients) -> None:
+        """Kill the fleet's engine while half of the conversations are its own."""
+        found: list[Said] = []
+        running = threading.Thread(target=lambda: found.append(self.cut_over("--from", "50", check=None)))
+        running.start()
+        wait_until(lambda: set(shares(self.site).values()) == {50})
+        answered = asking.answered
+        wait_until(lambda: asking.answered >= answered + 200)
+        self.site.lab.exec("gpu1", f"systemctl kill -s KILL {UNIT}; systemctl stop {UNIT}")
+        running.join(900)
+        (said,) = found
+        assert said.code == 12, said
+        assert "the cloud answers all requests again" in said.err
+
+    def changes(self, count: int) -> tuple[list[float], list[float]]:
+        """Change the share so often; return how long each change took, and each peer."""
+        ours, theirs, follows = [], [], ""
+        with open_session(load_fleet(self.site.operator.path)) as session:
+            place = open_place(session, "support", _Quiet())  # type: ignore[arg-type]
+            given = Shares(place, SystemClock())
+            given.look()
+            for number in range(count):
+                began = time.perf_counter()
+                given.give((25.0, 50.0)[number % 2], f"bench{number}", follows, {})
+                ours.append(time.perf_counter() - began)
+                follows = f"bench{number}"
+                theirs.append(self._peer())
+        return ours, theirs
+
+    def _peer(self) -> float:
+        fleet = self.site.lab.fleet()
+        options = ("-o", f"UserKnownHostsFile={fleet.known_hosts}", "-o", "BatchMode=yes", "-i", str(fleet.key))
+        began = time.perf_counter()
+        for host in GATEWAYS:
+            subprocess.run(["ssh", *options, f"{fleet.user}@{fleet.hosts[host]}", "true"], check=True)
+        return time.perf_counter() - began
+
+
+class _Quiet:
+    def say(self, _: str) -> None: ...
+
+
+@contextmanager
+def ready() -> Iterator[Site]:
+    """Yield a site whose migration has all that a cutover needs."""
+    with tempfile.TemporaryDirectory(prefix="rw-cutover-") as text:
+        folder, shown = Path(text, "site"), Path(text, "cloud")
+        folder.mkdir()
+        shown.mkdir()
+        with migration_site(folder, shown) as site:
+            test_migrate.test_a_client_changes_its_url_and_key_and_the_cloud_still_answers(site)
+            test_migrate.test_what_the_fleet_ignores_blocks_until_it_is_waived(site)
+            site.migrate("replay", "support", "--yes")
+            site.migrate("score", "support", "--yes")
+            site.said("capacity", "support", "--seconds", "10", check=None, small_steps=True)
+            site.operator("backup", "run")
+            wait_until(lambda: site.operator("status", check=None).code == 0)
+            os.environ.update(site.operator.environment)
+            yield site
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--least", type=int, default=5000, help="answers in each part")
+    parser.add_argument("--changes", type=int, default=11)
+    options = parser.parse_args()
+    with ready() as site:
+        scene = Scene(site, options.least)
+        # The way back is tried before all conversations go to the fleet.
+        assert scene.cut_over(check=12).code == 12
+        rollbacks = [scene.roll_back()]
+        parts = [scene.part("cutover", scene.whole), scene.part("rollback", scene.back)]
+        with clients(site, CLIENTS, tokens=TOKENS):
+            ours, theirs = scene.changes(options.changes)
+            rollbacks.append(scene.roll_back())
+        parts.append(scene.part("fleet killed", scene.kill))
+        site.lab.exec("gpu1", f"systemctl start {UNIT}")
+        wait_until(lambda: is_answered(site.through_gateway()))
+    keep("cutover", {"parts": [asdict(one) for one in parts], "change": ours, "peer": theirs, "rollback": rollbacks})
+    return 0 if _met(parts, ours, theirs, rollbacks) else 1
+
+
+def _met(parts: list[Part], ours: list[float], theirs: list[float], rollbacks: list[float]) -> bool:
+    for one in parts:
+        print(
+            f"{one.name}: {one.answered} answered, {one.failed} failed; ledger: {one.accepted} accepted, "
+            f"{one.completed} completed, {one.cancelled} cancelled, {one.interrupted} interrupted, {one.rejected} "
+            f"rejected; lost {one.lost}, twice {one.twice}"
+        )
+    change, peer = statistics.median(ours), statistics.median(theirs)
+    print(
+        f"a change of the share: {change:.2f} s (most {max(ours):.2f}); peer {peer:.2f} s, ratio {change / peer:.1f}"
+    )
+    print(f"a rollback: {statistics.median(rollbacks):.2f} s (most {max(rollbacks):.2f})")
+    whole = all(one.lost == one.twice == 0 for one in parts) and not any(one.failed for one in parts[:2])
+    return whole and max(ours) <= CHANGE_SECONDS and max(rollbacks) <= ROLLBACK_SECONDS
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

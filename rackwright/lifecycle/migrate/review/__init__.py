@@ -1,0 +1,1 @@
+"""`migrate review`: what was promised before a cutover, against what is measured now."""

@@ -1,0 +1,1 @@
+"""What clients ask at present, replayed to both sides and scored."""

@@ -1,0 +1,1 @@
+"""What a migration promised against what is measured now. Pure."""

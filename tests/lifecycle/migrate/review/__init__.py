@@ -1,0 +1,1 @@
+"""A review of a migration whose gateways are stand-ins."""

@@ -1,0 +1,1 @@
+"""What was promised before a cutover, against what is measured."""
