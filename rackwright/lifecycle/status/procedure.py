@@ -15,7 +15,7 @@ from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.last_applied import last_applied
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, survey
-from rackwright.lifecycle.status.occasions import ask_schedules, schedule_statuses
+from rackwright.lifecycle.status.occasions import Rechecks, ask_rechecks, ask_schedules, schedule_statuses
 from rackwright.lifecycle.status.parts import HostState, HostStatus, Status
 from rackwright.lifecycle.status.replicas import ask_engines, replica_status
 from rackwright.lifecycle.status.saved import backups, kits
@@ -43,9 +43,12 @@ def status(session: Session) -> Status:
     asking_engines = Background(lambda: ask_engines(session, surveyed))
     ends = _certificate_ends(session, surveyed)
     lease, rollout = _at_work(session, surveyed, notes)
+    asking_again = None if notes else Background(lambda: ask_rechecks(session, now))
     scheduled = () if notes else ask_schedules(session, now, notes)
     behind = _behind(session, surveyed)
     traffic, engines = asking.result(), asking_engines.result()
+    again = asking_again.result() if asking_again else Rechecks()
+    notes += again.notes
     notes += (f"gateway {name}: {why}" for name, why in traffic.silent.items() if name not in surveyed.unreachable)
     pending = _pending(session, surveyed, behind=bool(behind), rolling=rollout is not None)
     saved = tuple(kits(session, surveyed, now))
@@ -70,6 +73,7 @@ def status(session: Session) -> Status:
             *(kit.warning for kit in saved if kit.warning),
             *traffic.warnings(),
             *(text for one in scheduled for text in warnings_of(one)),
+            *again.warnings,
         ),
         kits=saved,
         clouds=tuple(traffic.clouds()),

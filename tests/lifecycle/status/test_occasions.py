@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from rackwright.fleet.times.occasions import schedules_of
-from rackwright.lifecycle.status.occasions import ask_schedules, schedule_statuses
+from rackwright.lifecycle.status.occasions import Rechecks, ask_rechecks, ask_schedules, schedule_statuses
 from rackwright.state.schedule import Pause, put_pause, see, update
 from tests.lifecycle.schedule.world import DAY, DRILL, SUNDAY, Memory, attempt, fleet
 
@@ -45,3 +45,13 @@ def test_what_can_t_be_asked_is_noted_once(tmp_path: Path) -> None:
     store.documents["schedules/patch/x.json"] = "{}"
     assert ask_schedules(asked, datetime(2026, 12, 1, tzinfo=UTC), notes) == ()
     assert notes[0].startswith("schedules: is damaged")
+
+
+def test_a_damaged_recheck_is_noted_and_silence_isnt(tmp_path: Path) -> None:
+    store = Memory()
+    asked = session(tmp_path, store)
+    store.documents["migrations/rechecks/support.json"] = "{}"
+    (note,) = ask_rechecks(asked, SUNDAY).notes
+    assert note.startswith("migrations: is damaged")
+    store.silent = 1
+    assert ask_rechecks(asked, SUNDAY) == Rechecks()

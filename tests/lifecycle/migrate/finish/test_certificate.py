@@ -19,7 +19,7 @@ from rackwright.lifecycle.migrate.finish.certificate import Signed, certify, ver
 from rackwright.lifecycle.migrate.finish.recheck import recheck
 from rackwright.lifecycle.migrate.finish.standing import finished
 from rackwright.lifecycle.migrate.standing import standing
-from rackwright.state.due_again import due_rechecks
+from rackwright.lifecycle.status.occasions import Rechecks, ask_rechecks
 from rackwright.state.formats import utc_now
 from tests.lifecycle.migrate.finish.leaving import Leaving
 from tests.stand_in_cloud import ADMIN_KEY, Fault
@@ -143,15 +143,17 @@ def test_what_cant_be_asked_is_not_gone(at: Leaving) -> None:
 def test_status_says_when_it_is_due(at: Leaving) -> None:
     done = at.end()
     session = at.desk.session
-    (due,) = due_rechecks(session.store)
-    assert due.due
-    assert timedelta(days=29) < due.due - utc_now() < timedelta(days=31)
+    assert ask_rechecks(session, utc_now()) == Rechecks()
+    later = utc_now() + timedelta(days=31)
+    (said,) = ask_rechecks(session, later).warnings
+    assert said.startswith("the provider should be asked again since ")
+    assert said.endswith("; next: rackwright migrate recheck support")
     assert standing(session.fleet, session.store, "support").next == "rackwright migrate certificate support"
     late = done.model_copy(update={"due": 1.0})
     at.open().note("finish", "long ago", late)
     assert standing(session.fleet, session.store, "support").next == "rackwright migrate recheck support"
     recheck(at.open())
-    assert due_rechecks(session.store) == ()
+    assert ask_rechecks(session, later) == Rechecks()
     assert standing(session.fleet, session.store, "support").next == "rackwright migrate certificate support"
 
 
