@@ -87,7 +87,11 @@ def locked(folder: Path, busy: str = "") -> Iterator[None]:
             if busy:
                 raise LeasedError(busy, where=str(folder))
             time.sleep(0.02)
-        yield
+        try:
+            yield
+        finally:
+            # Closing alone would leave it locked while someone else has the descriptor, like a child before its exec.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
 
