@@ -44,6 +44,7 @@ from tests.heavy.migration_site import (
     migration_site,
     shares,
     sums,
+    with_capacity,
 )
 from tests.lab.operator import Said
 from tests.waiting import wait_until
@@ -170,9 +171,9 @@ def ready() -> Iterator[Site]:
             test_migrate.test_what_the_fleet_ignores_blocks_until_it_is_waived(site)
             site.migrate("replay", "support", "--yes")
             site.migrate("score", "support", "--yes")
-            site.said("capacity", "support", "--seconds", "10", check=None, small_steps=True)
             site.operator("backup", "run")
             wait_until(lambda: site.operator("status", check=None).code == 0)
+            with_capacity(site)
             os.environ.update(site.operator.environment)
             yield site
 

@@ -302,3 +302,13 @@ def sums(site: Site) -> dict[str, Counter[str]]:
         for one in found["totals"]
         if one["key"] == "shop"
     }
+
+
+def with_capacity(site: Site) -> Any:
+    """Return what the cutover shows when one replica is enough: a busy machine measures less."""
+    for _ in range(5):
+        shown = site.migrate("cutover", "support")
+        if "replicas, and the fleet file has" not in json.dumps(shown["steps"]):
+            break
+        site.said("capacity", "support", "--seconds", "10", check=None, small_steps=True)
+    return shown

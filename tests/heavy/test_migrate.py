@@ -9,7 +9,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -29,6 +28,7 @@ from tests.heavy.migration_site import (
     shares,
     sums,
     use_kept_tools,
+    with_capacity,
 )
 from tests.heavy.small_steps import PART, RATES, SmallSteps
 from tests.lab.operator import Operator, Said
@@ -222,7 +222,7 @@ def test_a_fleet_that_dies_midway_ends_with_the_cloud_answering_and_the_reason_o
 
 def test_a_migration_from_the_first_share_to_the_certificate(site: Site) -> None:
     """No request is lost. The whole share is refused until the way back was tried."""
-    shown = _with_capacity(site)
+    shown = with_capacity(site)
     assert [(one["share"], len(one["problems"])) for one in shown["steps"]] == [(50, 0), (100, 1)]
     assert shares(site) == {"gate1": 0, "gate2": 0}
     before = sums(site)
@@ -241,16 +241,6 @@ def test_a_migration_from_the_first_share_to_the_certificate(site: Site) -> None
     _lost_nothing(site, before, asking)
     _reviewed(site)
     _finished(site)
-
-
-def _with_capacity(site: Site) -> Any:
-    """Return what the cutover shows when one replica is enough: a busy machine measures less."""
-    for _ in range(5):
-        shown = site.migrate("cutover", "support")
-        if "replicas, and the fleet file has" not in json.dumps(shown["steps"]):
-            break
-        site.said("capacity", "support", "--seconds", "10", check=None, small_steps=True)
-    return shown
 
 
 def _panic(site: Site) -> None:
