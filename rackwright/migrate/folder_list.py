@@ -90,7 +90,8 @@ def locked(folder: Path, busy: str = "") -> Iterator[None]:
         try:
             yield
         finally:
-            # Closing alone would leave it locked while someone else has the descriptor, like a child before its exec.
+            # Closing alone leaves the lock while a duplicate of the descriptor is open, such as a forked child's
+            # before its exec.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
