@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from threading import Lock
 
 from rackwright.errors import RackwrightError
 from rackwright.migrate.export.export_line import ObjectLine, RunLine, parse_export_line
-from rackwright.migrate.export.growing_file import GrowingFile
+from rackwright.migrate.export.growing_list import GrowingList
 from rackwright.migrate.export.kinds import STORE_FILES, STORES
-
-LIST = "objects.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +38,13 @@ class Known:
 
 
 @dataclass
-class ExportList:
-    """The list in the folder `path`. Threads may share it."""
+class ExportList(GrowingList[ObjectLine | RunLine]):
+    FILE = "objects.jsonl"
 
-    path: Path
     known: dict[tuple[str, str], Known] = field(default_factory=dict)
     """By kind and id."""
     last_run: RunLine | None = None
     """None: no run has come to its end, or lines were added since."""
-    _lock: Lock = field(default_factory=Lock, repr=False)
-
-    def __post_init__(self) -> None:
-        self._file = GrowingFile(self.path / LIST)
-
-    @property
-    def place(self) -> Path:
-        return self._file.place
-
-    @property
-    def length(self) -> int:
-        """Bytes of whole lines; what a killed run left after them is no line."""
-        return self._file.length
-
-    def load(self) -> ExportList:
-        """Read the list, which is empty if there is none. Raise RackwrightError if a line is damaged."""
-        for start, line, after in self._lines():
-            self._take(start, line)
-            self._file.length = after
-        return self
 
     def contents(self) -> Iterator[tuple[int, ObjectLine]]:
         """Yield each line with a content, also those that later ones replace, and where it begins."""
@@ -99,17 +74,10 @@ class ExportList:
 
     def line_at(self, start: int) -> ObjectLine:
         """Return the line about an object that begins there."""
-        line = parse_export_line(self._file.at(start), str(self.place))
+        line = self._at(start)
         if not isinstance(line, ObjectLine):
             raise RackwrightError("was changed while it was read", where=str(self.place))
         return line
-
-    def append(self, line: ObjectLine | RunLine) -> None:
-        """Add the line; it is on disk then. Raise RackwrightError if it can't be written."""
-        content = line.model_dump_json(exclude_defaults=True, exclude={"format"})
-        whole = f'{{"format":"{line.format}",{content[1:]}'.encode()
-        with self._lock:
-            self._take(self._file.append(whole), line)
 
     def mark_damaged(self, start: int) -> bool:
         """Let the object whose content is in the line that begins there count as not complete.
@@ -122,14 +90,8 @@ class ExportList:
                 self.known[key], found = replace(one, damaged=True), True
         return found
 
-    def sha256(self, size: int | None = None) -> str | None:
-        """Return the sha256 of the first bytes, or of all whole lines; None: there are fewer."""
-        return self._file.sha256(size)
-
-    def _lines(self) -> Iterator[tuple[int, ObjectLine | RunLine, int]]:
-        """Yield where a line begins, the line, and where the next one begins."""
-        for number, (start, text, after) in enumerate(self._file.lines(), 1):
-            yield start, parse_export_line(text, f"{self.place} line {number}"), after
+    def _parsed(self, text: bytes, where: str) -> ObjectLine | RunLine:
+        return parse_export_line(text, where)
 
     def _take(self, start: int, line: ObjectLine | RunLine) -> None:
         self.last_run = line if isinstance(line, RunLine) else None

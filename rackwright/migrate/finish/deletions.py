@@ -10,18 +10,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from threading import Lock
 from typing import Literal
 
 from pydantic import ValidationError
 
 from rackwright.errors import RackwrightError
-from rackwright.migrate.export.growing_file import GrowingFile
+from rackwright.migrate.export.growing_list import GrowingList
 from rackwright.migrate.finish.order import Key
 from rackwright.values.base import Stored
 
-LIST = "deletions.jsonl"
 State = Literal["asked", "deleted", "gone", "kept"]
 """asked: its deletion was about to be asked for; deleted: that was accepted, and then it was 404; gone: it was 404
 already; kept: it is still there, or nothing shows that it isn't."""
@@ -42,41 +39,17 @@ class DeletionLine(Stored):
 
 
 @dataclass
-class Deletions:
-    """The list in the folder `path`. Threads may share it."""
+class Deletions(GrowingList[DeletionLine]):
+    FILE = "deletions.jsonl"
 
-    path: Path
     known: dict[Key, State] = field(default_factory=dict)
     kept: dict[Key, DeletionLine] = field(default_factory=dict)
     """The last line of what is kept."""
-    _lock: Lock = field(default_factory=Lock, repr=False)
-
-    def __post_init__(self) -> None:
-        self._file = GrowingFile(self.path / LIST)
-
-    @property
-    def place(self) -> Path:
-        return self._file.place
-
-    @property
-    def length(self) -> int:
-        """Bytes of whole lines."""
-        return self._file.length
-
-    def load(self) -> Deletions:
-        """Read the list, which is empty if there is none. Raise RackwrightError if a line is damaged."""
-        for number, (_, text, after) in enumerate(self._file.lines(), 1):
-            self._take(parse_deletion_line(text, f"{self._file.place} line {number}"))
-            self._file.length = after
-        return self
 
     def note(self, key: Key, state: State, reason: str = "", *, accepted: bool = False) -> None:
         """Add a line; it is on disk then. Raise RackwrightError if it can't be written."""
-        line = DeletionLine(kind=key[0], id=key[1], state=state, at=time.time(), accepted=accepted, reason=reason)
-        content = line.model_dump_json(exclude_defaults=True, exclude={"format"})
-        with self._lock:
-            self._file.append(f'{{"format":"{line.format}",{content[1:]}'.encode())
-            self._take(line)
+        at = time.time()
+        self.append(DeletionLine(kind=key[0], id=key[1], state=state, at=at, accepted=accepted, reason=reason))
 
     def absent(self, key: Key) -> bool:
         """Return whether the provider has shown that it doesn't have this object any more."""
@@ -94,11 +67,10 @@ class Deletions:
         """Return how many objects of each kind are in each state."""
         return Counter((kind, state) for (kind, _), state in self.known.items())
 
-    def sha256(self, size: int | None = None) -> str | None:
-        """Return the sha256 of the first bytes, or of all whole lines; None: there are fewer."""
-        return self._file.sha256(size)
+    def _parsed(self, text: bytes, where: str) -> DeletionLine:
+        return parse_deletion_line(text, where)
 
-    def _take(self, line: DeletionLine) -> None:
+    def _take(self, start: int, line: DeletionLine) -> None:
         key = (line.kind, line.id)
         self.known[key] = line.state
         if line.state == "kept":

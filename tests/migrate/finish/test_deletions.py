@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.migrate.finish.deletions import LIST, Deletions
+from rackwright.migrate.finish.deletions import Deletions
 
 FILE = ("files", "file-1")
 
@@ -36,7 +36,7 @@ def test_what_a_killed_run_left_of_a_line_is_no_line(tmp_path: Path) -> None:
     found = Deletions(tmp_path).load()
     found.note(FILE, "deleted")
     known = found.sha256()
-    with (tmp_path / LIST).open("a") as stream:
+    with (tmp_path / Deletions.FILE).open("a") as stream:
         stream.write('{"format":"export-del')
     again = Deletions(tmp_path).load()
     assert (again.known, again.sha256()) == (found.known, known)
@@ -46,6 +46,6 @@ def test_what_a_killed_run_left_of_a_line_is_no_line(tmp_path: Path) -> None:
 
 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
-    (tmp_path / LIST).write_text('{"format":"export-deletion/1"}\n')
-    with pytest.raises(RackwrightError, match=rf"{LIST} line 1: a line is damaged"):
+    (tmp_path / Deletions.FILE).write_text('{"format":"export-deletion/1"}\n')
+    with pytest.raises(RackwrightError, match=rf"{Deletions.FILE} line 1: a line is damaged"):
         Deletions(tmp_path).load()

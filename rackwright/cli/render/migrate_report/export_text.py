@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rackwright.cli.render.table import table
-from rackwright.migrate.export.export_list import LIST
+from rackwright.migrate.export.export_list import ExportList
 from rackwright.migrate.export.export_result import Exported
 from rackwright.migrate.export.verify import Verified
 from rackwright.report.words import counted, size
@@ -23,7 +23,7 @@ def export_lines(found: Exported, name: str, path: Path) -> Iterator[str]:
     yield from (f"not exported: {one.kind} {one.id}: {one.reason}" for one in found.missing[:MOST_SHOWN])
     missing = sum(one.missing for one in found.kinds.values())
     if missing > MOST_SHOWN:
-        yield f"not exported: {missing - MOST_SHOWN:,} more, in {path / LIST}"
+        yield f"not exported: {missing - MOST_SHOWN:,} more, in {path / ExportList.FILE}"
     yield ""
     yield f"{counted(found.objects, 'object')} in {path}: {_standing(found)}"
     yield f"next: rackwright migrate export {name}{' --verify' if found.whole else ''}"
