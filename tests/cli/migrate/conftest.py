@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rackwright.gateway import Gateways
 from tests.lifecycle.migrate.desk_ends import DeskEnds, desk_with_ends
 from tests.lifecycle.migrate.desks import Desk, background, hosts_in
 from tests.lifecycle.migrate.ends import running_ends
@@ -13,10 +14,11 @@ from tests.lifecycle.migrate.ends import running_ends
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A desk whose commands reach the desk's hosts, which are folders."""
+    """A desk whose commands reach the desk's hosts, which are folders. Its gateways know of no fallback."""
     background(monkeypatch)
     hosts = hosts_in(tmp_path / "hosts")
     monkeypatch.setattr("rackwright.remote.Remote", hosts)
+    monkeypatch.setattr(Gateways, "fallbacks", lambda _: {})
     return Desk(tmp_path / "laptop", hosts)
 
 
