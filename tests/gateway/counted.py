@@ -113,9 +113,21 @@ def counted_pair() -> Iterator[Pair]:
         )
 
 
-def knows(one: Counted, gateway: str, accepted: int) -> bool:
-    """Return whether this gateway knows that the other has accepted so many."""
+def accepted_by(one: Counted, gateway: str) -> list[tuple[str, int]]:
+    """Return what this gateway knows that the other has accepted: the rows of its table."""
     rows = one.stack.gateway.ask(f"show table gateways/accepted.{gateway}").splitlines()
-    # Those that fell back are counted in two rows.
-    found = [row.split("gpc0=")[1].split()[0] for row in rows if "gpc0=" in row and "|fallback|" not in row]
-    return sum(map(int, found)) == accepted
+    found = [(row.split("key=")[1].split()[0], row.split("gpc0=")[1].split()[0]) for row in rows if "gpc0=" in row]
+    return [(key, int(count)) for key, count in found]
+
+
+def wait_until_known(one: Counted, gateway: str, accepted: int) -> None:
+    """Wait until this gateway knows that the other has accepted so many. Fail with what it knows."""
+
+    def known() -> bool:
+        # Those that fell back are counted in two rows.
+        return sum(count for key, count in accepted_by(one, gateway) if "|fallback|" not in key) == accepted
+
+    try:
+        wait_until(known)
+    except AssertionError:
+        raise AssertionError(f"of {accepted} accepted requests, these are known: {accepted_by(one, gateway)}") from None

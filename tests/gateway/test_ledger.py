@@ -15,7 +15,7 @@ from rackwright.errors import HostError
 from rackwright.gateway.whole_ledger import Ledger, Sums, whole
 from rackwright.roles.ledger.program.book import Book
 from tests.gateway.certificates import CertificateAuthority
-from tests.gateway.counted import ALL_TO_THE_FLEET, Counted, Pair, counted_pair, knows, reach
+from tests.gateway.counted import ALL_TO_THE_FLEET, Counted, Pair, counted_pair, reach, wait_until_known
 from tests.gateway.leaving_cloud import Leaving, in_one_hour
 from tests.gateway.stack import KEYS, eventually
 from tests.stand_in_cloud import Fault
@@ -244,7 +244,7 @@ def test_a_gateway_that_is_killed_leaves_a_residual_that_the_other_one_knows(pai
     pair.cloud.hold = True
     with ThreadPoolExecutor(4) as pool:
         lost = [pool.submit(first.ask, stream=True) for _ in range(3)]
-        eventually(lambda: knows(second, "gate1", known + 3))
+        wait_until_known(second, "gate1", known + 3)
         for pid in (first.stack.gateway.process.pid, *first.stack.gateway.workers):
             os.kill(pid, signal.SIGKILL)
         assert all(one.exception() for one in lost)
