@@ -130,4 +130,5 @@ def wait_until_known(one: Counted, gateway: str, accepted: int) -> None:
     try:
         wait_until(known)
     except AssertionError:
-        raise AssertionError(f"of {accepted} accepted requests, these are known: {accepted_by(one, gateway)}") from None
+        rows = accepted_by(one, gateway)
+        raise AssertionError(f"of {accepted} accepted requests, these are known: {rows}") from None
