@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from random import Random
 
 from rackwright.gateway import parts_of
@@ -15,6 +17,10 @@ _FAULTS = ("timeout", "server_error", "gateway_error", "killed")
 """Ends of a request that the client didn't cause."""
 MOST = 20_000
 """How many requests of one version are judged: more would add no information."""
+NEWEST_CONVERSATIONS = 20
+"""How many conversations show that most of them fail."""
+_NEWEST_READS = 6
+"""A minute, if the log is read every ten seconds."""
 _TOKENS = 200
 """How many conversations with a known time per token are enough to know its 95th percentile."""
 
@@ -40,6 +46,8 @@ class Seen:
     _kept: list[LoggedRequest] = field(default_factory=list)
     _share: float = 1.0
     """Share of all requests that is kept."""
+    _newest: deque[list[Request]] = field(default_factory=deque)
+    """The requests of each of the newest reads that had some."""
     _lots: Random = field(default_factory=lambda: Random(20261128))  # noqa: S311 (no secret)
 
     def answers(self, *, streamed: bool) -> int:
@@ -57,13 +65,30 @@ class Seen:
             tuple(_without(logged, ttft=logged.streamed is not streams, tpot=not tokens) for logged in self._kept)
         )
 
+    def newest(self) -> Traffic:
+        """Return the requests of the newest reads: about a minute, and more if it has fewer than twenty
+        conversations. They show how the version does now, however long it has done well before."""
+        return Traffic(tuple(chain.from_iterable(self._newest)))
+
     def add(self, found: Iterable[LoggedRequest]) -> None:
-        for logged in found:
-            self.count += 1
-            self._kept += self._drawn([logged], self._share)
+        """Add what one read of the log has found."""
+        read = list(found)
+        self.count += len(read)
+        self._kept += self._drawn(read, self._share)
         while len(self._kept) > MOST:
             self._share /= 2
             self._kept = self._drawn(self._kept, 0.5)
+        self._renew([logged.request for logged in read])
+
+    def _renew(self, read: list[Request]) -> None:
+        if read:
+            self._newest.append(read)
+        while len(self._newest) > _NEWEST_READS and self._conversations_after_the_oldest() >= NEWEST_CONVERSATIONS:
+            self._newest.popleft()
+
+    def _conversations_after_the_oldest(self) -> int:
+        later = islice(self._newest, 1, None)
+        return len({request.conversation for request in chain.from_iterable(later)})
 
     def _drawn(self, found: Iterable[LoggedRequest], share: float) -> list[LoggedRequest]:
         return [logged for logged in found if self._lots.random() < share]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rackwright.fleet.sections.canary import Canary
+from rackwright.lifecycle.canary.evidence import NEWEST_CONVERSATIONS
 from rackwright.verdict import Traffic, Verdict, Word
 
 RELOOKS = 2
@@ -13,7 +14,6 @@ RELOOKS = 2
 _LEAST_GROWTH, _MOST_GROWTH = 2.0, 16.0
 _MARGIN = 1.1
 """Safety factor: the data may differ from the verdict's estimate, and two conversations may get one number."""
-_HOPELESS_CONVERSATIONS = 20
 _FAILED, _FINE = 0.5, 0.1
 
 
@@ -92,10 +92,10 @@ def following(rules: Canary, moment: Moment) -> Next:
 
 
 def is_hopeless(running: Traffic, candidate: Traffic) -> bool:
-    """Return whether the canary fails most conversations and the running version hardly any, so that the trial can
-    end at once. If conversations fail with a chance of 10 %, 11 of 20 fail once in a million times."""
+    """Return whether the canary fails most of the newest conversations and the running version hardly any, so that
+    the trial can end at once. If conversations fail with a chance of 10 %, 11 of 20 fail once in a million times."""
     tried, others = _failed(candidate), _failed(running)
-    if len(tried) < _HOPELESS_CONVERSATIONS or not others:
+    if len(tried) < NEWEST_CONVERSATIONS or not others:
         return False
     return _share(tried) > _FAILED and _share(others) < _FINE
 

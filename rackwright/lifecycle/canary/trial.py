@@ -121,15 +121,15 @@ class Tried:
             raise Paused("interrupted; the canary gets no more traffic", where=self.replica.address)
 
     def _judged(self, watch: Watch, step: _Step) -> Next:
-        evidence, requests = watch.evidence(), watch.candidate.count
-        if is_hopeless(evidence.running, evidence.candidate):
+        requests = watch.candidate.count
+        if is_hopeless(watch.running.newest(), watch.candidate.newest()):
             return Next.BACK
         moment = Moment(step.last, self.clock.now() - step.start, requests)
         growth = growth_for(step.verdict) if step.verdict else 1.0
         if not is_due(self.rules, moment, step.judged, growth):
             return following(self.rules, moment)
         step.judged = (*step.judged, requests)
-        step.verdict = verdict_on(evidence, self.rules)
+        step.verdict = verdict_on(watch.evidence(), self.rules)
         self.keeper.judged(watch.share, step.verdict)
         return following(self.rules, replace(moment, word=step.verdict.word))
 

@@ -155,6 +155,28 @@ def test_of_too_many_requests_are_left_out_and_hardly_a_conversation(monkeypatch
     assert len({one.conversation for one in kept}) >= 88
 
 
+def read_of(*conversations: int, error: bool = False) -> list[LoggedRequest]:
+    return [LoggedRequest(Request(str(one), error=error), streamed=True) for one in conversations]
+
+
+def test_the_newest_requests_are_those_of_six_reads():
+    seen = Seen()
+    for number in range(10):
+        seen.add(read_of(*range(100 * number, 100 * number + 30), error=number < 4))
+    newest = seen.newest().requests
+    assert len(newest) == 6 * 30
+    assert not any(one.error for one in newest)
+
+
+def test_of_few_conversations_as_many_are_newest_as_show_a_failure():
+    seen = Seen()
+    for number in range(50):
+        # Two requests of each conversation; a read without any changes nothing.
+        seen.add(read_of(number, number))
+        seen.add([])
+    assert [one.conversation for one in seen.newest().requests] == [str(one) for one in range(30, 50) for _ in "ab"]
+
+
 def test_of_one_endless_conversation_early_and_late_requests_stay(monkeypatch):
     monkeypatch.setattr(evidence, "MOST", 100)
     kept = kept_of([LoggedRequest(Request("0", error=number < 500), streamed=True) for number in range(1000)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -69,6 +70,8 @@ class Logs:
     rate: float = RATE
     pace: Callable[[float], float] = lambda now: 1.0
     """The factor by which every answer is slower, for both versions."""
+    dies: float = math.inf
+    """From this second on, all requests of the canary fail."""
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
     since: float = 0.0
 
@@ -87,7 +90,7 @@ class Logs:
             canary=canary,
             replica=CANARY if canary else OTHER,
             conversation=int(self.rng.integers(1_000_000)),
-            status=500 if self.rng.random() < version.errors else 200,
+            status=500 if (canary and self.clock.now() >= self.dies) or self.rng.random() < version.errors else 200,
             stream=streamed,
             queued_ms=0,
             first_byte_ms=round(first) if streamed else round(first + each * 20),
@@ -129,6 +132,7 @@ class Bench:
     stopping: Callable[[], bool] = lambda: False
     first: int = 0
     pace: Callable[[float], float] = lambda now: 1.0
+    dies: float = math.inf
 
     def __post_init__(self) -> None:
         self.clock, self.gateways = Clock(), Gateways()
@@ -137,7 +141,7 @@ class Bench:
 
     def run(self) -> None:
         replica = Replica("assistant", 1, "gpu1", 0)
-        logs: Any = Logs(self.gateways, self.clock, self.candidate, self.rate, self.pace)
+        logs: Any = Logs(self.gateways, self.clock, self.candidate, self.rate, self.pace, self.dies)
         keeper: Any = self.keeper
         watch = Watch(self.session, replica, frozenset({OTHER}), "e" * 64, "run", logs, self.golden, self.clock)
         tried = Tried(
@@ -205,6 +209,14 @@ def test_one_that_fails_every_request_is_not_waited_for():
     assert bench.clock.now() < 60
     assert bench.keeper.told[0] == "step 0"
     assert bench.keeper.told[1].startswith("FAIL")
+
+
+def test_one_that_dies_late_in_a_step_is_reverted_as_soon():
+    rules = RULES.model_copy(update={"min_duration": 7200.0, "max_duration": 9000.0})
+    bench = Bench(rules=rules, dies=3600)
+    with pytest.raises(ProofError, match="most of its requests fail"):
+        bench.run()
+    assert 3600 < bench.clock.now() < 3660
 
 
 def test_a_doubtful_one_waits_and_then_pauses():

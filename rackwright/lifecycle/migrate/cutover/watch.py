@@ -14,16 +14,7 @@ from rackwright.lifecycle.rollout.change import Undecided
 from rackwright.migrate.cutover.state import CutoverState
 from rackwright.migrate.cutover.step_gate import LOOKS
 from rackwright.migrate.plan.plan import Plan
-from rackwright.verdict import Evidence, Thresholds, Traffic, Verdict
-
-
-@dataclass
-class SideSeen(Seen):
-    """One side's requests as they arrive."""
-
-    def everything(self) -> Traffic:
-        """Return the kept requests with all their times, whatever kind of answer each had."""
-        return Traffic(tuple(logged.request for logged in self._kept))
+from rackwright.verdict import Evidence, Thresholds, Verdict
 
 
 @dataclass
@@ -33,8 +24,8 @@ class Watch:
     place: Place
     state: CutoverState
     look: Callable[[], Mapping[str, GatewayCutover]]
-    cloud: SideSeen = field(default_factory=SideSeen)
-    fleet: SideSeen = field(default_factory=SideSeen)
+    cloud: Seen = field(default_factory=Seen)
+    fleet: Seen = field(default_factory=Seen)
     _logs: AccessLogs = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,8 +61,8 @@ class Watch:
         return decide(Evidence(cloud, fleet, None), thresholds_of(self.place.plan), looks=LOOKS)
 
     def hopeless(self) -> bool:
-        """Return whether the fleet fails most conversations, and the cloud hardly any."""
-        return is_hopeless(self.cloud.everything(), self.fleet.everything())
+        """Return whether the fleet fails most of its newest conversations, and the cloud hardly any."""
+        return is_hopeless(self.cloud.newest(), self.fleet.newest())
 
     @property
     def _has_cloud(self) -> bool:

@@ -130,6 +130,17 @@ def test_a_fleet_that_fails_most_requests_goes_back_to_the_cloud_at_once(at: Mad
     assert at.world.now() - before < 250
 
 
+def test_a_fleet_that_fails_late_in_a_step_goes_back_as_soon(at: Made) -> None:
+    """What it answered before says nothing about now."""
+    at.has(5)
+    at.desk.edit("min_duration: 30s, min_requests: 20, max_duration: 10m", "min_duration: 1d")
+    before = at.world.now()
+    at.world.at[int(before) + 600] = lambda: setattr(at.world, "fails", 0.9)
+    with pytest.raises(ProofError, match=r"most of the fleet's requests fail.*the cloud answers all requests again"):
+        at.run(25)
+    assert at.world.now() - before < 660
+
+
 @pytest.mark.parametrize("act", ["roll_back", "give"])
 def test_a_way_back_that_can_t_be_noted_is_told(at: Made, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
     """The control hosts are lost after the gateways have gone back."""
