@@ -34,7 +34,8 @@ def preview_lines(found: Preview, name: str, *, executed: bool) -> Iterator[str]
         for problem in step.problems:
             yield from problem.lines()
     if not executed and not found.problems and found.steps and not found.steps[0].problems:
-        yield f"next: rackwright migrate cutover {name} --execute"
+        begin = "" if found.first is None else f" --from {found.first:g}"
+        yield f"next: rackwright migrate cutover {name} --execute{begin}"
 
 
 def gateway_lines(gateways: Mapping[str, GatewayCutover]) -> Iterator[str]:

@@ -45,6 +45,8 @@ class Preview:
     """What keeps it from beginning or going on."""
     fallback: FallbackCap | None = None
     """What the plan allows the cloud to answer in the fleet's place; None: nothing."""
+    first: float | None = None
+    """The share that it was asked to begin with; None: the one that follows from the log."""
 
     @property
     def fallback_differs(self) -> bool:
@@ -67,7 +69,9 @@ def preview(place: Place, gateways: Mapping[str, GatewayCutover], first: float |
         problems.append(_paused(place, now))
     shares, falls = _shares(place.plan, now, first), allowed(place, now.state)
     problems += falls.problems
-    return Preview(now, gateways, tuple(_step(place, now, share) for share in shares), tuple(problems), falls.cap)
+    return Preview(
+        now, gateways, tuple(_step(place, now, share) for share in shares), tuple(problems), falls.cap, first
+    )
 
 
 def refuse(problems: tuple[Problem, ...], place: Place) -> None:

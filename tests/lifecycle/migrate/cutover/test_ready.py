@@ -195,6 +195,8 @@ def test_what_is_printed_says_where_it_is_and_what_comes_next(at: Made) -> None:
     lines = list(preview_lines(shown(at), "support", executed=False))
     assert lines[0] == "the cloud answers all requests"
     assert lines[-1] == "next: rackwright migrate cutover support --execute"
+    (*_, last) = preview_lines(shown(at, 5), "support", executed=False)
+    assert last == "next: rackwright migrate cutover support --execute --from 5"
     at.has(5)
     found = shown(at)
     lines = list(preview_lines(found, "support", executed=False))
