@@ -52,13 +52,14 @@ def finish(
     from rackwright.lifecycle.migrate.place import open_place
     from rackwright.lifecycle.session.session import open_session
 
+    asked = procedure.Asked(ids, agree)
     with Console(quiet=context.json, yes=yes) as console:
         with open_session(context.fleet) as session:
             place = open_place(session, name, console)
-            found = procedure.finish(place, procedure.Asked(ids, agree), execute=execute)
+            found = procedure.finish(place, asked, execute=execute)
         if execute and found.state and found.state.phase == "removing":
             found = _without_key(context, name, console, not_stale=not_stale)
-    context.answer(preview_document(found), *preview_lines(found, name))
+    context.answer(preview_document(found), *preview_lines(found, name, asked.command(name)))
 
 
 def _without_key(context: Context, name: str, console: Console, *, not_stale: bool) -> Preview:

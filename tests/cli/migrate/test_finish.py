@@ -114,6 +114,15 @@ def _certificate(at: Leaving, tmp_path: Path) -> None:
     assert ran(at, "certificate", "support", "--verify", file, "--out", file).exit_code == 2
 
 
+def test_the_next_command_keeps_the_file_of_ids(at: Leaving) -> None:
+    """Without it, these objects would stay at the provider."""
+    at.export()
+    command = "rackwright migrate finish support --execute --ids 'our ids'"
+    assert ran(at, "finish", "support", "--ids", "our ids").stdout.splitlines()[-1] == f"next: {command}"
+    refused = ran(at, "finish", "support", "--execute", "--ids", "our ids", "--yes")
+    assert f"next: {command} --agree support" in refused.stderr
+
+
 def test_everything_in_the_way_is_shown_and_refuses_the_end(at: Leaving) -> None:
     at.world.gateways["gate1"].share = 50
     shown = ran(at, "finish", "support")

@@ -22,8 +22,8 @@ _PHASES = {
 }
 
 
-def preview_lines(found: Preview, name: str) -> Iterator[str]:
-    """Yield what would be done, what is in the way, and the next command."""
+def preview_lines(found: Preview, name: str, command: str) -> Iterator[str]:
+    """Yield what would be done, what is in the way, and the next command: `command` if nothing is in the way."""
     state = found.state
     if state:
         yield from state_lines(state)
@@ -48,7 +48,7 @@ def preview_lines(found: Preview, name: str) -> Iterator[str]:
     for problem in found.problems:
         yield from problem.lines()
     if not found.problems:
-        yield f"next: rackwright migrate finish {name} --execute"
+        yield f"next: {command}"
 
 
 def phase_words(state: FinishState) -> str:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 
 from rackwright.errors import FleetError, HostError, Problem, ProofError, RackwrightError
 from rackwright.fleet.fleet import Fleet
@@ -33,6 +34,11 @@ class Asked:
     """A file with ids of responses and conversations."""
     agreed: str = ""
     """The migration's name, from someone who agrees without being asked."""
+
+    def command(self, name: str) -> str:
+        """Return the command that carries it out."""
+        ids = f" --ids {quote(str(self.ids))}" if self.ids else ""
+        return f"rackwright migrate finish {name} --execute{ids}"
 
 
 def finish(place: Place, asked: Asked, *, execute: bool) -> Preview:
@@ -100,7 +106,7 @@ def _agree(place: Place, found: Preview, asked: Asked) -> None:
             "what is deleted at the provider can't be restored there",
             where=name,
             should="an operator at a terminal should type the migration's name, or give it with --agree",
-            next=f"rackwright migrate finish {name} --execute --agree {name}",
+            next=f"{asked.command(name)} --agree {name}",
             listed=steps_of(found),
         ),
     )
@@ -149,7 +155,7 @@ class _Finishing:
             phase = "started"
         self.state = done.state
         self._note(phase, done.line)
-        next_ = f"rackwright migrate finish {name} --execute"
+        next_ = self.asked.command(name)
         if done.stopped:
             raise RackwrightError(f"ended early: {done.stopped}", where=self.state.reached.url, next=next_)
         if done.state.is_open:
@@ -167,9 +173,9 @@ class _Finishing:
         if erased.missed or erased.left:
             problems = [Problem(host, why) for host, why in erased.missed.items()]
             problems += [Problem(str(place.folder.path / one), "is still there") for one in erased.left]
-            raise HostError(
-                "recorded requests may be left", where=name, next=f"rackwright migrate finish {name} --execute"
-            ).with_problems(problems)
+            raise HostError("recorded requests may be left", where=name, next=self.asked.command(name)).with_problems(
+                problems
+            )
         found = Erasure(at=time.time(), gateways=erased.gateways, files=erased.files)
         what = f"{counted(len(found.gateways), 'gateway')} without recorded requests"
         self._note("erased", f"{what}; {counted(found.files, 'file')} removed here", erased=found)
@@ -187,7 +193,7 @@ class _Finishing:
         try:
             return edit.write()
         except FleetError as error:
-            next_ = f"rackwright migrate finish {self.place.plan.migration} --execute"
+            next_ = self.asked.command(self.place.plan.migration)
             raise error.but(should="remove it yourself, then apply", next=next_) from None
 
     def _note(self, phase: Phase, what: str, **update: object) -> None:
