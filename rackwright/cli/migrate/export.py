@@ -54,7 +54,9 @@ def export(
             found, exported = verify_export(place)
             done, lines = True, verified_lines(found, exported, name)
         else:
-            exported = procedure.export(place, procedure.Asked(ids, compare, accept, other))
-            done, lines = exported.whole, export_lines(exported, name, export_path(place.folder))
+            asked = procedure.Asked(ids, compare, accept, other)
+            exported = procedure.export(place, asked)
+            done = exported.whole
+            lines = export_lines(exported, name, export_path(place.folder), asked.command(name))
     context.answer(exported.model_dump(mode="json"), *lines)
     return ExitCode.DONE if done else ExitCode.NOT_PROVEN

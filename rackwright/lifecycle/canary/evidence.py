@@ -66,7 +66,7 @@ class Seen:
         )
 
     def newest(self) -> Traffic:
-        """Return the requests of the newest reads: about a minute, and more if it has fewer than twenty
+        """Return the requests of the six newest reads that had some, and of more if these have fewer than twenty
         conversations. They show how the version does now, however long it has done well before."""
         return Traffic(tuple(chain.from_iterable(self._newest)))
 

@@ -92,8 +92,9 @@ def following(rules: Canary, moment: Moment) -> Next:
 
 
 def is_hopeless(running: Traffic, candidate: Traffic) -> bool:
-    """Return whether the canary fails most of the newest conversations and the running version hardly any, so that
-    the trial can end at once. If conversations fail with a chance of 10 %, 11 of 20 fail once in a million times."""
+    """Given the newest requests of both, return whether the canary fails most conversations and the running version
+    hardly any, so that the trial can end at once. If conversations fail with a chance of 10 %, 11 of 20 fail once in
+    a million times."""
     tried, others = _failed(candidate), _failed(running)
     if len(tried) < NEWEST_CONVERSATIONS or not others:
         return False

@@ -89,6 +89,16 @@ def test_verification_of_a_changed_file(desk: Desk, cloud: StandInCloud) -> None
     assert f"{part}: was changed; restore it from a copy" in shown.stderr
 
 
+def test_the_next_command_keeps_what_was_asked(desk: Desk, cloud: StandInCloud, tmp_path: Path) -> None:
+    """Without the ids, the next export would say that it is whole."""
+    ids = tmp_path / "our ids"
+    ids.write_text("resp_1\n")
+    cloud.faults.append(Fault("status", status=400, times=-1, path="/v1/files/file-2/content"))
+    shown = ran(desk, "--ids", ids, "--compare")
+    assert shown.exit_code == 12
+    assert shown.stdout.splitlines()[-1] == f"next: rackwright migrate export support --ids '{ids}' --compare"
+
+
 def test_verification_asks_no_provider(desk: Desk) -> None:
     shown = ran(desk, "--verify", "--compare")
     assert (shown.exit_code, "leave out the other options" in shown.stderr) == (2, True)

@@ -15,7 +15,8 @@ HEAD = ("at the provider", "listed", "new", "changed", "as before", "gone", "not
 MOST_SHOWN = 20
 
 
-def export_lines(found: Exported, name: str, path: Path) -> Iterator[str]:
+def export_lines(found: Exported, name: str, path: Path, command: str) -> Iterator[str]:
+    """Yield what was exported, and the next command: `command` if the provider has more."""
     yield from table([HEAD, *_rows(found)])
     if found.not_offered:
         yield f"not offered by this provider: {', '.join(found.not_offered)}"
@@ -26,7 +27,7 @@ def export_lines(found: Exported, name: str, path: Path) -> Iterator[str]:
         yield f"not exported: {missing - MOST_SHOWN:,} more, in {path / ExportList.FILE}"
     yield ""
     yield f"{counted(found.objects, 'object')} in {path}: {_standing(found)}"
-    yield f"next: rackwright migrate export {name}{' --verify' if found.whole else ''}"
+    yield f"next: {f'rackwright migrate export {name} --verify' if found.whole else command}"
 
 
 def verified_lines(found: Verified, exported: Exported, name: str) -> Iterator[str]:

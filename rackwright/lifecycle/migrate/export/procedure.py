@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,13 @@ class Asked:
     other: bool = False
     """Whether the list that is here is taken, or a new one is started, although the log knows another."""
 
+    def command(self, name: str) -> str:
+        """Return the command that goes on with it. By then the log knows the list, so it has no --other."""
+        ids = ["--ids", str(self.ids)] if self.ids else []
+        accepted = [f"--accept={one}" for one in self.accepted]
+        compare = ["--compare"] if self.compare else []
+        return shlex.join(["rackwright", "migrate", "export", name, *ids, *compare, *accepted])
+
 
 def export(place: Place, asked: Asked) -> Exported:
     """Fetch what the export lacks of what the provider stores; note it, and return what was done.
@@ -62,7 +70,7 @@ def export(place: Place, asked: Asked) -> Exported:
             f"the export ended early: {exported.stopped}",
             where=exported.host,
             should="what was exported stays",
-            next=f"rackwright migrate export {place.plan.migration}",
+            next=asked.command(place.plan.migration),
         )
     return exported
 
@@ -123,5 +131,5 @@ class _Exporting:
                 where=host,
                 should=f"check provider.url of the plan, and clouds.{self.place.plan.cloud} of the fleet file",
                 listed=[f"{kind}: {why}" for kind, why in failed.items()],
-                next=f"rackwright migrate export {self.place.plan.migration}",
+                next=self.asked.command(self.place.plan.migration),
             )

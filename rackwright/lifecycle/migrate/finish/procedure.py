@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from shlex import quote
 
 from rackwright.errors import FleetError, HostError, Problem, ProofError, RackwrightError
 from rackwright.fleet.fleet import Fleet
@@ -37,8 +37,8 @@ class Asked:
 
     def command(self, name: str) -> str:
         """Return the command that carries it out."""
-        ids = f" --ids {quote(str(self.ids))}" if self.ids else ""
-        return f"rackwright migrate finish {name} --execute{ids}"
+        ids = ["--ids", str(self.ids)] if self.ids else []
+        return shlex.join(["rackwright", "migrate", "finish", name, "--execute", *ids])
 
 
 def finish(place: Place, asked: Asked, *, execute: bool) -> Preview:
