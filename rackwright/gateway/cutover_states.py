@@ -20,7 +20,7 @@ _LINE = re.compile(
 )
 _TABLE = re.compile(r"# table: gateways/dealt\.(?P<gateway>[a-z][a-z0-9-]{0,23}),")
 _DEALT = re.compile(
-    r"0x[0-9a-f]+: key=(?P<change>[A-Za-z0-9.-]{1,40})\|(?P<name>\S{1,96}) .*"
+    r"0x[0-9a-f]+: key=(?P<change>[A-Za-z0-9.-]{1,40})\|\S{1,192} .*"
     r"gpc0=(?P<fleet>[0-9]{1,15}) gpc1=(?P<cloud>[0-9]{1,15})"
 )
 _PER_PERCENT = 10_000

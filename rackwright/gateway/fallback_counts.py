@@ -21,7 +21,7 @@ done
 _MOST = re.compile(r"(?P<migration>[a-z][a-z0-9-]{0,23}) (?P<most>[0-9]{1,7})")
 _TABLE = re.compile(r"# table: gateways/fallbacks\.(?P<gateway>[a-z][a-z0-9-]{0,23}),")
 _COUNT = re.compile(
-    r"0x[0-9a-f]+: key=(?P<migration>[a-z][a-z0-9-]{0,23})\|(?P<hour>[0-9]{1,7}) .*"
+    r"0x[0-9a-f]+: key=(?P<migration>[a-z][a-z0-9-]{0,23})\|(?P<hour>[0-9]{1,7})(?:\|\.*)? .*"
     r"gpc0=(?P<wanted>[0-9]{1,10}) gpc1=(?P<sent>[0-9]{1,10})"
 )
 

@@ -113,22 +113,24 @@ def counted_pair() -> Iterator[Pair]:
         )
 
 
-def accepted_by(one: Counted, gateway: str) -> list[tuple[str, int]]:
-    """Return what this gateway knows that the other has accepted: the rows of its table."""
+def accepted_by(one: Counted, gateway: str) -> dict[str, int]:
+    """Return what this gateway knows that a gateway has accepted, by key, side, hour and worker."""
     rows = one.stack.gateway.ask(f"show table gateways/accepted.{gateway}").splitlines()
     found = [(row.split("key=")[1].split()[0], row.split("gpc0=")[1].split()[0]) for row in rows if "gpc0=" in row]
-    return [(key, int(count)) for key, count in found]
+    assert len(dict(found)) == len(found), rows
+    return {key.rstrip("|."): int(count) for key, count in found}
 
 
-def wait_until_known(one: Counted, gateway: str, accepted: int) -> None:
-    """Wait until this gateway knows that the other has accepted so many. Fail with what it knows."""
+def wait_until_known(one: Counted, other: Counted) -> int:
+    """Wait until this gateway knows all that the other's worker has accepted, and return how many of all workers it knows.
 
-    def known() -> bool:
-        # Those that fell back are counted in two rows.
-        return sum(count for key, count in accepted_by(one, gateway) if "|fallback|" not in key) == accepted
-
+    It may know fewer of a worker that was replaced.
+    """
+    (worker,) = other.stack.gateway.workers
+    wanted = {key: count for key, count in accepted_by(other, other.name).items() if key.endswith(f"|{worker}")}
     try:
-        wait_until(known)
+        wait_until(lambda: wanted.items() <= accepted_by(one, other.name).items())
     except AssertionError:
-        rows = accepted_by(one, gateway)
-        raise AssertionError(f"of {accepted} accepted requests, these are known: {rows}") from None
+        raise AssertionError(f"{wanted} was accepted, {accepted_by(one, other.name)} is known") from None
+    # Those that fell back are counted in two rows.
+    return sum(count for key, count in accepted_by(one, other.name).items() if "|fallback|" not in key)

@@ -209,14 +209,14 @@ gpt-4o 250000|support|1790000000|0|b1.2|assistant
 == panic
 == dealt
 # table: gateways/dealt.gate1, type: string, size:1024, used:1
-0x7f16: key=b1.2|gpt-4o use=0 exp=1 shard=0 gpc0=3 gpc1=9
+0x7f16: key=b1.2|gpt-4o|.... use=0 exp=1 shard=0 gpc0=3 gpc1=9
 """
 FALLBACKS = """== now 1790000000
 == most
 support 120
 == counts
 # table: gateways/fallbacks.gate1, type: string, size:1024, used:1
-0x7f16: key=support|497222 use=0 exp=1 shard=0 gpc0=12 gpc1=9
+0x7f16: key=support|497222|.... use=0 exp=1 shard=0 gpc0=12 gpc1=9
 """
 BOOK = (
     '{"format":"ledger/1","gateway":"gate1","since":498940,"taken":1796188800000,"cursor":"s=1;i=2","last":"ab",'
@@ -227,7 +227,7 @@ BOOK = (
 )
 TABLES = """== own gate1 31356 1796188800000
 # table: gateways/accepted.gate1, type: string, size:102400, used:1
-0x7f01: key=good|fleet|498941|31356 use=0 exp=172790000 shard=0 gpc0=3 conn_cur=1
+0x7f01: key=good|fleet|498941|31356|.... use=0 exp=172790000 shard=0 gpc0=3 conn_cur=1
 
 == read 1796188800004
 == end

@@ -265,7 +265,7 @@ def test_a_line_that_no_gateway_writes_is_not_counted(change: dict[str, object])
 
 TABLE = """== own gate1 100 {began}
 # table: gateways/accepted.gate1, type: string, size:102400, used:2
-0x7f01: key=good|fleet|500000|100 use=1 exp=172790000 shard=0 gpc0=3 conn_cur=1
+0x7f01: key=good|fleet|500000|100|.... use=1 exp=172790000 shard=0 gpc0=3 conn_cur=1
 0x7f02: key=good|fleet|500000|90 use=0 exp=172790000 shard=0 gpc0=7 conn_cur=4
 
 == read {read}

@@ -9,7 +9,7 @@ from rackwright.roles.ledger.program.rows import GATEWAY, Row, is_row, moved
 
 _OF = re.compile(r"== (own|copy) (\S+) ([0-9]{1,10}) ([0-9]{1,15})")
 _READ = re.compile(r"== read ([0-9]{1,15})")
-_ENTRY = re.compile(r"0x[0-9a-f]+: key=(\S+)\|(\S+)\|([0-9]{1,9})\|([0-9]{1,10}) (.*)")
+_ENTRY = re.compile(r"0x[0-9a-f]+: key=(\S+)\|(\S+)\|([0-9]{1,9})\|([0-9]{1,10})(?:\|\.*)? (.*)")
 _ACCEPTED = re.compile(r"\bgpc0=([0-9]{1,12})\b")
 _RUNNING = re.compile(r"\bconn_cur=([0-9]{1,12})\b")
 _END = "== end"
