@@ -122,9 +122,9 @@ def accepted_by(one: Counted, gateway: str) -> dict[str, int]:
 
 
 def wait_until_known(one: Counted, other: Counted) -> int:
-    """Wait until this gateway knows all that the other's worker has accepted, and return how many of all workers it knows.
+    """Wait until this gateway knows all that the other's worker has accepted.
 
-    It may know fewer of a worker that was replaced.
+    Return how many requests it knows of all workers: of one that was replaced, maybe not the last ones.
     """
     (worker,) = other.stack.gateway.workers
     wanted = {key: count for key, count in accepted_by(other, other.name).items() if key.endswith(f"|{worker}")}

@@ -114,7 +114,8 @@ def test_a_counted_key_leaves_no_room_in_its_table() -> None:
     # HAProxy 3.0.11 may make two entries of one whose key does.
     keys = dict(re.findall(r'set-var-fmt\((txn\.\S+)\) "(\S+)"', GATEWAY))
     tracked = dict(re.findall(r"track-sc\d (\S+) table (\S+)", GATEWAY))
-    filled = {table for key, table in tracked.items() if keys.get(key[4:-1], key).rstrip(")").endswith("|" + "." * 192)}
+    filler = re.compile(r"\|\.{192}\)?$")
+    filled = {table for key, table in tracked.items() if filler.search(keys.get(key[4:-1], key))}
     # What several requests note of a conversation is the same.
     assert filled == {*tracked.values()} - {"addresses", "gateways/conversations"}
     assert max(int(length) for length in re.findall(r"type string len (\d+)", GATEWAY)) == 192
