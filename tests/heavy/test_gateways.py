@@ -103,7 +103,7 @@ def test_a_keys_requests_at_one_count_at_the_other(site: Operator, lab: Lab, key
     minute = -1.0
 
     def other_knows() -> bool:
-        counted = re.search(rf"key=ci/{minute:.0f} .*=2$", lab.exec("gate2", table).out, re.MULTILINE)
+        counted = re.search(rf"key=ci/{minute:.0f}\|.*=2$", lab.exec("gate2", table).out, re.MULTILINE)
         return bool(counted) or time.time() // 60 != minute
 
     # All in one minute of the clock, because counting starts again with the next one.
