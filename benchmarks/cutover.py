@@ -8,7 +8,7 @@ Targets: no request is lost, and none is answered twice; of the fleet killed, th
 no residual; a change of the share acts and is verified at all gateways within 2 s, and a rollback within 5 s, as a
 command. The peer of a change is the same without any proof: one `ssh GATEWAY true` after another.
 
-    python -m benchmarks.cutover [--least 5000] [--changes 11]
+    python -m benchmarks.cutover [--least 5000] [--rollbacks 5] [--changes 3]
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.measure import keep
@@ -85,6 +85,10 @@ class Part:
 class Scene:
     site: Site
     least: int
+    rollbacks: list[float] = field(default_factory=list)
+    """How long each command took."""
+    changed: int = 0
+    """How often the share was changed by this script."""
 
     def part(self, name: str, act: Callable[[Clients], None]) -> Part:
         """Let clients ask during the act, and go on until they have had enough answers."""
@@ -107,17 +111,16 @@ class Scene:
         argv = ("migrate", "cutover", "support", "--execute", "--yes", "--json", *words)
         return self.site.operator(*argv, check=check, timeout=HOUR)
 
-    def roll_back(self) -> float:
-        """Roll back; return how long the whole command took."""
+    def roll_back(self) -> None:
         began = time.perf_counter()
         assert self.site.migrate("rollback", "support")["missed"] == {}
-        return time.perf_counter() - began
+        self.rollbacks.append(time.perf_counter() - began)
 
-    def try_the_way_back(self) -> float:
-        """Roll back once, without which not all conversations may go to the fleet; return how long it took."""
+    def try_the_way_back(self) -> None:
+        """Roll back once, without which not all conversations may go to the fleet."""
         with clients(self.site, CLIENTS):
             assert "the way back was not tried in this migration" in self.cut_over(check=12).err
-            return self.roll_back()
+            self.roll_back()
 
     def whole(self, _: Clients) -> None:
         assert self.cut_over("--from", "50").code == 0
@@ -153,12 +156,24 @@ class Scene:
             place = open_place(session, "support", _Quiet())  # type: ignore[arg-type]
             given = Shares(place, SystemClock())
             given.look()
-            for number in range(count):
+            for _ in range(count):
+                step, share = f"bench{self.changed}", (25.0, 50.0)[self.changed % 2]
                 began = time.perf_counter()
-                given.give((25.0, 50.0)[number % 2], f"bench{number}", follows, {})
+                given.give(share, step, follows, {})
                 ours.append(time.perf_counter() - began)
-                follows = f"bench{number}"
+                follows, self.changed = step, self.changed + 1
                 theirs.append(self._peer())
+        return ours, theirs
+
+    def changes_and_rollbacks(self, changes: int, rollbacks: int) -> tuple[list[float], list[float]]:
+        """Change the share so often in each of so many rounds, under load; each round ends with a rollback."""
+        ours, theirs = [], []
+        with clients(self.site, CLIENTS, tokens=TOKENS):
+            for _ in range(rollbacks):
+                more, peers = self.changes(changes)
+                ours += more
+                theirs += peers
+                self.roll_back()
         return ours, theirs
 
     def _peer(self) -> float:
@@ -214,20 +229,20 @@ def _add_a_replica(site: Site) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--least", type=int, default=5000, help="answers in each part")
-    parser.add_argument("--changes", type=int, default=11)
+    parser.add_argument("--rollbacks", type=int, default=5)
+    parser.add_argument("--changes", type=int, default=3, help="changes of the share before each rollback")
     options = parser.parse_args()
     with ready() as site:
         scene = Scene(site, options.least)
-        rollbacks = [scene.try_the_way_back()]
+        scene.try_the_way_back()
+        ours, theirs = scene.changes_and_rollbacks(options.changes, options.rollbacks)
         parts = [scene.part("cutover", scene.whole), scene.part("rollback", scene.back)]
-        with clients(site, CLIENTS, tokens=TOKENS):
-            ours, theirs = scene.changes(options.changes)
-            rollbacks.append(scene.roll_back())
         parts.append(scene.part("fleet killed", scene.kill))
         site.lab.exec("gpu1", f"systemctl start {REPLICAS}")
         wait_until(lambda: is_answered(site.through_gateway()))
-    keep("cutover", {"parts": [asdict(one) for one in parts], "change": ours, "peer": theirs, "rollback": rollbacks})
-    return 0 if _met(parts, ours, theirs, rollbacks) else 1
+    kept = {"parts": [asdict(one) for one in parts], "change": ours, "peer": theirs, "rollback": scene.rollbacks}
+    keep("cutover", kept)
+    return 0 if _met(parts, ours, theirs, scene.rollbacks) else 1
 
 
 def _met(parts: list[Part], ours: list[float], theirs: list[float], rollbacks: list[float]) -> bool:

@@ -1,4 +1,4 @@
-"""A list in a file that only grows. Each line is on disk before the next one, so a kill leaves whole lines."""
+"""A list in a file that only grows. Lines are on disk before the next ones, so a kill leaves whole lines."""
 
 from __future__ import annotations
 
@@ -59,18 +59,17 @@ class GrowingList(ABC, Generic[Line]):
             self.length = after
         return self
 
-    def append(self, line: Line) -> None:
-        """Add the line; it is on disk then. Raise RackwrightError if it can't be written."""
-        content = line.model_dump_json(exclude_defaults=True, exclude={"format"})
-        whole = f'{{"format":"{line.format}",{content[1:]}\n'.encode()
+    def append(self, *lines: Line) -> None:
+        """Add the lines; they are on disk then. Raise RackwrightError if they can't be written."""
+        texts = [_text(one) for one in lines]
         with self._lock:
-            start = self.length
             try:
-                self._write(whole)
+                self._write(b"".join(texts))
             except OSError as error:
                 raise RackwrightError(f"can't be written: {error.strerror}", where=str(self.place)) from None
-            self.length += len(whole)
-            self._take(start, line)
+            for line, text in zip(lines, texts, strict=True):
+                start, self.length = self.length, self.length + len(text)
+                self._take(start, line)
 
     def sha256(self, size: int | None = None) -> str | None:
         """Return the sha256 of the first bytes, or of all whole lines; None: there are fewer."""
@@ -120,3 +119,8 @@ class GrowingList(ABC, Generic[Line]):
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _text(line: Formatted) -> bytes:
+    content = line.model_dump_json(exclude_defaults=True, exclude={"format"})
+    return f'{{"format":"{line.format}",{content[1:]}\n'.encode()

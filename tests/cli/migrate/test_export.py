@@ -90,7 +90,6 @@ def test_verification_of_a_changed_file(desk: Desk, cloud: StandInCloud) -> None
 
 
 def test_the_next_command_keeps_what_was_asked(desk: Desk, cloud: StandInCloud, tmp_path: Path) -> None:
-    """Without the ids, the next export would say that it is whole."""
     ids = tmp_path / "our ids"
     ids.write_text("resp_1\n")
     cloud.faults.append(Fault("status", status=400, times=-1, path="/v1/files/file-2/content"))

@@ -120,6 +120,32 @@ def test_ids_of_the_application_are_fetched_one_by_one(desk: Desk, cloud: StandI
     assert len(content(desk, "conversations", "conv_1", "items").splitlines()) == 2
 
 
+def test_later_runs_ask_again_for_ids_of_the_application(desk: Desk, cloud: StandInCloud, tmp_path: Path) -> None:
+    """Otherwise a run without the file would say that it is whole, and the end would delete what nobody has."""
+    ids = tmp_path / "ids"
+    ids.write_text("resp_1\nconv_1\n")
+    fault = Fault("status", status=403, times=-1, path="/v1/responses/resp_1")
+    cloud.faults.append(fault)
+    assert not run(desk, ids=ids).whole
+    cloud.objects["/v1/conversations/conv_1/items"].append({"id": "msg_3"})
+    without = run(desk)
+    assert not without.whole
+    assert ("resp_1", "HTTP 403") in [(one.id, one.reason) for one in without.missing]
+    assert len(content(desk, "conversations", "conv_1", "items").splitlines()) == 2
+    cloud.faults.remove(fault)
+    assert run(desk).whole
+    assert ("responses", "resp_1") in what_is_there(desk)
+    # What the provider doesn't have any more is asked again only if a file has it.
+    responses = cloud.objects["/v1/responses"].copy()
+    cloud.objects["/v1/responses"].clear()
+    assert run(desk).kinds["responses"].gone == 1
+    cloud.received.clear()
+    assert run(desk).whole
+    assert "/v1/responses/resp_1" not in gets(cloud)
+    cloud.objects["/v1/responses"] += responses
+    assert run(desk, ids=ids).kinds["responses"].changed == 1
+
+
 def test_a_bad_file_of_ids_is_refused_before_anything_is_asked(
     desk: Desk, cloud: StandInCloud, tmp_path: Path
 ) -> None:

@@ -191,11 +191,29 @@ def test_an_untrusted_certificate(desk: Desk, cloud: StandInCloud, clock: Clock,
     assert not cloud.received
 
 
-def test_an_address_without_lists_is_no_empty_account(desk: Desk, cloud: StandInCloud) -> None:
+def test_a_run_that_ends_early_forgets_no_id(desk: Desk, cloud: StandInCloud, clock: Clock, tmp_path: Path) -> None:
+    ids = tmp_path / "ids"
+    ids.write_text("resp_1\nconv_1\n")
+    cloud.faults.append(Fault("status", status=429, times=-1, path="/v1/vector_stores"))
+    with pytest.raises(RackwrightError, match="ended early"):
+        run(desk, ids=ids)
+    waiting = {(one.kind, one.id): one.reason for one in exports_of(desk).missing()}
+    assert waiting["responses", "resp_1"] == waiting["conversations", "conv_1"] == "its turn hasn't come"
+    cloud.faults.clear()
+    assert run(desk).whole
+    assert {("responses", "resp_1"), ("conversations", "conv_1")} <= set(what_is_there(desk))
+
+
+def test_an_address_without_lists_is_no_empty_account(desk: Desk, cloud: StandInCloud, tmp_path: Path) -> None:
+    ids = tmp_path / "ids"
+    ids.write_text("resp_1\n")
+    run(desk, ids=ids)
+    before = desk.open().entries()
     desk.path.write_text(desk.path.read_text().replace("/v1\n", "/v2\n"))
     with pytest.raises(RackwrightError, match="the provider lists nothing"):
         run(desk)
-    assert desk.open().entries() == ()
+    assert desk.open().entries() == before
+    assert not exports_of(desk).known["responses", "resp_1"].gone
 
 
 def test_a_list_that_the_provider_doesnt_have(desk: Desk, cloud: StandInCloud) -> None:

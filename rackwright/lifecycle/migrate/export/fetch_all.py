@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from rackwright.migrate.export.kinds import (
     FILES,
     KINDS,
     LISTED,
+    NAMED,
     STORE_FILES,
     STORES,
     WEIGHTS,
@@ -40,6 +42,8 @@ from rackwright.migrate.export.part_files import NewFiles
 from rackwright.migrate.folder_key import FolderKey
 
 THREADS = 16
+NOTED_AT_ONCE = 1000
+NAMED_KINDS = frozenset(kind.name for kind in NAMED.values())
 
 
 @dataclass
@@ -72,16 +76,32 @@ class Exporter:
         Raise Halt, or RackwrightError if something can't be written.
         """
         self._known_kinds = frozenset(kind for kind, _ in self.exports.known)
+        self._remember(_of(ids))
         with self._threads():
             for kind in LISTED:
                 self._list(kind)
-            for kind, id in ids_in(ids) if ids else ():
-                self._offer(Job(kind, id))
+            # An address that is wrong has none of the objects, and none of them is gone.
+            if ids or not self.tally.lists_nothing:
+                self._ask_by_id(_of(ids))
             self._jobs.join()
             for id, by in self._named.items():
                 self._offer(Job(KINDS[FILES], id, named=by))
             self._jobs.join()
         self._note_gone()
+
+    def _remember(self, ids: Iterator[tuple[Kind, str]]) -> None:
+        """Note the ids of a file that are new, so that later runs ask for them, too, without the file."""
+        new = (Job(kind, id) for kind, id in ids if (kind.name, id) not in self.exports.known)
+        while some := list(islice(new, NOTED_AT_ONCE)):
+            self.exports.append(*(lacking(one, "failed", "its turn hasn't come") for one in some))
+
+    def _ask_by_id(self, ids: Iterator[tuple[Kind, str]]) -> None:
+        """Ask for each id of a file, and for those of earlier ones; of these, not for what is gone."""
+        for kind, id in ids:
+            self._offer(Job(kind, id))
+        for (name, id), one in list(self.exports.known.items()):
+            if name in NAMED_KINDS and (one.damaged or not one.gone):
+                self._offer(Job(KINDS[name], id))
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
@@ -225,3 +245,7 @@ class Exporter:
         elif known and not known.gone:
             self.exports.append(ObjectLine(kind=kind, id=id, state="gone", at=time.time()))
             self.tally.count(kind, "gone")
+
+
+def _of(ids: Path | None) -> Iterator[tuple[Kind, str]]:
+    return ids_in(ids) if ids else iter(())

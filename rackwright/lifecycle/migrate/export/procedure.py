@@ -21,7 +21,6 @@ from rackwright.migrate.export.export_line import RunLine
 from rackwright.migrate.export.export_list import ExportList
 from rackwright.migrate.export.export_result import Exported
 from rackwright.migrate.export.ids_file import check_ids
-from rackwright.migrate.export.kinds import LISTED
 from rackwright.stopping import stoppable
 
 LIMITS = Limits(
@@ -125,7 +124,7 @@ class _Exporting:
     def _refuse_nothing(self, tally: Tally, host: str, stopped: str) -> None:
         """An address that is wrong must not look like an account without data."""
         failed = {**tally.unlisted, **dict.fromkeys(tally.not_offered, "it doesn't have this list")}
-        if not self.asked.ids and not stopped and len(failed) == len(LISTED):
+        if not self.asked.ids and not stopped and tally.lists_nothing:
             raise RackwrightError(
                 "the provider lists nothing",
                 where=host,

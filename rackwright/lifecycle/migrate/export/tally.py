@@ -10,7 +10,7 @@ from threading import Lock
 
 from rackwright.migrate.export.export_line import HARMLESS, ObjectLine
 from rackwright.migrate.export.export_result import MOST_MISSING, KindCount, Missing
-from rackwright.migrate.export.kinds import KINDS, WEIGHTS
+from rackwright.migrate.export.kinds import KINDS, LISTED, WEIGHTS
 from rackwright.report.words import counted, size
 
 SAY_SECONDS = 10.0
@@ -39,6 +39,11 @@ class Tally:
     @property
     def kinds(self) -> dict[str, KindCount]:
         return {kind: KindCount.model_validate(self._counts[kind]) for kind in ORDER if kind in self._counts}
+
+    @property
+    def lists_nothing(self) -> bool:
+        """Whether no kind could be listed."""
+        return len(self.unlisted.keys() | self.not_offered) == len(LISTED)
 
     def count(self, kind: str, what: str, bytes: int = 0) -> None:
         """`what`: a field of KindCount."""
