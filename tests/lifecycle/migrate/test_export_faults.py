@@ -210,10 +210,22 @@ def test_an_address_without_lists_is_no_empty_account(desk: Desk, cloud: StandIn
     run(desk, ids=ids)
     before = desk.open().entries()
     desk.path.write_text(desk.path.read_text().replace("/v1\n", "/v2\n"))
-    with pytest.raises(RackwrightError, match="the provider lists nothing"):
-        run(desk)
+    for asked in ({}, {"ids": ids}):
+        with pytest.raises(RackwrightError, match="the provider lists nothing"):
+            run(desk, **asked)
     assert desk.open().entries() == before
     assert not exports_of(desk).known["responses", "resp_1"].gone
+
+
+def test_a_provider_that_has_only_responses(desk: Desk, cloud: StandInCloud, tmp_path: Path) -> None:
+    ids = tmp_path / "ids"
+    ids.write_text("resp_1\n")
+    lists = ("files", "batches", "fine_tuning/jobs", "vector_stores", "chat/completions")
+    cloud.faults += [Fault("status", status=404, times=-1, path=f"/v1/{one}") for one in lists]
+    for _ in range(2):
+        assert run(desk, ids=ids).whole
+    with pytest.raises(RackwrightError, match="the provider lists nothing"):
+        run(desk)
 
 
 def test_a_list_that_the_provider_doesnt_have(desk: Desk, cloud: StandInCloud) -> None:

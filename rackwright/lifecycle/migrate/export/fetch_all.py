@@ -80,8 +80,8 @@ class Exporter:
         with self._threads():
             for kind in LISTED:
                 self._list(kind)
-            # An address that is wrong has none of the objects, and none of them is gone.
-            if ids or not self.tally.lists_nothing:
+            # Where lists once were, an address without any is wrong: it has no object, and yet none is gone.
+            if not self.tally.lists_nothing or (ids and not self._known_kinds - NAMED_KINDS):
                 self._ask_by_id(_of(ids))
             self._jobs.join()
             for id, by in self._named.items():

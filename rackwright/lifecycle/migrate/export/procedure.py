@@ -124,7 +124,7 @@ class _Exporting:
     def _refuse_nothing(self, tally: Tally, host: str, stopped: str) -> None:
         """An address that is wrong must not look like an account without data."""
         failed = {**tally.unlisted, **dict.fromkeys(tally.not_offered, "it doesn't have this list")}
-        if not self.asked.ids and not stopped and tally.lists_nothing:
+        if not stopped and tally.lists_nothing and not tally.kinds:
             raise RackwrightError(
                 "the provider lists nothing",
                 where=host,
