@@ -115,6 +115,7 @@ class Scene:
         began = time.perf_counter()
         assert self.site.migrate("rollback", "support")["missed"] == {}
         self.rollbacks.append(time.perf_counter() - began)
+        print(f"rollback: {self.rollbacks[-1]:.2f} s", file=sys.stderr)
 
     def try_the_way_back(self) -> None:
         """Roll back once, without which not all conversations may go to the fleet."""
@@ -161,6 +162,7 @@ class Scene:
                 began = time.perf_counter()
                 given.give(share, step, follows, {})
                 ours.append(time.perf_counter() - began)
+                print(f"change: {ours[-1]:.2f} s", file=sys.stderr)
                 follows, self.changed = step, self.changed + 1
                 theirs.append(self._peer())
         return ours, theirs
