@@ -54,6 +54,8 @@ def test_an_export_and_its_verification(desk: Desk, cloud: StandInCloud, tmp_pat
     document = ran(desk, "--json").document
     assert (document["format"], document["whole"], document["objects"]) == ("migration-export/1", True, 15)
     assert document["kinds"]["files"]["same"] == 5
+    # The list has the ids.
+    assert document["kinds"]["responses"]["same"] == 1
 
 
 def test_exit_code_12_if_the_provider_has_more(desk: Desk, cloud: StandInCloud) -> None:

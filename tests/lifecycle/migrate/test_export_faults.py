@@ -204,15 +204,28 @@ def test_a_run_that_ends_early_forgets_no_id(desk: Desk, cloud: StandInCloud, cl
     assert {("responses", "resp_1"), ("conversations", "conv_1")} <= set(what_is_there(desk))
 
 
-def test_an_address_without_lists_is_no_empty_account(desk: Desk, cloud: StandInCloud, tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_ids", [False, True])
+def test_an_address_without_lists_is_no_empty_account(
+    desk: Desk, cloud: StandInCloud, tmp_path: Path, with_ids: bool
+) -> None:
+    (tmp_path / "ids").write_text("resp_1\n")
+    desk.path.write_text(desk.path.read_text().replace("/v1\n", "/v2\n"))
+    with pytest.raises(RackwrightError, match="the provider lists nothing"):
+        run(desk, ids=tmp_path / "ids" if with_ids else None)
+    assert desk.open().entries() == ()
+
+
+@pytest.mark.parametrize("with_ids", [False, True])
+def test_an_address_that_becomes_wrong_makes_nothing_gone(
+    desk: Desk, cloud: StandInCloud, tmp_path: Path, with_ids: bool
+) -> None:
     ids = tmp_path / "ids"
     ids.write_text("resp_1\n")
     run(desk, ids=ids)
     before = desk.open().entries()
     desk.path.write_text(desk.path.read_text().replace("/v1\n", "/v2\n"))
-    for asked in ({}, {"ids": ids}):
-        with pytest.raises(RackwrightError, match="the provider lists nothing"):
-            run(desk, **asked)
+    with pytest.raises(RackwrightError, match="the provider lists nothing"):
+        run(desk, ids=ids if with_ids else None)
     assert desk.open().entries() == before
     assert not exports_of(desk).known["responses", "resp_1"].gone
 

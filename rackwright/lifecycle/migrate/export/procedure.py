@@ -123,8 +123,8 @@ class _Exporting:
 
     def _refuse_nothing(self, tally: Tally, host: str, stopped: str) -> None:
         """An address that is wrong must not look like an account without data."""
-        failed = {**tally.unlisted, **dict.fromkeys(tally.not_offered, "it doesn't have this list")}
-        if not stopped and tally.lists_nothing and not tally.kinds:
+        if not stopped and tally.lists_nothing and not tally.has_objects:
+            failed = {**tally.unlisted, **dict.fromkeys(tally.not_offered, "it doesn't have this list")}
             raise RackwrightError(
                 "the provider lists nothing",
                 where=host,

@@ -45,6 +45,11 @@ class Tally:
         """Whether no kind could be listed."""
         return len(self.unlisted.keys() | self.not_offered) == len(LISTED)
 
+    @property
+    def has_objects(self) -> bool:
+        """Whether the provider has given any object, or one that is exported already."""
+        return any(one.new or one.changed or one.same for one in self.kinds.values())
+
     def count(self, kind: str, what: str, bytes: int = 0) -> None:
         """`what`: a field of KindCount."""
         with self._lock:
