@@ -209,10 +209,14 @@ def test_an_address_without_lists_is_no_empty_account(
     desk: Desk, cloud: StandInCloud, tmp_path: Path, with_ids: bool
 ) -> None:
     (tmp_path / "ids").write_text("resp_1\n")
-    desk.path.write_text(desk.path.read_text().replace("/v1\n", "/v2\n"))
+    right = desk.path.read_text()
+    desk.path.write_text(right.replace("/v1\n", "/v2\n"))
     with pytest.raises(RackwrightError, match="the provider lists nothing"):
         run(desk, ids=tmp_path / "ids" if with_ids else None)
     assert desk.open().entries() == ()
+    desk.path.write_text(right)
+    run(desk)
+    assert (("responses", "resp_1") in what_is_there(desk)) == with_ids
 
 
 @pytest.mark.parametrize("with_ids", [False, True])
