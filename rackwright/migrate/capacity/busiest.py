@@ -70,7 +70,7 @@ def busiest(found: Arrivals, seconds: int) -> Window | None:
         begins = np.searchsorted(found.times, last - seconds, side="right")
         weights = found.summed[first + 1 : first + 1 + len(last)] - found.summed[begins]
         # Sums of the same weights may differ in their last digits.
-        place = int(np.argmax(weights >= weights.max() * (1 - 1e-9)))
+        place = int(np.argmax(weights >= np.max(weights) * (1 - 1e-9)))
         begin, weight = int(begins[place]), float(weights[place])
         if best is None or weight > best.weight * (1 + 1e-9):
             best = Window(float(found.times[begin]), seconds, first + place - begin + 1, weight)
