@@ -16,6 +16,6 @@ def running() -> Iterator[Stack]:
 @pytest.fixture
 def stack(running: Stack) -> Stack:
     running.reset()
-    # A worker that an earlier test replaced would end at any time in this one, and change the list of workers.
+    # Otherwise, a worker that an earlier test replaced may end during this one, and change the list of workers.
     running.gateway.wait_for_replaced()
     return running
