@@ -61,8 +61,12 @@ class Access(Stored):
     """From the first byte of the request to the first byte of the answer's body."""
     total_ms: Milliseconds
     prompt_tokens: int | None
-    """As counted by the engine; None: it didn't count, or the answer was a stream or larger than a buffer."""
+    """As counted by the engine; None: no engine had the request, or it refused it or didn't count."""
     completion_tokens: int | None
+    cached_tokens: int | None = None
+    """Those of the prompt that the engine didn't compute anew; None: it didn't say."""
+    estimated: bool | None = None
+    """True: the engine said nothing of these counts, or its answer broke off, so they are estimates."""
     canary: bool | None = None
     """Whether its conversation goes to the canary; None: there is no canary, or the conversation is older than it."""
     conversation: int | None = None
@@ -135,6 +139,8 @@ def log_format(folder: str) -> str:
         "total_ms": "%Ta",
         "prompt_tokens": "%[var(txn.json.prompt_tokens,null)]",
         "completion_tokens": "%[var(txn.json.completion_tokens,null)]",
+        "cached_tokens": "%[var(txn.json.cached_tokens,null)]",
+        "estimated": "%[var(txn.json.estimated,null)]",
         "canary": "%[var(txn.json.canary,null)]",
         "conversation": "%[var(txn.json.conversation,null)]",
         "side": "%[var(txn.json.side,null)]",
@@ -143,13 +149,15 @@ def log_format(folder: str) -> str:
     return _json(items)
 
 
-def error_log_format() -> str:
-    """Return the log-format for a connection without a request: TLS failed, or it wasn't HTTP."""
+def error_log_format(*, end: End = "refused", key: str = "null", path: str = "null") -> str:
+    """Return the log-format for a connection without a request: TLS failed, it wasn't HTTP, or a client left."""
     items = dict.fromkeys(Access.model_fields, "null") | {
         "format": f'"{FORMAT}"',
         "time": '"%[date(0,ms),ms_utime(%Y-%m-%dT%H:%M:%S.%3NZ)]"',
+        "key": key,
+        "path": path,
         "status": "%ST",
-        "end": '"refused"',
+        "end": f'"{end}"',
         "bytes": "%B",
     }
     return _json(items)

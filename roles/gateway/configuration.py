@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rackwright.operations.haproxy.config_text import render
 from rackwright.operations.haproxy.paths import CLOUD_KEYS, Paths, endpoint
 from rackwright.roles.gateway.access_log import ENDS, error_log_format, log_format
-from rackwright.roles.gateway.settings import FOLDER, LEFT, Key, RevokedKey, RoutedModel, Settings
+from rackwright.roles.gateway.settings import BASIC_PATHS, FOLDER, LEFT, Key, RevokedKey, RoutedModel, Settings
 from rackwright.roles.host_proxy.settings import KEY_HEADER
 
 PATHS = Paths(configuration=FOLDER, run="/run/rackwright-gateway")
+READER_PATHS = Paths(configuration="/etc/rackwright/reader", run="/run/rackwright-reader")
+READ_SOCKET = "read.sock"
+"""Name of a socket of the gateway and of one of the reader: each sends the other one large requests."""
+MOST_SMALL_BYTES = 262144
+"""A larger body is a large request, which goes through the reader."""
+ARRIVAL_SECONDS = 300
+"""How long a large request may take to arrive."""
+READER_THREADS = 2
+"""How many threads the reader has. Each keeps some buffers of the largest size."""
 TEMPLATES = Path(__file__).parent / "templates"
 HEADER_BYTES = 65536
 """What a buffer holds in addition to the largest body: headers, half of this at most, and what HAProxy adds."""
@@ -40,6 +49,8 @@ CAPTURES = "captures.map"
 """Name of the file of captures: served name → share, end and largest body. Not rendered here either."""
 MOST_COPIES = 256
 """How many copies of requests each thread keeps for the unit that records them."""
+MOST_COPIED_BYTES = 16 * 2**20
+"""How many bytes of copies each thread keeps. A larger request isn't recorded."""
 
 
 CLIENT_ERRORS = (
@@ -62,21 +73,30 @@ MOST_ERROR_BYTES = 4000
 """How much is kept of what an engine says about a wrong request: it may quote all of it."""
 OWNER = "rackwright"
 """What GET /v1/models says as `owned_by`."""
+BUSIER_PERCENT = 125
+"""How busy a replica may be, in percent of the mean, before conversations that it knows spill over to others."""
+NEVER_BUSY = 2
+"""How many requests never make a replica too busy."""
 REPLACED = "replaced.map"
 """Name of an empty map file next to the configuration. A worker that has an entry of it in memory was replaced."""
 EARLY = "early.map"
 """Name of another one: model → until when new requests wait although its last server is up, Unix seconds."""
 
 
-def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
+def haproxy_cfg(settings: Settings, paths: Paths = PATHS, reader: Paths = READER_PATHS) -> str:
+    """Return the configuration of the gateway that clients connect to."""
     return render(
         TEMPLATES,
         "haproxy.cfg.j2",
         settings=settings,
         tls=settings.tls,
         paths=paths,
+        reader=reader,
+        read_socket=READ_SOCKET,
+        most_small_bytes=MOST_SMALL_BYTES,
+        arrival_seconds=ARRIVAL_SECONDS,
         endpoint=endpoint,
-        bufsize=settings.max_request_bytes + HEADER_BYTES,
+        bufsize=min(settings.max_request_bytes, MOST_SMALL_BYTES) + HEADER_BYTES,
         most_incomplete_bytes=HEADER_BYTES,
         most_header_bytes=HEADER_BYTES // 2,
         most_url_bytes=HEADER_BYTES // 8,
@@ -91,13 +111,16 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         left_out=LEFT_OUT,
         captures=CAPTURES,
         most_copies=MOST_COPIES,
-        # Room for one of the largest requests, and for more of the usual ones.
-        most_copied_bytes=max(2 * settings.max_request_bytes, 8 * 2**20),
+        most_copied_bytes=MOST_COPIED_BYTES,
         replaced=REPLACED,
         early=EARLY,
         left=LEFT,
         log_format=log_format(paths.configuration),
         error_log_format=error_log_format(),
+        basic_paths=BASIC_PATHS,
+        salted=[model.name for model in settings.with_engines if model.salts],
+        busier_percent=BUSIER_PERCENT,
+        never_busy=NEVER_BUSY,
         key_header=KEY_HEADER,
         owner=OWNER,
         client_errors=CLIENT_ERRORS,
@@ -105,6 +128,28 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         cloud_keys=f"{paths.run}/{CLOUD_KEYS}",
         no_address=NO_ADDRESS,
         most_error_bytes=MOST_ERROR_BYTES,
+    )
+
+
+def reader_cfg(settings: Settings, paths: Paths = READER_PATHS, gateway: Paths = PATHS) -> str:
+    """Return the configuration of the reader, which takes large requests in for the gateway."""
+    return render(
+        TEMPLATES,
+        "reader.cfg.j2",
+        settings=settings,
+        paths=paths,
+        gateway=gateway,
+        read_socket=READ_SOCKET,
+        arrival_seconds=ARRIVAL_SECONDS,
+        reader_threads=READER_THREADS,
+        bufsize=settings.max_request_bytes + HEADER_BYTES,
+        deepest=DEEPEST,
+        most_groups=MOST_GROUPS,
+        log_format=log_format(paths.configuration),
+        # Its client left before anything of the request got here.
+        error_log_format=error_log_format(
+            end="client_aborted", key='"%[fc_pp_tlv(0xF1)]"', path='"%[fc_pp_tlv(0xF2)]"'
+        ),
     )
 
 
@@ -156,6 +201,11 @@ def _route(model: RoutedModel, name: str) -> str:
     return route if adapter or not model.cloud else f"{route}|{model.cloud}"
 
 
+def apis_map(settings: Settings) -> str:
+    """Return model|path → yes for each path that a model's engine serves."""
+    return "".join(f"{model.name}|{path} yes\n" for model in settings.with_engines for path in sorted(model.apis))
+
+
 def models_json(settings: Settings) -> str:
     """Return the answer to GET /v1/models."""
     names = sorted((name, model.created) for model in settings.models for name in (*model.names, *model.adapters))
@@ -173,17 +223,31 @@ def maps(settings: Settings) -> dict[str, str]:
     """Return the files that HAProxy reads in addition to its configuration, by name; all except the keys."""
     return {
         "models.map": models_map(settings),
+        "apis.map": apis_map(settings),
         "models.json": models_json(settings),
         "ends.map": ends_map(),
         REPLACED: "",
         EARLY: "",
-        **{name: (TEMPLATES / name).read_text() for name in _programs(settings)},
+        **_programs(_READ_BY_BOTH),
+        **_programs(_gateway_programs(settings)),
     }
 
 
-def _programs(settings: Settings) -> Iterator[str]:
-    yield from ("conversation.lua", "downtime.lua", "json_text.lua", "nesting.lua", "not_http.lua", "reuse.lua")
+def reader_files() -> dict[str, str]:
+    """Return the files that the reader reads in addition to its configuration, by name."""
+    return {"ends.map": ends_map(), **_programs((*_READ_BY_BOTH, "whole.lua"))}
+
+
+_READ_BY_BOTH = ("conversation.lua", "facts.lua", "json_text.lua", "nesting.lua")
+
+
+def _programs(names: Iterable[str]) -> dict[str, str]:
+    return {name: (TEMPLATES / name).read_text() for name in names}
+
+
+def _gateway_programs(settings: Settings) -> Iterator[str]:
+    yield from ("answer.lua", "downtime.lua", "not_http.lua", "reuse.lua", "routing.lua", "salt.lua", "tokens.lua")
     if settings.clouds:
-        yield "cloud.lua"
+        yield "whole.lua"
     if settings.captures:
         yield "capture.lua"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
+from rackwright.client_apis import BASICS
 from rackwright.ports import PEERS_PORT
 from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values.amounts import Port
 from rackwright.values.base import Frozen
 from rackwright.values.network import AddressField
 from rackwright.values.paths import HostPath
-from rackwright.values.text import Line, Name, Origin, ServedName, Sha256
+from rackwright.values.text import Line, Name, Origin, ServedName, Sha256, Shape
 
 FOLDER = "/etc/rackwright/gateway"
 LEFT = "left"
@@ -23,6 +24,8 @@ ADDRESSES = 4
 """How many addresses of a cloud a gateway uses at the same time."""
 Side = Literal["", "cloud", "fleet"]
 """Who answers a key's requests: the model's cloud, its replicas, or, if empty, the side that answers clients."""
+BASIC_PATHS = tuple(api.path for api in BASICS)
+HttpPath = Annotated[str, Shape("(/[a-z0-9_]+)+", "should be a path like /v1/responses")]
 Downtime = Literal["queue", "reject"]
 """Requests for a model in planned downtime wait for at most `queue_timeout_seconds`, or get 503 immediately."""
 
@@ -92,6 +95,10 @@ class RoutedModel(Frozen):
     """The cloud that answers clients; None: its replicas do."""
     created: int = 0
     """When its version was locked, Unix seconds; 0: an older lock doesn't say."""
+    apis: tuple[HttpPath, ...] = BASIC_PATHS
+    """The paths that its engine serves for clients. A cloud is asked only for the basic ones."""
+    by_prefix: bool = False
+    """Whether a conversation goes to the replica that has computed its beginning; False: to the least busy one."""
     salts: bool = False
     """Whether its engine reuses a prompt only among requests with the same `cache_salt`, and answers only to its own
     names."""
@@ -162,14 +169,21 @@ class Settings(Frozen):
     downtime: Downtime = "queue"
     cors: tuple[Origin, ...] = ()
     """Origins whose pages may use the API from a browser."""
-    max_request_bytes: int = 1048576
+    max_request_bytes: int = 20971520
     """A request with a larger body is refused."""
+    large_requests: int = 64
+    """How many requests larger than a usual one may be on their way through the gateway."""
     key_concurrency: int = 100
     """Concurrent requests of a key that has no limit of its own; 0: no limit."""
     captures: HostPath | None = None
     """Socket of the unit that records requests for a migration; None: this gateway records none."""
     connections: int = 4000
     """Maximum number of connected clients, including idle ones."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path that names a model in its body."""
+        return tuple(sorted({*BASIC_PATHS, *(path for model in self.models for path in model.apis)}))
 
     @property
     def with_engines(self) -> tuple[RoutedModel, ...]:
@@ -194,4 +208,4 @@ class Settings(Frozen):
     @property
     def units(self) -> tuple[str, ...]:
         """Every systemd unit of this role."""
-        return ("rackwright-gateway.service",)
+        return ("rackwright-reader.service", "rackwright-gateway.service")

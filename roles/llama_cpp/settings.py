@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from rackwright.client_apis import served
 from rackwright.launch import CudaVersion, Engine, Launch, Task, Versioned, Widths
+from rackwright.roles.llama_cpp.apis import APIS, order
 from rackwright.roles.llama_cpp.log_lines import log_lines
 from rackwright.values.text import Line, Shape
 
@@ -58,6 +60,10 @@ class Settings(Versioned):
         if flags := sorted(name for name, value in args.items() if str(value).startswith("--")):
             raise ValueError(f"{', '.join(flags)}: the value is an argument; set that argument by its own name")
         return args
+
+    def apis(self, task: Task) -> tuple[str, ...]:
+        """Return the paths that this version serves for clients of a model of this task."""
+        return served(APIS, task, self.version, order)
 
     @property
     def loads(self) -> tuple[str, ...]:

@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from rackwright.client_apis import served
 from rackwright.launch import CudaVersion, Engine, Launch, Member, Reach, Task, Versioned, Widths, even_widths
+from rackwright.roles.vllm.apis import APIS, order
 from rackwright.roles.vllm.log_lines import log_lines
 from rackwright.values.amounts import Size
 from rackwright.values.paths import HostPath
@@ -195,6 +197,10 @@ class Settings(Versioned):
     @property
     def salts(self) -> bool:
         return True
+
+    def apis(self, task: Task) -> tuple[str, ...]:
+        """Return the paths that this version serves for clients of a model of this task."""
+        return served(APIS, task, self.version, order)
 
     def launch(self, engine: Engine) -> Launch:
         """Return the process of one engine, or of one member of a replica over several hosts.

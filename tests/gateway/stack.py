@@ -182,6 +182,7 @@ class Stack:
     settings: Gateway
     proxied: HostProxy
     gateway: Running
+    reader: Running
     host_proxy: Running
     log: LogSink
     engines: dict[str, StandInEngine]
@@ -197,8 +198,16 @@ class Stack:
             (folder / name).write_text(content)
         (folder / "keys.applied").write_text(gateway_files.applied_keys(settings))
         self.gateway.merge_keys()
-        cfg = gateway_files.haproxy_cfg(settings, self.gateway.paths)
+        cfg = gateway_files.haproxy_cfg(settings, self.gateway.paths, self.reader.paths)
         (folder / "haproxy.cfg").write_text(asking_sooner(cfg) if self.sooner else cfg)
+        self._write_reader(settings)
+
+    def _write_reader(self, settings: Gateway) -> None:
+        folder = Path(self.reader.paths.configuration)
+        for name, content in gateway_files.reader_files().items():
+            (folder / name).write_text(content)
+        cfg = gateway_files.reader_cfg(settings, self.reader.paths, self.gateway.paths)
+        (folder / "haproxy.cfg").write_text(cfg)
 
     def connect(self, timeout: float = 60) -> HTTPSConnection:
         trusted = ssl.create_default_context(cadata=self.ca.pem)
@@ -271,7 +280,7 @@ def running_stack(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rw-")))
         ca = CertificateAuthority(folder)
-        gateway, host_proxy = _proxies(folder, ca)
+        gateway, reader, host_proxy = _proxies(folder, ca)
         engines, agents = {}, {}
         for model in ("assistant", "coder"):
             engines[model] = stack.enter_context(serve(folder / f"{model}.sock"))
@@ -281,11 +290,11 @@ def running_stack(
         log = LogSink(folder / "log")
         stack.callback(log.close)
         settings = _gateway(proxied)
-        running = Stack(folder, ca, settings, proxied, gateway, host_proxy, log, engines, agents, sooner)
+        running = Stack(folder, ca, settings, proxied, gateway, reader, host_proxy, log, engines, agents, sooner)
         running.write(running.settings)
         cfg = host_proxy_files.haproxy_cfg(proxied, host_proxy.paths)
         Path(host_proxy.paths.configuration, "haproxy.cfg").write_text(asking_sooner(cfg) if sooner else cfg)
-        for proxy in (host_proxy, gateway):
+        for proxy in (host_proxy, reader, gateway):
             proxy.start()
             stack.callback(proxy.stop)
         running.reset()
@@ -305,14 +314,16 @@ def second_gateway(first: Stack) -> Iterator[Stack]:
         for suffix in ("key.cred", "ca.crt"):
             (folder / f"{cloud}.{suffix}").symlink_to(first.folder / f"{cloud}.{suffix}")
     paths = replace(_paths(folder, "gateway"), certificates=str(folder))
+    reader = Running(Proxy(f"{first.folder.name}-reader2", "test", _paths(folder, "reader"), ()))
     (folder / "drains").mkdir()
     proxy = replace(first.gateway.proxy, paths=paths, drains=str(folder / "drains"), ledger="gateways/accepted.gate2")
     peers = [Peer(name=f"gate{index + 1}", address=alone.address, port=port) for index, port in enumerate(ports)]
     settings = alone.model_copy(
         update={"name": "gate2", "port": free_port(), "peers": (peers[0],), "peers_port": ports[1]}
     )
-    second = replace(first, settings=settings, gateway=Running(proxy))
+    second = replace(first, settings=settings, gateway=Running(proxy), reader=reader)
     second.write(settings)
+    second.reader.start()
     second.gateway.start()
     first.write(alone.model_copy(update={"peers": (peers[1],), "peers_port": ports[0]}))
     first.gateway.reload()
@@ -320,6 +331,7 @@ def second_gateway(first: Stack) -> Iterator[Stack]:
         yield second
     finally:
         second.gateway.stop()
+        second.reader.stop()
 
 
 def _paths(folder: Path, name: str) -> Paths:
@@ -337,7 +349,8 @@ def _paths(folder: Path, name: str) -> Paths:
     )
 
 
-def _proxies(folder: Path, ca: CertificateAuthority) -> tuple[Running, Running]:
+def _proxies(folder: Path, ca: CertificateAuthority) -> tuple[Running, Running, Running]:
+    """Return the gateway, its reader, and the host proxy."""
     ca.issue("gateway", ("llm.lab", "127.0.0.1"), client=False)
     ca.issue("gateway-client", ("gate1",), client=True)
     ca.issue("host-proxy", ("gpu1", "127.0.0.1"), client=False)
@@ -351,7 +364,9 @@ def _proxies(folder: Path, ca: CertificateAuthority) -> tuple[Running, Running]:
     unit = f"{folder.name}-gateway"
     gateway = Proxy(unit, "test", _paths(folder, "gateway"), ("gateway", "gateway-client"), drains=drains)
     gateway = replace(gateway, ledger="gateways/accepted.gate1")
-    return Running(gateway), Running(Proxy("host-proxy", "test", _paths(folder, "host-proxy"), ("host-proxy",)))
+    reader = Proxy(f"{folder.name}-reader", "test", _paths(folder, "reader"), ())
+    host_proxy = Proxy("host-proxy", "test", _paths(folder, "host-proxy"), ("host-proxy",))
+    return Running(gateway), Running(reader), Running(host_proxy)
 
 
 def _proxied(folder: Path, agents: dict[str, StandInAgent]) -> HostProxy:

@@ -64,7 +64,7 @@ def test_a_key_has_a_salt_of_its_own_that_does_not_tell_the_key(stack: Stack) ->
         b'{"model":"coder","cache_salt":"mine","cache_salt":"mine"}',
         b'{"model":"coder","cache\\u005fsalt":"mine"}',
         b'{"model":"coder","cache_salt":null} \r\n\t ',
-        b'{"model":"coder","cache_salt":{"x":"}"}}' + b" " * 5000,
+        b'{"model":"coder","cache_salt":{"x":"}"}}' + b" " * 1000,
         '{"model":"coder","cache_salt":"mine","ä":"ä"}'.encode(),
     ],
 )
@@ -102,7 +102,8 @@ def test_a_broken_request_does_not_become_a_whole_one_without_the_salt(stack: St
 def test_an_encoding_that_python_guesses_hides_no_request_from_the_salt(stack: Stack, encoding: str) -> None:
     encoded = BODY.decode().encode(encoding)
     for body in (encoded, " \n".encode(encoding) + BODY, encoded[:2] + BODY, encoded[:4] + BODY):
-        assert error(stack.send(body=body)) == (404, "model_not_found")
+        assert error(stack.send(body=body)) in ((404, "model_not_found"), (400, "invalid_request"))
+    assert not stack.engines["coder"].requests
 
 
 def test_a_request_whose_length_is_not_known_is_salted(stack: Stack) -> None:
@@ -145,7 +146,7 @@ def test_what_is_asked_again_is_salted_once(stack: Stack, failure: int) -> None:
 
 
 def test_a_request_that_cannot_be_salted_is_not_passed_on(stack: Stack) -> None:
-    script = Path(stack.gateway.paths.configuration, "reuse.lua")
+    script = Path(stack.gateway.paths.configuration, "salt.lua")
     text = script.read_text()
     try:
         for broken in ("http_headers(txn, message)\n", "http_payload(_, message)\n"):
@@ -159,14 +160,14 @@ def test_a_request_that_cannot_be_salted_is_not_passed_on(stack: Stack) -> None:
     assert stack.send("coder").status == 200
 
 
-@pytest.mark.parametrize("step", ["local length = message", "local text = message"])
+@pytest.mark.parametrize("step", ["local length = headers", "local text = message"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_an_answer_from_which_figures_cannot_be_removed_is_not_passed_on(
     stack: Stack, step: str, stream: bool
 ) -> None:
     engine = stack.engines["assistant"]
     engine.answer, engine.events = b"{" + figures(16) + b"}", (PROGRESS,)
-    script = Path(stack.gateway.paths.configuration, "reuse.lua")
+    script = Path(stack.gateway.paths.configuration, "answer.lua")
     text = script.read_text()
     assert step in text
     try:

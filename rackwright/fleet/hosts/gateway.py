@@ -45,6 +45,7 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | No
         response_timeout_seconds=asked.response_timeout,
         queue_timeout_seconds=asked.queue_timeout,
         max_request_bytes=asked.max_request,
+        large_requests=asked.large_requests,
         key_concurrency=0 if asked.key_concurrency == "unlimited" else asked.key_concurrency,
         cors=asked.cors,
         downtime=fleet.file.rollout.downtime,
@@ -78,7 +79,9 @@ def _routed(fleet: Fleet, lock: Lock, model: str) -> RoutedModel:
         names=asked.names,
         adapters=tuple(asked.adapters),
         servers=tuple(server_of(fleet, lock, replica) for replica in fleet.replicas_of(model)),
+        by_prefix=asked.by_prefix,
         salts=asked.runtime.salts,
+        apis=asked.runtime.apis(asked.task),
         cloud=asked.cloud,
     )
 

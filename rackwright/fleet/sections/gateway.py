@@ -51,7 +51,9 @@ class Gateway(Frozen):
     queue_timeout: Annotated[Seconds, Field(ge=1, le=3600)] = 60
     """How long a request may wait for a free slot, or for a replica during planned downtime."""
     response_timeout: Annotated[Seconds, Field(ge=1, le=86400)] = 3600
-    max_request: Annotated[Size, Field(ge=65536, le=67108864)] = 1048576
+    max_request: Annotated[Size, Field(ge=65536, le=67108864)] = 20971520
     """Bytes of a request's body. A gateway keeps a request in memory until it is complete."""
+    large_requests: Annotated[int, Field(ge=2, le=1000)] = 64
+    """How many requests larger than 256 KiB each gateway may have at the same time. They bound its memory."""
     key_concurrency: Concurrency = 100
     """Requests that a key without a `concurrency` of its own may have at each gateway at the same time."""

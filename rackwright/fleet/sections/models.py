@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -60,8 +60,16 @@ class Model(Frozen):
     """Service-level objectives; `verify --full` and `bench` test them."""
     canary: Canary | None = None
     """Test the first updated replica with a share of the traffic before the others are updated."""
+    routing: Literal["prefix", "least_busy"] | None = None
+    """Which replica a request goes to: `prefix`, the one that has computed the beginning of its conversation, or the
+    least busy one. If absent, `prefix` for text and `least_busy` for embeddings, which have no such beginning."""
     cloud: Name | None = None
     """Which of `clouds` answers clients for now, although the model has replicas; the replicas do if absent."""
+
+    @property
+    def by_prefix(self) -> bool:
+        """Whether a conversation goes to the replica that has computed its beginning."""
+        return self.routing == "prefix" if self.routing else self.task is Task.GENERATE
 
     @property
     def adapters(self) -> Mapping[str, str]:

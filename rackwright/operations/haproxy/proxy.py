@@ -42,6 +42,8 @@ class Proxy:
     """A table with a worker's process id at the end of each key; a reload keeps what each worker counted in gpc0."""
     starts: str = ""
     """A unit that is started, without waiting for it, after each start and reload."""
+    is_local: bool = False
+    """Whether it only uses sockets of this host, so that it needs no network."""
     also_read: tuple[str, ...] = ()
     """Other roles' files that it reads at each start and reload."""
 
@@ -80,6 +82,7 @@ class Proxy:
             groups=self.groups,
             mounts=self.mounts,
             drains=self.drains,
+            is_local=self.is_local,
         )
 
 

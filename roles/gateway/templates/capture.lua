@@ -24,13 +24,24 @@ local function drop(why, count)
     end
 end
 
+local function full(size) return waiting >= most_copies or waiting_bytes + size > most_bytes end
+
+local function keep(head, body)
+    if full(#body) then
+        drop("full", 1)
+        return
+    end
+    waiting, waiting_bytes = waiting + 1, waiting_bytes + #body
+    queue:push(head .. body)
+end
+
 local function copy(txn)
-    local size = txn.f:req_body_len()
-    if size > tonumber(txn:get_var("txn.capture_most")) then
+    local size = txn:get_var("txn.body_bytes")
+    if size > math.min(tonumber(txn:get_var("txn.capture_most")), most_bytes) then
         drop("large", 1)
         return
     end
-    if waiting >= most_copies or waiting_bytes + size > most_bytes then
+    if full(size) then
         drop("full", 1)
         return
     end
@@ -39,15 +50,40 @@ local function copy(txn)
         "request %d.%06d %s %s %s %s %d\n",
         now.sec, now.usec, txn.f:unique_id(), txn:get_var("txn.key"), txn.f:path(), txn:get_var("txn.name"), size
     )
-    local text = head .. txn.f:req_body()
-    waiting, waiting_bytes = waiting + 1, waiting_bytes + size
-    queue:push(text)
+    -- A large request isn't here yet, but passes through a filter.
+    if (txn:get_var("txn.found") or "") ~= "" then
+        txn:set_var("txn.copied", head)
+    else
+        keep(head, txn.f:req_body())
+    end
 end
 
 -- Whatever goes wrong here is the copy's loss, never the request's.
 core.register_action("capture", { "http-req" }, function(txn)
     if not pcall(copy, txn) then drop("fault", 1) end
 end)
+
+local Copy = { id = "copy", flags = filter.FLT_CFG_FL_HTX }
+Copy.__index = Copy
+
+function Copy:new() return setmetatable({ parts = {} }, Copy) end
+
+function Copy:http_headers(txn, message)
+    if not message.channel:is_resp() then
+        self.head = txn:get_var("txn.copied")
+        if self.head then filter.register_data_filter(self, message.channel) end
+    end
+    return filter.CONTINUE
+end
+
+function Copy:http_payload(_, message)
+    local text = message:body() or ""
+    self.parts[#self.parts + 1] = text
+    if message:eom() and not pcall(keep, self.head, table.concat(self.parts)) then drop("fault", 1) end
+    return #text
+end
+
+core.register_filter("copy", Copy, function(copying) return copying end)
 
 local function said(socket, text)
     local sent, why = socket:send(text)

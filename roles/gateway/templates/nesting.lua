@@ -27,11 +27,6 @@ local INTERNAL = {
     id_slot = true, n_cache_reuse = true, return_progress = true, verbose = true,
 }
 
--- Return the key as the engine reads it: any character may be written with an escape.
-local function unescaped(key)
-    return (key:gsub("\\u00(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
-end
-
 -- An opening parenthesis may also be written \u0028. Closing ones don't count, because not each of them closes a group.
 local function too_many_groups(text)
     local _, plain = text:gsub("%(", "")
@@ -74,44 +69,40 @@ local function deep_inside(text)
     return false
 end
 
--- Return "depth", "groups", "range" or "internal" if the engine must not get the body, nil if it may. A body that isn't JSON may be
--- judged wrongly: engines refuse it.
-local function excess(body)
-    local at, depth, compiled, arguments, lengths = 1, 0, false, false, {}
-    while true do
-        local found = find(body, '["%[%]{}]', at)
-        if not found then return nil end
-        local letter = byte(body, found)
-        at = found + 1
-        if letter == QUOTE then
-            local quote = closing_quote(body, at)
-            if not quote then return nil end
-            if find(body, "^%s*:", quote + 1) then
-                local key = unescaped(sub(body, at, quote - 1))
-                if depth == 1 and INTERNAL[key] then return "internal" end
-                compiled = COMPILED[key]
-                arguments = key == "arguments"
-                if (LENGTHS[key] or INTEGERS[key]) and lengths[depth] and endless(body, quote + 1, key, lengths[depth]) then
-                    return "range"
-                end
-            elseif arguments then
-                if deep_inside(sub(body, at, quote - 1)) then return "depth" end
-                arguments = false
-            elseif compiled then
-                local text = sub(body, at, quote - 1)
-                if too_many_groups(text) then return "groups" end
-                if reversed_range(text) then return "range" end
-                compiled = false
-            end
-            at = quote + 1
-        elseif letter == OPEN_ARRAY or letter == OPEN_OBJECT then
-            depth, compiled, arguments = depth + 1, false, false
-            if depth > deepest then return "depth" end
-            lengths[depth] = {}
-        else
-            depth = depth - 1
+-- Return a reader for read_json. Afterwards its `wrong` is "depth", "groups", "range" or "internal" if an engine must not get
+-- the body, and nil if it may. A body that isn't JSON may be judged wrongly: engines refuse it.
+function limits_of(body)
+    local limits = {}
+    local compiled, arguments, lengths = false, false, {}
+    local function key(depth, first, last)
+        local name = unescaped(sub(body, first, last))
+        if depth == 1 and INTERNAL[name] then return "internal" end
+        compiled = COMPILED[name]
+        arguments = name == "arguments"
+        if (LENGTHS[name] or INTEGERS[name]) and lengths[depth] and endless(body, last + 2, name, lengths[depth]) then
+            return "range"
         end
     end
+    local function value(first, last)
+        if arguments then
+            arguments = false
+            return deep_inside(sub(body, first, last)) and "depth" or nil
+        elseif compiled then
+            compiled = false
+            local text = sub(body, first, last)
+            return too_many_groups(text) and "groups" or reversed_range(text) and "range" or nil
+        end
+    end
+    function limits.text(depth, first, last, is_key)
+        if limits.wrong then return end
+        if is_key then limits.wrong = key(depth, first, last) else limits.wrong = value(first, last) end
+    end
+    function limits.opens(depth)
+        compiled, arguments = false, false
+        if depth >= deepest then limits.wrong = limits.wrong or "depth" else lengths[depth + 1] = {} end
+    end
+    function limits.closes() end
+    return limits
 end
 
 -- Parameters with which a client would choose other models at some clouds.
@@ -123,7 +114,7 @@ local WORDS = { ["true"] = true, ["false"] = true, null = true, e = true, E = tr
 -- Return "model" if the body may say more than once which model it is for, "internal" if it may name other models, nil if not.
 -- The key may not be for what a cloud takes. The gateway takes the first model. A cloud may take the last, may ignore case, and
 -- may read what isn't JSON: comments, other quotes, names without quotes or with needless escapes.
-local function ambiguous(body)
+function ambiguous(body)
     local at, depth, models = 1, 0, 0
     while true do
         local found = find(body, "[^%s%d,:.+-]", at)
@@ -152,12 +143,3 @@ local function ambiguous(body)
         end
     end
 end
-
--- Set txn.excess to what is wrong with the body, or to "none". If the script ends early, it isn't set. What ends an engine
--- doesn't end a cloud.
-core.register_action("nesting", { "http-req" }, function(txn)
-    -- A body of many small chunks fills the buffer before it is complete.
-    local judge = txn:get_var("txn.cloud") and ambiguous or excess
-    local wrong = txn.req:is_full() and "size" or judge(txn.f:req_body() or "")
-    txn:set_var("txn.excess", wrong or "none")
-end)

@@ -1,0 +1,26 @@
+"""Which APIs a version of vLLM has."""
+
+from __future__ import annotations
+
+import re
+
+from rackwright.client_apis import BASICS, EMBEDS, GENERATES, ClientApi
+
+FIRST = "0.32.0"
+"""The oldest version whose paths were looked up."""
+
+APIS = (
+    *BASICS,
+    ClientApi("/v1/responses", GENERATES, FIRST),
+    ClientApi("/v1/messages", GENERATES, FIRST),
+    ClientApi("/v1/messages/count_tokens", GENERATES, FIRST),
+    ClientApi("/tokenize", GENERATES | EMBEDS, FIRST),
+)
+"""Source: vllm/entrypoints of 0.32.0. It has /v1/rerank, /v1/score and /v1/audio/transcriptions, too, for models that are
+for those tasks."""
+
+
+def order(version: str) -> tuple[int, ...] | None:
+    """Return the numbers of a release like 0.32.0; None: the version isn't one."""
+    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return tuple(map(int, numbers.groups())) if numbers else None
