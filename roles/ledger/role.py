@@ -6,13 +6,13 @@ from pyinfra.api.deploy import deploy
 
 from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.filesystem.folder import folder
-from rackwright.operations.filesystem.shipped import Shipped, program
+from rackwright.operations.filesystem.shipped import LOG_PROGRAM, Shipped, program
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import UNITS, running, systemd_unit
 from rackwright.roles.ledger import units
 from rackwright.roles.ledger.settings import FOLDER, SERVICE, TABLES, TIMER, Settings
 
-PROGRAM = Shipped(FOLDER, ("rackwright/roles/ledger/program",))
+PROGRAM = Shipped(FOLDER, (LOG_PROGRAM, "rackwright/roles/ledger/program"))
 
 
 @deploy("ledger")

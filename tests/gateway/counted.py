@@ -10,10 +10,11 @@ from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
+from rackwright.operations.log_program.document import save
+from rackwright.operations.log_program.journal import Journal, Place
 from rackwright.roles.gateway.access_log import TAG
 from rackwright.roles.ledger.program.book import Book
-from rackwright.roles.ledger.program.journal import Journal, Place
-from rackwright.roles.ledger.program.main import Sources, ask_tables, load, look, save
+from rackwright.roles.ledger.program.main import Sources, ask_tables, load, look
 from rackwright.roles.ledger.settings import Settings
 from rackwright.roles.ledger.units import tables_script
 from tests.gateway.leaving_cloud import leaving_cloud, reach

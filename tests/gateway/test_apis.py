@@ -42,7 +42,9 @@ def test_an_api_passes_for_the_model_whose_engine_serves_it(served: Stack, path:
     assert not served.engines["coder"].requests
 
 
-@pytest.mark.parametrize("path", ["/v1/responses/resp_1", "/v1/messages/batches", "/v1/rerank", "/detokenize", "/slots"])
+@pytest.mark.parametrize(
+    "path", ["/v1/responses/resp_1", "/v1/messages/batches", "/v1/rerank", "/detokenize", "/slots"]
+)
 def test_everything_else_stays_closed(served: Stack, path: str) -> None:
     assert served.send(path=path).status == 404
     assert not served.engines["assistant"].requests
@@ -61,7 +63,9 @@ def test_everything_else_stays_closed(served: Stack, path: str) -> None:
         ({"background": True}, False),
     ],
 )
-def test_what_an_engine_would_have_to_remember_is_refused(served: Stack, sent: dict[str, object], passes: bool) -> None:
+def test_what_an_engine_would_have_to_remember_is_refused(
+    served: Stack, sent: dict[str, object], passes: bool
+) -> None:
     response = served.send(path=RESPONSES, body=json.dumps({"input": "Hi", "model": "assistant", **sent}).encode())
     if passes:
         assert response.status == 200

@@ -73,7 +73,7 @@ def test_a_conversation_stays_with_its_replica_and_each_replica_has_its_own(rout
 def test_instructions_and_escapes_change_nothing(routed: Stack) -> None:
     system: Turns = [("system", "Be brief.")]
     for number in range(10):
-        turns: Turns = [*system, ("user", f"Grüße, Nr. {number} 😀 \\u00fc \"/\n")]
+        turns: Turns = [*system, ("user", f'Grüße, Nr. {number} 😀 \\u00fc "/\n')]
         answered: Turns = [*turns, ("assistant", "Ja."), ("user", "Und dann?")]
         assert ask(routed, turns) == ask(routed, answered, escaped=False) == ask(routed, answered)
 
@@ -109,7 +109,9 @@ def test_a_busy_replica_spills_over(routed: Stack) -> None:
     replicas: list[str | None] = []
     for engine in routed.engines.values():
         engine.hold = True
-    asking = [threading.Thread(target=lambda: replicas.append(ask(routed, opening(1)))) for _ in range(NEVER_BUSY + 1)]
+    asking = [
+        threading.Thread(target=lambda: replicas.append(ask(routed, opening(1)))) for _ in range(NEVER_BUSY + 1)
+    ]
     for count, thread in enumerate(asking, start=1):
         thread.start()
         eventually(lambda count=count: busy(routed) == count)

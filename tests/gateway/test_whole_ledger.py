@@ -9,9 +9,10 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.gateway.ledger import Ledgers, parse_ledger
 from rackwright.gateway.whole_ledger import Ledger, Residual, Sums, whole
+from rackwright.operations.log_program.ending import COMPLETED, REJECTED
 from rackwright.remote import Completed
 from rackwright.roles.ledger.program.book import Book
-from rackwright.roles.ledger.program.rows import COMPLETED, REJECTED, Row
+from rackwright.roles.ledger.program.rows import Row
 
 HOUR = 500_000
 NOW = (HOUR + 1) * 3_600_000

@@ -12,6 +12,7 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.fleet.ca import CertificateAuthority
 from rackwright.gateway.ledger import Ledgers
+from rackwright.operations.log_program.ending import REJECTED
 from rackwright.remote import Remote
 from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.roles.cloud.settings import Access
@@ -19,7 +20,6 @@ from rackwright.roles.cloud.settings import Settings as Clouds
 from rackwright.roles.gateway.settings import Cloud, Key, RoutedModel
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.ledger.program.book import Book, parse_book
-from rackwright.roles.ledger.program.rows import REJECTED
 from rackwright.roles.ledger.settings import DOCUMENT, SERVICE, TIMER, Settings
 from rackwright.values.secrets import Secret
 from tests.lab.deployed import LabHost

@@ -11,12 +11,21 @@ from random import Random
 
 import pytest
 
+from rackwright.operations.log_program.document import save
+from rackwright.operations.log_program.journal import Journal, Place
+from rackwright.operations.log_program.ending import (
+    CANCELLED,
+    COMPLETED,
+    INTERRUPTED,
+    REJECTED,
+    milliseconds,
+    outcome,
+)
 from rackwright.roles.ledger.program.book import Book, parse_book
-from rackwright.roles.ledger.program.journal import Journal, Place
-from rackwright.roles.ledger.program.lines import milliseconds, outcome, parse_line
-from rackwright.roles.ledger.program.main import TRIES, Sources, load, look, run, save
+from rackwright.roles.ledger.program.lines import parse_line
+from rackwright.roles.ledger.program.main import TRIES, Sources, load, look, run
 from rackwright.roles.ledger.program.reckon import narrowed
-from rackwright.roles.ledger.program.rows import CANCELLED, COMPLETED, INTERRUPTED, REJECTED, Row
+from rackwright.roles.ledger.program.rows import Row
 from rackwright.roles.ledger.program.tables import Tables, parse_tables
 
 HOUR = 3_600_000

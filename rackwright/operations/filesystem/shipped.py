@@ -20,6 +20,8 @@ START = "__main__.py"
 """What Python starts, if it is given the folder."""
 SUMS = "modules.sha256"
 """Written last, next to START. A unit doesn't start its program unless all modules have these sums."""
+LOG_PROGRAM = "rackwright/operations/log_program"
+"""The package that the programs share that read a gateway's access log."""
 _ROOT = Path(rackwright.__file__).parents[1]
 _SYNTAX = "python3 -I -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' {path}"
 

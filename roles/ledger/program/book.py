@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
 
+from rackwright.operations.log_program import document
 from rackwright.roles.ledger.program.rows import (
     DAYS_KEPT,
     GATEWAY,
@@ -157,30 +157,28 @@ def parse_book(text: str) -> Book:
 
 
 def _book(said: dict[str, object]) -> Book:
-    found = Book(_gateway(said["gateway"]), _number(said["since"]))
-    found.taken, found.read, found.dropped = _time(said["taken"]), _time(said["read"]), _number(said["dropped"])
-    found.cursor, found.last = _text(said["cursor"]), _text(said["last"])
-    found.lost = [(_time(after), _time(before)) for after, before in _list(said["lost"])]
-    for gateway, hour, key, side, workers in _list(said["accepted"]):
-        counts = {_number(pid): _number(count) for pid, count in _list(workers)}
+    found = Book(_gateway(said["gateway"]), document.number(said["since"]))
+    found.taken, found.read, found.dropped = (
+        _time(said["taken"]),
+        _time(said["read"]),
+        document.number(said["dropped"]),
+    )
+    found.cursor, found.last = document.text(said["cursor"]), document.text(said["last"])
+    found.lost = [(_time(after), _time(before)) for after, before in document.rows(said["lost"])]
+    for gateway, hour, key, side, workers in document.rows(said["accepted"]):
+        counts = {document.number(pid): document.number(count) for pid, count in document.rows(workers)}
         found.accepted[_gateway(gateway), _row(hour, key, side)] = counts
-    for hour, key, side, *ended in _list(said["outcomes"]):
-        found.outcomes[_row(hour, key, side)] = _numbers(ended, 4)
-    for hour, key, side, number in _list(said["running"]):
-        found.running[_row(hour, key, side)] = _number(number)
-    for hour, key, side, *bounds in _list(said["residuals"]):
+    for hour, key, side, *ended in document.rows(said["outcomes"]):
+        found.outcomes[_row(hour, key, side)] = document.numbers(ended, 4)
+    for hour, key, side, number in document.rows(said["running"]):
+        found.running[_row(hour, key, side)] = document.number(number)
+    for hour, key, side, *bounds in document.rows(said["residuals"]):
         low, high = bounds
-        found.residuals[_row(hour, key, side)] = (_whole(low), _whole(high))
-    for gateway, day, key, side, *sums in _list(said["days"]):
-        begins = _row(_number(day) * 24, key, side)
-        found.days[Day(_gateway(gateway), begins.hour // 24, begins.key, begins.side)] = _numbers(sums, 5)
+        found.residuals[_row(hour, key, side)] = (document.whole(low), document.whole(high))
+    for gateway, day, key, side, *sums in document.rows(said["days"]):
+        begins = _row(document.number(day) * 24, key, side)
+        found.days[Day(_gateway(gateway), begins.hour // 24, begins.key, begins.side)] = document.numbers(sums, 5)
     return found
-
-
-def _list(value: object) -> Iterator[list[object]]:
-    if not isinstance(value, list):
-        raise ValueError("a list of rows is missing")
-    yield from value
 
 
 def _row(hour: object, key: object, side: object) -> Row:
@@ -195,31 +193,7 @@ def _gateway(value: object) -> str:
     return value
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) > 1000:
-        raise ValueError("not a text")
-    return value
-
-
-def _whole(value: object) -> int:
-    if type(value) is not int or abs(value) >= 2**63:
-        raise ValueError(f"not a number: {str(value)[:100]}")
-    return value
-
-
-def _number(value: object) -> int:
-    if _whole(value) < 0:
-        raise ValueError(f"a negative number: {value}")
-    return _whole(value)
-
-
 def _time(value: object) -> int:
-    if not 0 <= _whole(value) < LAST_HOUR * 3_600_000:
+    if not 0 <= document.whole(value) < LAST_HOUR * 3_600_000:
         raise ValueError(f"not a time: {value}")
-    return _whole(value)
-
-
-def _numbers(values: list[object], many: int) -> list[int]:
-    if len(values) != many:
-        raise ValueError(f"not {many} numbers")
-    return [_number(value) for value in values]
+    return document.whole(value)

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rackwright.operations.log_program import document
+from rackwright.operations.log_program.journal import Journal, Place
 from rackwright.roles.ledger.program.book import Book, parse_book
-from rackwright.roles.ledger.program.journal import Journal, Place
 from rackwright.roles.ledger.program.lines import ACCEPTED, parse_line
 from rackwright.roles.ledger.program.reckon import Bounds, add_lines, add_tables, bounds, narrowed
 from rackwright.roles.ledger.program.rows import HOURS_KEPT
 from rackwright.roles.ledger.program.tables import Tables, parse_tables
 
 TRIES = 5
-_LARGEST_BOOK = 256 * 2**20
 _LARGEST_TABLES = 256 * 2**20
 
 
@@ -42,7 +42,7 @@ def run(gateway: str, tables: str, tag: str, state: str) -> int:
         path = Path(state)
         book = load(path, gateway, int(time.time() * 1000))
         look(book, sources)
-        save(path, book.text())
+        document.save(path, book.text())
         return 0
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         print(f"the ledger is not up to date: {error}", file=sys.stderr)
@@ -51,10 +51,8 @@ def run(gateway: str, tables: str, tag: str, state: str) -> int:
 
 def load(path: Path, gateway: str, now: int) -> Book:
     """Return the gateway's ledger; a new one if there is none. Raise ValueError if it can't be read."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(_LARGEST_BOOK)
-    except FileNotFoundError:
+    text = document.load(path)
+    if text is None:
         return Book(gateway, now // 3_600_000 - HOURS_KEPT + 1)
     try:
         book = parse_book(text)
@@ -63,21 +61,6 @@ def load(path: Path, gateway: str, now: int) -> Book:
     if book.gateway != gateway:
         raise ValueError(f"{path} is of gateway {book.gateway}, and this is {gateway}")
     return book
-
-
-def save(path: Path, text: str) -> None:
-    """Replace the document atomically, and return when it is on the disk."""
-    new = path.with_name(f"{path.name}.new")
-    with new.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def look(book: Book, sources: Sources) -> None:

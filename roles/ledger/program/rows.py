@@ -1,4 +1,4 @@
-"""What the ledger counts by: key, side and hour; and the four outcomes of a request."""
+"""What the ledger counts by: key, side and hour."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ HOURS_KEPT = 48
 DAYS_KEPT = 400
 MOST_ROWS = 50_000
 """Of each kind. Further ones aren't counted, and how many weren't is noted."""
-COMPLETED, CANCELLED, INTERRUPTED, REJECTED = range(4)
 KEY = re.compile(r"[a-z][a-z0-9-]{0,23}")
 GATEWAY = KEY
 SIDES = ("cloud", "fleet", "fallback")
