@@ -1,4 +1,4 @@
-"""A gateway: its certificates, HAProxy, its clouds, its ledger and the virtual address."""
+"""A gateway: its certificates, HAProxy, its clouds, its usage, its ledger and the virtual address."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rackwright.roles.cloud.role import cloud
 from rackwright.roles.cutover.role import cutover
 from rackwright.roles.gateway.role import gateway as gateway_role
 from rackwright.roles.ledger.role import ledger
+from rackwright.roles.usage.role import usage
 from rackwright.roles.vip.role import vip
 
 
@@ -32,6 +33,8 @@ def gateway() -> None:
     if spec.records:
         # After HAProxy, whose user may connect to its socket.
         capture()
+    if spec.usage:
+        usage(settings=spec.usage)
     if spec.ledger:
         ledger(settings=spec.ledger)
     if spec.vip:

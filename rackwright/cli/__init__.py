@@ -36,6 +36,7 @@ COMMANDS = {
     "restore": "Bring hosts' state and weights back from their snapshots.",
     "drill": "Rehearse a disaster on scratch hosts, and show the evidence.",
     "key": "Add, list, edit, revoke and pull API keys.",
+    "usage": "Show requests, tokens and times by key, owner, model or day.",
     "ca": "Show, fetch or rotate the fleet's CA.",
     "audit": "Show who did what on the hosts, and when.",
     "access": "Show who can log in to the hosts, and with which keys.",

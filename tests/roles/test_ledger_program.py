@@ -12,7 +12,6 @@ from random import Random
 import pytest
 
 from rackwright.operations.log_program.document import save
-from rackwright.operations.log_program.journal import Journal, Place
 from rackwright.operations.log_program.ending import (
     CANCELLED,
     COMPLETED,
@@ -21,6 +20,7 @@ from rackwright.operations.log_program.ending import (
     milliseconds,
     outcome,
 )
+from rackwright.operations.log_program.journal import Journal, Place
 from rackwright.roles.ledger.program.book import Book, parse_book
 from rackwright.roles.ledger.program.lines import parse_line
 from rackwright.roles.ledger.program.main import TRIES, Sources, load, look, run

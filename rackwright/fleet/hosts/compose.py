@@ -23,6 +23,7 @@ from rackwright.fleet.hosts.p2p import p2p_of
 from rackwright.fleet.hosts.people import people_of
 from rackwright.fleet.hosts.serving import serving_of
 from rackwright.fleet.hosts.tool import tool_of
+from rackwright.fleet.hosts.usage import usage_of
 from rackwright.fleet.hosts.vip import vip_of
 from rackwright.fleet.lock import Lock
 from rackwright.roles.patch.settings import Settings as Patch
@@ -70,6 +71,7 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
         cloud=cloud,
         records=records(fleet, name),
         ledger=ledger_of(gateway),
+        usage=usage_of(gateway),
         vip=vip,
         etcd=etcd,
         tool=tool,

@@ -33,6 +33,7 @@ from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
 from rackwright.roles.replica_group.settings import Settings as ReplicaGroup
 from rackwright.roles.tool.settings import Settings as Tool
+from rackwright.roles.usage.settings import Settings as Usage
 from rackwright.roles.vip.settings import Settings as Vip
 from rackwright.values.certificate import Issued, Issuer
 from rackwright.values.file import File
@@ -103,6 +104,8 @@ class HostSpec:
     """Whether `migrate capture` can record requests here."""
     ledger: Ledger | None = None
     """None unless the host is a gateway in front of clouds."""
+    usage: Usage | None = None
+    """None unless the host is a gateway."""
     vip: Vip | None = None
     etcd: Etcd | None = None
     """None unless the host is one of several control hosts."""

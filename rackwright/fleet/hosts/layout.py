@@ -37,6 +37,8 @@ from rackwright.roles.p2p.settings import FOLDER as P2P
 from rackwright.roles.p2p.settings import USER as P2P_USER
 from rackwright.roles.p2p.settings import Settings as PeerToPeer
 from rackwright.roles.tool.settings import USER as TOOL_USER
+from rackwright.roles.usage.settings import FOLDER as USAGE
+from rackwright.roles.usage.settings import UNITS as USAGE_UNITS
 from rackwright.roles.vip.settings import FOLDER as VIP
 from rackwright.roles.vip.settings import UNIT as VIP_UNIT
 from rackwright.roles.vip.settings import Settings as Vip
@@ -107,7 +109,7 @@ def _units(
     if serving.host_proxy:
         yield from serving.host_proxy.units
     if gateway:
-        yield from gateway.units
+        yield from (*gateway.units, *USAGE_UNITS)
         if gateway.clouds:
             yield from CUTOVER_UNITS
         if gateway.captures:
@@ -149,7 +151,7 @@ def _files(
     if serving.host_proxy:
         yield from (HOST_PROXY, *certificate_files(serving.host_proxy.certificate))
     if gateway:
-        yield GATEWAY
+        yield from (GATEWAY, USAGE)
         if gateway.captures:
             yield CAPTURE
         if gateway.clouds:

@@ -28,8 +28,8 @@ class OurUnits(_Names):
 
 
 class OurFiles(_Names):
-    """Return probe scripts, folders of proxies, p2p, etcd, tool, capture, ledger, files of certificates, backups,
-    clouds, GPU faults, driver, boot.
+    """Return probe scripts, folders of proxies, p2p, etcd, tool, capture, ledger, usage, files of certificates,
+    backups, clouds, GPU faults, driver, boot.
 
     Other files there are always needed, or not ours. The tool's state stays: it may have signed reports.
     """
@@ -40,7 +40,7 @@ class OurFiles(_Names):
             "'(' -type f -regex '/etc/rackwright/[^/]+@[0-9]+[.](probe|loading|unfit|evidence|ended|pause|agent)' "
             "-o -type f -regex '/etc/rackwright/certificates/[^/]+[.](crt|key[.]cred)' "
             "-o -type f -regex '/etc/rackwright/(backup|tool|cloud)/[^/]+' "
-            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup|p2p|etcd|tool|capture|ledger)' ')' "
+            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup|p2p|etcd|tool|capture|ledger|usage)' ')' "
             "-print 2>/dev/null; "
             "ls -d /etc/rackwright/boot-guard /etc/rackwright/boot-kernel /etc/rackwright/gpus-ready "
             "/run/rackwright-tool "

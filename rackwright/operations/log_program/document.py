@@ -19,10 +19,11 @@ def load(path: Path) -> str | None:
         return None
 
 
-def save(path: Path, text: str) -> None:
+def save(path: Path, text: str, mode: int = 0o600) -> None:
     """Replace the document atomically, and return when it is on the disk."""
     new = path.with_name(f"{path.name}.new")
     with new.open("w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), mode)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

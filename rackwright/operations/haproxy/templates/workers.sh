@@ -81,3 +81,27 @@ put() {
 
 # PID: a replaced worker passes the requests that it still gets to the next worker.
 pass_on() { put "$1" "$configuration/replaced.map" replaced yes; }
+
+# MAP FOLDER: load exactly the file's entries into every worker, also one that is only finishing its answers.
+load_map() {
+    parts=$(mktemp -d "$2/rackwright-map.XXXXXX")
+    trap 'rm -rf "$parts"' EXIT
+    # HAProxy reads a command into one buffer, and truncates a longer one.
+    split -C 65536 -a 6 "$1" "$parts/"
+    each '' worker_map "$1"
+}
+
+# PID MAP: load it into this worker, unless it has ended; after a failure, it keeps what it has.
+worker_map() {
+    answer "$1" "prepare map $2" || return 0
+    case $said in 'New version created: '*) version=${said##* } ;; *) unexpected "$1" "prepare map $2"; return 0 ;; esac
+    for part in "$parts"/*; do
+        [ ! -e "$part" ] || tell "$1" "add map @$version $2 <<
+$(cat "$part")
+"
+    done
+    answer "$1" "show map @$version $2" || return 0
+    known=$(printf '%s\n' "$said" | grep -c . || true) wanted=$(grep -c . "$2" || true)
+    [ "$known" -eq "$wanted" ] || { echo "HAProxy's worker $1 took $known of $wanted lines of $2"; exit 1; } >&2
+    tell "$1" "commit map @$version $2"
+}
