@@ -21,6 +21,7 @@ ELSEWHERE = {
     ("rackwright.cli.common.prompts", "sys.stderr.write"): "click's hook; the text is visible()",
     ("rackwright.roles.capture.program.main", "print"): "a gateway's program: types of errors, for its journal",
     ("rackwright.roles.ledger.program.main", "print"): "a gateway's program: why it ended, for its journal",
+    ("rackwright.roles.usage.program.main", "print"): "a gateway's program: why it ended, for its journal",
     ("rackwright.runner.questions", "log.warning"): "Python's handler of last resort; the text is visible()",
 }
 """What may print outside of `rackwright.terminal`, and why."""

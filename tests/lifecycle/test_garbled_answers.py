@@ -36,6 +36,7 @@ from rackwright.gateway.server_states import (
     parse_queued,
     parse_states,
 )
+from rackwright.gateway.usage import parse_usage
 from rackwright.gateway.whole_ledger import whole
 from rackwright.hardware.hardware import parse_hardware
 from rackwright.hardware.nvidia_smi import parse_nvidia_smi
@@ -91,6 +92,11 @@ from rackwright.roles.replica import state as replicas
 from rackwright.roles.replica.answer import parse_answer
 from rackwright.roles.replica.embedding import parse_embedding
 from rackwright.roles.replica.question import parse_golden
+from rackwright.roles.usage.program import form as usage
+from rackwright.roles.usage.program.day import Day, Row
+from rackwright.roles.usage.program.lines import parse_ended
+from rackwright.roles.usage.program.state import State, Sum
+from rackwright.roles.usage.program.tables import parse_seen
 from rackwright.state.api_keys.merge_keys import parse_kept_keys
 from rackwright.state.api_keys.pushed_keys import parse_pushed
 from rackwright.state.control import parse_control
@@ -236,6 +242,12 @@ ENDED = (
     '{"time":"2026-12-02T05:21:18.123Z","key":"good","status":200,"end":"completed","first_byte_ms":12,"total_ms":30,'
     '"side":"fleet","accepted":true}'
 )
+USED = Day(20792, rows={Row("good", "research", "chat"): [1, 0, 0, 0, 70, 64, 5, 0, 30]}, gaps=[(1, 2)])
+USAGE = usage.state_text(
+    State("gate1", 9, "s=1", "ab", 8, {7: 1}, {20792: USED}, {Sum("key", "good", "d20792"): 75}, {"gate2": {}})
+)
+USED_UP = ENDED.replace('"side"', '"model":"chat","prompt_tokens":70,"completion_tokens":5,"side"')
+SEEN = "== dropped 7 1\n== table gate1\n0x7f: key=k|good|d20792|. use=0 exp=1 gpc0=75 gpc1=0\n== end\n"
 SUMMED = (
     '{"format":"answered/1","oldest":1790000000,"first":1790000009.5,"read":2,"dropped":0,"whole":true,'
     '"rows":[[497222,"gpt-4o","fleet",2,2,1,7,3]],"samples":{"fleet":{"share":0.5,"lines":["{}"]}}}'
@@ -252,6 +264,11 @@ PARSERS: dict[Callable[..., Any], tuple[Callable[[str], Any], str]] = {
     parse_book: (parse_book, BOOK),
     parse_tables: (parse_tables, TABLES),
     parse_line: (lambda text: parse_line(text.encode()), ENDED),
+    usage.parse_state: (usage.parse_state, USAGE),
+    usage.parse_days: (usage.parse_days, usage.days_text("gate1", [USED])),
+    parse_usage: (lambda text: parse_usage("gate1", text), USAGE),
+    parse_ended: (lambda text: parse_ended(text.encode()), USED_UP),
+    parse_seen: (parse_seen, SEEN),
     parse_dropped: (parse_dropped, "0\n38\n"),
     parse_uses: (parse_uses, 'old 2026-11-01T03:15:00.000Z "ada"\n'),
     parse_engines: (

@@ -24,6 +24,8 @@ from rackwright.roles.ledger.settings import Settings as Ledger
 from rackwright.roles.probe import units as probe
 from rackwright.roles.replica_group import units as replica_group
 from rackwright.roles.tool import units as tool
+from rackwright.roles.usage import units as usage
+from rackwright.roles.usage.settings import Settings as Usage
 from rackwright.roles.vip import configuration as vip
 from tests.roles.test_backup import DISK, WEB
 from tests.roles.test_cloud import OWN as CLOUD
@@ -37,6 +39,7 @@ SANDBOXED = re.compile(r"RestrictAddressFamilies=|[{]SANDBOX[}]")
 CAPTURE = (Path(capture.__file__).parent / "templates/rackwright-capture.service").read_text()
 FIREWALL = (Path(firewall.__file__).parent / "templates/rackwright-firewall.service").read_text()
 LEDGER = ledger.service(Ledger(gateway="gate1"))
+USAGE = usage.service(Usage(gateway="gate1"))
 ROOT = {"UserOrDynamicUser", "PrivateUsers", "DeviceAllow"}
 """It runs as root, with the devices of PrivateDevices."""
 SHOWN = {"ProtectProc", "ProcSubset"}
@@ -116,6 +119,7 @@ def analyzed(unit: Path, *options: str) -> str:
         ),
         ("panic", cutover.service(), LOOKS | SHOWN | ASKS | READS),
         ("ledger", LEDGER, LOOKS | SHOWN | ASKS),
+        ("usage", USAGE, LOOKS | SHOWN | ASKS),
         ("vip", vip.unit_text(), LOOKS | MOVES | NETWORK | {NETLINK}),
     ],
 )
@@ -153,6 +157,7 @@ UNITS = {
     "roles/firewall/templates/rackwright-firewall.service": [FIREWALL],
     "roles/gpu_faults/units.py": [gpu_faults.service()],
     "roles/ledger/units.py": [LEDGER],
+    "roles/usage/units.py": [USAGE],
     "roles/probe/units.py": [probe.service(PROBE), probe.agent(PROBE)],
     "roles/replica/unit.py": [launched(reach) for reach in Reach],
     "roles/replica_group/units.py": [replica_group.service(of(FIRST)), replica_group.member(of(FIRST))],

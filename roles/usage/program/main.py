@@ -63,7 +63,7 @@ def run(gateway: str, scripts: str, configuration: str, tag: str, state: str) ->
     """
     os.umask(0o077)
     try:
-        proxy = Proxy(lambda: _ask(scripts), lambda lines, load: _tell(scripts, lines, load), Path(configuration))
+        proxy = Proxy(lambda: ask(scripts), lambda lines, load: tell(scripts, lines, load), Path(configuration))
         teams = tuple(team_quotas(Path(scripts, "quotas.json").read_text(encoding="utf-8")))
         look(gateway, Places(Path(state)), Journal(tag), proxy, teams)
         return 0
@@ -172,7 +172,8 @@ def _publish(state: State, seen: Seen, proxy: Proxy, teams: tuple[Quota, ...], t
         proxy.tell(lines, load)
 
 
-def _ask(scripts: str) -> Seen:
+def ask(scripts: str) -> Seen:
+    """Return what HAProxy's workers say. Raise OSError or ValueError if they don't."""
     done = subprocess.run([f"{scripts}/ask"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=120)
     if done.returncode:
         raise OSError("HAProxy can't be asked")
@@ -181,7 +182,8 @@ def _ask(scripts: str) -> Seen:
     return parse_seen(done.stdout.decode("ascii", "replace"))
 
 
-def _tell(scripts: str, lines: Iterable[str], load: bool) -> None:
+def tell(scripts: str, lines: Iterable[str], load: bool) -> None:
+    """Run these commands in HAProxy, and if so, load quotas.map. Raise OSError if that fails."""
     told = "".join(f"{line}\n" for line in lines).encode()
     if subprocess.run([f"{scripts}/tell", "load" if load else ""], input=told, timeout=120).returncode:
         raise OSError("HAProxy can't be told")
