@@ -43,7 +43,8 @@ class SinkJournal(Journal):
 
     def lines(self, place: Place, since_hour: int, lost: Callable[[], None]) -> Iterator[bytes]:
         lines = list(self.sink.lines)
-        yield from (line.encode() for line in lines[int(place.cursor or 0) :])
+        new = lines[int(place.cursor or 0) :]
+        yield from (line.encode() for line in new if not line.startswith("mark "))
         place.cursor, place.last = str(len(lines)), sha256(b"").hexdigest()
 
 
