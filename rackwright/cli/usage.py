@@ -42,6 +42,7 @@ def usage(context: Context, by: tuple[str, ...], since: str, as_csv: bool) -> in
     for error in found.unasked.values():
         for problem in error.problems:
             context.note(*problem.lines())
-    context.note(*notes(found))
+    for line in notes(found):
+        context.note(line)
     context.answer(document(found, by, when), *(csv_text(found, by) if as_csv else as_text(found, by, when)))
     return ExitCode.HOSTS_FAILED if found.unasked else ExitCode.DONE
