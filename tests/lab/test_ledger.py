@@ -1,9 +1,10 @@
-"""The ledger's unit on a real lab host: HAProxy's tables and the journal, by the program in its sandbox."""
+"""The units of ledger and usage on a real lab host: HAProxy and the journal, by programs in sandboxes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address
 
@@ -12,6 +13,7 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.fleet.ca import CertificateAuthority
 from rackwright.gateway.ledger import Ledgers
+from rackwright.gateway.usage import Usages
 from rackwright.operations.log_program.ending import REJECTED
 from rackwright.remote import Remote
 from rackwright.roles.certificate.settings import Settings as Certificate
@@ -21,6 +23,11 @@ from rackwright.roles.gateway.settings import Cloud, Key, RoutedModel
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.ledger.program.book import Book, parse_book
 from rackwright.roles.ledger.settings import DOCUMENT, SERVICE, TIMER, Settings
+from rackwright.roles.usage.program.day import Day, Row
+from rackwright.roles.usage.settings import SERVICE as USAGE_SERVICE
+from rackwright.roles.usage.settings import STATE as USAGE_STATE
+from rackwright.roles.usage.settings import TIMER as USAGE_TIMER
+from rackwright.roles.usage.settings import Settings as Usage
 from rackwright.values.secrets import Secret
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
@@ -42,6 +49,7 @@ class Counting:
         from rackwright.roles.cloud.role import cloud
         from rackwright.roles.gateway.role import gateway
         from rackwright.roles.ledger.role import ledger
+        from rackwright.roles.usage.role import usage
 
         name, address = self.host.name, ip_address(self.host.address)
         for settings in (
@@ -63,6 +71,7 @@ class Counting:
             )
         )
         ledger(settings=Settings(gateway=name))
+        usage(settings=Usage(gateway=name))
 
     def ask(self, times: int = 1) -> None:
         """Ask the model; its cloud has no address, so that the answer is 503."""
@@ -82,6 +91,20 @@ class Counting:
         with Remote([self.host.target()]) as remote:
             return Ledgers(remote, (self.host.name,)).look()[self.host.name]
 
+    def used(self) -> tuple[Day, ...] | HostError:
+        """Return the usage that the tool gets."""
+        with Remote([self.host.target()]) as remote:
+            since = (datetime.now(UTC) - timedelta(days=1)).date()
+            return Usages(remote, (self.host.name,)).read(since)[self.host.name]
+
+    def requests(self) -> int:
+        """Return how many requests of the key are in the usage; all were rejected."""
+        days = self.used()
+        assert not isinstance(days, HostError), days
+        assert {row for day in days for row in day.rows} <= {Row("good", "", "chat")}
+        assert not any(day.lost or day.gaps for day in days)
+        return sum(counts[REJECTED] for day in days for counts in day.rows.values())
+
     def book(self) -> Book:
         return parse_book(self.host.tell(f"cat {DOCUMENT}"))
 
@@ -94,7 +117,7 @@ def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counting]:
         counting = Counting(LabHost(lab, lab.fleet(), "gate1"), ca)
         counting.host.applied(counting.deploy)
         # From here on the test says when.
-        counting.host.tell(f"systemctl stop {TIMER}")
+        counting.host.tell(f"systemctl stop {TIMER} {USAGE_TIMER}")
         yield counting
 
 
@@ -123,6 +146,34 @@ def test_what_it_accepted_and_what_became_of_it_are_the_same_across_reload_and_r
     assert (book.residuals, book.lost, book.dropped) == ({}, [], 0)
 
 
+def test_usage_counts_each_request_once_whoever_is_killed(counting: Counting) -> None:
+    host, before = counting.host, counting.requests()
+    counting.ask(3)
+    # The program is killed at any moment, many times, while lines arrive.
+    host.tell(
+        f"for one in $(seq 12); do systemctl start --no-block {USAGE_SERVICE}; logger -t other line; "
+        f"systemctl kill -s KILL {USAGE_SERVICE} 2>/dev/null || :; done"
+    )
+    assert counting.requests() == before + 3
+    host.tell("systemctl kill -s KILL rackwright-gateway")
+    wait_until(lambda: host.holds("systemctl is-active -q rackwright-gateway"))
+    wait_until(lambda: host.holds("ss -ltn | grep -q :443"))
+    counting.ask(2)
+    assert counting.requests() == before + 5
+    # It is as complete while HAProxy is stopped.
+    host.tell("systemctl stop rackwright-gateway")
+    try:
+        assert counting.requests() == before + 5
+    finally:
+        host.tell("systemctl start rackwright-gateway")
+    assert host.tell(f"stat -c '%a %U' {USAGE_STATE} {USAGE_STATE}/state.json").split() == [
+        "700",
+        "root",
+        "600",
+        "root",
+    ]
+
+
 def test_lines_that_the_journal_removed_before_they_were_read_are_a_residual(
     counting: Counting,
 ) -> None:
@@ -138,7 +189,7 @@ def test_lines_that_the_journal_removed_before_they_were_read_are_a_residual(
 
 
 def test_a_second_apply_changes_nothing(counting: Counting) -> None:
-    counting.host.tell(f"systemctl start {TIMER}")
+    counting.host.tell(f"systemctl start {TIMER} {USAGE_TIMER}")
     assert counting.host.applied(counting.deploy).changes == 0
 
 
@@ -157,6 +208,7 @@ def test_a_document_that_can_t_be_read_is_left_as_it_is_and_the_unit_fails(count
 def test_the_unit_is_sandboxed_and_does_nothing_while_the_gateway_is_stopped(counting: Counting) -> None:
     host = counting.host
     assert host.holds(f"systemd-analyze security --threshold=20 {SERVICE}")
+    assert host.holds(f"systemd-analyze security --threshold=20 {USAGE_SERVICE}")
     before = host.tell(f"cat {DOCUMENT}")
     host.tell("systemctl stop rackwright-gateway")
     try:
