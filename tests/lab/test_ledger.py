@@ -146,34 +146,6 @@ def test_what_it_accepted_and_what_became_of_it_are_the_same_across_reload_and_r
     assert (book.residuals, book.lost, book.dropped) == ({}, [], 0)
 
 
-def test_usage_counts_each_request_once_whoever_is_killed(counting: Counting) -> None:
-    host, before = counting.host, counting.requests()
-    counting.ask(3)
-    # The program is killed at any moment, many times, while lines arrive.
-    host.tell(
-        f"for one in $(seq 12); do systemctl start --no-block {USAGE_SERVICE}; logger -t other line; "
-        f"systemctl kill -s KILL {USAGE_SERVICE} 2>/dev/null || :; done"
-    )
-    assert counting.requests() == before + 3
-    host.tell("systemctl kill -s KILL rackwright-gateway")
-    wait_until(lambda: host.holds("systemctl is-active -q rackwright-gateway"))
-    wait_until(lambda: host.holds("ss -ltn | grep -q :443"))
-    counting.ask(2)
-    assert counting.requests() == before + 5
-    # It is as complete while HAProxy is stopped.
-    host.tell("systemctl stop rackwright-gateway")
-    try:
-        assert counting.requests() == before + 5
-    finally:
-        host.tell("systemctl start rackwright-gateway")
-    assert host.tell(f"stat -c '%a %U' {USAGE_STATE} {USAGE_STATE}/state.json").split() == [
-        "700",
-        "root",
-        "600",
-        "root",
-    ]
-
-
 def test_lines_that_the_journal_removed_before_they_were_read_are_a_residual(
     counting: Counting,
 ) -> None:
@@ -217,3 +189,31 @@ def test_the_unit_is_sandboxed_and_does_nothing_while_the_gateway_is_stopped(cou
         assert "HAProxy doesn't run" in str(counting.asked())
     finally:
         host.tell("systemctl start rackwright-gateway")
+
+
+def test_usage_counts_each_request_once_whoever_is_killed(counting: Counting) -> None:
+    host, before = counting.host, counting.requests()
+    counting.ask(3)
+    # The program is killed at any moment, many times, while lines arrive.
+    host.tell(
+        f"for one in $(seq 12); do systemctl start --no-block {USAGE_SERVICE}; logger -t other line; "
+        f"systemctl kill -s KILL {USAGE_SERVICE} 2>/dev/null || :; done"
+    )
+    assert counting.requests() == before + 3
+    host.tell("systemctl kill -s KILL rackwright-gateway")
+    wait_until(lambda: host.holds("systemctl is-active -q rackwright-gateway"))
+    wait_until(lambda: host.holds("ss -ltn | grep -q :443"))
+    counting.ask(2)
+    assert counting.requests() == before + 5
+    # It is as complete while HAProxy is stopped.
+    host.tell("systemctl stop rackwright-gateway")
+    try:
+        assert counting.requests() == before + 5
+    finally:
+        host.tell("systemctl start rackwright-gateway")
+    assert host.tell(f"stat -c '%a %U' {USAGE_STATE} {USAGE_STATE}/state.json").split() == [
+        "700",
+        "root",
+        "600",
+        "root",
+    ]
