@@ -46,7 +46,7 @@ def test_a_streams_first_byte_is_not_its_headers(stack: Stack) -> None:
     response = stack.send(stream=True)
     response.read()
     seen = line(stack, response.getheader("x-request-id"))
-    assert (seen.stream, seen.end, seen.completion_tokens) == (True, "completed", None)
+    assert (seen.stream, seen.end, seen.completion_tokens, seen.estimated) == (True, "completed", 0, True)
 
 
 def test_a_refused_request_names_what_is_known(stack: Stack) -> None:

@@ -16,6 +16,7 @@ from rackwright.errors import HostError
 from rackwright.gateway.cutover_runtime import Cutovers, Wanted
 from rackwright.gateway.cutover_states import CutoverRecord
 from rackwright.gateway.fallback_counts import Fallback, fallbacks_of
+from rackwright.roles.gateway.configuration import MOST_SMALL_BYTES
 from rackwright.roles.gateway.settings import Server
 from tests.gateway.leaving_cloud import Leaving, going_on, in_one_hour, leaving_cloud, opening, reach
 from tests.gateway.stack import KEYS, Stack, eventually, free_port
@@ -87,11 +88,11 @@ def test_before_any_check_has_found_it_no_request_is_lost(leaving: Leaving) -> N
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_the_largest_request_reaches_the_cloud_whole(leaving: Leaving, chunked: bool) -> None:
+def test_the_largest_usual_request_reaches_the_cloud_whole(leaving: Leaving, chunked: bool) -> None:
     leaving.give(100, "q1", window=0, fallback=10)
     leaving.stack.engines["assistant"].crash = True
     start = b'{"model":"assistant","messages":[{"role":"user","content":"'
-    most = leaving.stack.settings.max_request_bytes
+    most = MOST_SMALL_BYTES
     body = start + b"x" * (most - len(start) - 4) + b'"}]}'
     connection = leaving.stack.connect()
     headers = {"authorization": f"Bearer {KEYS['good']}", "connection": "close"}
@@ -103,6 +104,21 @@ def test_the_largest_request_reaches_the_cloud_whole(leaving: Leaving, chunked: 
     assert [len(one.body) for one in leaving.cloud.completions()] == [most]
     assert len(leaving.stack.engines["assistant"].requests) == 1
     connection.close()
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_a_large_request_is_sent_once_so_it_goes_to_the_cloud_only_if_no_replica_is_up(
+    leaving: Leaving, up: bool
+) -> None:
+    leaving.give(100, f"l{up:d}", window=0, fallback=10)
+    if not up:
+        fail(leaving)
+    leaving.stack.engines["assistant"].crash = True
+    body = json.dumps({"model": "assistant", "messages": [{"role": "user", "content": "x" * 2 * MOST_SMALL_BYTES}]})
+    response = leaving.stack.send(body=body.encode())
+    assert response.status == (502 if up else 200)
+    response.read()
+    assert [len(one.body) for one in leaving.cloud.completions()] == ([] if up else [len(body)])
 
 
 def test_a_replica_that_answers_is_used_and_the_log_says_so(leaving: Leaving) -> None:

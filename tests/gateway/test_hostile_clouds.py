@@ -226,4 +226,5 @@ def test_what_a_cloud_counts_is_a_count_or_nothing(attacked: Attacked) -> None:
         attacked.cloud.answer = ANSWER.replace(BODY, body).replace(b" %d" % len(BODY), b" %d" % len(body))
         answer = attacked.post(MINI + b"}")
         request = answer.partition(b"x-request-id: ")[2][:36].decode()
-        assert attacked.stack.log.line(request).prompt_tokens is None
+        line = attacked.stack.log.line(request)
+        assert (line.prompt_tokens, line.estimated) == (len(MINI + b"}") // 4, True)

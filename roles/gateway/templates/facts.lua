@@ -49,9 +49,9 @@ local function facts_of(body, path, hash)
     local members, limits, list = members_of(body), limits_of(body), messages_of(body)
     local ending = read_json(body, { members, limits, list })
     local whole = ending and find(body, "^%s*{") and #body - ending <= MOST_BLANKS and not find(body, "%S", ending + 1)
-    local engine = not whole and "json" or members.models > 1 and "model" or limits.wrong or "none"
+    local engine = limits.wrong or not whole and "json" or members.models > 1 and "model" or "none"
     if engine == "none" and path == "/v1/responses" and members.remembered then engine = "state" end
-    local cloud = not whole and "json" or ambiguous(body) or "none"
+    local cloud = ambiguous(body) or not whole and "json" or "none"
     local name = members.model and match(members.model, "^[%w._:/-]+$") or ""
     local asked, before, beginning = conversation_of(path, body, list, hash)
     return table.concat({

@@ -35,7 +35,7 @@ function tokens(counts)
     local prompt, cached = counts.prompt, counts.cached
     if counts.read or counts.created then
         prompt, cached = (prompt or 0) + (counts.read or 0) + (counts.created or 0), counts.read or 0
-    elseif counts.computed then
+    elseif not prompt and counts.computed then
         prompt = counts.computed + (cached or 0)
     end
     return prompt, cached, counts.completion
