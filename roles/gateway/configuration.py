@@ -98,6 +98,7 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS, reader: Paths = READER
         endpoint=endpoint,
         bufsize=min(settings.max_request_bytes, MOST_SMALL_BYTES) + HEADER_BYTES,
         most_incomplete_bytes=HEADER_BYTES,
+        most_connections=settings.connections + settings.large_requests,
         most_header_bytes=HEADER_BYTES // 2,
         most_url_bytes=HEADER_BYTES // 8,
         deepest=DEEPEST,

@@ -178,7 +178,7 @@ class Settings(Frozen):
     captures: HostPath | None = None
     """Socket of the unit that records requests for a migration; None: this gateway records none."""
     connections: int = 4000
-    """Maximum number of connected clients, including idle ones."""
+    """Maximum number of connected clients at each address, including idle ones."""
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from rackwright.roles.gateway.access_log import Access, parse_access
 from rackwright.roles.gateway.configuration import HEADER_BYTES, MOST_SMALL_BYTES, READER_THREADS
 from rackwright.roles.gateway.settings import Settings
 from tests.gateway.stack import KEYS, Stack, digest, eventually, running_stack
+from tests.gateway.test_hostile_requests import answer, opened
 from tests.gateway.test_requests import error
 
 IMAGE = "data:image/png;base64," + "iVBORw0KGgo/" * 80_000
@@ -158,6 +159,23 @@ def test_a_request_that_says_that_it_is_too_large_is_refused_before_it_is_sent(s
         response = connection.getresponse()
         assert error(response) == (413, "request_too_large")
         assert stack.log.line(response.headers["x-request-id"]).end == "refused"
+
+
+def test_a_large_request_that_stops_arriving_is_answered(stack: Stack) -> None:
+    configuration = Path(stack.reader.paths.configuration, "haproxy.cfg")
+    text = configuration.read_text()
+    assert text.count("timeout client 55s\n") == 1
+    configuration.write_text(text.replace("timeout client 55s\n", "timeout client 500ms\n"))
+    stack.reader.reload()
+    try:
+        stalled = opened(stack, **{"content-length": "1000000"})
+        stalled.sendall(b'{"model":"coder",')
+        assert error(answer(stalled)) == (408, "request_timeout")
+    finally:
+        configuration.write_text(text)
+        stack.reader.reload()
+        stack.reader.wait_for_replaced()
+    assert not stack.engines["coder"].requests
 
 
 def test_a_request_that_turns_out_too_large_is_refused(stack: Stack) -> None:

@@ -112,12 +112,12 @@ def facts(**changed: object) -> dict[object, object]:
     uploads = play(gateway, settings=SETTINGS).uploads
     answers: dict[object, object] = {
         InstalledPackages: frozenset({"haproxy", "socat", "curl"}),
-        OurUnitStates: {"rackwright-gateway.service": Unit(load="loaded", active="active", file="enabled")},
+        OurUnitStates: {unit: Unit(load="loaded", active="active", file="enabled") for unit in SETTINGS.units},
         KeysLoaded: True,
         KeysMerged: True,
         KnownKeys: None,
     }
-    for path in ("/etc/rackwright/gateway", "/var/lib/rackwright/drains"):
+    for path in ("/etc/rackwright/gateway", "/etc/rackwright/reader", "/var/lib/rackwright/drains"):
         answers[(PathState, path)] = Found("directory", 0o755, "root", "root")
     for path, text in uploads.items():
         final = path.removesuffix(".rackwright-new")
@@ -156,6 +156,14 @@ def test_keys_that_are_not_as_they_should_be_are_merged_and_loaded(fact: object,
 def test_another_configuration_is_reloaded_and_never_restarted(name: str) -> None:
     played = play(gateway, settings=SETTINGS, facts=facts(**{name: "old\n"}))
     assert played.commands[-1] == systemctl("reload", "rackwright-gateway.service")
+    assert not any("restart" in command for command in played.commands)
+
+
+@pytest.mark.parametrize("name", ["haproxy.cfg", "facts.lua", "nesting.lua"])
+def test_another_configuration_of_the_reader_is_reloaded_before_the_gateways(name: str) -> None:
+    played = play(gateway, settings=SETTINGS, facts=facts(**{name: "old\n"}))
+    reloads = [systemctl("reload", unit) for unit in SETTINGS.units]
+    assert [command for command in played.commands if command in reloads] == reloads
     assert not any("restart" in command for command in played.commands)
 
 
@@ -211,8 +219,8 @@ def test_all_served_names_are_listed() -> None:
 def test_scripts_stay_short() -> None:
     uploads = play(gateway, settings=SETTINGS).uploads
     shared = len(WORKERS.read_text().splitlines())
-    assert shared < 90
-    assert len(uploads["/etc/rackwright/gateway/proxy.rackwright-new"].splitlines()) < 104 + shared
+    assert shared < 110
+    assert len(uploads["/etc/rackwright/gateway/proxy.rackwright-new"].splitlines()) < 90 + shared
 
 
 def test_a_line_is_read_as_it_was_meant() -> None:

@@ -20,6 +20,7 @@ LIMITED = SETTINGS.model_copy(
     }
 )
 GATEWAY = gateway.haproxy_cfg(LIMITED)
+READER = gateway.reader_cfg(LIMITED)
 HOST_PROXY = host_proxy.haproxy_cfg(settings().model_copy(update={"response_timeout_seconds": 1000}))
 
 
@@ -30,9 +31,12 @@ def said(configuration: str, word: str) -> dict[str, str]:
 
 
 def test_a_gateway_waits_so_long_and_no_longer() -> None:
-    head, _, tail = GATEWAY.partition("backend next")
+    head, _, tail = GATEWAY.partition("\nbackend next")
+    tail, _, to_reader = tail.partition("\nbackend reader")
     # The next worker may queue a request for planned downtime and then for a slot before it answers.
     assert said(tail, "timeout") == {"server": f"{70 + 70 + 1000}s"}
+    # A large request may take five minutes to arrive, and the place that it waits for as long.
+    assert said(to_reader, "timeout") == {"server": f"{1000 + 2 * 70 + 180 + 300}s", "queue": "300s"}
     assert said(head, "timeout") == {
         "connect": "3s",
         "check": "2s",
@@ -43,6 +47,18 @@ def test_a_gateway_waits_so_long_and_no_longer() -> None:
         "server": "1000s",
         "queue": "70s",
     }
+
+
+def test_a_reader_waits_so_long_and_no_longer() -> None:
+    assert said(READER, "timeout") == {
+        "connect": "3s",
+        "http-request": "15s",
+        # Before the gateway's: the reader answers a request that stops arriving.
+        "client": "55s",
+        "server": f"{1000 + 2 * 70 + 180}s",
+        "queue": "300s",
+    }
+    assert "http-request wait-for-body time 300s" in READER
 
 
 def test_a_host_proxy_waits_so_long_and_no_longer() -> None:
@@ -61,11 +77,18 @@ def test_an_old_worker_lives_as_long_as_any_request_of_its_own_may_take() -> Non
     # Kept idle, its head, its body, queued for planned downtime, queued for a slot, answered.
     (stop,) = said(GATEWAY, "hard-stop-after")
     assert 75 + 15 + 60 + 70 + 70 + 1000 < int(stop.removesuffix("s")) <= 75 + 15 + 60 + 70 + 70 + 1000 + 60
+    # The reader's has its requests for as long, from before they have arrived.
+    assert [*said(READER, "hard-stop-after")] == [f"{int(stop.removesuffix('s')) + 300}s"]
     assert [*said(HOST_PROXY, "hard-stop-after")] == [f"{1000 + 60}s"]
 
 
 def test_so_many_connections_are_taken_at_a_time() -> None:
-    assert [*said(GATEWAY, "maxconn")] == ["123"]
+    assert [*said(GATEWAY, "maxconn")] == [str(123 + 64)]
+    leaving = tuple(model.model_copy(update={"cloud": "acme"}) for model in LIMITED.models)
+    either = gateway.haproxy_cfg(LIMITED.model_copy(update={"models": leaving}))
+    assert re.findall(r"^ +maxconn (\d+)$", either, re.MULTILINE) == [str(2 * (123 + 64)), str(123 + 64)]
+    assert re.findall(r"server reader \S+ maxconn (\d+)", GATEWAY) == ["64"]
+    assert [*said(READER, "maxconn")] == [str(4 * 64)]
     # Four for each of two replicas' eight slots, and the connections of checks.
     assert [*said(HOST_PROXY, "maxconn")] == [f"{64 + 4 * 16}"]
 
@@ -101,9 +124,9 @@ def test_what_is_remembered_of_requests_has_room_and_an_end() -> None:
         "dealt.gate1": "type string len 192 size 1k expire 2d store gpc(2)",
         "conversations": "type string len 24 size 1m expire 24h store gpt(2)",
     }
-    addresses, running, by_model = re.findall(r"^ +stick-table (.*)$", GATEWAY, re.MULTILINE)
+    large, addresses, running, by_model = re.findall(r"^ +stick-table (.*)$", GATEWAY, re.MULTILINE)
     assert addresses == "type ipv6 size 100k expire 1m store conn_cur"
-    assert running == "type string len 32 size 100k expire 2h store conn_cur"
+    assert large == running == "type string len 32 size 100k expire 2h store conn_cur"
     # An id, |, and a model's name.
     assert by_model == "type string len 64 size 100k expire 2h store conn_cur"
     tracked = set(re.findall(r"track-sc(\d)", GATEWAY))
@@ -146,10 +169,18 @@ def test_only_the_host_itself_may_speak_to_the_proxies_and_their_log_is_one() ->
 
 def test_clients_find_a_gateway_at_its_own_and_at_the_virtual_address() -> None:
     binds = said(GATEWAY.partition("peers gateways")[0], "bind")
-    tls = "ssl crt /run/rackwright-gateway/gateway.pem alpn http/1.1"
+    tls = "maxconn 123 ssl crt /run/rackwright-gateway/gateway.pem alpn http/1.1"
     # The virtual address may still be at another gateway. At the socket root's own old worker passes requests on.
-    passed_on = {"unix@/run/rackwright-gateway/sockets/next.sock": "mode 600 accept-proxy"}
-    assert binds == {"10.20.0.10:443": tls, "10.20.0.9:443": f"transparent {tls}"} | passed_on
+    # The reader sends large requests back.
+    inner = {f"unix@/run/rackwright-gateway/sockets/{name}.sock": "mode 600 accept-proxy" for name in ("next", "read")}
+    assert binds == {"10.20.0.10:443": tls, "10.20.0.9:443": tls.replace(" ssl", " transparent ssl")} | inner
+
+
+def as_openai(body: str) -> str:
+    """Return what a client gets that didn't use an Anthropic path: in each `iif`, the second of two."""
+    quoted = r'"((?:\\.|[^"])*)"'
+    text = re.sub(rf"%\[var\(txn.anthropic,0\),iif\((?:{quoted}|\w+),(?:{quoted}|(\w+))\)\]", r"\2\3", body)
+    return text.replace('\\"', '"')
 
 
 def test_what_goes_wrong_on_the_way_is_said_as_openai_says_it() -> None:
@@ -162,10 +193,11 @@ def test_what_goes_wrong_on_the_way_is_said_as_openai_says_it() -> None:
         "504": "timeout",
     }
     pattern = (
-        r"^ +http-error status (\d+) content-type application/json string '(.*?)' hdr cache-control no-store(.*)$"
+        r"^ +http-error status (\d+) content-type application/json lf-string '(.*?)' hdr cache-control no-store(.*)$"
     )
-    for configuration in (GATEWAY, HOST_PROXY):
-        errors = re.findall(pattern, configuration, re.MULTILINE)
+    for configuration in (GATEWAY, HOST_PROXY, READER):
+        configuration, _, _ = configuration.partition("\nbackend ")
+        errors = [(status, as_openai(body), more) for status, body, more in re.findall(pattern, configuration, re.M)]
         assert {status: json.loads(body)["error"]["code"] for status, body, _ in errors} == codes
         assert {status: more for status, _, more in errors if more} == {"503": " hdr retry-after 5"}
         kinds = {status: json.loads(body)["error"]["type"] for status, body, _ in errors}

@@ -111,6 +111,7 @@ def test_every_user_of_a_unit_has_folders_that_are_watched(folders: set[str]) ->
         "/run/rackwright-gateway/sockets",
         "/run/rackwright-host-proxy/sockets",
         "/run/rackwright-p2p",
+        "/run/rackwright-reader/sockets",
         "/var/lib/rackwright-tool",
         *(f"/{parent}/rackwright/assistant@{number}" for parent in ("run", "var/cache") for number in (1, 2)),
     }

@@ -20,6 +20,7 @@ def test_two_mebibytes_are_counted_waivable_and_left_out(made: DeskEnds) -> None
     log = made.desk.folder / "log.jsonl"
     log.write_text("".join(json.dumps(body) + "\n" for body in bodies))
     assert migrate(made, "import", "support", log).stdout.startswith("3 requests added")
+    made.desk.path.write_text(made.desk.path.read_text().replace("{on: [gate1]", "{max_request: 1MiB, on: [gate1]"))
     made.desk.edit("currency: EUR", "waivers: {context: short prompts only}\ncurrency: EUR")
     found = migrate(made, "assess", "support", "--offline")
     assert found.exit_code == 12
