@@ -1,4 +1,4 @@
-"""The APIs that clients use: their paths, whose form their errors have, and which versions of a runtime serve them."""
+"""The APIs that clients use: their paths, and which versions of a runtime serve them."""
 
 from __future__ import annotations
 

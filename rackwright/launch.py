@@ -50,6 +50,11 @@ class Versioned(Frozen):
         return False
 
     @property
+    def schedules(self) -> bool:
+        """Whether the engine takes waiting requests in the order of their `priority`. Others refuse one."""
+        return False
+
+    @property
     def answering(self) -> tuple[str, ...]:
         """Settings in the fleet file that may change an answer, as NAME=JSON; without kind, version and build."""
         left_out = {*self.answers_alike, "kind", "version", "build"}

@@ -26,6 +26,22 @@ def key() -> None:
     """
 
 
+class TokenLimit(click.ParamType[int | str]):
+    """A number of tokens, like 20M, or `unlimited`."""
+
+    name = "20M|unlimited"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        from rackwright.values.amounts import parse_tokens
+
+        if value == "unlimited":
+            return "unlimited"
+        try:
+            return parse_tokens(value)
+        except ValueError as error:
+            self.fail(f"'{value}' {error}, or 'unlimited'", param, ctx)
+
+
 class Limit(click.ParamType[int | str]):
     """A number from 1, or one of these words."""
 
@@ -49,8 +65,15 @@ later_option = click.option(
 
 
 def terms_options(function: Function) -> Function:
-    """Add the options for what a key may do: `models`, `expires`, `requests_per_minute`, `concurrency`."""
+    """Add the options for what a key may do; their names are those of `Terms`."""
     for option in (
+        click.option(
+            "--priority",
+            type=click.Choice(["high", "normal", "low", "team"]),
+            help="In which order its requests wait for a free slot. team: as its owner in the fleet file's teams.",
+        ),
+        click.option("--tokens-per-month", type=TokenLimit(), help="Per month (UTC), at all gateways together."),
+        click.option("--tokens-per-day", type=TokenLimit(), help="Per day (UTC), at all gateways together."),
         click.option(
             "--concurrency",
             type=Limit("unlimited", "default"),
@@ -239,12 +262,17 @@ def _document(one: ApiKey) -> dict[str, Json]:
         "sha256": one.sha256,
         "requests_per_minute": one.requests_per_minute,
         "concurrency": one.concurrency,
+        "tokens_per_day": one.tokens_per_day,
+        "tokens_per_month": one.tokens_per_month,
+        "priority": one.priority,
     }
 
 
 def _row(one: ApiKey) -> tuple[str, ...]:
+    from rackwright.fleet.keys_file import quotas
+
     expires = f"{one.expires:%Y-%m-%d}" if one.expires else "never"
     limits = [f"{one.requests_per_minute} a minute"] if one.requests_per_minute else []
-    limits += [f"{one.concurrency or 'default'} at a time"]
+    limits += [f"{one.concurrency or 'default'} at a time", *quotas(one)]
     models = ", ".join(one.models) or "all"
     return one.id, one.owner, models, ", ".join(limits), f"{one.created:%Y-%m-%d}", expires

@@ -23,7 +23,7 @@ def desired(fleet: Fleet, lock: Lock, credentials: Credentials | None = None) ->
     Without `credentials`, those of the fleet are resolved.
     """
     file = read_keys_file(fleet.sibling("keys.yml"))
-    keys = Keys(as_gateway_keys(file.keys), as_revoked(file.revoked))
+    keys = Keys(as_gateway_keys(file.keys, fleet.file.teams), as_revoked(file.revoked))
     return host_specs(fleet, lock, keys, credentials or _resolved(fleet))
 
 

@@ -26,6 +26,7 @@ from rackwright.fleet.sections.p2p import PeerToPeer
 from rackwright.fleet.sections.patch import Patch
 from rackwright.fleet.sections.people import Person, PersonName
 from rackwright.fleet.sections.rollout import Rollout
+from rackwright.fleet.sections.teams import Team
 from rackwright.fleet.sections.unattended import Unattended
 from rackwright.values.base import Frozen
 from rackwright.values.text import Name
@@ -73,6 +74,8 @@ class FleetFile(Frozen):
     ) = None
     """The GPU driver; if absent, rackwright doesn't manage the hosts' drivers."""
     gateway: Gateway
+    teams: Mapping[Name, Team] = {}
+    """Owners of API keys whose tokens or priority are set; others have no quota and the usual priority."""
     firewall: Firewall
     rollout: Rollout = Rollout.model_construct()
     patch: Patch | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,10 +13,13 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BeforeValidator, Field
 
 from rackwright.errors import FleetError, Problem, UsageError
+from rackwright.fleet.sections.teams import Team
 from rackwright.fleet.yaml_file import read_stored, write_stored
 from rackwright.roles.gateway.settings import Key as GatewayKey
 from rackwright.roles.gateway.settings import RevokedKey as RevokedGatewayKey
+from rackwright.values.amounts import MOST_TOKENS, tokens_text
 from rackwright.values.base import Stored
+from rackwright.values.priority import NUMBERS, Priority
 from rackwright.values.secrets import Secret
 from rackwright.values.text import Line, Name, Sha256
 
@@ -47,6 +51,11 @@ class ApiKey(Stored):
     """None means no limit."""
     concurrency: Annotated[int, Field(ge=1, le=MOST)] | Literal["unlimited"] | None = None
     """Requests in flight at the same time, at each gateway; None means `gateway.key_concurrency`."""
+    tokens_per_day: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
+    """Over all gateways; None means no quota of its own. Its team's counts, too."""
+    tokens_per_month: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
+    priority: Priority | None = None
+    """None means its team's."""
     sha256: Sha256
     """The sha256 of the whole key, rw-<id>-<43 base64url>."""
     created: Time
@@ -150,8 +159,11 @@ def replaced(keys: tuple[ApiKey, ...], key: ApiKey) -> tuple[ApiKey, ...]:
     return _by_id((*(other for other in keys if other.id != key.id), key))
 
 
-def as_gateway_keys(keys: tuple[ApiKey, ...]) -> tuple[GatewayKey, ...]:
-    """Return the keys for the gateways, including expired ones: each gateway checks the expiry itself."""
+def as_gateway_keys(keys: tuple[ApiKey, ...], teams: Mapping[Name, Team]) -> tuple[GatewayKey, ...]:
+    """Return the keys for the gateways, including expired ones: each gateway checks the expiry itself.
+
+    A key has its team's priority unless it has one of its own.
+    """
     return tuple(
         GatewayKey(
             id=key.id,
@@ -160,6 +172,10 @@ def as_gateway_keys(keys: tuple[ApiKey, ...]) -> tuple[GatewayKey, ...]:
             expires=key.expires,
             requests_per_minute=key.requests_per_minute or 0,
             concurrency=0 if key.concurrency == "unlimited" else key.concurrency,
+            owner=key.owner,
+            priority=NUMBERS[key.priority or (teams[key.owner].priority if key.owner in teams else "normal")],
+            tokens_per_day=key.tokens_per_day or 0,
+            tokens_per_month=key.tokens_per_month or 0,
             version=key.version,
             about=f"{key.id} of {key.owner}: {may(key)}",
         )
@@ -181,7 +197,16 @@ def may(key: ApiKey) -> str:
     running = f"{key.concurrency} at a time" if key.concurrency else ""
     until = f"until {key.expires:%Y-%m-%d %H:%M} UTC" if key.expires else ""
     models = ", ".join(key.models) or "all models"
-    return "; ".join(part for part in (models, rate, running, until) if part)
+    return "; ".join(part for part in (models, rate, running, *quotas(key), until) if part)
+
+
+def quotas(key: ApiKey) -> tuple[str, ...]:
+    """Return in words the key's own quotas and priority."""
+    return (
+        *([f"{tokens_text(key.tokens_per_day)} tokens a day"] if key.tokens_per_day else []),
+        *([f"{tokens_text(key.tokens_per_month)} tokens a month"] if key.tokens_per_month else []),
+        *([f"{key.priority} priority"] if key.priority else []),
+    )
 
 
 def _by_id(keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:

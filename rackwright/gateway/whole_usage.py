@@ -25,7 +25,7 @@ class Sums:
     rejected: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
-    """Those of the prompts that engines didn't compute anew."""
+    """Those of the prompts that engines took from their caches."""
     completion_tokens: int = 0
     estimated: int = 0
     """Requests whose tokens are estimates."""

@@ -37,6 +37,7 @@ from rackwright.state.audit import Act, write_audit
 from rackwright.state.formats import utc_now
 from rackwright.state.operator import Operator
 from rackwright.values.amounts import parse_duration
+from rackwright.values.priority import Priority
 from rackwright.values.secrets import Secret
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ class Terms:
     """Like 90d or 2027-03-31; "never"."""
     requests_per_minute: int | Literal["unlimited"] | None = None
     concurrency: int | Literal["default", "unlimited"] | None = None
+    tokens_per_day: int | Literal["unlimited"] | None = None
+    tokens_per_month: int | Literal["unlimited"] | None = None
+    priority: Priority | Literal["team"] | None = None
 
     def fields(self, fleet: Fleet, now: datetime) -> dict[str, object]:
         """Return the key's fields that are given. Raise UsageError if one isn't valid."""
@@ -75,6 +79,9 @@ class Terms:
         for name, limit, usual in (
             ("requests_per_minute", self.requests_per_minute, "unlimited"),
             ("concurrency", self.concurrency, "default"),
+            ("tokens_per_day", self.tokens_per_day, "unlimited"),
+            ("tokens_per_month", self.tokens_per_month, "unlimited"),
+            ("priority", self.priority, "team"),
         ):
             if limit is not None:
                 found[name] = None if limit == usual else limit
@@ -196,7 +203,7 @@ def _works(
         if gone:
             gateway.remove_key(*as_revoked((gone,)), note=note.line)
         else:
-            gateway.put_key(*as_gateway_keys((key,)), note=note.line)
+            gateway.put_key(*as_gateway_keys((key,), fleet.file.teams), note=note.line)
 
     def keep(note: PushedKey) -> None:
         keep_keys(remote.connection(name), (note,))

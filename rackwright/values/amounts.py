@@ -55,6 +55,25 @@ def parse_size(value: object) -> int:
     return int(float(match[1]) * _SIZES[match[2]])
 
 
+MOST_TOKENS = 10**15
+
+
+def parse_tokens(value: object) -> int:
+    """Given "20M" (k, M, G) or a number of tokens, return whole tokens. Raise ValueError for other values."""
+    number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([kKMG]?)", value)):
+        number = round(float(match[1]) * _SIZES[match[2].lower()])
+    if number is None or not 1 <= number <= MOST_TOKENS:
+        raise ValueError("should be a number of tokens like 500k, 20M or 1.5G")
+    return number
+
+
+def tokens_text(tokens: int) -> str:
+    """Return the number as people write it: 20000000 is 20M, 1234 is 1234."""
+    unit = next((unit for unit in ("g", "m", "k") if tokens % _SIZES[unit] == 0), "") if tokens else ""
+    return f"{tokens // _SIZES[unit]}{unit if unit == 'k' else unit.upper()}"
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[
     int,
@@ -63,4 +82,9 @@ Seconds = Annotated[
     WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]{1,9}[smhd]$", "maximum": 0}),
 ]
 """In YAML and JSON, a duration has a unit: `drain: 30` could mean 30 s or 30 min."""
+Tokens = Annotated[
+    int,
+    BeforeValidator(parse_tokens),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]{1,15}([.][0-9]{1,6})?[kKMG]?$", "minimum": 1}),
+]
 Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({"type": ["string", "integer"]})]

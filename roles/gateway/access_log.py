@@ -64,7 +64,7 @@ class Access(Stored):
     """As counted by the engine; None: no engine had the request, or it refused it or didn't count."""
     completion_tokens: int | None
     cached_tokens: int | None = None
-    """Those of the prompt that the engine didn't compute anew; None: it didn't say."""
+    """Those of the prompt that the engine had in its cache; None: it didn't say."""
     estimated: bool | None = None
     """True: the engine said nothing of these counts, or its answer broke off, so they are estimates."""
     canary: bool | None = None
@@ -77,6 +77,8 @@ class Access(Stored):
     cloud answered in its place; None: it was refused before that was decided."""
     accepted: bool | None = None
     """Whether the gateway's ledger counts it: its model has a cloud, and its key's limits allowed it; None: no."""
+    owner: str | None = None
+    """Whose key it is, at most 128 characters; None: unknown key, or one of rackwright's own."""
 
 
 _LINE = TypeAdapter(Access)
@@ -145,17 +147,19 @@ def log_format(folder: str) -> str:
         "conversation": "%[var(txn.json.conversation,null)]",
         "side": "%[var(txn.json.side,null)]",
         "accepted": "%[var(txn.json.accepted,null)]",
+        "owner": "%[var(txn.json.owner,null)]",
     }
     return _json(items)
 
 
-def error_log_format(*, end: End = "refused", key: str = "null", path: str = "null") -> str:
+def error_log_format(*, end: End = "refused", key: str = "null", path: str = "null", owner: str = "null") -> str:
     """Return the log-format for a connection without a request: TLS failed, it wasn't HTTP, or a client left."""
     items = dict.fromkeys(Access.model_fields, "null") | {
         "format": f'"{FORMAT}"',
         "time": '"%[date(0,ms),ms_utime(%Y-%m-%dT%H:%M:%S.%3NZ)]"',
         "key": key,
         "path": path,
+        "owner": owner,
         "status": "%ST",
         "end": f'"{end}"',
         "bytes": "%B",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from rackwright.operations.haproxy.config_text import render
 from rackwright.operations.haproxy.paths import CLOUD_KEYS, Paths, endpoint
@@ -79,6 +80,11 @@ NEVER_BUSY = 2
 """How many requests never make a replica too busy."""
 REPLACED = "replaced.map"
 """Name of an empty map file next to the configuration. A worker that has an entry of it in memory was replaced."""
+MOST_OF_OWNER = 128
+"""How many characters of an owner's name gateways know."""
+QUOTAS = "quotas.map"
+"""Name of the file of quotas of which much is used, next to the configuration: key/ID or owner/NAME → percent|when it
+ends, Unix seconds. The role `usage` has it written."""
 EARLY = "early.map"
 """Name of another one: model → until when new requests wait although its last server is up, Unix seconds."""
 
@@ -116,9 +122,11 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS, reader: Paths = READER
         replaced=REPLACED,
         early=EARLY,
         left=LEFT,
+        quotas=QUOTAS,
         log_format=log_format(paths.configuration),
         error_log_format=error_log_format(),
         basic_paths=BASIC_PATHS,
+        scheduling=[model.name for model in settings.with_engines if model.schedules],
         salted=[model.name for model in settings.with_engines if model.salts],
         busier_percent=BUSIER_PERCENT,
         never_busy=NEVER_BUSY,
@@ -149,22 +157,36 @@ def reader_cfg(settings: Settings, paths: Paths = READER_PATHS, gateway: Paths =
         log_format=log_format(paths.configuration),
         # Its client left before anything of the request got here.
         error_log_format=error_log_format(
-            end="client_aborted", key='"%[fc_pp_tlv(0xF1)]"', path='"%[fc_pp_tlv(0xF2)]"'
+            end="client_aborted",
+            key='"%[fc_pp_tlv(0xF1)]"',
+            path='"%[fc_pp_tlv(0xF2)]"',
+            owner='"%[fc_pp_tlv(0xF3),url_dec,json(utf8s)]"',
         ),
     )
 
 
 def key_entries(key: Key) -> tuple[tuple[str, str], ...]:
-    """Return the key's entries: SHA-256 → id|expiry|all or listed|requests per minute|concurrency or default, and
-    |server|side if the key is for one server or side; SHA-256/MODEL for each listed model."""
+    """Return the key's entries: SHA-256 → a list as `keys.map` has it, and SHA-256/MODEL for each listed model.
+
+    The list is id|expiry|all or listed|requests per minute|concurrency or default|server|side|lent|owner|priority|
+    tokens per day|tokens per month. Empty fields at its end are left out, so that what an earlier version of rackwright
+    wrote means the same. The owner is percent-encoded. Only `Gateways.lend_key` fills `lent`.
+    """
     expiry = int(key.expires.timestamp()) if key.expires else 0
     scope = "listed" if key.models else "all"
     concurrency = "default" if key.concurrency is None else key.concurrency
-    entry = f"{key.id}|{expiry}|{scope}|{key.requests_per_minute}|{concurrency}"
-    if key.server or key.side:
-        entry += f"|{key.server}"
-    if key.side:
-        entry += f"|{key.side}"
+    fields: tuple[str | int, ...] = (
+        key.id,
+        expiry,
+        scope,
+        key.requests_per_minute,
+        concurrency,
+        key.server,
+        key.side,
+    )
+    owner = quote(key.owner[:MOST_OF_OWNER], safe="")
+    fields += ("", owner, key.priority or "", key.tokens_per_day or "", key.tokens_per_month or "")
+    entry = "|".join(map(str, fields)).rstrip("|")
     return ((key.sha256, entry), *((f"{key.sha256}/{model}", "yes") for model in key.models))
 
 

@@ -102,6 +102,8 @@ class RoutedModel(Frozen):
     salts: bool = False
     """Whether its engine reuses a prompt only among requests with the same `cache_salt`, and answers only to its own
     names."""
+    schedules: bool = False
+    """Whether its engine takes waiting requests in the order of their `priority`, too."""
 
 
 class Key(Frozen):
@@ -121,6 +123,13 @@ class Key(Frozen):
     server answers. "": any server."""
     side: Side = ""
     """Who answers its requests. Only keys that rackwright lends itself choose."""
+    owner: str = ""
+    """Whose quota its tokens count for; "": a key of rackwright's own."""
+    priority: int = 0
+    """In which order its requests wait: the lowest number first, -2047 to 2047."""
+    tokens_per_day: int = 0
+    """Over all gateways; 0: no quota of its own."""
+    tokens_per_month: int = 0
     version: int = 0
     """Of two descriptions of a key, the one with the greater version applies."""
     about: Line = "a key of a run"

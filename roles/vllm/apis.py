@@ -16,8 +16,8 @@ APIS = (
     ClientApi("/v1/messages/count_tokens", GENERATES, FIRST),
     ClientApi("/tokenize", GENERATES | EMBEDS, FIRST),
 )
-"""Source: vllm/entrypoints of 0.32.0. It has /v1/rerank, /v1/score and /v1/audio/transcriptions, too, for models that are
-for those tasks."""
+"""Source: vllm/entrypoints of 0.32.0. It has /v1/rerank, /v1/score and /v1/audio/transcriptions, too, for
+models of those tasks."""
 
 
 def order(version: str) -> tuple[int, ...] | None:

@@ -40,7 +40,8 @@ OWNED = frozenset(
     "reasoning-parser-plugin model tokenizer revision tokenizer-revision code-revision hf-token hf-config-path "
     "download-dir served-model-name trust-remote-code allowed-local-media-path allowed-media-domains "
     "trust-request-chat-template trust-request-mm-kwargs enable-prompt-embeds enable-mm-embeds max-model-len "
-    "max-num-seqs gpu-memory-utilization device-memory-utilization kv-cache-memory-bytes kv-cache-dtype "
+    "max-num-seqs scheduling-policy gpu-memory-utilization device-memory-utilization kv-cache-memory-bytes "
+    "kv-cache-dtype "
     "quantization dtype enable-lora lora-modules max-lora-rank max-loras tensor-parallel-size "
     "pipeline-parallel-size prefill-context-parallel-size data-parallel-size data-parallel-size-local "
     "data-parallel-rank data-parallel-start-rank data-parallel-address data-parallel-rpc-port "
@@ -79,7 +80,7 @@ def cpu_batch(parallel: int) -> int:
 class Settings(Versioned):
     answers_alike = frozenset(
         "python cuda parallel tensor_parallel_size pipeline_parallel_size data_parallel_size gpu_memory_utilization "
-        "kv_cache_memory adapters max_lora_rank".split(),
+        "kv_cache_memory adapters max_lora_rank scheduling".split(),
     )
 
     kind: Literal["vllm"]
@@ -96,6 +97,8 @@ class Settings(Versioned):
     """CUDA version that the build was made with; none for a CPU build."""
     parallel: Annotated[int, Field(ge=1, le=4096)] = 256
     """Requests that one replica answers at a time; more are queued at the gateway."""
+    scheduling: Literal["fcfs", "priority"] = "fcfs"
+    """Which waiting request vLLM starts first: the one that came first, or the one of the highest priority."""
     tensor_parallel_size: Width | None = None
     """Number of GPUs over which each layer is split."""
     pipeline_parallel_size: Width | None = None
@@ -198,6 +201,10 @@ class Settings(Versioned):
     def salts(self) -> bool:
         return True
 
+    @property
+    def schedules(self) -> bool:
+        return self.scheduling == "priority"
+
     def apis(self, task: Task) -> tuple[str, ...]:
         """Return the paths that this version serves for clients of a model of this task."""
         return served(APIS, task, self.version, order)
@@ -229,6 +236,8 @@ class Settings(Versioned):
             yield from ("--runner", "pooling")
         yield from ("--max-model-len", str(engine.context), "--max-num-seqs", str(self.parallel))
         yield from ("--shutdown-timeout", str(engine.stop_seconds))
+        if self.scheduling == "priority":
+            yield from ("--scheduling-policy", "priority")
         yield from ("--disable-fastapi-docs", "--disable-uvicorn-access-log", "--uvicorn-log-level", "warning")
         yield from self._memory(engine.gpus)
         yield from self._adapted(engine)

@@ -54,7 +54,7 @@ class Desks:
         self.note(key, PushedKey(key=key, who="ben@desk", when=utc_now(), revoked=revoked).line, revoked, gateways)
 
     def note(self, key: ApiKey, note: str, revoked: bool, gateways: tuple[str, ...] = GATEWAYS) -> None:
-        (entry,) = as_gateway_keys((key,))
+        (entry,) = as_gateway_keys((key,), {})
         said = revoked_line(RevokedKey(sha256=entry.sha256, about=entry.about)) if revoked else key_lines(entry)
         for name in gateways:
             with self.gateway(name).joinpath("keys.pushed").open("a") as file:
@@ -77,7 +77,7 @@ class Desks:
 
 
 def lines(key: ApiKey) -> str:
-    return "".join(map(key_lines, as_gateway_keys((key,))))
+    return "".join(map(key_lines, as_gateway_keys((key,), {})))
 
 
 @pytest.fixture

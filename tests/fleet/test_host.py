@@ -140,7 +140,7 @@ def test_the_virtual_address_stands_in_what_clients_see(tmp_path: Any) -> None:
     (shown,) = [certificate for certificate in model.certificates if certificate.name == "gateway"]
     assert shown.names == ("llm.acme.internal", "10.30.0.10", "10.30.0.9")
     assert model.gateway is not None
-    assert "bind 10.30.0.9:443 transparent ssl" in haproxy_cfg(model.gateway)
+    assert "bind 10.30.0.9:443 maxconn 4000 transparent ssl" in haproxy_cfg(model.gateway)
     assert "rackwright-vip.service" in model.layout.keep_units
     assert "/etc/rackwright/vip" in model.layout.keep_files
 

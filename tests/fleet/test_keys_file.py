@@ -133,7 +133,7 @@ def test_revoking_an_unknown_key_suggests_the_nearest():
 
 def test_gateways_get_expired_keys_too_and_never_more_than_the_hash():
     expired = make("old", expires=datetime(2020, 1, 1, tzinfo=UTC), models=("assistant",))
-    (key,) = as_gateway_keys((expired,))
+    (key,) = as_gateway_keys((expired,), {})
     assert key.model_dump() == {
         "id": "old",
         "sha256": expired.sha256,
@@ -143,6 +143,10 @@ def test_gateways_get_expired_keys_too_and_never_more_than_the_hash():
         "concurrency": None,
         "server": "",
         "side": "",
+        "owner": "Team A",
+        "priority": 0,
+        "tokens_per_day": 0,
+        "tokens_per_month": 0,
         "version": int(CREATED.timestamp()),
         "about": "old of Team A: assistant; until 2020-01-01 00:00 UTC",
     }
@@ -152,14 +156,14 @@ def test_concurrency_is_the_default_unless_it_is_a_number_or_unlimited(tmp_path)
     keys = (make("a"), make("b", concurrency="unlimited"), make("c", concurrency=3))
     write_keys(tmp_path / "keys", keys)
     assert read_keys(tmp_path / "keys") == keys
-    assert [key.concurrency for key in as_gateway_keys(keys)] == [None, 0, 3]
+    assert [key.concurrency for key in as_gateway_keys(keys, {})] == [None, 0, 3]
     with pytest.raises(ValidationError):
         make("a", concurrency="any")
 
 
 @pytest.mark.parametrize("limit", ["requests_per_minute", "concurrency"])
 def test_a_limit_is_one_or_more_and_gateways_are_told_it(limit):
-    (key,) = as_gateway_keys((make("a", **{limit: 1}),))
+    (key,) = as_gateway_keys((make("a", **{limit: 1}),), {})
     assert getattr(key, limit) == 1
     assert (key.requests_per_minute, key.concurrency) in ((1, None), (0, 1))
     for wrong in (0, MOST + 1):

@@ -55,7 +55,7 @@ CASES = [
         ],
     ),
     ("fleet: acme", "fleet: acme\nzzz: 1", ["fleet.yml:2 zzz: unknown key; keys here: fleet, timezone, downloads, "
-     "ca, hosts, groups, licenses, clouds, models, driver, gateway, firewall, rollout, patch, backup, drill, notify, p2p, people, control, unattended, defaults, extends"]),
+     "ca, hosts, groups, licenses, clouds, models, driver, gateway, teams, firewall, rollout, patch, backup, drill, notify, p2p, people, control, unattended, defaults, extends"]),
     (", domain: llm.acme.internal", "", ["fleet.yml:14 gateway: missing key 'domain'"]),
     ("context: 4096", "context: much", ["fleet.yml:13 models.assistant.context: should be a whole number"]),
     ("context: 4096", "context: true", ["fleet.yml:13 models.assistant.context: should be a whole number"]),

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
+from types import MappingProxyType
 
 import pytest
 
 from rackwright.roles.gateway.settings import Key
+from rackwright.values.priority import NUMBERS
 from tests.gateway.stack import KEYS, Stack, digest, eventually, running_stack
 from tests.gateway.test_downtime import code, reloaded
 from tests.gateway.test_limits import refusal
@@ -28,17 +30,26 @@ def own() -> Iterator[Stack]:
         yield stack
 
 
-def known(name: str, concurrency: int | None = None, version: int = 0) -> Key:
-    return Key(id=name, sha256=digest(KEYS[name]), concurrency=concurrency, version=version)
+def known(name: str, concurrency: int | None = None, version: int = 0, priority: int = 0) -> Key:
+    return Key(
+        id=name, sha256=digest(KEYS[name]), concurrency=concurrency, version=version, owner=name, priority=priority
+    )
 
 
-def configure(stack: Stack, *, slots: int = 2, queue_timeout: int = 60, default: int = 100) -> None:
+def configure(
+    stack: Stack,
+    *,
+    slots: int = 2,
+    queue_timeout: int = 60,
+    default: int = 100,
+    priorities: Mapping[str, int] = MappingProxyType({}),
+) -> None:
     """Give the model so many slots, and let all keys in."""
     first, *others = stack.settings.models
     server = first.servers[0].model_copy(update={"slots": slots})
     changed = {
         "models": (first.model_copy(update={"servers": (server,)}), *others),
-        "keys": tuple(known(name) for name in (HOG, OTHER, THIRD)),
+        "keys": tuple(known(name, priority=priorities.get(name, 0)) for name in (HOG, OTHER, THIRD)),
         "queue_timeout_seconds": queue_timeout,
         "key_concurrency": default,
     }
@@ -144,6 +155,15 @@ def test_keys_that_have_no_more_than_all_slots_are_answered_in_their_order(own: 
         sending.send(HOG, HOG, OTHER, THIRD, OTHER, THIRD)
         sending.answer(4)
         assert sending.order[2:] == [f"{OTHER}-1", f"{THIRD}-1", f"{OTHER}-2", f"{THIRD}-2"]
+
+
+def test_the_next_slot_is_for_the_highest_priority_whoever_came_first(own: Stack) -> None:
+    configure(own, slots=1, priorities={HOG: NUMBERS["low"], OTHER: NUMBERS["high"]})
+    with clients(own) as sending:
+        sending.send(HOG, HOG, THIRD, OTHER, THIRD, OTHER)
+        sending.answer(5)
+        # Of each key, what it has beyond all slots comes after what others of its priority have.
+        assert sending.order == [f"{HOG}-1", f"{OTHER}-1", f"{OTHER}-2", f"{THIRD}-1", f"{THIRD}-2", f"{HOG}-2"]
 
 
 def test_what_waited_in_planned_downtime_keeps_no_other_key_waiting(own: Stack) -> None:

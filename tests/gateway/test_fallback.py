@@ -18,8 +18,10 @@ from rackwright.gateway.cutover_states import CutoverRecord
 from rackwright.gateway.fallback_counts import Fallback, fallbacks_of
 from rackwright.roles.gateway.configuration import MOST_SMALL_BYTES
 from rackwright.roles.gateway.settings import Server
+from rackwright.values.priority import NUMBERS
 from tests.gateway.leaving_cloud import Leaving, going_on, in_one_hour, leaving_cloud, opening, reach
 from tests.gateway.stack import KEYS, Stack, eventually, free_port
+from tests.gateway.test_fair_queue import HOG, OTHER, THIRD, clients, configure
 from tests.gateway.test_peers import taught
 from tests.stand_in_cloud import Fault
 
@@ -119,6 +121,21 @@ def test_a_large_request_is_sent_once_so_it_goes_to_the_cloud_only_if_no_replica
     assert response.status == (502 if up else 200)
     response.read()
     assert [len(one.body) for one in leaving.cloud.completions()] == ([] if up else [len(body)])
+
+
+def test_priorities_hold_where_a_request_may_fall_back(leaving: Leaving) -> None:
+    leaving.give(100, "p1", window=0, fallback=10)
+    stack, before = leaving.stack, leaving.stack.settings
+    configure(stack, slots=1, priorities={HOG: NUMBERS["low"], OTHER: NUMBERS["high"]})
+    try:
+        with clients(stack) as sending:
+            sending.send(HOG, HOG, THIRD, OTHER)
+            sending.answer(3)
+            assert sending.order == [f"{HOG}-1", f"{OTHER}-1", f"{THIRD}-1", f"{HOG}-2"]
+    finally:
+        stack.write(before)
+        stack.gateway.reload()
+    assert asked(leaving) == 0
 
 
 def test_a_replica_that_answers_is_used_and_the_log_says_so(leaving: Leaving) -> None:

@@ -16,6 +16,7 @@ from rackwright.gateway import Gateways
 from rackwright.roles.gateway.settings import Key
 from tests.gateway.stack import KEYS, Stack, digest
 from tests.gateway.stand_in_proxy import stand_in_proxy
+from tests.gateway.test_large import changed
 from tests.gateway.test_requests import error
 
 CONTENT = {"messages": [{"role": "user", "content": "x}"}], "model": "coder"}
@@ -70,6 +71,22 @@ def test_a_key_has_a_salt_of_its_own_that_does_not_tell_the_key(stack: Stack) ->
 )
 def test_a_client_cannot_choose_a_salt(stack: Stack, body: bytes) -> None:
     assert salt(stack, body) == salt(stack)
+
+
+@pytest.mark.parametrize("schedules", [True, False])
+def test_an_engine_that_schedules_by_priority_gets_it(stack: Stack, schedules: bool) -> None:
+    assistant, coder = stack.settings.models
+    preferred = Key(id="good", sha256=digest(KEYS["good"]), owner="research", priority=-10, version=1)
+    usual = Key(id="limited", sha256=digest(KEYS["limited"]), owner="web")
+    models = (assistant, coder.model_copy(update={"schedules": schedules}))
+    with changed(stack, models=models, keys=(preferred, usual)):
+        for key in ("good", "limited"):
+            assert stack.send("coder", key=key).status == 200
+        assert stack.send("assistant").status == 200
+        first, second = (json.loads(request.body) for request in stack.engines["coder"].requests)
+        assert (first.get("priority"), second.get("priority")) == (-10 if schedules else None, None)
+        assert "priority" not in json.loads(stack.engines["assistant"].requests[-1].body)
+        assert error(stack.send(body=b'{"model":"coder","priority":-99}')) == (400, "unsupported_parameter")
 
 
 def test_a_header_of_the_client_changes_no_salt(stack: Stack) -> None:

@@ -11,7 +11,10 @@ from rackwright.roles.gateway.access_log import Access
 from tests.gateway.stack import Stack, eventually
 
 CHUNK = b'data: {"choices":[{"delta":{"content":"Red"}}]}\n\n'
-USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":70,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":64}}}\n\n'
+USAGE = (
+    b'data: {"choices":[],"usage":{"prompt_tokens":70,"completion_tokens":3,'
+    b'"prompt_tokens_details":{"cached_tokens":64}}}\n\n'
+)
 DONE = b"data: [DONE]\n\n"
 TIMINGS = b'data: {"choices":[{"finish_reason":"stop"}],"timings":{"cache_n":16,"prompt_n":5,"predicted_n":4}}\n\n'
 MESSAGES = (

@@ -121,6 +121,8 @@ def test_what_is_remembered_of_requests_has_room_and_an_end() -> None:
         "requests.gate1": "type string len 40 size 100k expire 2m store gpc(1)",
         # A key's id, a side, an hour since 1970 and a process id.
         "accepted.gate1": "type string len 64 size 100k expire 2d store gpc0,conn_cur",
+        # What a sum is of, a name, and a period.
+        "used.gate1": "type string len 64 size 100k expire 24d store gpc0,gpc1",
         "dealt.gate1": "type string len 192 size 1k expire 2d store gpc(2)",
         "conversations": "type string len 24 size 1m expire 24h store gpt(2)",
     }
@@ -172,7 +174,9 @@ def test_clients_find_a_gateway_at_its_own_and_at_the_virtual_address() -> None:
     tls = "maxconn 123 ssl crt /run/rackwright-gateway/gateway.pem alpn http/1.1"
     # The virtual address may still be at another gateway. At the socket root's own old worker passes requests on.
     # The reader sends large requests back.
-    inner = {f"unix@/run/rackwright-gateway/sockets/{name}.sock": "mode 600 accept-proxy" for name in ("next", "read")}
+    inner = {
+        f"unix@/run/rackwright-gateway/sockets/{name}.sock": "mode 600 accept-proxy" for name in ("next", "read")
+    }
     assert binds == {"10.20.0.10:443": tls, "10.20.0.9:443": tls.replace(" ssl", " transparent ssl")} | inner
 
 

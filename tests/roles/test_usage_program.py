@@ -403,7 +403,7 @@ def test_the_sum_of_all_gateways_survives_a_lost_gateway_a_restart_and_an_older_
 
 def test_haproxy_is_told_what_it_does_not_know(gateway: Gateway) -> None:
     (gateway.folder / "keys.map").write_text(
-        f"{SHA} web|0|all|0|0|||research|0|100|0\n{SHA[::-1]} old|0|all|0|0\n{SHA}/chat yes\n"
+        f"{SHA} web|0|all|0|0||||research|0|100|0\n{SHA[::-1]} old|0|all|0|0\n{SHA}/chat yes\n"
     )
     gateway.teams = (Quota("owner", "research", 100, 0),)
     gateway.log(line())
@@ -462,9 +462,9 @@ def test_quotas_of_teams_and_keys() -> None:
     assert list(team_quotas('[["research",20,400]]\n')) == [Quota("owner", "research", 20, 400)]
     entries = [
         f"{SHA} a|0|all|0|0||\n",
-        f"{SHA} b|0|all|0|0|||Zo%C3%AB|0|7|0\n",
-        f"{SHA} c|0|all|0|0|||x|0|0|0\n",
-        f"{SHA} d|0|all|0|0|||x|0||\n",
+        f"{SHA} b|0|all|0|0||||Zo%C3%AB|0|7|0\n",
+        f"{SHA} c|0|all|0|0||||x|0|0|0\n",
+        f"{SHA} d|0|all|0|0||||x|0||\n",
         f"{SHA}/chat yes\n",
     ]
     assert list(key_quotas(entries)) == [Quota("key", "b", 7, 0)]

@@ -71,7 +71,7 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
         cloud=cloud,
         records=records(fleet, name),
         ledger=ledger_of(gateway),
-        usage=usage_of(gateway),
+        usage=usage_of(gateway, fleet.file.teams),
         vip=vip,
         etcd=etcd,
         tool=tool,

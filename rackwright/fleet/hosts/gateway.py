@@ -81,6 +81,7 @@ def _routed(fleet: Fleet, lock: Lock, model: str) -> RoutedModel:
         servers=tuple(server_of(fleet, lock, replica) for replica in fleet.replicas_of(model)),
         by_prefix=asked.by_prefix,
         salts=asked.runtime.salts,
+        schedules=asked.runtime.schedules,
         apis=asked.runtime.apis(asked.task),
         cloud=asked.cloud,
     )

@@ -21,10 +21,10 @@ local INTEGERS = { minimum = true, maximum = true, exclusiveMinimum = true, excl
 local LARGEST = 1e15
 
 -- Parameters of llama-server that it sets itself from others, and that end it if a client sends wrong ones; and those with
--- which a client would choose among other clients' prompts, or see how much of one was reused.
+-- which a client would choose among other clients' prompts, or see how much of one was reused. And vLLM's order of requests.
 local INTERNAL = {
     chat_parser = true, grammar_lazy = true, grammar_triggers = true,
-    id_slot = true, n_cache_reuse = true, return_progress = true, verbose = true,
+    priority = true, id_slot = true, n_cache_reuse = true, return_progress = true, verbose = true,
 }
 
 -- An opening parenthesis may also be written \u0028. Closing ones don't count, because not each of them closes a group.

@@ -1,5 +1,5 @@
 -- Rendered by rackwright: what one key could learn of another key's prompts. llama-server reuses what it computed for the
--- beginning of an earlier prompt, whoever sent it, and says in these objects how much that was, and how long the rest took.
+-- beginning of an earlier prompt, whichever key sent it, and says in these objects how much that was, and how long the rest took.
 local BRACE = string.byte("}")
 local FIGURES = { prompt_tokens_details = true, timings = true, prompt_progress = true }
 

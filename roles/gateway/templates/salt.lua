@@ -18,6 +18,9 @@ function Salt:http_headers(txn, message)
     if txn:get_var("txn.adds_usage") then
         self.salted = self.salted .. ',"stream_options":{"include_usage":true}'
     end
+    -- A client can't set it. 0 is usual.
+    local priority = tonumber(txn:get_var("txn.scheduling") or "")
+    if priority then self.salted = self.salted .. string.format(',"priority":%d', priority) end
     if message:get_headers()["content-length"] then
         message:set_body_len(txn:get_var("txn.body_bytes") + #self.salted)
     end

@@ -186,4 +186,4 @@ def tell(scripts: str, lines: Iterable[str], load: bool) -> None:
     """Run these commands in HAProxy, and if so, load quotas.map. Raise OSError if that fails."""
     told = "".join(f"{line}\n" for line in lines).encode()
     if subprocess.run([f"{scripts}/tell", "load" if load else ""], input=told, timeout=120).returncode:
-        raise OSError("HAProxy can't be told")
+        raise OSError("HAProxy doesn't take what is used")

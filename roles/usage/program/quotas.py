@@ -14,7 +14,8 @@ WARNS_FROM = 80
 """Percent. Below it, quotas.map has no entry."""
 _MOST_PERCENT = 999_999
 _DAY_SECONDS = 86_400
-_FIELDS = 11
+_PER_DAY, _PER_MONTH = 10, 11
+"""Positions of these fields in HAProxy's entry of a key."""
 
 
 class Quota(NamedTuple):
@@ -42,13 +43,16 @@ def team_quotas(text: str) -> Iterator[Quota]:
 
 
 def key_quotas(keys_map: Iterable[str]) -> Iterator[Quota]:
-    """Yield the quotas of keys: the last two fields of HAProxy's entry of a key."""
+    """Yield the quotas of keys."""
     for line in keys_map:
         fields = line.rstrip("\n").split("|")
-        if len(fields) >= _FIELDS and fields[9].isdecimal() and fields[10].isdecimal():
-            quota = Quota("key", fields[0].partition(" ")[2], int(fields[9]), int(fields[10]))
-            if quota.per_day or quota.per_month:
-                yield quota
+        per_day, per_month = (_number(fields[at : at + 1]) for at in (_PER_DAY, _PER_MONTH))
+        if per_day or per_month:
+            yield Quota("key", fields[0].partition(" ")[2], per_day, per_month)
+
+
+def _number(field: list[str]) -> int:
+    return int(field[0]) if field and field[0].isdecimal() else 0
 
 
 def wanted(quotas: Iterable[Quota], today: int) -> set[Sum]:
@@ -59,7 +63,7 @@ def wanted(quotas: Iterable[Quota], today: int) -> set[Sum]:
 def quotas_map(quotas: Iterable[Quota], state: State, today: int) -> str:
     """Return quotas.map: KIND/NAME → PERCENT|RESET for each quota of which much is used.
 
-    RESET is when the entry no longer counts, in Unix seconds, so that one that nobody updates ends by itself.
+    RESET is when the entry no longer counts, in Unix seconds, so that one that nobody updates ends.
     """
     lines = []
     for quota in quotas:

@@ -1,4 +1,4 @@
-"""What HAProxy's workers say, as the script `ask` prints it, and what they are told."""
+"""What HAProxy's workers say, as the script `ask` prints it, and what they get."""
 
 from __future__ import annotations
 

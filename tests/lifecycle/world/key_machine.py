@@ -143,7 +143,7 @@ class KeyMachine(RuleBasedStateMachine):
     def end_apply(self) -> None:
         file, self.applying = self.applying, None
         assert file
-        lines = [key_lines(key) for key in as_gateway_keys(file.keys)]
+        lines = [key_lines(key) for key in as_gateway_keys(file.keys, {})]
         lines += [revoked_line(key) for key in as_revoked(file.revoked)]
         for name, gateway in self.gateways.items():
             if not gateway.gone:
@@ -223,7 +223,7 @@ class KeyMachine(RuleBasedStateMachine):
 
     def tell(self, who: str, key: ApiKey, gone: RevokedKey | None = None) -> None:
         self.undisturbed = False
-        (entry,) = as_gateway_keys((key,))
+        (entry,) = as_gateway_keys((key,), {})
         pushed = PushedKey(key=key, who=who, when=self.now, revoked=gone is not None)
         with suppress(HostError):
             keep_keys(self.control, (pushed,), folder=self.control.kept)

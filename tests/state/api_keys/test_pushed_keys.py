@@ -93,7 +93,7 @@ def news_of(folder: Path, applied: str | None, told: str | None) -> tuple[Pushed
 
 
 def lines(one: ApiKey, *, gone: bool = False) -> str:
-    (entry,) = as_gateway_keys((one,))
+    (entry,) = as_gateway_keys((one,), {})
     return revoked_line(GoneAtGateway(sha256=entry.sha256, about=entry.about)) if gone else key_lines(entry)
 
 
