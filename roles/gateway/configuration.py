@@ -169,8 +169,8 @@ def key_entries(key: Key) -> tuple[tuple[str, str], ...]:
     """Return the key's entries: SHA-256 → a list as `keys.map` has it, and SHA-256/MODEL for each listed model.
 
     The list is id|expiry|all or listed|requests per minute|concurrency or default|server|side|lent|owner|priority|
-    tokens per day|tokens per month. Empty fields at its end are left out, so that what an earlier version of rackwright
-    wrote means the same. The owner is percent-encoded. Only `Gateways.lend_key` fills `lent`.
+    tokens per day|tokens per month. Empty fields at its end are left out, so that what an earlier version of
+    rackwright wrote means the same. The owner is percent-encoded. Only `Gateways.lend_key` fills `lent`.
     """
     expiry = int(key.expires.timestamp()) if key.expires else 0
     scope = "listed" if key.models else "all"
