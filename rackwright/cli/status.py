@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rackwright.lifecycle.session.session import Session
     from rackwright.lifecycle.status.parts import Status
 
-HEADER = ("REPLICA", "STATE", "TRAFFIC", "IN FLIGHT", "VERSION", "STARTED", "PENDING")
+HEADER = ("REPLICA", "STATE", "TRAFFIC", "IN FLIGHT", "CACHE HITS", "VERSION", "STARTED", "PENDING")
 
 
 @click.command(cls=Command)
@@ -105,6 +105,7 @@ def _lines(found: Status) -> list[str]:
                 state,
                 entry.traffic_text,
                 flight,
+                entry.cache_text,
                 entry.version,
                 entry.started_text,
                 entry.pending or "-",

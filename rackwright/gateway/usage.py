@@ -10,11 +10,15 @@ from shlex import quote
 
 from rackwright.errors import HostError
 from rackwright.remote import Completed, Remote, read_answer
+from rackwright.remote.answers import read_each
 from rackwright.roles.usage.program.day import Day
 from rackwright.roles.usage.program.form import parse_days
+from rackwright.roles.usage.program.main import REUSE
 from rackwright.roles.usage.program.periods import day_of
 from rackwright.roles.usage.settings import SERVICE, STATE
 
+Reuse = Mapping[str, tuple[int, int]]
+"""Replica → tokens of prompts, and those of them that its engine took from its cache."""
 _SECONDS = 330
 _LARGEST = 256 * 2**20
 # The state comes first: a day that a look closes meanwhile is then in both, not in neither. A look that another one
@@ -61,6 +65,16 @@ class Usages:
         script = _SCRIPT.format(**{name: quote(value) for name, value in values.items()})
         done = self.remote.run_on(self.hosts, "sh -s", stdin=script, timeout=_SECONDS, limit=_LARGEST)
         return {host: _read(host, answer, since) for host, answer in done.items()}
+
+    def reuse(self, day: date) -> dict[str, HostError | Reuse]:
+        """Return what each gateway has counted of its replicas on this day, up to its last look; empty: nothing."""
+        done = self.remote.run_on(self.hosts, f"cat {quote(f'{self.state}/{REUSE}')} 2>/dev/null || true")
+        return read_each(done, "its replicas' cache hits", lambda said: _reuse_on(day_of(day), said))
+
+
+def _reuse_on(day: int, said: str) -> Reuse:
+    days = parse_days(said)[1] if said.strip() else ()
+    return next((one.reuse for one in days if one.day == day), {})
 
 
 def _read(host: str, answer: Completed | HostError, since: date) -> HostError | tuple[Day, ...]:

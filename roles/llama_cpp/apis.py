@@ -16,8 +16,8 @@ APIS = (
     ClientApi("/v1/messages/count_tokens", GENERATES, FIRST),
     ClientApi("/tokenize", GENERATES, FIRST),
 )
-"""Source: the routes in tools/server/server.cpp of b10434. It has /v1/rerank, too, for models that are
-started for it."""
+"""Source: the routes in tools/server/server.cpp of b10434. It has /v1/rerank, too, if it was
+started for nothing else."""
 
 
 def order(version: str) -> tuple[int, ...] | None:

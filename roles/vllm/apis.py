@@ -14,10 +14,12 @@ APIS = (
     ClientApi("/v1/responses", GENERATES, FIRST),
     ClientApi("/v1/messages", GENERATES, FIRST),
     ClientApi("/v1/messages/count_tokens", GENERATES, FIRST),
+    ClientApi("/v1/score", EMBEDS, FIRST),
+    ClientApi("/v1/rerank", EMBEDS, FIRST),
     ClientApi("/tokenize", GENERATES | EMBEDS, FIRST),
 )
-"""Source: vllm/entrypoints of 0.32.0. It has /v1/rerank, /v1/score and /v1/audio/transcriptions, too, for
-models of those tasks."""
+"""Source: vllm/entrypoints of 0.32.0. A model of embeddings scores by their cosine. It has /v1/audio, too, for models
+of speech, which rackwright doesn't run."""
 
 
 def order(version: str) -> tuple[int, ...] | None:

@@ -35,7 +35,7 @@ def line(at: int = NOON, took: int = 500, **more: object) -> bytes:
     said = {
         "format": "access/1", "time": time, "request": "r", "key": "web", "owner": "research", "model": "chat",
         "status": 200, "end": "completed", "first_byte_ms": 120, "total_ms": took, "prompt_tokens": 70,
-        "completion_tokens": 5, "cached_tokens": 64, "estimated": None,
+        "completion_tokens": 5, "cached_tokens": 64, "estimated": None, "replica": "gpu1/chat@1",
     }  # fmt: skip
     return json.dumps(said | more, separators=(",", ":")).encode() + b"\n"
 
@@ -192,7 +192,7 @@ def test_a_request_counts_on_the_day_when_it_ends(gateway: Gateway) -> None:
     assert gateway.requests() == {TODAY: 1, TODAY + 1: 1}
 
 
-@pytest.mark.parametrize("writes", range(6))
+@pytest.mark.parametrize("writes", range(7))
 def test_a_program_that_is_killed_between_two_writes_counts_nothing_twice_or_never(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
@@ -211,8 +211,8 @@ def test_a_program_that_is_killed_between_two_writes_counts_nothing_twice_or_nev
 
     real = document.save
     monkeypatch.setattr(document, "save", save)
-    # The state, three days, and the state again.
-    with pytest.raises(Killed) if writes < 5 else nullcontext():
+    # The state, three days, the state again, and what is reused.
+    with pytest.raises(Killed) if writes < 6 else nullcontext():
         gateway.look()
     monkeypatch.setattr(document, "save", real)
     gateway.look()
@@ -300,6 +300,20 @@ def test_a_document_can_be_read_again(gateway: Gateway) -> None:
     state = gateway.look()
     assert parse_state(state_text(state)) == state
     assert parse_state(gateway.places.state.read_text()) == state
+
+
+def test_what_each_replica_took_from_its_cache_today_is_a_document_of_its_own(gateway: Gateway) -> None:
+    def reuse() -> list[tuple[int, dict[str, tuple[int, int]]]]:
+        days = parse_days(gateway.places.reuse.read_text())[1]
+        return [(day.day, dict(day.reuse)) for day in days]
+
+    other = line(replica="gpu2/chat@1", prompt_tokens=100, cached_tokens=0)
+    gateway.log(line(), line(), other, line(estimated=True), line(replica=None, prompt_tokens=9))
+    gateway.look()
+    assert reuse() == [(TODAY, {"gpu1/chat@1": (140, 128), "gpu2/chat@1": (100, 0)})]
+    gateway.now += 86_400_000
+    gateway.look()
+    assert reuse() == [(TODAY + 1, {})]
 
 
 @pytest.mark.parametrize(
@@ -474,7 +488,7 @@ def test_quotas_of_teams_and_keys() -> None:
 
 def test_a_parsed_line_has_what_counts_against_a_quota() -> None:
     assert parse_ended(line()) == Ended(
-        NOON + 500, Row("web", "research", "chat"), COMPLETED, 70, 64, 5, False, 120, 500
+        NOON + 500, Row("web", "research", "chat"), COMPLETED, 70, 64, 5, False, 120, 500, "gpu1/chat@1"
     )
     ended = parse_ended(line(prompt_tokens=None, completion_tokens=None, cached_tokens=None, first_byte_ms=-1))
     assert ended is not None

@@ -17,6 +17,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import mismatches, other_tool, read_lock
 from rackwright.fleet.source import HubSource, parse_source
+from rackwright.lifecycle.check.clients import paths_of_models, teams_without_keys
 from rackwright.lifecycle.check.result import Asked, Condition, State
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def check_files(fleet: Fleet) -> Checked:
     conditions += auditors_cut_off(fleet, datetime.now(UTC).date())
     conditions += texts_left_out(fleet)
     conditions += tool_without_times(fleet)
+    conditions += paths_of_models(fleet)
+    conditions += teams_without_keys(fleet)
     lock = _lock(fleet)
     if lock is None:
         conditions.append(Condition("controller", "lock", State.WARNING, "none yet", "rackwright lock"))

@@ -79,6 +79,15 @@ class ReplicaStatus:
     """How often its engine has been restarted automatically since it was last started manually."""
     last_end: str | None = None
     """Why the engine before this one ended, if that is why it was restarted."""
+    prompt_tokens: int = 0
+    """Of the prompts that it answered today (UTC), as far as the gateways that answer have counted them."""
+    cached_tokens: int = 0
+    """Those of them that its engine took from its cache."""
+
+    @property
+    def cache_text(self) -> str:
+        """Which share of today's prompts its engine took from its cache; -: it had none."""
+        return f"{100 * self.cached_tokens / self.prompt_tokens:.0f} %" if self.prompt_tokens else "-"
 
     @property
     def traffic_text(self) -> str:

@@ -17,7 +17,7 @@ from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, survey
 from rackwright.lifecycle.status.occasions import Rechecks, ask_rechecks, ask_schedules, schedule_statuses
 from rackwright.lifecycle.status.parts import HostState, HostStatus, Status
-from rackwright.lifecycle.status.replicas import ask_engines, replica_status
+from rackwright.lifecycle.status.replicas import ask_engines, ask_reuse, replica_status
 from rackwright.lifecycle.status.saved import backups, kits
 from rackwright.lifecycle.status.traffic import ask_gateways
 from rackwright.lifecycle.status.warnings import drained_of, warnings
@@ -41,12 +41,13 @@ def status(session: Session) -> Status:
     surveyed, notes, now = survey(session), list[str](), utc_now()
     asking = Background(lambda: ask_gateways(session, surveyed))
     asking_engines = Background(lambda: ask_engines(session, surveyed))
+    asking_reuse = Background(lambda: ask_reuse(session, surveyed, now))
     ends = _certificate_ends(session, surveyed)
     lease, rollout = _at_work(session, surveyed, notes)
     asking_again = None if notes else Background(lambda: ask_rechecks(session, now))
     scheduled = () if notes else ask_schedules(session, now, notes)
     behind = _behind(session, surveyed)
-    traffic, engines = asking.result(), asking_engines.result()
+    traffic, engines, reuse = asking.result(), asking_engines.result(), asking_reuse.result()
     again = asking_again.result() if asking_again else Rechecks()
     notes += again.notes
     notes += (f"gateway {name}: {why}" for name, why in traffic.silent.items() if name not in surveyed.unreachable)
@@ -59,7 +60,7 @@ def status(session: Session) -> Status:
             if _looked_at(session, name)
         ),
         replicas=tuple(
-            replica_status(session, surveyed, traffic, engines, pending.get(replica.address), replica)
+            replica_status(session, surveyed, traffic, engines, reuse, pending.get(replica.address), replica)
             for replica in session.fleet.replicas
             if _looked_at(session, replica.host)
         ),

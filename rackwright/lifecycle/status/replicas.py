@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Replica
+from rackwright.gateway.usage import Reuse, Usages
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.lifecycle.status.engines import COMMAND, Engine, parse_engines
@@ -30,11 +32,32 @@ def ask_engines(session: Session, surveyed: Survey) -> dict[str, Engine]:
     }
 
 
+def ask_reuse(session: Session, surveyed: Survey, now: datetime) -> dict[str, tuple[int, int]]:
+    """Return the tokens of each replica's prompts of today, and those of them from its cache, by HOST/MODEL@N.
+
+    A gateway that doesn't answer is left out; others report it.
+    """
+    gateways = tuple(name for name in session.fleet.gateways if name in surveyed.hosts)
+    answers = Usages(session.remote, gateways).reuse(now.date()).values()
+    return added_reuse(answer for answer in answers if not isinstance(answer, HostError))
+
+
+def added_reuse(answers: Iterable[Reuse]) -> dict[str, tuple[int, int]]:
+    """Return what the gateways have counted together."""
+    found = dict[str, tuple[int, int]]()
+    for reuse in answers:
+        for replica, (prompt, cached) in reuse.items():
+            before = found.get(replica, (0, 0))
+            found[replica] = before[0] + prompt, before[1] + cached
+    return found
+
+
 def replica_status(
     session: Session,
     surveyed: Survey,
     traffic: Traffic,
     engines: Mapping[str, Engine],
+    reuse: Mapping[str, tuple[int, int]],
     pending: str | None,
     replica: Replica,
 ) -> ReplicaStatus:
@@ -59,6 +82,8 @@ def replica_status(
         running_seconds=engine.seconds if engine else None,
         restarts=engine.restarts if engine else 0,
         last_end=engine.ended if engine else None,
+        prompt_tokens=reuse.get(replica.address, (0, 0))[0],
+        cached_tokens=reuse.get(replica.address, (0, 0))[1],
     )
 
 

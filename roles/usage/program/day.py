@@ -10,6 +10,7 @@ from typing import NamedTuple
 MOST_ROWS = 50_000
 """Of one day. Requests of further ones count as lost, so that the figures never look complete and aren't."""
 MOST_MODELS = 1000
+MOST_REPLICAS = 1000
 MOST_GAPS = 16
 EDGES = (
     *(50, 100, 150, 200, 300, 400, 500, 750, 1000, 1500, 2000, 3000, 5000, 7500),
@@ -51,6 +52,8 @@ class Ended(NamedTuple):
     first_byte_ms: int | None
     """None: it got no answer."""
     milliseconds: int
+    replica: str = ""
+    """HOST/MODEL@N; "": none got it."""
 
     @property
     def tokens(self) -> int:
@@ -74,6 +77,8 @@ class Day:
     """Days since 1970, UTC."""
     rows: dict[Row, list[int]] = field(default_factory=dict)
     latency: dict[str, Latency] = field(default_factory=dict)
+    reuse: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Replica → tokens of prompts, and those of them that its engine took from its cache. Estimates are left out."""
     lost: int = 0
     """Requests that aren't in `rows`: not logged, their line can't be read, or there are too many rows."""
     gaps: list[tuple[int, int]] = field(default_factory=list)
@@ -95,10 +100,17 @@ class Day:
         sums[MILLISECONDS] += ended.milliseconds
         if ended.outcome == 0 and ended.row.model:
             self._time(ended)
+        if ended.replica and not ended.estimated:
+            self._note_reuse(ended)
 
     def note_gap(self, after: int, before: int) -> None:
         """Note that lines between these times are lost."""
         self.gaps = [*self.gaps, (after, before)][-MOST_GAPS:]
+
+    def _note_reuse(self, ended: Ended) -> None:
+        if ended.replica in self.reuse or len(self.reuse) < MOST_REPLICAS:
+            prompt, cached = self.reuse.get(ended.replica, (0, 0))
+            self.reuse[ended.replica] = prompt + ended.prompt_tokens, cached + ended.cached_tokens
 
     def _time(self, ended: Ended) -> None:
         latency = self.latency.get(ended.row.model)

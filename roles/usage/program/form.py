@@ -65,6 +65,7 @@ def _days(days: Iterable[Day]) -> list[object]:
             "gaps": day.gaps,
             "rows": [[*row, *sums] for row, sums in sorted(day.rows.items())],
             "latency": [[model, one.first_byte, one.total] for model, one in sorted(day.latency.items())],
+            "reuse": [[replica, *tokens] for replica, tokens in sorted(day.reuse.items())],
         }
         for day in days
     ]
@@ -115,6 +116,8 @@ def _read_day(said: dict[str, object]) -> Day:
     for model, first, total in document.rows(said["latency"]):
         histograms = (document.numbers(one, len(EDGES) + 1) for one in (first, total))
         day.latency[_name(model)] = Latency(*histograms)
+    for replica, prompt, cached in document.rows(said["reuse"]):
+        day.reuse[_name(replica)] = document.number(prompt), document.number(cached)
     return day
 
 

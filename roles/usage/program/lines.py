@@ -34,6 +34,7 @@ def parse_ended(line: bytes) -> Ended | None:
             said.get("estimated") is True,
             None if first is None or first < 0 else _count(first),
             _count(took),
+            _text(said.get("replica") or ""),
         )
     except (TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError):
         raise ValueError("not a line of the log") from None

@@ -24,6 +24,8 @@ DAYS_KEPT = 400
 """Of the days that have any requests, the newest: a clock that is wrong for a moment must not remove others."""
 _LARGEST_ANSWER = 256 * 2**20
 QUOTAS_MAP = "quotas.map"
+REUSE = "reuse.json"
+"""What replicas took from their caches today: a small document, for `status`."""
 
 
 @dataclass
@@ -48,9 +50,11 @@ class Places:
     folder: Path
     days: Path = field(init=False)
     state: Path = field(init=False)
+    reuse: Path = field(init=False)
 
     def __post_init__(self) -> None:
         self.days, self.state = self.folder / "days", self.folder / "state.json"
+        self.reuse = self.folder / REUSE
 
     def day(self, number: int) -> Path:
         return self.days / f"{date_of(number)}.json"
@@ -148,8 +152,16 @@ def _keep(state: State, places: Places, now: int) -> None:
         for day in over:
             _close(state, places, day)
         document.save(places.state, state_text(state))
+    _keep_reuse(state, places, now // DAY_MS)
     for old in sorted(places.days.glob("*.json"))[:-DAYS_KEPT]:
         old.unlink()
+
+
+def _keep_reuse(state: State, places: Places, today: int) -> None:
+    reuse = state.days[today].reuse if today in state.days else {}
+    text = days_text(state.gateway, [Day(today, reuse=reuse)])
+    if text != document.load(places.reuse):
+        document.save(places.reuse, text)
 
 
 def _close(state: State, places: Places, day: Day) -> None:

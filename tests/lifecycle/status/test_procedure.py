@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from rackwright.errors import HostError
 from rackwright.gateway import CanaryShare, DrainRecord, LeftRecord, ServerState
+from rackwright.gateway.usage import Usages
 from rackwright.lifecycle.status.parts import (
     Drained,
     HostState,
@@ -19,14 +21,18 @@ from rackwright.lifecycle.status.parts import (
     Status,
     TrafficState,
 )
+from rackwright.lifecycle.status.replicas import added_reuse
 from rackwright.lifecycle.status.saved import backups, kits
 from rackwright.lifecycle.status.traffic import traffic_of
 from rackwright.lifecycle.status.warnings import _left, _paused_keys, drained_of
 from rackwright.roles.backup.state import RepositoryState
 from rackwright.roles.replica.state import PausedKey, ReplicaState
+from rackwright.roles.usage.program.day import Day
+from rackwright.roles.usage.program.form import days_text
 from rackwright.state.kit import KitRecord, KnownKit
 from tests.fleet.test_backup import DISK, SSH, WEB, fleet
 from tests.lifecycle.backup.test_make import SETTINGS
+from tests.shells import FolderHosts, FolderShell
 from tests.state.test_kit import SAVED
 
 MOMENT = datetime(2026, 11, 27, 3, 15, tzinfo=UTC)
@@ -46,6 +52,27 @@ def test_a_canary_is_drained_and_says_what_it_gets():
         "drained: model update assistant (ada, since 2026-11-27 03:15 UTC); canary: 5 % of the conversations"
     )
     assert replace(one, canary=None).traffic_text.endswith("UTC)")
+
+
+def test_cache_hits_are_the_share_of_todays_prompts_over_all_gateways(tmp_path: Path):
+    today = MOMENT.toordinal() - date(1970, 1, 1).toordinal()
+    days = {
+        "gate1": [Day(today, reuse={"gpu1/chat@1": (100, 60)})],
+        "gate2": [Day(today, reuse={"gpu1/chat@1": (100, 2), "gpu2/chat@1": (8, 0)})],
+        "stopped": [Day(today - 1, reuse={"gpu1/chat@1": (1000, 1000)})],
+        "new": [],
+    }
+    shells = {name: FolderShell(name, var=str(tmp_path / name)) for name in (*days, "broken")}
+    for name, texts in {**{name: days_text(name, found) for name, found in days.items()}, "broken": "{"}.items():
+        (tmp_path / name / "usage").mkdir(parents=True)
+        (tmp_path / name / "usage" / "reuse.json").write_text(texts)
+    (tmp_path / "new" / "usage" / "reuse.json").unlink()
+    answers = Usages(FolderHosts(shells), tuple(shells)).reuse(MOMENT.date())  # type: ignore[arg-type]
+    assert isinstance(answers.pop("broken"), HostError)
+    found = added_reuse(answer for answer in answers.values() if not isinstance(answer, HostError))
+    assert found == {"gpu1/chat@1": (200, 62), "gpu2/chat@1": (8, 0)}
+    assert replace(REPLICA, prompt_tokens=200, cached_tokens=62).cache_text == "31 %"
+    assert REPLICA.cache_text == "-"
 
 
 def test_one_that_was_drained_without_a_record_says_so_alone():
