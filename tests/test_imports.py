@@ -12,7 +12,7 @@ ORDER = (
     r"rackwright\.(cache|own_wheel|values|route|ports|package_set|launch|client_apis|stopping|terminal)",
     r"rackwright\.hardware",
     r"rackwright\.shape",
-    r"rackwright\.roles\.\w+\.(settings|log_lines)",
+    r"rackwright\.roles\.\w+\.(settings|apis|log_lines)",
     r"rackwright\.fleet\.(sections|public_key|source)",
     r"rackwright\.fleet",
     r"rackwright\.resolve",
@@ -36,7 +36,7 @@ MOST_MODULES = 27
 """Modules directly in one package. With more, a reader loses track."""
 LAB = ("rackwright", "rackwright.errors", "rackwright.terminal")
 WITHOUT_PYINFRA = re.compile(
-    r"rackwright\.(errors|cache|own_wheel|values|route|ports|package_set|launch|client_apis|stopping|terminal|hardware|shape|fleet|resolve|fit|verdict|migrate|run|report|state|lab|roles\.\w+\.(settings|log_lines))\b"
+    r"rackwright\.(errors|cache|own_wheel|values|route|ports|package_set|launch|client_apis|stopping|terminal|hardware|shape|fleet|resolve|fit|verdict|migrate|run|report|state|lab|roles\.\w+\.(settings|apis|log_lines))\b"
 )
 
 

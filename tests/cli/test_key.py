@@ -82,6 +82,14 @@ def test_a_gateway_that_is_not_there_yet_is_named_with_the_next_command(site, to
             "error: Invalid value for '--requests-per-minute': 'x' should be a number from 1 or 'unlimited'",
         ),
         (["a", "--owner", "a", "--requests-per-minute", "9" * 9], "error: requests_per_minute: Input should be less"),
+        (
+            ["a", "--owner", "a", "--tokens-per-day", "0"],
+            "error: Invalid value for '--tokens-per-day': '0' should be a number of tokens like 500k, 20M or 1.5G",
+        ),
+        (
+            ["a", "--owner", "a", "--priority", "urgent"],
+            "error: Invalid value for '--priority': 'urgent' is not one of 'high', 'normal', 'low', 'team'",
+        ),
         (["a"], "error: Missing option '--owner'."),
     ],
 )
@@ -137,6 +145,27 @@ def test_a_keys_concurrency_is_a_number_unlimited_or_the_default(site, told):
         (listed,) = rackwright("-f", site, "key", "list", "--json").document["keys"]
         assert listed["concurrency"] == shown
         assert f"  {given} at a time  " in rackwright("-f", site, "key", "list").stdout
+
+
+def test_quotas_and_priority_are_given_changed_and_taken_away(site, told):
+    ran = rackwright(
+        *("-f", site, "--json", "key", "add", "ci", "--owner", "CI"),
+        *("--tokens-per-day", "5M", "--tokens-per-month", "100M", "--priority", "low"),
+    )
+    document = ran.document
+    assert [document[name] for name in ("tokens_per_day", "tokens_per_month", "priority")] == [
+        5_000_000,
+        100_000_000,
+        "low",
+    ]
+    ran = rackwright("-f", site, "key", "edit", "ci", "--tokens-per-day", "2.5M")
+    assert ran.stdout == "ci of CI: all models; 2500k tokens a day; 100M tokens a month; low priority\n"
+    assert "  default at a time, 2500k tokens a day, 100M tokens a month, low priority  " in (
+        rackwright("-f", site, "key", "list").stdout
+    )
+    unlimited = ("--tokens-per-day", "unlimited", "--tokens-per-month", "unlimited", "--priority", "team")
+    assert rackwright("-f", site, "key", "edit", "ci", *unlimited).stdout == "ci of CI: all models\n"
+    assert "tokens" not in (site.parent / "site.keys.yml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import mismatches, other_tool, read_lock
 from rackwright.fleet.source import HubSource, parse_source
-from rackwright.lifecycle.check.clients import paths_of_models, teams_without_keys
+from rackwright.lifecycle.check.client_access import paths_of_models, teams_without_keys
 from rackwright.lifecycle.check.result import Asked, Condition, State
 
 if TYPE_CHECKING:

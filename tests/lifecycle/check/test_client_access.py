@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rackwright.fleet.keys_file import ApiKey, write_keys
 from rackwright.fleet.load import load_fleet
-from rackwright.lifecycle.check.clients import paths_of_models, teams_without_keys
+from rackwright.lifecycle.check.client_access import paths_of_models, teams_without_keys
 from rackwright.lifecycle.check.result import Condition, State
 from tests.fleet.test_load import GOOD
 
