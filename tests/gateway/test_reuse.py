@@ -267,6 +267,52 @@ def test_a_stream_does_not_say_it_in_any_event(stack: Stack) -> None:
     assert stack.send(stream=True).read() == expected
 
 
+def test_an_answer_of_the_responses_api_does_not_say_it_either(stack: Stack) -> None:
+    usage = '{"input_tokens":10,"input_tokens_details":%s,"output_tokens":3}'
+    stack.engines["assistant"].answer = b'{"usage":%s}' % (usage % '{"cached_tokens":8}').encode()
+    response = stack.send()
+    assert response.read().decode() == f'{{"usage":{usage % "{}"}}}'
+    assert stack.log.line(response.getheader("x-request-id") or "").cached_tokens == 8
+
+
+@pytest.mark.parametrize(
+    ("read", "computed", "shown"), [(16, 1, 17), (0, 17, 17), (9, 9, 18), (12345, 1, 12346), (10**12, 1, 0)]
+)
+def test_an_answer_in_anthropics_form_has_one_number_for_its_prompt(
+    stack: Stack, read: int, computed: int, shown: int
+) -> None:
+    usage = b'"usage":{"cache_read_input_tokens":%d,"input_tokens":%d,"output_tokens":3}' % (read, computed)
+    engine = stack.engines["assistant"]
+    engine.answer = b'{"type":"message",%s}' % usage
+    response = stack.send()
+    said = response.read()
+    assert len(said) == len(engine.answer) == int(response.getheader("content-length") or 0)
+    assert json.loads(said) == {"type": "message", "usage": {"input_tokens": shown, "output_tokens": 3}}
+    engine.events = (b'data: {"type":"message_start","message":{%s}}\n\n' % usage, b'data: {"x":"input_tokens"}\n\n')
+    start, other = stack.send(stream=True).read().removesuffix(b"\n\n").split(b"\n\n")
+    assert json.loads(start[6:])["message"]["usage"] == {"input_tokens": shown, "output_tokens": 3}
+    assert other == engine.events[1].removesuffix(b"\n\n")
+
+
+@pytest.mark.parametrize("length", [1, 7, 1000], ids=["one byte", "within a number", "in two"])
+def test_numbers_in_anthropics_form_are_hidden_wherever_they_are_cut(stack: Stack, length: int) -> None:
+    form = 'data: {"usage":{"cache_read_input_tokens":%s,"input_tokens":%s,"output_tokens":3},"id":"17"}\n\n'
+    event = (form % (1234, 56)).encode()
+    engine = stack.engines["assistant"]
+    engine.hold = True
+    for cut in range(1, len(event)):
+        engine.events = tuple(
+            part for part in (event[:cut], event[cut : cut + length], event[cut + length :]) if part
+        )
+        response = stack.send(stream=True)
+        for _ in engine.events[1:]:
+            engine.let_go()
+        said = json.loads(response.read()[6:])
+        assert said["id"] == "17"
+        assert said["usage"].get("cache_read_input_tokens", 0) == 0
+        assert (said["usage"]["input_tokens"], said["usage"]["output_tokens"]) in {(1290, 3), (0, 3), (0, 0)}
+
+
 @pytest.mark.parametrize("length", [1, 7, 1000], ids=["one byte", "within a figure", "in two"])
 def test_a_figure_is_found_wherever_it_is_cut(stack: Stack, length: int) -> None:
     event = b'data: {"choices":[],' + figures(16) + b"}\n\n"

@@ -12,7 +12,7 @@ local Answer = { id = "answer", flags = filter.FLT_CFG_FL_HTX }
 Answer.__index = Answer
 
 function Answer:new()
-    return setmetatable({ counts = {}, events = 0, before = "", open = 0, last = "" }, Answer)
+    return setmetatable({ counts = {}, events = 0, last = "", figures = new_figures() }, Answer)
 end
 
 -- Set the log's counts. What the engine hasn't said is estimated: an event of a stream has about one token.
@@ -88,7 +88,7 @@ function Answer:http_headers(txn, message)
     if length and self.hides_figures then
         local body = txn.f:res_body() or ""
         if #body == tonumber(length[0]) then
-            message:set_body_len(#without_figures("", body, 0))
+            message:set_body_len(#without_figures(new_figures(), body))
         else
             -- Too large for a buffer: it is sent in chunks.
             message:del_header("content-length")
@@ -119,9 +119,8 @@ function Answer:http_payload(txn, message)
     if text == "" then return message:eom() and 1 or 0 end
     if message:eom() then filter.unregister_data_filter(self, message.channel) end
     if not self.hides_figures then return passed end
-    local rest, open = without_figures(self.before, text, self.open)
-    if #rest < #text then assert(message:set(rest) == #rest) end
-    self.before, self.open = end_of(self.before, text), open
+    local rest = without_figures(self.figures, text)
+    if rest ~= text then assert(message:set(rest) == #rest) end
     return #rest
 end
 

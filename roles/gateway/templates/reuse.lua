@@ -1,7 +1,12 @@
 -- Rendered by rackwright: what one key could learn of another key's prompts. llama-server reuses what it computed for the
 -- beginning of an earlier prompt, whichever key sent it, and says in these objects how much that was, and how long the rest took.
 local BRACE = string.byte("}")
-local FIGURES = { prompt_tokens_details = true, timings = true, prompt_progress = true }
+local FIGURES = { prompt_tokens_details = true, input_tokens_details = true, timings = true, prompt_progress = true }
+
+-- Anthropic's form of it has two numbers in one object, which together are the tokens of the prompt.
+local READ = '"cache_read_input_tokens"'
+local BOTH = "(" .. READ .. '%s*:%s*(%d+)%s*,%s*"input_tokens"%s*:%s*(%d+))([,}%s])'
+local MOST_DIGITS = 10
 
 -- What an object's name, its colon and its brace take at most, in bytes.
 local LONGEST = 64
@@ -37,7 +42,7 @@ end
 
 -- Return this part of an answer with empty objects of figures, and how many of them are open at its end. `before` is the
 -- end of what came before it, and `open` how many were open there.
-function without_figures(before, part, open)
+local function without_objects(before, part, open)
     local text, kept, at, from = before .. part, {}, 1, #before + 1
     if open == 0 and not may_have_figures(text) then return part, 0 end
     repeat
@@ -49,5 +54,47 @@ function without_figures(before, part, open)
     return table.concat(kept), open
 end
 
--- What of a part a figure's name may begin in, if the next part has the rest of it.
-function end_of(before, part) return (before .. part):sub(-LONGEST) end
+local function padded(text, like) return text .. (" "):rep(#like - #text) end
+
+local function sum(both, read, rest, next)
+    local known = #read <= MOST_DIGITS and #rest <= MOST_DIGITS
+    return padded(string.format('"input_tokens":%d', known and read + rest or 0), both) .. next
+end
+
+local function zeros(text)
+    return (text:gsub("%d+", function(number) return padded("0", number) end))
+end
+
+-- Return this part of an answer with one number of input tokens in place of both, and whether it ends within them. If they are
+-- in two parts, both are 0; `cut` is whether the part before ended within them. The length stays, by spaces.
+local function without_reads(before, part, cut)
+    if not cut then cut = (before:sub(-#READ + 1) .. part:sub(1, #READ - 1)):find(READ, 1, true) end
+    if not cut and not part:find(READ, 1, true) then return part, false end
+    local head, rest = "", part
+    if cut then
+        local ending = part:find("}", 1, true) or #part
+        head = part:sub(1, ending)
+        -- The number that the part before ended with is 0 already.
+        if before:find("%d$") then head = head:gsub("^%d+", function(number) return padded("", number) end) end
+        head = zeros(head)
+        rest = part:sub(ending + 1)
+        if part:byte(ending) ~= BRACE then return head, true end
+    end
+    rest = rest:gsub(BOTH, sum)
+    local left = rest:find(READ, 1, true)
+    if not left then return head .. rest, false end
+    local ending = rest:find("}", left, true)
+    local numbers = zeros(rest:sub(left, ending or -1))
+    return head .. rest:sub(1, left - 1) .. numbers .. (ending and rest:sub(ending + 1) or ""), not ending
+end
+
+-- Return what to remember of an answer between its parts.
+function new_figures() return { before = "", open = 0, cut = false } end
+
+-- Return the next part of an answer without these figures. It is never longer.
+function without_figures(state, part)
+    local rest, open = without_objects(state.before, part, state.open)
+    rest, state.cut = without_reads(state.before, rest, state.cut)
+    state.before, state.open = (state.before .. part):sub(-LONGEST), open
+    return rest
+end
