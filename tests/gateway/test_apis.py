@@ -106,3 +106,12 @@ def test_an_engines_error_and_the_gateways_own_have_that_form_too(served: Stack)
     response = served.send(path=MESSAGES)
     assert response.status in {502, 503}
     assert json.loads(response.read())["type"] == "error"
+
+
+@pytest.mark.parametrize("path", ["/v1/messages/count_tokens", "/tokenize"])
+def test_what_only_counts_a_prompt_takes_no_tokens(served: Stack, path: str) -> None:
+    served.engines["assistant"].answer = b'{"input_tokens":17}'
+    response = served.send(path=path)
+    assert response.read() == b'{"input_tokens":17}'
+    seen = served.log.line(response.getheader("x-request-id") or "")
+    assert (seen.prompt_tokens, seen.completion_tokens, seen.estimated) == (None, None, None)

@@ -5,6 +5,7 @@ It runs with the packages of requirements.txt, which rackwright itself doesn't h
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -12,7 +13,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-ADDRESS, DOMAIN, MODEL = os.environ["ADDRESS"], os.environ["DOMAIN"], os.environ["MODEL"]
+DOMAIN, MODEL = os.environ["DOMAIN"], os.environ["MODEL"]
+ADDRESSES = itertools.cycle(os.environ["ADDRESSES"].split())
 KEY = sys.stdin.readline().strip()
 ROOT = f"https://{DOMAIN}"
 COLORS = {
@@ -21,6 +23,8 @@ COLORS = {
     "required": ["color"],
     "additionalProperties": False,
 }
+GREEDY: dict[str, Any] = {"max_tokens": 60, "temperature": 0}
+"""The model calls a tool only if it says what is most likely."""
 QUESTION = "Paint the wall. Which color?"
 PAINT = "Paints the wall in a color."
 FUNCTION = {"type": "function", "function": {"name": "paint", "description": PAINT, "parameters": COLORS}}
@@ -31,13 +35,13 @@ Counted = tuple[str, int, int]
 """What the client got, and the tokens of prompt and answer that it counts."""
 
 
-def at_the_gateway(*given: Any, **more: Any) -> Any:
-    """Resolve the fleet's name to the gateway, which a DNS server would do."""
+def at_a_gateway(*given: Any, **more: Any) -> Any:
+    """Resolve the fleet's name to each gateway in turn, as a DNS server would."""
     host, *rest = given
-    return resolve(ADDRESS if host in {DOMAIN, DOMAIN.encode()} else host, *rest, **more)
+    return resolve(next(ADDRESSES) if host in {DOMAIN, DOMAIN.encode()} else host, *rest, **more)
 
 
-resolve, socket.getaddrinfo = socket.getaddrinfo, at_the_gateway
+resolve, socket.getaddrinfo = socket.getaddrinfo, at_a_gateway
 
 
 def openai_client() -> Iterator[tuple[str, Callable[[], Counted]]]:
@@ -60,7 +64,7 @@ def openai_client() -> Iterator[tuple[str, Callable[[], Counted]]]:
         return text, usage.prompt_tokens, usage.completion_tokens
 
     def tools() -> Counted:
-        found = chat.create(model=MODEL, messages=SAID, tools=[FUNCTION], tool_choice="required", max_tokens=60)
+        found = chat.create(model=MODEL, messages=SAID, tools=[FUNCTION], tool_choice="required", **GREEDY)
         call = found.choices[0].message.tool_calls[0].function
         return f"{call.name}({call.arguments})", found.usage.prompt_tokens, found.usage.completion_tokens
 
@@ -74,14 +78,14 @@ def openai_client() -> Iterator[tuple[str, Callable[[], Counted]]]:
         return found.output_text, found.usage.input_tokens, found.usage.output_tokens
 
     def response_stream() -> Counted:
-        with responses.stream(model=MODEL, input=QUESTION, max_output_tokens=8) as events:
-            texts = [event.delta for event in events if event.type == "response.output_text.delta"]
-            usage = events.get_final_response().usage
-        return "".join(texts), usage.input_tokens, usage.output_tokens
+        events = list(responses.create(model=MODEL, input=QUESTION, max_output_tokens=8, stream=True))
+        text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+        usage = events[-1].response.usage
+        return text, usage.input_tokens, usage.output_tokens
 
     def response_tools() -> Counted:
         found = responses.create(
-            model=MODEL, input=QUESTION, tools=[RESPONSES_TOOL], tool_choice="required", max_output_tokens=60
+            model=MODEL, input=QUESTION, tools=[RESPONSES_TOOL], tool_choice="required", temperature=0
         )
         call = next(one for one in found.output if one.type == "function_call")
         return f"{call.name}({call.arguments})", found.usage.input_tokens, found.usage.output_tokens
@@ -102,18 +106,23 @@ def anthropic_client() -> Iterator[tuple[str, Callable[[], Counted]]]:
     from anthropic import Anthropic
 
     messages = Anthropic(base_url=ROOT, api_key=KEY).messages
-    asked: dict[str, Any] = {"model": MODEL, "max_tokens": 60, "messages": SAID}
+    # The client has no parameter for the temperature.
+    greedy = {"max_tokens": 60, "extra_body": {"temperature": 0}}
+    asked: dict[str, Any] = {"model": MODEL, "messages": SAID, **greedy}
     with_tools = {"tools": [TOOL], "tool_choice": {"type": "any"}}
+
+    def counted(usage: Any) -> tuple[int, int]:
+        return usage.input_tokens + (usage.cache_read_input_tokens or 0), usage.output_tokens
 
     def plain() -> Counted:
         found = messages.create(**asked)
-        return found.content[0].text, found.usage.input_tokens, found.usage.output_tokens
+        return found.content[0].text, *counted(found.usage)
 
     def stream() -> Counted:
         with messages.stream(**asked, system="You are a painter.") as events:
             text = "".join(events.text_stream)
             usage = events.get_final_message().usage
-        return text, usage.input_tokens, usage.output_tokens
+        return text, *counted(usage)
 
     def agent() -> Counted:
         with messages.stream(**asked, **with_tools) as events:
@@ -123,11 +132,8 @@ def anthropic_client() -> Iterator[tuple[str, Callable[[], Counted]]]:
         said = [*SAID, {"role": "assistant", "content": first.content}, {"role": "user", "content": [result]}]
         with messages.stream(**asked | {"messages": said}, tools=[TOOL]) as events:
             last = events.get_final_message()
-        return (
-            f"{call.name}({json.dumps(call.input)}), {last.stop_reason}",
-            first.usage.input_tokens + last.usage.input_tokens,
-            first.usage.output_tokens + last.usage.output_tokens,
-        )
+        both = zip(counted(first.usage), counted(last.usage), strict=True)
+        return f"{call.name}({json.dumps(call.input)})", *map(sum, both)
 
     def count() -> Counted:
         return str(messages.count_tokens(model=MODEL, messages=SAID).input_tokens), 0, 0
@@ -138,7 +144,7 @@ def anthropic_client() -> Iterator[tuple[str, Callable[[], Counted]]]:
 def langchain_client() -> Iterator[tuple[str, Callable[[], Counted]]]:
     from langchain_openai import ChatOpenAI
 
-    chat = ChatOpenAI(base_url=f"{ROOT}/v1", api_key=KEY, model=MODEL, max_tokens=60)
+    chat = ChatOpenAI(base_url=f"{ROOT}/v1", api_key=KEY, model=MODEL, **GREEDY)
 
     def counted(text: str, usage: Any) -> Counted:
         return text, usage["input_tokens"], usage["output_tokens"]
