@@ -340,10 +340,8 @@ def test_memory_is_bounded_by_the_documented_figure() -> None:
         for wave in range(3):
             with on_the_way(stack, body, sent=0.999) as one, on_the_way(stack, body, sent=0.999) as two:
                 eventually(lambda: reading(stack) == 2)
-                print(wave, "waiting", resident(stack) // 2**20)
                 for connection in (one, two):
                     connection.send(body[int(len(body) * 0.999) :])
                 assert [connection.getresponse().status for connection in (one, two)] == [200, 200]
-                print(wave, "done", resident(stack) // 2**20)
             most = max(most, resident(stack))
         assert most <= figure(stack.settings, 2)

@@ -53,6 +53,7 @@ FOLDERS = (
     Item("canaries", "verdicts on canaries"),
     Item("migrations", "logs and results of migrations"),
     Item("evidence", "evidence of hung engines", mode="0700"),
+    Item("usage", "usage", mode="0700"),
 )
 SAVED = (
     Item("builds", "builds that only the controller has", Combined.MISSING),

@@ -47,6 +47,18 @@ def test_a_restored_host_has_the_snapshots_files_its_own_and_no_open_rollout(ben
     assert bench.machine.files[f"golden/assistant/{KEY}.json"] == "overwritten since"
 
 
+def test_what_a_gateway_counted_comes_back(bench: Bench) -> None:
+    usage = {"usage/state.json": '{"taken":1}', "usage/days/2026-12-04.json": '{"days":[]}'}
+    bench.machine.put({**dict.fromkeys(HERE), **SAVED, **usage})
+    bench.chosen = bench.saved.save("one")
+    bench.machine.put({"usage/state.json": '{"taken":2}', "usage/days/2026-12-04.json": None, "usage/days/x": "mine"})
+    bench.restore()
+    files = bench.machine.files
+    assert {name: files[name] for name in usage} == usage
+    assert files["usage/days/x"] == "mine"
+    assert (bench.saved.var / "usage/state.json").stat().st_mode & 0o777 == 0o600
+
+
 EVERYONE = (HOST, "gpu1", "gpu2")
 
 
