@@ -62,6 +62,20 @@ for file in "$2"/*.json; do
 done
 """
 
+# $2: the restored folder usage. The usage program adds the state to its own at its next run.
+_USAGE = """set -eu
+umask 077
+mkdir -p -- "$1/usage/days"
+cd -- "$1/usage"
+place() { cp -- "$1" "$2.placed"; sync "$2.placed"; mv -fT -- "$2.placed" "$2"; }
+for day in "$2"/days/*.json; do
+    name=days/${day##*/}
+    [ ! -f "$day" ] || [ -e "$name" ] || place "$day" "$name"
+done
+[ ! -f "$2/state.json" ] || place "$2/state.json" restored.json
+sync . days
+"""
+
 # $2: the folder of restores; $3: the `before` of the restore that is to go on, '' for none. A part that a crash left
 # between two renames returns to its place, with what was written there since. Another restore that never ended
 # counts as ended: what it replaced becomes the one that a revert restores.
@@ -181,6 +195,14 @@ def merge_control(shell: Shell, restored: str, *, closing: str = "", folder: str
     that fails.
     """
     call(shell, _CONTROL, folder, restored, LEASES_SINCE, closing, what="merging the journals")
+
+
+def merge_usage(shell: Shell, restored: str, *, folder: str = FOLDER) -> None:
+    """Give the gateway the days of the restored folder `usage` that it lacks; its usage program adds the open ones.
+
+    Raise HostError if that fails.
+    """
+    call(shell, _USAGE, folder, restored, what="merging the usage")
 
 
 def settle(shell: Shell, restores: str, *, going_on: str = "", folder: str = FOLDER) -> None:

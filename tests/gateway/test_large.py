@@ -337,7 +337,7 @@ def test_memory_is_bounded_by_the_documented_figure() -> None:
     with running_stack() as stack:
         body = with_image(image="a" * (stack.settings.max_request_bytes - 1000))
         most = 0
-        for wave in range(3):
+        for _ in range(3):
             with on_the_way(stack, body, sent=0.999) as one, on_the_way(stack, body, sent=0.999) as two:
                 eventually(lambda: reading(stack) == 2)
                 for connection in (one, two):

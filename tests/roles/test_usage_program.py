@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -247,6 +248,125 @@ def test_a_line_of_a_clock_that_is_ahead_counts_tomorrow_at_the_latest(gateway: 
     gateway.log(line(NOON + 5 * 86_400_000))
     gateway.look()
     assert gateway.requests() == {TODAY + 1: 1}
+
+
+def restore(gateway: Gateway, state: str) -> None:
+    """Do what a restore does with a snapshot's state."""
+    document.save(gateway.places.folder / "restored.json", state)
+
+
+def lose(gateway: Gateway) -> None:
+    """Set up a new machine: neither what it had counted nor its journal is left."""
+    shutil.rmtree(gateway.places.folder)
+    gateway.journal.all.clear()
+    gateway.now += 1000
+
+
+def test_a_restored_state_joins_what_was_counted_since(gateway: Gateway) -> None:
+    gateway.log(line(), line(owner="sales", model="other"))
+    gateway.look()
+    saved = gateway.places.state.read_text()
+    lose(gateway)
+    gateway.now += 3_600_000
+    gateway.log(line(gateway.now - 1000))
+    gateway.look()
+    for _ in range(2):
+        restore(gateway, saved)
+        state = gateway.look()
+        assert not (gateway.places.folder / "restored.json").exists()
+        day = gateway.days()[TODAY]
+        rows = {(row.owner, row.model): sums[0] for row, sums in day.rows.items()}
+        assert rows == {("research", "chat"): 2, ("sales", "other"): 1}
+        assert (sum(day.latency["chat"].total), day.reuse) == (2, {"gpu1/chat@1": (210, 192)})
+        assert day.gaps == [(NOON + 500, gateway.now)]
+        assert state.used[Sum("owner", "sales", daily(TODAY))] == 75
+
+
+def test_a_restored_state_of_a_day_that_is_over_joins_that_day(gateway: Gateway) -> None:
+    gateway.log(line())
+    gateway.look()
+    saved = gateway.places.state.read_text()
+    lose(gateway)
+    gateway.log(line())
+    gateway.look()
+    gateway.now += 2 * 86_400_000
+    gateway.look()
+    restore(gateway, saved)
+    gateway.look()
+    assert gateway.requests() == {TODAY: 2}
+    assert gateway.places.day(TODAY).exists()
+
+
+def test_a_gateway_that_lost_nothing_counts_nothing_twice_after_a_restore(gateway: Gateway) -> None:
+    gateway.log(line())
+    gateway.look()
+    saved = gateway.places.state.read_text()
+    gateway.log(line())
+    restore(gateway, saved)
+    gateway.look()
+    gateway.now += 2 * 86_400_000
+    gateway.look()
+    restore(gateway, saved)
+    gateway.look()
+    assert gateway.requests() == {TODAY: 2}
+    assert gateway.days()[TODAY].gaps == []
+
+
+def test_a_gateway_without_a_state_goes_on_from_the_restored_one(gateway: Gateway) -> None:
+    gateway.log(line(), line())
+    gateway.look()
+    restore(gateway, gateway.places.state.read_text())
+    gateway.places.state.unlink()
+    gateway.log(line())
+    gateway.look()
+    assert gateway.requests() == {TODAY: 3}
+
+
+def test_sums_that_another_gateway_still_knew_do_not_count_twice(gateway: Gateway) -> None:
+    gateway.log(line())
+    used = gateway.look().used
+    saved = gateway.places.state.read_text()
+    lose(gateway)
+    gateway.seen.used = {"gate1": used}
+    gateway.look()
+    restore(gateway, saved)
+    assert gateway.look().used == used
+
+
+@pytest.mark.parametrize("text", ["{", '{"format":"usage/2"}', "gate2"])
+def test_a_restored_state_that_cant_be_read_is_set_aside(
+    gateway: Gateway, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.log(line())
+    gateway.look()
+    text = gateway.places.state.read_text().replace("gate1", "gate2") if text == "gate2" else text
+    restore(gateway, text)
+    gateway.look()
+    assert gateway.requests() == {TODAY: 1}
+    assert (gateway.places.folder / "unreadable.json").read_text() == text
+    assert "what a restore brought back isn't counted: " in capsys.readouterr().err
+
+
+def test_a_program_that_is_killed_while_a_restored_state_joins_adds_it_once(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.log(line())
+    gateway.look()
+    saved = gateway.places.state.read_text()
+    lose(gateway)
+    gateway.look()
+    restore(gateway, saved)
+    for name in ("replace", "unlink"):
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, name, killed)
+            with pytest.raises(Killed):
+                gateway.look()
+    gateway.look()
+    assert gateway.requests() == {TODAY: 1}
+
+
+def killed(*_: object) -> None:
+    raise Killed
 
 
 def test_the_newest_days_are_kept(gateway: Gateway) -> None:

@@ -87,8 +87,8 @@ _JSON: Mapping[str, Callable[[str, str], object]] = {
     r"keys\.pushed": parse_kept_keys,
 }
 """Pattern of a name → what reads the text."""
-NOT_READ = re.compile(r"control/(lease|lock|journal\.before)|(.*/)?\.[^/]*")
-"""Files that no restore brings back."""
+NOT_READ = re.compile(r"control/(lease|lock|journal\.before)|usage/[^/]*|(.*/)?\.[^/]*")
+"""Files that no restore brings back as they were. A gateway adds the restored usage of open days to its own."""
 _LONGEST = {"control/journal": 16 * 2**20}
 """Name → most bytes. A host prints its whole journal for each command that takes the lease."""
 _LONGEST_OTHER = 4 * 2**20

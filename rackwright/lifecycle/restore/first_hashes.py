@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from rackwright.lifecycle.restore.items import AUDIT, ITEMS, Combined
+from rackwright.lifecycle.restore.items import AUDIT, ITEMS, USAGE, Combined
 from rackwright.lifecycle.restore.plan import Files
 from rackwright.remote import Connection
 from rackwright.remote.answers import read_answer
@@ -24,11 +24,12 @@ _SECONDS = 600
 
 def stays(name: str) -> bool:
     """Return whether a restore leaves the file as it was saved: as a whole, or, of the audit log, as its beginning.
+    A day of usage is left so on a host that lacks it.
 
     Builds and packages aren't meant: an apply hashes each of them before it uses it.
     """
     files = [item.name for item in ITEMS if item.combined is Combined.FILES]
-    return name == AUDIT.name or name.partition("/")[0] in files
+    return name == AUDIT.name or name.startswith(f"{USAGE.name}/days/") or name.partition("/")[0] in files
 
 
 def first_hashes(shell: Connection, folder: str, files: Files) -> Mapping[str, str]:

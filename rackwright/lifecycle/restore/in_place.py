@@ -11,7 +11,7 @@ from rackwright.lifecycle.restore import scripts
 from rackwright.lifecycle.restore.arrived import PLAIN, not_ours, refuse_incomplete
 from rackwright.lifecycle.restore.contents import Contents, read_contents
 from rackwright.lifecycle.restore.first_hashes import first_hashes, stays
-from rackwright.lifecycle.restore.items import AUDIT, CONTROL, CONTROL_HOST, FLEET, Combined
+from rackwright.lifecycle.restore.items import AUDIT, CONTROL, CONTROL_HOST, FLEET, USAGE, Combined
 from rackwright.lifecycle.restore.plan import HostPlan
 from rackwright.lifecycle.restore.staging import Staging, Target, discard, finish, stage, without_strange
 from rackwright.lifecycle.restore.weights import put_in_place, saved_weights
@@ -26,7 +26,7 @@ from rackwright.state.formats import utc_now
 from rackwright.state.journal import Entry, Event, open_rollout
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.shell import command
-from rackwright.state.switch_in import merge_audit, merge_control, settle, switch_in
+from rackwright.state.switch_in import merge_audit, merge_control, merge_usage, settle, switch_in
 from rackwright.stopping import Stopping
 
 _READ = (
@@ -187,6 +187,8 @@ def _switch(shell: Connection, staging: Staging, plan: HostPlan, contents: Conte
         merge_audit(shell, f"{staging.restored}/{AUDIT.name}")
     if CONTROL in parts:
         merge_control(shell, f"{staging.restored}/{CONTROL.name}", closing=closing)
+    if USAGE in parts:
+        merge_usage(shell, f"{staging.restored}/{USAGE.name}")
     if contents.keys:
         keep_keys(shell, contents.keys)
     if CONTROL_HOST in parts:

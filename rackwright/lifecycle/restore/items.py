@@ -45,6 +45,7 @@ CONTROL = Item("control", "journal and fencing token", Combined.HISTORY)
 """Its lease is never restored."""
 CONTROL_HOST = Item("control-host.json", "record of the control host", Combined.HISTORY, is_file=True)
 KEYS = Item("keys.pushed", "changes of API keys", Combined.HISTORY, is_file=True)
+USAGE = Item("usage", "usage", Combined.HISTORY)
 FLEET = Item("fleet", "applied fleet", Combined.WHOLE, "0700")
 FOLDERS = (
     Item("drains", "drains"),
@@ -53,13 +54,12 @@ FOLDERS = (
     Item("canaries", "verdicts on canaries"),
     Item("migrations", "logs and results of migrations"),
     Item("evidence", "evidence of hung engines", mode="0700"),
-    Item("usage", "usage", mode="0700"),
 )
 SAVED = (
     Item("builds", "builds that only the controller has", Combined.MISSING),
     Item("packages", "packages of driver and CUDA", Combined.MISSING),
 )
-ITEMS = (AUDIT, CONTROL, CONTROL_HOST, KEYS, FLEET, *FOLDERS, *SAVED)
+ITEMS = (AUDIT, CONTROL, CONTROL_HOST, KEYS, USAGE, FLEET, *FOLDERS, *SAVED)
 NOT_RESTORED = {
     "record.json": "apply writes it",
     "firewall.live": "apply writes it",

@@ -101,16 +101,33 @@ class Day:
         if ended.outcome == 0 and ended.row.model:
             self._time(ended)
         if ended.replica and not ended.estimated:
-            self._note_reuse(ended)
+            self._add_reuse(ended.replica, ended.prompt_tokens, ended.cached_tokens)
+
+    def add(self, other: Day) -> None:
+        """Add what another document has of the same day."""
+        for row, sums in other.rows.items():
+            if row in self.rows or len(self.rows) < MOST_ROWS:
+                self.rows[row] = added(self.rows.get(row, [0] * len(COLUMNS)), sums)
+            else:
+                self.lost += sum(sums[:PROMPT])
+        for model, latency in other.latency.items():
+            if model in self.latency or len(self.latency) < MOST_MODELS:
+                known = self.latency.get(model, Latency())
+                first, total = added(known.first_byte, latency.first_byte), added(known.total, latency.total)
+                self.latency[model] = Latency(first, total)
+        for replica, tokens in other.reuse.items():
+            self._add_reuse(replica, *tokens)
+        self.lost += other.lost
+        self.gaps = sorted([*other.gaps, *self.gaps])[-MOST_GAPS:]
 
     def note_gap(self, after: int, before: int) -> None:
         """Note that lines between these times are lost."""
         self.gaps = [*self.gaps, (after, before)][-MOST_GAPS:]
 
-    def _note_reuse(self, ended: Ended) -> None:
-        if ended.replica in self.reuse or len(self.reuse) < MOST_REPLICAS:
-            prompt, cached = self.reuse.get(ended.replica, (0, 0))
-            self.reuse[ended.replica] = prompt + ended.prompt_tokens, cached + ended.cached_tokens
+    def _add_reuse(self, replica: str, prompt: int, cached: int) -> None:
+        if replica in self.reuse or len(self.reuse) < MOST_REPLICAS:
+            known = self.reuse.get(replica, (0, 0))
+            self.reuse[replica] = known[0] + prompt, known[1] + cached
 
     def _time(self, ended: Ended) -> None:
         latency = self.latency.get(ended.row.model)

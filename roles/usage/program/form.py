@@ -28,6 +28,7 @@ def state_text(state: State) -> str:
         {
             "format": FORMAT,
             "gateway": state.gateway,
+            "since": state.since,
             "taken": state.taken,
             "columns": COLUMNS,
             "edges": EDGES,
@@ -89,7 +90,7 @@ def _parse(text: str, read: Callable[[dict[str, object]], _Read]) -> _Read:
 
 def _state(said: dict[str, object]) -> State:
     state = State(document.text(said["gateway"]))
-    state.taken, state.read = document.number(said["taken"]), document.number(said["read"])
+    state.since, state.taken, state.read = (document.number(said[name]) for name in ("since", "taken", "read"))
     state.cursor, state.last = document.text(said["cursor"]), document.text(said["last"])
     for worker, dropped in document.rows(said["workers"]):
         state.workers[document.number(worker)] = document.number(dropped)

@@ -26,6 +26,9 @@ _LARGEST_ANSWER = 256 * 2**20
 QUOTAS_MAP = "quotas.map"
 REUSE = "reuse.json"
 """What replicas took from their caches today: a small document, for `status`."""
+RESTORED = "restored.json"
+UNREADABLE = "unreadable.json"
+"""What becomes of a restored state that can't be read."""
 
 
 @dataclass
@@ -51,10 +54,12 @@ class Places:
     days: Path = field(init=False)
     state: Path = field(init=False)
     reuse: Path = field(init=False)
+    restored: Path = field(init=False)
+    """The state that a restore brought back, until the next run."""
 
     def __post_init__(self) -> None:
         self.days, self.state = self.folder / "days", self.folder / "state.json"
-        self.reuse = self.folder / REUSE
+        self.reuse, self.restored = self.folder / REUSE, self.folder / RESTORED
 
     def day(self, number: int) -> Path:
         return self.days / f"{date_of(number)}.json"
@@ -86,7 +91,8 @@ def look(
 ) -> State:
     """Count what has ended, keep it, and tell HAProxy how much of each quota is used."""
     places.days.mkdir(parents=True, exist_ok=True)
-    state = _load(places, gateway)
+    state = _load(places.state, gateway)
+    state = _with_restored(state, places, gateway) or State(gateway, since=int(clock() * 1000))
     seen = proxy.ask()
     now = int(clock() * 1000)
     state.taken = now
@@ -100,16 +106,38 @@ def look(
     return state
 
 
-def _load(places: Places, gateway: str) -> State:
-    text = document.load(places.state)
+def _load(path: Path, gateway: str) -> State | None:
+    text = document.load(path)
     if text is None:
-        return State(gateway)
+        return None
     try:
         state = parse_state(text)
     except ValueError as error:
-        raise ValueError(f"{places.state}: {error}") from None
+        raise ValueError(f"{path}: {error}") from None
     if state.gateway != gateway:
-        raise ValueError(f"{places.state} is of gateway {state.gateway}, and this is {gateway}")
+        raise ValueError(f"{path} is of gateway {state.gateway}, and this is {gateway}")
+    return state
+
+
+def _with_restored(state: State | None, places: Places, gateway: str) -> State | None:
+    """Return the state with what a restore brought back, and keep that. If this state is the restored one's
+    continuation, it has all of that already."""
+    try:
+        restored = _load(places.restored, gateway)
+    except ValueError as error:
+        print(f"what a restore brought back isn't counted: {error}", file=sys.stderr)
+        places.restored.replace(places.folder / UNREADABLE)
+        return state
+    if restored is None:
+        return state
+    if state is None:
+        state = restored
+    elif state.since != restored.since:
+        for number in restored.days:
+            _reopen(state, places, number)
+        state.join(restored)
+    document.save(places.state, state_text(state))
+    places.restored.unlink()
     return state
 
 

@@ -28,6 +28,8 @@ class State:
     """A gateway's state. Times are Unix milliseconds."""
 
     gateway: str
+    since: int = 0
+    """When it began; a restore of a snapshot brings back one that began earlier, or this one as it was."""
     taken: int = 0
     """When HAProxy was asked last; 0: never."""
     cursor: str = ""
@@ -76,6 +78,18 @@ class State:
         known = self.used if gateway == self.gateway else self.copies.setdefault(gateway, {})
         for which, tokens in sums.items():
             known[which] = max(tokens, known.get(which, 0))
+
+    def join(self, restored: State) -> None:
+        """Add what was counted before this state began, by the restored one, which then counts as its beginning.
+
+        Its sums may be known here already: the other gateways have them, too.
+        """
+        for number, day in restored.days.items():
+            self.day(number).add(day)
+        self.day(self.since // DAY_MS).note_gap(restored.read, self.since)
+        for gateway, sums in {**restored.copies, self.gateway: restored.used}.items():
+            self.learn(gateway, sums)
+        self.read, self.since = max(self.read, restored.read), restored.since
 
     def total(self, which: Sum) -> int:
         """Return the tokens at all gateways."""

@@ -48,15 +48,21 @@ def test_a_restored_host_has_the_snapshots_files_its_own_and_no_open_rollout(ben
 
 
 def test_what_a_gateway_counted_comes_back(bench: Bench) -> None:
-    usage = {"usage/state.json": '{"taken":1}', "usage/days/2026-12-04.json": '{"days":[]}'}
-    bench.machine.put({**dict.fromkeys(HERE), **SAVED, **usage})
+    """Days that the host lacks. Of the others, it may know more since; its usage program adds the restored state."""
+    saved = {
+        "usage/state.json": "saved",
+        "usage/days/2026-12-03.json": "saved",
+        "usage/days/2026-12-04.json": "saved",
+    }
+    bench.machine.put({**dict.fromkeys(HERE), **SAVED, **saved})
     bench.chosen = bench.saved.save("one")
-    bench.machine.put({"usage/state.json": '{"taken":2}', "usage/days/2026-12-04.json": None, "usage/days/x": "mine"})
+    here = {"usage/state.json": "mine", "usage/days/2026-12-04.json": "mine", "usage/days/2026-12-05.json": "mine"}
+    bench.machine.put({**here, "usage/days/2026-12-03.json": None})
     bench.restore()
-    files = bench.machine.files
-    assert {name: files[name] for name in usage} == usage
-    assert files["usage/days/x"] == "mine"
-    assert (bench.saved.var / "usage/state.json").stat().st_mode & 0o777 == 0o600
+    found = {name: text for name, text in bench.machine.files.items() if name.startswith("usage/")}
+    assert found == {**here, "usage/days/2026-12-03.json": "saved", "usage/restored.json": "saved"}
+    modes = {(bench.saved.var / name).stat().st_mode & 0o777 for name in found.keys() - here.keys()}
+    assert modes == {0o600}
 
 
 EVERYONE = (HOST, "gpu1", "gpu2")
