@@ -10,19 +10,19 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diff import show, unified
-from rackwright.operations.facts.nftables import FIREWALL, FOREIGN, LIVE, TABLE, Filter, FilterState
+from rackwright.operations.facts.nftables import FIREWALL, FOREIGN, LIST, LIVE, TABLE, Filter, FilterState
 from rackwright.operations.facts.path_state import PathState
 from rackwright.operations.filesystem.file import difference
 
 _BEFORE = f"{FIREWALL.folder}/before.nft"
 
 _SAVE = """printf 'table {table}\\ndelete table {table}\\n' > {before}
-nft -s list table {table} >> {before} 2>/dev/null || true
+{list} {table} >> {before} 2>/dev/null || true
 echo 'nft -f {before}; rm -f {live}' > {revert}
 for u in {foreign}; do if systemctl -q is-active "$u"; then echo "systemctl start $u" >> {revert}; fi; done"""
 _NOTE = """for u in {foreign}; do if systemctl -q is-active "$u"; then systemctl stop "$u"; fi; done
 {listing} > {live}"""
-_LISTING = "{{ echo '# {sha256}'; nft -s list table {table}; }}"
+_LISTING = "{{ echo '# {sha256}'; {list} {table}; }}"
 
 
 @operation()
@@ -41,7 +41,7 @@ def table_pending(*, rules: str, boot_file: str, confirm_seconds: int, replace: 
     yield from FIREWALL.begin(
         rules,
         check=f"nft -c -f {FIREWALL.new}",
-        save=_SAVE.format(table=TABLE, before=_BEFORE, live=LIVE, revert=FIREWALL.revert, foreign=foreign),
+        save=_SAVE.format(list=LIST, table=TABLE, before=_BEFORE, live=LIVE, revert=FIREWALL.revert, foreign=foreign),
         act=f"nft -f {FIREWALL.new}",
         note=_NOTE.format(foreign=foreign, listing=_listing(sha256), live=LIVE),
         seconds=confirm_seconds,
@@ -65,7 +65,7 @@ def table_confirmed(*, rules: str, replace: bool) -> Generator[PyinfraCommand]:
 
 
 def _listing(sha256: str) -> str:
-    return _LISTING.format(sha256=sha256, table=TABLE)
+    return _LISTING.format(sha256=sha256, list=LIST, table=TABLE)
 
 
 def _change(state: Filter, rules: str, boot_file: str) -> str:

@@ -5,7 +5,7 @@ A fact is a line in one of these forms:
     kernel RELEASE                      it runs; it may be another one afterwards
     unit NAME running|active|failed     it starts automatically; sockets and timers are active
     mount PATH TYPE                     PATH as findmnt(8) escapes it
-    filter FAMILY TABLE SHA256          of `nft -s list table` without what programs change all the time
+    filter FAMILY TABLE SHA256          of `nft -sp list table` without what programs change all the time
     clock synchronized                  as timedatectl(1) says
     driver V library V,V fabric V       versions; -: none
     gpu UUID ecc on|off|- width N|-     N lanes of PCI Express; -: not reported

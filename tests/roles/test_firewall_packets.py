@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 import pytest
 
+from rackwright.lifecycle.drill.scratch_hosts.isolation_scripts import LISTING
+from rackwright.lifecycle.drill.scratch_hosts.ruleset import Allowed, ruleset
+from rackwright.operations.facts.nftables import LIST, TABLE
 from rackwright.roles.firewall.rules import rules
 from rackwright.roles.firewall.settings import Confined, Opening, Settings
 from tests.roles.frames import Packet, icmp, icmpv6, tcp, udp
@@ -179,3 +184,23 @@ def test_an_answer_without_ports_counts_as_sent_to_none() -> None:
         walled.load(rules(SETTINGS))
         assert walled.passes(icmp(8), ADMIN, ADDRESS)
         assert walled.sent() == []
+
+
+@pytest.mark.parametrize(
+    ("loaded", "listing"),
+    [(rules(SETTINGS), f"{LIST} {TABLE}"), (ruleset(Allowed(ip_address(ADMIN))), LISTING)],
+    ids=["firewall", "isolation"],
+)
+def test_a_table_is_listed_as_before_when_a_package_brings_etc_protocols(loaded: str, listing: str) -> None:
+    look = f"""mount -t tmpfs none /mnt
+cp /etc/passwd /etc/group /etc/nsswitch.conf /mnt
+mount --move /mnt /etc
+nft -f -
+{listing}
+echo ==
+printf 'tcp 6\\nvrrp 112\\n' >/etc/protocols
+{listing}"""
+    done = subprocess.run(["unshare", "-mn", "sh", "-ec", look], input=loaded, capture_output=True, text=True)
+    before, _, after = done.stdout.partition("==\n")
+    assert before, done
+    assert before == after, done

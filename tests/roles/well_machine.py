@@ -194,7 +194,7 @@ class Machine:
         self.does(
             "nft",
             "case $* in 'list tables') printf 'table %s\\n' 'inet mine' 'inet f2b-table' 'ip rackwright_left';;"
-            f" '-s list table inet mine') cat {folder}/rules;; *) exit 1;; esac",
+            f" '-sp list table inet mine') cat {folder}/rules;; *) exit 1;; esac",
         )
         self.does("systemd-detect-virt", "exit 1")
         self.prints("timedatectl", "yes\n")

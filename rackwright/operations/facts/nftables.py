@@ -10,8 +10,11 @@ from rackwright.operations.facts.systemctl_show import shown_units
 from rackwright.operations.undoable import Undoable
 
 TABLE = "inet rackwright"
+LIST = "nft -sp list table"
+"""Lists a table so that it can be compared later: without -p, protocols have names as soon as /etc/protocols is there,
+which the package netbase brings."""
 LIVE = "/var/lib/rackwright/firewall.live"
-"""The output of `nft -s list table` right after we loaded the table, below a line with the loaded file's sha256."""
+"""The output of LIST right after we loaded the table, below a line with the loaded file's sha256."""
 FIREWALL = Undoable("firewall")
 _SHOWN = ("Id=", "ActiveState=", "UnitFileState=")
 FOREIGN = ("ufw", "firewalld")
@@ -44,7 +47,7 @@ class FilterState(FactBase[Filter]):
     def command(self) -> str:
         units = " ".join((FIREWALL.timer, *(f"{name}.service" for name in FOREIGN)))
         return (
-            f"nft -s list table {TABLE} 2>/dev/null | sed 's/^/listed=/'; "
+            f"{LIST} {TABLE} 2>/dev/null | sed 's/^/listed=/'; "
             f"if [ -f {LIVE} ]; then sed 's/^/live=/' {LIVE}; fi; "
             # ufw's service is active even if ufw itself was never enabled.
             "if [ -f /etc/ufw/ufw.conf ] && grep -q '^ENABLED=yes' /etc/ufw/ufw.conf; then echo ufw=yes; fi; "

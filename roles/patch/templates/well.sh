@@ -37,7 +37,7 @@ lasting() {
 }
 nft list tables 2>/dev/null | while read -r _ family name; do
   case $name in f2b-* | netavark | rackwright_left | rackwright_handover) continue ;; esac
-  echo "filter $family $name $(nft -s list table "$family" "$name" | lasting | sha256sum | cut -c -64)"
+  echo "filter $family $name $(nft -sp list table "$family" "$name" | lasting | sha256sum | cut -c -64)"
 done
 # A container has the clock of its machine.
 if ! systemd-detect-virt -cq && [ "$(timeout 5 timedatectl show -p NTPSynchronized --value)" = yes ]; then

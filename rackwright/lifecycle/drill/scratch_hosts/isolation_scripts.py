@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rackwright.lifecycle.drill.scratch_hosts.ruleset import TABLE
 from rackwright.lifecycle.drill.scratch_hosts.scratch import FOLDER
+from rackwright.operations.facts.nftables import LIST
 
 UNIT = "drill-isolation.service"
 """Not rackwright-*: an apply removes units of that name that the fleet doesn't have."""
@@ -32,7 +33,7 @@ ExecReload=/usr/sbin/nft -f {RULES}
 [Install]
 WantedBy=sysinit.target
 """
-LISTING = f"{{ nft -s list table inet {TABLE} && nft -s list table arp {TABLE}; }}"
+LISTING = f"{{ {LIST} inet {TABLE} && {LIST} arp {TABLE}; }}"
 _OURS = f"""set -eu
 umask 077
 cd -- {FOLDER}
@@ -49,8 +50,8 @@ cat >isolation.new
 nft -c -f isolation.new
 if systemctl -q is-active {REVERT}.timer; then systemctl stop {REVERT}.timer; sh revert; fi
 {{ printf 'table inet {TABLE}\\ndelete table inet {TABLE}\\ntable arp {TABLE}\\ndelete table arp {TABLE}\\n'
-nft -s list table inet {TABLE} 2>/dev/null || true
-nft -s list table arp {TABLE} 2>/dev/null || true; }} >before.nft
+{LIST} inet {TABLE} 2>/dev/null || true
+{LIST} arp {TABLE} 2>/dev/null || true; }} >before.nft
 echo 'nft -f {FOLDER}/before.nft; rm -f {FOLDER}/live' >revert
 systemd-run --quiet --collect --unit={REVERT} --on-active="$1" --timer-property=AccuracySec=100ms sh {FOLDER}/revert
 nft -f isolation.new || {{ systemctl stop {REVERT}.timer; sh revert; exit 1; }}
