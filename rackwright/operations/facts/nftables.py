@@ -11,8 +11,8 @@ from rackwright.operations.undoable import Undoable
 
 TABLE = "inet rackwright"
 LIST = "nft -sp list table"
-"""Lists a table so that it can be compared later: without -p, protocols have names as soon as /etc/protocols is there,
-which the package netbase brings."""
+"""Lists a table so that it can be compared later: without -p, protocols have names as soon as there is
+/etc/protocols, which the package netbase brings."""
 LIVE = "/var/lib/rackwright/firewall.live"
 """The output of LIST right after we loaded the table, below a line with the loaded file's sha256."""
 FIREWALL = Undoable("firewall")
