@@ -42,8 +42,8 @@ from tests.stand_in_engine import StandInAgent
 REPLICAS, SLOTS, CONTEXT = 3, 8, 4096
 CLIENTS, TURNS = 12, 8
 THINK = (0.5, 4.0)
-"""Seconds between an answer and the next turn, as people need. Without them, least_busy sends a turn to the replica that has just
-become free, which is that of the conversation."""
+"""Seconds between an answer and the next turn, as people need. Without them, least_busy sends a turn to the replica
+that has just become free, which is that of the conversation."""
 FIRST_WORDS, TURN_WORDS, ANSWER_TOKENS = 600, 40, 24
 MOST_TIME, LEAST_THROUGHPUT, MOST_BUSY = 0.5, 1.3, 1.25
 _WORDS = (
